@@ -1,0 +1,65 @@
+"""The NumPy loop with all that does not depend on the previous step taken out of it, in one large product each.
+
+Forward, the input projection x[t] @ w_ih.T of all steps is one product of (T*B, I) by (I, H); the loop keeps
+only what must wait for the step before. Backward, the loop computes the gradients of the pre-activations;
+those of the inputs and of both weights are then one product each over all steps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnimpl.interface import CellWeights, NumpyArray, RnnConfig, Weights
+from rnnimpl.numpy_base import LayerGrads, NumpyRnn
+
+
+class NumpyHoisted(NumpyRnn):
+    """One layer with its input projection hoisted out of the loop over time."""
+
+    devices = ("cpu",)
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        super().__init__(config, weights, device)
+        # A transposed copy, made once: the product of each step then reads its rows in order.
+        self.w_hh_transposed = {id(cell): np.ascontiguousarray(cell.w_hh.T) for cell in self.cells.values()}
+
+    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
+        T, B, I = x.shape
+        H = self.config.hidden_size
+        y = (x.reshape(T * B, I) @ weights.w_ih.T).reshape(T, B, H)
+        if weights.b_ih is not None and weights.b_hh is not None:
+            y += weights.b_ih + weights.b_hh
+        w_hh_transposed = self.w_hh_transposed[id(weights)]  # (H, H)
+        recurrent = np.empty((B, H), dtype=x.dtype)
+        h = h0  # (B, H)
+        for a in y:  # (B, H): the projection of this step, turned into its state in place
+            np.matmul(h, w_hh_transposed, out=recurrent)
+            a += recurrent
+            if self.config.nonlinearity == "tanh":
+                np.tanh(a, out=a)
+            else:
+                np.maximum(a, 0, out=a)
+            h = a
+        return y
+
+    def layer_backward(
+        self, dy: NumpyArray, x: NumpyArray, h0: NumpyArray, y: NumpyArray, weights: CellWeights[NumpyArray]
+    ) -> LayerGrads:
+        T, B, I = x.shape
+        H = self.config.hidden_size
+        slope = 1 - y * y if self.config.nonlinearity == "tanh" else (y > 0).astype(y.dtype)  # (T, B, H)
+        da = np.empty_like(dy)  # (T, B, H)
+        dh_from_next = np.zeros_like(h0)
+        for t in reversed(range(T)):
+            np.add(dy[t], dh_from_next, out=da[t])
+            da[t] *= slope[t]
+            np.matmul(da[t], weights.w_hh, out=dh_from_next)
+        h_before = np.concatenate([h0[None], y[:-1]])  # (T, B, H)
+        da_rows = da.reshape(T * B, H)
+        return LayerGrads(
+            x=(da_rows @ weights.w_ih).reshape(T, B, I),
+            h0=dh_from_next,
+            w_ih=da_rows.T @ x.reshape(T * B, I),
+            w_hh=da_rows.T @ h_before.reshape(T * B, H),
+            b=da_rows.sum(axis=0),
+        )

@@ -1,0 +1,200 @@
+"""From a name to an implementation: the files of `rnnimpl/impls`, entry points, and `module:Class`.
+
+The file name is the registry. What a list of implementations needs to know (what it is, where it runs, what
+it requires) is read from a file's source without importing it, so that listing never waits for a framework.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import platform
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from rnnimpl.interface import Rnn, Unavailable
+
+ENTRY_POINT_GROUP = "rnnimpl.implementations"
+IMPLS = Path(__file__).parent / "impls"
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """One line of a list of implementations: what it is and, per device, why it cannot run here (or None)."""
+
+    name: str
+    summary: str
+    unavailable: dict[str, str | None]
+
+
+def names() -> tuple[str, ...]:
+    """The names `load` knows: the files of `rnnimpl/impls`, then the entry points, each in alphabetical order."""
+    return (*_file_names(), *sorted(set(_entry_points()) - set(_file_names())))
+
+
+def load(name: str) -> type[Rnn[Any]]:
+    """The class of an implementation, by a name from `names()` or as `package.module:Class`.
+
+    Raises ValueError for a name that is not known (with the nearest that are), Unavailable when what it
+    requires is not installed, TypeError when what was found is no Rnn.
+    """
+    if ":" in name:
+        return _load_reference(name, name)
+    if name in _file_names():
+        requires = _literals(IMPLS / f"{name}.py").requires
+        _require(name, requires)
+        return _the_class(importlib.import_module(f"rnnimpl.impls.{name}"))
+    entry_points = _entry_points()
+    if name in entry_points:
+        return _load_reference(name, entry_points[name])
+    nearest = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    raise ValueError(
+        f"implementation is {name!r}; {hint}Known: {', '.join(names())}; your own goes as package.module:Class"
+    )
+
+
+def listing(name: str) -> Listing:
+    """What there is to know of an implementation without importing its framework."""
+    entry_points = _entry_points()
+    if name in _file_names():
+        literals = _literals(IMPLS / f"{name}.py")
+    else:
+        literals = _reference_literals(entry_points.get(name, name))
+    unavailable = {device: unmet(name, literals.requires) or _missing_device(device) for device in literals.devices}
+    return Listing(name, literals.summary, unavailable)
+
+
+def unmet(name: str, requires: tuple[str, ...]) -> str | None:
+    """Why the requirements are not met here, in a sentence; None when they are."""
+    for text in requires:
+        requirement = Requirement(text)
+        if requirement.name == "python":
+            if platform.python_version() not in requirement.specifier:
+                return f"{name} needs {text}; this is Python {platform.python_version()}"
+            continue
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            return f"{name} needs {requirement.name}, which is not installed: pip install '{text}'"
+        if not requirement.specifier.contains(version, prereleases=True):
+            return f"{name} needs {text}; {requirement.name} {version} is installed: pip install '{text}'"
+    return None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Literals:
+    """What a source file says of its implementation in plain literals."""
+
+    summary: str
+    devices: tuple[str, ...]
+    requires: tuple[str, ...]
+
+
+def _file_names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in IMPLS.glob("*.py") if path.stem != "__init__"))
+
+
+def _entry_points() -> dict[str, str]:
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _require(name: str, requires: tuple[str, ...]) -> None:
+    reason = unmet(name, requires)
+    if reason:
+        raise Unavailable(reason)
+
+
+def _load_reference(name: str, reference: str) -> type[Rnn[Any]]:
+    """Import `package.module:Class`."""
+    module_name, _, class_name = reference.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module_name + ".").startswith(error.name + "."):
+            raise ValueError(
+                f"implementation is {name!r}, but there is no module {error.name!r}; expected package.module:Class "
+                "that Python can import from here: is it installed, or in the current folder?"
+            ) from error
+        raise Unavailable(f"{name} needs {error.name}, which is not installed") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        classes = [key for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, Rnn)]
+        raise ValueError(f"implementation is {name!r}, but {module_name} has no {class_name!r}; it has {classes}")
+    if not (inspect.isclass(found) and issubclass(found, Rnn)):
+        raise TypeError(f"implementation is {name!r}, which is {found!r}; expected a subclass of rnnimpl.Rnn")
+    _require(name, found.requires)
+    return found
+
+
+def _the_class(module: Any) -> type[Rnn[Any]]:
+    """The one concrete Rnn that a file of `impls` defines."""
+    defined = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, Rnn) and value.__module__ == module.__name__
+    ]
+    assert len(defined) == 1, f"{module.__name__} defines {defined}; expected one subclass of Rnn"
+    return defined[0]
+
+
+def _literals(path: Path, class_name: str | None = None) -> _Literals:
+    """Read docstring, `devices` and `requires` of the implementation in a source file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and class_name in (None, node.name):
+            for statement in node.body:
+                found.update(_literal_assignment(statement))
+    summary = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return _Literals(summary, found.get("devices", ()), found.get("requires", ()))
+
+
+def _literal_assignment(statement: ast.stmt) -> dict[str, Any]:
+    """{"devices": ...} or {"requires": ...} where the statement assigns one of them a literal, else {}."""
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+        target, value = statement.targets[0].id, statement.value
+    elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+        target, value = statement.target.id, statement.value
+    else:
+        return {}
+    return {target: ast.literal_eval(value)} if target in ("devices", "requires") else {}
+
+
+def _reference_literals(reference: str) -> _Literals:
+    """The same for `package.module:Class`; a class that inherits its devices has to be imported."""
+    module_name, _, class_name = reference.partition(":")
+    try:
+        spec = importlib.util.find_spec(module_name)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+        literals = _literals(Path(spec.origin), class_name)
+        if literals.devices:
+            return literals
+    found = _load_reference(reference, reference)
+    return _Literals((inspect.getdoc(found) or "").partition("\n")[0], found.devices, found.requires)
+
+
+def _missing_device(device: str) -> str | None:
+    """Why there is no such device here, without loading a framework; None when there is one."""
+    if device == "cpu":
+        return None
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        count = pynvml.nvmlDeviceGetCount()
+        pynvml.nvmlShutdown()
+    except ModuleNotFoundError:
+        return "no CUDA device can be looked for: nvidia-ml-py is not installed"
+    except pynvml.NVMLError as error:
+        return f"no CUDA device: the NVIDIA driver does not answer ({error})"
+    return None if count else "no CUDA device: the NVIDIA driver sees none"
