@@ -1,0 +1,131 @@
+"""Workload and case: what is computed, and which implementation computes it, with IDs that can be typed again.
+
+nn_rnn/cuda/training/T256-B32-I128-H128-L1-tanh-float32
+numpy_loop/cpu/inference/T64-B1-I64-H64-L2-D2-relu-nobias-float64-threads2
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Literal, get_args
+
+from rnnimpl.dtypes import PRECISIONS, Dtype, Precision
+from rnnimpl.interface import Nonlinearity, RnnConfig
+
+Mode = Literal["inference", "training"]
+Device = Literal["cpu", "cuda"]
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+DEVICES: tuple[Device, ...] = get_args(Device)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What is computed: a mode, the sizes, the network's options, and where and how it runs.
+
+    `inference` is one `forward`; `training` one `vjp` and its pullback. `threads` counts CPU threads.
+    `precision` is how float32 products are computed and is `ieee` for every other dtype and on the CPU.
+    Raises ValueError or TypeError, naming the field, when a value makes no workload.
+    """
+
+    mode: Mode
+    T: int
+    B: int
+    I: int
+    H: int
+    L: int = 1
+    bidirectional: bool = False
+    nonlinearity: Nonlinearity = "tanh"
+    bias: bool = True
+    dtype: Dtype = "float32"
+    precision: Precision = "ieee"
+    device: Device = "cpu"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("T", "B", "I", "H", "L", "threads"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} is {value!r}; expected a whole number of 1 or more")
+            if value < 1:
+                raise ValueError(f"{name} is {value}; expected 1 or more")
+        for name, known in (("mode", MODES), ("device", DEVICES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}")
+        if self.precision == "tf32" and (self.device != "cuda" or self.dtype != "float32"):
+            raise ValueError(f"precision tf32 is for float32 on cuda; got {self.dtype} on {self.device}")
+        self.config  # noqa: B018  # checks the sizes and options that make up the network
+
+    @property
+    def config(self) -> RnnConfig:
+        """The network."""
+        return RnnConfig(
+            input_size=self.I,
+            hidden_size=self.H,
+            num_layers=self.L,
+            nonlinearity=self.nonlinearity,
+            bias=self.bias,
+            bidirectional=self.bidirectional,
+            dtype=self.dtype,
+        )
+
+    @property
+    def id(self) -> str:
+        """The workload in a word; only what differs from the defaults of D, bias, precision and threads is named."""
+        parts = [f"T{self.T}", f"B{self.B}", f"I{self.I}", f"H{self.H}", f"L{self.L}"]
+        parts += ["D2"] if self.bidirectional else []
+        parts += [self.nonlinearity]
+        parts += [] if self.bias else ["nobias"]
+        parts += [self.dtype]
+        parts += [] if self.precision == "ieee" else [self.precision]
+        parts += [] if self.threads == 1 else [f"threads{self.threads}"]
+        return f"{self.device}/{self.mode}/{'-'.join(parts)}"
+
+    @classmethod
+    def parse(cls, text: str) -> Workload:
+        """The workload that an ID names. Raises ValueError that shows the form when it names none."""
+        matched = _ID.fullmatch(text)
+        if matched is None:
+            raise ValueError(f"workload is {text!r}; expected a form like {_EXAMPLE}")
+        fields = matched.groupdict()
+        return cls(
+            mode=fields["mode"],  # type: ignore[arg-type]  # the pattern admits no other
+            **{letter: int(fields[letter]) for letter in "TBIHL"},
+            bidirectional=fields["D2"] is not None,
+            nonlinearity=fields["nonlinearity"],  # type: ignore[arg-type]  # checked by RnnConfig
+            bias=fields["nobias"] is None,
+            dtype=fields["dtype"],  # type: ignore[arg-type]  # checked by RnnConfig
+            precision="tf32" if fields["tf32"] else "ieee",
+            device=fields["device"],  # type: ignore[arg-type]  # the pattern admits no other
+            threads=int(fields["threads"] or 1),
+        )
+
+
+_EXAMPLE = "cuda/training/T256-B32-I128-H128-L1-tanh-float32"
+_ID = re.compile(
+    r"(?P<device>cpu|cuda)/(?P<mode>inference|training)/"
+    r"T(?P<T>\d+)-B(?P<B>\d+)-I(?P<I>\d+)-H(?P<H>\d+)-L(?P<L>\d+)(?P<D2>-D2)?"
+    r"-(?P<nonlinearity>[a-z]+)(?P<nobias>-nobias)?-(?P<dtype>[a-z0-9]+?)(?P<tf32>-tf32)?(-threads(?P<threads>\d+))?"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One implementation, under the name it has in a run, on one workload."""
+
+    implementation: str
+    workload: Workload
+
+    @property
+    def id(self) -> str:
+        """IMPLEMENTATION/DEVICE/MODE/SIZES-OPTIONS."""
+        return f"{self.implementation}/{self.workload.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Case:
+        """The case that an ID names. Raises ValueError that shows the form when it names none."""
+        implementation, _, workload = text.partition("/")
+        if not implementation or not workload:
+            raise ValueError(f"case is {text!r}; expected a form like nn_rnn/{_EXAMPLE}")
+        return cls(implementation, Workload.parse(workload))
