@@ -1,0 +1,237 @@
+"""Grid and sweep: sets of workloads as plain frozen values, one tuple of values an axis."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from benchmarks.counts import flops
+from benchmarks.workload import DEVICES, MODES, Device, Mode, Workload
+from rnnimpl.dtypes import DTYPES, PRECISIONS, Dtype, Precision
+from rnnimpl.interface import NONLINEARITIES, Nonlinearity
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The product of its axes. An axis that is not given holds the one value named here.
+
+    Raises ValueError, naming the axis, the value and what was expected, when an axis is empty or holds a value
+    that makes no workload.
+    """
+
+    mode: tuple[Mode, ...] = MODES
+    T: tuple[int, ...] = (64,)
+    B: tuple[int, ...] = (16,)
+    I: tuple[int, ...] | None = None
+    """None: as many input features as hidden units."""
+    H: tuple[int, ...] = (256,)
+    L: tuple[int, ...] = (1,)
+    bidirectional: tuple[bool, ...] = (False,)
+    nonlinearity: tuple[Nonlinearity, ...] = ("tanh",)
+    bias: tuple[bool, ...] = (True,)
+    dtype: tuple[Dtype, ...] = ("float32",)
+    precision: tuple[Precision, ...] = ("ieee",)
+    device: tuple[Device, ...] | None = None
+    """None: every kind of device that the machine has."""
+    threads: tuple[int, ...] | None = None
+    """CPU threads. None: one for each physical core that the process may use."""
+
+    def __post_init__(self) -> None:
+        for axis in AXES:
+            values = getattr(self, axis)
+            if values is None and axis in _MAY_BE_NONE:
+                continue
+            if not isinstance(values, tuple):
+                raise ValueError(f"{axis} is {values!r}; expected a tuple of {_expected(axis)}")
+            if not values:
+                raise ValueError(f"{axis} is empty; expected one or more values, {_expected(axis)}: leave the axis out")
+            for value in values:
+                if not _fits(axis, value):
+                    raise ValueError(f"{axis} is {value!r}; expected {_expected(axis)}")
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Grid:
+        """A grid from {axis: value or list of values}, the form it has in JSON and in TOML.
+
+        Raises ValueError for a key that is no axis, with the nearest one, and for what the class refuses.
+        """
+        for key in mapping:
+            check_axis(key)
+        return cls(**{axis: as_axis(values) for axis, values in mapping.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """{axis: list of values, or None}; `from_mapping` reads it."""
+        axes = {axis: getattr(self, axis) for axis in AXES}
+        return {axis: None if values is None else list(values) for axis, values in axes.items()}
+
+    def workloads(self, devices: Iterable[Device], cores: int) -> Iterable[Workload]:
+        """Each point of the grid on a machine with these kinds of device and physical cores; may repeat itself.
+
+        TF32 exists for float32 on CUDA; elsewhere such a point is computed in ieee precision. Work on CUDA is
+        launched by one thread.
+        """
+        axes = {axis: getattr(self, axis) for axis in AXES}
+        axes["I"] = self.I or (None,)
+        axes["device"] = self.device or tuple(devices)
+        axes["threads"] = self.threads or (cores,)
+        for values in itertools.product(*axes.values()):
+            point = dict(zip(axes, values, strict=True))
+            point["I"] = point["I"] or point["H"]
+            if point["device"] == "cuda":
+                point["threads"] = 1
+            if point["device"] != "cuda" or point["dtype"] != "float32":
+                point["precision"] = "ieee"
+            yield Workload(**point)
+
+
+AXES: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Grid))
+"""The names of a grid's axes: a workload's fields."""
+
+_MAY_BE_NONE = ("I", "device", "threads")
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "mode": MODES,
+    "nonlinearity": NONLINEARITIES,
+    "dtype": DTYPES,
+    "precision": PRECISIONS,
+    "device": DEVICES,
+}
+_SWITCHES = ("bidirectional", "bias")
+_LARGEST_SIZE = 2**31 - 1
+# What other programs call the axes that are a letter here.
+_OTHER_NAMES = {
+    **dict.fromkeys(("t", "seq_len", "seqlen", "length", "steps", "sequence_length", "time"), "T"),
+    **dict.fromkeys(("b", "batch", "batch_size", "batchsize"), "B"),
+    **dict.fromkeys(("i", "input", "input_size", "features"), "I"),
+    **dict.fromkeys(("h", "hidden", "hidden_size", "units"), "H"),
+    **dict.fromkeys(("l", "layers", "num_layers", "depth"), "L"),
+    **dict.fromkeys(("d", "directions", "num_directions"), "bidirectional"),
+}
+
+
+def _expected(axis: str) -> str:
+    if axis in _CHOICES:
+        return f"one of {', '.join(_CHOICES[axis])}"
+    return "true or false" if axis in _SWITCHES else f"a whole number from 1 to {_LARGEST_SIZE}"
+
+
+def _fits(axis: str, value: Any) -> bool:
+    if axis in _CHOICES:
+        return isinstance(value, str) and value in _CHOICES[axis]
+    if axis in _SWITCHES:
+        return isinstance(value, bool)
+    return type(value) is int and 1 <= value <= _LARGEST_SIZE
+
+
+def as_axis(values: Any) -> Any:
+    """A tuple of a list or tuple; a tuple of one of a single value; None as it is."""
+    if values is None:
+        return None
+    return tuple(values) if isinstance(values, list | tuple) else (values,)
+
+
+def check_axis(name: str) -> None:
+    """Raise ValueError, with the nearest axis, unless `name` is one."""
+    check_key(name, AXES, "axis", _OTHER_NAMES)
+
+
+def check_key(key: str, known: Iterable[str], what: str, other_names: Mapping[str, str] | None = None) -> None:
+    """Raise ValueError, with the nearest one, unless `key` is among those known."""
+    known = tuple(known)
+    if key in known:
+        return
+    meant = (other_names or {}).get(key.lower().replace("-", "_"))
+    nearest = [meant] if meant else difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    raise ValueError(f"{what} {key!r} is not known; {hint}Known: {', '.join(known)}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A named set of workloads, and how long and how well they are measured.
+
+    Raises ValueError, naming the field, when a value makes no sweep.
+    """
+
+    name: str
+    """Letters, digits, dot, dash and underscore: it becomes part of a folder's name."""
+    summary: str
+    """What is measured, in a line."""
+    grids: tuple[Grid, ...]
+    budget_seconds: float
+    """How long the sweep may go on. Round 0 visits every case before any is visited again."""
+    target_interval: float = 0.05
+    """A case is measured well enough when the 95 % interval of its median is at most this share of the median."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}", self.name):
+            raise ValueError(f"name is {self.name!r}; expected up to 80 letters, digits, dots, dashes or underscores")
+        if not isinstance(self.summary, str):
+            raise ValueError(f"summary is {self.summary!r}; expected text")
+        if not self.grids or not all(isinstance(grid, Grid) for grid in self.grids):
+            raise ValueError(f"sweep {self.name} has grids {self.grids!r}; expected one or more")
+        if not _is_number(self.budget_seconds) or not 0 < self.budget_seconds < math.inf:
+            raise ValueError(f"budget is {self.budget_seconds!r} seconds; expected more than 0: 5m is five minutes")
+        if not _is_number(self.target_interval) or not 0 < self.target_interval < 1:
+            raise ValueError(
+                f"target_interval is {self.target_interval!r}; expected a share of the median, such as 0.05, below 1"
+            )
+
+    def override(self, **axes: Any) -> Sweep:
+        """The same sweep with an axis replaced in every grid: `sweep.override(T=(16, 64), device=("cpu",))`.
+
+        A single value stands for a tuple of one. Raises ValueError for a name that is no axis and for values
+        that `Grid` refuses.
+        """
+        for name in axes:
+            check_axis(name)
+        replaced = {axis: as_axis(values) for axis, values in axes.items()}
+        return dataclasses.replace(self, grids=tuple(dataclasses.replace(grid, **replaced) for grid in self.grids))
+
+    def workloads(self, devices: Iterable[Device], cores: int) -> tuple[Workload, ...]:
+        """Every workload of the sweep once, on a machine with these kinds of device and physical cores.
+
+        A device that a grid names is kept where the machine has none: its cases then become trials that say so.
+        Those that share a process's settings (device, threads, dtype, precision) stand together, and within them
+        the ones with fewer operations come first.
+        """
+        devices = tuple(devices)
+        found = dict.fromkeys(workload for grid in self.grids for workload in grid.workloads(devices, cores))
+        return tuple(sorted(found, key=_order))
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of JSON values; `from_json` reads it."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "budget_seconds": self.budget_seconds,
+            "target_interval": self.target_interval,
+            "grids": [grid.to_json() for grid in self.grids],
+        }
+
+    @classmethod
+    def from_json(cls, mapping: Mapping[str, Any]) -> Sweep:
+        """The sweep that `to_json` wrote. Raises ValueError when it is none."""
+        names = tuple(field.name for field in dataclasses.fields(cls))
+        for key in mapping:
+            check_key(key, names, "field of a sweep")
+        missing = [name for name in names if name not in mapping]
+        if missing:
+            raise ValueError(f"the sweep has no {', '.join(missing)}; expected all of {', '.join(names)}")
+        grids = mapping["grids"]
+        if not isinstance(grids, list) or not all(isinstance(grid, dict) for grid in grids):
+            raise ValueError(f"grids is {grids!r}; expected a list of mappings")
+        return cls(**{**mapping, "grids": tuple(Grid.from_mapping(grid) for grid in grids)})
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _order(workload: Workload) -> tuple[Any, ...]:
+    group = (workload.device, workload.threads, DTYPES.index(workload.dtype), workload.precision)
+    return (*group, flops(workload), workload.id)
