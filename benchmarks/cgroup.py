@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+# Version 1 writes no limit as the largest multiple of a page below 2**63.
+_UNLIMITED = 2**62
+
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
     """How many CPUs' time the group may use, the least of its own and its parents' limits; None without one."""
@@ -19,14 +22,11 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 
 def memory_limit(root: Path = Path("/")) -> int | None:
-    """Bytes that the group may hold, the least of its own and its parents' limits; None without one.
-
-    Version 1 writes no limit as a number larger than any memory.
-    """
+    """Bytes that the group may hold, the least of its own and its parents' limits; None without one."""
     limits = []
     for folder, unified in _groups(root, "memory"):
         text = _read(folder / ("memory.max" if unified else "memory.limit_in_bytes"))
-        if text.isdigit():
+        if text.isdigit() and int(text) < _UNLIMITED:
             limits.append(int(text))
     return min(limits, default=None)
 

@@ -23,6 +23,7 @@ __all__ = [
     "describe_machine",
     "devices_here",
     "gpu_state",
+    "last_level_cache_bytes",
     "machine_key",
     "packages",
     "usable_cores",
@@ -103,6 +104,16 @@ def available_bytes(device: Device = "cpu", root: Path = _ROOT) -> int | None:
     available = psutil.virtual_memory().available
     limit = memory_limit(root)
     return available if limit is None else min(available, limit)
+
+
+def last_level_cache_bytes(root: Path = _ROOT) -> int | None:
+    """Bytes of the last cache, all its parts on this machine together; None where they cannot be told."""
+    caches = [cache for cache in _caches(root) if cache["bytes"] and cache["logical_cores"]]
+    if not caches:
+        return None
+    last = max(caches, key=lambda cache: cache["level"] or 0)
+    parts = math.ceil((os.cpu_count() or 1) / last["logical_cores"])
+    return int(last["bytes"] * parts)
 
 
 def _cpu(root: Path) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""The libraries whose products, copies and calls are measured as the machine's peaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from benchmarks.workload import Workload
+
+
+class Pass(NamedTuple):
+    """One pass over memory, and the bytes it reads and writes."""
+
+    run: Callable[[], object]
+    moved_bytes: int
+
+
+class Engine(Protocol):
+    """A library under one device, dtype, precision and thread count. What it returns runs without allocating."""
+
+    name: str
+
+    def gemm(self, M: int, N: int, K: int) -> Callable[[], object]:
+        """Multiplies (M, K) by the transpose of (N, K), as a layer does with its weights."""
+
+    def passes(self, array_bytes: int) -> list[Pass]:
+        """Ways to move arrays of about so many bytes each."""
+
+    def call(self) -> Callable[[], object]:
+        """The least the library can be asked to do: an addition to one element."""
+
+    def synchronize(self) -> None:
+        """Waits until what was asked for is done."""
+
+
+def engines(workload: Workload) -> tuple[Engine, ...]:
+    """The libraries that can compute with the workload's settings."""
+    if workload.device == "cpu" and workload.dtype in ("float32", "float64"):
+        return _torch(workload), _numpy(workload)
+    return (_torch(workload),)
+
+
+def _torch(workload: Workload) -> Engine:
+    import torch
+
+    from rnnimpl.torch_base import TorchRnn
+
+    TorchRnn.configure_process(threads=workload.threads, precision=workload.precision)
+    dtype: torch.dtype = getattr(torch, workload.dtype)
+    device = workload.device
+
+    class Torch:
+        name = "torch"
+
+        def gemm(self, M: int, N: int, K: int) -> Callable[[], object]:
+            a, b = _uniform(M, K), _uniform(N, K).t()
+            out = torch.empty(M, N, dtype=dtype, device=device)
+            return lambda: torch.mm(a, b, out=out)
+
+        def passes(self, array_bytes: int) -> list[Pass]:
+            a, b, out = (torch.ones(array_bytes // dtype.itemsize, dtype=dtype, device=device) for _ in range(3))
+            size = a.nbytes
+            return [
+                Pass(lambda: out.copy_(a), 2 * size),
+                Pass(lambda: torch.add(a, b, alpha=0.5, out=out), 3 * size),
+            ]
+
+        def call(self) -> Callable[[], object]:
+            one = torch.zeros(1, dtype=dtype, device=device)
+
+            def add() -> None:
+                with torch.no_grad():
+                    one.add_(1)
+
+            return add
+
+        def synchronize(self) -> None:
+            if device == "cuda":
+                torch.cuda.synchronize()
+
+    def _uniform(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, device=device).to(dtype)
+
+    return Torch()
+
+
+def _numpy(workload: Workload) -> Engine:
+    import numpy as np
+
+    dtype = np.dtype(workload.dtype)
+    generator = np.random.default_rng(0)
+
+    class Numpy:
+        name = "numpy"
+
+        def gemm(self, M: int, N: int, K: int) -> Callable[[], object]:
+            a = generator.random((M, K)).astype(dtype)
+            b = generator.random((N, K)).astype(dtype).T
+            out = np.empty((M, N), dtype)
+            return lambda: np.matmul(a, b, out=out)
+
+        def passes(self, array_bytes: int) -> list[Pass]:
+            # NumPy has no triad in one pass, and copies with one thread.
+            a, out = (np.ones(array_bytes // dtype.itemsize, dtype) for _ in range(2))
+            return [Pass(lambda: np.copyto(out, a), 2 * a.nbytes)]
+
+        def call(self) -> Callable[[], object]:
+            one = np.zeros(1, dtype)
+            return lambda: np.add(one, one, out=one)
+
+        def synchronize(self) -> None:
+            pass
+
+    return Numpy()
