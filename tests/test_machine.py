@@ -115,13 +115,16 @@ def test_the_least_limit_of_a_group_and_its_parents_holds(tmp_path: Path) -> Non
         f"{group}/cpu.max": "max 100000",
         f"{group}/slurm/cpu.max": "400000 100000",
         f"{group}/slurm/job/cpu.max": "800000 100000",
-        f"{group}/slurm/memory.max": "max",
+        f"{group}/memory.max": "max",
+        f"{group}/slurm/memory.max": "2147483648",
         f"{group}/slurm/job/memory.max": "1073741824",
     }
     root = files(tmp_path, content)
     assert cpu_quota(root) == 4.0
     assert memory_limit(root) == 2**30
     assert machine.available_bytes("cpu", root) == 2**30
+    files(root, {f"{group}/slurm/cpu.max": "400000 0", f"{group}/slurm/job/cpu.max": "nonsense"})
+    assert cpu_quota(root) is None
 
 
 def test_limits_of_version_1_are_read_as_well(tmp_path: Path) -> None:

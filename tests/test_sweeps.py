@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.published import published_names, unmeasured_names
+from benchmarks.sweep_file import read_sweep_file
 from benchmarks.sweeps import PRESETS, Grid, Sweep, load_sweep, parse_duration, sweep_names
 
 
@@ -183,12 +184,12 @@ def test_a_file_defines_a_sweep(tmp_path: Path) -> None:
 
 
 def test_a_file_may_start_from_a_preset(tmp_path: Path) -> None:
-    quick = PRESETS["quick"]
     path = write(tmp_path, 'name = "q2"\nbase = "quick"\n[[grid]]\nT = 5\n[override]\nthreads = 1\n')
-    loaded = load_sweep(path)
-    assert loaded.grids == (*quick.override(threads=1).grids, Grid(T=(5,), threads=(1,)))
-    assert (loaded.name, loaded.summary) == ("q2", quick.summary)
-    assert (loaded.budget_seconds, loaded.target_interval) == (quick.budget_seconds, quick.target_interval)
+    assert load_sweep(path).grids == (*PRESETS["quick"].override(threads=1).grids, Grid(T=(5,), threads=(1,)))
+    base = sweep(summary="a base", budget_seconds=7.0, target_interval=0.2)
+    loaded = read_sweep_file(Path(path), {"quick": base}.__getitem__)
+    assert (loaded.name, loaded.summary) == ("q2", "a base")
+    assert (loaded.budget_seconds, loaded.target_interval) == (7.0, 0.2)
 
 
 @pytest.mark.parametrize(
