@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+VERDICT_AGAINST = 1
 WRONG_USE = 2
 INTERRUPTED = 130
 
@@ -161,6 +162,65 @@ def report(
         from rich.console import Console
 
         _report(runs, Console(), out)
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A run folder.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another one.")],
+    across_machines: Annotated[
+        bool, typer.Option("--across-machines", help="Compare also when they were measured on different machines.")
+    ] = False,
+) -> None:
+    """Compare two runs case by case: ratio, interval and verdict; exit status 1 when a case is slower.
+
+    Example: python -m benchmarks compare results/monday results/tuesday
+    """
+    with wrong_use():
+        from rich.console import Console
+
+        from benchmarks.compare import compare_runs, comparison_table
+
+        compared = compare_runs(old, new, across_machines=across_machines)
+        Console().print(comparison_table(compared))
+        if (compared["verdict"] == "slower").any():
+            raise typer.Exit(VERDICT_AGAINST)
+
+
+@app.command()
+def train(
+    impl: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|module:Class", help="Only this implementation; may be repeated."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps of gradient descent.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files go, a new folder.")] = None,
+) -> None:
+    """Train implementations on one task by plain gradient descent and lay their loss curves side by side.
+
+    Exit status 1 when a curve leaves the others or does not reach the stated loss.
+    Example: python -m benchmarks train --impl numpy_loop --impl nn_rnn
+    """
+    with wrong_use():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        from benchmarks.train import STEPS, train
+        from benchmarks.training_report import table
+        from rnnimpl.registry import listing, names
+
+        sys.path.insert(0, str(Path.cwd()))
+        kind = device.partition(":")[0]
+        here = [name for name in names() if kind in listing(name).unavailable]
+        result = train(
+            implementations=impl or here, device=device, dtype=dtype, steps=STEPS if steps is None else steps, out=out
+        )
+        Console().print(Markdown(table(result)))
+        typer.echo(f"curves, tables and plots: {result.folder}")
+        if not result.passed:
+            raise typer.Exit(VERDICT_AGAINST)
 
 
 def _report(runs: list[Path], console: Any, out: Path | None = None) -> None:

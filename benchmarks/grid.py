@@ -144,9 +144,9 @@ def check_key(key: str, known: Iterable[str], what: str, other_names: Mapping[st
     known = tuple(known)
     if key in known:
         return
-    meant = (other_names or {}).get(key.lower().replace("-", "_"))
-    nearest = [meant] if meant else difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    meanings = {name: name for name in known} | dict(other_names or {})
+    nearest = difflib.get_close_matches(key.lower().replace("-", "_"), meanings, n=1, cutoff=0.5)
+    hint = f"did you mean {meanings[nearest[0]]}? " if nearest else ""
     raise ValueError(f"{what} {key!r} is not known; {hint}Known: {', '.join(known)}")
 
 

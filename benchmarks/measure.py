@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks import gpu, memory
-from benchmarks.inputs import Inputs, make_inputs
+from benchmarks.inputs import make_inputs
 from benchmarks.timing import CallSeconds, Clock, calls_per_sample, resolution, sample_block, warm_up
 from benchmarks.workload import Workload
 from rnnimpl.interface import Grads, NumpyArray, Rnn

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.interference import Reading, read
 from benchmarks.trial import Status
 
 START_SECONDS = 120.0
@@ -93,6 +94,10 @@ class Worker:
         reply = self._receive(time.monotonic() + timeout_seconds, request["do"])
         self._suspend()
         return reply
+
+    def read_interference(self) -> Reading:
+        """What the machine and this worker have done so far."""
+        return read(self._process)
 
     def kill(self) -> None:
         """End the process, suspended or not, and wait until it is gone."""

@@ -112,12 +112,11 @@ def _text(document: dict[str, Any], key: str, otherwise: str = "") -> str:
     return value
 
 
-def _budget(document: dict[str, Any], base: Sweep | None) -> float:
-    if "budget" not in document:
-        return base.budget_seconds if base else DEFAULT_BUDGET_SECONDS
-    budget = document["budget"]
-    if isinstance(budget, str):
-        return parse_duration(budget)
-    if type(budget) not in (int, float):
-        raise ValueError(f"budget is {budget!r}; expected a duration such as '5m' or a number of seconds")
-    return float(budget)
+def _seconds(document: dict[str, Any], key: str, otherwise: float) -> float:
+    """The duration that a key names: text as people write it, or a number of seconds."""
+    value = document.get(key, otherwise)
+    if isinstance(value, str):
+        return parse_duration(value)
+    if type(value) not in (int, float):
+        raise ValueError(f"{key} is {value!r}; expected a duration such as '5m' or a number of seconds")
+    return float(value)

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from benchmarks.interference import Interference
 from benchmarks.machine import gpu_state
 from benchmarks.process import Worker, WorkerLost
 from benchmarks.sweeps import Sweep
@@ -28,6 +31,7 @@ class Visit:
         self.backward_seconds: list[float] = []
         self.blocks: list[int] = []
         self.sampling_seconds = 0.0
+        self.interference = Interference()
         self.fields: dict[str, Any] = {}
 
     @property
@@ -72,8 +76,10 @@ class Visit:
 
     def take_block(self) -> None:
         """Have one block of samples taken."""
+        before = self.worker.read_interference()
         reply = self._ask({"do": "block"})
         if not self.ended:
+            self.interference.add(before, self.worker.read_interference(), psutil.cpu_count() or 1)
             self.seconds += reply["seconds"]
             self.blocks.append(len(reply["seconds"]))
             self.sampling_seconds += reply["elapsed"]
@@ -102,6 +108,7 @@ class Visit:
             backward_seconds=tuple(self.backward_seconds),
             blocks=tuple(self.blocks),
             sampling_seconds=self.sampling_seconds or None,
+            elsewhere_share=self.interference.share,
             **known,
         )
 
