@@ -42,7 +42,7 @@ COLUMNS: Mapping[str, str] = {
             *("speedup", "speedup_low", "speedup_high", "slowdown", "slowdown_low", "slowdown_high"),
             *("setup_seconds", "first_call_seconds", "payback_calls"),
             *("peak_bytes", "error_output", "error_gradient", "checked_steps"),
-            *("device_span_seconds", "kernel_seconds", "kernel_launches"),
+            *("device_span_seconds", "kernel_seconds", "kernel_launches", "elsewhere_share"),
         ),
         "float64",
     ),
@@ -154,6 +154,7 @@ def _own(case: PooledCase) -> dict[str, Any]:
         "error_output": _largest(case, "error_output"),
         "error_gradient": _largest(case, "error_gradient"),
         "checked_steps": _first(case, "checked_steps"),
+        "elsewhere_share": _largest(case, "elsewhere_share"),
         **{name: _last(case, name) for name in ("device_span_seconds", "kernel_seconds", "kernel_launches")},
     }
 

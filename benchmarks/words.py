@@ -31,7 +31,8 @@ def _close(winner: Winner) -> str:
     if len(winner.close) == 1 and winner.lead and winner.second == winner.close[0]:
         said += f" ({code(winner.second)} takes {times(winner.lead.median)} the time, {_range(winner.lead)})"
     if winner.speedup and winner.baseline not in (winner.fastest, *winner.close):
-        said += f"; {code(winner.fastest)} is {_faster(winner.speedup)} as {code(winner.baseline)} {_bounds(winner.speedup)}"
+        times_as_fast = f"{_faster(winner.speedup)} as {code(winner.baseline)} {_bounds(winner.speedup)}"
+        said += f"; {code(winner.fastest)} is {times_as_fast}"
     return said
 
 
