@@ -107,6 +107,7 @@ def test_an_axis_that_makes_no_workload_is_refused_with_its_name(axes: dict[str,
         ({"budget_seconds": 0}, "budget is 0 seconds; expected more than 0"),
         ({"budget_seconds": float("nan")}, "budget is nan"),
         ({"target_interval": 5}, "target_interval is 5"),
+        ({"timeout_seconds": -1}, "timeout is -1 seconds"),
         ({"name": "../up"}, "name is '../up'"),
         ({"grids": ()}, "expected one or more"),
     ],
@@ -168,7 +169,7 @@ def test_an_unknown_sweep_is_refused_with_the_nearest() -> None:
 def test_a_file_defines_a_sweep(tmp_path: Path) -> None:
     path = write(
         tmp_path,
-        'summary = "lengths"\nbudget = "1h30m"\ntarget_interval = 0.02\n'
+        'summary = "lengths"\nbudget = "1h30m"\ntarget_interval = 0.02\ntimeout = "20s"\n'
         '[[grid]]\nT = [16, 64]\nH = 8\nmode = "training"\n[[grid]]\nbias = false\n[override]\nnonlinearity = "relu"\n',
     )
     assert load_sweep(path) == Sweep(
@@ -180,6 +181,7 @@ def test_a_file_defines_a_sweep(tmp_path: Path) -> None:
         ),
         budget_seconds=5400.0,
         target_interval=0.02,
+        timeout_seconds=20.0,
     )
 
 
@@ -206,6 +208,7 @@ def test_a_file_may_start_from_a_preset(tmp_path: Path) -> None:
         ("budget = 0\n[[grid]]\nT = 1", "budget is 0.0 seconds"),
         ("budget = '0s'\n[[grid]]\nT = 1", "duration is '0s'"),
         ("budget = true\n[[grid]]\nT = 1", "budget is True"),
+        ("timeout = 0\n[[grid]]\nT = 1", "timeout is 0.0 seconds"),
         ("base = 'defalt'", "did you mean default"),
         ("base = 3", "base is 3; expected text in quotes"),
         ("summary = 'nothing'", "neither a [[grid]] table nor a base"),
@@ -245,5 +248,5 @@ def test_sweeps_and_machine_start_without_heavy_libraries() -> None:
         "import sys, benchmarks.sweeps, benchmarks.machine, benchmarks.bounds\n"
         "print([name for name in ('torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
