@@ -13,6 +13,7 @@ Rules, all of them here:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -219,3 +220,39 @@ def winners_by_workload(frame: pd.DataFrame) -> pd.DataFrame:
         )
     order = frame.drop_duplicates(["run", "workload"])[["run", "workload"]]
     return order.merge(pd.DataFrame(rows, columns=list(WINNER_COLUMNS)), on=["run", "workload"])
+
+
+SAME_WITHIN = 0.03
+"""How near two medians of the same code should be."""
+
+
+def two_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """How far the medians of one source under two names come apart, a row for each pair of names in each run.
+
+    Columns: run, source, one, other, workloads (that both were measured on), within (the share of these on which
+    the larger median is at most `SAME_WITHIN` above the smaller), apart (how far the larger is above the smaller
+    where that is farthest), workload (where that is).
+    """
+    rows = []
+    measured = frame[frame["median_seconds"].notna()]
+    for (run, source), cases in measured.groupby(["run", "source"], sort=False):
+        medians = cases.pivot_table(index="workload", columns="implementation", values="median_seconds", sort=False)
+        for one, other in itertools.combinations(sorted(medians.columns), 2):
+            pair = medians[[one, other]].dropna()
+            if pair.empty:
+                continue
+            apart = pair.max(axis=1) / pair.min(axis=1) - 1
+            rows.append(
+                {
+                    "run": run,
+                    "source": source,
+                    "one": one,
+                    "other": other,
+                    "workloads": len(pair),
+                    "within": float((apart <= SAME_WITHIN).mean()),
+                    "apart": float(apart.max()),
+                    "workload": apart.idxmax(),
+                }
+            )
+    columns = ["run", "source", "one", "other", "workloads", "within", "apart", "workload"]
+    return pd.DataFrame(rows, columns=columns)

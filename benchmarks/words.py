@@ -84,11 +84,16 @@ def answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: boo
 
 
 def _wins(finding: Finding, winners: pd.DataFrame) -> str:
-    """On how many of the workloads the overall winner is the fastest or too close to it to call."""
+    """On how many workloads the overall winner is the fastest, and who is more often, where one is."""
     workloads = {workload.id for workload in finding.workloads}
     rows = winners[(winners["run"] == finding.run) & winners["workload"].isin(workloads)]
     name = finding.winner.fastest
-    first = int((rows["fastest"] == name).sum())
+    wins = rows["fastest"].value_counts()
+    first = int(wins.get(name, 0))
     close = sum(name in names.split(", ") for names in rows["close"])
     said = f"{code(name)} is the fastest on {first} of {len(workloads)}"
-    return f"{said} and too close to the fastest to call on {close} more." if close else f"{said}."
+    said += f", and too close to the fastest to call on {close} more" if close else ""
+    most = wins.max()
+    oftener = [code(other) for other in sorted(wins.index[wins == most])] if most > first else []
+    verb = "are" if len(oftener) > 1 else "is"
+    return f"{said}; {listed(oftener)} {verb} on {most}." if oftener else f"{said}."
