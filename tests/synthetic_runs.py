@@ -70,7 +70,7 @@ def trial(
 
 def failed(implementation: str, of: Workload, status: str, reason: str, **fields: Any) -> Trial:
     """A trial without times."""
-    nothing: dict[str, Any] = {"seconds": (), "blocks": (), "backward_seconds": ()}
+    nothing: dict[str, Any] = {"blocks": (), "backward_seconds": ()}
     nothing |= {"setup_seconds": None, "first_call_seconds": None, "error_output": None, "error_gradient": None}
     return trial(implementation, of, (), **(nothing | {"status": status, "reason": reason} | fields))
 
