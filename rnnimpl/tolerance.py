@@ -174,9 +174,11 @@ def expect(
     # The maximum over a few numbers may be small by luck; the maximum over many is not.
     nudges = min(MOST_NUDGES, NUDGED_ELEMENTS // min(value.size for value in values.values()))
     for number in range(1 + nudges):
-        plain_data = data if number == 0 else data.nudged(unit_roundoff(plain.name), seed=number)
-        # On the reference's side of every kink, so that this is the error of rounding and of nothing else.
-        plain_values, plain_runs = _compute(plain_data, plain, active)
+        # What overflows is said below.
+        with np.errstate(over="ignore", invalid="ignore"):
+            plain_data = data if number == 0 else data.nudged(unit_roundoff(plain.name), seed=number)
+            # On the reference's side of every kink, so that this is the error of rounding and of nothing else.
+            plain_values, plain_runs = _compute(plain_data, plain, active)
         errors = {name: max(error, _error(plain_values[name], values[name])) for name, error in errors.items()}
         errors_of_a = {
             cell: max(error, _error(plain_runs[cell].a, runs[cell].a)) for cell, error in errors_of_a.items()
