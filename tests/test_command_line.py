@@ -93,12 +93,18 @@ def test_a_toml_key_that_does_not_exist_is_answered_with_the_nearest(runner: Cli
     assert re.search(r"did you mean H", result.output)
 
 
-TINY = ("--seq-len", "4", "--batch", "2", "--hidden", "8", "--threads", "1", "--device", "cpu", "--budget", "2s")
+def sweep(runner: CliRunner, out: str, *implementations: str) -> Result:
+    """Measure two tiny workloads, well enough at the first visit."""
+    Path("tiny.toml").write_text(
+        'budget = "10s"\ntarget_interval = 0.99\n[[grid]]\nT = 4\nB = 2\nH = 8\nthreads = 1\ndevice = "cpu"\n'
+    )
+    chosen = [word for name in implementations for word in ("--impl", name)]
+    return run(runner, "sweep", "tiny.toml", *chosen, "--out", out)
 
 
 def test_a_sweep_leaves_a_run_with_its_report(runner: CliRunner) -> None:
     """The one command, small: trials, tables, plots, and the path of the report at the end."""
-    result = run(runner, "sweep", "quick", "--impl", "numpy_loop", "--impl", "numpy_hoisted", *TINY, "--out", "mine")
+    result = sweep(runner, "mine", "numpy_loop", "numpy_hoisted")
     assert result.exit_code == 0, result.output
     trials = open_run("mine").trials()
     assert {trial.case.id for trial in trials} == {
@@ -118,7 +124,7 @@ def test_a_sweep_leaves_a_run_with_its_report(runner: CliRunner) -> None:
 
 def test_one_implementation_can_be_entered_under_two_names(runner: CliRunner) -> None:
     """For an A/A check: LABEL=NAME."""
-    result = run(runner, "sweep", "quick", "--impl", "a=numpy_loop", "--impl", "b=numpy_loop", *TINY, "--out", "mine")
+    result = sweep(runner, "mine", "a=numpy_loop", "b=numpy_loop")
     assert result.exit_code == 0, result.output
     assert {(trial.case.implementation, trial.source) for trial in open_run("mine").trials()} == {
         ("a", "numpy_loop"),
@@ -128,10 +134,10 @@ def test_one_implementation_can_be_entered_under_two_names(runner: CliRunner) ->
 
 def test_a_folder_that_holds_a_run_is_not_written_over(runner: CliRunner) -> None:
     """It is refused, and stays as it was."""
-    first = run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "mine")
+    first = sweep(runner, "mine", "numpy_loop")
     assert first.exit_code == 0, first.output
     content = Path("mine/trials.jsonl").read_bytes()
-    second = run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "mine")
+    second = sweep(runner, "mine", "numpy_loop")
     assert second.exit_code == 2
     assert "already holds" in second.output
     assert Path("mine/trials.jsonl").read_bytes() == content
@@ -139,7 +145,7 @@ def test_a_folder_that_holds_a_run_is_not_written_over(runner: CliRunner) -> Non
 
 def test_two_runs_are_compared_case_by_case(runner: CliRunner) -> None:
     """A run against itself: every ratio is 1, and exit status 0."""
-    run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "mine")
+    sweep(runner, "mine", "numpy_loop")
     result = run(runner, "compare", "mine", "mine")
     assert result.exit_code == 0, result.output
     assert result.output.count("1.000") >= 2
@@ -147,8 +153,8 @@ def test_two_runs_are_compared_case_by_case(runner: CliRunner) -> None:
 
 def test_runs_of_two_machines_are_not_compared_unless_told(runner: CliRunner) -> None:
     """A ratio would compare the machines."""
-    run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "mine")
-    run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "theirs")
+    sweep(runner, "mine", "numpy_loop")
+    sweep(runner, "theirs", "numpy_loop")
     record = json.loads(Path("theirs/run.json").read_text())
     record["machine"]["key"] = "another machine"
     Path("theirs/run.json").write_text(json.dumps(record))
