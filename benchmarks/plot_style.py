@@ -21,7 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
-from benchmarks.plain_text import TIMES, seconds, significant
+from benchmarks.plain_text import TIMES, clean, seconds, significant
 from rnnimpl.registry import names
 
 DPI = 140
@@ -30,6 +30,7 @@ WIDTH = 11.0
 TEXT = "#222222"
 MUTED = "#666666"
 GRID = "#DDDDDD"
+LONGEST_LABEL = 20
 LINE_INCHES = 0.165
 """Height of a line of label text."""
 
@@ -102,6 +103,11 @@ def styles(strangers: Iterable[str]) -> dict[str, Style]:
         turn, slot = place
         chosen[name] = dataclasses.replace(_FURTHER[slot], line="-" if turn == 0 else (0, (4, 1 + turn)))
     return chosen
+
+
+def label(name: str) -> str:
+    """An implementation's name as it fits beside a panel."""
+    return clean(name, LONGEST_LABEL)
 
 
 def lighter(colour: str, towards_white: float) -> tuple[float, float, float]:
@@ -208,7 +214,7 @@ def end_labels(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mappi
             transform=axes.transAxes,
             clip_on=False,
         )
-        axes.text(1.085, height, name, transform=axes.transAxes, va="center", fontsize=9, color=TEXT)
+        axes.text(1.085, height, label(name), transform=axes.transAxes, va="center", fontsize=9, color=TEXT)
 
 
 def point_labels(
@@ -223,14 +229,14 @@ def point_labels(
     taken = [(x - 0.08, y - 0.08, x + 0.08, y + 0.08) for x, y in places.values()]
     for name in sorted(places, key=lambda name: (places[name][1], name)):
         x, y = places[name]
-        width = 0.078 * len(name)
+        width = 0.078 * len(label(name))
         shifts = [(at, 0.17 * row) for row in (0, 1, -1, 2, -2, 3, -3) for at in (0.13, -0.13 - width, -width / 2)]
         boxes = [(x + dx, y + dy - 0.08, x + dx + width, y + dy + 0.08) for dx, dy in shifts]
         free = [box for box in boxes if _inside(box, size) and not any(_overlap(box, other) for other in taken)]
         left, bottom, _, top = box = (free or boxes)[0]
         taken.append(box)
         axes.annotate(
-            name,
+            label(name),
             xy=points[name],
             xytext=(left / size[0], (bottom + top) / 2 / size[1]),
             textcoords="axes fraction",
@@ -251,7 +257,7 @@ def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, 
 def _handle(name: str, look: Style) -> Any:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line, label=name, markersize=4)
+    return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line, label=label(name), markersize=4)
 
 
 def panel_heading(figure: Figure, left: float, bottom: float, title: str, finding: str) -> None:
