@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from benchmarks.findings import too_close
-from benchmarks.plain_text import NOTHING, count, times
+from benchmarks.plain_text import NOTHING, at_least, count, times
 from benchmarks.plot_style import (
     GRID,
     MUTED,
@@ -238,7 +238,7 @@ def calls_in_words(calls: float) -> str:
         return NOTHING
     if calls == 0:
         return "at once"
-    return "never" if np.isinf(calls) else f"{np.ceil(calls):,.0f} calls".replace(",", " ")
+    return "never" if np.isinf(calls) else f"{at_least(calls)} calls"
 
 
 def device_times(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -> str:
@@ -254,7 +254,7 @@ def device_times(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: 
         for clock, (_, marker) in clocks.items():
             axes.plot(row[clock], at, marker, color=look.colour, markersize=8, markeredgewidth=2)
         if np.isfinite(row["kernel_launches"]):
-            text = f"{row['kernel_launches']:,.0f} kernels".replace(",", " ")
+            text = f"{at_least(row['kernel_launches'])} kernels"
             axes.text(1.03, at, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
     for clock_name, marker in clocks.values():
         axes.plot([], [], marker, color=MUTED, markersize=7, markeredgewidth=2, label=clock_name)
