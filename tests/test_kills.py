@@ -5,6 +5,7 @@ A few kills in an ordinary test run; `python -m pytest tests/test_kills.py --kil
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -78,6 +79,16 @@ def settle(folder: Path, tmp_path: Path) -> list[Trial]:
     return open_run(folder).trials()
 
 
+def living_workers(sweep: psutil.Process) -> list[psutil.Process]:
+    """The worker processes that are there; one that was killed stays a zombie until the sweep next asks it."""
+    found = []
+    for child in sweep.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "benchmarks.worker" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
 def assert_whole(trials: list[Trial]) -> None:
     """Every case is there, none was measured twice in a round, and none failed but for a kill."""
     assert len({trial.case.id for trial in trials}) == CASES
@@ -114,16 +125,19 @@ def test_a_sweep_that_is_killed_loses_nothing_that_was_written(
     assert {trial.status for trial in trials} <= {"ok", "noisy"}
 
 
-def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(tmp_path: Path, kills: int) -> None:
+def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
+    tmp_path: Path, kills: int, request: pytest.FixtureRequest
+) -> None:
     """SIGKILL to workers: their trials say so, they are replaced, and the sweep ends as ever."""
     folder = tmp_path / "run"
     generator = random.Random(2)
     sweep = launch(folder, tmp_path)
+    request.addfinalizer(sweep.kill)
     parent = psutil.Process(sweep.pid)
     landed = 0
     while landed < kills and sweep.poll() is None:
         time.sleep(generator.uniform(0.1, 0.6))
-        workers = [child for child in parent.children() if "benchmarks.worker" in " ".join(child.cmdline())]
+        workers = living_workers(parent)
         if workers and written(folder):
             generator.choice(workers).kill()
             landed += 1
