@@ -12,20 +12,18 @@ from matplotlib.patches import Rectangle
 
 from benchmarks.findings import too_close
 from benchmarks.plain_text import NOTHING, at_least, count, times
+from benchmarks.plot_labels import end_labels, label, point_labels
 from benchmarks.plot_style import (
     GRID,
     MUTED,
     TEXT,
     WIDTH,
     Style,
-    end_labels,
-    label,
     lighter,
     log_axis,
     plain_seconds,
     plain_share,
     plain_times,
-    point_labels,
     size_axis,
 )
 from benchmarks.pooling import BASELINE
@@ -71,7 +69,8 @@ def lines(
             ends[str(name)] = (float(rows[axis].iloc[-1]), float(rows[value].iloc[-1]))
         size_axis(axes.xaxis, panel.rows[axis])
         sizes = panel.rows[axis]
-        axes.set_xlim(sizes.min() / 1.12, sizes.max() * 1.12)
+        beside = (sizes.max() / sizes.min()) ** 0.04
+        axes.set_xlim(sizes.min() / beside, sizes.max() * beside)
         axes.set_xlabel(AXIS_NAMES[axis])
         text = plain_share if value == "share_of_peak" else plain_seconds
         values = panel.rows[value]

@@ -7,10 +7,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks.frames import load_run
-from benchmarks.plot_style import plain_seconds, plain_share, spread, styles
+from benchmarks.plot_labels import spread
+from benchmarks.plot_style import plain_seconds, plain_share, size_axis, styles
 from benchmarks.plots import write_plots
 from benchmarks.slices import along, central, measured, panels
 from benchmarks.trial import Trial
@@ -134,6 +136,16 @@ def test_labels_are_spread_without_touching() -> None:
     assert all(later - earlier >= 0.1 - 1e-9 for earlier, later in itertools.pairwise(crowded))
     assert crowded[0] >= 0
     assert crowded[-1] <= 1
+
+
+def test_sizes_that_would_touch_are_not_all_labelled() -> None:
+    """The first and last size have their labels, those between where there is room."""
+    axes = Figure().add_subplot()
+    axes.set_xscale("log", base=2)
+    size_axis(axes.xaxis, [64, 16, 16, 17, 1000, 1024])
+    assert list(axes.get_xticks()) == [16, 64, 1024]
+    size_axis(axes.xaxis, [100, 101])
+    assert list(axes.get_xticks()) == [100, 101]
 
 
 def test_ticks_are_plain_numbers() -> None:
