@@ -95,8 +95,7 @@ def test_a_toml_key_that_does_not_exist_is_answered_with_the_nearest(runner: Cli
 
 
 SWEEP = """
-budget = "10s"
-target_interval = 0.99
+budget = "10m"
 
 [[grid]]
 T = 4
@@ -116,6 +115,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     chosen = [word for name in implementations for word in ("--impl", name)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(folder))
+        patch.setattr("benchmarks.runner.MAX_VISITS", 1)
+        patch.setattr("benchmarks.launch.PEAK_SECONDS", 0.5)
         words = ("sweep", str(folder / "tiny.toml"), *chosen, "--out", str(folder / "run"))
         result = run(CliRunner(env={"COLUMNS": "200"}), *words)
     return folder / "run", result

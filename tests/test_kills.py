@@ -29,7 +29,7 @@ IMPLEMENTATIONS = ("numpy_loop", "numpy_hoisted", "again=numpy_loop")
 SWEEP = """
 name = "kills"
 target_interval = 0.9
-budget = "1m"
+budget = "20s"
 
 [[grid]]
 T = 8
