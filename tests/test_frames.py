@@ -135,6 +135,13 @@ def test_a_case_that_failed_at_last_has_no_time(tmp_path: Path) -> None:
     assert found[["median_seconds", "speedup", "slowdown", "flops_per_second"]].isna().all()
 
 
+def test_the_last_visit_is_told_by_its_round(tmp_path: Path) -> None:
+    """The order of the lines does not matter: the round says which visit was the last."""
+    again = failed("nn_rnn", CENTRE, "crashed", "SIGSEGV", round_number=1)
+    found = row(load(tmp_path / "run", again, trial("nn_rnn", CENTRE)), "nn_rnn")
+    assert found["status"] == "crashed"
+
+
 def test_a_measured_status_without_samples_is_a_failure(tmp_path: Path) -> None:
     """A stranger's trial may call itself ok and have no samples."""
     found = row(load(tmp_path / "run", failed("nn_rnn", CENTRE, "ok", "")), "nn_rnn")
