@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from rnnimpl.interface import (
     Weights,
     cell_weight_names,
 )
-from rnnimpl.native.build import library
+from rnnimpl.native.build import Library, library
 
 
 class FusedCpu(Rnn[NumpyArray]):
@@ -45,23 +45,24 @@ class FusedCpu(Rnn[NumpyArray]):
             raise Unsupported(f"fused_cpu computes in float32 and float64; got dtype {config.dtype}")
         self.library = library()
         self.thread_count = self.threads or _default_threads()
-        functions = self.library.functions
-        self._forward = getattr(functions, f"rnn_forward_{config.dtype}")
-        self._backward = getattr(functions, f"rnn_backward_{config.dtype}")
-        self._destroy = getattr(functions, f"rnn_destroy_{config.dtype}")
-        create = getattr(functions, f"rnn_create_{config.dtype}")
-        create.restype = ctypes.c_void_p
-        L, D, I, H = config.num_layers, config.num_directions, config.input_size, config.hidden_size
-        nonlinearity = NONLINEARITIES.index(config.nonlinearity)
-        arrays = list(_by_cell(config, weights.state_dict()))
-        network = create(L, D, _long(I), _long(H), nonlinearity, self.thread_count, _pointers(arrays))
-        if network is None:
+        self._shapes = config.weight_shapes()
+        self._names = [name for cell in config.cells() for name in cell_weight_names(*cell)]
+        self._native = _Native(self.library, config.dtype)
+        self._network = self._native.create(
+            config.num_layers,
+            config.num_directions,
+            config.input_size,
+            config.hidden_size,
+            NONLINEARITIES.index(config.nonlinearity),
+            self.thread_count,
+            _addresses(weights.arrays.get(name) for name in self._names),
+        )
+        if self._network is None:
             raise MemoryError(f"no memory for the packed weights of {config}")
-        self._network = ctypes.c_void_p(network)
 
     def __del__(self) -> None:
-        if hasattr(self, "_network"):
-            self._destroy(self._network)
+        if getattr(self, "_network", None) is not None:
+            self._native.destroy(self._network)
 
     def from_numpy(self, array: NumpyArray) -> NumpyArray:
         self.check_dtype(array)
@@ -78,10 +79,9 @@ class FusedCpu(Rnn[NumpyArray]):
         self, x: NumpyArray, h0: NumpyArray | None = None
     ) -> tuple[NumpyArray, NumpyArray, Callable[[NumpyArray, NumpyArray], Grads[NumpyArray]]]:
         x, h0 = self._inputs(x, h0)
-        config = self.config
         T, B, _ = x.shape
-        # The outputs of all layers but the last, which the backward pass needs.
-        hidden = np.empty((config.num_layers - 1, T, B, config.num_directions * config.hidden_size), dtype=x.dtype)
+        # The outputs of all layers but the last; the backward pass needs them.
+        hidden = np.empty((self.config.num_layers - 1, T, B, self._width), dtype=x.dtype)
         y, h_n = self._run(x, h0, hidden)
 
         def pullback(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
@@ -97,8 +97,12 @@ class FusedCpu(Rnn[NumpyArray]):
             "threads": str(self.thread_count),
         }
 
+    @property
+    def _width(self) -> int:
+        return self.config.num_directions * self.config.hidden_size
+
     def _inputs(self, x: NumpyArray, h0: NumpyArray | None) -> tuple[NumpyArray, NumpyArray | None]:
-        """Check x and h0; rows of x and all of h0 become contiguous."""
+        """Check x and h0; make the rows of x and all of h0 contiguous."""
         self.check_shapes(x, h0)
         self.check_dtype(x)
         if x.strides[2] != x.itemsize or not x.flags.aligned:
@@ -111,11 +115,10 @@ class FusedCpu(Rnn[NumpyArray]):
     def _run(self, x: NumpyArray, h0: NumpyArray | None, hidden: NumpyArray | None) -> tuple[NumpyArray, NumpyArray]:
         config = self.config
         T, B, _ = x.shape
-        H, D = config.hidden_size, config.num_directions
-        y = np.empty((T, B, D * H), dtype=x.dtype)
-        h_n = np.empty((config.num_layers * D, B, H), dtype=x.dtype)
-        failed = self._forward(
-            self._network, _long(T), _long(B), *_sequence(x), _address(h0), _address(hidden), _address(y), _address(h_n)
+        y = np.empty((T, B, self._width), dtype=x.dtype)
+        h_n = np.empty((config.num_layers * config.num_directions, B, config.hidden_size), dtype=x.dtype)
+        failed = self._native.forward(
+            self._network, T, B, *_sequence(x), _address(h0), _address(hidden), _address(y), _address(h_n)
         )
         if failed:
             raise MemoryError(f"no memory for the forward pass of {config} with T = {T} and B = {B}")
@@ -137,45 +140,67 @@ class FusedCpu(Rnn[NumpyArray]):
         dy: NumpyArray,
         dh_n: NumpyArray,
     ) -> Grads[NumpyArray]:
-        config = self.config
         T, B, _ = x.shape
         dx = np.empty(x.shape, dtype=x.dtype)
         dh0 = np.empty(dh_n.shape, dtype=x.dtype)
-        gradients = {name: np.empty(shape, dtype=x.dtype) for name, shape in config.weight_shapes().items()}
-        failed = self._backward(
+        weights = {name: np.empty(shape, dtype=x.dtype) for name, shape in self._shapes.items()}
+        failed = self._native.backward(
             self._network,
-            _long(T),
-            _long(B),
+            T,
+            B,
             *_sequence(x),
-            *(_address(array) for array in (h0, hidden, y, dy, dh_n, dx, dh0)),
-            _pointers(list(_by_cell(config, gradients))),
+            _address(h0),
+            _address(hidden),
+            _address(y),
+            _address(dy),
+            _address(dh_n),
+            _address(dx),
+            _address(dh0),
+            _addresses(weights.get(name) for name in self._names),
         )
         if failed:
-            raise MemoryError(f"no memory for the backward pass of {config} with T = {T} and B = {B}")
-        return Grads(dx, dh0, gradients)
+            raise MemoryError(f"no memory for the backward pass of {self.config} with T = {T} and B = {B}")
+        return Grads(dx, dh0, weights)
 
 
-_long = ctypes.c_long
+class _Native:
+    """The functions of `native/api.cpp` for one dtype, with the types of their arguments."""
+
+    def __init__(self, compiled: Library, dtype: str) -> None:
+        whole, size, pointer = ctypes.c_int, ctypes.c_long, ctypes.c_void_p
+        sequence = [pointer, size, size]
+
+        def function(name: str, result: type[Any] | None, *arguments: type[Any]) -> Any:
+            # ctypes lets go of the interpreter's lock while such a function runs.
+            found = getattr(compiled.functions, f"rnn_{name}_{dtype}")
+            found.restype, found.argtypes = result, arguments
+            return found
+
+        self.create = function("create", pointer, whole, whole, size, size, whole, whole, pointer)
+        self.destroy = function("destroy", None, pointer)
+        self.forward = function("forward", whole, pointer, size, size, *sequence, *[pointer] * 4)
+        self.backward = function("backward", whole, pointer, size, size, *sequence, *[pointer] * 8)
 
 
-def _address(array: NumpyArray | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if array is None else array.ctypes.data)
+def _address(array: NumpyArray | None) -> int | None:
+    """Where the array's first element lies; None, a null pointer, for None and for nothing."""
+    if array is None or array.size == 0:
+        return None
+    if array.flags.carray:
+        # Several times faster than array.ctypes, which would take longer than a small network.
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]  # it is a buffer
+    return array.ctypes.data
 
 
-def _sequence(x: NumpyArray) -> tuple[ctypes.c_void_p, ctypes.c_long, ctypes.c_long]:
+def _addresses(arrays: Iterable[NumpyArray | None]) -> ctypes.Array[ctypes.c_void_p]:
+    addresses = [_address(array) for array in arrays]
+    return (ctypes.c_void_p * len(addresses))(*addresses)
+
+
+def _sequence(x: NumpyArray) -> tuple[int | None, int, int]:
     """Address and strides of the first two axes, in elements."""
-    return _address(x), _long(x.strides[0] // x.itemsize), _long(x.strides[1] // x.itemsize)
-
-
-def _by_cell(config: RnnConfig, arrays: Mapping[str, NumpyArray]) -> Iterator[NumpyArray | None]:
-    """w_ih, w_hh, b_ih, b_hh of each cell in turn; None where there is no bias."""
-    for layer, direction in config.cells():
-        for name in cell_weight_names(layer, direction):
-            yield arrays.get(name)
-
-
-def _pointers(arrays: Sequence[NumpyArray | None]) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * len(arrays))(*(None if array is None else array.ctypes.data for array in arrays))
+    step, row, item = x.strides
+    return _address(x), step // item, row // item
 
 
 def _default_threads() -> int:

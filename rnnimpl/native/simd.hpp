@@ -47,9 +47,10 @@ using VectorBits = typename VectorOf<S>::Bits;
 template <class S>
 inline constexpr long kLanes = kVectorBytes / static_cast<long>(sizeof(S));
 
+// Taking zero away changes no value, not even -0, and costs nothing; adding zero would turn -0 into 0.
 template <class S>
 inline Vector<S> broadcast(S value) {
-    return Vector<S>{} + value;
+    return value - Vector<S>{};
 }
 
 template <class S>
