@@ -34,6 +34,13 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
 
 
+@nox.session(name="list")
+def list_(session: nox.Session) -> None:
+    """Show the implementations, where each runs or why it cannot, and the sweeps that have a name."""
+    install(session)
+    session.run("python", "-m", "benchmarks", "list", *session.posargs)
+
+
 @nox.session
 def sweep(session: nox.Session) -> None:
     """Measure all implementations on this machine; what follows -- goes to `python -m benchmarks sweep`."""
@@ -46,3 +53,18 @@ def train(session: nox.Session) -> None:
     """Train every implementation on the same task; what follows -- goes to `python -m benchmarks train`."""
     install(session)
     session.run("python", "-m", "benchmarks", "train", *session.posargs)
+
+
+@nox.session
+def selfcheck(session: nox.Session) -> None:
+    """Measure one implementation under two names on one thread: how far do two equal things come apart here?"""
+    install(session)
+    names = ("--impl", "nn_rnn", "--impl", "nn_rnn_again=nn_rnn")
+    session.run("python", "-m", "benchmarks", "sweep", *names, "--threads", "1", *session.posargs)
+
+
+@nox.session
+def kills(session: nox.Session) -> None:
+    """Kill sweeps and workers 20 times each at random moments; nothing may be lost."""
+    install(session, "tests")
+    session.run("python", "-m", "pytest", "tests/test_kills.py", "--kills", "20", *session.posargs)

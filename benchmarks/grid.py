@@ -144,9 +144,9 @@ def check_key(key: str, known: Iterable[str], what: str, other_names: Mapping[st
     known = tuple(known)
     if key in known:
         return
-    meant = (other_names or {}).get(key.lower().replace("-", "_"))
-    nearest = [meant] if meant else difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    meanings = {name: name for name in known} | dict(other_names or {})
+    nearest = difflib.get_close_matches(key.lower().replace("-", "_"), meanings, n=1, cutoff=0.5)
+    hint = f"did you mean {meanings[nearest[0]]}? " if nearest else ""
     raise ValueError(f"{what} {key!r} is not known; {hint}Known: {', '.join(known)}")
 
 
@@ -165,7 +165,9 @@ class Sweep:
     budget_seconds: float
     """How long the sweep may go on. Round 0 visits every case before any is visited again."""
     target_interval: float = 0.05
-    """A case is measured well enough when the 95 % interval of its median is at most this share of the median."""
+    """A case is measured well enough when half the 95 % interval of its median is at most this share of the median."""
+    timeout_seconds: float = 120.0
+    """A case whose building, checking and warming up, or one block of samples, takes longer is stopped."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}", self.name):
@@ -176,6 +178,8 @@ class Sweep:
             raise ValueError(f"sweep {self.name} has grids {self.grids!r}; expected one or more")
         if not _is_number(self.budget_seconds) or not 0 < self.budget_seconds < math.inf:
             raise ValueError(f"budget is {self.budget_seconds!r} seconds; expected more than 0: 5m is five minutes")
+        if not _is_number(self.timeout_seconds) or not 0 < self.timeout_seconds < math.inf:
+            raise ValueError(f"timeout is {self.timeout_seconds!r} seconds; expected more than 0: 2m is two minutes")
         if not _is_number(self.target_interval) or not 0 < self.target_interval < 1:
             raise ValueError(
                 f"target_interval is {self.target_interval!r}; expected a share of the median, such as 0.05, below 1"
@@ -210,6 +214,7 @@ class Sweep:
             "summary": self.summary,
             "budget_seconds": self.budget_seconds,
             "target_interval": self.target_interval,
+            "timeout_seconds": self.timeout_seconds,
             "grids": [grid.to_json() for grid in self.grids],
         }
 

@@ -66,7 +66,7 @@ class Run:
         """Add one trial; it is on disk on return. Raises StoreError when it cannot be written."""
         line = _to_json(trial.to_json()).encode() + b"\n"
         path = self.folder / TRIALS_FILE
-        with _explained(path, "write a trial to"):
+        with explained(path, "write a trial to"):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             try:
                 size = os.fstat(descriptor).st_size
@@ -88,7 +88,7 @@ class Run:
         problems: list[str] = []
         if not path.exists():
             return Reading(trials, problems)
-        with _explained(path, "read"), path.open("rb") as file:
+        with explained(path, "read"), path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue
@@ -111,7 +111,7 @@ def create_run(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> Run
     Raises StoreError when the folder already holds a run, or cannot be written.
     """
     path = Path(folder)
-    with _explained(path, "create"):
+    with explained(path, "create"):
         path.mkdir(parents=True, exist_ok=True)
         present = [name for name in (RUN_FILE, TRIALS_FILE, *DERIVED) if (path / name).exists()]
     if present:
@@ -139,7 +139,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         within = sorted(str(inner.parent) for inner in path.glob(f"*/{RUN_FILE}"))[:5]
         remedy = f"name one of the runs in it: {', '.join(within)}" if within else "name the folder that holds it"
         raise StoreError(f"{path} holds no {RUN_FILE}, so it is no run folder: {remedy}")
-    with _explained(file, "read"):
+    with explained(file, "read"):
         content = file.read_bytes()
     try:
         record = json.loads(content)
@@ -168,7 +168,7 @@ def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write beside, force to disk, then put in place: a kill at any moment leaves one whole file."""
     temporary = folder / f".{RUN_FILE}.{os.getpid()}"
     content = _to_json(record, indent=2) + "\n"
-    with _explained(folder / RUN_FILE, "write"):
+    with explained(folder / RUN_FILE, "write"):
         try:
             with temporary.open("w", encoding="utf-8") as file:
                 file.write(content)
@@ -182,7 +182,8 @@ def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path, action: str) -> Iterator[None]:
+def explained(path: Path, action: str) -> Iterator[None]:
+    """Turn an OSError of the block into a StoreError that says what could not be done, why, and what helps."""
     try:
         yield
     except OSError as error:
@@ -221,7 +222,7 @@ def _read_trial(line: bytes) -> Trial:
 _TEXTS = ("source", "started_at", "finished_at")
 _NUMBERS = (
     *("setup_seconds", "first_call_seconds", "check_seconds", "warmup_seconds", "sampling_seconds"),
-    *("peak_bytes", "checked_steps", "device_span_seconds", "kernel_seconds", "kernel_launches"),
+    *("peak_bytes", "checked_steps", "device_span_seconds", "kernel_seconds", "kernel_launches", "elsewhere_share"),
 )
 _MAPPINGS = ("describe", "gpu_before", "gpu_after")
 

@@ -4,7 +4,8 @@
     summary = "what it is for"
     base = "quick"               # start from a preset or published origin: its grids, budget and target
     budget = "5m"                # also a number of seconds
-    target_interval = 0.03       # 95 % interval of the median, as a share of it
+    target_interval = 0.03       # half the 95 % interval of the median, as a share of it
+    timeout = "2m"               # for building, checking and warming up one case
 
     [[grid]]                     # added to the base's grids; each axis a value or a list
     T = [16, 64, 256]
@@ -31,8 +32,15 @@ from benchmarks.grid import Grid, Sweep, check_key
 DEFAULT_BUDGET_SECONDS = 600.0
 """For a file that names neither a budget nor a base."""
 
-_KEYS = ("name", "summary", "base", "budget", "target_interval", "grid", "override")
-_OTHER_NAMES = {"grids": "grid", "preset": "base", "time": "budget", "budget_seconds": "budget", "axes": "override"}
+_KEYS = ("name", "summary", "base", "budget", "target_interval", "timeout", "grid", "override")
+_OTHER_NAMES = {
+    "grids": "grid",
+    "preset": "base",
+    "time": "budget",
+    "budget_seconds": "budget",
+    "timeout_seconds": "timeout",
+    "axes": "override",
+}
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
 
 
@@ -42,7 +50,7 @@ def parse_duration(text: str) -> float:
     Raises ValueError, showing the form, for anything else and for no time at all.
     """
     matched = _DURATION.fullmatch(text.strip())
-    if not text.strip() or matched is None:
+    if matched is None:
         raise ValueError(f"duration is {text!r}; expected a form like 90s, 5m, 1h30m or a number of seconds")
     hours, minutes, seconds = (float(matched[unit] or 0) for unit in "hms")
     total = 3600 * hours + 60 * minutes + seconds
@@ -80,8 +88,9 @@ def _from_document(document: dict[str, Any], stem: str, named: Callable[[str], S
         name=_text(document, "name", re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip(".-") or "sweep"),
         summary=_text(document, "summary", base.summary if base else ""),
         grids=grids,
-        budget_seconds=_budget(document, base),
+        budget_seconds=_seconds(document, "budget", base.budget_seconds if base else DEFAULT_BUDGET_SECONDS),
         target_interval=document.get("target_interval", base.target_interval if base else Sweep.target_interval),
+        timeout_seconds=_seconds(document, "timeout", base.timeout_seconds if base else Sweep.timeout_seconds),
     )
     override = document.get("override", {})
     if not isinstance(override, dict):
@@ -103,12 +112,11 @@ def _text(document: dict[str, Any], key: str, otherwise: str = "") -> str:
     return value
 
 
-def _budget(document: dict[str, Any], base: Sweep | None) -> float:
-    if "budget" not in document:
-        return base.budget_seconds if base else DEFAULT_BUDGET_SECONDS
-    budget = document["budget"]
-    if isinstance(budget, str):
-        return parse_duration(budget)
-    if type(budget) not in (int, float):
-        raise ValueError(f"budget is {budget!r}; expected a duration such as '5m' or a number of seconds")
-    return float(budget)
+def _seconds(document: dict[str, Any], key: str, otherwise: float) -> float:
+    """The duration that a key names: text as people write it, or a number of seconds."""
+    value = document.get(key, otherwise)
+    if isinstance(value, str):
+        return parse_duration(value)
+    if type(value) not in (int, float):
+        raise ValueError(f"{key} is {value!r}; expected a duration such as '5m' or a number of seconds")
+    return float(value)

@@ -60,9 +60,12 @@ class Trial:
     check_seconds: float | None = None
     warmup_seconds: float | None = None
     sampling_seconds: float | None = None
+    elsewhere_share: float | None = None
+    """The share of all cores' time that other programs, or the hypervisor, took while the samples were taken."""
 
     peak_bytes: int | None = None
-    """CPU: the largest resident set of the process while the case ran. CUDA: the most the allocator held."""
+    """CPU: how far the process's peak resident set rose above what it held before the case was built.
+    CUDA: the most that PyTorch's allocator held."""
     error_output: float | None = None
     """Largest error of y and h_n against the float64 reference, relative to the largest value of each."""
     error_gradient: float | None = None

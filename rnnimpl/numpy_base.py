@@ -75,8 +75,12 @@ class NumpyRnn(Rnn[NumpyArray]):
         return y, h_n, pullback
 
     def describe(self) -> dict[str, str]:
-        blas = [f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"]
-        return {"library": f"numpy {np.__version__}", "blas": ", ".join(blas) or "not known"}
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        return {
+            "library": f"numpy {np.__version__}",
+            "blas": ", ".join(f"{pool['internal_api']} {pool['version']}" for pool in pools) or "not known",
+            "threads": ", ".join(str(pool["num_threads"]) for pool in pools) or "not known",
+        }
 
     def _run(
         self, x: NumpyArray, h0: NumpyArray | None

@@ -10,6 +10,7 @@ import abc
 import re
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 
 from rnnimpl.dtypes import Precision
@@ -44,7 +45,8 @@ class TorchRnn(Rnn[torch.Tensor]):
 
     def from_numpy(self, array: NumpyArray) -> torch.Tensor:
         self.check_dtype(array)
-        return torch.tensor(array, dtype=self.dtype, device=self.device)
+        # PyTorch takes no negative strides, which a reversed view has.
+        return torch.tensor(np.ascontiguousarray(array), dtype=self.dtype, device=self.device)
 
     def to_numpy(self, array: torch.Tensor) -> NumpyArray:
         on_host = array.detach().cpu()

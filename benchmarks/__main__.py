@@ -1,0 +1,241 @@
+"""The command line: `python -m benchmarks VERB`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Which RNN is fastest on this machine, why, and how far from the limit.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+VERDICT_AGAINST = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
+
+@contextmanager
+def wrong_use() -> Iterator[None]:
+    """Turn what the user got wrong into one sentence and exit status 2; anything else is a fault of ours."""
+    from benchmarks.store import StoreError
+
+    try:
+        yield
+    except (ValueError, TypeError, StoreError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(WRONG_USE) from error
+
+
+def _numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+    """The comma-separated whole numbers of an option."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(f"{option} is {text!r}; expected whole numbers with commas between, such as 16,64") from None
+
+
+def _words(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the implementations, where each runs or why it cannot, and the sweeps that have a name.
+
+    Example: python -m benchmarks list --json
+    """
+    from benchmarks.sweeps import load_sweep, sweep_names
+    from rnnimpl.registry import listing, names
+
+    listings = [listing(name) for name in names()]
+    sweeps = {name: load_sweep(name).summary for name in sweep_names()}
+    if as_json:
+        shown = {entry.name: {"summary": entry.summary, "unavailable": entry.unavailable} for entry in listings}
+        typer.echo(json.dumps({"implementations": shown, "sweeps": sweeps}, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("implementation", "device", "here", "what it is", title="Implementations")
+    for entry in listings:
+        for number, (device, reason) in enumerate(entry.unavailable.items()):
+            first = number == 0
+            table.add_row(entry.name if first else "", device, reason or "yes", entry.summary if first else "")
+    console.print(table)
+    presets = Table("sweep", "what it measures", title="Sweeps")
+    for name, summary in sweeps.items():
+        presets.add_row(name, summary)
+    console.print(presets)
+
+
+@app.command()
+def sweep(
+    sweep: Annotated[
+        str, typer.Argument(metavar="PRESET|FILE.toml", help="A name that `list` shows, or a TOML file.")
+    ] = "default",
+    impl: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|module:Class|LABEL=either", help="Only this implementation; may be repeated."),
+    ] = None,
+    seq_len: Annotated[str | None, typer.Option(metavar="T,...", help="Time steps.")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="B,...", help="Sequences in a batch.")] = None,
+    hidden: Annotated[str | None, typer.Option(metavar="H,...", help="Hidden units.")] = None,
+    layers: Annotated[str | None, typer.Option(metavar="L,...", help="Layers.")] = None,
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", metavar="I,...", help="Input features; as many as hidden units if not given."),
+    ] = None,
+    mode: Annotated[str | None, typer.Option(metavar="MODE,...", help="inference, training")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE,...", help="cpu, cuda; all that are here if not given.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(metavar="DTYPE,...", help="float16, bfloat16, float32, float64")] = None,
+    threads: Annotated[str | None, typer.Option(metavar="N,...", help="CPU threads; all cores if not given.")] = None,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after so long: 90s, 5m, 2h.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder, a new one.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with this run; other options but --budget do not apply.")
+    ] = None,
+) -> None:
+    """Measure implementations over workloads and report which is fastest where.
+
+    Example: python -m benchmarks sweep quick --impl nn_rnn --impl torch_loop --hidden 64,256 --budget 2m
+    """
+    with wrong_use():
+        from rich.console import Console
+
+        from benchmarks.launch import plan_sweep, resume_sweep, start_sweep
+
+        console = Console()
+        axes: dict[str, Any] = {
+            "T": _numbers(seq_len, "--seq-len"),
+            "B": _numbers(batch, "--batch"),
+            "H": _numbers(hidden, "--hidden"),
+            "L": _numbers(layers, "--layers"),
+            "I": _numbers(input_, "--input"),
+            "mode": _words(mode),
+            "device": _words(device),
+            "dtype": _words(dtype),
+            "threads": _numbers(threads, "--threads"),
+        }
+        axes = {axis: values for axis, values in axes.items() if values is not None}
+        # With the current folder importable, module:Class may stand in a file there.
+        sys.path.insert(0, str(Path.cwd()))
+        try:
+            if resume is not None:
+                run = resume_sweep(resume, budget=budget, console=console)
+            else:
+                plan = plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
+                run = start_sweep(plan, out=out, console=console)
+        except KeyboardInterrupt:
+            console.print("stopped; what was measured is kept, and --resume with the run's folder goes on with it")
+            raise typer.Exit(INTERRUPTED) from None
+        _report([run.folder], console)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the files go; the first run's folder if not given.")
+    ] = None,
+) -> None:
+    """Build tables, plots and report.md again from the trials of one run, or of several side by side.
+
+    Example: python -m benchmarks report results/default-20260101-120000
+    """
+    with wrong_use():
+        from rich.console import Console
+
+        _report(runs, Console(), out)
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A run folder.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another one.")],
+    across_machines: Annotated[
+        bool, typer.Option("--across-machines", help="Compare also when they were measured on different machines.")
+    ] = False,
+) -> None:
+    """Compare two runs case by case: ratio, interval and verdict; exit status 1 when a case is slower.
+
+    Example: python -m benchmarks compare results/monday results/tuesday
+    """
+    with wrong_use():
+        from rich.console import Console
+
+        from benchmarks.compare import compare_runs, comparison_table
+
+        compared = compare_runs(old, new, across_machines=across_machines)
+        Console().print(comparison_table(compared))
+        if (compared["verdict"] == "slower").any():
+            raise typer.Exit(VERDICT_AGAINST)
+
+
+@app.command()
+def train(
+    impl: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|module:Class", help="Only this implementation; may be repeated."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps of gradient descent.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files go, a new folder.")] = None,
+) -> None:
+    """Train implementations on one task by plain gradient descent and lay their loss curves side by side.
+
+    Exit status 1 when a curve leaves the others or does not reach the stated loss.
+    Example: python -m benchmarks train --impl numpy_loop --impl nn_rnn
+    """
+    with wrong_use():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        from benchmarks.train import STEPS, train
+        from benchmarks.training_report import table
+        from rnnimpl.registry import listing, names
+
+        sys.path.insert(0, str(Path.cwd()))
+        kind = device.partition(":")[0]
+        here = [name for name in names() if kind in listing(name).unavailable]
+        result = train(
+            implementations=impl or here, device=device, dtype=dtype, steps=STEPS if steps is None else steps, out=out
+        )
+        Console().print(Markdown(table(result)))
+        typer.echo(f"curves, tables and plots: {result.folder}")
+        if not result.passed:
+            raise typer.Exit(VERDICT_AGAINST)
+
+
+def _report(runs: list[Path], console: Any, out: Path | None = None) -> None:
+    from benchmarks.frames import load_run
+    from benchmarks.report import build_report, terminal_table
+
+    path = build_report(runs, out)
+    console.print(terminal_table(load_run(runs)))
+    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="python -m benchmarks")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The data a case computes on: the same for every implementation, from the workload alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from benchmarks.workload import Workload
+from rnnimpl.dtypes import round_to
+from rnnimpl.interface import NumpyArray, Weights
+
+SEED = 20_240
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Inputs:
+    """Weights, x (T, B, I) and, for training, the cotangents dy (T, B, D*H) and dh_n (L*D, B, H); h0 is zero."""
+
+    weights: Weights
+    x: NumpyArray
+    dy: NumpyArray | None
+    dh_n: NumpyArray | None
+
+    def prefix(self, steps: int) -> Inputs:
+        """The same data, cut to the first `steps` time steps."""
+        return dataclasses.replace(self, x=self.x[:steps], dy=None if self.dy is None else self.dy[:steps])
+
+
+def make_inputs(workload: Workload) -> Inputs:
+    """Weights as `nn.RNN` draws them; x and the cotangents from the standard normal distribution."""
+    config = workload.config
+    generator = np.random.default_rng(SEED)
+    T, B, D, H = workload.T, workload.B, config.num_directions, workload.H
+
+    def normal(*shape: int) -> NumpyArray:
+        return round_to(generator.standard_normal(shape, dtype=np.float32), config.dtype)
+
+    x = normal(T, B, workload.I)
+    training = workload.mode == "training"
+    return Inputs(
+        weights=Weights.init(config, SEED),
+        x=x,
+        dy=normal(T, B, D * H) if training else None,
+        dh_n=normal(workload.L * D, B, H) if training else None,
+    )

@@ -1,0 +1,174 @@
+"""From the trials of a run to its cases: what several visits to one case say together, and two cases compared.
+
+The samples of a case are pooled over its rounds, block by block. Two cases of one workload are compared by the
+ratio of blocks that took turns, wherever both were measured in the same visit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, block_medians, estimate, estimate_ratio
+from benchmarks.trial import MEASURED, Status, Trial
+from benchmarks.workload import Case, Workload
+
+BASELINE = "nn_rnn"
+"""What speed-ups are relative to: the implementation that everybody has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PooledCase:
+    """All visits to one case, the earliest first."""
+
+    trials: tuple[Trial, ...]
+    target_interval: float
+    """A case is `ok` when half its interval is at most this share of its median."""
+
+    @property
+    def case(self) -> Case:
+        """The case that the trials are of."""
+        return self.trials[0].case
+
+    @property
+    def source(self) -> str:
+        """What `rnnimpl.load` took for it."""
+        return self.trials[0].source
+
+    @property
+    def measured(self) -> bool:
+        """Whether it has times: a case that failed when it was last visited has none."""
+        return self.estimate is not None
+
+    @property
+    def last(self) -> Trial:
+        """The trial of the last visit."""
+        return self.trials[-1]
+
+    @cached_property
+    def visits(self) -> tuple[tuple[Trial, list[float]], ...]:
+        """Each visit that gave times, with the medians of its blocks."""
+        if self.last.status not in MEASURED:
+            return ()
+        measured = [trial for trial in self.trials if trial.status in MEASURED and trial.seconds]
+        return tuple((trial, block_medians(trial.seconds, trial.blocks)) for trial in measured)
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """The time of a call over all blocks of all visits; None without times."""
+        medians = [median for _, blocks in self.visits for median in blocks]
+        return of_medians(medians) if medians else None
+
+    @property
+    def status(self) -> Status:
+        """That of the last visit, except that `ok` and `noisy` are told apart by all samples."""
+        if self.estimate is None:
+            return self.last.status if self.last.status not in MEASURED else "failed"
+        return "ok" if self.estimate.relative_half_width <= self.target_interval else "noisy"
+
+    @property
+    def reason(self) -> str | None:
+        """Why the status is not `ok`, in a sentence."""
+        if self.estimate is None:
+            return self.last.reason or "it has no samples"
+        if self.status == "ok":
+            return None
+        if math.isnan(self.estimate.relative_half_width):
+            return f"it has fewer than {MINIMUM_BLOCKS} blocks of samples, too few for an interval"
+        return (
+            f"the interval of the median is ±{self.estimate.relative_half_width:.0%}, "
+            f"wider than the ±{self.target_interval:.0%} asked for"
+        )
+
+    def part_median(self, part: str) -> float:
+        """The median time of the `forward` or the `backward` pass in training; NaN where it was not measured."""
+        medians: list[float] = []
+        for trial, _ in self.visits:
+            if not trial.backward_seconds:
+                continue
+            seconds = trial.backward_seconds
+            if part == "forward":
+                seconds = tuple(map(float.__sub__, map(float, trial.seconds), map(float, seconds)))
+            medians += block_medians(seconds, trial.blocks)
+        return statistics.median(medians) if medians else math.nan
+
+
+def of_medians(medians: list[float]) -> Estimate:
+    """The estimate whose blocks have these medians."""
+    return estimate(medians, (1,) * len(medians))
+
+
+def pool(trials: Iterable[Trial], target_interval: float) -> dict[Case, PooledCase]:
+    """The cases of a run in the order in which they were first visited."""
+    visits: dict[Case, list[Trial]] = {}
+    for trial in trials:
+        visits.setdefault(trial.case, []).append(trial)
+    return {
+        case: PooledCase(tuple(sorted(of_case, key=lambda trial: trial.round)), target_interval)
+        for case, of_case in visits.items()
+    }
+
+
+def by_workload(cases: Mapping[Case, PooledCase]) -> dict[Workload, dict[str, PooledCase]]:
+    """The same cases as {workload: {implementation: case}}."""
+    grouped: dict[Workload, dict[str, PooledCase]] = {}
+    for case, pooled in cases.items():
+        grouped.setdefault(case.workload, {})[case.implementation] = pooled
+    return grouped
+
+
+def baseline(cases: Mapping[str, PooledCase]) -> PooledCase | None:
+    """The case of one workload that others are compared with: the one named `nn_rnn`, else one made from it."""
+    if BASELINE in cases:
+        return cases[BASELINE]
+    return next((case for case in cases.values() if case.source == BASELINE), None)
+
+
+def contenders(cases: Mapping[str, PooledCase]) -> dict[str, PooledCase]:
+    """The measured cases of one workload by name, one for each source: a copy under a second name wins nothing.
+
+    The name that is the source's own is kept, else the first in the alphabet.
+    """
+    kept: dict[str, str] = {}
+    for name in sorted(cases, key=lambda name: (name != cases[name].source, name)):
+        if cases[name].measured:
+            kept.setdefault(cases[name].source, name)
+    return {name: case for name, case in cases.items() if name in kept.values()}
+
+
+def time_ratio(above: PooledCase, below: PooledCase) -> Estimate:
+    """How many times as long `above` takes as `below`, both measured and of the same workload and run.
+
+    From pairs of blocks that took turns in one visit, so that what slowed both cancels out. Where there are
+    too few of them for an interval, the ratio of the two medians with the widest bounds their intervals allow.
+    """
+    if above is below:
+        return Estimate(1.0, 1.0, 1.0)
+    numerators: list[float] = []
+    denominators: list[float] = []
+    others = {trial.round: (trial, medians) for trial, medians in below.visits}
+    for trial, medians in above.visits:
+        other, other_medians = others.get(trial.round, (None, []))
+        if other is not None and len(medians) == len(other_medians) and _met(trial, other):
+            numerators += medians
+            denominators += other_medians
+    if len(numerators) >= MINIMUM_BLOCKS:
+        return estimate_ratio(numerators, denominators)
+    assert above.estimate is not None
+    assert below.estimate is not None
+    return Estimate(
+        above.estimate.median / below.estimate.median,
+        above.estimate.low / below.estimate.high,
+        above.estimate.high / below.estimate.low,
+    )
+
+
+def _met(one: Trial, other: Trial) -> bool:
+    """Whether two trials were of one visit: a resumed sweep may visit one workload twice in the same round.
+
+    Times are UTC in ISO 8601, so their order is that of their letters.
+    """
+    return one.started_at < other.finished_at and other.started_at < one.finished_at

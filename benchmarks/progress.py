@@ -1,0 +1,53 @@
+"""What a sweep shows while it runs: a bar on a terminal, a line a workload elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+
+class SweepProgress:
+    """The bar is drawn when `show` is called and at no other time, since a drawing thread would take a core."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._last_done: tuple[int, int] | None = None
+        self._bar = Progress(
+            TextColumn("{task.fields[round]}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]} left"),
+            TextColumn("[dim]{task.description}"),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", round="", left="")
+
+    def __enter__(self) -> SweepProgress:
+        if self.console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:
+        """Show how many of the workloads are done, what is being measured, and the time left of the budget."""
+        left = format_seconds_left(seconds_left)
+        if self.console.is_terminal:
+            self._bar.update(self._task, completed=done, total=total, description=what, left=left)
+            self._bar.refresh()
+        elif (done, total) != self._last_done:
+            self.console.print(f"{done} of {total} workloads, {left} left: {what}", highlight=False, soft_wrap=True)
+        self._last_done = (done, total)
+
+
+def format_seconds_left(seconds: float) -> str:
+    """Minutes and seconds, never below zero."""
+    whole = max(0, round(seconds))
+    return f"{whole // 60}:{whole % 60:02d}"

@@ -1,0 +1,16 @@
+"""The suite of checks that every implementation must pass, usable from any project and without pytest.
+
+    from rnnimpl import conformance
+
+    for result in conformance.run(MyRnn, device="cpu"):
+        print(result)
+
+Each check is a function `check_*(implementation, example, device)` that returns the error it measured or raises
+`ConformanceError`; `cases()` pairs every check with the examples it is meant for.
+"""
+
+from rnnimpl.conformance.compare import ConformanceError, Measured
+from rnnimpl.conformance.examples import Example
+from rnnimpl.conformance.run import Case, CheckResult, Status, cases, run
+
+__all__ = ["Case", "CheckResult", "ConformanceError", "Example", "Measured", "Status", "cases", "run"]

@@ -1,0 +1,279 @@
+"""How wrong a result may be: as wrong as a plain loop in the same dtype is on the same data, times a small factor.
+
+The error of an array is normwise and relative, max|actual - reference| / max|reference|: a relative error of
+each element would ask of a sum that cancels to nearly nothing more digits than its terms have (Higham 2002,
+"Accuracy and Stability of Numerical Algorithms", section 1.2). The tolerance of each array of each workload is
+
+    factor * (error of the plain loop in that dtype on this data) + floor * (unit roundoff) [+ kinks]
+
+so it knows about long sequences, large layers and cancellation without being told. `LIMITS` holds factor and
+floor for each dtype, and where they come from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnimpl.dtypes import Precision, round_to, unit_roundoff
+from rnnimpl.interface import Array, Grads, NumpyArray, Rnn, RnnConfig, Weights
+from rnnimpl.reference import Arithmetic, Cell, CellRun, backward, run
+
+
+class Limit(NamedTuple):
+    """`factor` times the plain loop's error, plus `floor` times the unit roundoff, is allowed."""
+
+    factor: float
+    floor: float
+
+
+LIMITS: Mapping[str, Limit] = MappingProxyType(
+    {
+        "float16": Limit(3, 8),
+        "bfloat16": Limit(2, 4),
+        "tf32": Limit(4, 8),
+        "float32": Limit(2, 8),
+        "float64": Limit(4, 8),
+    }
+)
+"""What each dtype is allowed, from a measurement; "at most twice the plain one's own error" (flash-attention's tests)
+is where it starts.
+
+All six implementations on a CPU, in training, tanh and relu: 24 structures of T x B x I x H from 1x1x1x1 to 13x5x11x17
+and 2 of 128x1x64x64, 64x16x128x128, 512x2x32x32 and 200x8x16x128, two seeds each. The floor is for results of which
+the plain loop happens to make next to none of the error; given the floor, the factor that the worst result needed:
+
+    float16    2.2     1x1x1x1, three layers, two directions: sums of few and unlike terms
+    bfloat16   0.9
+    float32    1.1     512 steps, nn.RNN and the loops alike
+    float64    2.5     512 steps; the float32 loop stands in for it, with twice the lanes to sum in, so shorter sums
+
+tf32 was not measured: NVIDIA's tensor cores may cut operands where we round them, which doubles the error, hence
+twice float32's factor.
+"""
+
+
+MOST_NUDGES = 8
+NUDGED_ELEMENTS = 256
+"""The plain loop runs again on nudged data, up to MOST_NUDGES times, while its smallest result has few elements."""
+
+FEW_UNITS = 20_000
+MOST_GROUPS = 8
+"""In networks with at most FEW_UNITS states in all, ambiguous relu units are switched in MOST_GROUPS groups."""
+
+Units: TypeAlias = npt.NDArray[np.bool_]
+"""Which units of a cell (T, B, H)."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Expectation:
+    """What an implementation should give on some data: values in float64 and tolerances, by name of result.
+
+    The names are `y`, `h_n` and, where gradients are expected, `grad_x`, `grad_h0` and `grad_` with the name of
+    a weight: `grad_weight_ih_l0`.
+    """
+
+    values: Mapping[str, NumpyArray]
+    tolerances: Mapping[str, float]
+
+    def error(self, name: str, actual: NumpyArray) -> float:
+        """max|actual - expected| / max|expected|; absolute where all that is expected is zero.
+
+        NaN or infinity in `actual` is an infinite error. Raises ValueError when the shape is not the expected.
+        """
+        expected = self.values[name]
+        if actual.shape != expected.shape:
+            raise ValueError(f"{name} has shape {actual.shape}; expected {expected.shape}")
+        if not np.isfinite(actual).all():
+            return float("inf")
+        return _relative(float(np.abs(actual - expected).max()), expected)
+
+    def errors(self, actual: Mapping[str, NumpyArray]) -> dict[str, float]:
+        """The error of every result. Raises ValueError when a result is missing or one is not expected."""
+        missing, unknown = self.values.keys() - actual.keys(), actual.keys() - self.values.keys()
+        if missing or unknown:
+            raise ValueError(
+                f"the results are {', '.join(actual)}; missing {sorted(missing) or 'none'}, "
+                f"not expected {sorted(unknown) or 'none'}"
+            )
+        return {name: self.error(name, actual[name]) for name in self.values}
+
+    def outside(self, errors: Mapping[str, float]) -> list[str]:
+        """A sentence for each result whose error is not within its tolerance, in the order of the results."""
+        return [
+            f"{name} {self.values[name].shape} has error {error:.2g}; expected {self.tolerances[name]:.2g} or less"
+            for name, error in errors.items()
+            if not error <= self.tolerances[name]
+        ]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to an .npz file, without pickle."""
+        arrays: dict[str, Any] = {f"value {name}": value for name, value in self.values.items()}
+        arrays |= {f"tolerance {name}": np.float64(value) for name, value in self.tolerances.items()}
+        with open(path, "wb") as file:  # noqa: PTH123  # also takes a str
+            np.savez(file, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Expectation:
+        """Read what `save` wrote."""
+        values: dict[str, NumpyArray] = {}
+        tolerances: dict[str, float] = {}
+        with np.load(path, allow_pickle=False) as arrays:
+            for key in arrays:
+                kind, _, name = key.partition(" ")
+                if kind == "value":
+                    values[name] = arrays[key]
+                else:
+                    tolerances[name] = float(arrays[key])
+        return cls(values, tolerances)
+
+
+def name_results(rnn: Rnn[Array], y: Array, h_n: Array, grads: Grads[Array] | None = None) -> dict[str, NumpyArray]:
+    """The results of `forward` or `vjp` and its pullback as NumPy arrays by the names of an `Expectation`."""
+    named = {"y": y, "h_n": h_n}
+    if grads is not None:
+        named |= _name_grads(grads)
+    return {name: rnn.to_numpy(array) for name, array in named.items()}
+
+
+def expect(
+    config: RnnConfig,
+    weights: Weights,
+    x: NumpyArray,
+    h0: NumpyArray | None,
+    dy: NumpyArray | None = None,
+    dh_n: NumpyArray | None = None,
+    precision: Precision = "ieee",
+) -> Expectation:
+    """What to expect on this data; with dy (T, B, D*H) and dh_n (L*D, B, H), of the gradients too.
+
+    Costs one pass in float64 and one of the plain loop, some more of the latter for small H, and for relu with
+    ambiguous units a few backward passes.
+    Raises ValueError when the data overflow the dtype, because then there is nothing to compare with.
+    """
+    narrow = Arithmetic.of(config.dtype, precision)
+    # Nothing wider than float64 is quick everywhere; its errors are those of float32, smaller by a constant.
+    plain = Arithmetic("float32") if narrow.name == "float64" else narrow
+    scale = unit_roundoff(narrow.name) / unit_roundoff(plain.name)
+    limit = LIMITS[narrow.name]
+
+    def allowed(plain_error: float) -> float:
+        return limit.factor * plain_error * scale + limit.floor * unit_roundoff(narrow.name)
+
+    data = _Data(weights, x, h0, dy, dh_n)
+    values, runs = _compute(data, Arithmetic("float64"), None)
+    active = {cell: cell_run.a > 0 for cell, cell_run in runs.items()} if config.nonlinearity == "relu" else None
+    errors = dict.fromkeys(values, 0.0)
+    errors_of_a = dict.fromkeys(runs, 0.0)
+    # The maximum over a few numbers may be small by luck; the maximum over many is not.
+    nudges = min(MOST_NUDGES, NUDGED_ELEMENTS // min(value.size for value in values.values()))
+    for number in range(1 + nudges):
+        # What overflows is said below.
+        with np.errstate(over="ignore", invalid="ignore"):
+            plain_data = data if number == 0 else data.nudged(unit_roundoff(plain.name), seed=number)
+            # On the reference's side of every kink, so that this is the error of rounding and of nothing else.
+            plain_values, plain_runs = _compute(plain_data, plain, active)
+        errors = {name: max(error, _error(plain_values[name], values[name])) for name, error in errors.items()}
+        errors_of_a = {
+            cell: max(error, _error(plain_runs[cell].a, runs[cell].a)) for cell, error in errors_of_a.items()
+        }
+    tolerances = {name: allowed(error) for name, error in errors.items()}
+    if active is not None and dy is not None and dh_n is not None:
+        delta = {cell: allowed(errors_of_a[cell]) * float(np.abs(runs[cell].a).max()) for cell in runs}
+        for name, kink in _kinks(config, runs, dy, dh_n, delta).items():
+            tolerances[name] += kink
+    overflown = [name for name, tolerance in tolerances.items() if not np.isfinite(tolerance)]
+    if overflown:
+        raise ValueError(f"{', '.join(overflown)} overflow {plain.name} on this data; there is nothing to expect")
+    return Expectation(values, tolerances)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Data:
+    """Weights, inputs and cotangents of one computation."""
+
+    weights: Weights
+    x: NumpyArray
+    h0: NumpyArray | None
+    dy: NumpyArray | None
+    dh_n: NumpyArray | None
+
+    def nudged(self, size: float, seed: int) -> _Data:
+        """The same with every number changed by a relative `size` at most."""
+        generator = np.random.default_rng(seed)
+
+        def nudge(array: NumpyArray) -> NumpyArray:
+            factors = 1 + size * generator.uniform(-1, 1, array.shape)
+            return round_to(array.astype(np.float64) * factors, self.weights.config.dtype)
+
+        weights = Weights(self.weights.config, {name: nudge(array) for name, array in self.weights.arrays.items()})
+        h0, dy, dh_n = (None if array is None else nudge(array) for array in (self.h0, self.dy, self.dh_n))
+        return _Data(weights, nudge(self.x), h0, dy, dh_n)
+
+
+def _compute(
+    data: _Data, arithmetic: Arithmetic, active: Mapping[Cell, Units] | None
+) -> tuple[dict[str, NumpyArray], dict[Cell, CellRun]]:
+    """The results by name, with gradients where there are cotangents, and the runs of the cells."""
+    config = data.weights.config
+    y, h_n, runs = run(config, data.weights, data.x, data.h0, arithmetic)
+    values = {"y": y, "h_n": h_n}
+    if data.dy is not None and data.dh_n is not None:
+        values |= _name_grads(backward(config, runs, data.dy, data.dh_n, arithmetic, active))
+    return values, runs
+
+
+def _kinks(
+    config: RnnConfig, runs: Mapping[Cell, CellRun], dy: NumpyArray, dh_n: NumpyArray, delta: Mapping[Cell, float]
+) -> dict[str, float]:
+    """How far the gradients may differ because relu's slope jumps where rounding may move a unit over zero.
+
+    A unit with |a| <= delta, the error allowed in its pre-activation, may be on in one right implementation and
+    off in another. The gradients with all such units on and with all of them off, each against the reference,
+    say how much hangs on them. Where a network has few units, several groups of ambiguous units are switched in
+    turn, so that what hangs on one does not hide what hangs on another. None are ambiguous in most small float32
+    data; then nothing is allowed.
+    """
+    usual = {cell: cell_run.a > 0 for cell, cell_run in runs.items()}
+    ambiguous = {cell: np.abs(cell_run.a) <= delta[cell] for cell, cell_run in runs.items()}
+    count = sum(int(units.sum()) for units in ambiguous.values())
+    if not count:
+        return {}
+    switched: list[dict[Cell, Units]]
+    if sum(units.size for units in usual.values()) > FEW_UNITS:
+        switched = [
+            {cell: usual[cell] | ambiguous[cell] for cell in runs},
+            {cell: usual[cell] & ~ambiguous[cell] for cell in runs},
+        ]
+    else:
+        generator = np.random.default_rng(0)
+        group = {cell: generator.integers(MOST_GROUPS, size=units.shape) for cell, units in usual.items()}
+        switched = [
+            {cell: usual[cell] ^ (ambiguous[cell] & (group[cell] == number)) for cell in runs}
+            for number in range(MOST_GROUPS)
+        ]
+    reference = _name_grads(backward(config, runs, dy, dh_n, active=usual))
+    changed = {name: np.zeros_like(value) for name, value in reference.items()}
+    for active in switched:
+        for name, value in _name_grads(backward(config, runs, dy, dh_n, active=active)).items():
+            changed[name] += np.abs(value - reference[name])
+    return {name: _relative(float(change.max()), reference[name]) for name, change in changed.items()}
+
+
+def _name_grads(grads: Grads[Array]) -> dict[str, Array]:
+    return {"grad_x": grads.x, "grad_h0": grads.h0} | {f"grad_{name}": g for name, g in grads.weights.items()}
+
+
+def _error(actual: NumpyArray, expected: NumpyArray) -> float:
+    return _relative(float(np.abs(actual - expected).max()), expected)
+
+
+def _relative(difference: float, expected: NumpyArray) -> float:
+    size = float(np.abs(expected).max())
+    return difference / size if size > 0 else difference

@@ -1,0 +1,161 @@
+"""The command line of `benchmarks`: what it answers to right and to wrong use."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from benchmarks.__main__ import app
+from benchmarks.store import open_run
+
+VERBS = ("list", "sweep", "report", "compare", "train")
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """A shell in an empty folder, with a lock of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return CliRunner(env={"COLUMNS": "200"})
+
+
+def run(runner: CliRunner, *words: str) -> Result:
+    """The result of a command line; a fault of ours is raised."""
+    return runner.invoke(app, list(words), catch_exceptions=False)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_shows_an_example_of_each_verb(runner: CliRunner, verb: str) -> None:
+    """A command that can be copied."""
+    result = run(runner, verb, "--help")
+    assert result.exit_code == 0
+    assert f"Example: python -m benchmarks {verb}" in " ".join(result.output.split())
+
+
+def test_the_verbs_are_all_tested() -> None:
+    """A new verb is added to the list above."""
+    assert {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    } == set(VERBS)
+
+
+def test_the_list_is_the_same_for_people_and_programs(runner: CliRunner) -> None:
+    """Every implementation and sweep stands in both."""
+    listed = json.loads(run(runner, "list", "--json").output)
+    table = run(runner, "list").output
+    assert {"numpy_loop", "nn_rnn"} <= set(listed["implementations"])
+    assert {"quick", "default", "full", "deepbench"} <= set(listed["sweeps"])
+    for name in (*listed["implementations"], *listed["sweeps"]):
+        assert name in table
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sweep", "quik"], "sweep is 'quik'; did you mean quick"),
+        (["sweep", "quick", "--impl", "torch_lop"], "implementation is 'torch_lop'; did you mean torch_loop"),
+        (["sweep", "quick", "--impl", "no.such:Class"], "there is no module 'no'"),
+        (["sweep", "quick", "--device", "tpu"], "device is 'tpu'; expected one of cpu, cuda"),
+        (["sweep", "quick", "--device", "cuda"], "device is cuda; this machine has cpu"),
+        (["sweep", "quick", "--hidden", ""], "H is empty"),
+        (["sweep", "quick", "--batch", "-4"], "B is -4; expected a whole number from 1"),
+        (["sweep", "quick", "--seq-len", "many"], "--seq-len is 'many'; expected whole numbers"),
+        (["sweep", "quick", "--budget", "0"], "duration is '0'; expected more than 0"),
+        (["sweep", "quick", "--budget", "soon"], "duration is 'soon'; expected a form like 90s"),
+        (["sweep", "quick", "--threads", "100000"], "threads is 100000; expected at most"),
+        (["sweep", "quick", "--hidden", "2000000"], "GiB of memory"),
+        (["sweep", "quick", "--resume", "nowhere"], "nowhere does not exist"),
+        (["sweep", "missing.toml"], "missing.toml"),
+        (["report", "nowhere"], "nowhere does not exist"),
+        (["compare", "nowhere", "elsewhere"], "nowhere does not exist"),
+        (["train", "--steps", "0"], "steps is 0"),
+        (["train", "--impl", "torch_lop"], "did you mean torch_loop"),
+    ],
+)
+def test_wrong_use_is_answered_with_a_sentence(runner: CliRunner, words: list[str], message: str) -> None:
+    """Exit status 2, the argument, the value and what helps; no traceback, and nothing was begun."""
+    result = run(runner, *words)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+    assert not Path("results").exists()
+
+
+def test_a_toml_key_that_does_not_exist_is_answered_with_the_nearest(runner: CliRunner) -> None:
+    """In the words of the file."""
+    Path("mine.toml").write_text("[[grid]]\nhiden = [4]\n")
+    result = run(runner, "sweep", "mine.toml")
+    assert result.exit_code == 2
+    assert re.search(r"did you mean H", result.output)
+
+
+TINY = ("--seq-len", "4", "--batch", "2", "--hidden", "8", "--threads", "1", "--device", "cpu", "--budget", "2s")
+
+
+def test_a_sweep_leaves_a_run_with_its_report(runner: CliRunner) -> None:
+    """The one command, small: trials, tables, plots, and the path of the report at the end."""
+    result = run(runner, "sweep", "quick", "--impl", "numpy_loop", "--impl", "numpy_hoisted", *TINY, "--out", "mine")
+    assert result.exit_code == 0, result.output
+    trials = open_run("mine").trials()
+    assert {trial.case.id for trial in trials} == {
+        f"{name}/cpu/{mode}/T4-B2-I8-H8-L1-tanh-float32"
+        for name in ("numpy_loop", "numpy_hoisted")
+        for mode in ("inference", "training")
+    }
+    for name in ("run.json", "trials.jsonl", "summary.csv", "report.md"):
+        assert (Path("mine") / name).stat().st_size > 0
+    assert "mine/report.md" in result.output
+    record = open_run("mine").record
+    assert record["peaks"]
+    assert record["machine"]["key"]
+    assert record["packages"]["numpy"]
+    assert record["finished_at"]
+
+
+def test_one_implementation_can_be_entered_under_two_names(runner: CliRunner) -> None:
+    """For an A/A check: LABEL=NAME."""
+    result = run(runner, "sweep", "quick", "--impl", "a=numpy_loop", "--impl", "b=numpy_loop", *TINY, "--out", "mine")
+    assert result.exit_code == 0, result.output
+    assert {(trial.case.implementation, trial.source) for trial in open_run("mine").trials()} == {
+        ("a", "numpy_loop"),
+        ("b", "numpy_loop"),
+    }
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(runner: CliRunner) -> None:
+    """It is refused, and stays as it was."""
+    first = run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "mine")
+    assert first.exit_code == 0, first.output
+    content = Path("mine/trials.jsonl").read_bytes()
+    second = run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "mine")
+    assert second.exit_code == 2
+    assert "already holds" in second.output
+    assert Path("mine/trials.jsonl").read_bytes() == content
+
+
+def test_two_runs_are_compared_case_by_case(runner: CliRunner) -> None:
+    """A run against itself: every ratio is 1, and exit status 0."""
+    run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "mine")
+    result = run(runner, "compare", "mine", "mine")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("1.000") >= 2
+
+
+def test_runs_of_two_machines_are_not_compared_unless_told(runner: CliRunner) -> None:
+    """A ratio would compare the machines."""
+    run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "mine")
+    run(runner, "sweep", "quick", "--impl", "numpy_loop", *TINY, "--out", "theirs")
+    record = json.loads(Path("theirs/run.json").read_text())
+    record["machine"]["key"] = "another machine"
+    Path("theirs/run.json").write_text(json.dumps(record))
+    refused = run(runner, "compare", "mine", "theirs")
+    assert refused.exit_code == 2
+    assert "--across-machines" in refused.output
+    assert run(runner, "compare", "mine", "theirs", "--across-machines").exit_code in (0, 1)
+    resumed = run(runner, "sweep", "--resume", "theirs")
+    assert resumed.exit_code == 2
+    assert "another machine" in resumed.output

@@ -1,0 +1,165 @@
+"""Every implementation passes every check, on every device this machine has: `-k "nn_rnn and check_nan"` selects."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import rnnimpl
+from rnnimpl import Rnn, RnnConfig, Unavailable, Unsupported, Weights, conformance
+from rnnimpl.impls.numpy_loop import NumpyLoop
+from rnnimpl.interface import NumpyArray
+from rnnimpl.registry import listing
+
+DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+
+def subjects() -> Iterator[tuple[str, str]]:
+    """Name and device of all that can run on this machine."""
+    for name in rnnimpl.names():
+        unavailable = listing(name).unavailable
+        yield from ((name, device) for device in DEVICES if unavailable.get(device, "not for it") is None)
+
+
+SUBJECTS = list(subjects())
+CASES = [
+    pytest.param(name, device, case, id=f"{name}-{device}-{case.id}")
+    for name, device in SUBJECTS
+    for case in conformance.cases()
+]
+
+
+@pytest.mark.parametrize(("name", "device", "case"), CASES)
+def test_implementation(name: str, device: str, case: conformance.Case) -> None:
+    """The implementation passes the check, or says which part of the config it does not do."""
+    try:
+        case.check(rnnimpl.load(name), case.example, device)
+    except (Unsupported, Unavailable) as reason:
+        # On a CPU all that is missing is known before anything is built.
+        if isinstance(reason, Unavailable) and device == "cpu":
+            raise
+        pytest.skip(f"{name}: {reason}")
+
+
+@pytest.mark.parametrize(("name", "device"), SUBJECTS)
+@pytest.mark.parametrize("dtype", ["float32"])
+def test_no_implementation_is_skipped_altogether(name: str, device: str, dtype: str) -> None:
+    """In float32 every implementation computes an output: unsupported is for parts."""
+    selected = [
+        c for c in conformance.cases() if c.check.__name__ == "check_output" and c.example.config.dtype == dtype
+    ]
+    results = conformance.run(rnnimpl.load(name), device, selected=selected)
+    assert "passed" in {result.status for result in results}
+
+
+class Breaks(NumpyLoop):
+    """Raises what nobody expects."""
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        raise KeyError("kernel")
+
+
+class InferenceOnly(NumpyLoop):
+    """Has no training mode."""
+
+    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> Any:
+        raise Unsupported("InferenceOnly does inference only")
+
+
+class Absent(NumpyLoop):
+    """Cannot run here."""
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        raise Unavailable("there is no accelerator")
+
+
+def run_representative(implementation: type[Rnn[Any]]) -> list[conformance.CheckResult]:
+    """All checks on one config."""
+    config = RnnConfig(input_size=13, hidden_size=7)
+    return conformance.run(implementation, selected=[c for c in conformance.cases() if c.example.config == config])
+
+
+def test_run_reports_an_unexpected_exception_as_a_failure_with_its_type() -> None:
+    (result,) = {r for r in run_representative(Breaks) if r.check == "check_output"}
+    assert (result.status, result.message) == ("failed", "KeyError: 'kernel'")
+
+
+def test_run_counts_inference_only_as_unsupported() -> None:
+    """What needs `vjp` is unsupported, the rest passes."""
+    statuses = {result.check: result.status for result in run_representative(InferenceOnly)}
+    assert set(statuses.values()) == {"passed", "unsupported"}
+    assert {check for check, status in statuses.items() if status == "unsupported"} == {
+        check for check in statuses if "gradient" in check or "vjp" in check or "pullback" in check
+    } | {"check_weights_unchanged"}
+
+
+def test_run_reports_unavailable_with_its_reason() -> None:
+    assert {(r.status, r.message) for r in run_representative(Absent)} == {("unavailable", "there is no accelerator")}
+
+
+def test_run_tells_progress_of_each_result() -> None:
+    selected = conformance.cases()[:3]
+    seen: list[conformance.CheckResult] = []
+    assert conformance.run(NumpyLoop, selected=selected, progress=seen.append) == seen
+    assert [f"{result.check}-{result.example}" for result in seen] == [case.id for case in selected]
+
+
+def test_a_passed_check_says_its_error_and_tolerance() -> None:
+    result = conformance.run(NumpyLoop, selected=conformance.cases()[:1])[0]
+    assert result.measured is not None
+    assert 0 < result.measured.error <= result.measured.tolerance
+
+
+def test_a_failed_check_names_shape_error_and_tolerance() -> None:
+    """The message has all that is needed to see how wrong it is."""
+
+    class Wrong(NumpyLoop):
+        def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+            y, h_n = super().forward(x, h0)
+            return y * 2, h_n
+
+    result = conformance.run(Wrong, selected=conformance.cases()[:1])[0]
+    assert result.measured is not None
+    assert result.measured.error == pytest.approx(1, rel=1e-3)
+    tolerance = f"{result.measured.tolerance:.2g}"
+    assert result.message == f"y (11, 5, 7) has error 1; expected {tolerance} or less"
+
+
+def test_ids_are_unique() -> None:
+    ids = [case.id for case in conformance.cases()]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_structure_is_covered() -> None:
+    """Output and gradients are checked for each nonlinearity x layers x directions x bias x dtype."""
+    for check in ("check_output", "check_gradient_of_weights"):
+        configs = {case.example.config for case in conformance.cases() if case.check.__name__ == check}
+        assert len(configs) == 2 * 3 * 2 * 2 * 4
+
+
+def test_no_two_sizes_are_equal() -> None:
+    """An axis taken for another gives another shape."""
+    for case in conformance.cases():
+        c, example = case.example.config, case.example
+        states = c.num_layers * c.num_directions
+        sizes = {example.T, example.B, c.input_size, c.hidden_size, c.num_directions * c.hidden_size, states}
+        assert len(sizes) == 5 + c.bidirectional
+
+
+def test_examples_draw_the_same_data_each_time_and_other_data_for_another_seed() -> None:
+    example = conformance.cases()[0].example
+    again, other = example.data(), example.reseeded().data()
+    for first, second, third in zip(example.data(), again, other, strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert not np.array_equal(first, third)
+        assert first is not second
+
+
+def test_an_example_is_resized_and_nothing_else() -> None:
+    example = conformance.cases()[0].example
+    assert example.resized(T=1) == dataclasses.replace(example, T=1)

@@ -1,0 +1,226 @@
+"""Peaks and bounds: what is measured and in which order, with a fake clock; what follows from it, by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmarks import peaks
+from benchmarks.bounds import bound_seconds, call_seconds, peak_bandwidth, peak_flops
+from benchmarks.counts import products
+from benchmarks.peak_engines import Engine, Pass, engines
+from benchmarks.peaks import Peak, measure_peaks, measured_shape, seconds_per_call, shapes_by_importance
+from benchmarks.workload import Workload
+
+WORKLOAD = Workload(mode="inference", T=3, B=2, I=5, H=7)
+COMMON: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 1}
+
+
+def gemm(M: int, N: int, K: int, rate: float, **changes: Any) -> Peak:
+    fields = {"engine": "torch", **COMMON, **changes}
+    return Peak(kind="gemm", M=M, N=N, K=K, seconds=2 * M * N * K / rate, flops_per_second=rate, **fields)
+
+
+class FakeClock:
+    """Moves only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def takes(self, seconds: float) -> Callable[[], None]:
+        def call() -> None:
+            self.now += seconds
+
+        return call
+
+
+class FakeEngine:
+    """Computes at 1000 operations and 100 bytes a second; a call takes a millisecond."""
+
+    def __init__(self, clock: FakeClock, name: str = "fake") -> None:
+        self.clock = clock
+        self.name = name
+
+    def gemm(self, M: int, N: int, K: int) -> Callable[[], object]:
+        return self.clock.takes(2 * M * N * K / 1000)
+
+    def passes(self, array_bytes: int) -> list[Pass]:
+        return [Pass(self.clock.takes(1.0), 50), Pass(self.clock.takes(2.0), 200)]
+
+    def call(self) -> Callable[[], object]:
+        return self.clock.takes(0.001)
+
+    def synchronize(self) -> None:
+        pass
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes and times that take next to nothing."""
+    monkeypatch.setattr(peaks, "LARGE_SIZES", {"cpu": (4, 8)})
+    monkeypatch.setattr(peaks, "LARGE_SECONDS", 0.001)
+    monkeypatch.setattr(peaks, "SHAPE_SECONDS", 0.001)
+    monkeypatch.setattr(peaks, "_BANDWIDTH_BYTES", (4096, 4096))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.usefixtures("small")
+def test_everything_that_bounds_the_workloads_is_measured(dtype: Any) -> None:
+    workload = dataclasses.replace(WORKLOAD, mode="training", dtype=dtype)
+    found = measure_peaks([workload], 60.0)
+    libraries = {"torch"} if dtype == "bfloat16" else {"torch", "numpy"}
+    shapes = {(4, 4, 4), (8, 8, 8)} | {product.shape for product in products(workload)}
+    for library in libraries:
+        own = [peak for peak in found if peak.engine == library]
+        assert {(peak.M, peak.N, peak.K) for peak in own if peak.kind == "gemm"} == shapes
+        assert sorted(peak.kind for peak in own if peak.kind != "gemm") == ["bandwidth", "call"]
+    assert {peak.engine for peak in found} == libraries
+    assert all(peak.belongs_to(workload) and peak.seconds > 0 for peak in found)
+    assert bound_seconds(workload, found) is not None
+
+
+def test_every_library_multiplies_what_it_says() -> None:
+    for engine in engines(WORKLOAD):
+        result: Any = engine.gemm(3, 4, 5)()
+        assert tuple(result.shape) == (3, 4)
+        for traffic in engine.passes(4096):
+            traffic.run()
+        moved = [traffic.moved_bytes for traffic in engine.passes(4096)]
+        assert moved == [2 * 4096, 3 * 4096][: len(moved)]
+
+
+@pytest.mark.usefixtures("small")
+def test_rates_are_operations_and_bytes_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(peaks, "engines", lambda _: (FakeEngine(clock),))
+    found = measure_peaks([WORKLOAD], 1e9, clock)
+    assert [peak.flops_per_second for peak in found if peak.kind == "gemm"] == pytest.approx([1000.0] * 4)
+    assert [peak.seconds for peak in found if peak.kind == "call"] == pytest.approx([0.001])
+    (bandwidth,) = (peak for peak in found if peak.kind == "bandwidth")
+    assert (bandwidth.bytes_per_second, bandwidth.seconds) == pytest.approx((100.0, 2.0))
+
+
+@pytest.mark.usefixtures("small")
+def test_where_the_budget_ends_each_library_has_had_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    both: tuple[Engine, ...] = (FakeEngine(clock, "one"), FakeEngine(clock, "other"))
+    monkeypatch.setattr(peaks, "engines", lambda _: both)
+    all_of_it = measure_peaks([WORKLOAD], 1e9, clock)
+    assert [name for name, _ in itertools.groupby(peak.engine for peak in all_of_it)] == ["one", "other"]
+    # Of each library, the calls and two large products take 5.8 seconds, and memory then takes 15.
+    hurried = measure_peaks([WORKLOAD], 10.0, clock)
+    assert [(peak.engine, peak.kind) for peak in hurried] == [
+        *(("one", "call"), ("one", "gemm"), ("one", "gemm")),
+        *(("other", "call"), ("other", "gemm"), ("other", "gemm")),
+    ]
+
+
+def test_workloads_of_different_settings_are_not_measured_together() -> None:
+    with pytest.raises(ValueError, match="expected them to share one"):
+        measure_peaks([WORKLOAD, dataclasses.replace(WORKLOAD, threads=2)], 1.0)
+    with pytest.raises(ValueError, match="the workloads have 0 settings"):
+        measure_peaks([], 1.0)
+
+
+def test_the_best_median_of_the_blocks_counts() -> None:
+    """Neither the first use nor a lucky sample counts, nor the block that something else slowed down."""
+    clock = FakeClock()
+    taken = iter([5.0, 1.0, *(3.0, 1.0, 3.0, 1.0, 3.0), *(1.5, 1.5, 1.5)])
+    found = seconds_per_call(lambda: clock.takes(next(taken))(), lambda: None, clock, 15.0)
+    assert found == pytest.approx(1.5)
+    assert list(taken) == []
+
+
+def test_short_calls_are_repeated_until_a_sample_is_long_enough() -> None:
+    clock = FakeClock()
+    calls = itertools.count()
+    waits: list[int] = []
+
+    def call() -> None:
+        next(calls)
+        clock.takes(1e-6)()
+
+    measured = seconds_per_call(call, lambda: waits.append(next(calls)), clock, 0.015)
+    assert measured == pytest.approx(1e-6)
+    longest = max(later - earlier for earlier, later in itertools.pairwise(waits))
+    assert longest >= 0.001 / 1e-6
+
+
+def test_waiting_for_the_device_is_part_of_the_time() -> None:
+    clock = FakeClock()
+    assert seconds_per_call(lambda: None, clock.takes(1.0), clock, 1.0) == pytest.approx(1.0)
+
+
+def test_shapes_that_make_up_most_of_a_workload_come_first() -> None:
+    narrow = Workload(mode="inference", T=4, B=2, I=1, H=64)
+    wide = Workload(mode="inference", T=4, B=2, I=640, H=64)
+    assert shapes_by_importance([narrow, wide]) == ((2, 64, 64), (8, 64, 640), (8, 64, 1))
+
+
+def test_edges_beyond_the_largest_are_measured_as_the_largest() -> None:
+    assert measured_shape((10**6, 7, 2048), "cpu") == (2048, 7, 2048)
+    assert measured_shape((10**6, 7, 2049), "cuda") == (8192, 7, 2049)
+
+
+def test_a_peak_survives_json_and_a_later_version() -> None:
+    peak = gemm(2, 3, 4, 1e9)
+    record = json.loads(json.dumps(peak.to_json()))
+    assert Peak.from_json(record) == peak
+    assert Peak.from_json({**record, "later": 1}) == peak
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "fft"}, "kind is 'fft'"),
+        ({"device": "tpu"}, "device is 'tpu'"),
+        ({"seconds": 0.0}, "seconds of a gemm peak is 0.0"),
+        ({"seconds": float("inf")}, "seconds of a gemm peak is inf"),
+        ({"flops_per_second": None}, "flops_per_second of a gemm peak is None"),
+        ({"M": "4"}, "M of a gemm peak is '4'"),
+        ({"kind": "bandwidth"}, "bytes_per_second of a bandwidth peak is None"),
+    ],
+)
+def test_a_record_that_is_no_peak_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Peak.from_json({**gemm(2, 3, 4, 1e9).to_json(), **changes})
+
+
+def test_the_bound_is_the_time_of_the_products_at_their_own_rates() -> None:
+    projection, recurrence = products(WORKLOAD)
+    assert (projection.shape, recurrence.shape) == ((6, 7, 5), (2, 7, 7))
+    measured = [gemm(6, 7, 5, 1e6), gemm(6, 7, 5, 2e6, engine="numpy"), gemm(2, 7, 7, 1e3), gemm(2, 7, 7, 5e2)]
+    expected = 2 * 6 * 7 * 5 / 2e6 + 3 * 2 * 2 * 7 * 7 / 1e3
+    assert bound_seconds(WORKLOAD, measured) == pytest.approx(expected)
+
+
+def test_there_is_no_bound_where_a_shape_was_not_measured() -> None:
+    assert bound_seconds(WORKLOAD, [gemm(6, 7, 5, 1e6)]) is None
+    of_another = [gemm(6, 7, 5, 1e6), gemm(2, 7, 7, 1e6, threads=2)]
+    assert bound_seconds(WORKLOAD, of_another) is None
+
+
+def test_a_long_workload_is_bounded_by_the_rate_of_the_largest_shape() -> None:
+    long = Workload(mode="inference", T=10_000, B=2, I=5, H=7)
+    measured = [gemm(2048, 7, 5, 1e6), gemm(2, 7, 7, 1e6)]
+    assert bound_seconds(long, measured) == pytest.approx(2 * 20_000 * 7 * 12 / 1e6)
+
+
+def test_peaks_are_the_best_under_the_workloads_own_settings() -> None:
+    bandwidth = Peak(kind="bandwidth", engine="torch", seconds=1.0, bytes_per_second=7.0, **COMMON)
+    call = Peak(kind="call", engine="torch", seconds=5e-6, **COMMON)
+    measured = [gemm(8, 8, 8, 3.0), gemm(4, 4, 4, 2.0, engine="numpy"), gemm(8, 8, 8, 9.0, threads=2), bandwidth, call]
+    assert peak_flops(WORKLOAD, measured) == 3.0
+    assert peak_bandwidth(WORKLOAD, measured) == 7.0
+    assert call_seconds(WORKLOAD, "torch", measured) == 5e-6
+    on_gpu = dataclasses.replace(WORKLOAD, device="cuda")
+    assert peak_flops(on_gpu, measured) is peak_bandwidth(on_gpu, measured) is None
+    assert call_seconds(WORKLOAD, "numpy", measured) is None

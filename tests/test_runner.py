@@ -1,0 +1,199 @@
+"""The schedule of a sweep, with real workers on small workloads, and the faults that it survives."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks.grid import Grid, Sweep
+from benchmarks.runner import Sweeper, rotated
+from benchmarks.store import Run, create_run, open_run
+from benchmarks.trial import Trial
+
+FAULTY = "tests.faulty_implementations"
+
+
+class Said:
+    """Progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:  # noqa: ARG002  # a Progress
+        """Remember what is being measured."""
+        self.lines.append(what)
+
+
+def small_sweep(*, budget_seconds: float = 60.0, target_interval: float = 0.99, timeout_seconds: float = 60.0) -> Sweep:
+    """Two tiny workloads, measured well enough after one visit unless the target is narrow."""
+    grid = Grid(mode=("inference", "training"), T=(3,), B=(2,), I=(4,), H=(5,), threads=(1,), device=("cpu",))
+    return Sweep(
+        name="small",
+        summary="for a test",
+        grids=(grid,),
+        budget_seconds=budget_seconds,
+        target_interval=target_interval,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def measure(run: Run, sweep: Sweep, implementations: dict[str, str], tmp_path: Path) -> tuple[bool, Said]:
+    """Run the sweep; whether it visited every workload, and what it said."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    said = Said()
+    workloads = sweep.workloads(("cpu",), 1)
+    sweeper = Sweeper(run, sweep, workloads, implementations, scratch=scratch, progress=said)
+    return sweeper.measure(), said
+
+
+def new_run(tmp_path: Path, sweep: Sweep, implementations: dict[str, str]) -> Run:
+    """A run folder for it."""
+    return create_run(tmp_path / "run", {"sweep": sweep.to_json(), "implementations": implementations})
+
+
+def by_case(trials: list[Trial]) -> dict[str, Trial]:
+    """The trials by case; each case has one."""
+    assert max(Counter(trial.case.id for trial in trials).values()) == 1
+    return {trial.case.id: trial for trial in trials}
+
+
+def test_every_case_becomes_a_trial_with_its_samples(tmp_path: Path) -> None:
+    """Six blocks each, forward and backward apart in training, errors and memory beside the times."""
+    sweep = small_sweep()
+    implementations = {"numpy_loop": "numpy_loop", "mine": f"{FAULTY}:Sound"}
+    run = new_run(tmp_path, sweep, implementations)
+    complete, _ = measure(run, sweep, implementations, tmp_path)
+    assert complete
+    trials = by_case(open_run(run.folder).trials())
+    assert set(trials) == {
+        f"{name}/cpu/{mode}/T3-B2-I4-H5-L1-tanh-float32"
+        for name in implementations
+        for mode in ("inference", "training")
+    }
+    for trial in trials.values():
+        assert trial.status in ("ok", "noisy")
+        assert len(trial.blocks) == 6
+        assert sum(trial.blocks) == len(trial.seconds)
+        assert trial.setup_seconds is not None
+        assert trial.first_call_seconds is not None
+        assert trial.error_output is not None
+        assert trial.error_output < 1e-5
+        assert trial.checked_steps == 3
+        training = trial.case.workload.mode == "training"
+        assert len(trial.backward_seconds) == (len(trial.seconds) if training else 0)
+        assert (trial.error_gradient is not None) == training
+        assert all(part < whole for part, whole in zip(trial.backward_seconds, trial.seconds, strict=False))
+
+
+def test_implementations_take_turns_to_be_first(tmp_path: Path) -> None:
+    """Block by block, another one begins."""
+    sweep = small_sweep().override(mode="inference")
+    implementations = {"a": "numpy_loop", "b": "numpy_hoisted"}
+    _, said = measure(new_run(tmp_path, sweep, implementations), sweep, implementations, tmp_path)
+    order = [line[0] for line in said.lines if "sampling" in line]
+    assert "".join(order) == "abba" * 3
+
+
+def test_a_faulty_implementation_is_a_trial_and_the_sweep_goes_on(tmp_path: Path) -> None:
+    """Raising, refusing, wrong, dying, hanging: each has its status and reason, and the sound one its times."""
+    sweep = small_sweep(timeout_seconds=5.0).override(mode="inference")
+    expected = {
+        "RaisesAtBuild": "failed",
+        "Missing": "unavailable",
+        "Picky": "unsupported",
+        "WrongByOnePercent": "wrong",
+        "Dies": "crashed",
+        "DiesLater": "crashed",
+        "Exits": "crashed",
+        "ExhaustsMemory": "out_of_memory",
+        "Hangs": "timeout",
+    }
+    implementations = {name: f"{FAULTY}:{name}" for name in expected} | {"numpy_loop": "numpy_loop"}
+    run = new_run(tmp_path, sweep, implementations)
+    complete, _ = measure(run, sweep, implementations, tmp_path)
+    assert complete
+    trials = {trial.case.implementation: trial for trial in open_run(run.folder).trials()}
+    assert {name: trials[name].status for name in expected} == expected
+    assert all(trials[name].reason for name in expected)
+    assert not any(trials[name].seconds for name in expected)
+    assert trials["WrongByOnePercent"].error_output == pytest.approx(0.01, rel=0.1)
+    assert trials["numpy_loop"].status in ("ok", "noisy")
+    assert trials["numpy_loop"].seconds
+
+
+def test_a_noisy_case_is_visited_again_until_the_budget_ends(tmp_path: Path) -> None:
+    """Later rounds add samples; every workload had its first visit before any had a second."""
+    sweep = small_sweep(target_interval=1e-9, budget_seconds=6.0)
+    implementations = {"numpy_loop": "numpy_loop", "numpy_hoisted": "numpy_hoisted"}
+    run = new_run(tmp_path, sweep, implementations)
+    measure(run, sweep, implementations, tmp_path)
+    trials = open_run(run.folder).trials()
+    rounds = [trial.round for trial in trials]
+    assert max(rounds) >= 1
+    assert rounds == sorted(rounds)
+    assert {trial.status for trial in trials} == {"noisy"}
+    assert "wider than the ±0% asked for" in str(trials[0].reason)
+    assert max(Counter((trial.case.id, trial.round) for trial in trials).values()) == 1
+
+
+def test_a_run_is_continued_without_measuring_again_what_is_done(tmp_path: Path) -> None:
+    """A trial that is there stays the only one of its case; the missing ones are added."""
+    sweep = small_sweep()
+    implementations = {"numpy_loop": "numpy_loop", "numpy_hoisted": "numpy_hoisted"}
+    run = new_run(tmp_path, sweep, implementations)
+    measure(run, sweep, implementations, tmp_path)
+    path = run.folder / "trials.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    # As a kill leaves it: the last line torn, one trial gone altogether.
+    path.write_text("".join(lines[:2]) + lines[2][:40])
+    complete, _ = measure(open_run(run.folder), sweep, implementations, tmp_path)
+    assert complete
+    after = path.read_text().splitlines(keepends=True)
+    assert after[:2] == lines[:2]
+    assert len(by_case(open_run(run.folder).trials())) == 4
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
+    """Continuing it measures nothing."""
+    sweep = small_sweep().override(mode="inference")
+    implementations = {"numpy_loop": "numpy_loop"}
+    run = new_run(tmp_path, sweep, implementations)
+    measure(run, sweep, implementations, tmp_path)
+    content = (run.folder / "trials.jsonl").read_bytes()
+    complete, said = measure(open_run(run.folder), sweep, implementations, tmp_path)
+    if json.loads(content.splitlines()[0])["status"] == "ok":
+        assert complete
+        assert said.lines == []
+        assert (run.folder / "trials.jsonl").read_bytes() == content
+
+
+def test_a_spent_budget_leaves_a_run_that_says_it_is_not_complete(tmp_path: Path) -> None:
+    """Nothing is measured after the budget's end."""
+    sweep = small_sweep(budget_seconds=1e-6)
+    implementations = {"numpy_loop": "numpy_loop"}
+    run = new_run(tmp_path, sweep, implementations)
+    complete, _ = measure(run, sweep, implementations, tmp_path)
+    assert not complete
+    assert open_run(run.folder).trials() == []
+
+
+def test_the_time_of_a_sweep_is_accounted_for(tmp_path: Path) -> None:
+    """By activity, in run.json."""
+    sweep = small_sweep()
+    implementations = {"numpy_loop": "numpy_loop"}
+    run = new_run(tmp_path, sweep, implementations)
+    measure(run, sweep, implementations, tmp_path)
+    spent = open_run(run.folder).record["activity_seconds"]
+    assert set(spent) >= {"starting workers", "reference", "building and checking", "warm-up", "sampling", "finishing"}
+    assert all(seconds >= 0 for seconds in spent.values())
+    assert spent["sampling"] > 0
+
+
+def test_rotated_begins_with_another_each_time() -> None:
+    """And keeps the order."""
+    assert [rotated("abc", by) for by in range(4)] == [list("abc"), list("bca"), list("cab"), list("abc")]
+    assert rotated([], 3) == []

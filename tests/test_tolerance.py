@@ -1,0 +1,173 @@
+"""Tolerances: as wrong as a plain loop, times a small factor, and not more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+from rnnimpl import Rnn, RnnConfig, Weights, load
+from rnnimpl.dtypes import DTYPES, Dtype, round_to, unit_roundoff
+from rnnimpl.interface import Nonlinearity, NumpyArray
+from rnnimpl.tolerance import LIMITS, Expectation, expect, name_results
+
+T, B = 9, 4
+
+Arrays: TypeAlias = tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]
+"""x, h0, dy, dh_n."""
+
+
+def problem(
+    dtype: Dtype = "float32", nonlinearity: Nonlinearity = "tanh", scale: float = 1.0
+) -> tuple[RnnConfig, Weights, Arrays]:
+    """A network of two layers and x, h0, dy, dh_n."""
+    config = RnnConfig(input_size=5, hidden_size=32, num_layers=2, nonlinearity=nonlinearity, dtype=dtype)
+    generator = np.random.default_rng(3)
+    shapes = ((T, B, 5), (2, B, 32), (T, B, 32), (2, B, 32))
+    x, h0, dy, dh_n = (round_to(scale * generator.standard_normal(shape), dtype) for shape in shapes)
+    return config, Weights.init(config, 0), (x, h0, dy, dh_n)
+
+
+def results(rnn: Rnn[Any], arrays: Arrays) -> dict[str, NumpyArray]:
+    x, h0, dy, dh_n = (rnn.from_numpy(array) for array in arrays)
+    y, h_n, pullback = rnn.vjp(x, h0)
+    return name_results(rnn, y, h_n, pullback(dy, dh_n))
+
+
+@pytest.fixture
+def expectation() -> Expectation:
+    """By hand: errors of y against [1, 2, 4], and of a result that is zero."""
+    return Expectation({"y": np.array([1.0, 2.0, 4.0]), "h_n": np.zeros(2)}, {"y": 0.1, "h_n": 0.5})
+
+
+def test_error_is_relative_to_the_largest_expected(expectation: Expectation) -> None:
+    assert expectation.error("y", np.array([1.2, 2.0, 4.0])) == pytest.approx(0.2 / 4)
+
+
+def test_error_is_absolute_where_all_expected_is_zero(expectation: Expectation) -> None:
+    assert expectation.error("h_n", np.array([0.25, 0])) == 0.25
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_infinitely_wrong(expectation: Expectation, value: float) -> None:
+    """And outside its tolerance."""
+    errors = expectation.errors({"y": np.array([1.0, 2.0, value]), "h_n": np.zeros(2)})
+    assert errors == {"y": np.inf, "h_n": 0.0}
+    assert expectation.outside(errors) == ["y (3,) has error inf; expected 0.1 or less"]
+
+
+def test_what_is_on_its_tolerance_is_inside(expectation: Expectation) -> None:
+    assert expectation.outside({"y": 0.1, "h_n": 0.51}) == ["h_n (2,) has error 0.51; expected 0.5 or less"]
+
+
+def test_another_shape_is_an_error_that_names_both(expectation: Expectation) -> None:
+    """Also one that broadcasts."""
+    with pytest.raises(ValueError, match=r"y has shape \(1,\); expected \(3,\)"):
+        expectation.error("y", np.ones(1))
+
+
+def test_a_missing_and_an_unknown_result_are_errors(expectation: Expectation) -> None:
+    with pytest.raises(ValueError, match=r"missing \['h_n'\], not expected \['grad_x'\]"):
+        expectation.errors({"y": np.ones(3), "grad_x": np.ones(1)})
+
+
+def test_save_and_load_give_the_same(tmp_path: Path) -> None:
+    """Through a file that needs no pickle, at a path of any name."""
+    config, weights, arrays = problem()
+    expectation = expect(config, weights, *arrays)
+    for path in (tmp_path / "e.npz", tmp_path / "no-suffix"):
+        expectation.save(path)
+        loaded = Expectation.load(path)
+        assert loaded.tolerances == expectation.tolerances
+        assert list(loaded.values) == list(expectation.values)
+        for name, value in expectation.values.items():
+            np.testing.assert_array_equal(loaded.values[name], value)
+
+
+def test_names_are_those_of_the_state_dict() -> None:
+    config, weights, arrays = problem()
+    expectation = expect(config, weights, *arrays)
+    assert list(expectation.values) == ["y", "h_n", "grad_x", "grad_h0", *(f"grad_{n}" for n in config.weight_shapes())]
+    rnn = load("numpy_loop")(config, weights)
+    assert results(rnn, arrays).keys() == expectation.values.keys()
+
+
+def test_inference_expects_no_gradients() -> None:
+    config, weights, (x, _, _, _) = problem()
+    assert list(expect(config, weights, x, None).tolerances) == ["y", "h_n"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tolerances_are_a_few_unit_roundoffs(dtype: Dtype) -> None:
+    """Of tanh networks, whose gradients have no kinks."""
+    config, weights, arrays = problem(dtype)
+    for name, tolerance in expect(config, weights, *arrays).tolerances.items():
+        assert LIMITS[dtype].floor <= tolerance / unit_roundoff(dtype) < 60, name
+
+
+def test_tf32_is_allowed_more_than_ieee_and_float32_alone() -> None:
+    config, weights, arrays = problem()
+    ieee = expect(config, weights, *arrays).tolerances["y"]
+    tf32 = expect(config, weights, *arrays, precision="tf32").tolerances["y"]
+    assert ieee < 2e-6 < 1e-3 < tf32 < 2e-2
+    config, weights, arrays = problem("float64")
+    assert expect(config, weights, *arrays, precision="tf32").tolerances["y"] < 1e-13
+
+
+def test_the_same_data_give_the_same_tolerances() -> None:
+    """Nudges are drawn from a fixed seed."""
+    config, weights, arrays = problem(nonlinearity="relu")
+    assert expect(config, weights, *arrays).tolerances == expect(config, weights, *arrays).tolerances
+
+
+def test_float16_inside_is_outside_the_tolerance_of_float32() -> None:
+    """Each of its results is."""
+    config, weights, arrays = problem()
+    half = RnnConfig(input_size=5, hidden_size=32, num_layers=2, dtype="float16")
+    rnn = load("numpy_loop")(half, Weights.from_state_dict(half, weights.state_dict()))
+    expectation = expect(config, weights, *arrays)
+    x, h0, dy, dh_n = (array.astype(np.float16) for array in arrays)
+    errors = expectation.errors(results(rnn, (x, h0, dy, dh_n)))
+    assert len(expectation.outside(errors)) == len(errors)
+
+
+def test_a_tanh_wrong_by_a_hundred_thousandth_is_outside_the_tolerance_of_float32() -> None:
+    config, weights, (x, h0, _, _) = problem()
+    expectation = expect(config, weights, x, h0)
+    assert expectation.error("y", expectation.values["y"] + 1e-5) > expectation.tolerances["y"]
+
+
+def test_overflow_in_the_dtype_is_an_error() -> None:
+    """There is nothing to compare with, and no tolerance is infinite."""
+    config, weights, arrays = problem("float16", "relu", scale=10000)
+    with pytest.raises(ValueError, match="overflow float16"):
+        expect(config, weights, *arrays)
+
+
+def kink(bias: float, dtype: Dtype = "float32") -> Expectation:
+    """One relu unit whose second step's pre-activation is `bias`, and much hangs on it."""
+    config = RnnConfig(input_size=1, hidden_size=1, nonlinearity="relu", dtype=dtype)
+    arrays = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[0.5]], "bias_ih_l0": [bias], "bias_hh_l0": [0.0]}
+    weights = Weights.from_state_dict(config, {name: np.array(array) for name, array in arrays.items()})
+    x = np.array([1.0, -0.5, 1.0]).reshape(3, 1, 1)
+    ones = np.ones((3, 1, 1))
+    return expect(config, weights, x, 0 * ones[:1], ones, ones[:1])
+
+
+def test_relu_away_from_its_kink_is_allowed_no_more_than_rounding() -> None:
+    assert kink(0.25).tolerances["grad_x"] < 1e-5
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_relu_on_its_kink_is_allowed_what_hangs_on_it(side: int) -> None:
+    """The second step's pre-activation is 1.5 * 2**-26, either side of zero: float32 cannot tell which."""
+    expectation = kink(side * 2.0**-26)
+    on, off = (np.array(grad_x).reshape(3, 1, 1) for grad_x in ([2.0, 2, 2], [1.0, 0, 2]))
+    usual, other = (on, off) if side > 0 else (off, on)
+    tolerance = expectation.tolerances["grad_x"]
+    assert expectation.error("grad_x", usual) < 1e-6
+    assert 0.5 < expectation.error("grad_x", other) <= tolerance < 1.1
+    # The outputs are continuous there, so they are allowed nothing.
+    assert expectation.tolerances["y"] < 1e-5

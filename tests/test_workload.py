@@ -1,0 +1,103 @@
+"""Workload and case: what they refuse, and IDs that can be typed again."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.workload import Case, Workload
+from rnnimpl.dtypes import DTYPES
+
+sizes = st.integers(1, 5000)
+workloads = st.builds(
+    Workload,
+    mode=st.sampled_from(["inference", "training"]),
+    T=sizes,
+    B=sizes,
+    I=sizes,
+    H=sizes,
+    L=st.integers(1, 8),
+    bidirectional=st.booleans(),
+    nonlinearity=st.sampled_from(["tanh", "relu"]),
+    bias=st.booleans(),
+    dtype=st.sampled_from(DTYPES),
+    device=st.sampled_from(["cpu", "cuda"]),
+    threads=st.integers(1, 64),
+)
+
+
+@given(workloads)
+def test_a_workload_is_what_its_id_parses_to(workload: Workload) -> None:
+    """No field is lost in the ID."""
+    assert Workload.parse(workload.id) == workload
+
+
+def test_a_case_id_has_the_documented_form() -> None:
+    """The form that the documentation shows, in both directions."""
+    text = "nn_rnn/cuda/training/T256-B32-I128-H128-L1-tanh-float32"
+    case = Case.parse(text)
+    assert case == Case("nn_rnn", Workload(mode="training", T=256, B=32, I=128, H=128, device="cuda"))
+    assert case.id == text
+
+
+def test_what_differs_from_the_defaults_is_in_the_id() -> None:
+    """Directions, bias, precision and threads are named where they are not the default."""
+    workload = Workload(
+        mode="inference",
+        T=1,
+        B=2,
+        I=3,
+        H=4,
+        L=5,
+        bidirectional=True,
+        bias=False,
+        device="cuda",
+        precision="tf32",
+        threads=6,
+    )
+    assert workload.id == "cuda/inference/T1-B2-I3-H4-L5-D2-tanh-nobias-float32-tf32-threads6"
+    assert Workload.parse(workload.id) == workload
+
+
+def test_a_module_and_class_can_stand_in_a_case_id() -> None:
+    """The name of somebody else's implementation has dots and a colon."""
+    text = "package.module:Class/cpu/inference/T1-B1-I1-H1-L1-relu-float64"
+    assert Case.parse(text).implementation == "package.module:Class"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"T": 0}, "T is 0; expected 1 or more"),
+        ({"B": -3}, "B is -3; expected 1 or more"),
+        ({"mode": "learning"}, "mode is 'learning'; expected one of inference, training"),
+        ({"device": "tpu"}, "device is 'tpu'; expected one of cpu, cuda"),
+        ({"dtype": "int8"}, "dtype is 'int8'; expected one of"),
+        ({"nonlinearity": "gelu"}, "nonlinearity is 'gelu'; expected one of tanh, relu"),
+        ({"precision": "tf32"}, "precision tf32 is for float32 on cuda; got float32 on cpu"),
+    ],
+)
+def test_a_value_that_makes_no_workload_is_named(changed: dict[str, object], message: str) -> None:
+    """The error names the field, the value and what was expected."""
+    fields: dict[str, object] = {"mode": "inference", "T": 2, "B": 2, "I": 2, "H": 2}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Workload(**(fields | changed))  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_size_that_is_no_whole_number_is_refused() -> None:
+    """True and 2.0 are no sizes, although Python would count with them."""
+    for value in (True, 2.0, "2"):
+        with pytest.raises(TypeError, match=r"H is .*; expected a whole number"):
+            Workload(mode="inference", T=2, B=2, I=2, H=value)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nn_rnn", "nn_rnn/cpu", "nn_rnn/cpu/inference/T1-B1", "/cpu/inference/T1-B1-I1-H1-L1"]
+)
+def test_what_is_no_case_id_is_answered_with_the_form(text: str) -> None:
+    """A wrong ID is answered with a right one."""
+    with pytest.raises(ValueError, match="expected a form like"):
+        Case.parse(text)
