@@ -93,8 +93,11 @@ void tanh_of(long count, const S* from, S* to) {
     }                                                                                                                 \
     void rnn_tanh_##NAME(long count, const S* from, S* to) { rnn::tanh_of<S>(count, from, to); }
 
+// All else is hidden: two builds loaded into one process must not take each other's tables for their own.
+#pragma GCC visibility push(default)
 extern "C" {
 RNN_API(float, float32)
 RNN_API(double, float64)
 int rnn_vector_bits() { return 8 * rnn::kVectorBytes; }
 }
+#pragma GCC visibility pop

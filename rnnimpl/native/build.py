@@ -18,7 +18,7 @@ from pathlib import Path
 from rnnimpl.interface import Unavailable
 
 SOURCE = Path(__file__).parent
-FLAGS = ("-std=c++20", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread")
+FLAGS = ("-std=c++20", "-O3", "-ffp-contract=fast", "-fvisibility=hidden", "-fPIC", "-shared", "-pthread")
 EXTRA_FLAGS_VARIABLE = "RNNIMPL_CXXFLAGS"
 """Environment variable with flags that come last: other vectors, sanitizers."""
 

@@ -28,8 +28,9 @@ struct Interleaved {
 
 // to (R rows of V vectors) = from + left (R, K) @ panel (K rows of V vectors).
 //
-// `from_stride` may be 0: the same row, a bias, for all. Few sums would leave the multipliers waiting for
-// one another; then several sets of them take turns over k.
+// `from` may be null, and `from_stride` 0: the same row, a bias, for all. It is added last, so that what is
+// summed over pieces of K has the small rounding error of short sums. Few sums would leave the multipliers
+// waiting for one another; then several sets of them take turns over k.
 template <class S, int R, int V, template <class, int> class Left>
 void multiply_block(const S* const* rows, const S* panel, long K, const S* from, long from_stride, S* to,
                     long to_stride) {
@@ -38,13 +39,11 @@ void multiply_block(const S* const* rows, const S* panel, long K, const S* from,
     const Left<S, R> left(rows);
     Vector<S> sum[sets][R][V];
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
+    for (int set = 0; set < sets; ++set)
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) {
-            sum[0][r][v] = from == nullptr ? Vector<S>{} : load(from + r * from_stride + v * kLanes<S>);
+        for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-            for (int set = 1; set < sets; ++set) sum[set][r][v] = Vector<S>{};
-        }
+            for (int v = 0; v < V; ++v) sum[set][r][v] = Vector<S>{};
     const auto add = [&](int set, long k) __attribute__((always_inline)) {
         Vector<S> right[V];
 #pragma GCC unroll 8
@@ -67,6 +66,7 @@ void multiply_block(const S* const* rows, const S* panel, long K, const S* from,
         for (int v = 0; v < V; ++v) {
 #pragma GCC unroll 8
             for (int set = 1; set < sets; ++set) sum[0][r][v] += sum[set][r][v];
+            if (from != nullptr) sum[0][r][v] += load(from + r * from_stride + v * kLanes<S>);
             store(to + r * to_stride + v * kLanes<S>, sum[0][r][v]);
         }
 }

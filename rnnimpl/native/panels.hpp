@@ -81,21 +81,23 @@ struct Rows {
 
 // to (count rows, the panel's width apart) = from + rows (count, K) @ panel p.
 //
-// A deep panel is taken in pieces that stay in the second-level cache while all rows pass over them.
+// A deep panel is taken in pieces: they stay in the second-level cache while all rows pass over them, and their
+// sums are short.
+inline constexpr long kPiece = 512;
+
 template <class S>
 void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, long p, const S* from, long from_stride,
                     S* to) {
-    constexpr long piece = 4096 / static_cast<long>(sizeof(S));
     const long width = panels.width(p), depth = panels.depth();
     const EvenSplit blocks(count, kBlockRows);
-    for (long k = 0; k < depth; k += piece) {
+    for (long k = 0; k < depth; k += kPiece) {
         for (long block = 0; block < blocks.parts; ++block) {
             const long first = blocks.begin(block), size = blocks.size(block);
             const S* row[kBlockRows];
             for (long r = 0; r < size; ++r) row[r] = rows.at(first + r) + k;
             const S* start = k > 0 ? to + first * width : (from == nullptr ? nullptr : from + first * from_stride);
             multiply_block_for<S, InRows>(size, panels[p].vectors)(row, panels.data(p) + k * width,
-                                                                   std::min(piece, depth - k), start,
+                                                                   std::min(kPiece, depth - k), start,
                                                                    k > 0 ? width : from_stride, to + first * width, width);
         }
     }

@@ -63,9 +63,6 @@ class WeightProducts {
     }
 
   private:
-    // Rows taken at once: a packed panel of that depth stays in the second-level cache.
-    static constexpr long kPiece = 256;
-
     // Each thread keeps its own; a call has no say over which threads help.
     static S* scratch(int which, long size) {
         thread_local Buffer<S> buffers[3];
