@@ -45,6 +45,7 @@ class FusedCpu(Rnn[NumpyArray]):
             raise Unsupported(f"fused_cpu computes in float32 and float64; got dtype {config.dtype}")
         self.library = library()
         self.thread_count = self.threads or _default_threads()
+        self._dtype = config.carrier
         self._shapes = config.weight_shapes()
         self._names = [name for cell in config.cells() for name in cell_weight_names(*cell)]
         self._native = _Native(self.library, config.dtype)
@@ -104,11 +105,11 @@ class FusedCpu(Rnn[NumpyArray]):
     def _inputs(self, x: NumpyArray, h0: NumpyArray | None) -> tuple[NumpyArray, NumpyArray | None]:
         """Check x and h0; make the rows of x and all of h0 contiguous."""
         self.check_shapes(x, h0)
-        self.check_dtype(x)
+        self._check_dtype(x)
         if x.strides[2] != x.itemsize or not x.flags.aligned:
             x = np.ascontiguousarray(x)
         if h0 is not None:
-            self.check_dtype(h0)
+            self._check_dtype(h0)
             h0 = np.ascontiguousarray(h0)
         return x, h0
 
@@ -124,11 +125,15 @@ class FusedCpu(Rnn[NumpyArray]):
             raise MemoryError(f"no memory for the forward pass of {config} with T = {T} and B = {B}")
         return y, h_n
 
+    def _check_dtype(self, array: NumpyArray) -> None:
+        if array.dtype != self._dtype:
+            self.check_dtype(array)
+
     def _cotangent(self, given: NumpyArray, of: NumpyArray) -> NumpyArray:
         """Check a cotangent against what it belongs to, and make it contiguous."""
         if given.shape != of.shape:
             raise ValueError(f"the cotangent has shape {given.shape}; expected {of.shape}, as what it belongs to")
-        self.check_dtype(given)
+        self._check_dtype(given)
         return np.ascontiguousarray(given)
 
     def _gradients(

@@ -129,7 +129,7 @@ class Backward {
             if (p >= 0)
                 finish(work, p, column, std::min(width, columns), from, stride);
             else
-                copy(from, stride, size, std::min(width, columns), call_.dh0 + final_row(work) * H + column, H);
+                copy_rows(from, stride, size, std::min(width, columns), call_.dh0 + final_row(work) * H + column, H);
         }
     }
 
@@ -152,8 +152,8 @@ class Backward {
             }
     }
 
-    static void copy(const S* from, long from_stride, long rows, long columns, S* to, long to_stride) {
-        for (long r = 0; r < rows; ++r) std::copy_n(from + r * from_stride, columns, to + r * to_stride);
+    static void copy_rows(const S* from, long from_stride, long rows, long columns, S* to, long to_stride) {
+        for (long r = 0; r < rows; ++r) copy(from + r * from_stride, columns, to + r * to_stride);
     }
 
     // dx = da @ w_ih, summed over directions, for the part's share of the time steps.
@@ -178,7 +178,7 @@ class Backward {
                 }
                 const long column = panels[panel].column, width = panels.width(panel);
                 for (long i = 0; i < count; ++i)
-                    copy(sums + i * size * width, width, size, std::min(width, I - column),
+                    copy_rows(sums + i * size * width, width, size, std::min(width, I - column),
                          dx + ((t + i) * call_.B + work.share.begin) * I + column, I);
             }
         }

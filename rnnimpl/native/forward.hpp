@@ -159,7 +159,7 @@ class Forward {
         const Sequence<S> y = output(work);
         for (long r = 0; r < work.share.size; ++r) {
             const S* last = y.at(time_of(work.direction, call_.T - 1, call_.T), work.share.begin + r);
-            std::copy(last + begin, last + end, call_.h_n + (final_row(work) + r) * config_.H + begin);
+            copy(last + begin, end - begin, call_.h_n + (final_row(work) + r) * config_.H + begin);
         }
     }
 

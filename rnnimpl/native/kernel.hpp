@@ -44,6 +44,10 @@ void multiply_block(const S* const* rows, const S* panel, long K, const S* from,
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v) sum[set][r][v] = Vector<S>{};
+    // Long since evicted from the first-level cache when it was another block's turn in between; needed at the end.
+    if (from != nullptr)
+        for (int r = 0; r < R; ++r)
+            for (int v = 0; v < V; ++v) __builtin_prefetch(from + r * from_stride + v * kLanes<S>);
     const auto add = [&](int set, long k) __attribute__((always_inline)) {
         Vector<S> right[V];
 #pragma GCC unroll 8

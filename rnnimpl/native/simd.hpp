@@ -84,4 +84,10 @@ inline void store_first(S* to, const Vector<S>& vector, long count) {
         if (i < count) to[i] = lanes[i];
 }
 
+// A few elements at a time, so short that calling memcpy would cost more than it copies.
+template <class S>
+inline void copy(const S* from, long count, S* to) {
+    for (long i = 0; i < count; i += kLanes<S>) store_first(to + i, load_first(from + i, count - i), count - i);
+}
+
 }  // namespace rnn
