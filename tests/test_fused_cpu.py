@@ -109,9 +109,9 @@ def test_any_input_size(I: int) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize(("B", "H"), [(1, 300), (2, 260), (9, 130), (40, 33)])
+@pytest.mark.parametrize(("B", "H"), [(1, 90), (1, 300), (2, 260), (9, 130), (40, 33)])
 def test_any_number_of_threads(threads: int, bidirectional: bool, B: int, H: int) -> None:
-    """Sequences, directions and hidden units are shared out; more threads than cores are right, too."""
+    """Sequences, layers, directions and hidden units are shared out; more threads than cores are right, too."""
     config = RnnConfig(input_size=21, hidden_size=H, num_layers=2, bidirectional=bidirectional)
     check(Example(config, T=25, B=B), threads)
 

@@ -32,7 +32,7 @@ class Backward {
         : network_(network),
           config_(network.config),
           call_(call),
-          plan_(make_plan<S>(call.T, call.B, config_.H, config_.L, config_.D, config_.threads)),
+          plan_(make_plan<S>(call.T, call.B, config_.H, config_.L, config_.D, config_.threads, false)),
           parts_(config_.D * plan_.members) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
         steps_per_meeting_ = plan_.members > 1 ? 1 : std::max(1L, kRows / rows);

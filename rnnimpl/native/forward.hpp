@@ -30,15 +30,18 @@ class Forward {
         : network_(network),
           config_(network.config),
           call_(call),
-          plan_(make_plan<S>(call.T, call.B, config_.H, config_.L, config_.D, config_.threads)),
-          parts_(config_.D * plan_.members) {
+          plan_(make_plan<S>(call.T, call.B, config_.H, config_.L, config_.D, config_.threads, true)),
+          parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
-        chunk_ = std::min(call_.T, std::max(1L, kProjectionRows / rows));
+        const long most = plan_.layers_apart ? call_.T / kWaves : call_.T;
+        chunk_ = std::min(most, std::max(1L, kProjectionRows / rows));
         steps_per_meeting_ = plan_.members > 1 ? 1 : chunk_;
         meetings_per_layer_ = (call_.T + steps_per_meeting_ - 1) / steps_per_meeting_;
-        direction_scratch_ = chunk_ * rows * network_.cell(0, 0).state.padded();
-        network_.team_scratch.reserve(direction_scratch_ * config_.D * plan_.teams);
-        for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings_per_layer_ * config_.L, parts_);
+        const long meetings =
+            plan_.layers_apart ? meetings_per_layer_ + config_.L - 1 : meetings_per_layer_ * config_.L;
+        part_scratch_ = chunk_ * rows * network_.cell(0, 0).state.padded();
+        network_.team_scratch.reserve(part_scratch_ * sequential_parts() * plan_.teams);
+        for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings, parts_);
     }
 
     void run() {
@@ -62,16 +65,20 @@ class Forward {
     };
 
     void step(int team, long step, int part) {
-        Work work;
-        work.layer = static_cast<int>(step / meetings_per_layer_);
-        work.direction = part / plan_.members;
-        work.member = part % plan_.members;
+        long meeting = step % meetings_per_layer_;
+        Work work{static_cast<int>(step / meetings_per_layer_), part / plan_.members, part % plan_.members, {}, {}, 0, 0};
+        if (plan_.layers_apart) {
+            work = {part, 0, 0, {}, {}, 0, 0};
+            meeting = step - part;
+            if (meeting < 0 || meeting >= meetings_per_layer_) return;
+        }
         work.share = share_of(call_.B, team, plan_.teams);
-        work.projection = network_.team_scratch.data() + (team * config_.D + work.direction) * direction_scratch_;
+        const int sequential = plan_.layers_apart ? work.layer : work.direction;
+        work.projection = network_.team_scratch.data() + (team * sequential_parts() + sequential) * part_scratch_;
         const long panels = cell(work).state.count();
         work.panel_begin = panels * work.member / plan_.members;
         work.panel_end = panels * (work.member + 1) / plan_.members;
-        const long begin = step % meetings_per_layer_ * steps_per_meeting_;
+        const long begin = meeting * steps_per_meeting_;
         const long end = std::min(call_.T, begin + steps_per_meeting_);
         for (long p = begin; p < end; ++p) {
             if (p % chunk_ == 0) project(work, p, std::min(chunk_, call_.T - p));
@@ -79,6 +86,9 @@ class Forward {
         }
         if (end == call_.T) keep_last(work);
     }
+
+    // Parts of a team that have a projection of their own; members of a direction share one.
+    int sequential_parts() const { return plan_.layers_apart ? config_.L : config_.D; }
 
     const Cell<S>& cell(const Work& work) const { return network_.cell(work.layer, work.direction); }
 
@@ -168,7 +178,7 @@ class Forward {
     const ForwardCall<S>& call_;
     const Plan plan_;
     const int parts_;
-    long chunk_, steps_per_meeting_, meetings_per_layer_, direction_scratch_;
+    long chunk_, steps_per_meeting_, meetings_per_layer_, part_scratch_;
     std::deque<Team> teams_;  // neither copied nor moved
 };
 
