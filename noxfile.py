@@ -20,9 +20,9 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; what follows -- goes to pytest."""
+    """Run the tests, a process a core; what follows -- goes to pytest."""
     install(session, "tests")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", "--numprocesses", "logical", "--dist", "loadscope", *session.posargs)
 
 
 @nox.session

@@ -50,6 +50,9 @@ def beside(frame: pd.DataFrame) -> pd.DataFrame:
     """
     published = _table()
     published = published[published["cell"] == CELL]
+    # AMD's sheets have the backward pass as one time, NVIDIA's as two.
+    parts = published["backward_inputs_seconds"] + published["backward_weights_seconds"]
+    backward = published["backward_seconds"].fillna(parts)
     columns = {
         "T": published["T"],
         "B": published["B"],
@@ -58,7 +61,7 @@ def beside(frame: pd.DataFrame) -> pd.DataFrame:
         "published_sheet": published["sheet"],
         "published_kind": published["kind"],
         "published_forward_seconds": published["forward_seconds"],
-        "published_total_seconds": published["forward_seconds"] + published["backward_seconds"],
+        "published_total_seconds": published["forward_seconds"] + backward,
     }
     single = frame[(frame["I"] == frame["H"]) & (frame["L"] == 1) & ~frame["bidirectional"]]
     ours = single[single["median_seconds"].notna()]

@@ -241,7 +241,7 @@ def two_names(frame: pd.DataFrame) -> pd.DataFrame:
             pair = medians[[one, other]].dropna()
             if pair.empty:
                 continue
-            apart = pair.max(axis=1) / pair.min(axis=1) - 1
+            apart = pair.max(axis=1) / pair.min(axis=1)
             rows.append(
                 {
                     "run": run,
@@ -249,8 +249,8 @@ def two_names(frame: pd.DataFrame) -> pd.DataFrame:
                     "one": one,
                     "other": other,
                     "workloads": len(pair),
-                    "within": float((apart <= SAME_WITHIN).mean()),
-                    "apart": float(apart.max()),
+                    "within": float((apart <= 1 + SAME_WITHIN).mean()),
+                    "apart": float(apart.max()) - 1,
                     "workload": apart.idxmax(),
                 }
             )

@@ -179,23 +179,25 @@ def _against(case: PooledCase, compared: PooledCase | None, fastest: PooledCase 
     }
 
 
-def _values(case: PooledCase, name: str) -> list[float]:
-    trials: tuple[Trial, ...] = case.trials
-    values = (getattr(trial, name) for trial in trials)
-    return [float(value) for value in values if value is not None]
-
-
 def _first(case: PooledCase, name: str) -> float:
-    """That of the first visit, when nothing was cached yet."""
-    return next(iter(_values(case, name)), math.nan)
+    """That of the first visit that has one, when nothing was cached yet."""
+    return _first_of(case.trials, name)
 
 
 def _last(case: PooledCase, name: str) -> float:
-    return next(reversed(_values(case, name)), math.nan)
+    return _first_of(reversed(case.trials), name)
+
+
+def _first_of(trials: Iterable[Trial], name: str) -> float:
+    for trial in trials:
+        value = getattr(trial, name)
+        if value is not None:
+            return float(value)
+    return math.nan
 
 
 def _largest(case: PooledCase, name: str) -> float:
-    return max(_values(case, name), default=math.nan)
+    return max((float(value) for trial in case.trials if (value := getattr(trial, name)) is not None), default=math.nan)
 
 
 def _payback_calls(case: PooledCase, compared: PooledCase, speedup: float) -> float:

@@ -28,7 +28,8 @@ from rnnimpl.registry import listing, names
 
 RESULTS = Path("results")
 PEAK_SECONDS = 8.0
-"""What measuring the peaks of one device, dtype, precision and thread count may take."""
+PEAK_SHARE = 0.1
+"""Measuring the peaks of one device, dtype, precision and thread count may take so long, and of all this share."""
 PEAK_TIMEOUT_SECONDS = 120.0
 
 
@@ -66,7 +67,7 @@ def start_sweep(plan: Plan, *, out: Path | None, console: Console) -> Run:
         "machine": machine.describe_machine(),
         "packages": machine.packages(),
         "commit": machine.commit(),
-        "command": shlex.join(sys.argv),
+        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
         "started_at": started.isoformat(timespec="seconds"),
         "finished_at": None,
         "peaks": [],
@@ -151,22 +152,23 @@ def _measure(run: Run, plan: Plan, console: Console) -> None:
                 progress.show(
                     done=0, total=len(plan.workloads), what="measuring peaks", seconds_left=plan.sweep.budget_seconds
                 )
-                run.update(peaks=_measure_peaks(plan.workloads, run.folder, say))
+                run.update(peaks=_measure_peaks(plan, run.folder, say))
         complete = sweeper.measure()
     run.update(finished_at=datetime.now(UTC).isoformat(timespec="seconds") if complete else None)
     if not complete:
         say(f"the budget ended before every workload was measured; go on with --resume {run.folder}")
 
 
-def _measure_peaks(workloads: Sequence[Workload], folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def _measure_peaks(plan: Plan, folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """What the machine reaches, for each device, dtype, precision and thread count, in a process of its own."""
     groups: dict[tuple[Any, ...], list[Workload]] = defaultdict(list)
-    for workload in workloads:
+    for workload in plan.workloads:
         groups[workload.device, workload.threads, workload.precision, workload.dtype].append(workload)
+    seconds = min(PEAK_SECONDS, PEAK_SHARE * plan.sweep.budget_seconds / len(groups))
     peaks: list[dict[str, Any]] = []
     for (device, threads, precision, _), members in groups.items():
         worker = Worker("", threads=threads, precision=precision, device=device, log=folder / "worker-peaks.log")
-        request = {"do": "peaks", "workloads": [each.id for each in members], "seconds": PEAK_SECONDS}
+        request = {"do": "peaks", "workloads": [each.id for each in members], "seconds": seconds}
         try:
             worker.wait_ready()
             reply = worker.ask(request, PEAK_TIMEOUT_SECONDS)

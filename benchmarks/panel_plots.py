@@ -11,20 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from benchmarks.findings import too_close
-from benchmarks.plain_text import NOTHING, count, times
+from benchmarks.plain_text import NOTHING, at_least, count, times
+from benchmarks.plot_labels import end_labels, label, point_labels
 from benchmarks.plot_style import (
     GRID,
     MUTED,
     TEXT,
     WIDTH,
     Style,
-    end_labels,
     lighter,
     log_axis,
     plain_seconds,
     plain_share,
     plain_times,
-    point_labels,
     size_axis,
 )
 from benchmarks.pooling import BASELINE
@@ -70,7 +69,8 @@ def lines(
             ends[str(name)] = (float(rows[axis].iloc[-1]), float(rows[value].iloc[-1]))
         size_axis(axes.xaxis, panel.rows[axis])
         sizes = panel.rows[axis]
-        axes.set_xlim(sizes.min() / 1.12, sizes.max() * 1.12)
+        beside = (sizes.max() / sizes.min()) ** 0.04
+        axes.set_xlim(sizes.min() / beside, sizes.max() * beside)
         axes.set_xlabel(AXIS_NAMES[axis])
         text = plain_share if value == "share_of_peak" else plain_seconds
         values = panel.rows[value]
@@ -127,7 +127,7 @@ def winner_map(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: fl
         said = [times(best["speedup"])] if np.isfinite(best["speedup"]) and names[-1] != BASELINE else []
         if names[-1] == BASELINE and len(others) and not close:
             said = [f"{times(others['slowdown'].iloc[0])} second"]
-        said += [f"≈ {close[0]}" if len(close) == 1 else f"≈ {len(close)} others"] if close else []
+        said += [f"≈ {label(close[0])}" if len(close) == 1 else f"≈ {len(close)} others"] if close else []
         _cell_text(axes, (at_x, at_y), names[-1], said, small=len(hiddens) > 5)
     axes.set_xlim(-0.5, len(hiddens) - 0.5)
     axes.set_ylim(-0.5, len(batches) - 0.5)
@@ -144,7 +144,7 @@ def winner_map(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: fl
 def _cell_text(axes: Axes, place: tuple[int, int], name: str, said: list[str], *, small: bool) -> None:
     x, y = place
     size = 6.5 if small else 8.0
-    broken = name.replace("_", "_\n", 1) if len(name) > 9 else name
+    broken = label(name).replace("_", "_\n", 1) if len(name) > 9 else name
     axes.text(x, y + 0.02, broken, ha="center", va="bottom", fontsize=size, fontweight="bold", linespacing=1.0)
     below = size - 1.2 if any(len(line) > 10 for line in said) else size
     axes.text(x, y - 0.06, "\n".join(said), ha="center", va="top", fontsize=below, linespacing=1.15)
@@ -183,7 +183,7 @@ def _spread_row(axes: Axes, at: int, values: pd.Series, look: Style) -> None:
 
 
 def _name_rows(axes: Axes, names: list[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [label(name) for name in names])
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
@@ -237,7 +237,7 @@ def calls_in_words(calls: float) -> str:
         return NOTHING
     if calls == 0:
         return "at once"
-    return "never" if np.isinf(calls) else f"{np.ceil(calls):,.0f} calls".replace(",", " ")
+    return "never" if np.isinf(calls) else f"{at_least(calls)} calls"
 
 
 def device_times(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -> str:
@@ -253,10 +253,10 @@ def device_times(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: 
         for clock, (_, marker) in clocks.items():
             axes.plot(row[clock], at, marker, color=look.colour, markersize=8, markeredgewidth=2)
         if np.isfinite(row["kernel_launches"]):
-            text = f"{row['kernel_launches']:,.0f} kernels".replace(",", " ")
+            text = f"{at_least(row['kernel_launches'])} kernels"
             axes.text(1.03, at, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
-    for label, marker in clocks.values():
-        axes.plot([], [], marker, color=MUTED, markersize=7, markeredgewidth=2, label=label)
+    for clock_name, marker in clocks.values():
+        axes.plot([], [], marker, color=MUTED, markersize=7, markeredgewidth=2, label=clock_name)
     axes.legend(
         loc="upper left",
         bbox_to_anchor=(-0.4, -0.13),

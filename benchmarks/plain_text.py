@@ -61,8 +61,13 @@ def significant(value: float, digits: int = 3) -> str:
         return NOTHING
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)) + 1e-9))
-    return f"{value:.{decimals}f}"
+    rounded = float(f"{value:.{digits - 1}e}")  # 0.9999 is 1.00, a digit to the left
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def at_least(value: float) -> str:
+    """The next whole number, where rounding errors count for nothing: 20.0000001 is 20."""
+    return f"{math.ceil(round(value, 6))}"
 
 
 def times(value: float) -> str:

@@ -6,6 +6,7 @@ What has no data is not drawn. The drawing of each kind is in `panel_plots`.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -64,7 +65,9 @@ def write_plots(frame: pd.DataFrame, folder: Path) -> list[Plot]:
     looks = styles(frame["implementation"])
     several_runs = len(set(frame["run"])) > 1
     plots: list[Plot] = []
-    with mpl.rc_context(cast(Any, SETTINGS)):
+    with mpl.rc_context(cast(Any, SETTINGS)), warnings.catch_warnings():
+        # A name may have letters that the font lacks: they become boxes in PNG, and stay themselves in SVG.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
         for kind in _kinds(rows):
             drawn = panels(kind.rows)
             for page, start in enumerate(range(0, len(drawn), LARGEST_PAGE), start=1):

@@ -49,6 +49,8 @@ class Worker:
         self.device = device
         self.ready = False
         environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(threads))
+        # What this process can import, the worker can: a module:Class may come from anywhere.
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         with log.open("ab") as errors:
             self._popen = subprocess.Popen(  # noqa: S603  # our own module, no shell
                 [sys.executable, "-m", "benchmarks.worker", source, str(threads), precision],

@@ -10,7 +10,19 @@ import pandas as pd
 
 from benchmarks.deepbench import beside
 from benchmarks.findings import SAME_WITHIN, Finding, two_names
-from benchmarks.plain_text import NOTHING, code, count, escape, interval, seconds, share, significant, table, times
+from benchmarks.plain_text import (
+    NOTHING,
+    at_least,
+    code,
+    count,
+    escape,
+    interval,
+    seconds,
+    share,
+    significant,
+    table,
+    times,
+)
 from benchmarks.pooling import BASELINE
 from benchmarks.statistics import Estimate
 from benchmarks.trial import MEASURED
@@ -126,7 +138,7 @@ def preparation(frame: pd.DataFrame) -> str:
 
 
 def _from_to(calls: pd.Series) -> str:
-    low, high = (f"{math.ceil(bound)}" for bound in (calls.min(), calls.max()))
+    low, high = map(at_least, (calls.min(), calls.max()))
     return low if low == high else f"{low} to {high}"
 
 
@@ -167,7 +179,7 @@ def device_times(frame: pd.DataFrame) -> str:
     rows = []
     for row in known.to_dict("records"):
         clocks = [seconds(row[name]) for name in ("median_seconds", "device_span_seconds", "kernel_seconds")]
-        launches = significant(row["kernel_launches"], 6)
+        launches = NOTHING if math.isnan(row["kernel_launches"]) else at_least(row["kernel_launches"])
         over = row["median_seconds"] / row["kernel_seconds"] if row["kernel_seconds"] > 0 else math.nan
         rows.append([code(row["run"]), code(row["case"]), *clocks, launches, times(over)])
     return cut(frame["run"], header, rows)

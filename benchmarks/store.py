@@ -241,8 +241,8 @@ def _check_trial(trial: Trial) -> None:
     )
     _expect(isinstance(trial.round, int) and 0 <= trial.round < _LARGEST, "round: expected a whole number from 0")
     _expect(isinstance(trial.calls_per_sample, int) and trial.calls_per_sample >= 1, "calls_per_sample: expected 1 up")
-    for name in ("seconds", "backward_seconds"):
-        _expect(all(map(_is_number, getattr(trial, name))), f"{name}: expected numbers from 0")
+    _expect(_are_numbers(trial.seconds), "seconds: expected numbers from 0")
+    _expect(_are_numbers(trial.backward_seconds), "backward_seconds: expected numbers from 0")
     _expect(0.0 not in trial.seconds, "seconds: no call takes no time")
     whole = all(isinstance(size, int) and size >= 1 for size in trial.blocks)
     _expect(whole and sum(trial.blocks) == len(trial.seconds), "blocks: expected to add up to the samples")
@@ -251,6 +251,13 @@ def _check_trial(trial: Trial) -> None:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < _LARGEST
+
+
+def _are_numbers(values: tuple[Any, ...]) -> bool:
+    """The same of many values, a type and a bound at a time; NaN is not between any bounds, nor is its sum."""
+    if not {*map(type, values)} <= {int, float}:
+        return False
+    return not values or (min(values) >= 0 and max(values) < _LARGEST and not math.isnan(sum(values)))
 
 
 def _expect(holds: bool, expectation: str) -> None:

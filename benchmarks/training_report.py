@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which all usual kinds of colour vision tell apart, without its yellow (too pale for
-# lines): https://jfly.uni-koeln.de/color/
-COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-
 
 def write_report(result: TrainResult) -> None:
     """Write all files into the result's folder, which exists; the plots only where there is a loss to show."""
@@ -119,16 +114,19 @@ def plot(result: TrainResult) -> Figure:
 
 
 def _plot_losses(axes: Axes, curves: list[Curve]) -> None:
+    from benchmarks.plot_style import styles
+
+    looks = styles(curve.implementation for curve in curves)
     for number, curve in enumerate(curves):
         # Curves that agree lie on each other: the first is drawn widest, so that each shows beside the later
         # ones, and markers take turns.
         axes.plot(
             np.arange(1, len(curve.steps) + 1),
             curve.losses,
-            color=COLOURS[number % len(COLOURS)],
+            color=looks[curve.implementation].colour,
             linewidth=1.2 + 1.2 * (len(curves) - 1 - number),
             solid_capstyle="butt",
-            marker=MARKERS[number % len(MARKERS)],
+            marker=looks[curve.implementation].marker,
             markersize=8,
             markeredgecolor="white",
             markevery=_turns(number, len(curves)),
@@ -156,6 +154,9 @@ def _plot_losses(axes: Axes, curves: list[Curve]) -> None:
 
 
 def _plot_deviations(axes: Axes, curves: list[Curve], result: TrainResult) -> None:
+    from benchmarks.plot_style import styles
+
+    looks = styles(curve.implementation for curve in curves)
     for number, curve in enumerate(curves):
         largest = np.maximum.accumulate(relative_deviation(curve.losses, result.reference))
         # The plain loop itself deviates by nothing, which a logarithmic axis cannot show.
@@ -164,11 +165,11 @@ def _plot_deviations(axes: Axes, curves: list[Curve], result: TrainResult) -> No
         axes.plot(
             np.arange(1, largest.size + 1),
             np.where(largest > 0, largest, np.nan),
-            color=COLOURS[number % len(COLOURS)],
+            color=looks[curve.implementation].colour,
             linewidth=1.5 + 0.5 * (len(curves) - 1 - number),
             solid_capstyle="butt",
             drawstyle="steps-post",
-            marker=MARKERS[number % len(MARKERS)],
+            marker=looks[curve.implementation].marker,
             markersize=7,
             markeredgecolor="white",
             markevery=_turns(number, len(curves)),

@@ -32,7 +32,7 @@ COSTS: dict[str, tuple[float, float]] = {
 SETUP_SECONDS = {"torchscript_loop": 0.4, "torch_compile": 14.0}
 
 
-def workload(mode: Mode = "inference", T: int = 64, B: int = 16, H: int = 256, L: int = 1, **more: Any) -> Workload:
+def workload(mode: str = "inference", T: int = 64, B: int = 16, H: int = 256, L: int = 1, **more: Any) -> Workload:
     """The centre of the default sweep, or what differs from it; as many input features as hidden units."""
     return Workload(**{"mode": mode, "T": T, "B": B, "I": H, "H": H, "L": L, "threads": 2, **more})
 

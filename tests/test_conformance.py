@@ -130,6 +130,21 @@ def test_a_failed_check_names_shape_error_and_tolerance() -> None:
     assert result.message == f"y (11, 5, 7) has error 1; expected {tolerance} or less"
 
 
+def test_memory_is_poisoned_before_a_check() -> None:
+    """NaN in arrays of the sizes of all results, let go before the first call."""
+    seen: list[tuple[int, ...]] = []
+
+    class Sees(NumpyLoop):
+        def from_numpy(self, array: NumpyArray) -> NumpyArray:
+            if np.isnan(array).all():
+                seen.append(array.shape)
+            return super().from_numpy(array)
+
+    case = conformance.cases()[0]
+    case.check(Sees, case.example, "cpu")
+    assert seen == [array.shape for array in case.example.data()]
+
+
 def test_ids_are_unique() -> None:
     ids = [case.id for case in conformance.cases()]
     assert len(ids) == len(set(ids))

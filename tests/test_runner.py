@@ -16,18 +16,26 @@ from benchmarks.trial import Trial
 FAULTY = "tests.faulty_implementations"
 
 
+@pytest.fixture(autouse=True)
+def one_visit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Visit each workload once, however noisy the machine is that the tests run on."""
+    monkeypatch.setattr("benchmarks.runner.MAX_VISITS", 1)
+
+
 class Said:
     """Progress that remembers what it was told."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:  # noqa: ARG002  # a Progress
+    def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:  # a Progress
         """Remember what is being measured."""
         self.lines.append(what)
 
 
-def small_sweep(*, budget_seconds: float = 60.0, target_interval: float = 0.99, timeout_seconds: float = 60.0) -> Sweep:
+def small_sweep(
+    *, budget_seconds: float = 600.0, target_interval: float = 0.99, timeout_seconds: float = 60.0
+) -> Sweep:
     """Two tiny workloads, measured well enough after one visit unless the target is narrow."""
     grid = Grid(mode=("inference", "training"), T=(3,), B=(2,), I=(4,), H=(5,), threads=(1,), device=("cpu",))
     return Sweep(
@@ -125,16 +133,16 @@ def test_a_faulty_implementation_is_a_trial_and_the_sweep_goes_on(tmp_path: Path
     assert trials["numpy_loop"].seconds
 
 
-def test_a_noisy_case_is_visited_again_until_the_budget_ends(tmp_path: Path) -> None:
+def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Later rounds add samples; every workload had its first visit before any had a second."""
-    sweep = small_sweep(target_interval=1e-9, budget_seconds=6.0)
+    monkeypatch.setattr("benchmarks.runner.MAX_VISITS", 3)
+    sweep = small_sweep(target_interval=1e-9)
     implementations = {"numpy_loop": "numpy_loop", "numpy_hoisted": "numpy_hoisted"}
     run = new_run(tmp_path, sweep, implementations)
     measure(run, sweep, implementations, tmp_path)
     trials = open_run(run.folder).trials()
     rounds = [trial.round for trial in trials]
-    assert max(rounds) >= 1
-    assert rounds == sorted(rounds)
+    assert rounds == [number for number in range(3) for _ in range(4)]
     assert {trial.status for trial in trials} == {"noisy"}
     assert "wider than the ±0% asked for" in str(trials[0].reason)
     assert max(Counter((trial.case.id, trial.round) for trial in trials).values()) == 1

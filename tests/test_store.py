@@ -131,6 +131,9 @@ def changed(**fields: Any) -> str:
         changed(error_output="much"),
         changed(seconds=[1e-3] * 17 + [float("nan")]),
         changed(seconds=[1e-3] * 17 + [float("inf")]),
+        changed(seconds=[float("nan")] + [1e-3] * 17),
+        changed(seconds=[1e-3] * 17 + ["1e-3"]),
+        changed(seconds=[1e-3] * 17 + [2**53]),
     ],
 )
 def test_a_line_that_is_no_trial_is_passed_over_and_reported(tmp_path: Path, line: str) -> None:

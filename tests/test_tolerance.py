@@ -139,6 +139,19 @@ def test_a_tanh_wrong_by_a_hundred_thousandth_is_outside_the_tolerance_of_float3
     assert expectation.error("y", expectation.values["y"] + 1e-5) > expectation.tolerances["y"]
 
 
+def test_a_lucky_plain_loop_does_not_set_the_tolerance() -> None:
+    """In networks of single units the plain loop is often exact by chance; another right loop is inside still."""
+    config = RnnConfig(input_size=1, hidden_size=1, num_layers=3, bidirectional=True)
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        shapes = ((1, 1, 1), (6, 1, 1), (1, 1, 2), (6, 1, 1))
+        x, h0, dy, dh_n = (generator.standard_normal(shape).astype(np.float32) for shape in shapes)
+        weights = Weights.init(config, seed)
+        expectation = expect(config, weights, x, h0, dy, dh_n)
+        errors = expectation.errors(results(load("numpy_hoisted")(config, weights), (x, h0, dy, dh_n)))
+        assert expectation.outside(errors) == []
+
+
 def test_overflow_in_the_dtype_is_an_error() -> None:
     """There is nothing to compare with, and no tolerance is infinite."""
     config, weights, arrays = problem("float16", "relu", scale=10000)

@@ -1,0 +1,138 @@
+"""The command line: `python -m rnnimpl list` and `python -m rnnimpl check NAME`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rnnimpl import Rnn
+    from rnnimpl.conformance import CheckResult
+
+app = typer.Typer(
+    help="Implementations of a recurrent network: which there are, and whether one is right.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command(epilog="Example: python -m rnnimpl list --json")
+def list(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:  # noqa: A001  # the verb
+    """Show all implementations, and where each can run or why it cannot."""
+    from rnnimpl.registry import listing, names
+
+    listings = [listing(name) for name in names()]
+    if as_json:
+        print(json.dumps([vars(each) for each in listings], indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    devices = sorted({device for each in listings for device in each.unavailable})
+    table = Table(box=None, pad_edge=False)
+    for heading in ("implementation", *devices):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("what it is")
+    reasons: dict[str, None] = {}
+    for each in listings:
+        here = []
+        for device in devices:
+            reason = each.unavailable.get(device)
+            if reason is not None:
+                reasons[f"no {device}: {reason}"] = None
+            here.append("-" if device not in each.unavailable else "available" if reason is None else f"no {device}")
+        table.add_row(each.name, *here, each.summary)
+    console = Console()
+    console.print(table)
+    for reason in reasons:
+        console.print(reason, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: python -m rnnimpl check my_package.my_module:MyRnn --device cpu")
+def check(
+    implementation: Annotated[str, typer.Argument(metavar="NAME|module:Class", help="What to check.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+) -> None:
+    """Run the conformance suite on an implementation; exit status 1 when a check fails."""
+    found = _load(implementation, device)
+
+    from rich.console import Console
+
+    results = _run(found, device)
+    passed = sum(result.status == "passed" for result in results)
+    failed = [result for result in results if result.status == "failed"]
+    if not failed and not passed:
+        _wrong_use(f"{implementation} cannot be checked on {device}: {results[0].message}")
+    console = Console()
+    console.print(_table(results))
+    for check_name in dict.fromkeys(result.check for result in failed):
+        mine = [result for result in failed if result.check == check_name]
+        told = f"{check_name} failed {len(mine)} times, first on {mine[0].example}:\n    {mine[0].message}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    rest = len(results) - passed - len(failed)
+    counts = f"{passed} passed, {len(failed)} failed, {rest} not supported"
+    console.print(f"{implementation} on {device}: {counts}", soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _load(implementation: str, device: str) -> type[Rnn[Any]]:
+    """The class, from anywhere Python can import from here, the current folder included."""
+    from rnnimpl import Unavailable, load
+
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = load(implementation)
+    except (ValueError, TypeError, Unavailable) as error:
+        _wrong_use(str(error))
+    if device.partition(":")[0] not in found.devices:
+        _wrong_use(f"--device is {device!r}; expected one of {', '.join(found.devices)}: {implementation} runs there")
+    return found
+
+
+def _run(implementation: type[Rnn[Any]], device: str) -> Sequence[CheckResult]:
+    """All checks, under a progress bar where somebody looks."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from rnnimpl import conformance
+
+    cases = conformance.cases()
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("checking", total=len(cases))
+        return conformance.run(implementation, device, selected=cases, progress=lambda _: progress.advance(task))
+
+
+def _table(results: Sequence[CheckResult]) -> Any:
+    """A rich table: a line for each check with its counts and the error nearest to its tolerance."""
+    from rich.table import Table
+
+    statuses = [s for s in ("passed", "failed", "unsupported", "unavailable") if any(r.status == s for r in results)]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("check", no_wrap=True)
+    for heading in (*statuses, "error", "tolerance"):
+        table.add_column(heading, justify="right")
+    for check in dict.fromkeys(result.check for result in results):
+        mine = [result for result in results if result.check == check]
+        counts = {status: sum(result.status == status for result in mine) for status in statuses}
+        measured = [result.measured for result in mine if result.measured is not None]
+        nearest = max(measured, key=lambda each: each.error / each.tolerance, default=None)
+        errors = ("", "") if nearest is None else (f"{nearest.error:.2g}", f"{nearest.tolerance:.2g}")
+        style = "red" if counts.get("failed") else None
+        table.add_row(check, *(str(count or "") for count in counts.values()), *errors, style=style)
+    return table
+
+
+def _wrong_use(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m rnnimpl")

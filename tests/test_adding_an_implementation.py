@@ -1,0 +1,57 @@
+"""The walk-through in docs/adding_an_implementation.md works: its one file is all it takes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import rnnimpl
+from rnnimpl import conformance, registry
+from rnnimpl.__main__ import app
+
+PAGE = Path(__file__).parent.parent / "docs" / "adding_an_implementation.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def source() -> str:
+    """The page's one Python block."""
+    (block,) = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    return str(block)
+
+
+def test_the_file_passes_conformance_from_the_current_folder(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that the page shows."""
+    (tmp_path / "numpy_fused.py").write_text(source, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    command = re.search(r"^\$ python -m rnnimpl (check .*)$", TEXT, re.MULTILINE)
+    assert command is not None
+    result = CliRunner().invoke(app, command.group(1).split())
+    assert result.exit_code == 0, result.output
+    assert " 0 failed" in result.output
+
+
+def test_the_file_in_impls_is_an_implementation(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listed and loaded by its name, without another edit."""
+    impls = tmp_path / "impls"
+    shutil.copytree(registry.IMPLS, impls, ignore=shutil.ignore_patterns("__pycache__"))
+    (impls / "numpy_fused.py").write_text(source, encoding="utf-8")
+    monkeypatch.setattr(registry, "IMPLS", impls)
+    monkeypatch.setattr("rnnimpl.impls.__path__", [str(impls)])
+    assert "numpy_fused" in rnnimpl.names()
+    assert rnnimpl.registry.listing("numpy_fused").unavailable == {"cpu": None}
+    case = conformance.cases()[0]
+    assert case.check(rnnimpl.load("numpy_fused"), case.example, "cpu") is not None
+
+
+def test_the_diff_shows_the_file(source: str) -> None:
+    """As many lines as it has, and the first of them."""
+    assert f"@@ -0,0 +1,{len(source.splitlines())} @@\n+{source.splitlines()[0]}\n" in TEXT

@@ -1,0 +1,136 @@
+"""`python -m rnnimpl`: what it prints and its exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import rnnimpl
+from rnnimpl import Rnn, conformance
+from rnnimpl.__main__ import app
+from rnnimpl.impls.numpy_loop import NumpyLoop
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check one config alone."""
+    few = [case for case in conformance.cases() if case.example.id.endswith("L1-D1-tanh-bias-float32")]
+    monkeypatch.setattr(conformance, "cases", lambda: few)
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_list_shows_every_implementation() -> None:
+    result = invoke("list")
+    assert result.exit_code == 0
+    for name in rnnimpl.names():
+        assert name in result.output
+
+
+def test_list_as_json_says_why_not() -> None:
+    """One record an implementation, with a reason or null for each device."""
+    records = json.loads(invoke("list", "--json").output)
+    assert [record["name"] for record in records] == list(rnnimpl.names())
+    for record in records:
+        assert record["unavailable"]["cpu"] is None
+        assert record["summary"]
+
+
+def test_list_and_help_load_no_framework() -> None:
+    """NumPy is all: `list` reads the files, and what a verb needs is imported when it runs."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from rnnimpl.__main__ import app\n"
+        "for arguments in (['--help'], ['list'], ['list', '--json']):\n"
+        "    assert CliRunner().invoke(app, arguments).exit_code == 0\n"
+        "print([name for name in ('torch', 'pandas', 'matplotlib', 'scipy', 'jax') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("verb", [command.callback.__name__ for command in app.registered_commands if command.callback])
+def test_help_shows_an_example(verb: str) -> None:
+    result = invoke(verb, "--help")
+    assert result.exit_code == 0
+    assert f"Example: python -m rnnimpl {verb}" in " ".join(result.output.split())
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_passes_with_status_0_and_a_line_for_each_check() -> None:
+    result = invoke("check", "numpy_loop")
+    assert result.exit_code == 0
+    for case in conformance.cases():
+        assert f"\n{case.check.__name__} " in "\n" + result.output
+    assert f"numpy_loop on cpu: {len(conformance.cases())} passed, 0 failed, 0 not supported" in result.output
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_fails_with_status_1_and_says_shapes_and_errors() -> None:
+    result = invoke("check", "tests.broken_implementations:TransposedWeight")
+    assert result.exit_code == 1
+    assert "check_output failed 1 times, first on T11-B5-I13-H7-L1-D1-tanh-bias-float32:" in result.output
+    assert "y (11, 5, 7) has error " in result.output
+    assert "; expected " in result.output
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_finds_a_module_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_here.py").write_text(
+        "from rnnimpl.impls.numpy_loop import NumpyLoop\nclass Mine(NumpyLoop):\n    pass\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert invoke("check", "mine_here:Mine").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nn_rrn"], "did you mean nn_rnn"),
+        (["no_such_module:Mine"], "there is no module 'no_such_module'"),
+        (["rnnimpl.interface:Mine"], "rnnimpl.interface has no 'Mine'"),
+        (["rnnimpl.interface:RnnConfig"], "expected a subclass of rnnimpl.Rnn"),
+        (["numpy_loop", "--device", "cuda"], "--device is 'cuda'; expected one of cpu"),
+        (["numpy_loop", "--device", "gpu"], "--device is 'gpu'; expected one of cpu"),
+    ],
+)
+def test_wrong_use_is_status_2_and_one_sentence(arguments: list[str], said: str) -> None:
+    """On standard error, without a traceback."""
+    result = invoke("check", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
+
+
+def test_what_cannot_run_here_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each check."""
+
+    class Absent(NumpyLoop):
+        def __init__(self, *_: object) -> None:
+            raise rnnimpl.Unavailable("there is no accelerator")
+
+    def load(_: str) -> type[Rnn[Any]]:
+        return Absent
+
+    monkeypatch.setattr(rnnimpl, "load", load)
+    result = invoke("check", "absent")
+    assert result.exit_code == 2
+    assert result.stderr == "absent cannot be checked on cpu: there is no accelerator\n"
+
+
+def test_the_program_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnimpl", "list"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "numpy_loop" in done.stdout
