@@ -45,7 +45,9 @@ def native_tanh(x: NumpyArray) -> NumpyArray:
 def ulps(actual: NumpyArray, expected: NumpyArray) -> NumpyArray:
     """Errors in units in the last place of the rounded expected values."""
     rounded = expected.astype(actual.dtype)
-    return np.abs(actual - expected) / np.spacing(np.nextafter(rounded, actual.dtype.type(0)))
+    unit = np.spacing(np.nextafter(rounded, actual.dtype.type(0)))
+    errors: NumpyArray = np.abs(actual - expected) / unit
+    return errors
 
 
 def test_tanh_is_accurate_for_all_float32() -> None:

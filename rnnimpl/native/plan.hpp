@@ -41,7 +41,7 @@ inline double wave_steps(long T, int L, int workers) {
 // The cheapest way for up to `threads` threads; fewer than all where waking and meeting cost more than they save.
 template <class S>
 Plan make_plan(long T, long B, long H, int L, int D, int threads, bool layers_may_be_apart) {
-    constexpr double waking = 15e3;
+    constexpr double waking = 30e3;
     Plan best;
     double least = 0;
     for (int teams = 1; teams <= std::min<long>(threads, B); ++teams) {
