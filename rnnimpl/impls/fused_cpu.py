@@ -1,0 +1,213 @@
+"""The whole recurrence in C++, forward and backward, compiled for this machine at first use.
+
+How it works and what bounds it: docs/fused_kernels.md.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rnnimpl.dtypes import Precision
+from rnnimpl.interface import (
+    NONLINEARITIES,
+    Grads,
+    NumpyArray,
+    Rnn,
+    RnnConfig,
+    Unsupported,
+    Weights,
+    cell_weight_names,
+)
+from rnnimpl.native.build import Library, library
+
+
+class FusedCpu(Rnn[NumpyArray]):
+    """Packed weights, register blocks, threads that share sequences or hidden units and sleep between calls."""
+
+    devices = ("cpu",)
+
+    threads: ClassVar[int | None] = None
+    """CPU threads of instances built from now on; None: OMP_NUM_THREADS, else one for each core of the process."""
+
+    @classmethod
+    def configure_process(cls, *, threads: int, precision: Precision) -> None:
+        super().configure_process(threads=threads, precision=precision)
+        cls.threads = threads
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        super().__init__(config, weights, device)
+        if config.dtype not in ("float32", "float64"):
+            raise Unsupported(f"fused_cpu computes in float32 and float64; got dtype {config.dtype}")
+        self.library = library()
+        self.thread_count = self.threads or _default_threads()
+        self._dtype = config.carrier
+        self._shapes = config.weight_shapes()
+        self._names = [name for cell in config.cells() for name in cell_weight_names(*cell)]
+        self._native = _Native(self.library, config.dtype)
+        self._network = self._native.create(
+            config.num_layers,
+            config.num_directions,
+            config.input_size,
+            config.hidden_size,
+            NONLINEARITIES.index(config.nonlinearity),
+            self.thread_count,
+            _addresses(weights.arrays.get(name) for name in self._names),
+        )
+        if self._network is None:
+            raise MemoryError(f"no memory for the packed weights of {config}")
+
+    def __del__(self) -> None:
+        if getattr(self, "_network", None) is not None:
+            self._native.destroy(self._network)
+
+    def from_numpy(self, array: NumpyArray) -> NumpyArray:
+        self.check_dtype(array)
+        return array.copy()
+
+    def to_numpy(self, array: NumpyArray) -> NumpyArray:
+        return array.copy()
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        x, h0 = self._inputs(x, h0)
+        return self._run(x, h0, None)
+
+    def vjp(
+        self, x: NumpyArray, h0: NumpyArray | None = None
+    ) -> tuple[NumpyArray, NumpyArray, Callable[[NumpyArray, NumpyArray], Grads[NumpyArray]]]:
+        x, h0 = self._inputs(x, h0)
+        T, B, _ = x.shape
+        # The outputs of all layers but the last; the backward pass needs them.
+        hidden = np.empty((self.config.num_layers - 1, T, B, self._width), dtype=x.dtype)
+        y, h_n = self._run(x, h0, hidden)
+
+        def pullback(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
+            return self._gradients(x, h0, hidden, y, self._cotangent(dy, y), self._cotangent(dh_n, h_n))
+
+        return y, h_n, pullback
+
+    def describe(self) -> dict[str, str]:
+        return {
+            "library": "rnnimpl native",
+            "compiler": self.library.compiler,
+            "vector_bits": str(self.library.functions.rnn_vector_bits()),
+            "threads": str(self.thread_count),
+        }
+
+    @property
+    def _width(self) -> int:
+        return self.config.num_directions * self.config.hidden_size
+
+    def _inputs(self, x: NumpyArray, h0: NumpyArray | None) -> tuple[NumpyArray, NumpyArray | None]:
+        """Check x and h0; make the rows of x and all of h0 contiguous."""
+        self.check_shapes(x, h0)
+        self._check_dtype(x)
+        if x.strides[2] != x.itemsize or not x.flags.aligned:
+            x = np.ascontiguousarray(x)
+        if h0 is not None:
+            self._check_dtype(h0)
+            h0 = np.ascontiguousarray(h0)
+        return x, h0
+
+    def _run(self, x: NumpyArray, h0: NumpyArray | None, hidden: NumpyArray | None) -> tuple[NumpyArray, NumpyArray]:
+        config = self.config
+        T, B, _ = x.shape
+        y = np.empty((T, B, self._width), dtype=x.dtype)
+        h_n = np.empty((config.num_layers * config.num_directions, B, config.hidden_size), dtype=x.dtype)
+        failed = self._native.forward(
+            self._network, T, B, *_sequence(x), _address(h0), _address(hidden), _address(y), _address(h_n)
+        )
+        if failed:
+            raise MemoryError(f"no memory for the forward pass of {config} with T = {T} and B = {B}")
+        return y, h_n
+
+    def _check_dtype(self, array: NumpyArray) -> None:
+        if array.dtype != self._dtype:
+            self.check_dtype(array)
+
+    def _cotangent(self, given: NumpyArray, of: NumpyArray) -> NumpyArray:
+        """Check a cotangent against what it belongs to, and make it contiguous."""
+        if given.shape != of.shape:
+            raise ValueError(f"the cotangent has shape {given.shape}; expected {of.shape}, as what it belongs to")
+        self._check_dtype(given)
+        return np.ascontiguousarray(given)
+
+    def _gradients(
+        self,
+        x: NumpyArray,
+        h0: NumpyArray | None,
+        hidden: NumpyArray,
+        y: NumpyArray,
+        dy: NumpyArray,
+        dh_n: NumpyArray,
+    ) -> Grads[NumpyArray]:
+        T, B, _ = x.shape
+        dx = np.empty(x.shape, dtype=x.dtype)
+        dh0 = np.empty(dh_n.shape, dtype=x.dtype)
+        weights = {name: np.empty(shape, dtype=x.dtype) for name, shape in self._shapes.items()}
+        failed = self._native.backward(
+            self._network,
+            T,
+            B,
+            *_sequence(x),
+            _address(h0),
+            _address(hidden),
+            _address(y),
+            _address(dy),
+            _address(dh_n),
+            _address(dx),
+            _address(dh0),
+            _addresses(weights.get(name) for name in self._names),
+        )
+        if failed:
+            raise MemoryError(f"no memory for the backward pass of {self.config} with T = {T} and B = {B}")
+        return Grads(dx, dh0, weights)
+
+
+class _Native:
+    """The functions of `native/api.cpp` for one dtype, with the types of their arguments."""
+
+    def __init__(self, compiled: Library, dtype: str) -> None:
+        whole, size, pointer = ctypes.c_int, ctypes.c_long, ctypes.c_void_p
+        sequence = [pointer, size, size]
+
+        def function(name: str, result: type[Any] | None, *arguments: type[Any]) -> Any:
+            # ctypes lets go of the interpreter's lock while such a function runs.
+            found = getattr(compiled.functions, f"rnn_{name}_{dtype}")
+            found.restype, found.argtypes = result, arguments
+            return found
+
+        self.create = function("create", pointer, whole, whole, size, size, whole, whole, pointer)
+        self.destroy = function("destroy", None, pointer)
+        self.forward = function("forward", whole, pointer, size, size, *sequence, *[pointer] * 4)
+        self.backward = function("backward", whole, pointer, size, size, *sequence, *[pointer] * 8)
+
+
+def _address(array: NumpyArray | None) -> int | None:
+    """Where the array's first element lies; None, a null pointer, for None and for nothing."""
+    if array is None or array.size == 0:
+        return None
+    if array.flags.carray:
+        # Several times faster than array.ctypes, which would take longer than a small network.
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]  # it is a buffer
+    return array.ctypes.data
+
+
+def _addresses(arrays: Iterable[NumpyArray | None]) -> ctypes.Array[ctypes.c_void_p]:
+    addresses = [_address(array) for array in arrays]
+    return (ctypes.c_void_p * len(addresses))(*addresses)
+
+
+def _sequence(x: NumpyArray) -> tuple[int | None, int, int]:
+    """Address and strides of the first two axes, in elements."""
+    step, row, item = x.strides
+    return _address(x), step // item, row // item
+
+
+def _default_threads() -> int:
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(given) if given.isdecimal() and int(given) > 0 else len(os.sched_getaffinity(0))

@@ -1,0 +1,87 @@
+// The nonlinearities and their slopes, a vector at a time.
+#pragma once
+
+#include "simd.hpp"
+
+namespace rnn {
+
+enum class Nonlinearity : int { tanh = 0, relu = 1 };
+
+template <class S>
+struct ExpConstants;
+
+template <>
+struct ExpConstants<float> {
+    // tanh rounds to 1 well before; exp(2 * 10) + 2 == exp(2 * 10), so the quotient below is exactly 1.
+    static constexpr float limit = 10.0f;
+    static constexpr float log2_e = 1.44269504f;
+    // ln 2 in two parts; the first has few bits, so that its product with a small whole number is exact.
+    static constexpr float ln2_high = 0.693359375f;
+    static constexpr float ln2_low = -2.12194440e-4f;
+    // Adding 1.5 * 2**(significand bits) rounds to a whole number and leaves it in the lowest bits.
+    static constexpr float round = 12582912.0f;
+    static constexpr int significand_bits = 23;
+    static constexpr int exponent_bias = 127;
+    static constexpr int terms = 7;
+};
+
+template <>
+struct ExpConstants<double> {
+    static constexpr double limit = 20.0;
+    static constexpr double log2_e = 1.4426950408889634;
+    static constexpr double ln2_high = 6.93145751953125e-1;
+    static constexpr double ln2_low = 1.42860682030941723212e-6;
+    static constexpr double round = 6755399441055744.0;
+    static constexpr int significand_bits = 52;
+    static constexpr int exponent_bias = 1023;
+    static constexpr int terms = 13;
+};
+
+constexpr double factorial(int n) { return n <= 1 ? 1.0 : n * factorial(n - 1); }
+
+// exp(r) - 1 for |r| <= ln(2) / 2 by its Taylor series; the first dropped term is below half a unit in the last place.
+template <class S>
+inline Vector<S> expm1_near_zero(const Vector<S>& r) {
+    constexpr int terms = ExpConstants<S>::terms;
+    Vector<S> sum = broadcast(static_cast<S>(1.0 / factorial(terms)));
+#pragma GCC unroll 16
+    for (int n = terms - 1; n >= 2; --n) sum = sum * r + static_cast<S>(1.0 / factorial(n));
+    return sum * (r * r) + r;
+}
+
+// tanh(x) = (exp(2x) - 1) / (exp(2x) + 1), on |x| and with the sign put back. Working with exp(2x) - 1 keeps the
+// relative error at a few units in the last place down to the smallest x. NaN stays NaN: no comparison takes it.
+template <class S>
+inline Vector<S> tanh(const Vector<S>& x) {
+    using C = ExpConstants<S>;
+    using Bits = VectorBits<S>;
+    const Bits sign = (Bits)x & (Bits)broadcast(S(-0.0));
+    Vector<S> size = (Vector<S>)((Bits)x ^ sign);
+    size = size > C::limit ? broadcast(C::limit) : size;
+    const Vector<S> y = size + size;
+    const Vector<S> rounded = y * C::log2_e + C::round;
+    const Vector<S> n = rounded - C::round;
+    const Vector<S> r = (y - n * C::ln2_high) - n * C::ln2_low;
+    const Vector<S> power = (Vector<S>)(((Bits)rounded + C::exponent_bias) << C::significand_bits);  // 2**n
+    const Vector<S> expm1 = power * expm1_near_zero<S>(r) + (power - S(1));
+    return (Vector<S>)((Bits)(expm1 / (expm1 + S(2))) | sign);
+}
+
+// Not max(x, 0), which may turn NaN into 0.
+template <class S>
+inline Vector<S> relu(const Vector<S>& x) {
+    return x < S(0) ? Vector<S>{} : x;
+}
+
+template <class S>
+inline Vector<S> activate(Nonlinearity nonlinearity, const Vector<S>& a) {
+    return nonlinearity == Nonlinearity::tanh ? tanh<S>(a) : relu<S>(a);
+}
+
+// The derivative of the nonlinearity, in terms of its result.
+template <class S>
+inline Vector<S> slope(Nonlinearity nonlinearity, const Vector<S>& h) {
+    return nonlinearity == Nonlinearity::tanh ? S(1) - h * h : (h > S(0) ? broadcast(S(1)) : Vector<S>{});
+}
+
+}  // namespace rnn

@@ -1,0 +1,142 @@
+"""Compile the C++ source at first use, and keep the result in a folder that only the user can write."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import functools
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+from rnnimpl.interface import Unavailable
+
+SOURCE = Path(__file__).parent
+FLAGS = ("-std=c++20", "-O3", "-ffp-contract=fast", "-fvisibility=hidden", "-fPIC", "-shared", "-pthread")
+EXTRA_FLAGS_VARIABLE = "RNNIMPL_CXXFLAGS"
+"""Environment variable with flags that come last: other vectors, sanitizers."""
+
+COMPILE_SECONDS = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """The compiled library and what compiled it."""
+
+    functions: ctypes.CDLL
+    compiler: str
+    path: Path
+
+
+@functools.cache
+def library() -> Library:
+    """Load the library, compiled for this machine; once a process.
+
+    Raises Unavailable without a compiler, when it fails (with its first error), and when there is no safe
+    folder to keep the result in.
+    """
+    compiler = find_compiler()
+    version = _first_line(_run([*compiler, "--version"]).stdout)
+    flags = (*FLAGS, *target_flags(compiler), *shlex.split(os.environ.get(EXTRA_FLAGS_VARIABLE, "")))
+    path = cache_folder() / f"{_key(compiler, version, flags)}.so"
+    if not path.exists():
+        compile_to(path, compiler, flags)
+    try:
+        return Library(ctypes.CDLL(str(path)), version, path)
+    except OSError as error:
+        raise Unavailable(f"the compiled library does not load: {error}; delete {path} to compile again") from error
+
+
+def find_compiler() -> list[str]:
+    """The command of the C++ compiler: $CXX, else c++, g++ or clang++."""
+    given = shlex.split(os.environ.get("CXX", ""))
+    for command in [given] if given else [["c++"], ["g++"], ["clang++"]]:
+        if shutil.which(command[0]):
+            return command
+    looked_for = f"$CXX is {given[0]!r}, which is not there" if given else "there is no c++, g++ or clang++"
+    raise Unavailable(
+        f"no C++ compiler: {looked_for}; install one (apt install g++) or name it in CXX: it is needed once"
+    )
+
+
+def target_flags(compiler: list[str]) -> tuple[str, ...]:
+    """The flags that make the compiler use all of this machine's instructions, if it knows such a flag."""
+    for flag in ("-march=native", "-mcpu=native"):
+        if _run([*compiler, flag, "-x", "c++", "-E", os.devnull]).returncode == 0:
+            return (flag,)
+    return ()
+
+
+def cache_folder() -> Path:
+    """The folder of compiled libraries, made if need be. Raises Unavailable when others could write there."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification has relative paths ignored.
+    folder = (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "rnnimpl"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError as error:
+        raise Unavailable(f"no folder for the compiled library: {error}; set XDG_CACHE_HOME to one") from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise Unavailable(f"{folder} is a link or no folder; code is only loaded from a folder of the user's own")
+    if status.st_uid != os.geteuid():
+        raise Unavailable(f"{folder} belongs to user {status.st_uid}; code is only loaded from a folder of one's own")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise Unavailable(f"{folder} can be written by others, who could put code there; chmod 700 {folder}")
+    return folder
+
+
+def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...]) -> None:
+    """Compile the source; `path` appears whole or not at all, whoever else compiles at the same time."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    os.close(descriptor)
+    try:
+        done = _run([*compiler, *flags, str(SOURCE / "api.cpp"), "-o", temporary])
+        if done.returncode != 0:
+            raise Unavailable(f"{compiler[0]} does not compile the source: {_first_error(done.stderr)}")
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _key(compiler: list[str], version: str, flags: tuple[str, ...]) -> str:
+    """A name for the result that changes with all that it depends on."""
+    digest = hashlib.sha256()
+    for path in sorted([*SOURCE.glob("*.hpp"), *SOURCE.glob("*.cpp")]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update("\0".join([*compiler, version, *flags, _processor()]).encode())
+    return digest.hexdigest()[:32]
+
+
+def _processor() -> str:
+    """Model and instruction sets, on which -march=native depends; a home folder may be shared by machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603  # the user's own compiler
+            command, capture_output=True, text=True, errors="replace", timeout=COMPILE_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"the C++ compiler does not run: {error}") from error
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["not known"])[0]
+
+
+def _first_error(text: str) -> str:
+    errors = [line for line in text.splitlines() if "error" in line.lower()]
+    return errors[0] if errors else _first_line(text)

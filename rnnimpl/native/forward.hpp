@@ -1,0 +1,185 @@
+// The forward pass: for each layer, the input projection of a few steps at a time, then those steps.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "network.hpp"
+#include "plan.hpp"
+#include "pool.hpp"
+#include "team.hpp"
+
+namespace rnn {
+
+// Rows of the projection computed at once: enough to reuse each packed weight often, few enough to stay in cache.
+inline constexpr long kProjectionRows = 48;
+
+template <class S>
+struct ForwardCall {
+    long T, B;
+    Sequence<const S> x;
+    const S* h0;                       // (L*D, B, H), or null for zeros
+    std::vector<Sequence<S>> outputs;  // y of each layer, (T, B, D*H)
+    S* h_n;                            // (L*D, B, H)
+};
+
+template <class S>
+class Forward {
+  public:
+    Forward(Network<S>& network, const ForwardCall<S>& call)
+        : network_(network),
+          config_(network.config),
+          call_(call),
+          plan_(make_plan<S>(call.T, call.B, config_.H, config_.L, config_.D, config_.threads, true)),
+          parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members) {
+        const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
+        const long most = plan_.layers_apart ? call_.T / kWaves : call_.T;
+        chunk_ = std::min(most, std::max(1L, kProjectionRows / rows));
+        steps_per_meeting_ = plan_.members > 1 ? 1 : chunk_;
+        meetings_per_layer_ = (call_.T + steps_per_meeting_ - 1) / steps_per_meeting_;
+        const long meetings =
+            plan_.layers_apart ? meetings_per_layer_ + config_.L - 1 : meetings_per_layer_ * config_.L;
+        part_scratch_ = chunk_ * rows * network_.cell(0, 0).state.padded();
+        network_.team_scratch.reserve(part_scratch_ * sequential_parts() * plan_.teams);
+        for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings, parts_);
+    }
+
+    void run() {
+        Pool::shared().run(plan_.threads, [this](int thread) {
+            // Those whose team is done help the others.
+            for (int i = 0; i < plan_.teams; ++i) {
+                const int team = (thread + i) % plan_.teams;
+                teams_[static_cast<std::size_t>(team)].run(
+                    thread / plan_.teams % parts_, [&](long step, int part) { this->step(team, step, part); });
+            }
+        });
+    }
+
+  private:
+    // What a part works on.
+    struct Work {
+        int layer, direction, member;
+        Share share;  // sequences
+        S* projection;
+        long panel_begin, panel_end;
+    };
+
+    void step(int team, long step, int part) {
+        long meeting = step % meetings_per_layer_;
+        Work work{static_cast<int>(step / meetings_per_layer_), part / plan_.members, part % plan_.members, {}, {}, 0, 0};
+        if (plan_.layers_apart) {
+            work = {part, 0, 0, {}, {}, 0, 0};
+            meeting = step - part;
+            if (meeting < 0 || meeting >= meetings_per_layer_) return;
+        }
+        work.share = share_of(call_.B, team, plan_.teams);
+        const int sequential = plan_.layers_apart ? work.layer : work.direction;
+        work.projection = network_.team_scratch.data() + (team * sequential_parts() + sequential) * part_scratch_;
+        const long panels = cell(work).state.count();
+        work.panel_begin = panels * work.member / plan_.members;
+        work.panel_end = panels * (work.member + 1) / plan_.members;
+        const long begin = meeting * steps_per_meeting_;
+        const long end = std::min(call_.T, begin + steps_per_meeting_);
+        for (long p = begin; p < end; ++p) {
+            if (p % chunk_ == 0) project(work, p, std::min(chunk_, call_.T - p));
+            advance(work, p);
+        }
+        if (end == call_.T) keep_last(work);
+    }
+
+    // Parts of a team that have a projection of their own; members of a direction share one.
+    int sequential_parts() const { return plan_.layers_apart ? config_.L : config_.D; }
+
+    const Cell<S>& cell(const Work& work) const { return network_.cell(work.layer, work.direction); }
+
+    Sequence<const S> input(int layer) const {
+        if (layer == 0) return call_.x;
+        const Sequence<S>& below = call_.outputs[static_cast<std::size_t>(layer - 1)];
+        return {below.data, below.step, below.row};
+    }
+
+    Sequence<S> output(const Work& work) const {
+        Sequence<S> y = call_.outputs[static_cast<std::size_t>(work.layer)];
+        y.data += work.direction * config_.H;
+        return y;
+    }
+
+    S* projection_of(const Work& work, long panel, long p) const {
+        const Panels<S>& state = cell(work).state;
+        return work.projection + state[panel].column * chunk_ * work.share.size +
+               p % chunk_ * work.share.size * state.width(panel);
+    }
+
+    // x @ w_ih.T + b for `count` steps from the p-th on.
+    void project(const Work& work, long p, long count) {
+        const Sequence<const S> x = input(work.layer);
+        const long sign = work.direction == 0 ? 1 : -1;
+        const Rows<S> rows{x.at(time_of(work.direction, p, call_.T), work.share.begin), x.row, work.share.size,
+                           sign * x.step};
+        for (long panel = work.panel_begin; panel < work.panel_end; ++panel)
+            multiply_panel(rows, count * work.share.size, cell(work).input, panel,
+                           cell(work).bias.data() + cell(work).input[panel].column, 0, projection_of(work, panel, p));
+    }
+
+    // The state after the p-th step from the one before.
+    void advance(const Work& work, long p) {
+        const Rows<S> before = state_before(work, p);
+        const Sequence<S> y = output(work);
+        S* to = y.at(time_of(work.direction, p, call_.T), work.share.begin);
+        const long panels = work.panel_end - work.panel_begin;
+        for (long i = 0; i < panels; ++i) {
+            // Back and forth: what the last step left in the cache is what the next one begins with.
+            const long panel = p % 2 == 0 ? work.panel_begin + i : work.panel_end - 1 - i;
+            S* sums = projection_of(work, panel, p);
+            const long width = cell(work).state.width(panel);
+            if (before.data != nullptr)
+                multiply_panel(before, work.share.size, cell(work).state, panel, sums, width, sums);
+            finish(sums, width, work.share.size, to + cell(work).state[panel].column, y.row,
+                   config_.H - cell(work).state[panel].column);
+        }
+    }
+
+    // The state that the p-th step starts from; null data are zeros.
+    Rows<S> state_before(const Work& work, long p) const {
+        const long size = work.share.size;
+        if (p > 0) {
+            const Sequence<S> y = output(work);
+            return {y.at(time_of(work.direction, p - 1, call_.T), work.share.begin), y.row, size, 0};
+        }
+        if (call_.h0 == nullptr) return {nullptr, 0, size, 0};
+        return {call_.h0 + final_row(work) * config_.H, config_.H, size, 0};
+    }
+
+    // Row of (L*D, B) at which the work's sequences begin in h0 and h_n.
+    long final_row(const Work& work) const {
+        return (work.layer * config_.D + work.direction) * call_.B + work.share.begin;
+    }
+
+    void finish(const S* sums, long width, long rows, S* to, long stride, long columns) const {
+        for (long r = 0; r < rows; ++r)
+            for (long j = 0; j < width; j += kLanes<S>)
+                store_first<S>(to + r * stride + j, activate<S>(config_.nonlinearity, load(sums + r * width + j)),
+                               columns - j);
+    }
+
+    void keep_last(const Work& work) {
+        const Panels<S>& state = cell(work).state;
+        const long begin = state[work.panel_begin].column;
+        const long end = std::min(config_.H, state[work.panel_end - 1].column + state.width(work.panel_end - 1));
+        const Sequence<S> y = output(work);
+        for (long r = 0; r < work.share.size; ++r) {
+            const S* last = y.at(time_of(work.direction, call_.T - 1, call_.T), work.share.begin + r);
+            copy(last + begin, end - begin, call_.h_n + (final_row(work) + r) * config_.H + begin);
+        }
+    }
+
+    Network<S>& network_;
+    const Config& config_;
+    const ForwardCall<S>& call_;
+    const Plan plan_;
+    const int parts_;
+    long chunk_, steps_per_meeting_, meetings_per_layer_, part_scratch_;
+    std::deque<Team> teams_;  // neither copied nor moved
+};
+
+}  // namespace rnn

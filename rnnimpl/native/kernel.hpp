@@ -1,0 +1,103 @@
+// The one inner loop of everything here: a block of a matrix product, summed in registers.
+#pragma once
+
+#include <array>
+#include <utility>
+
+#include "simd.hpp"
+
+namespace rnn {
+
+// Where the left factor's element (row, k) of a block lies: in rows of their own ...
+template <class S, int R>
+struct InRows {
+    const S* row[R];
+    explicit InRows(const S* const* rows) {
+        for (int r = 0; r < R; ++r) row[r] = rows[r];
+    }
+    S at(int r, long k) const { return row[r][k]; }
+};
+
+// ... or packed, the R elements of each k side by side.
+template <class S, int R>
+struct Interleaved {
+    const S* data;
+    explicit Interleaved(const S* const* rows) : data(rows[0]) {}
+    S at(int r, long k) const { return data[k * R + r]; }
+};
+
+// to (R rows of V vectors) = from + left (R, K) @ panel (K rows of V vectors).
+//
+// `from` may be null, and `from_stride` 0: the same row, a bias, for all. It is added last, so that what is
+// summed over pieces of K has the small rounding error of short sums. Few sums would leave the multipliers
+// waiting for one another; then several sets of them take turns over k.
+template <class S, int R, int V, template <class, int> class Left>
+void multiply_block(const S* const* rows, const S* panel, long K, const S* from, long from_stride, S* to,
+                    long to_stride) {
+    constexpr int sets = R * V >= 8 ? 1 : (R * V >= 4 ? 2 : 4);
+    constexpr long width = V * kLanes<S>;
+    const Left<S, R> left(rows);
+    Vector<S> sum[sets][R][V];
+#pragma GCC unroll 8
+    for (int set = 0; set < sets; ++set)
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[set][r][v] = Vector<S>{};
+    // Long since evicted from the first-level cache when it was another block's turn in between; needed at the end.
+    if (from != nullptr)
+        for (int r = 0; r < R; ++r)
+            for (int v = 0; v < V; ++v) __builtin_prefetch(from + r * from_stride + v * kLanes<S>);
+    const auto add = [&](int set, long k) __attribute__((always_inline)) {
+        Vector<S> right[V];
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) right[v] = load(panel + k * width + v * kLanes<S>);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Vector<S> element = broadcast(left.at(r, k));
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[set][r][v] += element * right[v];
+        }
+    };
+    long k = 0;
+    for (; k + sets <= K; k += sets)
+#pragma GCC unroll 8
+        for (int set = 0; set < sets; ++set) add(set, k + set);
+    for (; k < K; ++k) add(0, k);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) {
+#pragma GCC unroll 8
+            for (int set = 1; set < sets; ++set) sum[0][r][v] += sum[set][r][v];
+            if (from != nullptr) sum[0][r][v] += load(from + r * from_stride + v * kLanes<S>);
+            store(to + r * to_stride + v * kLanes<S>, sum[0][r][v]);
+        }
+}
+
+template <class S>
+using MultiplyBlock = void (*)(const S* const*, const S*, long, const S*, long, S*, long);
+
+template <class S, template <class, int> class Left, int... Index>
+constexpr auto block_table(std::integer_sequence<int, Index...>) {
+    return std::array<MultiplyBlock<S>, sizeof...(Index)>{
+        &multiply_block<S, Index / kBlockVectors + 1, Index % kBlockVectors + 1, Left>...};
+}
+
+// The instance for `rows` rows (1 to kBlockRows) by `vectors` vectors (1 to kBlockVectors).
+template <class S, template <class, int> class Left>
+inline MultiplyBlock<S> multiply_block_for(long rows, long vectors) {
+    static constexpr auto table =
+        block_table<S, Left>(std::make_integer_sequence<int, kBlockRows * kBlockVectors>());
+    return table[static_cast<std::size_t>((rows - 1) * kBlockVectors + (vectors - 1))];
+}
+
+// Splits `count` into as few parts of at most `most` as it takes, all nearly equal: 8 rows are 4 + 4, not 6 + 2.
+struct EvenSplit {
+    long count, parts;
+    EvenSplit(long count_, long most) : count(count_), parts((count_ + most - 1) / most) {}
+    long begin(long part) const { return count * part / parts; }
+    long size(long part) const { return begin(part + 1) - begin(part); }
+};
+
+}  // namespace rnn

@@ -1,0 +1,106 @@
+// A matrix packed into panels: a few vectors of columns wide, all of its rows deep, read in order from end to end.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "buffer.hpp"
+#include "kernel.hpp"
+
+namespace rnn {
+
+struct Panel {
+    long column;   // the first one
+    long vectors;  // width
+};
+
+// Cuts `columns` into panels of at most kBlockVectors vectors, nearly equal, their number a multiple of
+// `multiple` where that is possible: threads then get equal shares.
+template <class S>
+std::vector<Panel> cut_panels(long columns, long multiple = 1) {
+    const long vectors = (columns + kLanes<S> - 1) / kLanes<S>;
+    long count = (vectors + kBlockVectors - 1) / kBlockVectors;
+    count = std::min(vectors, (count + multiple - 1) / multiple * multiple);
+    std::vector<Panel> panels(static_cast<std::size_t>(count));
+    for (long p = 0; p < count; ++p) {
+        const long begin = vectors * p / count;
+        panels[static_cast<std::size_t>(p)] = {begin * kLanes<S>, vectors * (p + 1) / count - begin};
+    }
+    return panels;
+}
+
+// Element (k, n) of a matrix with any strides.
+template <class S>
+struct Strided {
+    const S* data;
+    long k_stride, n_stride;
+    S at(long k, long n) const { return data[k * k_stride + n * n_stride]; }
+};
+
+template <class S>
+class Panels {
+  public:
+    Panels() = default;
+
+    // Columns beyond the last are zeros up to a whole vector.
+    Panels(Strided<S> matrix, long depth, long columns, long multiple)
+        : depth_(depth), columns_(columns), panels_(cut_panels<S>(columns, multiple)), data_(depth * padded()) {
+        for (const Panel& panel : panels_) {
+            S* to = data_.data() + panel.column * depth;
+            const long width = panel.vectors * kLanes<S>;
+            for (long k = 0; k < depth; ++k)
+                for (long j = 0; j < width; ++j)
+                    to[k * width + j] = panel.column + j < columns ? matrix.at(k, panel.column + j) : S(0);
+        }
+    }
+
+    long depth() const { return depth_; }
+    long columns() const { return columns_; }
+    long count() const { return static_cast<long>(panels_.size()); }
+    const Panel& operator[](long p) const { return panels_[static_cast<std::size_t>(p)]; }
+    long width(long p) const { return (*this)[p].vectors * kLanes<S>; }
+    // Columns with the padding.
+    long padded() const { return panels_.back().column + panels_.back().vectors * kLanes<S>; }
+    const S* data(long p) const { return data_.data() + (*this)[p].column * depth_; }
+
+  private:
+    long depth_ = 0, columns_ = 0;
+    std::vector<Panel> panels_;
+    Buffer<S> data_;
+};
+
+// Rows of a left factor: `count` of them `stride` apart, then the next group `group_stride` further on.
+template <class S>
+struct Rows {
+    const S* data;
+    long stride, group, group_stride;
+    const S* at(long i) const {
+        return i < group ? data + i * stride : data + (i / group) * group_stride + (i % group) * stride;
+    }
+};
+
+// to (count rows, the panel's width apart) = from + rows (count, K) @ panel p.
+//
+// A deep panel is taken in pieces: they stay in the second-level cache while all rows pass over them, and their
+// sums are short.
+inline constexpr long kPiece = 512;
+
+template <class S>
+void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, long p, const S* from, long from_stride,
+                    S* to) {
+    const long width = panels.width(p), depth = panels.depth();
+    const EvenSplit blocks(count, kBlockRows);
+    for (long k = 0; k < depth; k += kPiece) {
+        for (long block = 0; block < blocks.parts; ++block) {
+            const long first = blocks.begin(block), size = blocks.size(block);
+            const S* row[kBlockRows];
+            for (long r = 0; r < size; ++r) row[r] = rows.at(first + r) + k;
+            const S* start = k > 0 ? to + first * width : (from == nullptr ? nullptr : from + first * from_stride);
+            multiply_block_for<S, InRows>(size, panels[p].vectors)(row, panels.data(p) + k * width,
+                                                                   std::min(kPiece, depth - k), start,
+                                                                   k > 0 ? width : from_stride, to + first * width, width);
+        }
+    }
+}
+
+}  // namespace rnn

@@ -1,0 +1,65 @@
+// How the work of a call is shared among threads: by sequences of the batch, by directions, by hidden units.
+#pragma once
+
+#include <algorithm>
+
+#include "simd.hpp"
+
+namespace rnn {
+
+// Teams take sequences of the batch and never wait for one another. Within a team the directions are apart, and
+// each direction's hidden units are shared by `members`, who meet after every step where there are several. Or
+// the layers are apart: each is a few steps behind the one below it.
+struct Plan {
+    int teams = 1, members = 1, threads = 1;
+    bool layers_apart = false;
+};
+
+// Layers that are apart meet about this many times.
+inline constexpr long kWaves = 8;
+
+// Cycles of one step of one direction for one thread, by what bounds it: the multipliers, or the cache that
+// holds its part of w_hh.
+template <class S>
+double step_cycles(long rows, long H, int members) {
+    const double vectors = static_cast<double>((H + kLanes<S> - 1) / kLanes<S>);
+    const double own = std::max(1.0, vectors / members);
+    const double bytes = own * kVectorBytes * static_cast<double>(H);
+    const double first = bytes <= 24e3 ? 1.0 : (bytes <= 900e3 ? 2.0 : 4.5);
+    const double blocks = static_cast<double>((rows + kBlockRows - 1) / kBlockRows);
+    const double products = std::max(static_cast<double>(rows), first + 2.0 * (blocks - 1));
+    const double meeting = members > 1 ? 600.0 : 0.0;
+    return own * (static_cast<double>(H) * products + 25.0 * static_cast<double>(rows)) + 100.0 + meeting;
+}
+
+// One thread's share of steps when `workers` take a layer each at a time, with the waves that run in and out.
+inline double wave_steps(long T, int L, int workers) {
+    const int layers = (L + workers - 1) / workers;
+    return static_cast<double>(T * layers) * (1.0 + static_cast<double>(L - 1) / kWaves);
+}
+
+// The cheapest way for up to `threads` threads; fewer than all where waking and meeting cost more than they save.
+template <class S>
+Plan make_plan(long T, long B, long H, int L, int D, int threads, bool layers_may_be_apart) {
+    constexpr double waking = 30e3;
+    Plan best;
+    double least = 0;
+    for (int teams = 1; teams <= std::min<long>(threads, B); ++teams) {
+        for (int workers = 1; teams * workers <= threads; ++workers) {
+            const auto consider = [&](int members, double steps, bool layers_apart) {
+                const double cycles =
+                    steps * step_cycles<S>((B + teams - 1) / teams, H, members) + (teams * workers > 1 ? waking : 0.0);
+                if (least == 0 || cycles < least) {
+                    least = cycles;
+                    best = {teams, members, teams * workers, layers_apart};
+                }
+            };
+            consider(std::max(1, workers / D), static_cast<double>(T * L * (workers < D ? D : 1)), false);
+            if (layers_may_be_apart && D == 1 && L > 1 && workers > 1 && T >= 2 * kWaves)
+                consider(1, wave_steps(T, L, workers), true);
+        }
+    }
+    return best;
+}
+
+}  // namespace rnn

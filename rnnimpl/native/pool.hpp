@@ -1,0 +1,96 @@
+// Threads that help with one job at a time and sleep in between.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "wait.hpp"
+
+namespace rnn {
+
+// One pool for the process. The caller of `run` starts at once; helpers join when they have woken up. A job has
+// to be complete when the caller comes out of it, whoever joined: `Team` sees to that.
+class Pool {
+  public:
+    static Pool& shared() {
+        static std::once_flag once;
+        // Threads do not survive a fork: the child starts a pool of its own and never touches the parent's.
+        std::call_once(once, [] {
+            current() = new Pool;
+            pthread_atfork(nullptr, nullptr, [] { current() = new Pool; });
+        });
+        return *current();
+    }
+
+    // Runs `job(0)` here and `job(1)`, `job(2)` ... on up to `threads - 1` helpers. A second caller finds the
+    // helpers busy and works alone.
+    void run(int threads, const std::function<void(int)>& job) {
+        std::unique_lock lock(busy_, std::try_to_lock);
+        if (threads <= 1 || !lock.owns_lock()) return job(0);
+        start_helpers(threads - 1);
+        job_ = &job;
+        wanted_ = threads - 1;
+        gate_.store(kOpen, std::memory_order_release);
+        calls_.fetch_add(1, std::memory_order_release);
+        calls_.notify_all();
+        job(0);
+        gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
+        wait_until(gate_, [](std::uint32_t gate) { return gate == 0; });
+    }
+
+  private:
+    static constexpr std::uint32_t kOpen = 1, kOneInside = 2;
+
+    static Pool*& current() {
+        static Pool* pool = nullptr;
+        return pool;
+    }
+
+    // Where the system gives no more threads, there are fewer helpers.
+    void start_helpers(int count) {
+        while (static_cast<int>(helpers_) < count) {
+            const int index = static_cast<int>(helpers_) + 1;
+            try {
+                std::thread([this, index] { help(index); }).detach();
+            } catch (const std::system_error&) {
+                return;
+            }
+            ++helpers_;
+        }
+    }
+
+    [[noreturn]] void help(int index) {
+        std::uint32_t seen = 0;
+        for (;;) {
+            seen = wait_until(calls_, [seen](std::uint32_t calls) { return calls != seen; });
+            if (!enter()) continue;
+            if (index <= wanted_) (*job_)(index);
+            gate_.fetch_sub(kOneInside, std::memory_order_acq_rel);
+            gate_.notify_all();
+        }
+    }
+
+    // The caller waits for those inside; one that comes after the gate has closed stays out.
+    bool enter() {
+        std::uint32_t gate = gate_.load(std::memory_order_acquire);
+        while (gate & kOpen)
+            if (gate_.compare_exchange_weak(gate, gate + kOneInside, std::memory_order_acq_rel)) return true;
+        return false;
+    }
+
+    std::mutex busy_;
+    const std::function<void(int)>* job_ = nullptr;
+    int wanted_ = 0;
+    int helpers_ = 0;
+    alignas(64) std::atomic<std::uint32_t> calls_{0};
+    alignas(64) std::atomic<std::uint32_t> gate_{0};
+};
+
+}  // namespace rnn

@@ -1,0 +1,93 @@
+// The vector of the compiler's target: one type, loads and stores, in GCC's and Clang's vector extensions.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace rnn {
+
+#if defined(__AVX512F__)
+inline constexpr int kVectorBytes = 64;
+#elif defined(__AVX__)
+inline constexpr int kVectorBytes = 32;
+#else
+inline constexpr int kVectorBytes = 16;
+#endif
+
+// A block of kBlockRows rows by kBlockVectors vectors is summed in registers: with 32 of them 24 hold sums,
+// with 16 of them 12, and the rest hold what is multiplied.
+inline constexpr int kBlockRows = 6;
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int kBlockVectors = 4;
+#else
+inline constexpr int kBlockVectors = 2;
+#endif
+
+template <class S>
+struct VectorOf;
+
+template <>
+struct VectorOf<float> {
+    typedef float Real __attribute__((vector_size(kVectorBytes)));
+    typedef std::int32_t Bits __attribute__((vector_size(kVectorBytes)));
+};
+
+template <>
+struct VectorOf<double> {
+    typedef double Real __attribute__((vector_size(kVectorBytes)));
+    typedef std::int64_t Bits __attribute__((vector_size(kVectorBytes)));
+};
+
+template <class S>
+using Vector = typename VectorOf<S>::Real;
+
+template <class S>
+using VectorBits = typename VectorOf<S>::Bits;
+
+template <class S>
+inline constexpr long kLanes = kVectorBytes / static_cast<long>(sizeof(S));
+
+// Taking zero away changes no value, not even -0, and costs nothing; adding zero would turn -0 into 0.
+template <class S>
+inline Vector<S> broadcast(S value) {
+    return value - Vector<S>{};
+}
+
+template <class S>
+inline Vector<S> load(const S* from) {
+    Vector<S> vector;
+    std::memcpy(&vector, from, sizeof vector);
+    return vector;
+}
+
+template <class S>
+inline void store(S* to, const Vector<S>& vector) {
+    std::memcpy(to, &vector, sizeof vector);
+}
+
+// The first `count` lanes from memory, zeros in the others; nothing beyond `from + count` is touched.
+template <class S>
+inline Vector<S> load_first(const S* from, long count) {
+    if (count >= kLanes<S>) return load(from);
+    S lanes[kLanes<S>] = {};
+    for (long i = 0; i < kLanes<S>; ++i)
+        if (i < count) lanes[i] = from[i];
+    return load(lanes);
+}
+
+template <class S>
+inline void store_first(S* to, const Vector<S>& vector, long count) {
+    if (count >= kLanes<S>) return store(to, vector);
+    S lanes[kLanes<S>];
+    store(lanes, vector);
+    for (long i = 0; i < kLanes<S>; ++i)
+        if (i < count) to[i] = lanes[i];
+}
+
+// A few elements at a time, so short that calling memcpy would cost more than it copies.
+template <class S>
+inline void copy(const S* from, long count, S* to) {
+    for (long i = 0; i < count; i += kLanes<S>) store_first(to + i, load_first(from + i, count - i), count - i);
+}
+
+}  // namespace rnn

@@ -1,0 +1,249 @@
+"""The native kernels: accurate, right at any size and for any number of threads, and safe to call from anywhere."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import ctypes
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnimpl import RnnConfig, Unavailable, Unsupported, Weights
+from rnnimpl.conformance.compare import agree, train
+from rnnimpl.conformance.examples import Example
+from rnnimpl.dtypes import Dtype
+from rnnimpl.impls.fused_cpu import FusedCpu
+from rnnimpl.interface import NumpyArray
+from rnnimpl.native.build import library
+
+try:
+    library()
+except Unavailable as reason:
+    pytest.skip(str(reason), allow_module_level=True)
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_before() -> Iterator[None]:
+    """What one test sets for the process is no other test's."""
+    before = FusedCpu.threads
+    yield
+    FusedCpu.threads = before
+
+
+def native_tanh(x: NumpyArray) -> NumpyArray:
+    result = np.empty_like(x)
+    function = getattr(library().functions, f"rnn_tanh_{x.dtype}")
+    function(ctypes.c_long(x.size), ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(result.ctypes.data))
+    return result
+
+
+def ulps(actual: NumpyArray, expected: NumpyArray) -> NumpyArray:
+    """Errors in units in the last place of the rounded expected values."""
+    rounded = expected.astype(actual.dtype)
+    unit = np.spacing(np.nextafter(rounded, actual.dtype.type(0)))
+    errors: NumpyArray = np.abs(actual - expected) / unit
+    return errors
+
+
+def test_tanh_is_accurate_for_all_float32() -> None:
+    """Two thousand values of every exponent, of either sign, to 3 units in the last place."""
+    patterns = np.arange(0, 0x7F800000, 4099, dtype=np.uint32)
+    x = patterns.view(np.float32)
+    for sign in (np.float32(1), np.float32(-1)):
+        assert ulps(native_tanh(sign * x), np.tanh(sign * x.astype(np.float64))).max() <= 3
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant <= 52, reason="no wider float here to compare float64 with")
+def test_tanh_is_accurate_for_all_float64() -> None:
+    """A hundred values of every exponent, to 3 units in the last place."""
+    patterns = np.linspace(0, 0x7FEFFFFFFFFFFFFF, 200_001).astype(np.uint64)
+    x = np.concatenate([patterns.view(np.float64), np.geomspace(1e-3, 30, 200_001)])
+    assert ulps(native_tanh(x), np.tanh(x.astype(np.longdouble))).max() <= 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tanh_of_special_values(dtype: str) -> None:
+    """NaN stays NaN, zeros keep their sign, and nothing leaves [-1, 1]."""
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e30, -1e30, 9.5, 25.0], dtype=dtype)
+    y = native_tanh(x)
+    assert np.isnan(y[0])
+    np.testing.assert_array_equal(y[1:3], [1, -1])
+    np.testing.assert_array_equal(np.signbit(y[3:5]), [False, True])
+    np.testing.assert_array_equal(y[3:7], [0, 0, 1, -1])
+    assert np.abs(y[1:]).max() <= 1
+
+
+def check(example: Example, threads: int) -> None:
+    """Outputs and all gradients are the reference's."""
+    FusedCpu.configure_process(threads=threads, precision="ieee")
+    rnn = FusedCpu(example.config, example.weights())
+    agree(example.expected(), train(rnn, example.data()))
+
+
+# On both sides of what blocks and vectors hold: 6 rows, 4, 8 or 16 lanes, 1 to 4 vectors.
+@pytest.mark.parametrize("H", [1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 31, 33, 48, 63, 64, 65, 97, 128, 129, 257])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_any_hidden_size(H: int, dtype: Dtype) -> None:
+    check(Example(RnnConfig(input_size=H + 3, hidden_size=H, dtype=dtype), T=4, B=7), threads=1)
+
+
+@pytest.mark.parametrize("B", [1, 2, 5, 6, 7, 11, 12, 13, 24, 25, 49, 97])
+def test_any_batch_size(B: int) -> None:
+    check(Example(RnnConfig(input_size=5, hidden_size=19), T=6, B=B), threads=1)
+
+
+@pytest.mark.parametrize("T", [1, 2, 47, 48, 49, 97, 200])
+def test_any_length(T: int) -> None:
+    """On both sides of how many steps' projections are computed at once."""
+    check(Example(RnnConfig(input_size=9, hidden_size=11), T=T, B=1), threads=1)
+
+
+@pytest.mark.parametrize("I", [1, 16, 63, 65, 1100])
+def test_any_input_size(I: int) -> None:
+    """Also one that is taken in several pieces."""
+    check(Example(RnnConfig(input_size=I, hidden_size=10), T=3, B=4), threads=1)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("B", "H"), [(1, 90), (1, 300), (2, 260), (9, 130), (40, 33)])
+def test_any_number_of_threads(threads: int, bidirectional: bool, B: int, H: int) -> None:
+    """Sequences, layers, directions and hidden units are shared out; more threads than cores are right, too."""
+    config = RnnConfig(input_size=21, hidden_size=H, num_layers=2, bidirectional=bidirectional)
+    check(Example(config, T=25, B=B), threads)
+
+
+def test_a_row_of_nan_stays_in_its_sequence() -> None:
+    """In a block of rows that are computed together, forward and backward."""
+    config = RnnConfig(input_size=6, hidden_size=20)
+    rnn = FusedCpu(config, Weights.init(config, 0))
+    x = np.random.default_rng(0).standard_normal((5, 8, 6)).astype(np.float32)
+    x[2, 3] = np.nan
+    y, h_n, pullback = rnn.vjp(x)
+    grads = pullback(np.ones_like(y), np.ones_like(h_n))
+    for array in (y[2:, 3], h_n[:, 3], grads.x[:, 3], grads.h0[:, 3]):
+        assert np.isnan(array).all()
+    others = np.arange(8) != 3
+    for array in (y[:, others], y[:2], h_n[:, others], grads.x[:, others], grads.h0[:, others]):
+        assert np.isfinite(array).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_unsupported(dtype: Dtype) -> None:
+    config = RnnConfig(input_size=2, hidden_size=3, dtype=dtype)
+    with pytest.raises(Unsupported, match=f"float32 and float64; got dtype {dtype}"):
+        FusedCpu(config, Weights.init(config, 0))
+
+
+def test_arrays_of_another_dtype_are_refused() -> None:
+    """The kernel would take their bytes for numbers of its own."""
+    config = RnnConfig(input_size=2, hidden_size=3)
+    rnn = FusedCpu(config, Weights.init(config, 0))
+    x = np.zeros((4, 1, 2), np.float32)
+    with pytest.raises(TypeError, match="float64"):
+        rnn.forward(x.astype(np.float64))
+    with pytest.raises(TypeError, match="float64"):
+        rnn.forward(x, np.zeros((1, 1, 3)))
+    y, h_n, pullback = rnn.vjp(x)
+    with pytest.raises(TypeError, match="float64"):
+        pullback(y.astype(np.float64), h_n)
+    with pytest.raises(ValueError, match=r"the cotangent has shape \(1, 3\); expected \(4, 1, 3\)"):
+        pullback(y[0], h_n)
+
+
+def test_views_need_no_copy_to_be_right() -> None:
+    """Reversed, strided and transposed input, and input that nobody may write."""
+    config = RnnConfig(input_size=4, hidden_size=5)
+    rnn = FusedCpu(config, Weights.init(config, 0))
+    x = np.random.default_rng(0).standard_normal((12, 6, 8)).astype(np.float32)
+    read_only = x[..., :4].copy()
+    read_only.setflags(write=False)
+    for view in (x[::-1, ::2, :4], x[:, ::-1, 1:5], x[..., ::2], x.transpose(1, 0, 2)[..., :4], read_only):
+        np.testing.assert_array_equal(rnn.forward(view)[0], rnn.forward(np.ascontiguousarray(view))[0])
+
+
+def test_python_threads_may_share_an_instance() -> None:
+    """Calls take turns or compute side by side; either way each gets its own result."""
+    FusedCpu.configure_process(threads=2, precision="ieee")
+    config = RnnConfig(input_size=30, hidden_size=200, num_layers=2)
+    weights = Weights.init(config, 0)
+    shared = FusedCpu(config, weights)
+    inputs = [np.random.default_rng(i).standard_normal((20, 3, 30)).astype(np.float32) for i in range(8)]
+    expected = [shared.forward(x)[0] for x in inputs]
+
+    def call(i: int) -> NumpyArray:
+        rnn = shared if i % 2 else FusedCpu(config, weights)
+        y, h_n, pullback = rnn.vjp(inputs[i])
+        pullback(y, h_n)
+        return rnn.forward(inputs[i])[0]
+
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:
+        for actual, wanted in zip(executor.map(call, range(8)), expected, strict=True):
+            np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-5)
+
+
+def run_script(script: str, *, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run it in a process of its own, with a network of two threads that has been used."""
+    prelude = """
+        import os, sys
+        import numpy as np
+        from rnnimpl import RnnConfig, Weights
+        from rnnimpl.impls.fused_cpu import FusedCpu
+        FusedCpu.configure_process(threads=2, precision="ieee")
+        config = RnnConfig(input_size=64, hidden_size=320)
+        rnn = FusedCpu(config, Weights.init(config, 0))
+        x = np.random.default_rng(0).standard_normal((50, 1, 64)).astype(np.float32)
+        expected = rnn.forward(x)[0]
+    """
+    source = textwrap.dedent(prelude) + textwrap.dedent(script)
+    return subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=timeout_seconds, check=False
+    )
+
+
+def test_a_forked_child_computes_with_threads_of_its_own() -> None:
+    """The parent's threads are not there after a fork; neither process waits for them."""
+    done = run_script(
+        """
+        child = os.fork()
+        same = all(np.allclose(rnn.forward(x)[0], expected, atol=1e-5) for _ in range(20))
+        if child == 0:
+            os._exit(0 if same else 1)
+        _, status = os.waitpid(child, 0)
+        sys.exit(0 if same and status == 0 else 1)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_busy_machine_does_not_stop_it() -> None:
+    """With twice as many busy processes as cores, steps that threads share still come to their end."""
+    done = run_script(
+        """
+        import subprocess
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * os.cpu_count())]
+        try:
+            same = all(np.allclose(rnn.forward(x)[0], expected, atol=1e-5) for _ in range(50))
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+        sys.exit(0 if same else 1)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_describe_names_compiler_vectors_and_threads() -> None:
+    FusedCpu.configure_process(threads=3, precision="ieee")
+    config = RnnConfig(input_size=2, hidden_size=3)
+    described: dict[str, Any] = FusedCpu(config, Weights.init(config, 0)).describe()
+    assert described["library"] == "rnnimpl native"
+    assert described["compiler"] == library().compiler
+    assert described["threads"] == "3"
+    assert int(described["vector_bits"]) in (128, 256, 512)
