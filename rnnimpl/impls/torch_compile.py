@@ -40,7 +40,7 @@ class TorchCompile(TorchRnn):
 
     devices = ("cpu", "cuda")
     requires = ("torch>=2.11",)
-    only_when_named = "compiling takes half a minute for each network, shape and mode"
+    only_when_named = "compiling takes from four seconds to a minute for each network, shape and mode"
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
