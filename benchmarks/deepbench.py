@@ -43,8 +43,7 @@ def beside(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of a `load_run` frame whose workload DeepBench published, joined with each device's published time.
 
     A workload is the same when it is a single layer in one direction with as many input features as hidden
-    units, and T, B and H agree; nonlinearity and dtype are not published with each row. Inference stands beside
-    any published forward time; training, which repeats the forward, beside those of kind `train`.
+    units, and T, B and H agree; nonlinearity and dtype are not published with each row.
     Added columns: published_device, published_sheet, published_forward_seconds, published_total_seconds (NaN
     where no backward time was published).
     """
@@ -59,11 +58,9 @@ def beside(frame: pd.DataFrame) -> pd.DataFrame:
         "H": published["H"],
         "published_device": published["device"],
         "published_sheet": published["sheet"],
-        "published_kind": published["kind"],
         "published_forward_seconds": published["forward_seconds"],
         "published_total_seconds": published["forward_seconds"] + backward,
     }
     single = frame[(frame["I"] == frame["H"]) & (frame["L"] == 1) & ~frame["bidirectional"]]
     ours = single[single["median_seconds"].notna()]
-    joined = ours.merge(pd.DataFrame(columns), on=["T", "B", "H"], how="inner")
-    return joined[(joined["mode"] == "inference") | (joined["published_kind"] == "train")]
+    return ours.merge(pd.DataFrame(columns), on=["T", "B", "H"], how="inner")

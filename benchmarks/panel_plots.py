@@ -74,7 +74,12 @@ def lines(
         axes.set_xlabel(AXIS_NAMES[axis])
         text = plain_share if value == "share_of_peak" else plain_seconds
         values = panel.rows[value]
-        lowest, highest = float(values.min()) / 1.3, float(values.max()) * 1.3
+        lowest, highest = float(values.min()), float(values.max())
+        if bounds:
+            # Intervals are shown whole unless they are so wide that they would flatten the lines.
+            lowest = max(min(lowest, float(panel.rows[bounds[0]].min())), lowest / 3)
+            highest = min(max(highest, float(panel.rows[bounds[1]].max())), highest * 3)
+        lowest, highest = lowest / 1.25, highest * 1.25
         if value == "share_of_peak":
             highest = max(highest, 1.2)
             axes.axhline(1.0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
@@ -237,7 +242,7 @@ def calls_in_words(calls: float) -> str:
         return NOTHING
     if calls == 0:
         return "at once"
-    return "never" if np.isinf(calls) else f"{at_least(calls)} calls"
+    return "never" if np.isinf(calls) else count(int(at_least(calls)), "call")
 
 
 def device_times(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -> str:

@@ -16,11 +16,10 @@ from benchmarks.frames import read_peaks
 from benchmarks.loading import LoadedRun
 from benchmarks.peaks import settings
 from benchmarks.plain_text import NOTHING, clean, code, count, escape, seconds, share, significant, table
+from benchmarks.words import DISTURBED
 
 MEASURING = ("warm-up", "sampling")
 """The activities of a sweep that are measuring proper."""
-DISTURBED = 0.1
-"""A case counts as disturbed where others took at least this share of the cores' time."""
 
 
 def how_measured(run: LoadedRun, frame: pd.DataFrame) -> str:
@@ -61,11 +60,11 @@ def _machine(machine: Mapping[str, Any]) -> str:
     said += ["a virtual machine"] if cpu.get("virtualized") is True else []
     said += [f"governor {cpu['governor']}"] if cpu.get("governor") else []
     memory = machine.get("memory_bytes", 0)
-    said += [f"{significant(memory / 2**30)} GiB memory"] if _is_positive(memory) else []
+    said += [f"{_binary(memory)} memory"] if _is_positive(memory) else []
     caches = machine.get("caches")
     for cache in caches if isinstance(caches, list) else []:
-        if isinstance(cache, Mapping) and _is_positive(cache.get("bytes")) and cache.get("type") != "Instruction":
-            said.append(f"L{cache.get('level')} {significant(cache['bytes'] / 2**20)} MiB")
+        if isinstance(cache, Mapping) and _is_positive(cache.get("bytes")) and cache.get("type") != "instruction":
+            said.append(f"L{cache.get('level')} {_binary(cache['bytes'])}")
     gpus = machine.get("gpus")
     for gpu in gpus if isinstance(gpus, list) else []:
         if isinstance(gpu, Mapping):
@@ -73,6 +72,15 @@ def _machine(machine: Mapping[str, Any]) -> str:
     system = _mapping(machine, "system")
     said += [str(system[name]) for name in ("distribution", "kernel") if system.get(name)]
     return ", ".join(said)
+
+
+def _binary(number: float) -> str:
+    """Bytes in the unit that fits: 32.0 KiB, 1.00 MiB."""
+    size, unit = next(((size, unit) for size, unit in _BINARY if number >= size), _BINARY[-1])
+    return f"{significant(number / size)} {unit}"
+
+
+_BINARY = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 def _is_positive(value: object) -> bool:

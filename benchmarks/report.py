@@ -21,7 +21,7 @@ from benchmarks.plots import Plot, write_plots
 from benchmarks.provenance import how_measured
 from benchmarks.store import explained
 from benchmarks.terminal import terminal_table
-from benchmarks.words import answer
+from benchmarks.words import answer, cautions
 
 __all__ = ["build_report", "terminal_table"]
 
@@ -83,7 +83,7 @@ def summary_csv(frame: pd.DataFrame) -> str:
 
 def _report(runs: Sequence[LoadedRun], frame: pd.DataFrame, plots: Sequence[Plot]) -> str:
     found = [finding for run in runs for finding in findings(run)]
-    parts = [_title(runs), *_problems(runs)]
+    parts = [_title(runs), *_problems(runs), *_cautions(runs, frame)]
     parts += _answer(found, winners_by_workload(frame), several_runs=len(runs) > 1)
     after_plot = {
         "speedup": sections.speedups(frame),
@@ -117,6 +117,12 @@ def _problems(runs: Sequence[LoadedRun]) -> list[str]:
     problems = [f"- {escape(problem)}" for run in runs for problem in run.problems]
     shown = problems[: sections.LONGEST_TABLE]
     return ["Some lines could not be read:", "\n".join(shown)] if problems else []
+
+
+def _cautions(runs: Sequence[LoadedRun], frame: pd.DataFrame) -> list[str]:
+    found = {run.label: cautions(frame[frame["run"] == run.label]) for run in runs}
+    names = {label: f"{code(label)}: " if len(runs) > 1 else "" for label in found}
+    return [f"> **Caution.** {names[label]}{caution}" for label, caution in found.items() if caution]
 
 
 def _answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: bool) -> list[str]:

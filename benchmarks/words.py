@@ -7,8 +7,13 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from benchmarks.findings import Finding, Winner
-from benchmarks.plain_text import code, count, interval, listed, times
+from benchmarks.plain_text import code, count, interval, listed, share, times
 from benchmarks.statistics import Estimate
+
+DISTURBED = 0.1
+"""A case counts as disturbed where others took at least this share of the cores' time."""
+MANY = 0.25
+"""The share of cases from which on a report begins with a caution."""
 
 
 def verdict(winner: Winner) -> str:
@@ -51,7 +56,8 @@ def _range(ratio: Estimate) -> str:
 def region_name(finding: Finding) -> str:
     """The region with the sizes that were measured in it: one sequence (B 1), a small hidden size (H 64, 128)."""
     if finding.region is None:
-        return f"all {count(len(finding.workloads), 'workload')}"
+        number = len(finding.workloads)
+        return f"all {number} workloads" if number > 1 else "the only workload"
     batch, hidden = finding.region
     batches = _sizes("B", (workload.B for workload in finding.workloads))
     return f"{batch.name} ({batches}), {hidden.name} ({_sizes('H', (each.H for each in finding.workloads))})"
@@ -62,6 +68,28 @@ def _sizes(letter: str, sizes: Iterable[int]) -> str:
     if len(distinct) > 3:
         return f"{letter} {distinct[0]} to {distinct[-1]}"
     return f"{letter} {', '.join(map(str, distinct))}"
+
+
+def cautions(frame: pd.DataFrame) -> str:
+    """What speaks against trusting a run's numbers, in sentences; empty when nothing does.
+
+    `frame` is of `load_run`. Noise and disturbance are named where they touch at least `MANY` of the cases.
+    """
+    measured = frame[frame["median_seconds"].notna()]
+    said = []
+    disturbed = int((measured["elsewhere_share"] >= DISTURBED).sum())
+    if disturbed and disturbed >= MANY * len(measured):
+        said.append(
+            f"Other programs took {share(DISTURBED)} or more of the cores' time while {disturbed} of "
+            f"{count(len(measured), 'case')} were measured: measure again on a machine that does nothing else."
+        )
+    noisy = int((measured["status"] == "noisy").sum())
+    if noisy and noisy >= MANY * len(measured):
+        said.append(
+            f"The intervals of {noisy} of {count(len(measured), 'case')} are wider than the sweep asked for: "
+            "go on with `--resume`, or give it a larger `--budget`."
+        )
+    return " ".join(said)
 
 
 def answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: bool) -> str:

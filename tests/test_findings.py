@@ -11,7 +11,7 @@ from benchmarks.findings import Finding, Setting, find_winner, findings, two_nam
 from benchmarks.frames import runs_frame
 from benchmarks.loading import LoadedRun, load_runs
 from benchmarks.trial import Trial
-from benchmarks.words import answer, region_name, verdict
+from benchmarks.words import answer, cautions, region_name, verdict
 from benchmarks.workload import Workload
 from tests.synthetic_runs import failed, run_of, trial, workload
 
@@ -163,7 +163,7 @@ def test_workloads_without_times_do_not_count(tmp_path: Path) -> None:
 def test_regions_have_their_borders(tmp_path: Path, B: int, H: int, name: str) -> None:
     """Bands of batch and hidden size begin and end where they say."""
     found = findings(loaded(tmp_path / "run", trial("nn_rnn", workload(B=B, H=H))))
-    assert [region_name(finding) for finding in found] == ["all 1 workload", name]
+    assert [region_name(finding) for finding in found] == ["the only workload", name]
 
 
 def test_settings_and_modes_are_kept_apart(tmp_path: Path) -> None:
@@ -224,6 +224,26 @@ def test_the_answer_says_who_wins_more_often(tmp_path: Path) -> None:
 def test_the_answer_names_the_run_where_there_are_several(tmp_path: Path) -> None:
     """With several runs, each paragraph says of which it speaks."""
     assert said(loaded(tmp_path / "old", trial("nn_rnn", CENTRE)), several_runs=True).startswith("**`old`: Inference")
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "noisy", "said"),
+    [
+        (0, 0, ""),
+        (1, 1, ""),
+        (2, 0, "Other programs took 10 % or more of the cores' time while 2 of 8 cases were measured"),
+        (0, 2, "The intervals of 2 of 8 cases are wider than the sweep asked for"),
+    ],
+)
+def test_a_quarter_of_the_cases_calls_for_caution(tmp_path: Path, disturbed: int, noisy: int, said: str) -> None:
+    """Disturbed and noisy cases are told at the top from a quarter of what was measured on."""
+    trials = [failed("nn_rnn", CENTRE, "crashed", "SIGSEGV")]
+    for at in range(8):
+        samples = [sample for block in ((0.5, 1, 1, 1, 1, 2) if at < noisy else (1,) * 6) for sample in (block,) * 3]
+        trials.append(trial("mine", workload(T=at + 1), samples, elsewhere_share=0.1 if at < disturbed else 0.09))
+    found = cautions(runs_frame([loaded(tmp_path / "run", *trials)]))
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
 
 
 def test_winners_by_workload(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_the_tables_hold_the_numbers(tmp_path: Path) -> None:
     """Winners by region and by workload with intervals; speed-ups with wins; the peak's share."""
     text = report(tmp_path / "run", PAIR)
     answer = section(text, "The answer")
-    for place in ("all 1 workload", "a small batch (B 16), a medium hidden size (H 256)"):
+    for place in ("the only workload", "a small batch (B 16), a medium hidden size (H 256)"):
         assert (
             f"| inference | cpu, float32, 2 threads | {place} | 1 | `mine` | 2.00x (2.00-2.00) | `nn_rnn` "
             "| 2.00x (2.00-2.00) |" in answer
@@ -179,6 +179,20 @@ def test_how_it_was_measured_is_told(tmp_path: Path) -> None:
     assert "Of 400 s that the sweep took, 79 % was warm-up and sampling:" in text
     assert "| sampling | 195 s | 49 % |" in text
     assert "| `nn_rnn` | cpu | library: torch 2.13 | 1 |" in text
+
+
+def test_a_caution_stands_before_the_answer(tmp_path: Path) -> None:
+    """A run that was disturbed throughout says so first."""
+    text = report(tmp_path / "run", [trial("nn_rnn", CENTRE, elsewhere_share=0.5)])
+    assert text.index("> **Caution.** Other programs took") < text.index("## The answer")
+    assert "Caution" not in report(tmp_path / "calm", PAIR)
+
+
+def test_caches_have_their_units(tmp_path: Path) -> None:
+    """Bytes stand in the unit that fits; instruction caches are left out."""
+    caches = [{"level": 1, "type": "data", "bytes": 2**15}, {"level": 1, "type": "instruction", "bytes": 2**15}]
+    text = report(tmp_path / "run", PAIR, machine={"caches": [*caches, {"level": 2, "bytes": 2**20}]})
+    assert "- machine: L1 32.0 KiB, L2 1.00 MiB\n" in text
 
 
 def test_changes_that_are_not_committed_are_told(tmp_path: Path) -> None:
