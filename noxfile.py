@@ -57,7 +57,7 @@ def train(session: nox.Session) -> None:
 
 @nox.session
 def selfcheck(session: nox.Session) -> None:
-    """Measure one implementation under two names on one thread: how far do two equal things come apart here?"""
+    """Measure one implementation under two names on one thread, to see how far two equal things come apart."""
     install(session)
     names = ("--impl", "nn_rnn", "--impl", "nn_rnn_again=nn_rnn")
     session.run("python", "-m", "benchmarks", "sweep", *names, "--threads", "1", *session.posargs)

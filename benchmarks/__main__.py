@@ -118,7 +118,7 @@ def sweep(
     with wrong_use():
         from rich.console import Console
 
-        from benchmarks.launch import plan_sweep, resume_sweep, start_sweep
+        from benchmarks.measuring.launch import plan_sweep, resume_sweep, start_sweep
 
         console = Console()
         axes: dict[str, Any] = {
@@ -179,7 +179,7 @@ def compare(
     with wrong_use():
         from rich.console import Console
 
-        from benchmarks.compare import compare_runs, comparison_table
+        from benchmarks.reporting.compare import compare_runs, comparison_table
 
         compared = compare_runs(old, new, across_machines=across_machines)
         Console().print(comparison_table(compared))
@@ -207,8 +207,8 @@ def train(
         from rich.console import Console
         from rich.markdown import Markdown
 
-        from benchmarks.train import STEPS, train
-        from benchmarks.training_report import table
+        from benchmarks.training.report import table
+        from benchmarks.training.train import STEPS, train
         from rnnimpl.registry import listing, names
 
         sys.path.insert(0, str(Path.cwd()))
@@ -224,8 +224,8 @@ def train(
 
 
 def _report(runs: list[Path], console: Any, out: Path | None = None) -> None:
-    from benchmarks.frames import load_run
-    from benchmarks.report import build_report, terminal_table
+    from benchmarks.reporting.frames import load_run
+    from benchmarks.reporting.report import build_report, terminal_table
 
     path = build_report(runs, out)
     console.print(terminal_table(load_run(runs)))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.counts import flops, products
-from benchmarks.peaks import Peak, measured_shape
+from benchmarks.machine.peaks import Peak, measured_shape
 from benchmarks.store import Run, create_run
 from benchmarks.trial import Trial
 from benchmarks.workload import Case, Mode, Workload

@@ -115,8 +115,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     chosen = [word for name in implementations for word in ("--impl", name)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(folder))
-        patch.setattr("benchmarks.runner.MAX_VISITS", 1)
-        patch.setattr("benchmarks.launch.PEAK_SECONDS", 0.5)
+        patch.setattr("benchmarks.measuring.runner.MAX_VISITS", 1)
+        patch.setattr("benchmarks.measuring.launch.PEAK_SECONDS", 0.5)
         words = ("sweep", str(folder / "tiny.toml"), *chosen, "--out", str(folder / "run"))
         result = run(CliRunner(env={"COLUMNS": "200"}), *words)
     return folder / "run", result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.compare import verdict
+from benchmarks.reporting.compare import verdict
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.findings import Finding, Setting, find_winner, findings, two_names, winners_by_workload
-from benchmarks.frames import runs_frame
-from benchmarks.loading import LoadedRun, load_runs
+from benchmarks.reporting.findings import Finding, Setting, find_winner, findings, two_names, winners_by_workload
+from benchmarks.reporting.frames import runs_frame
+from benchmarks.reporting.loading import LoadedRun, load_runs
+from benchmarks.reporting.words import answer, cautions, region_name, verdict
 from benchmarks.trial import Trial
-from benchmarks.words import answer, cautions, region_name, verdict
 from benchmarks.workload import Workload
 from tests.synthetic_runs import failed, run_of, trial, workload
 

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 import benchmarks
-from benchmarks.bounds import bound_seconds
 from benchmarks.counts import flops
-from benchmarks.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, read_peaks
+from benchmarks.machine.bounds import bound_seconds
+from benchmarks.reporting.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, read_peaks
 from benchmarks.store import StoreError
 from benchmarks.trial import Trial
 from tests.synthetic_runs import START, failed, peaks, record, run_of, trial, workload

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.interference import Interference, Reading
+from benchmarks.measuring.interference import Interference, Reading
 
 
 def test_what_is_not_ours_is_somebody_elses() -> None:

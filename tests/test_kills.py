@@ -86,7 +86,7 @@ def living_workers(sweep: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in sweep.children():
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "benchmarks.worker" in " ".join(child.cmdline()):
+            if "benchmarks.measuring.worker" in " ".join(child.cmdline()):
                 found.append(child)
     return found
 

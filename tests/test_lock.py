@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.lock import measuring_alone
+from benchmarks.measuring.lock import measuring_alone
 
 HOLD = """
 import sys
 from pathlib import Path
-from benchmarks.lock import measuring_alone
+from benchmarks.measuring.lock import measuring_alone
 with measuring_alone("the first", print, Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

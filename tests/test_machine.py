@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import machine, nvml, software
-from benchmarks.cgroup import cpu_quota, memory_limit
+from benchmarks import machine
+from benchmarks.machine import nvml, software
+from benchmarks.machine.cgroup import cpu_quota, memory_limit
 
 X86 = """processor\t: 0
 vendor_id\t: GenuineIntel

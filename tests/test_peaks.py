@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import peaks
-from benchmarks.bounds import bound_seconds, call_seconds, peak_bandwidth, peak_flops
 from benchmarks.counts import products
-from benchmarks.peak_engines import Engine, Pass, engines
-from benchmarks.peaks import Peak, measure_peaks, measured_shape, seconds_per_call, shapes_by_importance
+from benchmarks.machine import peaks
+from benchmarks.machine.bounds import bound_seconds, call_seconds, peak_bandwidth, peak_flops
+from benchmarks.machine.peak_engines import Engine, Pass, engines
+from benchmarks.machine.peaks import Peak, measure_peaks, measured_shape, seconds_per_call, shapes_by_importance
 from benchmarks.workload import Workload
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=5, H=7)

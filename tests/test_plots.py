@@ -10,11 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.frames import load_run
-from benchmarks.plot_labels import spread
-from benchmarks.plot_style import plain_seconds, plain_share, size_axis, styles
-from benchmarks.plots import write_plots
-from benchmarks.slices import along, central, measured, panels
+from benchmarks.reporting.frames import load_run
+from benchmarks.reporting.plot_labels import spread
+from benchmarks.reporting.plot_style import plain_seconds, plain_share, size_axis, styles
+from benchmarks.reporting.plots import write_plots
+from benchmarks.reporting.slices import along, central, measured, panels
 from benchmarks.trial import Trial
 from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, run_of, trial, workload
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.expectations import Expectations
-from benchmarks.process import Worker, WorkerLost
+from benchmarks.measuring.expectations import Expectations
+from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.workload import Workload
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=4, H=5)
@@ -122,7 +122,7 @@ def test_a_worker_dies_before_memory_runs_out(
 ) -> None:
     """While it works, the free memory is watched."""
     worker = start(workers, tmp_path, f"{FAULTY}:Hangs")
-    monkeypatch.setattr("benchmarks.process.LEAST_FREE_SHARE", 2.0)
+    monkeypatch.setattr("benchmarks.measuring.process.LEAST_FREE_SHARE", 2.0)
     with pytest.raises(WorkerLost) as lost:
         worker.ask(prepare(expectation), 60)
     assert lost.value.status == "out_of_memory"

@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from benchmarks import plots
-from benchmarks.frames import COLUMNS, load_run
-from benchmarks.plain_text import clean, code, escape, interval, seconds, share, significant, table
-from benchmarks.provenance import activity_shares
-from benchmarks.report import build_report, terminal_table
+from benchmarks.reporting import plots
+from benchmarks.reporting.frames import COLUMNS, load_run
+from benchmarks.reporting.plain_text import clean, code, escape, interval, seconds, share, significant, table
+from benchmarks.reporting.provenance import activity_shares
+from benchmarks.reporting.report import build_report, terminal_table
 from benchmarks.store import StoreError
 from benchmarks.trial import Trial
 from tests.synthetic_runs import default_workloads, failed, realistic_trials, run_of, trial, workload
@@ -376,7 +376,7 @@ def test_reading_and_reporting_import_no_torch(tmp_path: Path) -> None:
     """Store, frames, plots and report work without PyTorch being imported."""
     run_of(tmp_path / "run", PAIR)
     program = (
-        "import sys; from benchmarks.report import build_report; build_report(sys.argv[1]); "
+        "import sys; from benchmarks.reporting.report import build_report; build_report(sys.argv[1]); "
         "print('torch' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run(

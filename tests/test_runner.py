@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.grid import Grid, Sweep
-from benchmarks.runner import Sweeper, rotated
+from benchmarks.measuring.runner import Sweeper, rotated
 from benchmarks.store import Run, create_run, open_run
+from benchmarks.sweeps.grid import Grid, Sweep
 from benchmarks.trial import Trial
 
 FAULTY = "tests.faulty_implementations"
@@ -19,7 +19,7 @@ FAULTY = "tests.faulty_implementations"
 @pytest.fixture(autouse=True)
 def one_visit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Visit each workload once, however noisy the machine is that the tests run on."""
-    monkeypatch.setattr("benchmarks.runner.MAX_VISITS", 1)
+    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 1)
 
 
 class Said:
@@ -135,7 +135,7 @@ def test_a_faulty_implementation_is_a_trial_and_the_sweep_goes_on(tmp_path: Path
 
 def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Later rounds add samples; every workload had its first visit before any had a second."""
-    monkeypatch.setattr("benchmarks.runner.MAX_VISITS", 3)
+    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 3)
     sweep = small_sweep(target_interval=1e-9)
     implementations = {"numpy_loop": "numpy_loop", "numpy_hoisted": "numpy_hoisted"}
     run = new_run(tmp_path, sweep, implementations)

@@ -26,7 +26,7 @@ IMPLEMENTATIONS = (*COSTS, "jax_scan", "onnxruntime_rnn", "openvino_rnn", "numba
 PROGRAM = """
 import json, resource, sys, time
 from benchmarks import load_run
-from benchmarks.report import build_report
+from benchmarks.reporting.report import build_report
 def now():
     return time.perf_counter(), time.process_time()
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.published import published_names, unmeasured_names
-from benchmarks.sweep_file import read_sweep_file
 from benchmarks.sweeps import PRESETS, Grid, Sweep, load_sweep, parse_duration, sweep_names
+from benchmarks.sweeps.file import read_sweep_file
+from benchmarks.sweeps.published import published_names, unmeasured_names
 
 
 def sweep(*grids: Grid, **fields: Any) -> Sweep:
@@ -245,7 +245,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 def test_sweeps_and_machine_start_without_heavy_libraries() -> None:
     code = (
-        "import sys, benchmarks.sweeps, benchmarks.machine, benchmarks.bounds\n"
+        "import sys, benchmarks.sweeps, benchmarks.machine, benchmarks.machine.bounds\n"
         "print([name for name in ('torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from benchmarks.timing import CallSeconds, calls_per_sample, resolution, sample_block, warm_up
+from benchmarks.measuring.timing import CallSeconds, calls_per_sample, resolution, sample_block, warm_up
 
 
 class FakeClock:

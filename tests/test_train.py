@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 import rnnimpl
-from benchmarks import training_task as task
-from benchmarks.learning_curve import STEPS_TO_LEARN, Curve, TrainResult, final_loss, judge, tolerance
-from benchmarks.train import train
-from benchmarks.training_report import table
+from benchmarks.training import task
+from benchmarks.training.learning_curve import STEPS_TO_LEARN, Curve, TrainResult, final_loss, judge, tolerance
+from benchmarks.training.report import table
+from benchmarks.training.train import train
 from rnnimpl import Grads, RnnConfig, Unavailable, Weights
 from rnnimpl.dtypes import Dtype
 from rnnimpl.impls.numpy_loop import NumpyLoop

@@ -1,0 +1,182 @@
+"""From the words of the command line to a finished run: everything is checked before anything is measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import shlex
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks import machine
+from benchmarks.counts import too_large
+from benchmarks.measuring.lock import measuring_alone
+from benchmarks.measuring.process import Worker, WorkerLost
+from benchmarks.measuring.progress import SweepProgress
+from benchmarks.measuring.runner import Sweeper
+from benchmarks.store import Run, StoreError, create_run, open_run
+from benchmarks.sweeps import Sweep, load_sweep, parse_duration
+from benchmarks.workload import Workload
+from rnnimpl.registry import listing, names
+
+RESULTS = Path("results")
+PEAK_SECONDS = 8.0
+PEAK_SHARE = 0.1
+"""Measuring the peaks of one device, dtype, precision and thread count may take so long, and of all this share."""
+PEAK_TIMEOUT_SECONDS = 120.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a sweep will do: its workloads on this machine and {name in the run: source} of the implementations."""
+
+    sweep: Sweep
+    workloads: tuple[Workload, ...]
+    implementations: Mapping[str, str]
+
+
+def plan_sweep(
+    sweep: str, *, implementations: Sequence[str] = (), axes: Mapping[str, Any] | None = None, budget: str | None = None
+) -> Plan:
+    """Settle what to measure. Raises ValueError, naming the argument and the remedy, for what cannot be meant."""
+    chosen = load_sweep(sweep).override(**(axes or {}))
+    if budget is not None:
+        chosen = dataclasses.replace(chosen, budget_seconds=parse_duration(budget))
+    return _plan(chosen, dict(_named(text) for text in implementations or names()))
+
+
+def start_sweep(plan: Plan, *, out: Path | None, console: Console) -> Run:
+    """Create the run's folder, measure this machine's peaks and the sweep; the run it returns may be continued.
+
+    Raises StoreError when the folder cannot be written, KeyboardInterrupt when it was stopped; both leave a run
+    that `resume_sweep` goes on with.
+    """
+    started = datetime.now(UTC)
+    folder = out or RESULTS / f"{plan.sweep.name}-{started:%Y%m%d-%H%M%S}"
+    record: dict[str, Any] = {
+        "name": folder.name,
+        "sweep": plan.sweep.to_json(),
+        "implementations": dict(plan.implementations),
+        "machine": machine.describe_machine(),
+        "packages": machine.packages(),
+        "commit": machine.commit(),
+        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "started_at": started.isoformat(timespec="seconds"),
+        "finished_at": None,
+        "peaks": [],
+        "activity_seconds": {},
+    }
+    run = create_run(folder, record)
+    console.print(f"[bold]{plan.sweep.name}[/]: {plan.sweep.summary}; writing to {folder}", highlight=False)
+    _measure(run, plan, console)
+    return run
+
+
+def resume_sweep(folder: Path, *, budget: str | None, console: Console) -> Run:
+    """Go on with a run: what it holds is not measured again, its noisy cases are, as far as the budget lasts.
+
+    Raises StoreError when the folder holds no run, or one that this machine or version cannot add to.
+    """
+    run = open_run(folder)
+    here, there = machine.describe_machine()["key"], run.record["machine"]["key"]
+    if here != there:
+        raise StoreError(
+            f"{folder} was measured on {there}; this is {here}: times of two machines do not belong in one run, "
+            "start a sweep of its own here"
+        )
+    sweep = Sweep.from_json(run.record["sweep"])
+    if budget is not None:
+        sweep = dataclasses.replace(sweep, budget_seconds=parse_duration(budget))
+    plan = _plan(sweep, run.record["implementations"])
+    console.print(f"going on with {folder}: {len(run.trials())} trials are there", highlight=False)
+    _measure(run, plan, console)
+    return run
+
+
+def _plan(sweep: Sweep, implementations: Mapping[str, str]) -> Plan:
+    devices = machine.devices_here()
+    workloads = sweep.workloads(devices, machine.usable_cores())
+    missing = {workload.device for workload in workloads} - set(devices)
+    if missing:
+        raise ValueError(f"device is {', '.join(missing)}; this machine has {', '.join(devices)}")
+    most_threads = machine.usable_cores()
+    for workload in workloads:
+        if workload.threads > most_threads:
+            raise ValueError(
+                f"threads is {workload.threads}; expected at most {most_threads}, the cores of this machine"
+            )
+        available = machine.available_bytes(workload.device)
+        refusal = None if available is None else too_large(workload, available)
+        if refusal:
+            raise ValueError(refusal)
+    return Plan(sweep, workloads, implementations)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """(name in the run, source) of `torch_loop`, `package.module:Class` or `NAME=either`."""
+    name, equals, source = text.partition("=")
+    source = source if equals else name
+    if not name or "/" in name:
+        raise ValueError(f"implementation is {text!r}; expected NAME, module:Class, or LABEL=either, without a slash")
+    if ":" not in source and source not in names():
+        nearest = difflib.get_close_matches(source, names(), n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+        raise ValueError(f"implementation is {source!r}; {hint}Known: {', '.join(names())}")
+    listing(source)
+    return name, source
+
+
+def _measure(run: Run, plan: Plan, console: Console) -> None:
+    """Measure what is missing from the run, alone on this machine."""
+
+    def say(message: str) -> None:
+        console.print(message, highlight=False)
+
+    with (
+        measuring_alone(f"sweep {run.folder}", say),
+        tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch,
+        SweepProgress(console) as progress,
+    ):
+        sweeper = Sweeper(
+            run, plan.sweep, plan.workloads, plan.implementations, scratch=Path(scratch), progress=progress
+        )
+        if not run.record.get("peaks"):
+            with sweeper.activity("peaks"):
+                progress.show(
+                    done=0, total=len(plan.workloads), what="measuring peaks", seconds_left=plan.sweep.budget_seconds
+                )
+                run.update(peaks=_measure_peaks(plan, run.folder, say))
+        complete = sweeper.measure()
+    run.update(finished_at=datetime.now(UTC).isoformat(timespec="seconds") if complete else None)
+    if not complete:
+        say(f"the budget ended before every workload was measured; go on with --resume {run.folder}")
+
+
+def _measure_peaks(plan: Plan, folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """What the machine reaches, for each device, dtype, precision and thread count, in a process of its own."""
+    groups: dict[tuple[Any, ...], list[Workload]] = defaultdict(list)
+    for workload in plan.workloads:
+        groups[workload.device, workload.threads, workload.precision, workload.dtype].append(workload)
+    seconds = min(PEAK_SECONDS, PEAK_SHARE * plan.sweep.budget_seconds / len(groups))
+    peaks: list[dict[str, Any]] = []
+    for (device, threads, precision, _), members in groups.items():
+        worker = Worker("", threads=threads, precision=precision, device=device, log=folder / "worker-peaks.log")
+        request = {"do": "peaks", "workloads": [each.id for each in members], "seconds": seconds}
+        try:
+            worker.wait_ready()
+            reply = worker.ask(request, PEAK_TIMEOUT_SECONDS)
+            if "status" in reply:
+                say(f"the peaks of {device} could not be measured: {reply['reason']}")
+            peaks += reply.get("peaks", [])
+        except WorkerLost as lost:
+            say(f"the peaks of {device} could not be measured: {lost.reason}")
+        finally:
+            worker.kill()
+    return peaks

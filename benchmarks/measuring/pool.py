@@ -1,0 +1,72 @@
+"""The workers of a sweep: one process for each name it measures, device, thread count and precision, started once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.measuring.process import Worker, WorkerLost
+from benchmarks.workload import Case
+
+STARTS_TRIED = 2
+"""An implementation whose worker could not be started so often in a row is not tried again."""
+
+_Key = tuple[str, str, int, str]
+
+
+class Pool:
+    """Workers by what they are for. A dead one is replaced when it is next asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._workers: dict[_Key, Worker] = {}
+        self._refused: dict[_Key, WorkerLost] = {}
+        self._failed_starts: dict[_Key, int] = {}
+
+    def start(self, case: Case, source: str) -> None:
+        """Have a worker start, without waiting for it: frameworks are slow to import, and several can at once."""
+        key = _key(case)
+        if key in self._refused or (key in self._workers and self._workers[key].alive):
+            return
+        if key in self._workers:
+            self._workers.pop(key).kill()
+        workload = case.workload
+        log = self.folder / f"worker-{'-'.join(map(str, key)).replace('/', '_').replace(':', '.')}.log"
+        self._workers[key] = Worker(
+            source, threads=workload.threads, precision=workload.precision, device=workload.device, log=log
+        )
+
+    def get(self, case: Case, source: str) -> Worker:
+        """The worker for a case, ready and idle. Raises WorkerLost with the status and reason when there is none."""
+        key = _key(case)
+        self.start(case, source)
+        if key in self._refused:
+            raise self._refused[key]
+        worker = self._workers[key]
+        if worker.ready:
+            return worker
+        try:
+            reply = worker.wait_ready()
+        except WorkerLost as lost:
+            self._failed_starts[key] = self._failed_starts.get(key, 0) + 1
+            if self._failed_starts[key] >= STARTS_TRIED:
+                self._refused[key] = lost
+            raise
+        if "status" in reply:
+            worker.kill()
+            # It said why: asking again would give the same answer.
+            self._refused[key] = WorkerLost(reply["status"], reply["reason"])
+            raise self._refused[key]
+        self._failed_starts[key] = 0
+        return worker
+
+    def kill(self) -> None:
+        """End all workers."""
+        for worker in self._workers.values():
+            worker.kill()
+        self._workers.clear()
+
+
+def _key(case: Case) -> _Key:
+    """By the name in the run: one implementation under two names has two processes."""
+    workload = case.workload
+    return case.implementation, workload.device, workload.threads, workload.precision

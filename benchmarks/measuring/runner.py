@@ -1,0 +1,231 @@
+"""The schedule of a sweep: which workload is visited when, and what becomes of each case.
+
+Round 0 visits every workload once. Later rounds go back to the workloads that have a noisy case, the least
+visited and then the widest first, until all are precise or the budget is spent. In a visit, the implementations
+of one workload are built one after another and then take turns, block by block, each in turn being first; the
+processes of all others are suspended meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from benchmarks.measuring.expectations import Expectations
+from benchmarks.measuring.pool import Pool
+from benchmarks.measuring.process import WorkerLost
+from benchmarks.measuring.visit import Visit
+from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, estimate
+from benchmarks.store import Run
+from benchmarks.sweeps import Sweep
+from benchmarks.trial import MEASURED, Status, Trial
+from benchmarks.workload import Case, Workload
+from rnnimpl.registry import listing
+
+MAX_VISITS = 12
+Item = TypeVar("Item")
+
+
+class Progress(Protocol):
+    """Where a sweep says what it does; it is told only between measurements."""
+
+    def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:
+        """Show how many of the round's workloads are done, what is being measured now, and the time left."""
+
+
+class Sweeper:
+    """One execution of a sweep, writing to one run. What the run already holds is not measured again."""
+
+    def __init__(
+        self,
+        run: Run,
+        sweep: Sweep,
+        workloads: Sequence[Workload],
+        implementations: Mapping[str, str],
+        *,
+        scratch: Path,
+        progress: Progress,
+    ) -> None:
+        self.run = run
+        self.sweep = sweep
+        self.workloads = workloads
+        self.implementations = implementations
+        self.progress = progress
+        self.expectations = Expectations(scratch)
+        self.pool = Pool(run.folder)
+        self.activity_seconds: dict[str, float] = defaultdict(float, run.record.get("activity_seconds") or {})
+        self.devices = {name: tuple(listing(source).unavailable) for name, source in implementations.items()}
+        self.deadline = time.monotonic() + sweep.budget_seconds
+        self.status: dict[str, Status] = {}
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.blocks: dict[str, list[int]] = defaultdict(list)
+        self.visits: dict[Workload, int] = defaultdict(int)
+        self.visit_seconds: dict[Workload, float] = defaultdict(float)
+        for trial in run.trials():
+            self._take_in(trial)
+
+    def cases(self, workload: Workload) -> list[Case]:
+        """The cases of a workload: the implementations that are written for its device."""
+        return [Case(name, workload) for name in self.implementations if workload.device in self.devices[name]]
+
+    def measure(self) -> bool:
+        """Visit workloads until every case is precise or the budget is spent; whether each was visited at all.
+
+        Raises StoreError when a trial cannot be written.
+        """
+        try:
+            return self._first_round() and self._improve()
+        finally:
+            self.pool.kill()
+            self.run.update(activity_seconds=dict(self.activity_seconds))
+
+    def _first_round(self) -> bool:
+        unvisited = [workload for workload in self.workloads if self._unmeasured(workload)]
+        with self.activity("starting workers"):
+            self._start_workers(unvisited)
+        for number, workload in enumerate(unvisited):
+            if self._seconds_left() <= 0:
+                return False
+            self._visit(workload, self._unmeasured(workload), 0, done=number, total=len(unvisited))
+        return True
+
+    def _improve(self) -> bool:
+        while noisy := [workload for workload in self.workloads if self._worth_a_visit(workload)]:
+            workload = min(noisy, key=lambda each: (self.visits[each], -self._widest(each)))
+            # All that was measured is measured again, so that its implementations are compared block by block.
+            names = [case.implementation for case in self.cases(workload) if self.status.get(case.id) in MEASURED]
+            total = len(self.workloads)
+            self._visit(workload, names, self.visits[workload], done=total - len(noisy), total=total)
+        return True
+
+    def _visit(self, workload: Workload, names: Sequence[str], round_number: int, *, done: int, total: int) -> None:
+        """Measure some implementations of one workload in turns, and write a trial for each."""
+        start = time.monotonic()
+
+        def show(what: str) -> None:
+            self.progress.show(done=done, total=total, what=what, seconds_left=self._seconds_left())
+
+        show(f"{workload.id}: computing the reference")
+        with self.activity("reference"):
+            expectation, checked_steps = self.expectations.get(workload)
+        visits = [Visit(Case(name, workload), self.implementations[name], round_number) for name in names]
+        for visit in rotated(visits, round_number):
+            show(f"{visit.case.id}: building, checking, warming up")
+            with self.activity("building and checking"):
+                try:
+                    worker = self.pool.get(visit.case, visit.source)
+                except WorkerLost as lost:
+                    visit.end(lost.status, lost.reason)
+                else:
+                    visit.prepare(worker, expectation, checked_steps, self.sweep)
+            self.activity_seconds["building and checking"] -= visit.warmup_seconds
+            self.activity_seconds["warm-up"] += visit.warmup_seconds
+            if visit.ended:
+                self._write(visit)
+        active = [visit for visit in visits if not visit.ended]
+        for block in range(MINIMUM_BLOCKS):
+            if block > 0 and self._seconds_left() <= 0:
+                break
+            for visit in rotated(active, round_number + block):
+                if not visit.ended:
+                    show(f"{visit.case.id}: sampling, block {block + 1} of {MINIMUM_BLOCKS}")
+                    with self.activity("sampling"):
+                        visit.take_block()
+        with self.activity("finishing"):
+            for visit in active:
+                if not visit.ended:
+                    visit.finish()
+                if not visit.ended:
+                    self._judge(visit)
+                self._write(visit)
+        self.visits[workload] = round_number + 1
+        self.visit_seconds[workload] = time.monotonic() - start
+        self.run.update(activity_seconds=dict(self.activity_seconds))
+
+    def _judge(self, visit: Visit) -> None:
+        """Call a visit ok or noisy by all that is known of its case, earlier rounds included."""
+        case = visit.case.id
+        found = estimate(self.seconds[case] + visit.seconds, self.blocks[case] + visit.blocks)
+        if found.relative_half_width <= self.sweep.target_interval:
+            visit.end("ok", None)
+        elif math.isnan(found.relative_half_width):
+            visit.end("noisy", f"the budget ended after {len(visit.blocks)} blocks of samples, too few for an interval")
+        else:
+            visit.end(
+                "noisy",
+                f"the interval of the median is ±{found.relative_half_width:.0%}, "
+                f"wider than the ±{self.sweep.target_interval:.0%} asked for",
+            )
+
+    def _write(self, visit: Visit) -> None:
+        trial = visit.trial()
+        self.run.append(trial)
+        self._take_in(trial)
+
+    def _take_in(self, trial: Trial) -> None:
+        case = trial.case.id
+        self.status[case] = trial.status
+        self.seconds[case] += trial.seconds
+        self.blocks[case] += trial.blocks
+        self.visits[trial.case.workload] = max(self.visits[trial.case.workload], trial.round + 1)
+
+    def _unmeasured(self, workload: Workload) -> list[str]:
+        return [case.implementation for case in self.cases(workload) if case.id not in self.status]
+
+    def _worth_a_visit(self, workload: Workload) -> bool:
+        return (
+            self.visits[workload] < MAX_VISITS
+            and self.visit_seconds[workload] < self._seconds_left()
+            and any(self.status.get(case.id) == "noisy" for case in self.cases(workload))
+        )
+
+    def _widest(self, workload: Workload) -> float:
+        """The widest interval among the workload's measured cases, as a share of its median."""
+        estimates: list[Estimate] = [
+            estimate(self.seconds[case.id], self.blocks[case.id])
+            for case in self.cases(workload)
+            if self.status.get(case.id) in MEASURED
+        ]
+        widths = [found.relative_half_width for found in estimates]
+        return math.inf if any(map(math.isnan, widths)) else max(widths)
+
+    def _start_workers(self, workloads: Sequence[Workload]) -> None:
+        """Start all workers at once and wait until each is idle, before anything is measured."""
+        wanted = [case for workload in workloads for case in self.cases(workload)]
+        for case in wanted:
+            self.pool.start(case, self.implementations[case.implementation])
+        for case in wanted:
+            self.progress.show(
+                done=0,
+                total=len(workloads),
+                what=f"starting {case.implementation}",
+                seconds_left=self._seconds_left(),
+            )
+            # Why one could not start is its trial's reason, when its turn comes.
+            with contextlib.suppress(WorkerLost):
+                self.pool.get(case, self.implementations[case.implementation])
+
+    @contextlib.contextmanager
+    def activity(self, name: str) -> Iterator[None]:
+        """Account the time of the block to an activity."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.activity_seconds[name] += time.monotonic() - start
+
+    def _seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+def rotated(items: Sequence[Item], by: int) -> list[Item]:
+    """The items beginning with another each time, in the same order."""
+    if not items:
+        return []
+    start = by % len(items)
+    return [*items[start:], *items[:start]]

@@ -1,0 +1,149 @@
+"""The process in which one implementation is measured: requests come in as lines of JSON, replies go out so.
+
+    {"do": "prepare", "workload": ID, "expectation": FILE, "checked_steps": 64}
+    {"do": "block"}
+    {"do": "finish"}
+    {"do": "peaks", "workloads": [ID, ...], "seconds": 10}
+
+A reply has what was measured or, where the case cannot go on, `status` and `reason` as a trial has them.
+It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION`; SOURCE is empty where only peaks are
+asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks.trial import Status
+from benchmarks.workload import Workload
+from rnnimpl import Rnn, Unavailable, Unsupported, load
+
+
+def main() -> None:
+    """Serve requests until the pipe closes."""
+    # Ctrl-C reaches the whole group of processes; what becomes of a worker is the parent's business.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    replies = _take_stdout()
+    source, threads, precision = sys.argv[1:]
+    try:
+        implementation = None
+        if source:
+            implementation = load(source)
+            implementation.configure_process(threads=int(threads), precision=precision)  # type: ignore[arg-type]  # from a Workload
+        _reply(replies, {"ready": True})
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason of a trial
+        _reply(replies, {"status": status_of(error), "reason": describe_error(error)})
+        return
+    bench = _Bench(implementation)
+    gc.freeze()
+    for line in sys.stdin:
+        try:
+            reply = bench.serve(json.loads(line))
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason of a trial
+            bench.subject = None
+            reply = {"status": status_of(error), "reason": describe_error(error)}
+            if hasattr(error, "errors"):
+                reply["errors"] = {name: str(value) for name, value in error.errors.items()}
+        _reply(replies, reply)
+
+
+class _Bench:
+    """The case that is set up now, if any."""
+
+    def __init__(self, implementation: type[Rnn[Any]] | None) -> None:
+        self.implementation = implementation
+        self.subject: Any = None
+
+    def serve(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request["do"]:
+            case "prepare":
+                return self.prepare(request)
+            case "block":
+                start = time.perf_counter()
+                samples = self.subject.block()
+                return {
+                    "seconds": [sample.total for sample in samples],
+                    "backward_seconds": [sample.backward for sample in samples],
+                    "elapsed": time.perf_counter() - start,
+                }
+            case "finish":
+                found: dict[str, Any] = self.subject.finish()
+                self.subject = None
+                gc.collect()
+                return found
+            case "peaks":
+                from benchmarks.machine.peaks import measure_peaks
+
+                workloads = [Workload.parse(text) for text in request["workloads"]]
+                return {"peaks": [peak.to_json() for peak in measure_peaks(workloads, request["seconds"])]}
+        raise ValueError(f"request is {request!r}; expected one that the module's docstring shows")
+
+    def prepare(self, request: dict[str, Any]) -> dict[str, Any]:
+        from benchmarks.measuring.measure import Subject
+        from rnnimpl.tolerance import Expectation
+
+        assert self.implementation is not None
+        self.subject = None
+        self.subject = Subject(self.implementation, Workload.parse(request["workload"]), clock=time.perf_counter)
+        expectation = Expectation.load(request["expectation"])
+        prepared: dict[str, Any] = vars(self.subject.prepare(expectation, request["checked_steps"])).copy()
+        return prepared
+
+
+def status_of(error: BaseException) -> Status:
+    """The status that an exception gives a trial."""
+    from benchmarks.measuring.measure import Wrong
+
+    if isinstance(error, Unavailable):
+        return "unavailable"
+    if isinstance(error, Unsupported):
+        return "unsupported"
+    if isinstance(error, Wrong):
+        return "wrong"
+    # torch.OutOfMemoryError on CUDA; on the CPU PyTorch raises a plain RuntimeError that says so.
+    no_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+    if no_memory or "can't allocate memory" in str(error) or "not enough memory" in str(error):
+        return "out_of_memory"
+    return "failed"
+
+
+def describe_error(error: BaseException) -> str:
+    """One line: what was said, with the type where it is not one of ours."""
+    said = " ".join(str(error).split())
+    return said if status_of(error) in ("unavailable", "unsupported", "wrong") else f"{type(error).__name__}: {said}"
+
+
+def _take_stdout() -> IO[str]:
+    """Keep the pipe to the parent for replies; what libraries print goes to stderr from here on."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return replies
+
+
+def _reply(replies: IO[str], reply: dict[str, Any]) -> None:
+    replies.write(json.dumps(reply) + "\n")
+    replies.flush()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies, however that dies; elsewhere the closed pipe ends it."""
+    if sys.platform.startswith("linux"):
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # When memory ends, the kernel shall take a worker first, not the sweep.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""What a run says: which implementation is fastest in which part of the sweep, by how much, and how surely.
+
+Rules, all of them here:
+
+- A region is a band of batch sizes and one of hidden sizes, within one setting (device, dtype, precision,
+  threads) and mode. Within a region implementations are compared on the workloads that they share.
+- The fastest of several workloads has the least geometric mean of times. Its ratio to another is the geometric
+  mean of their paired ratios, its interval that of the bounds, which is wider than it need be.
+- Where the interval of another against the fastest includes 1, or there is none, the two are too close to call.
+- Two names for one source are one contender.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from benchmarks.reporting.loading import LoadedRun
+from benchmarks.reporting.pooling import PooledCase, baseline, contenders, time_ratio
+from benchmarks.statistics import Estimate
+from benchmarks.workload import MODES, Mode, Workload
+
+
+class Band(NamedTuple):
+    """A range of sizes with its name."""
+
+    name: str
+    low: int
+    high: float
+
+    def holds(self, size: int) -> bool:
+        """Whether a size lies in it, bounds included."""
+        return self.low <= size <= self.high
+
+
+BATCH_BANDS = (Band("one sequence", 1, 1), Band("a small batch", 2, 31), Band("a large batch", 32, math.inf))
+HIDDEN_BANDS = (
+    Band("a small hidden size", 1, 128),
+    Band("a medium hidden size", 129, 512),
+    Band("a large hidden size", 513, math.inf),
+)
+
+
+class Setting(NamedTuple):
+    """What workloads must share to be put in one table: how and where they are computed."""
+
+    device: str
+    dtype: str
+    precision: str
+    threads: int
+
+    @classmethod
+    def of(cls, workload: Workload) -> Setting:
+        """The setting of a workload."""
+        return cls(workload.device, workload.dtype, workload.precision, workload.threads)
+
+    def __str__(self) -> str:
+        precision = "" if self.precision == "ieee" else f" ({self.precision})"
+        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.device == "cpu" else ""
+        return f"{self.device}, {self.dtype}{precision}{threads}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Winner:
+    """The fastest implementation over some workloads, and how far ahead it is."""
+
+    fastest: str
+    second: str | None
+    """The next by time; None when nothing else was measured on all these workloads."""
+    lead: Estimate | None
+    """How many times as long the second takes."""
+    close: tuple[str, ...]
+    """Those that cannot be told from the fastest, the nearest first."""
+    baseline: str | None
+    """What speed-ups are relative to; None when it was not measured on all these workloads."""
+    speedup: Estimate | None
+    """How many times as long the baseline takes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """The winner in one mode of one setting of one run: in a region, or over all workloads."""
+
+    run: str
+    setting: Setting
+    mode: Mode
+    region: tuple[Band, Band] | None
+    """(batch, hidden); None stands for all workloads."""
+    workloads: tuple[Workload, ...]
+    """Those that were compared."""
+    winner: Winner
+
+
+def findings(run: LoadedRun) -> list[Finding]:
+    """For each setting and mode the winner over all workloads, then that of each region that has been measured."""
+    settings = dict.fromkeys(map(Setting.of, run.workloads))
+    found: list[Finding] = []
+    for setting in settings:
+        for mode in MODES:
+            members = [each for each in run.workloads if Setting.of(each) == setting and each.mode == mode]
+            overall = [(None, members)]
+            for region, of_region in [*overall, *_regions(members)]:
+                shared, winner = find_winner(run, of_region)
+                if winner is not None:
+                    found.append(Finding(run.label, setting, mode, region, shared, winner))
+    return found
+
+
+def _regions(workloads: Sequence[Workload]) -> Iterable[tuple[tuple[Band, Band], list[Workload]]]:
+    for batch in BATCH_BANDS:
+        for hidden in HIDDEN_BANDS:
+            yield (batch, hidden), [each for each in workloads if batch.holds(each.B) and hidden.holds(each.H)]
+
+
+def find_winner(run: LoadedRun, workloads: Sequence[Workload]) -> tuple[tuple[Workload, ...], Winner | None]:
+    """The workloads that are compared, and the winner over them; None when nothing was measured.
+
+    Those workloads are compared that most implementations have in common: what fails on some would otherwise
+    be judged on the easier ones.
+    """
+    cases = {workload: contenders(run.workloads[workload]) for workload in workloads}
+    cases = {workload: of_workload for workload, of_workload in cases.items() if of_workload}
+    coverage: dict[str, int] = {}
+    for of_workload in cases.values():
+        for name in of_workload:
+            coverage[name] = coverage.get(name, 0) + 1
+    if not coverage:
+        return (), None
+    most = max(coverage.values())
+    widest = min(
+        (name for name, covered in coverage.items() if covered == most), key=lambda name: _mean_seconds(cases, name)
+    )
+    shared = tuple(workload for workload in cases if widest in cases[workload])
+    columns = {name: [cases[each][name] for each in shared if name in cases[each]] for name in coverage}
+    complete = {name: column for name, column in columns.items() if len(column) == len(shared)}
+    return shared, _winner(complete, [baseline(run.workloads[each]) for each in shared])
+
+
+def _winner(columns: dict[str, list[PooledCase]], baselines: Sequence[PooledCase | None]) -> Winner:
+    """The winner among implementations that were measured on the same workloads, a column of cases each."""
+    fastest, *others = sorted(columns, key=lambda name: _log_mean(columns[name]))
+    ratios = {name: mean_ratio(columns[name], columns[fastest]) for name in others}
+    second = others[0] if others else None
+    compared = [case for case in baselines if case is not None and case.measured]
+    complete = len(compared) == len(baselines)
+    return Winner(
+        fastest=fastest,
+        second=second,
+        lead=ratios[second] if second else None,
+        close=tuple(name for name in others if too_close(ratios[name].low)),
+        baseline=compared[0].case.implementation if complete else None,
+        speedup=mean_ratio(compared, columns[fastest]) if complete else None,
+    )
+
+
+def too_close(low: float) -> bool:
+    """Whether one whose time over the fastest's has this lower bound cannot be told from it; NaN is no bound."""
+    return not low > 1
+
+
+def mean_ratio(above: Sequence[PooledCase], below: Sequence[PooledCase]) -> Estimate:
+    """The geometric mean over workloads of the ratio of times, and of its bounds; NaN bounds when one is missing."""
+    ratios = [time_ratio(one, other) for one, other in zip(above, below, strict=True)]
+    return Estimate(
+        geometric_mean([ratio.median for ratio in ratios]),
+        geometric_mean([ratio.low for ratio in ratios]),
+        geometric_mean([ratio.high for ratio in ratios]),
+    )
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """The geometric mean of positive numbers; NaN when one of them is."""
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
+
+
+def _log_mean(column: Sequence[PooledCase]) -> float:
+    return math.fsum(math.log(case.estimate.median) for case in column if case.estimate) / len(column)
+
+
+def _mean_seconds(cases: dict[Workload, dict[str, PooledCase]], name: str) -> float:
+    return _log_mean([of_workload[name] for of_workload in cases.values() if name in of_workload])
+
+
+WINNER_COLUMNS = (
+    *("run", "workload", "mode", "fastest", "median_seconds", "speedup", "speedup_low", "speedup_high"),
+    *("second", "lead", "lead_low", "lead_high", "close"),
+)
+
+
+def winners_by_workload(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row for each workload of each run that has a time, from a frame of `load_run`.
+
+    fastest: the implementation of the least median; second: the next, with lead = its time over the fastest's;
+    close: the names that are too close to call, joined by commas; speedup: the fastest against the baseline.
+    """
+    measured = frame[frame["median_seconds"].notna()]
+    # One name a source: a source's own name first, as `contenders` does.
+    measured = measured.assign(alias=measured["implementation"] != measured["source"])
+    measured = measured.sort_values(["alias", "implementation"], kind="stable")
+    measured = measured.drop_duplicates(["run", "workload", "source"])
+    rows = []
+    for _, cases in measured.groupby(["run", "workload"], sort=False):
+        first, *others = cases.sort_values("median_seconds", kind="stable").to_dict("records")
+        second = others[0] if others else {}
+        rows.append(
+            {name: first[name] for name in WINNER_COLUMNS if name in first}
+            | {
+                "fastest": first["implementation"],
+                "second": second.get("implementation"),
+                "lead": second.get("slowdown", math.nan),
+                "lead_low": second.get("slowdown_low", math.nan),
+                "lead_high": second.get("slowdown_high", math.nan),
+                "close": ", ".join(other["implementation"] for other in others if too_close(other["slowdown_low"])),
+            }
+        )
+    order = frame.drop_duplicates(["run", "workload"])[["run", "workload"]]
+    return order.merge(pd.DataFrame(rows, columns=list(WINNER_COLUMNS)), on=["run", "workload"])
+
+
+SAME_WITHIN = 0.03
+"""How near two medians of the same code should be."""
+
+
+def two_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """How far the medians of one source under two names come apart, a row for each pair of names in each run.
+
+    Columns: run, source, one, other, workloads (that both were measured on), within (the share of these on which
+    the larger median is at most `SAME_WITHIN` above the smaller), apart (how far the larger is above the smaller
+    where that is farthest), workload (where that is).
+    """
+    rows = []
+    measured = frame[frame["median_seconds"].notna()]
+    for (run, source), cases in measured.groupby(["run", "source"], sort=False):
+        medians = cases.pivot_table(index="workload", columns="implementation", values="median_seconds", sort=False)
+        for one, other in itertools.combinations(sorted(medians.columns), 2):
+            pair = medians[[one, other]].dropna()
+            if pair.empty:
+                continue
+            apart = pair.max(axis=1) / pair.min(axis=1)
+            rows.append(
+                {
+                    "run": run,
+                    "source": source,
+                    "one": one,
+                    "other": other,
+                    "workloads": len(pair),
+                    "within": float((apart <= 1 + SAME_WITHIN).mean()),
+                    "apart": float(apart.max()) - 1,
+                    "workload": apart.idxmax(),
+                }
+            )
+    columns = ["run", "source", "one", "other", "workloads", "within", "apart", "workload"]
+    return pd.DataFrame(rows, columns=columns)

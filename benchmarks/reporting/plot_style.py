@@ -1,0 +1,182 @@
+"""How plots look: one colour and marker an implementation, plain numbers on axes, small files.
+
+Colours are Okabe and Ito's (2008), which people with any kind of colour vision tell apart, then darker ones of
+Paul Tol's muted set; a marker of its own says the same without colour.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from PIL import Image
+
+from benchmarks.reporting.plain_text import TIMES, seconds, significant
+from rnnimpl.registry import names
+
+DPI = 140
+WIDTH = 11.0
+"""Inches of every figure."""
+TEXT = "#222222"
+MUTED = "#666666"
+GRID = "#DDDDDD"
+SETTINGS: Mapping[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "text.color": TEXT,
+    "text.parse_math": False,
+    "axes.edgecolor": "#999999",
+    "axes.labelcolor": TEXT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": TEXT,
+    "ytick.color": TEXT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rnnbench",
+    "path.simplify": True,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How one implementation is drawn."""
+
+    colour: str
+    marker: str
+    line: Any = "-"
+    """A line style of matplotlib's."""
+    width: float = 1.6
+
+
+_FIXED = {
+    "fused_cpu": Style("#882255", "*", width=2.4),
+    "nn_rnn": Style("#000000", "o", width=2.4),
+    "torch_loop": Style("#0072B2", "s"),
+    "torch_hoisted": Style("#56B4E9", "D"),
+    "torchscript_loop": Style("#009E73", "^"),
+    "numpy_loop": Style("#E69F00", "v"),
+    "numpy_hoisted": Style("#D55E00", "P"),
+}
+_FURTHER = (
+    *(Style("#CC79A7", "X"), Style("#332288", "<"), Style("#999933", ">")),
+    *(Style("#661100", "h"), Style("#117733", "p"), Style("#AA4499", "d"), Style("#7F7F7F", "8")),
+)
+
+
+def styles(strangers: Iterable[str]) -> dict[str, Style]:
+    """A style for each implementation of this project and each of the strangers.
+
+    What has no fixed style takes a further one that its name chooses, or the next that is free; dashed lines
+    begin when none is. The project's own come first, so that a run's plots do not depend on who else is in it.
+    """
+    chosen = dict(_FIXED)
+    free: list[tuple[int, int]] = []
+    for name in dict.fromkeys([*names(), *sorted(strangers)]):
+        if name in chosen:
+            continue
+        if not free:
+            turn = (len(chosen) - len(_FIXED)) // len(_FURTHER)
+            free = [(turn, slot) for slot in range(len(_FURTHER))]
+        start = zlib.crc32(name.encode()) % len(_FURTHER)
+        place = min(free, key=lambda place: (place[1] - start) % len(_FURTHER))
+        free.remove(place)
+        turn, slot = place
+        chosen[name] = dataclasses.replace(_FURTHER[slot], line="-" if turn == 0 else (0, (4, 1 + turn)))
+    return chosen
+
+
+def lighter(colour: str, towards_white: float) -> tuple[float, float, float]:
+    """A colour mixed with so much white."""
+    red, green, blue = mpl.colors.to_rgb(colour)
+    return tuple(part + (1 - part) * towards_white for part in (red, green, blue))  # type: ignore[return-value]
+
+
+_STEPS: tuple[tuple[float, ...], ...] = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(range(1, 10)))
+
+
+def log_axis(axis: Any, low: float, high: float, text: Callable[[float], str]) -> None:
+    """Label a logarithmic axis between two values with plain numbers, at decades or finer when there are few."""
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    for chosen in _STEPS:
+        ticks = [step * 10.0**decade for decade in decades for step in chosen]
+        ticks = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
+        if len(ticks) >= 3:
+            break
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+_NEAREST_SIZES = 0.1
+"""Neighbouring labels on an axis of sizes are at least this share of its length apart."""
+
+
+def size_axis(axis: Any, sizes: Iterable[int]) -> None:
+    """Label a logarithmic axis of sizes with those that were measured, but not two that would touch."""
+    distinct = sorted(set(sizes))
+    nearest = math.log(distinct[-1] / distinct[0]) * _NEAREST_SIZES
+    ticks = distinct[:1]
+    for size in distinct[1:-1]:
+        if math.log(size / ticks[-1]) >= nearest and math.log(distinct[-1] / size) >= nearest:
+            ticks.append(size)
+    axis.set_major_locator(FixedLocator([*ticks, distinct[-1]]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def plain_seconds(value: float) -> str:
+    """A tick's time: 50 µs, 0.1 ms, 1 s."""
+    if 1e-4 * 0.999 <= value < 1:
+        return f"{value * 1e3:g} ms"
+    return f"{significant(value, 1)} s" if value >= 1 else seconds(value).replace(".00", "").replace(".0 ", " ")
+
+
+def plain_share(value: float) -> str:
+    """A tick's share: 0.1 %, 10 %."""
+    return f"{100 * value:g} %"
+
+
+def plain_times(value: float) -> str:
+    """A tick's ratio: 0.5×, 2×."""
+    return f"{value:g}{TIMES}"
+
+
+def panel_heading(figure: Figure, left: float, bottom: float, title: str, finding: str) -> None:
+    """A panel's title with its finding below, from so many inches from the left and bottom of the figure."""
+    height = figure.get_figheight()
+    at = (left / WIDTH, bottom / height)
+    figure.text(*at, finding, fontsize=9.5, va="bottom")
+    above = 0.2 / height if finding else 0.0
+    figure.text(at[0], at[1] + above, title, fontsize=10.5, fontweight="bold", va="bottom")
+
+
+def heading(figure: Figure, title: str, subtitle: str) -> None:
+    """A title and what was held fixed, at the upper left."""
+    height = figure.get_figheight()
+    figure.text(0.12 / WIDTH, 1 - 0.12 / height, title, fontsize=14, fontweight="bold", va="top")
+    figure.text(0.12 / WIDTH, 1 - 0.42 / height, subtitle, fontsize=9.5, color=MUTED, va="top")
+
+
+def save(figure: Figure, folder: Path, stem: str) -> None:
+    """Write PNG and SVG, the same bytes each time. A palette of 128 colours halves the PNG and is not seen."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    with Image.open(buffer) as image:
+        image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(folder / f"{stem}.png", optimize=True)
+    figure.savefig(folder / f"{stem}.svg", format="svg", metadata={"Date": None, "Creator": None})

@@ -1,0 +1,209 @@
+"""The plots of a report: what is drawn, from a frame of `load_run`, into PNG and SVG files.
+
+What has no data is not drawn. The drawing of each kind is in `panel_plots`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.reporting import panel_plots as draw
+from benchmarks.reporting.plot_style import SETTINGS, WIDTH, Style, heading, panel_heading, save, styles
+from benchmarks.reporting.pooling import BASELINE
+from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, central, measured, panels
+
+LARGEST_PAGE = 4
+"""Panels in one figure; more become further figures."""
+_MARGIN = 0.12
+_TOP = 1.22
+_BOTTOM = 0.62
+_BETWEEN = 1.0
+"""Inches left of titles, above the first row of panels, below the last, and between two."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """A plot in two files, `stem`.png and `stem`.svg, with its title and what it shows in a sentence."""
+
+    stem: str
+    title: str
+    caption: str
+
+
+Drawer: TypeAlias = Callable[[Axes, Panel, Mapping[str, Style], float], str]
+"""Draws into axes a panel with styles and a height in inches; what it returns stands below the panel's title."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """What makes one plot: its rows, what is fixed in them, how a panel is drawn and how it is laid out."""
+
+    stem: str
+    title: str
+    caption: str
+    rows: pd.DataFrame
+    fixed: str
+    drawer: Drawer
+    left: float = 0.85
+    right: float = 1.75
+    """Inches beside each panel, for tick labels and for names at line ends."""
+    height: Callable[[Panel], float] = lambda _: 3.3
+
+
+def write_plots(frame: pd.DataFrame, folder: Path) -> list[Plot]:
+    """Draw all that the frame has data for into a folder that exists; the plots in the order of the report."""
+    rows = measured(frame)
+    looks = styles(frame["implementation"])
+    several_runs = len(set(frame["run"])) > 1
+    plots: list[Plot] = []
+    with mpl.rc_context(cast(Any, SETTINGS)), warnings.catch_warnings():
+        # A name may have letters that the font lacks: they become boxes in PNG, and stay themselves in SVG.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        for kind in _kinds(rows):
+            drawn = panels(kind.rows)
+            for page, start in enumerate(range(0, len(drawn), LARGEST_PAGE), start=1):
+                stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
+                figure = _figure(kind, drawn[start : start + LARGEST_PAGE], looks, several_runs=several_runs)
+                save(figure, folder, stem)
+                plots.append(Plot(stem, kind.title, kind.caption))
+    return plots
+
+
+def _kinds(rows: pd.DataFrame) -> list[_Kind]:
+    """Every plot that has data."""
+    kinds = [_time_over(rows, axis) for axis in AXIS_NAMES]
+    kinds += [_winner_map(rows), _speedups(rows), _share_of_peak(rows), _errors(rows), _setup(rows), _gpu_times(rows)]
+    return [kind for kind in kinds if len(kind.rows)]
+
+
+def _time_over(rows: pd.DataFrame, axis: str) -> _Kind:
+    chosen, fixed = along(rows, [axis])
+    return _Kind(
+        stem=f"time-over-{axis}",
+        title=f"Time of a call over {AXIS_NAMES[axis]}",
+        caption=f"Median time of a call over {AXIS_NAMES[axis]}, with its 95 % interval; both axes are logarithmic.",
+        rows=chosen,
+        fixed=f"{fixed}. Median with its 95 % interval; lower is faster",
+        drawer=draw.lines(axis, "median_seconds", ("low_seconds", "high_seconds")),
+    )
+
+
+def _winner_map(rows: pd.DataFrame) -> _Kind:
+    chosen, fixed = along(rows, ["B", "H"])
+    return _Kind(
+        stem="winner-map",
+        title="The fastest implementation over batch and hidden size",
+        caption=f"The fastest implementation and how many times as fast as `{BASELINE}` it is (as the second, where "
+        f"`{BASELINE}` itself is the fastest); a second name is too close to it to call. Grey cells were not measured.",
+        rows=chosen,
+        fixed=f"{fixed}. Times as fast as {BASELINE}, or as the second where {BASELINE} wins; ≈ is too close to call",
+        drawer=draw.winner_map,
+        left=0.6,
+        right=0.15,
+    )
+
+
+def _speedups(rows: pd.DataFrame) -> _Kind:
+    chosen = rows[rows["speedup"].notna() & (rows["implementation"] != BASELINE)]
+    return _Kind(
+        stem="speedup",
+        title=f"Speed-up against {BASELINE}",
+        caption=f"How many times as fast as `{BASELINE}` on the same workload: a dot a workload (where there are more "
+        "than 30: the middle half as a bar, and the range), and the geometric mean.",
+        rows=chosen,
+        fixed="Every workload of the sweep, with the geometric mean; right of the line is faster",
+        drawer=draw.speedups,
+        left=1.5,
+        right=0.75,
+        height=draw.rows_height,
+    )
+
+
+def _share_of_peak(rows: pd.DataFrame) -> _Kind:
+    chosen, fixed = along(rows[rows["share_of_peak"].notna()], ["H"])
+    return _Kind(
+        stem="share-of-peak",
+        title="Share of this machine's measured matrix-product peak",
+        caption="Operations of the matrix products in a second, as a share of the fastest large product that was "
+        "measured in the same run with the same dtype and threads. Code that packs its weights once can pass 100 %.",
+        rows=chosen,
+        fixed=f"{fixed}. Operations of matrix products only; 100 % is the fastest large product of the same run",
+        drawer=draw.lines("H", "share_of_peak", None),
+    )
+
+
+def _errors(rows: pd.DataFrame) -> _Kind:
+    chosen, fixed = central(rows[rows["error_output"].gt(0)])
+    return _Kind(
+        stem="error-against-time",
+        title="Error against time",
+        caption="The largest error against the float64 reference, relative to the largest value (of the outputs in "
+        "inference, of outputs and gradients in training), beside the time of a call. Lower left is better.",
+        rows=chosen,
+        fixed=f"{fixed}. Largest error against float64, relative; lower left is better",
+        drawer=draw.errors,
+        right=0.5,
+    )
+
+
+def _setup(rows: pd.DataFrame) -> _Kind:
+    chosen = rows[(rows["setup_seconds"] + rows["first_call_seconds"]).gt(0)]
+    return _Kind(
+        stem="set-up",
+        title="What stands before the second call: set-up and first call",
+        caption=f"Set-up and first call together: median and range over workloads. Beside it the median number of "
+        f"calls after which it has paid back against `{BASELINE}`.",
+        rows=chosen,
+        fixed=f"Median and range over all workloads; on the right, calls until it has paid back against {BASELINE}",
+        drawer=draw.setup,
+        left=1.5,
+        right=1.25,
+        height=draw.rows_height,
+    )
+
+
+def _gpu_times(rows: pd.DataFrame) -> _Kind:
+    chosen, fixed = central(rows[rows["kernel_seconds"].notna() | rows["device_span_seconds"].notna()])
+    return _Kind(
+        stem="device-times",
+        title="Wall time, span on the device, and sum of kernels",
+        caption="Time of one call as the wall clock, the device's events and the sum of its kernels see it; a wide "
+        "gap between the last and the first is launching. On the right, kernels launched.",
+        rows=chosen,
+        fixed=f"{fixed}. On the right, kernels launched in one call",
+        drawer=draw.device_times,
+        left=1.5,
+        right=1.25,
+        height=draw.rows_height,
+    )
+
+
+def _figure(kind: _Kind, drawn: Sequence[Panel], looks: Mapping[str, Style], *, several_runs: bool) -> Figure:
+    """Panels in two columns; their places are fixed in inches, so that every figure looks alike."""
+    columns = min(2, len(drawn))
+    grid = [drawn[start : start + columns] for start in range(0, len(drawn), columns)]
+    heights = [max(map(kind.height, row)) for row in grid]
+    total = _TOP + sum(heights) + _BETWEEN * (len(grid) - 1) + _BOTTOM
+    figure = Figure(figsize=(WIDTH, total))
+    heading(figure, kind.title, kind.fixed)
+    top = total - _TOP
+    width = WIDTH / columns
+    for row, height in zip(grid, heights, strict=True):
+        for column, panel in enumerate(row):
+            left = column * width + kind.left
+            place = (left / WIDTH, (top - height) / total, (width - kind.left - kind.right) / WIDTH, height / total)
+            axes = figure.add_axes(place)
+            found = kind.drawer(axes, panel, looks, height)
+            at = column * width + _MARGIN, top + 0.1
+            panel_heading(figure, *at, panel.title(several_runs=several_runs), found)
+        top -= height + _BETWEEN
+    return figure

@@ -1,0 +1,176 @@
+"""How a run was measured, as Markdown: machine, software, peaks, command, and where the sweep's time went.
+
+A run's record is a stranger's: whatever is missing or of another kind is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.machine.peaks import settings
+from benchmarks.reporting.findings import Setting
+from benchmarks.reporting.frames import read_peaks
+from benchmarks.reporting.loading import LoadedRun
+from benchmarks.reporting.plain_text import NOTHING, clean, code, count, escape, seconds, share, significant, table
+from benchmarks.reporting.words import DISTURBED
+
+MEASURING = ("warm-up", "sampling")
+"""The activities of a sweep that are measuring proper."""
+
+
+def how_measured(run: LoadedRun, frame: pd.DataFrame) -> str:
+    """Everything that stands behind a run's numbers; `frame` holds its rows of `load_run`."""
+    record = run.record
+    lines = [
+        ("machine", escape(_machine(_mapping(record, "machine")))),
+        ("software", escape(_pairs(_mapping(record, "packages")))),
+        ("thread settings", escape(_pairs(_mapping(record, "machine", "thread_environment")))),
+        ("commit", _commit(_mapping(record, "commit"))),
+        ("command", code(record["command"]) if isinstance(record.get("command"), str) else ""),
+        ("sweep", escape(_sweep(_mapping(record, "sweep")))),
+        ("started, finished", escape(_span(record))),
+        ("samples", escape(_samples(frame))),
+        ("disturbed from outside", escape(_disturbed(frame))),
+    ]
+    parts = ["\n".join(f"- {name}: {said}" for name, said in lines if said)]
+    parts += [_peaks(run), _activities(record), _paths(frame)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _mapping(record: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    found: Any = record
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _pairs(mapping: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in mapping.items() if isinstance(value, str | int | float))
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    cpu = _mapping(machine, "cpu")
+    said = [str(cpu["model"])] if cpu.get("model") else []
+    named = {"physical_cores": "physical cores", "logical_cores": "logical cores", "usable_cores": "usable cores"}
+    said += [f"{cpu[name]} {words}" for name, words in named.items() if cpu.get(name)]
+    said += ["a virtual machine"] if cpu.get("virtualized") is True else []
+    said += [f"governor {cpu['governor']}"] if cpu.get("governor") else []
+    memory = machine.get("memory_bytes", 0)
+    said += [f"{_binary(memory)} memory"] if _is_positive(memory) else []
+    caches = machine.get("caches")
+    for cache in caches if isinstance(caches, list) else []:
+        if isinstance(cache, Mapping) and _is_positive(cache.get("bytes")) and cache.get("type") != "instruction":
+            said.append(f"L{cache.get('level')} {_binary(cache['bytes'])}")
+    gpus = machine.get("gpus")
+    for gpu in gpus if isinstance(gpus, list) else []:
+        if isinstance(gpu, Mapping):
+            said.append(f"{gpu.get('name')} (driver {gpu.get('driver')})")
+    system = _mapping(machine, "system")
+    said += [str(system[name]) for name in ("distribution", "kernel") if system.get(name)]
+    return ", ".join(said)
+
+
+def _binary(number: float) -> str:
+    """Bytes in the unit that fits: 32.0 KiB, 1.00 MiB."""
+    size, unit = next(((size, unit) for size, unit in _BINARY if number >= size), _BINARY[-1])
+    return f"{significant(number / size)} {unit}"
+
+
+_BINARY = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf
+
+
+def _commit(commit: Mapping[str, Any]) -> str:
+    if not commit.get("revision"):
+        return ""
+    return code(commit["revision"]) + (" with changes that are not committed" if commit.get("dirty") else "")
+
+
+def _sweep(sweep: Mapping[str, Any]) -> str:
+    said = [f"{sweep.get('name')}: {sweep.get('summary')}"] if sweep.get("name") else []
+    budget, interval = sweep.get("budget_seconds"), sweep.get("target_interval")
+    said += [f"budget {seconds(budget)}"] if isinstance(budget, int | float) and math.isfinite(budget) else []
+    said += [f"interval asked for ±{share(interval)}"] if isinstance(interval, int | float) else []
+    return "; ".join(said)
+
+
+def _span(record: Mapping[str, Any]) -> str:
+    ends = (record.get(name) for name in ("started_at", "finished_at"))
+    return " to ".join(str(end) if isinstance(end, str) else "(not finished)" for end in ends)
+
+
+def _samples(frame: pd.DataFrame) -> str:
+    visits, samples = int(frame["rounds"].sum()), int(frame["samples"].sum())
+    return f"{count(samples, 'sample')} of {count(len(frame), 'case')} in {count(visits, 'visit')}"
+
+
+def _disturbed(frame: pd.DataFrame) -> str:
+    known = frame["elsewhere_share"].dropna()
+    if known.empty:
+        return ""
+    disturbed = int((known >= DISTURBED).sum())
+    return (
+        f"other programs took {share(DISTURBED)} or more of the cores' time in {disturbed} of "
+        f"{count(len(known), 'case')}, at most {share(float(known.max()))}"
+    )
+
+
+def _peaks(run: LoadedRun) -> str:
+    """The best rates for each setting, of whichever library reached them."""
+    by_setting: dict[Setting, list[Any]] = {}
+    for peak in read_peaks(run.record):
+        by_setting.setdefault(Setting(*settings(peak)), []).append(peak)
+    rows = []
+    for setting, peaks in by_setting.items():
+        products = [peak for peak in peaks if peak.kind == "gemm"]
+        best = max(products, key=lambda peak: peak.flops_per_second, default=None)
+        bandwidth = max((peak.bytes_per_second for peak in peaks if peak.kind == "bandwidth"), default=None)
+        calls = sorted({f"{seconds(peak.seconds)} ({clean(peak.engine)})" for peak in peaks if peak.kind == "call"})
+        shape = f" ({best.M} by {best.N} by {best.K}, {clean(best.engine)})" if best else ""
+        rate = f"{significant(best.flops_per_second / 1e9)} GFLOP/s{shape}" if best else NOTHING
+        moved = f"{significant(bandwidth / 1e9)} GB/s" if bandwidth else NOTHING
+        rows.append([str(setting), escape(rate), moved, escape(", ".join(calls)) or NOTHING])
+    if not rows:
+        return ""
+    header = ["setting", "fastest matrix product", "memory bandwidth", "least call"]
+    return f"Peaks, measured in the same run:\n\n{table(header, rows)}"
+
+
+def activity_shares(record: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds by activity as a share of all that are accounted for, the largest first; empty without any."""
+    known = {
+        clean(name): float(value) for name, value in _mapping(record, "activity_seconds").items() if _is_positive(value)
+    }
+    total = sum(known.values())
+    return {name: known[name] / total for name in sorted(known, key=lambda name: -known[name])}
+
+
+def _activities(record: Mapping[str, Any]) -> str:
+    shares = activity_shares(record)
+    if not shares:
+        return ""
+    measuring = sum(shares.get(name, 0.0) for name in MEASURING)
+    taken = _mapping(record, "activity_seconds")
+    total = sum(value for value in taken.values() if _is_positive(value))
+    rows = [[escape(name), seconds(total * part), share(part)] for name, part in shares.items()]
+    said = f"Of {seconds(total)} that the sweep took, {share(measuring)} was {' and '.join(MEASURING)}:"
+    return f"{said}\n\n{table(['activity', 'time', 'share'], rows)}"
+
+
+def _paths(frame: pd.DataFrame) -> str:
+    """Which path ran, as each implementation says; those that say several have a row for each."""
+    known = frame[frame["describe"].notna()]
+    rows: list[Iterable[str]] = []
+    for (device, name, path), cases in known.groupby(["device", "implementation", "describe"], sort=False):
+        rows.append([code(name), str(device), escape(path), str(len(cases))])
+    if not rows:
+        return ""
+    header = ["implementation", "device", "what it says of the path that ran", "cases"]
+    return f"Which path ran:\n\n{table(header, [list(row) for row in rows[:60]])}"

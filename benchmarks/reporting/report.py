@@ -1,0 +1,145 @@
+"""The report of one run or several: `report.md`, `summary.csv` and `plots/`, built from trials alone.
+
+The answer comes first, then what shows it, then what could not run, then how it was measured. A section without
+data is left out. The same trials give the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.reporting import sections
+from benchmarks.reporting.findings import Finding, findings, winners_by_workload
+from benchmarks.reporting.frames import COLUMNS, runs_frame
+from benchmarks.reporting.loading import Folder, LoadedRun, load_runs
+from benchmarks.reporting.plain_text import code, escape
+from benchmarks.reporting.plots import Plot, write_plots
+from benchmarks.reporting.provenance import how_measured
+from benchmarks.reporting.terminal import terminal_table
+from benchmarks.reporting.words import answer, cautions
+from benchmarks.store import explained
+
+__all__ = ["build_report", "terminal_table"]
+
+REPORT_FILE = "report.md"
+SUMMARY_FILE = "summary.csv"
+PLOTS_FOLDER = "plots"
+TOGETHER = "side-by-side"
+"""The folder, within the first run's, of a report on several runs: each run keeps its own report."""
+
+
+def build_report(
+    folders: Folder | Sequence[Folder], out: Folder | None = None, labels: Sequence[str] | None = None
+) -> Path:
+    """Write the report of one run, or of several side by side, and return the path of its `report.md`.
+
+    It goes into the run's folder, for several runs into `side-by-side` within the first one's, or to `out`. What
+    an earlier report left there is replaced. Raises StoreError when a folder holds no run or cannot be written.
+    """
+    runs = load_runs(folders, labels)
+    target = Path(out) if out is not None else runs[0].folder / (TOGETHER if len(runs) > 1 else "")
+    frame = runs_frame(runs)
+    plots_folder = target / PLOTS_FOLDER
+    with explained(target, "write the report to"):
+        plots_folder.mkdir(parents=True, exist_ok=True)
+        _write(target / SUMMARY_FILE, summary_csv(frame))
+        plots = write_plots(frame, plots_folder)
+        _remove_older(plots_folder, plots)
+        path = target / REPORT_FILE
+        _write(path, _report(runs, frame, plots))
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    """In one step, so that a full disk leaves the file that was there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _remove_older(folder: Path, plots: Sequence[Plot]) -> None:
+    """Remove the plots of an earlier report that this one does not have: they would show other trials."""
+    current = {plot.stem for plot in plots}
+    for path in [*folder.glob("*.png"), *folder.glob("*.svg")]:
+        if path.stem not in current:
+            path.unlink()
+
+
+def summary_csv(frame: pd.DataFrame) -> str:
+    """The frame as CSV. A text that a spreadsheet would take for a formula has an apostrophe before it."""
+    guarded = frame.copy()
+    for name, dtype in COLUMNS.items():
+        if dtype == "str":
+            guarded[name] = frame[name].str.replace(r"^(?=[=+\-@])", "'", regex=True)
+    return guarded.to_csv(index=False, lineterminator="\n")
+
+
+def _report(runs: Sequence[LoadedRun], frame: pd.DataFrame, plots: Sequence[Plot]) -> str:
+    found = [finding for run in runs for finding in findings(run)]
+    parts = [_title(runs), *_problems(runs), *_cautions(runs, frame)]
+    parts += _answer(found, winners_by_workload(frame), several_runs=len(runs) > 1)
+    after_plot = {
+        "speedup": sections.speedups(frame),
+        "share-of-peak": sections.limits(frame),
+        "set-up": sections.preparation(frame),
+        "device-times": sections.device_times(frame),
+    }
+    titles = {plot.title: plot.caption for plot in plots}
+    for title, caption in titles.items():
+        shown = [plot.stem for plot in plots if plot.title == title]
+        parts += [f"## {title}", *(_image(stem, title) for stem in shown), caption]
+        parts += [after_plot.get(shown[0], "")]
+    parts += _section("What could not run, and why", sections.not_run(frame))
+    parts += _section("Noisy cases", sections.noisy(frame))
+    parts += _section("The same implementation under two names", sections.same_code(frame))
+    parts += _section("Beside DeepBench's published times", sections.published(frame))
+    for run in runs:
+        name = f": {escape(run.label)}" if len(runs) > 1 else ""
+        parts += _section(f"How it was measured{name}", how_measured(run, frame[frame["run"] == run.label]))
+    parts += ["Every column of `summary.csv`, and how to read a run with pandas: `docs/results.md` in the project."]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _title(runs: Sequence[LoadedRun]) -> str:
+    if len(runs) == 1:
+        return f"# {escape(runs[0].label)}: which implementation is fastest where"
+    return f"# {len(runs)} runs side by side: {', '.join(code(run.label) for run in runs)}"
+
+
+def _problems(runs: Sequence[LoadedRun]) -> list[str]:
+    problems = [f"- {escape(problem)}" for run in runs for problem in run.problems]
+    shown = problems[: sections.LONGEST_TABLE]
+    return ["Some lines could not be read:", "\n".join(shown)] if problems else []
+
+
+def _cautions(runs: Sequence[LoadedRun], frame: pd.DataFrame) -> list[str]:
+    found = {run.label: cautions(frame[frame["run"] == run.label]) for run in runs}
+    names = {label: f"{code(label)}: " if len(runs) > 1 else "" for label in found}
+    return [f"> **Caution.** {names[label]}{caution}" for label, caution in found.items() if caution]
+
+
+def _answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: bool) -> list[str]:
+    if not found:
+        return ["## The answer", "Nothing was measured."]
+    return [
+        *("## The answer", answer(found, winners, several_runs=several_runs)),
+        *("### The fastest by region", sections.by_region(found)),
+        *("### The fastest by workload", sections.by_workload(winners)),
+        "“As fast” compares median times, with the 95 % interval in parentheses, by blocks of samples that took "
+        "turns. Where the interval includes 1, it is too close to call.",
+    ]
+
+
+def _image(stem: str, title: str) -> str:
+    return f"![{title}]({PLOTS_FOLDER}/{stem}.png)\n\n[SVG]({PLOTS_FOLDER}/{stem}.svg)"
+
+
+def _section(title: str, body: str) -> list[str]:
+    return [f"## {title}", body] if body else []

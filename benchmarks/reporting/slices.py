@@ -1,0 +1,106 @@
+"""Which rows of a frame belong into one plot: lines along an axis, a map of two, one workload for all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from benchmarks.reporting.findings import Setting
+from benchmarks.workload import MODES
+
+CENTRE = {"T": 64, "B": 16, "H": 256, "L": 1}
+"""Where lines along the axes cross when there is a choice: the centre of the default sweep."""
+
+AXIS_NAMES = {"T": "sequence length T", "B": "batch size B", "H": "hidden size H", "L": "layers L"}
+
+_OPTIONS = ("bidirectional", "nonlinearity", "bias")
+_SETTING = ("device", "dtype", "precision", "threads")
+INPUT = "input"
+"""A column beside the sizes: `H` where there are as many input features as hidden units, else their number."""
+
+
+class Panel(NamedTuple):
+    """The rows of one panel: one mode of one setting of one run."""
+
+    run: str
+    setting: Setting
+    mode: str
+    rows: pd.DataFrame
+
+    def title(self, *, several_runs: bool) -> str:
+        """Mode and setting, and the run where there are several."""
+        return f"{self.mode.capitalize()}, {self.setting}" + (f", run {self.run}" if several_runs else "")
+
+
+def measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with times, with the column `INPUT`."""
+    rows = frame[frame["median_seconds"].notna()]
+    return rows.assign(**{INPUT: rows["I"].astype(str).where(rows["I"] != rows["H"], "H")})
+
+
+def panels(rows: pd.DataFrame) -> list[Panel]:
+    """The rows cut by run, setting and mode, in the order of the frame, inference before training."""
+    keys = ["run", *_SETTING]
+    found = []
+    for _, of_setting in rows.groupby(keys, sort=False):
+        run, device, dtype, precision, threads = of_setting[keys].iloc[0]
+        for mode in MODES:
+            of_mode = of_setting[of_setting["mode"] == mode]
+            if len(of_mode):
+                found.append(Panel(run, Setting(device, dtype, precision, int(threads)), mode, of_mode))
+    return found
+
+
+def along(rows: pd.DataFrame, axes: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """The rows of the best slice along one axis or two, and what is fixed in it, in words.
+
+    The slice with the most points over the axes is the best, then the one nearest to `CENTRE`. It is the same
+    for all panels. A panel in which an axis has a single value is left out. No rows when nothing is left.
+    """
+    fixed = [*(letter for letter in CENTRE if letter not in axes), *_OPTIONS, INPUT]
+    best: tuple[tuple[float, ...], pd.DataFrame] | None = None
+    for _, candidate in rows.groupby(fixed, sort=True):
+        points = len(candidate[list(axes)].drop_duplicates())
+        rank = (-points, _distance(candidate, [letter for letter in CENTRE if letter not in axes]))
+        if best is None or rank < best[0]:
+            best = rank, candidate
+    if best is None:
+        return rows.head(0), ""
+    chosen = best[1]
+    groups = chosen.groupby(["run", *_SETTING, "mode"], sort=False)
+    enough = [groups[axis].transform("nunique") > 1 for axis in axes]
+    kept = chosen[pd.concat(enough, axis=1).all(axis=1)]
+    return kept, describe_fixed(chosen.iloc[0], fixed)
+
+
+def central(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows of the one shape that most cases were measured on, then nearest to `CENTRE`, and it in words."""
+    fixed = [*CENTRE, *_OPTIONS, INPUT]
+    if rows.empty:
+        return rows, ""
+
+    groups = [group for _, group in rows.groupby(fixed, sort=True)]
+    chosen = min(groups, key=lambda group: (-len(group), _distance(group, list(CENTRE))))
+    return chosen, describe_fixed(chosen.iloc[0], fixed)
+
+
+def _distance(rows: pd.DataFrame, letters: Sequence[str]) -> float:
+    """How far the sizes that the rows share are from `CENTRE`, in doublings."""
+    return sum(abs(math.log2(rows[letter].iloc[0] / CENTRE[letter])) for letter in letters)
+
+
+def describe_fixed(row: pd.Series, names: Sequence[str]) -> str:
+    """The values of a row that all rows of a slice share, as people write them: B 16, I = H 256, L 1, tanh."""
+    parts = [f"{letter} {row[letter]}" for letter in CENTRE if letter in names and letter != "H"]
+    tied = row[INPUT] == "H"
+    if "H" in names:
+        parts.append(f"I = H {row['H']}" if tied else f"I {row['I']}, H {row['H']}")
+    else:
+        parts.append("I = H" if tied else f"I {row['I']}")
+    parts += ["two directions"] if row["bidirectional"] else []
+    parts += [str(row["nonlinearity"])]
+    parts += [] if row["bias"] else ["no bias"]
+    return ", ".join(parts)

@@ -1,0 +1,78 @@
+"""The sweeps that have a name, and from a name or a file to a sweep."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from benchmarks.sweeps.file import parse_duration, read_sweep_file
+from benchmarks.sweeps.grid import AXES, Grid, Sweep
+from benchmarks.sweeps.published import published_names, published_sweep, unmeasured_names
+
+__all__ = ["AXES", "PRESETS", "Grid", "Sweep", "load_sweep", "parse_duration", "sweep_names"]
+
+_QUICK = Sweep(
+    name="quick",
+    summary="Four sizes, inference and training, in a minute",
+    grids=(Grid(T=(64,), B=(1, 16), H=(64, 256)),),
+    budget_seconds=60.0,
+)
+
+# T, B, H and L each through a centre of T64 B16 H256 L1, and all of batch and hidden for the map of winners. The
+# budget leaves time to install torch within ten minutes.
+_DEFAULT = Sweep(
+    name="default",
+    summary="Length, batch, hidden size and layers, inference and training",
+    grids=(
+        Grid(T=(64,), B=(1, 16, 64), H=(64, 256, 1024)),
+        Grid(T=(16, 64, 256, 1024), B=(16,), H=(256,)),
+        Grid(T=(64,), B=(16,), H=(128, 512)),
+        Grid(T=(64,), B=(4,), H=(256,)),
+        Grid(T=(64,), B=(16,), H=(256,), L=(1, 2, 4)),
+    ),
+    budget_seconds=390.0,
+)
+
+_FULL = Sweep(
+    name="full",
+    summary="Every combination of length, batch, hidden size and layers; takes hours",
+    grids=(
+        Grid(
+            T=(16, 64, 256, 1024),
+            B=(1, 4, 16, 64, 256),
+            H=(32, 64, 128, 256, 512, 1024, 2048),
+            L=(1, 2, 4),
+        ),
+    ),
+    budget_seconds=8 * 3600.0,
+)
+
+PRESETS: Mapping[str, Sweep] = MappingProxyType({sweep.name: sweep for sweep in (_QUICK, _DEFAULT, _FULL)})
+"""The sweeps of this suite by name; those of published sizes come from `published_sweep`."""
+
+
+def sweep_names() -> tuple[str, ...]:
+    """The names that `load_sweep` takes: the presets, then the origins of published sizes."""
+    return (*PRESETS, *published_names())
+
+
+def load_sweep(name_or_path: str) -> Sweep:
+    """The sweep of a preset, an origin of published sizes (`deepbench`), or a TOML file (see `sweep_file`).
+
+    Raises ValueError for a name that is not known, with the nearest that is, and for a file that makes no sweep.
+    """
+    if name_or_path.endswith(".toml"):
+        return read_sweep_file(Path(name_or_path), _named)
+    return _named(name_or_path)
+
+
+def _named(name: str) -> Sweep:
+    if name in PRESETS:
+        return PRESETS[name]
+    if name in published_names() or name in unmeasured_names():
+        return published_sweep(name)
+    nearest = difflib.get_close_matches(name.lower(), sweep_names(), n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    raise ValueError(f"sweep is {name!r}; {hint}Known: {', '.join(sweep_names())}; a file of your own ends in .toml")

@@ -1,0 +1,122 @@
+"""A sweep from a TOML file, and durations as people write them.
+
+    name = "my-lengths"          # the file's name when left out
+    summary = "what it is for"
+    base = "quick"               # start from a preset or published origin: its grids, budget and target
+    budget = "5m"                # also a number of seconds
+    target_interval = 0.03       # half the 95 % interval of the median, as a share of it
+    timeout = "2m"               # for building, checking and warming up one case
+
+    [[grid]]                     # added to the base's grids; each axis a value or a list
+    T = [16, 64, 256]
+    H = 512
+    mode = "training"
+
+    [override]                   # replaces an axis in every grid
+    nonlinearity = "relu"
+
+The axes are those of `Grid`: mode, T, B, I, H, L, bidirectional, nonlinearity, bias, dtype, precision, device,
+threads. One that is left out has the value that `Grid` names.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.sweeps.grid import Grid, Sweep, check_key
+
+DEFAULT_BUDGET_SECONDS = 600.0
+"""For a file that names neither a budget nor a base."""
+
+_KEYS = ("name", "summary", "base", "budget", "target_interval", "timeout", "grid", "override")
+_OTHER_NAMES = {
+    "grids": "grid",
+    "preset": "base",
+    "time": "budget",
+    "budget_seconds": "budget",
+    "timeout_seconds": "timeout",
+    "axes": "override",
+}
+_DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `5m`, `90s`, `1h30m` or a plain number of seconds.
+
+    Raises ValueError, showing the form, for anything else and for no time at all.
+    """
+    matched = _DURATION.fullmatch(text.strip())
+    if matched is None:
+        raise ValueError(f"duration is {text!r}; expected a form like 90s, 5m, 1h30m or a number of seconds")
+    hours, minutes, seconds = (float(matched[unit] or 0) for unit in "hms")
+    total = 3600 * hours + 60 * minutes + seconds
+    if not 0 < total < float("inf"):
+        raise ValueError(f"duration is {text!r}; expected more than 0, such as 90s or 5m")
+    return total
+
+
+def read_sweep_file(path: Path, named: Callable[[str], Sweep]) -> Sweep:
+    """The sweep that a TOML file defines; `named` gives the sweep that `base` names.
+
+    Raises ValueError, naming the file and what is wrong in it.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"sweep file {path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"sweep file {path} is no UTF-8 text: {error}") from error
+    try:
+        return _from_document(tomllib.loads(content), path.stem, named)
+    except ValueError as error:  # TOMLDecodeError is one
+        raise ValueError(f"sweep file {path}: {error}") from error
+
+
+def _from_document(document: dict[str, Any], stem: str, named: Callable[[str], Sweep]) -> Sweep:
+    for key in document:
+        check_key(key, _KEYS, "key", _OTHER_NAMES)
+    base = named(_text(document, "base")) if "base" in document else None
+    own = _tables(document)
+    grids = (*(base.grids if base else ()), *own)
+    if not grids:
+        raise ValueError("there is neither a [[grid]] table nor a base; expected one of them, such as base = 'quick'")
+    sweep = Sweep(
+        name=_text(document, "name", re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip(".-") or "sweep"),
+        summary=_text(document, "summary", base.summary if base else ""),
+        grids=grids,
+        budget_seconds=_seconds(document, "budget", base.budget_seconds if base else DEFAULT_BUDGET_SECONDS),
+        target_interval=document.get("target_interval", base.target_interval if base else Sweep.target_interval),
+        timeout_seconds=_seconds(document, "timeout", base.timeout_seconds if base else Sweep.timeout_seconds),
+    )
+    override = document.get("override", {})
+    if not isinstance(override, dict):
+        raise ValueError(f"override is {override!r}; expected a table: a line [override], below it axes")
+    return sweep.override(**override)
+
+
+def _tables(document: dict[str, Any]) -> tuple[Grid, ...]:
+    tables = document.get("grid", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ValueError(f"grid is {tables!r}; expected tables: a line [[grid]] with two brackets, below it axes")
+    return tuple(Grid.from_mapping(table) for table in tables)
+
+
+def _text(document: dict[str, Any], key: str, otherwise: str = "") -> str:
+    value = document.get(key, otherwise)
+    if not isinstance(value, str):
+        raise ValueError(f"{key} is {value!r}; expected text in quotes")
+    return value
+
+
+def _seconds(document: dict[str, Any], key: str, otherwise: float) -> float:
+    """The duration that a key names: text as people write it, or a number of seconds."""
+    value = document.get(key, otherwise)
+    if isinstance(value, str):
+        return parse_duration(value)
+    if type(value) not in (int, float):
+        raise ValueError(f"{key} is {value!r}; expected a duration such as '5m' or a number of seconds")
+    return float(value)

@@ -1,0 +1,221 @@
+"""The files that a training leaves: losses.csv, summary.csv, table.md, losses.png and losses.svg."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.training import task
+from benchmarks.training.learning_curve import (
+    FINAL_STEPS,
+    FIRST_STEPS,
+    REFERENCE,
+    STEPS_TO_LEARN,
+    Curve,
+    TrainResult,
+    final_loss,
+    relative_deviation,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def write_report(result: TrainResult) -> None:
+    """Write all files into the result's folder, which exists; the plots only where there is a loss to show."""
+    losses_frame(result).to_csv(result.folder / "losses.csv", index=False)
+    summary_frame(result).to_csv(result.folder / "summary.csv", index=False)
+    (result.folder / "table.md").write_text(table(result), encoding="utf-8")
+    if any(np.isfinite(curve.losses).any() for curve in result.curves):
+        figure = plot(result)
+        figure.savefig(result.folder / "losses.png", dpi=150)
+        figure.savefig(result.folder / "losses.svg")
+
+
+def losses_frame(result: TrainResult) -> pd.DataFrame:
+    """One row a step taken: implementation, step (from 1), loss (before the step's update)."""
+    import pandas as pd
+
+    rows = [
+        (curve.implementation, number, step.loss)
+        for curve in result.curves
+        for number, step in enumerate(curve.steps, start=1)
+    ]
+    return pd.DataFrame(rows, columns=["implementation", "step", "loss"])
+
+
+def summary_frame(result: TrainResult) -> pd.DataFrame:
+    """One row an implementation; deviations are relative and over the first steps, seconds are medians."""
+    import pandas as pd
+
+    return pd.DataFrame([_summary(curve, result) for curve in result.curves])
+
+
+def table(result: TrainResult) -> str:
+    """The summary as Markdown, with what is needed to read it."""
+    lines = [
+        f"# Training on {result.device} in {result.dtype}",
+        "",
+        f"The next value of superimposed sines in noise: T {task.T}, B {task.B}, H {task.H}, one tanh layer; "
+        f"plain SGD, learning rate {task.LEARNING_RATE}, {result.reference.size} steps.",
+        "",
+        "| implementation | status | final loss | largest deviation | ms a step | of it building | reason |",
+        "|---|---|---:|---:|---:|---:|---|",
+    ]
+    for row in (_summary(curve, result) for curve in result.curves):
+        cells = [
+            row["implementation"],
+            row["status"],
+            _shown(row["final_loss"], "{:.6f}"),
+            _shown(row["largest_deviation"], "{:.1e}"),
+            _shown(row["seconds_per_step"], "{:.2f}", 1e3),
+            _shown(row["setup_seconds_per_step"], "{:.2f}", 1e3),
+            str(row["reason"]).replace("|", "\\|").replace("\n", " "),
+        ]
+        lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
+    judged = "" if result.reference.size >= STEPS_TO_LEARN else f"; asked for from {STEPS_TO_LEARN} steps on"
+    lines += [
+        "",
+        f"- Final loss: mean over the last {FINAL_STEPS} steps, each on sequences not seen before. To reach: less "
+        f"than {task.TARGET_LOSS:.4f}, a quarter of what repeating the last value costs "
+        f"({task.LOSS_OF_THE_LAST_VALUE:.4f}){judged}. Predicting the mean costs {task.LOSS_OF_THE_MEAN:.4f}; "
+        f"nothing costs less than the noise ({task.LOSS_OF_THE_NOISE:.4f}).",
+        f"- Largest deviation: of the loss from {REFERENCE}'s on the CPU, relative, over the first {FIRST_STEPS} "
+        f"steps. Allowed: {result.tolerance:.1e}, what rounding in {result.dtype} explains.",
+        "- Times are medians of one training that builds the network anew at each step, on "
+        f"{platform.system()} {platform.machine()} with {os.cpu_count()} CPUs; they are not a comparison of speed.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def plot(result: TrainResult) -> Figure:
+    """Losses above, deviations from the plain loop below, both on logarithmic axes."""
+    # The object-oriented interface on the Agg canvas: no window, and no figure left behind in pyplot.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    shown = [curve for curve in result.curves if np.isfinite(curve.losses).any()]
+    _plot_losses(above, shown)
+    _plot_deviations(below, shown, result)
+    agree = result.passed and len(shown) > 1
+    claim = f"{len(shown)} implementations, one curve" if agree else "the loss of each implementation"
+    figure.suptitle(f"Gradient descent: {claim} ({result.device}, {result.dtype})", fontsize=15, x=0.01, ha="left")
+    return figure
+
+
+def _plot_losses(axes: Axes, curves: list[Curve]) -> None:
+    from benchmarks.reporting.plot_style import styles
+
+    looks = styles(curve.implementation for curve in curves)
+    for number, curve in enumerate(curves):
+        # Curves that agree lie on each other: the first is drawn widest, so that each shows beside the later
+        # ones, and markers take turns.
+        axes.plot(
+            np.arange(1, len(curve.steps) + 1),
+            curve.losses,
+            color=looks[curve.implementation].colour,
+            linewidth=1.2 + 1.2 * (len(curves) - 1 - number),
+            solid_capstyle="butt",
+            marker=looks[curve.implementation].marker,
+            markersize=8,
+            markeredgecolor="white",
+            markevery=_turns(number, len(curves)),
+            label=curve.implementation,
+        )
+    for loss, name in (
+        (task.LOSS_OF_THE_MEAN, "predicting the mean"),
+        (task.LOSS_OF_THE_LAST_VALUE, "repeating the last value"),
+        (task.TARGET_LOSS, "to reach: a quarter of that"),
+        (task.LOSS_OF_THE_NOISE, "noise alone"),
+    ):
+        axes.axhline(loss, color="0.45", linewidth=1, linestyle=(0, (1, 2)), zorder=0)
+        axes.annotate(
+            f"{name}  {loss:#.2g}",
+            (0.99, loss),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="right",
+            color="0.3",
+        )
+    axes.set(xscale="log", yscale="log", ylabel="mean squared error\non new sequences")
+    axes.legend(loc="lower left", framealpha=1, edgecolor="none", title="drawn from wide to narrow", borderpad=0.2)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _plot_deviations(axes: Axes, curves: list[Curve], result: TrainResult) -> None:
+    from benchmarks.reporting.plot_style import styles
+
+    looks = styles(curve.implementation for curve in curves)
+    for number, curve in enumerate(curves):
+        largest = np.maximum.accumulate(relative_deviation(curve.losses, result.reference))
+        # The plain loop itself deviates by nothing, which a logarithmic axis cannot show.
+        if not (largest > 0).any():
+            continue
+        axes.plot(
+            np.arange(1, largest.size + 1),
+            np.where(largest > 0, largest, np.nan),
+            color=looks[curve.implementation].colour,
+            linewidth=1.5 + 0.5 * (len(curves) - 1 - number),
+            solid_capstyle="butt",
+            drawstyle="steps-post",
+            marker=looks[curve.implementation].marker,
+            markersize=7,
+            markeredgecolor="white",
+            markevery=_turns(number, len(curves)),
+        )
+    axes.hlines(result.tolerance, 1, min(FIRST_STEPS, result.reference.size), color="0.3", linewidth=2)
+    axes.annotate(
+        f"allowed over the first {FIRST_STEPS} steps: what rounding explains",
+        (1, result.tolerance),
+        xytext=(2, 4),
+        textcoords="offset points",
+        color="0.3",
+    )
+    # Steps are written 1, 10, 100 rather than as powers.
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(yscale="log", xlabel="steps of plain SGD", ylabel=f"largest relative deviation\nfrom {REFERENCE} so far")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _turns(number: int, curves: int) -> tuple[float, float]:
+    """Where on the page a curve's first marker is and how far its next, so that the curves' markers alternate."""
+    every = 0.15
+    return every * number / curves, every
+
+
+def _summary(curve: Curve, result: TrainResult) -> dict[str, str | float]:
+    deviation = relative_deviation(curve.losses, result.reference)[:FIRST_STEPS]
+    return {
+        "implementation": curve.implementation,
+        "status": curve.status,
+        "reason": curve.reason or "",
+        "final_loss": final_loss(curve.losses),
+        "largest_deviation": float(deviation.max()) if deviation.size else math.nan,
+        "allowed_deviation": result.tolerance,
+        "seconds_per_step": _median([step.seconds for step in curve.steps]),
+        "setup_seconds_per_step": _median([step.setup_seconds for step in curve.steps]),
+        "steps": len(curve.steps),
+        "device": result.device,
+        "dtype": result.dtype,
+        "describe": ", ".join(f"{key}: {value}" for key, value in curve.describe.items()),
+    }
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values)) if values else math.nan
+
+
+def _shown(value: str | float, form: str, scale: float = 1.0) -> str:
+    number = float(value)
+    return "" if math.isnan(number) else form.format(number * scale)

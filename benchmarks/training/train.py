@@ -1,0 +1,188 @@
+"""Gradient descent, for real: every implementation trains the same network on the same task."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+import rnnimpl
+from benchmarks.training import task
+from benchmarks.training.learning_curve import REFERENCE, STEPS_TO_LEARN, Curve, Step, TrainResult, judge, tolerance
+from benchmarks.training.report import write_report
+from benchmarks.trial import Status
+from rnnimpl.dtypes import Dtype
+from rnnimpl.interface import NumpyArray, Rnn, Unavailable, Unsupported, Weights
+
+DTYPES: tuple[Dtype, ...] = ("float32", "float64")
+"""In 16 bits an update is often smaller than a weight's roundoff and lost; training there keeps float32 weights."""
+STEPS = 300
+SEED = 0
+
+Advance = Callable[[int], None]
+"""Tells the progress bar that so many more steps are done."""
+
+
+def train(
+    *,
+    implementations: Sequence[str],
+    device: str = "cpu",
+    steps: int = STEPS,
+    dtype: str = "float32",
+    out: Path | None = None,
+) -> TrainResult:
+    """Train each implementation, judge its curve, and write losses.csv, summary.csv, table.md, losses.png and .svg.
+
+    `implementations` are what `rnnimpl.load` takes; `out` is the folder written to, by default a new
+    results/train-TIME. One that cannot run or raises becomes a row with its reason, and the others go on.
+    An implementation's CPU threads are set to 1: with so small a network, more would wait for each other.
+
+    Raises ValueError for a name, a number of steps, a dtype, a device or a folder that cannot be used, and
+    TypeError when module:Class is no Rnn.
+    """
+    checked_dtype = _check(implementations, device, steps, dtype)
+    found = {name: _load(name) for name in implementations}
+    folder = _folder(out)
+    with _progress((len(found) + len(DTYPES)) * steps) as advance:
+        plain = {each: _reference(each, steps, advance) for each in DTYPES}
+        allowed = tolerance(plain["float32"], plain["float64"], checked_dtype)
+        curves = []
+        for name, implementation in found.items():
+            curve = _learn(name, implementation, device, checked_dtype, steps, advance)
+            if curve.status == "ok":
+                status, reason = judge(curve.losses, plain[checked_dtype], allowed)
+                curve = dataclasses.replace(curve, status=status, reason=reason)
+            curves.append(curve)
+    result = TrainResult(
+        curves=tuple(curves),
+        reference=plain[checked_dtype],
+        tolerance=allowed,
+        device=device,
+        dtype=checked_dtype,
+        folder=folder,
+    )
+    write_report(result)
+    return result
+
+
+def descend(implementation: type[Rnn[Any]], device: str, dtype: Dtype, seed: int = SEED) -> Iterator[Step]:
+    """Train without end by plain stochastic gradient descent, with the gradients of `vjp` and nothing else.
+
+    A network belongs to one set of weights, so each step builds one from the weights it starts with.
+    """
+    config = task.config(dtype)
+    weights, read_out = task.start(dtype, seed)
+    for x, target in task.batches(dtype, seed):
+        started = time.perf_counter()
+        rnn = implementation(config, weights, device)
+        built = time.perf_counter()
+        y, h_n, pullback = rnn.vjp(rnn.from_numpy(x))
+        scored = read_out.score(rnn.to_numpy(y), target)
+        # The loss reads the outputs only, so nothing comes back through the final state by itself.
+        grads = pullback(rnn.from_numpy(scored.dy), rnn.from_numpy(np.zeros_like(rnn.to_numpy(h_n))))
+        read_out = read_out.descended(scored)
+        updated = {
+            name: array - task.LEARNING_RATE * rnn.to_numpy(grads.weights[name])
+            for name, array in weights.arrays.items()
+        }
+        weights = Weights(config, updated)
+        yield Step(scored.loss, time.perf_counter() - started, built - started)
+
+
+def _check(implementations: Sequence[str], device: str, steps: int, dtype: str) -> Dtype:
+    """Raise ValueError for arguments that cannot be used; return the dtype as what it is."""
+    if not implementations:
+        raise ValueError(f"implementations is empty; expected one or more of {', '.join(rnnimpl.names())}")
+    twice = sorted({name for name in implementations if list(implementations).count(name) > 1})
+    if twice:
+        raise ValueError(f"implementations has {', '.join(twice)} more than once; name each once")
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; expected 1 or more, and {STEPS_TO_LEARN} or more to see it learn")
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise ValueError(f"device is {device!r}; expected cpu, cuda or cuda:N")
+    for known in DTYPES:
+        if dtype == known:
+            return known
+    why = ": plain gradient descent loses small updates in it" if dtype in get_args(Dtype) else ""
+    raise ValueError(f"dtype is {dtype!r}{why}; expected one of {', '.join(DTYPES)}")
+
+
+def _folder(out: Path | None) -> Path:
+    """The folder to write to, made now: better to hear that it cannot be before the training than after."""
+    folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"out is {folder}, which cannot be made a folder ({error}); expected a folder") from error
+    return folder
+
+
+def _load(name: str) -> type[Rnn[Any]] | Unavailable:
+    """The class, or why there is none on this machine. Raises what `rnnimpl.load` raises for a wrong name."""
+    try:
+        return rnnimpl.load(name)
+    except Unavailable as error:
+        return error
+
+
+def _learn(
+    name: str,
+    implementation: type[Rnn[Any]] | Unavailable,
+    device: str,
+    dtype: Dtype,
+    steps: int,
+    advance: Advance,
+) -> Curve:
+    """Train one implementation for so many steps, or as far as it goes; what it raises becomes its status."""
+    taken: list[Step] = []
+    describe: dict[str, str] = {}
+    status: Status = "ok"
+    reason: str | None = None
+    try:
+        if isinstance(implementation, Unavailable):
+            raise implementation
+        implementation.configure_process(threads=1, precision="ieee")
+        weights, _ = task.start(dtype, SEED)
+        describe = implementation(weights.config, weights, device).describe()
+        for step in itertools.islice(descend(implementation, device, dtype), steps):
+            taken.append(step)
+            advance(1)
+            if not np.isfinite(step.loss):
+                break
+    except Unavailable as error:
+        status, reason = "unavailable", str(error)
+    except Unsupported as error:
+        status, reason = "unsupported", str(error)
+    except Exception as error:  # noqa: BLE001  # whatever an implementation raises is the reason in its row
+        status, reason = "failed", f"{type(error).__name__} at step {len(taken) + 1}: {error}"
+    advance(steps - len(taken))
+    return Curve(implementation=name, status=status, reason=reason, steps=tuple(taken), describe=describe)
+
+
+def _reference(dtype: Dtype, steps: int, advance: Advance) -> NumpyArray:
+    """The plain loop's losses. Without them nothing can be judged, so what it raises is not caught."""
+    losses = []
+    for step in itertools.islice(descend(rnnimpl.load(REFERENCE), "cpu", dtype), steps):
+        losses.append(step.loss)
+        advance(1)
+    return np.array(losses)
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Advance]:
+    """A bar of steps with the time left, on a terminal and nowhere else."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("training steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("steps", total=total)
+        yield lambda steps: progress.advance(bar, steps)
