@@ -144,7 +144,6 @@ def sweep(
                 plan = plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
                 run = start_sweep(plan, out=out, console=console)
         except KeyboardInterrupt:
-            console.print("stopped; what was measured is kept, and --resume with the run's folder goes on with it")
             raise typer.Exit(INTERRUPTED) from None
         _report([run.folder], console)
 

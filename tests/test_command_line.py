@@ -60,6 +60,7 @@ def test_the_list_is_the_same_for_people_and_programs(runner: CliRunner) -> None
         (["sweep", "quik"], "sweep is 'quik'; did you mean quick"),
         (["sweep", "quick", "--impl", "torch_lop"], "implementation is 'torch_lop'; did you mean torch_loop"),
         (["sweep", "quick", "--impl", "no.such:Class"], "there is no module 'no'"),
+        (["sweep", "quick", "--impl", "nn_rnn", "--impl", "nn_rnn"], "implementation nn_rnn is given twice"),
         (["sweep", "quick", "--device", "tpu"], "device is 'tpu'; expected one of cpu, cuda"),
         (["sweep", "quick", "--device", "cuda"], "device is cuda; this machine has cpu"),
         (["sweep", "quick", "--hidden", ""], "H is empty"),

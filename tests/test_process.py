@@ -48,7 +48,7 @@ def test_a_case_is_prepared_sampled_and_finished(workers: list[Worker], tmp_path
     """The three requests that make a trial; what the implementation prints is no reply."""
     worker = start(workers, tmp_path, f"{FAULTY}:Sound")
     prepared = worker.ask(prepare(expectation), 60)
-    assert prepared["error_output"] < 1e-5
+    assert prepared["errors"]["error_output"] < 1e-5
     assert prepared["describe"]["library"].startswith("numpy")
     block = worker.ask({"do": "block"}, 60)
     assert 1 <= len(block["seconds"]) <= 8

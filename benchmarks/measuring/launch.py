@@ -49,7 +49,13 @@ def plan_sweep(
     chosen = load_sweep(sweep).override(**(axes or {}))
     if budget is not None:
         chosen = dataclasses.replace(chosen, budget_seconds=parse_duration(budget))
-    return _plan(chosen, dict(_named(text) for text in implementations or default_names()))
+    named = [_named(text) for text in implementations or default_names()]
+    twice = {name for name, _ in named if [each for each, _ in named].count(name) > 1}
+    if twice:
+        raise ValueError(
+            f"implementation {', '.join(sorted(twice))} is given twice; give one a name of its own: LABEL=NAME"
+        )
+    return _plan(chosen, dict(named))
 
 
 def start_sweep(plan: Plan, *, out: Path | None, console: Console) -> Run:
@@ -153,7 +159,11 @@ def _measure(run: Run, plan: Plan, console: Console) -> None:
                     done=0, total=len(plan.workloads), what="measuring peaks", seconds_left=plan.sweep.budget_seconds
                 )
                 run.update(peaks=_measure_peaks(plan, run.folder, say))
-        complete = sweeper.measure()
+        try:
+            complete = sweeper.measure()
+        except KeyboardInterrupt:
+            say(f"stopped; what was measured is kept: go on with --resume {run.folder}")
+            raise
     run.update(finished_at=datetime.now(UTC).isoformat(timespec="seconds") if complete else None)
     if not complete:
         say(f"the budget ended before every workload was measured; go on with --resume {run.folder}")

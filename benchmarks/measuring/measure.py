@@ -22,11 +22,17 @@ REWARM_SECONDS = 0.05
 
 
 class Wrong(Exception):
-    """The implementation's results are outside their tolerance; `errors` has the error of each result."""
+    """The implementation's results are outside their tolerance; `errors` is what `largest_errors` gives."""
 
-    def __init__(self, reason: str, errors: Mapping[str, float]) -> None:
+    def __init__(self, reason: str, errors: Mapping[str, float | None]) -> None:
         super().__init__(reason)
         self.errors = errors
+
+
+def largest_errors(errors: Mapping[str, float]) -> dict[str, float | None]:
+    """`error_output` and, where there are gradients, `error_gradient`, from the error of each result."""
+    gradients = [error for name, error in errors.items() if name.startswith("grad_")]
+    return {"error_output": max(errors["y"], errors["h_n"]), "error_gradient": max(gradients, default=None)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,8 +45,7 @@ class Prepared:
     warmup_seconds: float
     call_seconds: float
     calls_per_sample: int
-    error_output: float
-    error_gradient: float | None
+    errors: Mapping[str, float | None]
     describe: Mapping[str, str]
 
 
@@ -77,7 +82,7 @@ class Subject:
         errors = expectation.errors(results)
         outside = expectation.outside(errors)
         if outside:
-            raise Wrong("; ".join(outside), errors)
+            raise Wrong("; ".join(outside), largest_errors(errors))
         del called, results
         check_seconds = self.clock() - start
 
@@ -89,7 +94,6 @@ class Subject:
             samples=SAMPLES_PER_BLOCK,
         )
         self.call_seconds = warmed.call
-        gradients = [error for name, error in errors.items() if name.startswith("grad_")]
         return Prepared(
             setup_seconds=self.setup_seconds,
             first_call_seconds=first_call_seconds,
@@ -97,8 +101,7 @@ class Subject:
             warmup_seconds=warmed.elapsed,
             call_seconds=warmed.call,
             calls_per_sample=self.calls,
-            error_output=max(errors["y"], errors["h_n"]),
-            error_gradient=max(gradients, default=None),
+            errors=largest_errors(errors),
             describe=self.rnn.describe(),
         )
 

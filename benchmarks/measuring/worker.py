@@ -52,8 +52,7 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason of a trial
             bench.subject = None
             reply = {"status": status_of(error), "reason": describe_error(error)}
-            if hasattr(error, "errors"):
-                reply["errors"] = {name: str(value) for name, value in error.errors.items()}
+            reply["errors"] = getattr(error, "errors", {})
         _reply(replies, reply)
 
 
