@@ -29,6 +29,7 @@ IMPLEMENTATIONS = ("numpy_loop", "numpy_hoisted", "again=numpy_loop")
 SWEEP = """
 name = "kills"
 target_interval = 0.9
+stop_interval = 0.9
 budget = "20s"
 
 [[grid]]
