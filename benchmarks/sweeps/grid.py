@@ -167,7 +167,7 @@ class Sweep:
     target_interval: float = 0.05
     """A case is called noisy when half the 95 % interval of its median is more than this share of the median."""
     stop_interval: float = 0.02
-    """While the budget lasts, workloads are visited again until half the interval of each case is at most this share."""
+    """While the budget lasts, workloads are visited again until half the interval of each case is within this share."""
     timeout_seconds: float = 120.0
     """A case whose building, checking and warming up, or one block of samples, takes longer is stopped."""
 
