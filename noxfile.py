@@ -12,10 +12,10 @@ nox.options.sessions = ["lint", "tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
-def install(session: nox.Session, *groups: str) -> None:
+def install(session: nox.Session, *groups: str, project: str = ".") -> None:
     """Install the project and dependency groups at the versions that constraints.txt pins."""
     packages = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("--constraint", "constraints.txt", "--editable", ".", *packages)
+    session.install("--constraint", "constraints.txt", "--editable", project, *packages)
 
 
 @nox.session
@@ -23,6 +23,14 @@ def tests(session: nox.Session) -> None:
     """Run the tests, a process a core; what follows -- goes to pytest."""
     install(session, "tests")
     session.run("python", "-m", "pytest", "--numprocesses", "logical", "--dist", "loadscope", *session.posargs)
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Install every engine and put each through the conformance suite: an hour; `-- -k jax_scan` for one."""
+    install(session, "tests", project=".[engines]")
+    tests_of_engines = ("tests/test_conformance.py", "tests/test_engines.py")
+    session.run("python", "-m", "pytest", "-m", "engines", *tests_of_engines, *session.posargs)
 
 
 @nox.session

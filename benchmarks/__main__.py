@@ -63,7 +63,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     listings = [listing(name) for name in names()]
     sweeps = {name: load_sweep(name).summary for name in sweep_names()}
     if as_json:
-        shown = {entry.name: {"summary": entry.summary, "unavailable": entry.unavailable} for entry in listings}
+        fields = ("summary", "unavailable", "only_when_named")
+        shown = {entry.name: {field: getattr(entry, field) for field in fields} for entry in listings}
         typer.echo(json.dumps({"implementations": shown, "sweeps": sweeps}, indent=2))
         return
     from rich.console import Console
@@ -72,9 +73,10 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     console = Console()
     table = Table("implementation", "device", "here", "what it is", title="Implementations")
     for entry in listings:
+        yes = f"yes, when named: {entry.only_when_named}" if entry.only_when_named else "yes"
         for number, (device, reason) in enumerate(entry.unavailable.items()):
             first = number == 0
-            table.add_row(entry.name if first else "", device, reason or "yes", entry.summary if first else "")
+            table.add_row(entry.name if first else "", device, reason or yes, entry.summary if first else "")
     console.print(table)
     presets = Table("sweep", "what it measures", title="Sweeps")
     for name, summary in sweeps.items():
@@ -208,11 +210,11 @@ def train(
 
         from benchmarks.training.report import table
         from benchmarks.training.train import STEPS, train
-        from rnnimpl.registry import listing, names
+        from rnnimpl.registry import default_names, listing
 
         sys.path.insert(0, str(Path.cwd()))
         kind = device.partition(":")[0]
-        here = [name for name in names() if kind in listing(name).unavailable]
+        here = [name for name in default_names() if kind in listing(name).unavailable]
         result = train(
             implementations=impl or here, device=device, dtype=dtype, steps=STEPS if steps is None else steps, out=out
         )

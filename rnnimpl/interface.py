@@ -230,6 +230,9 @@ class Rnn(abc.ABC, Generic[Array]):
     requires: ClassVar[tuple[str, ...]] = ()
     """What must be installed beside NumPy, as requirements: ("torch>=2.11", "python<3.14"). A literal, too."""
 
+    only_when_named: ClassVar[str] = ""
+    """Why what runs all implementations leaves this one out unless it is named; empty for most. A literal, too."""
+
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         """Build everything that does not depend on the input; timed as set-up, not as a call.
 

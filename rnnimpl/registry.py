@@ -23,20 +23,30 @@ from rnnimpl.interface import Rnn, Unavailable
 
 ENTRY_POINT_GROUP = "rnnimpl.implementations"
 IMPLS = Path(__file__).parent / "impls"
+_LITERAL_FIELDS = ("devices", "requires", "only_when_named")
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """One line of a list of implementations: what it is and, per device, why it cannot run here (or None)."""
+    """One line of a list of implementations: what it is and, per device, why it cannot run here (or None).
+
+    `only_when_named` says why it is left out of what runs all of them; empty for most.
+    """
 
     name: str
     summary: str
     unavailable: dict[str, str | None]
+    only_when_named: str = ""
 
 
 def names() -> tuple[str, ...]:
     """The names `load` knows: the files of `rnnimpl/impls`, then the entry points, each in alphabetical order."""
     return (*_file_names(), *sorted(set(_entry_points()) - set(_file_names())))
+
+
+def default_names() -> tuple[str, ...]:
+    """The names that are meant where none is given: all but those that run only when named."""
+    return tuple(name for name in names() if not listing(name).only_when_named)
 
 
 def load(name: str) -> type[Rnn[Any]]:
@@ -69,7 +79,7 @@ def listing(name: str) -> Listing:
     else:
         literals = _reference_literals(entry_points.get(name, name))
     unavailable = {device: unmet(name, literals.requires) or _missing_device(device) for device in literals.devices}
-    return Listing(name, literals.summary, unavailable)
+    return Listing(name, literals.summary, unavailable, literals.only_when_named)
 
 
 def unmet(name: str, requires: tuple[str, ...]) -> str | None:
@@ -96,6 +106,7 @@ class _Literals:
     summary: str
     devices: tuple[str, ...]
     requires: tuple[str, ...]
+    only_when_named: str
 
 
 def _file_names() -> tuple[str, ...]:
@@ -146,7 +157,7 @@ def _the_class(module: Any) -> type[Rnn[Any]]:
 
 
 def _literals(path: Path, class_name: str | None = None) -> _Literals:
-    """Read docstring, `devices` and `requires` of the implementation in a source file."""
+    """Read the docstring and the literals of the implementation in a source file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found: dict[str, Any] = {}
     for node in tree.body:
@@ -154,18 +165,18 @@ def _literals(path: Path, class_name: str | None = None) -> _Literals:
             for statement in node.body:
                 found.update(_literal_assignment(statement))
     summary = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return _Literals(summary, found.get("devices", ()), found.get("requires", ()))
+    return _Literals(summary, found.get("devices", ()), found.get("requires", ()), found.get("only_when_named", ""))
 
 
 def _literal_assignment(statement: ast.stmt) -> dict[str, Any]:
-    """{"devices": ...} or {"requires": ...} where the statement assigns one of them a literal, else {}."""
+    """{"devices": ...} and the like where the statement assigns one of them a literal, else {}."""
     if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
         target, value = statement.targets[0].id, statement.value
     elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
         target, value = statement.target.id, statement.value
     else:
         return {}
-    return {target: ast.literal_eval(value)} if target in ("devices", "requires") else {}
+    return {target: ast.literal_eval(value)} if target in _LITERAL_FIELDS else {}
 
 
 def _reference_literals(reference: str) -> _Literals:
@@ -180,7 +191,8 @@ def _reference_literals(reference: str) -> _Literals:
         if literals.devices:
             return literals
     found = _load_reference(reference, reference)
-    return _Literals((inspect.getdoc(found) or "").partition("\n")[0], found.devices, found.requires)
+    summary = (inspect.getdoc(found) or "").partition("\n")[0]
+    return _Literals(summary, found.devices, found.requires, found.only_when_named)
 
 
 def _missing_device(device: str) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from rnnimpl.dtypes import Precision
 from rnnimpl.interface import CellWeights, Grads, NumpyArray, Rnn, RnnConfig, Unavailable, Weights, select_cell
@@ -113,6 +114,22 @@ def run_layers(
             outputs.append(y.flip(0) if direction else y)
         x = torch.cat(outputs, dim=2) if D == 2 else outputs[0]  # (T, B, D*H)
     return x, torch.stack(last_states)  # (L*D, B, H)
+
+
+def hoisted_layer(
+    x: torch.Tensor, h0: torch.Tensor, weights: CellWeights[torch.Tensor], nonlinearity: str
+) -> torch.Tensor:
+    """A `Layer` whose input projection of all steps is one product; each step is a fused multiply-add and a squash."""
+    squash = torch.tanh if nonlinearity == "tanh" else torch.relu
+    bias = None if weights.b_ih is None or weights.b_hh is None else weights.b_ih + weights.b_hh
+    projection = functional.linear(x, weights.w_ih, bias)  # (T, B, H)
+    w_hh_transposed = weights.w_hh.t()
+    states = []
+    h = h0  # (B, H)
+    for projection_t in projection.unbind(0):  # (B, H)
+        h = squash(torch.addmm(projection_t, h, w_hh_transposed))
+        states.append(h)
+    return torch.stack(states)
 
 
 def check_device(device: str) -> None:

@@ -19,13 +19,12 @@ import rnnimpl
 from rnnimpl import Rnn, RnnConfig, Weights
 from rnnimpl.dtypes import unit_roundoff
 from rnnimpl.interface import NumpyArray, cell_weight_names
-from rnnimpl.registry import listing
+from tests.engines import ordinary
 
 TESTS = Path(__file__).parent
 CASES = ("seed_demo", "odd", "one_layer")
 
-# All that this machine can run on its CPU: none is skipped, and one that then cannot be built is a failure.
-IMPLEMENTATIONS = [name for name in rnnimpl.names() if listing(name).unavailable.get("cpu", "is not for it") is None]
+IMPLEMENTATIONS = ordinary()
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)

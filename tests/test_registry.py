@@ -66,11 +66,25 @@ def test_names_are_those_of_the_files() -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_every_file_has_one_class_and_says_what_it_is(name: str) -> None:
-    found = load(name)
     line = listing(name)
+    try:
+        found = load(name)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
     assert found.__module__ == f"rnnimpl.impls.{name}"
     assert tuple(line.unavailable) == found.devices
     assert line.summary
+
+
+def test_what_runs_only_when_named_is_not_meant_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file says so in a literal, and why."""
+    for name, literal in (("quick", ""), ("slow", '    only_when_named = "takes an hour"')):
+        (tmp_path / f"{name}.py").write_text(f'class It:\n    devices = ("cpu",)\n{literal}\n', encoding="utf-8")
+    monkeypatch.setattr(registry, "IMPLS", tmp_path)
+    assert {"quick", "slow"} <= set(names())
+    assert "quick" in registry.default_names()
+    assert "slow" not in registry.default_names()
+    assert listing("slow").only_when_named == "takes an hour"
 
 
 @pytest.mark.usefixtures("entry_point")

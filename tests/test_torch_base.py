@@ -15,12 +15,14 @@ from rnnimpl.impls.nn_rnn import NnRnn
 from rnnimpl.impls.torch_loop import TorchLoop
 from rnnimpl.impls.torchscript_loop import TorchScriptLoop
 from rnnimpl.registry import listing
+from rnnimpl.torch_base import TorchRnn
+from tests.engines import ordinary
 
 CONFIG = RnnConfig(input_size=3, hidden_size=4)
 WEIGHTS = Weights.init(CONFIG, 0)
 X = np.ones((5, 2, 3), dtype=np.float32)
 
-TORCH = [name for name in rnnimpl.names() if any(text.startswith("torch") for text in rnnimpl.load(name).requires)]
+TORCH = [name for name in ordinary() if issubclass(rnnimpl.load(name), TorchRnn)]
 
 
 @pytest.mark.parametrize("name", TORCH)

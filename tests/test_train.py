@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import rnnimpl
 from benchmarks.training import task
 from benchmarks.training.learning_curve import STEPS_TO_LEARN, Curve, TrainResult, final_loss, judge, tolerance
 from benchmarks.training.report import table
@@ -21,9 +20,9 @@ from rnnimpl import Grads, RnnConfig, Unavailable, Weights
 from rnnimpl.dtypes import Dtype
 from rnnimpl.impls.numpy_loop import NumpyLoop
 from rnnimpl.interface import NumpyArray
-from rnnimpl.registry import listing
+from tests.engines import ordinary
 
-IMPLEMENTATIONS = [name for name in rnnimpl.names() if listing(name).unavailable.get("cpu", "is not for it") is None]
+IMPLEMENTATIONS = ordinary()
 
 Pullback = Callable[[NumpyArray, NumpyArray], Grads[NumpyArray]]
 

@@ -24,7 +24,7 @@ from benchmarks.measuring.runner import Sweeper
 from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps import Sweep, load_sweep, parse_duration
 from benchmarks.workload import Workload
-from rnnimpl.registry import listing, names
+from rnnimpl.registry import default_names, listing, names
 
 RESULTS = Path("results")
 PEAK_SECONDS = 8.0
@@ -49,7 +49,7 @@ def plan_sweep(
     chosen = load_sweep(sweep).override(**(axes or {}))
     if budget is not None:
         chosen = dataclasses.replace(chosen, budget_seconds=parse_duration(budget))
-    named = [_named(text) for text in implementations or names()]
+    named = [_named(text) for text in implementations or default_names()]
     twice = {name for name, _ in named if [each for each, _ in named].count(name) > 1}
     if twice:
         raise ValueError(

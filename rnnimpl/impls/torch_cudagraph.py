@@ -1,0 +1,145 @@
+"""The hoisted PyTorch loop captured once for each input shape as a CUDA graph and replayed, forward and backward.
+
+A graph reads and writes the same memory at each replay (https://docs.pytorch.org/docs/stable/notes/cuda.html,
+"CUDA Graphs"). So a call copies its inputs in, replays, and copies its results out, all of which is timed.
+Capturing happens at the first call of each shape; that call has the cost.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from rnnimpl.interface import Grads, RnnConfig, Weights
+from rnnimpl.torch_base import TorchRnn, hoisted_layer, run_layers
+
+Compute = Callable[[], Sequence[torch.Tensor]]
+WARM_UP_CALLS = 3
+"""As `torch.cuda.make_graphed_callables` makes: libraries choose algorithms and allocate before the capture."""
+
+
+class TorchCudaGraph(TorchRnn):
+    """One graph a shape for inference, and for training one forward and one backward that share their memory."""
+
+    devices = ("cuda",)
+    requires = ("torch>=2.11",)
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cuda") -> None:
+        super().__init__(config, weights, device)
+        self.inference: dict[torch.Size, _Graph] = {}
+        self.training: dict[torch.Size, _TrainingGraphs] = {}
+
+    def run(self, x: torch.Tensor, h0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return run_layers(self.config, self.weights, hoisted_layer, x, h0)
+
+    def forward(self, x: torch.Tensor, h0: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        x, h0 = self._inputs(x, h0)
+        if x.shape not in self.inference:
+            self.inference[x.shape] = self._capture_inference(x, h0)
+        y, h_n = self.inference[x.shape](x, h0)
+        return y, h_n
+
+    def vjp(
+        self, x: torch.Tensor, h0: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, Callable[[torch.Tensor, torch.Tensor], Grads[torch.Tensor]]]:
+        given = self._inputs(x, h0)
+        if given[0].shape not in self.training:
+            self.training[given[0].shape] = self._capture_training(*given)
+        graphs = self.training[given[0].shape]
+        y, h_n = graphs.run_forward(*given)
+        call = graphs.calls
+
+        def pullback(dy: torch.Tensor, dh_n: torch.Tensor) -> Grads[torch.Tensor]:
+            if graphs.calls != call:
+                # A later call has overwritten what the backward graph reads: compute it again.
+                graphs.run_forward(*given)
+            dx, dh0, *dweights = graphs.backward(dy, dh_n)
+            return Grads(dx, dh0, dict(zip(self.weights, dweights, strict=True)))
+
+        return y, h_n, pullback
+
+    def describe(self) -> dict[str, str]:
+        described = super().describe()
+        return described | {"path": f"{described['path']}, CUDA graph of the hoisted loop"}
+
+    def capture(self, computations: Sequence[Compute]) -> list[tuple[Callable[[], Any], Sequence[torch.Tensor]]]:
+        """Capture computations that are replayed in this order; returns of each how to replay it and its results."""
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP_CALLS):
+                for compute in computations:
+                    compute()
+        torch.cuda.synchronize(self.device)
+        # Memory that the backward graph reads is the forward graph's: one pool for both.
+        pool = torch.cuda.graph_pool_handle()
+        captured = []
+        for compute in computations:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool, stream=stream):
+                results = compute()
+            captured.append((graph.replay, results))
+        return captured
+
+    def _capture_inference(self, x: torch.Tensor, h0: torch.Tensor) -> _Graph:
+        inputs = x.clone(), h0.clone()
+
+        def compute() -> Sequence[torch.Tensor]:
+            with torch.no_grad():
+                return self.run(*inputs)
+
+        ((replay, results),) = self.capture([compute])
+        return _Graph(inputs, replay, results)
+
+    def _capture_training(self, x: torch.Tensor, h0: torch.Tensor) -> _TrainingGraphs:
+        inputs = x.clone().requires_grad_(), h0.clone().requires_grad_()
+        cotangents = (
+            x.new_zeros(*x.shape[:2], self.config.num_directions * self.config.hidden_size),
+            torch.zeros_like(h0),
+        )
+        recorded: Sequence[torch.Tensor] = ()
+
+        def compute_forward() -> Sequence[torch.Tensor]:
+            nonlocal recorded
+            with torch.enable_grad():
+                recorded = self.run(*inputs)
+            return recorded
+
+        def compute_backward() -> Sequence[torch.Tensor]:
+            return torch.autograd.grad(recorded, (*inputs, *self.weights.values()), cotangents)
+
+        forward, backward = self.capture([compute_forward, compute_backward])
+        return _TrainingGraphs(_Graph(inputs, *forward), _Graph(cotangents, *backward))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Graph:
+    """A captured computation: the tensors it reads, how to run it again, the tensors it writes."""
+
+    inputs: Sequence[torch.Tensor]
+    replay: Callable[[], Any]
+    results: Sequence[torch.Tensor]
+
+    def __call__(self, *arrays: torch.Tensor) -> list[torch.Tensor]:
+        """Run it on other inputs; the results are copies, which no later run changes."""
+        with torch.no_grad():
+            for read, array in zip(self.inputs, arrays, strict=True):
+                read.copy_(array)
+            self.replay()
+            return [written.clone() for written in self.results]
+
+
+@dataclasses.dataclass(eq=False)
+class _TrainingGraphs:
+    """A forward graph, the backward graph that reads what it left, and how often the forward graph has run."""
+
+    forward: _Graph
+    backward: _Graph
+    calls: int = 0
+
+    def run_forward(self, x: torch.Tensor, h0: torch.Tensor) -> list[torch.Tensor]:
+        self.calls += 1
+        return self.forward(x, h0)

@@ -1,0 +1,34 @@
+"""Which implementations are engines: what needs more than the project does, or compiles for long.
+
+The ordinary tests leave them out; `nox -s engines` installs them and puts each through the conformance suite.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from rnnimpl import names, registry
+
+PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def _is_engine(name: str) -> bool:
+    literals = registry._literals(registry.IMPLS / f"{name}.py")
+    ours = {Requirement(text).name for text in PROJECT["dependencies"]} | {"python"}
+    return bool(literals.only_when_named) or not {Requirement(text).name for text in literals.requires} <= ours
+
+
+ENGINES = tuple(name for name in names() if _is_engine(name))
+
+
+def runnable(device: str = "cpu") -> list[str]:
+    """All that can run here on a device, the engines that are installed among them."""
+    return [name for name in names() if registry.listing(name).unavailable.get(device, "is not for it") is None]
+
+
+def ordinary(device: str = "cpu") -> list[str]:
+    """All that can run here on a device and is no engine; one of them that then cannot be built is a failure."""
+    return [name for name in runnable(device) if name not in ENGINES]

@@ -1,0 +1,169 @@
+"""The engines: what is said where one cannot run, and what each pins; the CUDA graphs' bookkeeping, played on a CPU."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnnimpl import RnnConfig, Unavailable, Unsupported, Weights, conformance, load, names, registry
+from rnnimpl.conformance.examples import representative
+from rnnimpl.impls.torch_cudagraph import Compute, TorchCudaGraph
+from tests.engines import ENGINES, runnable
+
+CONFIG = RnnConfig(input_size=3, hidden_size=4)
+WEIGHTS = Weights.init(CONFIG, 0)
+X = np.ones((5, 2, 3), dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", ["jax_scan", "onnxruntime_rnn", "openvino_rnn"])
+def test_an_engine_that_is_not_installed_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the list and when it is loaded."""
+
+    def absent(package: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    package = name.partition("_")[0]
+    said = f"{name} needs {package}, which is not installed: pip install '{package}>="
+    assert str(registry.listing(name).unavailable["cpu"]).startswith(said)
+    with pytest.raises(Unavailable, match=said):
+        load(name)
+
+
+def test_engines_are_those_that_need_more_or_compile_for_long() -> None:
+    assert set(ENGINES) == {"jax_scan", "onnxruntime_rnn", "openvino_rnn", "torch_compile"}
+    assert set(names()) - set(registry.default_names()) == {"torch_compile"}
+
+
+def built(name: str, config: RnnConfig = CONFIG, threads: int = 1) -> Any:
+    """An instance of an engine, or a skipped test with the reason."""
+    try:
+        implementation = load(name)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    implementation.configure_process(threads=threads, precision="ieee")
+    return implementation(config, Weights.init(config, 0), "cpu")
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("name", ["onnxruntime_rnn", "openvino_rnn"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_those_that_were_configured(name: str, threads: int) -> None:
+    rnn = built(name, threads=threads)
+    rnn.forward(X)
+    assert rnn.describe()["threads"] == str(threads)
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("name", ["onnxruntime_rnn", "openvino_rnn"])
+def test_training_is_unsupported(name: str) -> None:
+    with pytest.raises(Unsupported, match="does inference only"):
+        built(name).vjp(X)
+
+
+@pytest.mark.engines
+def test_openvino_computes_in_float32_where_the_cpu_has_bfloat16() -> None:
+    """Its own choice would be bfloat16."""
+    rnn = built("openvino_rnn")
+    rnn.forward(X)
+    assert rnn.describe()["precision"] == "f32"
+
+
+@pytest.mark.engines
+def test_jax_keeps_float32_beside_float64() -> None:
+    single, double = built("jax_scan"), built("jax_scan", RnnConfig(input_size=3, hidden_size=4, dtype="float64"))
+    assert double.forward(double.from_numpy(X.astype(np.float64)))[0].dtype == np.float64
+    assert single.forward(single.from_numpy(X))[0].dtype == np.float32
+
+
+@pytest.mark.engines
+def test_jax_waits_for_what_was_dropped() -> None:
+    """Results that nobody keeps are computed all the same when `synchronize` returns."""
+    rnn = built("jax_scan", RnnConfig(input_size=3, hidden_size=512))
+    x = rnn.from_numpy(np.ones((200, 16, 3), np.float32))
+    rnn.forward(x)
+    (*_, h_n) = rnn.queued
+    rnn.synchronize()
+    assert h_n.is_ready()
+    assert rnn.queued == []
+
+
+@pytest.mark.engines
+def test_jax_refuses_other_threads_than_it_was_started_with() -> None:
+    rnn = built("jax_scan")
+    with pytest.raises(RuntimeError, match="XLA was started with 1 threads in this process; got 2"):
+        type(rnn).configure_process(threads=2, precision="ieee")
+
+
+@pytest.mark.engines
+def test_torch_compile_unrolls_no_long_loops() -> None:
+    rnn = built("torch_compile")
+    with pytest.raises(Unsupported, match=r"torch.compile unrolls the loop: 257 steps .* expected 256 or fewer"):
+        rnn.forward(rnn.from_numpy(np.ones((257, 1, 3), np.float32)))
+
+
+@pytest.mark.engines
+def test_torch_compile_is_unavailable_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    if "torch_compile" not in runnable():
+        pytest.skip("torch_compile cannot run here")
+    from torch._inductor import config as inductor_config
+    from torch._inductor.cpp_builder import cpp_compiler_search
+
+    cpp_compiler_search.cache_clear()
+    monkeypatch.setattr(inductor_config.cpp, "cxx", ("no-such-compiler",))
+    with pytest.raises(Unavailable, match="needs a C\\+\\+ compiler for the CPU and finds none: install g\\+\\+"):
+        load("torch_compile")(CONFIG, WEIGHTS, "cpu")
+    cpp_compiler_search.cache_clear()
+
+
+def test_a_cuda_graph_is_unsupported_on_a_cpu() -> None:
+    with pytest.raises(Unsupported, match="TorchCudaGraph runs on cuda; got device 'cpu'"):
+        TorchCudaGraph(CONFIG, WEIGHTS, "cpu")
+
+
+class PlayedOnCpu(TorchCudaGraph):
+    """What replaying a graph does, done by computing again: it reads and writes the same memory at each replay."""
+
+    devices = ("cpu",)
+    captures = 0
+
+    def capture(self, computations: Sequence[Compute]) -> list[tuple[Callable[[], Any], Sequence[torch.Tensor]]]:
+        type(self).captures += 1
+        return [self.play(compute) for compute in computations]
+
+    def play(self, compute: Compute) -> tuple[Callable[[], Any], Sequence[torch.Tensor]]:
+        """Results once, and how to overwrite them."""
+        results = [tensor.detach().clone() for tensor in compute()]
+
+        def replay() -> None:
+            for written, tensor in zip(results, compute(), strict=True):
+                written.copy_(tensor.detach())
+
+        return replay, results
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in conformance.cases() if case.example in representative()],
+    ids=lambda case: case.id,
+)
+def test_a_graphs_inputs_are_copied_in_and_its_results_out(case: conformance.Case) -> None:
+    """All checks, of which those on later calls find what a graph's fixed memory could spoil."""
+    case.check(PlayedOnCpu, case.example, "cpu")
+
+
+def test_a_graph_is_captured_once_a_shape_and_mode() -> None:
+    rnn = PlayedOnCpu(CONFIG, WEIGHTS, "cpu")
+    x = rnn.from_numpy(X)
+    before = PlayedOnCpu.captures
+    for _ in range(3):
+        rnn.forward(x)
+        rnn.vjp(x)
+    assert PlayedOnCpu.captures == before + 2
+    rnn.forward(x[:2])
+    assert PlayedOnCpu.captures == before + 3
