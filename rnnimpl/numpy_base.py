@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from rnnimpl.dtypes import Precision
 from rnnimpl.interface import (
     CellWeights,
     Grads,
@@ -42,6 +43,11 @@ class NumpyRnn(Rnn[NumpyArray]):
         if config.dtype == "bfloat16":
             raise Unsupported("NumPy has no bfloat16")
         self.cells = {cell: weights.cell(*cell) for cell in config.cells()}
+
+    @classmethod
+    def configure_process(cls, *, threads: int, precision: Precision) -> None:
+        super().configure_process(threads=threads, precision=precision)
+        threadpool_limits(limits=threads, user_api="blas")
 
     @abc.abstractmethod
     def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:

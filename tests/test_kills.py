@@ -29,6 +29,7 @@ IMPLEMENTATIONS = ("numpy_loop", "numpy_hoisted", "again=numpy_loop")
 SWEEP = """
 name = "kills"
 target_interval = 0.9
+stop_interval = 0.9
 budget = "20s"
 
 [[grid]]
@@ -57,9 +58,15 @@ def launch(folder: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
     """Start the sweep as a person would, with a lock of its own."""
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with (tmp_path / "output.txt").open("ab") as log:
-        # In a session of its own, so that a signal to its group reaches nobody else.
+        # In a session of its own, so that a signal to its group reaches nobody else; and with SIGINT as a terminal
+        # gives it, which a test run in the background does not have.
         return subprocess.Popen(
-            command(folder, tmp_path), stdout=log, stderr=log, env=environment, start_new_session=True
+            command(folder, tmp_path),
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 
@@ -148,8 +155,10 @@ def test_a_worker_that_is_killed_costs_its_own_trial_and_no_other(
     trials = settle(folder, tmp_path)
     assert_whole(trials)
     crashed = [trial for trial in trials if trial.status == "crashed"]
-    assert len(crashed) <= landed
-    assert all("signal 9" in str(trial.reason) for trial in crashed)
+    assert all("signal 9" in str(trial.reason) for trial in crashed), {trial.reason for trial in crashed}
+    assert len(crashed) <= landed, [
+        (trial.case.id, trial.round, trial.started_at, trial.finished_at) for trial in crashed
+    ]
     assert {trial.status for trial in trials} <= {"ok", "noisy", "crashed"}
 
 

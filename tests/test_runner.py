@@ -44,6 +44,7 @@ def small_sweep(
         grids=(grid,),
         budget_seconds=budget_seconds,
         target_interval=target_interval,
+        stop_interval=target_interval,
         timeout_seconds=timeout_seconds,
     )
 

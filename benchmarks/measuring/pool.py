@@ -7,8 +7,9 @@ from pathlib import Path
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.workload import Case
 
-STARTS_TRIED = 2
-"""An implementation whose worker could not be started so often in a row is not tried again."""
+STARTS_TRIED = 5
+"""An implementation whose worker was lost at its start so often in a row is not tried again. Fewer could be chance:
+somebody, or the kernel, may kill processes without the implementation having a part in it."""
 
 _Key = tuple[str, str, int, str]
 

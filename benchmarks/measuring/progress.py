@@ -6,6 +6,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 
 class SweepProgress:
@@ -15,16 +16,17 @@ class SweepProgress:
         self.console = console
         self._last_done: tuple[int, int] | None = None
         self._bar = Progress(
-            TextColumn("{task.fields[round]}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]} left"),
-            TextColumn("[dim]{task.description}"),
+            BarColumn(bar_width=20, table_column=Column(min_width=20)),
+            MofNCompleteColumn(table_column=Column(min_width=5)),
+            TextColumn("{task.fields[left]} left", table_column=Column(min_width=9, no_wrap=True)),
+            # What is measured has the rest of the line: a long name is cut, not the bar.
+            TextColumn("[dim]{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
             console=console,
             auto_refresh=False,
             transient=True,
+            expand=True,
         )
-        self._task = self._bar.add_task("", round="", left="")
+        self._task = self._bar.add_task("", total=None, left="")
 
     def __enter__(self) -> SweepProgress:
         if self.console.is_terminal:

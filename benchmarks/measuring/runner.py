@@ -1,9 +1,9 @@
 """The schedule of a sweep: which workload is visited when, and what becomes of each case.
 
-Round 0 visits every workload once. Later rounds go back to the workloads that have a noisy case, the least
-visited and then the widest first, until all are precise or the budget is spent. In a visit, the implementations
-of one workload are built one after another and then take turns, block by block, each in turn being first; the
-processes of all others are suspended meanwhile.
+Round 0 visits every workload once. Later rounds go back to the workloads that have a case whose interval could be
+narrower, the least visited and then the widest first, until all are narrow or the budget is spent. In a visit, the
+implementations of one workload are built one after another and then take turns, block by block, each in turn being
+first; the processes of all others are suspended meanwhile.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.trial import MEASURED, Status, Trial
 from benchmarks.workload import Case, Workload
 from rnnimpl.registry import listing
 
-MAX_VISITS = 12
+MAX_VISITS = 30
 Item = TypeVar("Item")
 
 
@@ -74,7 +74,7 @@ class Sweeper:
         return [Case(name, workload) for name in self.implementations if workload.device in self.devices[name]]
 
     def measure(self) -> bool:
-        """Visit workloads until every case is precise or the budget is spent; whether each was visited at all.
+        """Visit workloads until every interval is narrow or the budget is spent; whether each was visited at all.
 
         Raises StoreError when a trial cannot be written.
         """
@@ -95,12 +95,12 @@ class Sweeper:
         return True
 
     def _improve(self) -> bool:
-        while noisy := [workload for workload in self.workloads if self._worth_a_visit(workload)]:
-            workload = min(noisy, key=lambda each: (self.visits[each], -self._widest(each)))
+        while wide := [workload for workload in self.workloads if self._worth_a_visit(workload)]:
+            workload = min(wide, key=lambda each: (self.visits[each], -self._widest(each)))
             # All that was measured is measured again, so that its implementations are compared block by block.
             names = [case.implementation for case in self.cases(workload) if self.status.get(case.id) in MEASURED]
             total = len(self.workloads)
-            self._visit(workload, names, self.visits[workload], done=total - len(noisy), total=total)
+            self._visit(workload, names, self.visits[workload], done=total - len(wide), total=total)
         return True
 
     def _visit(self, workload: Workload, names: Sequence[str], round_number: int, *, done: int, total: int) -> None:
@@ -181,7 +181,7 @@ class Sweeper:
         return (
             self.visits[workload] < MAX_VISITS
             and self.visit_seconds[workload] < self._seconds_left()
-            and any(self.status.get(case.id) == "noisy" for case in self.cases(workload))
+            and self._widest(workload) > self.sweep.stop_interval
         )
 
     def _widest(self, workload: Workload) -> float:
@@ -192,7 +192,7 @@ class Sweeper:
             if self.status.get(case.id) in MEASURED
         ]
         widths = [found.relative_half_width for found in estimates]
-        return math.inf if any(map(math.isnan, widths)) else max(widths)
+        return math.inf if any(map(math.isnan, widths)) else max(widths, default=0.0)
 
     def _start_workers(self, workloads: Sequence[Workload]) -> None:
         """Start all workers at once and wait until each is idle, before anything is measured."""

@@ -7,7 +7,6 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -39,7 +38,7 @@ def terminal_table(frame: pd.DataFrame) -> RenderableType:
     shared = ", ".join([*said, "I = H"] if tied else said)
     runs = ["run"] if len(set(winners["run"])) > 1 else []
     title = f"The fastest implementation of each workload ({shared})"
-    shown = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    shown = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in (*runs, *varying):
         shown.add_column(name, justify="right" if name in _SIZES else "left", overflow="fold")
     shown.add_column("fastest", overflow="fold")

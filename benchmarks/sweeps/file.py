@@ -4,7 +4,8 @@
     summary = "what it is for"
     base = "quick"               # start from a preset or published origin: its grids, budget and target
     budget = "5m"                # also a number of seconds
-    target_interval = 0.03       # half the 95 % interval of the median, as a share of it
+    target_interval = 0.03       # noisy above: half the 95 % interval of the median, as a share of it
+    stop_interval = 0.01         # visited again, while the budget lasts, until it is this narrow
     timeout = "2m"               # for building, checking and warming up one case
 
     [[grid]]                     # added to the base's grids; each axis a value or a list
@@ -32,7 +33,7 @@ from benchmarks.sweeps.grid import Grid, Sweep, check_key
 DEFAULT_BUDGET_SECONDS = 600.0
 """For a file that names neither a budget nor a base."""
 
-_KEYS = ("name", "summary", "base", "budget", "target_interval", "timeout", "grid", "override")
+_KEYS = ("name", "summary", "base", "budget", "target_interval", "stop_interval", "timeout", "grid", "override")
 _OTHER_NAMES = {
     "grids": "grid",
     "preset": "base",
@@ -90,6 +91,7 @@ def _from_document(document: dict[str, Any], stem: str, named: Callable[[str], S
         grids=grids,
         budget_seconds=_seconds(document, "budget", base.budget_seconds if base else DEFAULT_BUDGET_SECONDS),
         target_interval=document.get("target_interval", base.target_interval if base else Sweep.target_interval),
+        stop_interval=document.get("stop_interval", base.stop_interval if base else Sweep.stop_interval),
         timeout_seconds=_seconds(document, "timeout", base.timeout_seconds if base else Sweep.timeout_seconds),
     )
     override = document.get("override", {})

@@ -165,7 +165,9 @@ class Sweep:
     budget_seconds: float
     """How long the sweep may go on. Round 0 visits every case before any is visited again."""
     target_interval: float = 0.05
-    """A case is measured well enough when half the 95 % interval of its median is at most this share of the median."""
+    """A case is called noisy when half the 95 % interval of its median is more than this share of the median."""
+    stop_interval: float = 0.02
+    """While the budget lasts, workloads are visited again until half the interval of each case is within this share."""
     timeout_seconds: float = 120.0
     """A case whose building, checking and warming up, or one block of samples, takes longer is stopped."""
 
@@ -180,10 +182,10 @@ class Sweep:
             raise ValueError(f"budget is {self.budget_seconds!r} seconds; expected more than 0: 5m is five minutes")
         if not _is_number(self.timeout_seconds) or not 0 < self.timeout_seconds < math.inf:
             raise ValueError(f"timeout is {self.timeout_seconds!r} seconds; expected more than 0: 2m is two minutes")
-        if not _is_number(self.target_interval) or not 0 < self.target_interval < 1:
-            raise ValueError(
-                f"target_interval is {self.target_interval!r}; expected a share of the median, such as 0.05, below 1"
-            )
+        for field in ("target_interval", "stop_interval"):
+            value = getattr(self, field)
+            if not _is_number(value) or not 0 < value < 1:
+                raise ValueError(f"{field} is {value!r}; expected a share of the median, such as 0.05, below 1")
 
     def override(self, **axes: Any) -> Sweep:
         """The same sweep with an axis replaced in every grid: `sweep.override(T=(16, 64), device=("cpu",))`.
@@ -214,6 +216,7 @@ class Sweep:
             "summary": self.summary,
             "budget_seconds": self.budget_seconds,
             "target_interval": self.target_interval,
+            "stop_interval": self.stop_interval,
             "timeout_seconds": self.timeout_seconds,
             "grids": [grid.to_json() for grid in self.grids],
         }
@@ -224,7 +227,8 @@ class Sweep:
         names = tuple(field.name for field in dataclasses.fields(cls))
         for key in mapping:
             check_key(key, names, "field of a sweep")
-        missing = [name for name in names if name not in mapping]
+        # stop_interval came later than the first runs.
+        missing = [name for name in names if name not in mapping and name != "stop_interval"]
         if missing:
             raise ValueError(f"the sweep has no {', '.join(missing)}; expected all of {', '.join(names)}")
         grids = mapping["grids"]

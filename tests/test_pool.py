@@ -1,0 +1,88 @@
+"""Which worker a case gets, and when no other is tried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.measuring.pool import STARTS_TRIED, Pool
+from benchmarks.measuring.process import WorkerLost
+from benchmarks.workload import Case, Workload
+
+WORKLOAD = Workload(mode="inference", T=3, B=2, I=4, H=5)
+
+
+class FakeWorker:
+    """A worker that answers its first request as it is told, and counts how often one was started."""
+
+    started = 0
+    first_reply: Any = None
+
+    def __init__(self, source: str, **_: Any) -> None:
+        type(self).started += 1
+        self.source = source
+        self.ready = False
+        self.alive = True
+
+    def wait_ready(self) -> dict[str, Any]:
+        """What `first_reply` is, raised or returned."""
+        if isinstance(self.first_reply, Exception):
+            self.alive = False
+            raise self.first_reply
+        self.ready = True
+        return dict(self.first_reply)
+
+    def kill(self) -> None:
+        """Be gone."""
+        self.alive = False
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
+    """A pool of fake workers."""
+    monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
+    monkeypatch.setattr(FakeWorker, "started", 0)
+    monkeypatch.setattr(FakeWorker, "first_reply", {"ready": True})
+    return Pool(tmp_path)
+
+
+def test_a_worker_is_started_once(pool: Pool) -> None:
+    """And serves every workload of its implementation."""
+    case = Case("a", WORKLOAD)
+    other = Case("a", Workload(mode="training", T=9, B=2, I=4, H=5))
+    assert pool.get(case, "numpy_loop") is pool.get(other, "numpy_loop")
+    assert FakeWorker.started == 1
+
+
+def test_one_implementation_under_two_names_has_two_workers(pool: Pool) -> None:
+    """As other thread counts have."""
+    workers = {id(pool.get(Case(name, WORKLOAD), "numpy_loop")) for name in ("a", "b")}
+    workers.add(id(pool.get(Case("a", Workload(mode="inference", T=3, B=2, I=4, H=5, threads=2)), "numpy_loop")))
+    assert len(workers) == 3
+
+
+def test_a_dead_worker_is_replaced(pool: Pool) -> None:
+    """When it is next asked for."""
+    first = pool.get(Case("a", WORKLOAD), "numpy_loop")
+    first.kill()
+    assert pool.get(Case("a", WORKLOAD), "numpy_loop") is not first
+
+
+def test_a_reason_is_not_asked_for_twice(pool: Pool) -> None:
+    """What is not installed will not be at the next workload."""
+    FakeWorker.first_reply = {"status": "unavailable", "reason": "not installed"}
+    for _ in range(3):
+        with pytest.raises(WorkerLost, match="not installed"):
+            pool.get(Case("a", WORKLOAD), "numpy_loop")
+    assert FakeWorker.started == 1
+
+
+def test_a_worker_that_is_lost_at_its_start_is_tried_a_few_times(pool: Pool) -> None:
+    """And then given up."""
+    FakeWorker.first_reply = WorkerLost("crashed", "died of signal 9")
+    for _ in range(STARTS_TRIED + 3):
+        with pytest.raises(WorkerLost, match="signal 9"):
+            pool.get(Case("a", WORKLOAD), "numpy_loop")
+    assert FakeWorker.started == STARTS_TRIED
