@@ -60,6 +60,8 @@ class TorchCompile(TorchRnn):
         # What an earlier process left on disk would hide what compiling costs.
         inductor_config.fx_graph_cache = False
         functorch_config.enable_autograd_cache = False
+        # With it, torch 2.13's compiled pullback overwrites the y it gave before (two layers, T = 1, 16-bit types).
+        functorch_config.donated_buffer = False
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(_own_folder())
         _prepare_compiler()
 
