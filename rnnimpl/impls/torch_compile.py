@@ -7,6 +7,8 @@ gradients too; that call has the cost.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import shutil
 import warnings
@@ -30,7 +32,7 @@ with warnings.catch_warnings():
     import torch._inductor.compile_fx
 
 MOST_STEPS = 256
-"""Steps of all layers and directions that are compiled at most."""
+"""Steps of all layers and directions that are compiled at most: so many took half a minute in training, on one core."""
 
 ANY_NUMBER = 1_000_000
 
@@ -59,13 +61,14 @@ class TorchCompile(TorchRnn):
         inductor_config.fx_graph_cache = False
         functorch_config.enable_autograd_cache = False
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(_own_folder())
+        _prepare_compiler()
 
     def run(self, x: torch.Tensor, h0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         steps = x.shape[0] * h0.shape[0]
         if steps > MOST_STEPS:
             raise Unsupported(
-                f"torch.compile unrolls the loop: {steps} steps over all layers and directions would take minutes to "
-                f"compile; expected {MOST_STEPS} or fewer"
+                f"torch.compile unrolls the loop, and compiling takes longer with each step: got {steps} over all "
+                f"layers and directions; expected {MOST_STEPS} or fewer"
             )
         y, h_n = self.compiled(self.config, self.weights, hoisted_layer, x, h0)
         return y, h_n
@@ -87,6 +90,15 @@ def _find_compiler(device: str) -> str:
         return str(get_cpp_compiler())
     except InvalidCxxCompiler as error:
         raise Unavailable("torch.compile needs a C++ compiler for the CPU and finds none: install g++") from error
+
+
+@functools.cache
+def _prepare_compiler() -> None:
+    """Have TorchInductor try vector instructions and precompile headers: once, on no network's account."""
+    # Where there is no compiler, building an instance says so.
+    with contextlib.suppress(InvalidCxxCompiler):
+        get_cpp_compiler()
+        torch.compile(torch.tanh)(torch.zeros(8))
 
 
 def _own_folder() -> Path:
