@@ -152,7 +152,11 @@ def sweep(
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the files go; the first run's folder if not given.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the files go; if not given, the run's folder, or side-by-side/ in the first of several.",
+        ),
     ] = None,
 ) -> None:
     """Build tables, plots and report.md again from the trials of one run, or of several side by side.
