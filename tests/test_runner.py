@@ -148,6 +148,20 @@ def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert max(Counter((trial.case.id, trial.round) for trial in trials).values()) == 1
 
 
+def test_each_workload_is_built_three_times_however_narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the budget lasts, one build is not believed; later visits take more blocks. What failed is left alone."""
+    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 30)
+    sweep = small_sweep().override(mode="inference")
+    implementations = {"numpy_loop": "numpy_loop", "raises": f"{FAULTY}:RaisesAtBuild"}
+    run = new_run(tmp_path, sweep, implementations)
+    measure(run, sweep, implementations, tmp_path)
+    blocks = [len(trial.blocks) for trial in open_run(run.folder).trials() if trial.case.implementation == "numpy_loop"]
+    assert blocks == [6, 12, 12]
+    assert [trial.status for trial in open_run(run.folder).trials() if trial.case.implementation == "raises"] == [
+        "failed"
+    ]
+
+
 def test_a_run_is_continued_without_measuring_again_what_is_done(tmp_path: Path) -> None:
     """A trial that is there stays the only one of its case; the missing ones are added."""
     sweep = small_sweep()

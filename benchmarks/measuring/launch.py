@@ -17,6 +17,7 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.counts import too_large
+from benchmarks.measuring.environment import allocator_settings
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.measuring.progress import SweepProgress
@@ -71,6 +72,7 @@ def start_sweep(plan: Plan, *, out: Path | None, console: Console) -> Run:
         "sweep": plan.sweep.to_json(),
         "implementations": dict(plan.implementations),
         "machine": machine.describe_machine(),
+        "allocator": allocator_settings(),
         "packages": machine.packages(),
         "commit": machine.commit(),
         "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.measuring.environment import worker_environment
 from benchmarks.measuring.interference import Reading, read
 from benchmarks.trial import Status
 
@@ -24,8 +25,6 @@ POLL_SECONDS = 0.2
 STOP_SECONDS = 1.0
 LEAST_FREE_SHARE = 0.02
 """A worker is killed before less than this share of memory is left: the kernel's choice of victim may be another."""
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class WorkerLost(Exception):
@@ -48,7 +47,7 @@ class Worker:
         self.log = log
         self.device = device
         self.ready = False
-        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(threads))
+        environment = worker_environment(threads)
         # What this process can import, the worker can: a module:Class may come from anywhere.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         with log.open("ab") as errors:

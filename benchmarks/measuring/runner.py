@@ -1,7 +1,7 @@
 """The schedule of a sweep: which workload is visited when, and what becomes of each case.
 
-Round 0 visits every workload once. Later rounds go back to the workloads that have a case whose interval could be
-narrower, the least visited and then the widest first, until all are narrow or the budget is spent. In a visit, the
+Round 0 visits every workload once. Later rounds go back to the workloads that were built few times or have a case whose
+interval could be narrower, the least visited and then the widest first, until all are narrow or the budget is spent. In a visit, the
 implementations of one workload are built one after another and then take turns, block by block, each in turn being
 first; the processes of all others are suspended meanwhile.
 """
@@ -28,6 +28,11 @@ from benchmarks.workload import Case, Workload
 from rnnimpl.registry import listing
 
 MAX_VISITS = 30
+LEAST_VISITS = 3
+"""Visits to a workload while the budget lasts, however narrow its intervals: one build can be fast or slow by where its
+arrays happen to lie in memory, and the interval over its blocks does not know."""
+LATER_BLOCKS = 2 * MINIMUM_BLOCKS
+"""Blocks of a visit after round 0: building and warming up take as long as a few, and each visit builds anew."""
 Item = TypeVar("Item")
 
 
@@ -98,7 +103,7 @@ class Sweeper:
         while wide := [workload for workload in self.workloads if self._worth_a_visit(workload)]:
             workload = min(wide, key=lambda each: (self.visits[each], -self._widest(each)))
             # All that was measured is measured again, so that its implementations are compared block by block.
-            names = [case.implementation for case in self.cases(workload) if self.status.get(case.id) in MEASURED]
+            names = [case.implementation for case in self._measured(workload)]
             total = len(self.workloads)
             self._visit(workload, names, self.visits[workload], done=total - len(wide), total=total)
         return True
@@ -128,12 +133,13 @@ class Sweeper:
             if visit.ended:
                 self._write(visit)
         active = [visit for visit in visits if not visit.ended]
-        for block in range(MINIMUM_BLOCKS):
+        blocks = LATER_BLOCKS if round_number else MINIMUM_BLOCKS
+        for block in range(blocks):
             if block > 0 and self._seconds_left() <= 0:
                 break
             for visit in rotated(active, round_number + block):
                 if not visit.ended:
-                    show(f"{visit.case.id}: sampling, block {block + 1} of {MINIMUM_BLOCKS}")
+                    show(f"{visit.case.id}: sampling, block {block + 1} of {blocks}")
                     with self.activity("sampling"):
                         visit.take_block()
         with self.activity("finishing"):
@@ -177,19 +183,21 @@ class Sweeper:
     def _unmeasured(self, workload: Workload) -> list[str]:
         return [case.implementation for case in self.cases(workload) if case.id not in self.status]
 
+    def _measured(self, workload: Workload) -> list[Case]:
+        return [case for case in self.cases(workload) if self.status.get(case.id) in MEASURED]
+
     def _worth_a_visit(self, workload: Workload) -> bool:
         return (
-            self.visits[workload] < MAX_VISITS
+            bool(self._measured(workload))
+            and self.visits[workload] < MAX_VISITS
             and self.visit_seconds[workload] < self._seconds_left()
-            and self._widest(workload) > self.sweep.stop_interval
+            and (self.visits[workload] < LEAST_VISITS or self._widest(workload) > self.sweep.stop_interval)
         )
 
     def _widest(self, workload: Workload) -> float:
         """The widest interval among the workload's measured cases, as a share of its median."""
         estimates: list[Estimate] = [
-            estimate(self.seconds[case.id], self.blocks[case.id])
-            for case in self.cases(workload)
-            if self.status.get(case.id) in MEASURED
+            estimate(self.seconds[case.id], self.blocks[case.id]) for case in self._measured(workload)
         ]
         widths = [found.relative_half_width for found in estimates]
         return math.inf if any(map(math.isnan, widths)) else max(widths, default=0.0)

@@ -166,7 +166,7 @@ class Sweep:
     """How long the sweep may go on. Round 0 visits every case before any is visited again."""
     target_interval: float = 0.05
     """A case is called noisy when half the 95 % interval of its median is more than this share of the median."""
-    stop_interval: float = 0.02
+    stop_interval: float = 0.01
     """While the budget lasts, workloads are visited again until half the interval of each case is within this share."""
     timeout_seconds: float = 120.0
     """A case whose building, checking and warming up, or one block of samples, takes longer is stopped."""

@@ -1,0 +1,55 @@
+"""The environment of a worker."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.measuring.environment import ALLOCATOR, allocator_settings, worker_environment
+
+
+def test_threads_are_bound_whatever_was_set_before() -> None:
+    """A worker's thread variables are its own, not those that the user's shell happens to hold."""
+    environment = worker_environment(3, {"OMP_NUM_THREADS": "8", "HOME": "/home/somebody"})
+    assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "3"
+    assert environment["HOME"] == "/home/somebody"
+
+
+def test_an_allocator_that_the_user_chose_is_kept_and_told() -> None:
+    """What the user set of the allocator stands, and the record says so."""
+    chosen = {"MALLOC_TRIM_THRESHOLD_": "131072", "LD_PRELOAD": "libjemalloc.so.2", "HOME": "/home/somebody"}
+    assert worker_environment(1, chosen)["MALLOC_TRIM_THRESHOLD_"] == "131072"
+    told = allocator_settings(chosen)
+    assert told == {"MALLOC_MMAP_THRESHOLD_": ALLOCATOR["MALLOC_MMAP_THRESHOLD_"]} | {
+        name: chosen[name] for name in ("MALLOC_TRIM_THRESHOLD_", "LD_PRELOAD")
+    }
+
+
+_FAULTS = """
+import resource
+import numpy as np
+
+def use() -> None:
+    # Two arrays of 16 MiB, the first freed while the second stands, as outputs and gradients of calls are.
+    first, second = np.ones(2**21), np.ones(2**21)
+    del first, second
+
+for _ in range(3):
+    use()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    use()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are those of glibc")
+def test_memory_that_a_call_freed_serves_the_next() -> None:
+    """Once warm, calls that allocate and free 16 MiB arrays have the kernel clear no new pages for them."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FAULTS], env=worker_environment(1), capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 100
