@@ -1,9 +1,9 @@
 """The schedule of a sweep: which workload is visited when, and what becomes of each case.
 
-Round 0 visits every workload once. Later rounds go back to the workloads that were built few times or have a case whose
-interval could be narrower, the least visited and then the widest first, until all are narrow or the budget is spent. In a visit, the
-implementations of one workload are built one after another and then take turns, block by block, each in turn being
-first; the processes of all others are suspended meanwhile.
+Round 0 visits every workload once. Later rounds go back to the workloads that were built few times or have a case
+whose interval could be narrower, the least visited and then the widest first, until all are narrow or the budget is
+spent. In a visit, the implementations of one workload are built one after another and then take turns, block by
+block, each in turn being first; the processes of all others are suspended meanwhile.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from rnnimpl.registry import listing
 
 MAX_VISITS = 30
 LEAST_VISITS = 3
-"""Visits to a workload while the budget lasts, however narrow its intervals: one build can be fast or slow by where its
-arrays happen to lie in memory, and the interval over its blocks does not know."""
+"""Visits to a workload while the budget lasts, however narrow its intervals: one build can be fast or slow by where
+its arrays happen to lie in memory, and the interval over its blocks does not know."""
 LATER_BLOCKS = 2 * MINIMUM_BLOCKS
 """Blocks of a visit after round 0: building and warming up take as long as a few, and each visit builds anew."""
 Item = TypeVar("Item")
