@@ -1,0 +1,1 @@
+"""The regression cases as an ordinary pytest-benchmark suite: `pytest benchmarks`."""

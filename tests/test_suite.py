@@ -1,0 +1,135 @@
+"""The regression cases as a pytest-benchmark suite: what it holds, what it refuses, and who can read what it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.machine import machine_key
+from benchmarks.measuring.measure import Wrong
+from benchmarks.suite import test_speed as suite
+from benchmarks.suite.cases import regression_cases
+from benchmarks.workload import Case
+from tests.broken_implementations import Sound, TransposedWeight
+
+ROOT = Path(__file__).parent.parent
+CASE = "numpy_hoisted/cpu/training/T2-B64-I256-H256-L1-tanh-float32"
+
+
+class Recorder:
+    """Stands for pytest-benchmark's fixture: keeps what it is given, and makes one call."""
+
+    def __init__(self) -> None:
+        self.extra_info: dict[str, Any] = {}
+        self.called = 0
+
+    def __call__(self, call: Any) -> None:
+        self.called += 1
+        call()
+
+
+def test_there_are_a_dozen_cases_or_more_on_one_thread() -> None:
+    """Each once, in inference and training, under an ID that can be typed again."""
+    on_cpu = [case for case in regression_cases() if case.workload.device == "cpu"]
+    assert len(set(on_cpu)) == len(on_cpu) >= 12
+    assert {case.workload.mode for case in on_cpu} == {"inference", "training"}
+    assert {case.workload.threads for case in on_cpu} == {1}
+    assert all(Case.parse(case.id) == case for case in on_cpu)
+
+
+def test_cuda_cases_are_there_where_a_gpu_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nowhere else."""
+    monkeypatch.setattr("benchmarks.suite.cases.devices_here", lambda: ("cpu",))
+    without = regression_cases()
+    monkeypatch.setattr("benchmarks.suite.cases.devices_here", lambda: ("cpu", "cuda"))
+    assert {case.workload.device for case in set(regression_cases()) - set(without)} == {"cuda"}
+
+
+def test_what_is_right_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its case, errors and set-up time beside it."""
+    monkeypatch.setattr(suite, "load", lambda _: Sound)
+    recorder = Recorder()
+    suite.test_speed(recorder, CASE)  # type: ignore[arg-type]  # stands for the fixture
+    assert recorder.called == 1
+    assert recorder.extra_info["case"] == CASE
+    assert recorder.extra_info["workload"]["H"] == 256
+    assert 0 < recorder.extra_info["error_gradient"] < 1e-5
+    assert recorder.extra_info["setup_seconds"] > 0
+    assert json.loads(json.dumps(recorder.extra_info)) == recorder.extra_info
+
+
+def test_what_is_wrong_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails, and says which result is outside its tolerance."""
+    monkeypatch.setattr(suite, "load", lambda _: TransposedWeight)
+    recorder = Recorder()
+    with pytest.raises(Wrong, match="has error"):
+        suite.test_speed(recorder, CASE)  # type: ignore[arg-type]  # stands for the fixture
+    assert recorder.called == 0
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What pytest-benchmark writes of the NumPy cases, timed for a moment each."""
+    path = tmp_path_factory.mktemp("suite") / "numpy.json"
+    quick = ("--benchmark-max-time=0.001", "--benchmark-min-rounds=2")
+    done = pytest_in_a_process("benchmarks", "-k", "numpy", *quick, f"--benchmark-json={path}")
+    assert done.returncode == 0, done.stdout
+    return path
+
+
+def pytest_in_a_process(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest at the top of the project, as a user does; not as a worker of the process that runs this test."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    return subprocess.run(command, cwd=ROOT, env=environment | variables, capture_output=True, text=True, check=False)
+
+
+def test_pytest_benchmarks_at_the_top_measures(saved: Path) -> None:
+    """Every round is in the file, with the case in `extra_info`, its workload as group, and the machine."""
+    written = json.loads(saved.read_text())
+    measured = {entry["extra_info"]["case"]: entry for entry in written["benchmarks"]}
+    assert set(measured) == {case.id for case in regression_cases() if case.implementation.startswith("numpy")}
+    for entry in measured.values():
+        assert entry["group"] == entry["extra_info"]["case"].partition("/")[2]
+        assert len(entry["stats"]["data"]) >= 2
+        assert min(entry["stats"]["data"]) > 0
+    assert written["machine_info"]["key"] == machine_key(written["machine_info"]["described"])
+    assert written["machine_info"]["packages"]["numpy"]
+
+
+def test_cases_run_on_one_thread(saved: Path) -> None:
+    """Whatever the machine has."""
+    entries = json.loads(saved.read_text())["benchmarks"]
+    assert {entry["extra_info"]["describe"]["threads"] for entry in entries} == {"1"}
+
+
+def test_pytest_benchmark_compares_what_it_saved(saved: Path, tmp_path: Path) -> None:
+    """Its own command reads two files of this suite, and draws its histogram."""
+    old, new = (Path(shutil.copy(saved, tmp_path / name)) for name in ("old.json", "new.json"))
+    command = [sys.executable, "-m", "pytest_benchmark", "compare", str(old), str(new), "--group-by=fullname"]
+    done = subprocess.run(
+        [*command, f"--histogram={tmp_path / 'drawn'}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("numpy_loop/cpu/training/T16-B1-I64-H64-L1-tanh-float32") >= 2
+    assert list(tmp_path.glob("drawn*.svg"))
+
+
+def test_codspeed_runs_the_suite_as_it_is(tmp_path: Path) -> None:
+    """With pytest-benchmark blocked, as pytest-codspeed does it."""
+    quick = ("--codspeed-warmup-time=0", "--codspeed-max-time=0.001", "--codspeed-max-rounds=2")
+    done = pytest_in_a_process(
+        "benchmarks", "-k", "numpy_loop", "--codspeed", *quick, CODSPEED_PROFILE_FOLDER=str(tmp_path)
+    )
+    assert done.returncode == 0, done.stdout
+    (written,) = (tmp_path / "results").glob("*.json")
+    names = [entry["name"] for entry in json.loads(written.read_text())["benchmarks"]]
+    assert len(names) == 2
+    assert all("numpy_loop/cpu" in name for name in names)
