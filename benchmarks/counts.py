@@ -106,6 +106,49 @@ def products(workload: Workload) -> tuple[Product, ...]:
     return tuple(Product(count, *shape) for shape, count in counts.items())
 
 
+def chain_steps(workload: Workload) -> int:
+    """Products (B, H) by (H, H) that follow one another in each layer and direction of a call without h0.
+
+    Forward T - 1, for the first state meets zeros; in training T more backward, down to the gradient of h0.
+    """
+    return workload.T - 1 + (workload.T if workload.mode == "training" else 0)
+
+
+def chain_flops(workload: Workload) -> int:
+    """Operations of the chains of all layers and directions."""
+    return chain_steps(workload) * _cells(workload) * 2 * workload.B * workload.H**2
+
+
+def necessary_flops(workload: Workload) -> int:
+    """Operations that a call without h0 cannot leave out: `flops` less the products with a state of zeros.
+
+    Those are the first step's and, in training, its part of the gradient of w_hh.
+    """
+    with_zeros = 1 if workload.mode == "inference" else 2
+    return flops(workload) - with_zeros * _cells(workload) * 2 * workload.B * workload.H**2
+
+
+def step_bytes(workload: Workload) -> int:
+    """Bytes of w_hh of one layer and direction: what every step of its chain has to read."""
+    return workload.H**2 * _ELEMENT_BYTES[workload.dtype]
+
+
+def traffic_bytes(workload: Workload) -> int:
+    """Bytes that must reach the cores in one call, from whichever cache: `least_bytes`, and w_hh once a step.
+
+    Steps follow one another and their weights are, but for the smallest networks, more than the registers hold.
+    """
+    return least_bytes(workload) + chain_steps(workload) * _cells(workload) * step_bytes(workload)
+
+
+def intensity(workload: Workload) -> float:
+    """Operations of one call for each byte that must reach the cores: the abscissa of a roofline.
+
+    Of a chain of (B, H) by (H, H) in float32 it is B / 2: what the batch shares of each weight that is read.
+    """
+    return flops(workload) / traffic_bytes(workload)
+
+
 def least_bytes(workload: Workload) -> int:
     """Bytes that must move between memory and processor in one call: each input read, each result written once.
 
@@ -142,6 +185,10 @@ def too_large(workload: Workload, available_bytes: int) -> str | None:
         f"{workload.id} needs about {needed / 2**30:.3g} GiB of memory, {available_bytes / 2**30:.3g} GiB are "
         "available: make T, B, H or L smaller"
     )
+
+
+def _cells(workload: Workload) -> int:
+    return workload.L * workload.config.num_directions
 
 
 def _elements(workload: Workload) -> tuple[int, int, int, int]:

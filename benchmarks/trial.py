@@ -3,6 +3,7 @@
 History of the schema (`SCHEMA` stands in each run's `run.json`):
 
     1  the first
+    2  `peaks` has further kinds (multiply_add, chain, read, shared_read, step, exchange), working_set_bytes and level
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from benchmarks.workload import Case, Workload
 
-SCHEMA = 1
+SCHEMA = 2
 
 Status = Literal["ok", "noisy", "unavailable", "unsupported", "wrong", "out_of_memory", "timeout", "crashed", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.counts import flops, products
-from benchmarks.machine.peaks import Peak, measured_shape
+from benchmarks.machine.peak import Kind, Peak, chain_shape, measured_shape
 from benchmarks.store import Run, create_run
 from benchmarks.trial import Trial
 from benchmarks.workload import Case, Mode, Workload
@@ -120,14 +120,27 @@ def peaks(workloads: set[Workload], rate: float = 200e9) -> list[dict[str, Any]]
         common: dict[str, Any] = {name: getattr(of, name) for name in ("device", "dtype", "precision", "threads")}
         bandwidth = Peak(kind="bandwidth", engine="torch", seconds=0.01, bytes_per_second=20e9, **common)
         found[("bandwidth", *common.values())] = bandwidth
+        for edge in (1024, 2048):
+            large = Peak(
+                kind="gemm",
+                engine="torch",
+                M=edge,
+                N=edge,
+                K=edge,
+                seconds=2 * edge**3 / rate,
+                flops_per_second=rate,
+                **common,
+            )
+            found[("large", edge, *common.values())] = large
         call = Peak(kind="call", engine="torch", seconds=8e-7, **common)
         found[("call", *common.values())] = call
         for product in products(of):
             M, N, K = measured_shape(product.shape, of.device)
             seconds = 2 * M * N * K / rate
             key = ("gemm", M, N, K, *common.values())
+            kind: Kind = "chain" if chain_shape(of) == (M, N, K) else "gemm"
             found[key] = Peak(
-                kind="gemm", engine="torch", M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common
+                kind=kind, engine="torch", M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common
             )
     return [peak.to_json() for key, peak in sorted(found.items(), key=lambda item: str(item[0]))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ import pandas as pd
 import pytest
 
 import benchmarks
-from benchmarks.counts import flops
-from benchmarks.machine.bounds import bound_seconds
+from benchmarks.counts import flops, intensity
+from benchmarks.machine.bounds import LIMIT_NAMES, bound, what_bounds
 from benchmarks.reporting.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, read_peaks
 from benchmarks.store import StoreError
 from benchmarks.trial import Trial
@@ -166,15 +167,37 @@ def test_rates_and_shares(tmp_path: Path) -> None:
     assert found["share_of_peak"] == pytest.approx(flops(CENTRE) / 0.004 / 200e9)
     assert found["step_seconds"] == pytest.approx(0.004 / 64)
     assert found["sequences_per_second"] == pytest.approx(16 / 0.004)
-    expected = bound_seconds(CENTRE, read_peaks({"peaks": peaks({CENTRE})}))
-    assert found["bound_seconds"] == pytest.approx(expected)
-    assert found["share_of_bound"] == pytest.approx(found["bound_seconds"] / 0.004)
+
+
+def test_bounds_and_what_they_say_of_a_case(tmp_path: Path) -> None:
+    """A workload's bounds are those of its run's peaks; a case has its share of them and what bounds it."""
+    found = row(load(tmp_path / "run", trial("nn_rnn", CENTRE, 0.004)), "nn_rnn")
+    limit = bound(CENTRE, read_peaks({"peaks": peaks({CENTRE})}))
+    assert limit is not None
+    assert found["bound_seconds"] == pytest.approx(limit.attainable_seconds)
+    assert found["blas_seconds"] == pytest.approx(limit.blas_seconds)
+    assert found["chain_seconds"] == pytest.approx(limit.chain_seconds)
+    assert found["share_of_attainable"] == pytest.approx(limit.attainable_seconds / 0.004)
+    assert found["bound_by"] == LIMIT_NAMES[what_bounds(0.004, limit)] == "overhead"
+    assert found["intensity"] == pytest.approx(intensity(CENTRE))
+
+
+def test_a_run_of_the_first_schema_has_bounds() -> None:
+    """Its peaks are libraries' alone; what they bound is told all the same, for every case that has a time."""
+    folder = Path(__file__).parent.parent / "results" / "reference-selfcheck"
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["schema"] == 1
+    frame = load_run(folder)
+    timed = frame[frame["median_seconds"].notna()]
+    assert len(timed) == 68
+    assert timed[["bound_seconds", "blas_seconds", "share_of_attainable", "bound_by"]].notna().all().all()
+    assert timed["chain_seconds"].isna().all()
+    assert timed["share_of_attainable"].max() < 1
 
 
 def test_peaks_of_another_setting_do_not_count(tmp_path: Path) -> None:
     """One thread's peak says nothing of two threads: the shares are missing."""
     found = row(load(tmp_path / "run", trial("nn_rnn", CENTRE), peaks=peaks({workload(threads=1)})), "nn_rnn")
-    assert found[["share_of_peak", "bound_seconds", "share_of_bound"]].isna().all()
+    assert found[["share_of_peak", "bound_seconds", "share_of_attainable", "bound_by"]].isna().all()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Peaks and bounds: what is measured and in which order, with a fake clock; what follows from it, by hand."""
+"""Peaks: what is measured and in which order, with a fake clock."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from benchmarks.counts import products
-from benchmarks.machine import peaks
-from benchmarks.machine.bounds import bound_seconds, call_seconds, peak_bandwidth, peak_flops
+from benchmarks.machine import chain, peaks, probes
+from benchmarks.machine.bounds import bound
+from benchmarks.machine.call_time import seconds_per_call
+from benchmarks.machine.peak import Peak, measured_shape
 from benchmarks.machine.peak_engines import Engine, Pass, engines
-from benchmarks.machine.peaks import Peak, measure_peaks, measured_shape, seconds_per_call, shapes_by_importance
+from benchmarks.machine.peaks import measure_peaks, shapes_by_importance
 from benchmarks.workload import Workload
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=5, H=7)
@@ -43,7 +45,7 @@ class FakeClock:
 
 
 class FakeEngine:
-    """Computes at 1000 operations and 100 bytes a second; a call takes a millisecond."""
+    """Computes at 1000 operations and 100 bytes a second, chains at 500; a call takes a millisecond."""
 
     def __init__(self, clock: FakeClock, name: str = "fake") -> None:
         self.clock = clock
@@ -51,6 +53,9 @@ class FakeEngine:
 
     def gemm(self, M: int, N: int, K: int) -> Callable[[], object]:
         return self.clock.takes(2 * M * N * K / 1000)
+
+    def chain(self, B: int, H: int) -> Callable[[], object]:
+        return self.clock.takes(2 * 2 * B * H * H / 500)
 
     def passes(self, array_bytes: int) -> list[Pass]:
         return [Pass(self.clock.takes(1.0), 50), Pass(self.clock.takes(2.0), 200)]
@@ -69,6 +74,16 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peaks, "LARGE_SECONDS", 0.001)
     monkeypatch.setattr(peaks, "SHAPE_SECONDS", 0.001)
     monkeypatch.setattr(peaks, "_BANDWIDTH_BYTES", (4096, 4096))
+    monkeypatch.setattr(chain, "SECONDS", 0.001)
+    for name in ("RATE_SECONDS", "READ_SECONDS", "LATENCY_SECONDS"):
+        monkeypatch.setattr(probes, name, 0.0005)
+    monkeypatch.setattr(probes, "LARGEST_READ", 2**16)
+
+
+@pytest.fixture
+def libraries_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What our own C++ measures is left out."""
+    monkeypatch.setattr(peaks, "own_peaks", lambda *_: [])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
@@ -77,38 +92,48 @@ def test_everything_that_bounds_the_workloads_is_measured(dtype: Any) -> None:
     workload = dataclasses.replace(WORKLOAD, mode="training", dtype=dtype)
     found = measure_peaks([workload], 60.0)
     libraries = {"torch"} if dtype == "bfloat16" else {"torch", "numpy"}
-    shapes = {(4, 4, 4), (8, 8, 8)} | {product.shape for product in products(workload)}
+    recurrent = (2, 7, 7)
+    shapes = {(4, 4, 4), (8, 8, 8)} | {product.shape for product in products(workload)} - {recurrent}
     for library in libraries:
         own = [peak for peak in found if peak.engine == library]
         assert {(peak.M, peak.N, peak.K) for peak in own if peak.kind == "gemm"} == shapes
-        assert sorted(peak.kind for peak in own if peak.kind != "gemm") == ["bandwidth", "call"]
-    assert {peak.engine for peak in found} == libraries
+        assert [(peak.M, peak.N, peak.K) for peak in own if peak.kind == "chain"] == [recurrent]
+        assert sorted(peak.kind for peak in own if peak.kind not in ("gemm", "chain")) == ["bandwidth", "call"]
+    cores = {"multiply_add", "step", "read"}
+    assert {peak.kind for peak in found if peak.engine == "cores"} == (set() if dtype == "bfloat16" else cores)
+    assert {peak.engine for peak in found} == libraries | (set() if dtype == "bfloat16" else {"cores", "fused_cpu"})
     assert all(peak.belongs_to(workload) and peak.seconds > 0 for peak in found)
-    assert bound_seconds(workload, found) is not None
+    limit = bound(workload, found)
+    assert limit is not None
+    assert limit.hard == (dtype != "bfloat16")
+    assert limit.blas_seconds is not None
 
 
 def test_every_library_multiplies_what_it_says() -> None:
     for engine in engines(WORKLOAD):
         result: Any = engine.gemm(3, 4, 5)()
         assert tuple(result.shape) == (3, 4)
+        engine.chain(3, 4)()
         for traffic in engine.passes(4096):
             traffic.run()
         moved = [traffic.moved_bytes for traffic in engine.passes(4096)]
         assert moved == [2 * 4096, 3 * 4096][: len(moved)]
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small", "libraries_alone")
 def test_rates_are_operations_and_bytes_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     monkeypatch.setattr(peaks, "engines", lambda _: (FakeEngine(clock),))
     found = measure_peaks([WORKLOAD], 1e9, clock)
-    assert [peak.flops_per_second for peak in found if peak.kind == "gemm"] == pytest.approx([1000.0] * 4)
+    assert [peak.flops_per_second for peak in found if peak.kind == "gemm"] == pytest.approx([1000.0] * 3)
+    (product,) = (peak for peak in found if peak.kind == "chain")
+    assert (product.seconds, product.flops_per_second) == pytest.approx((2 * 2 * 7 * 7 / 500, 500.0))
     assert [peak.seconds for peak in found if peak.kind == "call"] == pytest.approx([0.001])
     (bandwidth,) = (peak for peak in found if peak.kind == "bandwidth")
     assert (bandwidth.bytes_per_second, bandwidth.seconds) == pytest.approx((100.0, 2.0))
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small", "libraries_alone")
 def test_where_the_budget_ends_each_library_has_had_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     both: tuple[Engine, ...] = (FakeEngine(clock, "one"), FakeEngine(clock, "other"))
@@ -187,40 +212,10 @@ def test_a_peak_survives_json_and_a_later_version() -> None:
         ({"flops_per_second": None}, "flops_per_second of a gemm peak is None"),
         ({"M": "4"}, "M of a gemm peak is '4'"),
         ({"kind": "bandwidth"}, "bytes_per_second of a bandwidth peak is None"),
+        ({"kind": "read", "bytes_per_second": 1.0}, "working_set_bytes of a read peak is None"),
+        ({"level": "L9"}, "level is 'L9'"),
     ],
 )
 def test_a_record_that_is_no_peak_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Peak.from_json({**gemm(2, 3, 4, 1e9).to_json(), **changes})
-
-
-def test_the_bound_is_the_time_of_the_products_at_their_own_rates() -> None:
-    projection, recurrence = products(WORKLOAD)
-    assert (projection.shape, recurrence.shape) == ((6, 7, 5), (2, 7, 7))
-    measured = [gemm(6, 7, 5, 1e6), gemm(6, 7, 5, 2e6, engine="numpy"), gemm(2, 7, 7, 1e3), gemm(2, 7, 7, 5e2)]
-    expected = 2 * 6 * 7 * 5 / 2e6 + 3 * 2 * 2 * 7 * 7 / 1e3
-    assert bound_seconds(WORKLOAD, measured) == pytest.approx(expected)
-
-
-def test_there_is_no_bound_where_a_shape_was_not_measured() -> None:
-    assert bound_seconds(WORKLOAD, [gemm(6, 7, 5, 1e6)]) is None
-    of_another = [gemm(6, 7, 5, 1e6), gemm(2, 7, 7, 1e6, threads=2)]
-    assert bound_seconds(WORKLOAD, of_another) is None
-
-
-def test_a_long_workload_is_bounded_by_the_rate_of_the_largest_shape() -> None:
-    long = Workload(mode="inference", T=10_000, B=2, I=5, H=7)
-    measured = [gemm(2048, 7, 5, 1e6), gemm(2, 7, 7, 1e6)]
-    assert bound_seconds(long, measured) == pytest.approx(2 * 20_000 * 7 * 12 / 1e6)
-
-
-def test_peaks_are_the_best_under_the_workloads_own_settings() -> None:
-    bandwidth = Peak(kind="bandwidth", engine="torch", seconds=1.0, bytes_per_second=7.0, **COMMON)
-    call = Peak(kind="call", engine="torch", seconds=5e-6, **COMMON)
-    measured = [gemm(8, 8, 8, 3.0), gemm(4, 4, 4, 2.0, engine="numpy"), gemm(8, 8, 8, 9.0, threads=2), bandwidth, call]
-    assert peak_flops(WORKLOAD, measured) == 3.0
-    assert peak_bandwidth(WORKLOAD, measured) == 7.0
-    assert call_seconds(WORKLOAD, "torch", measured) == 5e-6
-    on_gpu = dataclasses.replace(WORKLOAD, device="cuda")
-    assert peak_flops(on_gpu, measured) is peak_bandwidth(on_gpu, measured) is None
-    assert call_seconds(WORKLOAD, "numpy", measured) is None

@@ -19,6 +19,7 @@ from benchmarks.workload import Device
 
 __all__ = [
     "available_bytes",
+    "caches",
     "commit",
     "describe_machine",
     "devices_here",
@@ -44,7 +45,7 @@ def describe_machine(root: Path = _ROOT) -> dict[str, Any]:
         "cpu": _cpu(root),
         "memory_bytes": psutil.virtual_memory().total,
         "memory_limit_bytes": memory_limit(root),
-        "caches": _caches(root),
+        "caches": caches(root),
         "system": {
             "os": platform.system(),
             "distribution": _distribution(),
@@ -108,10 +109,10 @@ def available_bytes(device: Device = "cpu", root: Path = _ROOT) -> int | None:
 
 def last_level_cache_bytes(root: Path = _ROOT) -> int | None:
     """Bytes of the last cache, all its parts on this machine together; None where they cannot be told."""
-    caches = [cache for cache in _caches(root) if cache["bytes"] and cache["logical_cores"]]
-    if not caches:
+    known = [cache for cache in caches(root) if cache["bytes"] and cache["logical_cores"]]
+    if not known:
         return None
-    last = max(caches, key=lambda cache: cache["level"] or 0)
+    last = max(known, key=lambda cache: cache["level"] or 0)
     parts = math.ceil((os.cpu_count() or 1) / last["logical_cores"])
     return int(last["bytes"] * parts)
 
@@ -155,12 +156,12 @@ def _core(root: Path, cpu: int) -> str:
     return _read(topology / "core_cpus_list") or _read(topology / "thread_siblings_list") or str(cpu)
 
 
-def _caches(root: Path) -> list[dict[str, Any]]:
+def caches(root: Path = _ROOT) -> list[dict[str, Any]]:
     """The caches that the first core sees, nearest first; `logical_cores` share each."""
-    caches = []
+    found = []
     for index in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index*")):
         shared = _read(index / "shared_cpu_list")
-        caches.append(
+        found.append(
             {
                 "level": _number(_read(index / "level")),
                 "type": (_read(index / "type") or "").lower() or None,
@@ -168,7 +169,7 @@ def _caches(root: Path) -> list[dict[str, Any]]:
                 "logical_cores": None if shared is None else _list_length(shared),
             }
         )
-    return caches
+    return found
 
 
 def _boost(root: Path) -> bool | None:

@@ -23,6 +23,9 @@ class Engine(Protocol):
     def gemm(self, M: int, N: int, K: int) -> Callable[[], object]:
         """Multiplies (M, K) by the transpose of (N, K), as a layer does with its weights."""
 
+    def chain(self, B: int, H: int) -> Callable[[], object]:
+        """Multiplies a state (B, H) by the transpose of (H, H) twice, the second product needing the first."""
+
     def passes(self, array_bytes: int) -> list[Pass]:
         """Ways to move arrays of about so many bytes each."""
 
@@ -56,6 +59,17 @@ def _torch(workload: Workload) -> Engine:
             a, b = _uniform(M, K), _uniform(N, K).t()
             out = torch.empty(M, N, dtype=dtype, device=device)
             return lambda: torch.mm(a, b, out=out)
+
+        def chain(self, B: int, H: int) -> Callable[[], object]:
+            # Rows of 1/H keep a state of ones as it is: it neither overflows nor becomes so small that it is slow.
+            state, other = (torch.ones(B, H, dtype=dtype, device=device) for _ in range(2))
+            weights = torch.full((H, H), 1 / H, dtype=dtype, device=device).t()
+
+            def twice() -> None:
+                torch.mm(state, weights, out=other)
+                torch.mm(other, weights, out=state)
+
+            return twice
 
         def passes(self, array_bytes: int) -> list[Pass]:
             a, b, out = (torch.ones(array_bytes // dtype.itemsize, dtype=dtype, device=device) for _ in range(3))
@@ -98,6 +112,16 @@ def _numpy(workload: Workload) -> Engine:
             b = generator.random((N, K)).astype(dtype).T
             out = np.empty((M, N), dtype)
             return lambda: np.matmul(a, b, out=out)
+
+        def chain(self, B: int, H: int) -> Callable[[], object]:
+            state, other = (np.ones((B, H), dtype) for _ in range(2))
+            weights = np.full((H, H), 1 / H, dtype).T
+
+            def twice() -> None:
+                np.matmul(state, weights, out=other)
+                np.matmul(other, weights, out=state)
+
+            return twice
 
         def passes(self, array_bytes: int) -> list[Pass]:
             # NumPy has no triad in one pass, and copies with one thread.

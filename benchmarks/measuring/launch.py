@@ -28,10 +28,12 @@ from benchmarks.workload import Workload
 from rnnimpl.registry import default_names, listing, names
 
 RESULTS = Path("results")
-PEAK_SECONDS = 8.0
-PEAK_SHARE = 0.1
-"""Measuring the peaks of one device, dtype, precision and thread count may take so long, and of all this share."""
+PEAK_SECONDS = 12.0
+PEAK_SHARES = (0.02, 0.1)
+"""Measuring the peaks of one device, dtype, precision and thread count may take so long, or the first share of the
+budget where that is longer; and of all together the second share."""
 PEAK_TIMEOUT_SECONDS = 120.0
+"""Beyond what measuring may take: the last product is brought to its end, and a compiler is slow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,21 +173,29 @@ def _measure(run: Run, plan: Plan, console: Console) -> None:
         say(f"the budget ended before every workload was measured; go on with --resume {run.folder}")
 
 
+def peak_seconds(budget_seconds: float, groups: int) -> float:
+    """How long measuring the peaks of each of so many groups of settings may take."""
+    least, most = (share * budget_seconds for share in PEAK_SHARES)
+    return min(max(PEAK_SECONDS, least), most / groups)
+
+
 def _measure_peaks(plan: Plan, folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """What the machine reaches, for each device, dtype, precision and thread count, in a process of its own."""
     groups: dict[tuple[Any, ...], list[Workload]] = defaultdict(list)
     for workload in plan.workloads:
         groups[workload.device, workload.threads, workload.precision, workload.dtype].append(workload)
-    seconds = min(PEAK_SECONDS, PEAK_SHARE * plan.sweep.budget_seconds / len(groups))
+    seconds = peak_seconds(plan.sweep.budget_seconds, len(groups))
     peaks: list[dict[str, Any]] = []
     for (device, threads, precision, _), members in groups.items():
         worker = Worker("", threads=threads, precision=precision, device=device, log=folder / "worker-peaks.log")
         request = {"do": "peaks", "workloads": [each.id for each in members], "seconds": seconds}
         try:
             worker.wait_ready()
-            reply = worker.ask(request, PEAK_TIMEOUT_SECONDS)
+            reply = worker.ask(request, seconds + PEAK_TIMEOUT_SECONDS)
             if "status" in reply:
                 say(f"the peaks of {device} could not be measured: {reply['reason']}")
+            for problem in reply.get("problems", []):
+                say(problem)
             peaks += reply.get("peaks", [])
         except WorkerLost as lost:
             say(f"the peaks of {device} could not be measured: {lost.reason}")

@@ -84,7 +84,9 @@ class _Bench:
                 from benchmarks.machine.peaks import measure_peaks
 
                 workloads = [Workload.parse(text) for text in request["workloads"]]
-                return {"peaks": [peak.to_json() for peak in measure_peaks(workloads, request["seconds"])]}
+                problems: list[str] = []
+                peaks = measure_peaks(workloads, request["seconds"], say=problems.append)
+                return {"peaks": [peak.to_json() for peak in peaks], "problems": problems}
         raise ValueError(f"request is {request!r}; expected one that the module's docstring shows")
 
     def prepare(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.counts import flops
-from benchmarks.machine.bounds import bound_seconds, peak_flops
-from benchmarks.machine.peaks import Peak
+from benchmarks.counts import flops, intensity
+from benchmarks.machine.bounds import LIMIT_NAMES, Bound, bound, peak_flops, share_of_attainable, what_bounds
+from benchmarks.machine.peak import Peak
 from benchmarks.reporting.loading import Folder, LoadedRun, load_runs
 from benchmarks.reporting.plain_text import clean
 from benchmarks.reporting.pooling import PooledCase, baseline, contenders, time_ratio
@@ -38,7 +38,8 @@ COLUMNS: Mapping[str, str] = {
         (
             *("median_seconds", "low_seconds", "high_seconds", "relative_half_width"),
             *("forward_seconds", "backward_seconds", "step_seconds", "sequences_per_second"),
-            *("flops", "flops_per_second", "share_of_peak", "bound_seconds", "share_of_bound"),
+            *("flops", "flops_per_second", "share_of_peak", "intensity"),
+            *("bound_seconds", "share_of_attainable", "chain_seconds", "blas_seconds"),
             *("speedup", "speedup_low", "speedup_high", "slowdown", "slowdown_low", "slowdown_high"),
             *("setup_seconds", "first_call_seconds", "payback_calls"),
             *("peak_bytes", "error_output", "error_gradient", "checked_steps"),
@@ -46,6 +47,7 @@ COLUMNS: Mapping[str, str] = {
         ),
         "float64",
     ),
+    "bound_by": "str",
 }
 """Every column of `load_run` in order, with its pandas dtype."""
 
@@ -83,7 +85,6 @@ def runs_frame(runs: Sequence[LoadedRun]) -> pd.DataFrame:
     frame["step_seconds"] = frame["median_seconds"] / frame["T"]
     frame["sequences_per_second"] = frame["B"] / frame["median_seconds"]
     frame["flops_per_second"] = frame["flops"] / frame["median_seconds"]
-    frame["share_of_bound"] = frame["bound_seconds"] / frame["median_seconds"]
     return frame
 
 
@@ -113,7 +114,8 @@ def _rows(run: LoadedRun) -> list[dict[str, Any]]:
     for workload, cases in run.workloads.items():
         shared: dict[str, Any] = {"run": run.label, "workload": workload.id, "flops": flops(workload)}
         shared |= {name: getattr(workload, name) for name in _WORKLOAD_COLUMNS}
-        shared["bound_seconds"] = bound_seconds(workload, peaks)
+        limit = bound(workload, peaks)
+        shared |= {"intensity": intensity(workload), **_bounds(limit)}
         peak = peak_flops(workload, peaks)
         fastest = min(contenders(cases).values(), key=_median, default=None)
         compared = baseline(cases)
@@ -121,8 +123,22 @@ def _rows(run: LoadedRun) -> list[dict[str, Any]]:
             row = shared | _own(case) | _against(case, compared, fastest)
             if case.estimate is not None and peak is not None:
                 row["share_of_peak"] = shared["flops"] / case.estimate.median / peak
+            if case.estimate is not None and limit is not None:
+                row["share_of_attainable"] = share_of_attainable(case.estimate.median, limit)
+                row["bound_by"] = LIMIT_NAMES[what_bounds(case.estimate.median, limit)]
             rows.append(row)
     return rows
+
+
+def _bounds(limit: Bound | None) -> dict[str, float | None]:
+    """The columns of a workload's bounds."""
+    if limit is None:
+        return {}
+    return {
+        "bound_seconds": limit.attainable_seconds,
+        "chain_seconds": limit.chain_seconds,
+        "blas_seconds": limit.blas_seconds,
+    }
 
 
 def _median(case: PooledCase) -> float:

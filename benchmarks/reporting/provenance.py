@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.machine.peaks import settings
+from benchmarks.machine.peak import settings
 from benchmarks.reporting.findings import Setting
 from benchmarks.reporting.frames import read_peaks
 from benchmarks.reporting.loading import LoadedRun

@@ -105,17 +105,21 @@ def speedups(frame: pd.DataFrame) -> str:
 
 
 def limits(frame: pd.DataFrame) -> str:
-    """Each implementation's best rate, as a share of the peak and of what its products could take."""
+    """Each implementation's best rate as a share of the peak, and its shares of what its workloads' bounds allow."""
     known = frame[frame["share_of_peak"].notna()]
-    header = ["run", "mode", "device", "implementation", "best rate", "share of peak", "on", "median share of bound"]
+    header = ["run", "mode", "device", "implementation", "best rate", "share of peak", "on"]
+    header += ["share of the attainable", "bound by"]
     rows = []
     for keys, cases in known.groupby(["run", "mode", "device", "implementation"], sort=False):
         run, mode, device, name = map(str, keys)
         best = cases.sort_values("flops_per_second").iloc[-1]
         rate = f"{significant(best['flops_per_second'] / 1e9)} GFLOP/s"
-        bound = share(float(cases["share_of_bound"].median()))
+        shares = cases["share_of_attainable"].dropna()
+        near = f"{share(float(shares.median()))} ({share(shares.min())} to {share(shares.max())})"
+        by = ", ".join(f"{limit} ({number})" for limit, number in cases["bound_by"].value_counts().items())
         place = [code(run), mode, device, code(name)]
-        rows.append([*place, rate, share(best["share_of_peak"]), code(best["workload"]), bound])
+        limit = [near, by] if len(shares) else [NOTHING, NOTHING]
+        rows.append([*place, rate, share(best["share_of_peak"]), code(best["workload"]), *limit])
     return cut(frame["run"], header, rows)
 
 

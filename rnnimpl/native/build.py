@@ -18,6 +18,7 @@ from pathlib import Path
 from rnnimpl.interface import Unavailable
 
 SOURCE = Path(__file__).parent
+API = SOURCE / "api.cpp"
 FLAGS = ("-std=c++20", "-O3", "-ffp-contract=fast", "-fvisibility=hidden", "-fPIC", "-shared", "-pthread")
 EXTRA_FLAGS_VARIABLE = "RNNIMPL_CXXFLAGS"
 """Environment variable with flags that come last: other vectors, sanitizers."""
@@ -35,8 +36,8 @@ class Library:
 
 
 @functools.cache
-def library() -> Library:
-    """Load the library, compiled for this machine; once a process.
+def library(source: Path = API) -> Library:
+    """Load the library that a source makes with the headers here, compiled for this machine; once a process.
 
     Raises Unavailable without a compiler, when it fails (with its first error), and when there is no safe
     folder to keep the result in.
@@ -44,9 +45,9 @@ def library() -> Library:
     compiler = find_compiler()
     version = _first_line(_run([*compiler, "--version"]).stdout)
     flags = (*FLAGS, *target_flags(compiler), *shlex.split(os.environ.get(EXTRA_FLAGS_VARIABLE, "")))
-    path = cache_folder() / f"{_key(compiler, version, flags)}.so"
+    path = cache_folder() / f"{_key(compiler, version, flags, source)}.so"
     if not path.exists():
-        compile_to(path, compiler, flags)
+        compile_to(path, compiler, flags, source)
     try:
         return Library(ctypes.CDLL(str(path)), version, path)
     except OSError as error:
@@ -92,12 +93,12 @@ def cache_folder() -> Path:
     return folder
 
 
-def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...]) -> None:
-    """Compile the source; `path` appears whole or not at all, whoever else compiles at the same time."""
+def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: Path = API) -> None:
+    """Compile a source; `path` appears whole or not at all, whoever else compiles at the same time."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     os.close(descriptor)
     try:
-        done = _run([*compiler, *flags, str(SOURCE / "api.cpp"), "-o", temporary])
+        done = _run([*compiler, *flags, f"-I{SOURCE}", str(source), "-o", temporary])
         if done.returncode != 0:
             raise Unavailable(f"{compiler[0]} does not compile the source: {_first_error(done.stderr)}")
         Path(temporary).replace(path)
@@ -105,10 +106,10 @@ def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...]) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
-def _key(compiler: list[str], version: str, flags: tuple[str, ...]) -> str:
+def _key(compiler: list[str], version: str, flags: tuple[str, ...], source: Path = API) -> str:
     """A name for the result that changes with all that it depends on."""
     digest = hashlib.sha256()
-    for path in sorted([*SOURCE.glob("*.hpp"), *SOURCE.glob("*.cpp")]):
+    for path in [*sorted(SOURCE.glob("*.hpp")), source]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     digest.update("\0".join([*compiler, version, *flags, _processor()]).encode())
     return digest.hexdigest()[:32]

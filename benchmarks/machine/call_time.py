@@ -1,0 +1,41 @@
+"""How long a short call takes at its best, without the few microseconds that a single look at the clock would add."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+BLOCKS = 3
+SAMPLES = 5
+"""Samples in a block; a block gives their median, and the best of the blocks counts."""
+LEAST_SAMPLES = 3
+"""In each block, also when time is up: a single one may be an interruption."""
+
+
+def seconds_per_call(
+    call: Callable[[], object], synchronize: Callable[[], object], clock: Callable[[], float], seconds: float
+) -> float:
+    """Seconds that one call takes: the best median of a few blocks, in about so many seconds, one block at least.
+
+    Calls are queued back to back and waited for once a sample, as a loop over time queues them.
+    """
+
+    def sample(calls: int) -> float:
+        start = clock()
+        for _ in range(calls):
+            call()
+        synchronize()
+        return clock() - start
+
+    sample(1)  # libraries pick and load their kernels on first use
+    start = clock()
+    calls = 1
+    while sample(calls) < seconds / (BLOCKS * SAMPLES) and clock() - start < seconds:
+        calls *= 2
+    medians: list[float] = []
+    while not medians or (len(medians) < BLOCKS and clock() - start < seconds):
+        block: list[float] = []
+        while len(block) < LEAST_SAMPLES or (len(block) < SAMPLES and clock() - start < seconds):
+            block.append(sample(calls) / calls)
+        medians.append(statistics.median(block))
+    return min(medians)

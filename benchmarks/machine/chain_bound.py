@@ -1,0 +1,90 @@
+"""How fast the recurrence could be: products of (B, H) by (H, H), each of which needs the one before."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from benchmarks.counts import chain_flops, chain_steps, step_bytes
+from benchmarks.machine.peak import Level
+from benchmarks.machine.reached import Bandwidth, Reached
+from benchmarks.workload import Workload
+
+Limit = Literal["compute", "L1", "L2", "L3", "L4", "memory", "chain", "overhead"]
+"""What can bound a call: the multipliers, the bandwidth of a level, the chain of steps, or what is no work at all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChainBound:
+    """Lower bounds in seconds on all steps together; None where a peak that it takes was not measured."""
+
+    compute_seconds: float
+    weights_seconds: float | None
+    weights_level: Level | None
+    latency_seconds: float | None
+
+    @property
+    def seconds(self) -> float:
+        """The largest: work, reading and waiting can go on at the same time."""
+        return max(self.compute_seconds, self.weights_seconds or 0.0, self.latency_seconds or 0.0)
+
+    @property
+    def binds(self) -> Limit:
+        """Which that is."""
+        if self.weights_level and self.weights_seconds == self.seconds:
+            return self.weights_level
+        return "chain" if self.latency_seconds == self.seconds else "compute"
+
+
+def chain_bound(workload: Workload, reached: Reached) -> ChainBound:
+    """The better of two ways: threads that never wait for one another, or threads that share each step."""
+    ways = [_apart(workload, reached)]
+    if workload.threads > 1:
+        ways.append(_shared(workload, reached))
+    return min(ways, key=lambda way: way.seconds)
+
+
+def _apart(workload: Workload, reached: Reached) -> ChainBound:
+    """Each thread takes sequences, layers or directions of its own, and reads the whole of a w_hh in each step.
+
+    There are B * L * D of them, so no more threads can help. Those that take sequences read the same weights.
+    """
+    cells = workload.L * workload.config.num_directions
+    threads = min(workload.threads, workload.B * cells)
+    rate = reached.rate(threads)
+    assert rate is not None
+    if threads == workload.threads > 1:
+        read = _of_each(reached.bandwidth("shared_read", threads, step_bytes(workload)), threads)
+    else:
+        # Some of the threads are no faster each than one that has the caches to itself.
+        read = reached.bandwidth("read", 1, step_bytes(workload))
+    # Whoever takes the fewest layers and directions takes so many, one after another.
+    passes = chain_steps(workload) * cells / min(threads, cells)
+    step = reached.seconds("step", 1)
+    return ChainBound(
+        compute_seconds=chain_flops(workload) / rate,
+        weights_seconds=None if read is None else passes * step_bytes(workload) / read.bytes_per_second,
+        weights_level=None if read is None else read.level,
+        latency_seconds=None if step is None else chain_steps(workload) * step,
+    )
+
+
+def _shared(workload: Workload, reached: Reached) -> ChainBound:
+    """All threads share each step: each reads its part of w_hh, and needs what the others found in the step before."""
+    threads = workload.threads
+    rate = reached.rate(threads)
+    assert rate is not None
+    cells = workload.L * workload.config.num_directions
+    read = reached.bandwidth("read", threads, step_bytes(workload) / threads)
+    step, exchange = reached.seconds("step", 1), reached.seconds("exchange", threads)
+    bytes_in_all = chain_steps(workload) * cells * step_bytes(workload)
+    return ChainBound(
+        compute_seconds=chain_flops(workload) / rate,
+        weights_seconds=None if read is None else bytes_in_all / read.bytes_per_second,
+        weights_level=None if read is None else read.level,
+        latency_seconds=None if step is None else chain_steps(workload) * (step + (exchange or 0.0)),
+    )
+
+
+def _of_each(read: Bandwidth | None, threads: int) -> Bandwidth | None:
+    return None if read is None else read._replace(bytes_per_second=read.bytes_per_second / threads)

@@ -1,0 +1,117 @@
+"""A peak: one rate or latency that the machine reached, as it is measured, kept and looked up."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from benchmarks.workload import DEVICES, Device, Workload
+from rnnimpl.dtypes import DTYPES, PRECISIONS, Dtype, Precision
+
+Kind = Literal["gemm", "chain", "bandwidth", "call", "multiply_add", "read", "shared_read", "step", "exchange"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Level = Literal["L1", "L2", "L3", "L4", "memory"]
+"""Where a working set lies: in the cache of that level, or in none."""
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+Settings = tuple[Device, Dtype, Precision, int]
+"""Device, dtype, precision and threads."""
+
+Shape = tuple[int, int, int]
+"""(M, N, K) of a product of (M, K) and (K, N)."""
+
+LARGEST: Mapping[Device, int] = {"cpu": 2048, "cuda": 8192}
+"""Products are measured with no edge longer than this: beyond it the rate stays, the time does not."""
+
+_RATES: Mapping[Kind, tuple[str, ...]] = {
+    "gemm": ("M", "N", "K", "flops_per_second"),
+    "chain": ("M", "N", "K", "flops_per_second"),
+    "bandwidth": ("bytes_per_second",),
+    "call": (),
+    "multiply_add": ("flops_per_second",),
+    "read": ("bytes_per_second", "working_set_bytes"),
+    "shared_read": ("bytes_per_second", "working_set_bytes"),
+    "step": (),
+    "exchange": (),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Peak:
+    """One measured rate or latency, with the settings it was measured under.
+
+    Reached by a library: `gemm`, a product; `chain`, a product that needs the one before; `bandwidth`, a pass over
+    memory; `call`, the least call. Reached by the cores with nothing in their way: `multiply_add`, multiply-adds in
+    registers; `read`, each thread reading an array of its own again and again; `shared_read`, all reading the same
+    one; `step`, a state read, multiplied, added to and stored; `exchange`, one core seeing what another wrote.
+    """
+
+    kind: Kind
+    engine: str
+    """`torch`, `numpy` or `fused_cpu`: whose product, copy or call it is; `cores`: a loop of nothing else."""
+    device: Device
+    dtype: Dtype
+    precision: Precision
+    threads: int
+    M: int | None = None
+    """gemm, chain: (M, K) by (K, N), the second factor held as weights are, (N, K)."""
+    N: int | None = None
+    K: int | None = None
+    seconds: float
+    """Of one product, one pass, one call, one round of multiply-adds, one step, one exchange."""
+    flops_per_second: float | None = None
+    """gemm, chain: 2*M*N*K operations in that time. multiply_add: two for each lane; all threads together."""
+    bytes_per_second: float | None = None
+    """bandwidth: bytes read and bytes written, without those that a processor reads to write a line.
+    read, shared_read: bytes read by all threads together."""
+    working_set_bytes: int | None = None
+    """read, shared_read: bytes of the array that a thread reads."""
+    level: Level | None = None
+    """read, shared_read: where that array lies."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("kind", KINDS), ("device", DEVICES), ("dtype", DTYPES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}")
+        if self.level not in (None, *LEVELS):
+            raise ValueError(f"level is {self.level!r}; expected one of {', '.join(LEVELS)}")
+        for name in ("threads", "seconds", *_RATES[self.kind]):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 < value < math.inf:
+                raise ValueError(f"{name} of a {self.kind} peak is {value!r}; expected a number above 0")
+
+    def belongs_to(self, workload: Workload) -> bool:
+        """Whether it was measured under the workload's device, dtype, precision and threads."""
+        return settings(self) == settings(workload)
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of JSON values; `from_json` reads it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, mapping: Mapping[str, Any]) -> Peak:
+        """The peak that `to_json` wrote; fields of a later version are passed over.
+
+        Raises ValueError, TypeError or KeyError when it is none.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in mapping.items() if name in names})
+
+
+def settings(of: Workload | Peak) -> Settings:
+    """What workloads must share for the same peaks to hold."""
+    return of.device, of.dtype, of.precision, of.threads
+
+
+def measured_shape(shape: Shape, device: Device) -> Shape:
+    """The shape whose rate stands for this one: no edge longer than `LARGEST`."""
+    M, N, K = (min(edge, LARGEST[device]) for edge in shape)
+    return M, N, K
+
+
+def chain_shape(workload: Workload) -> Shape:
+    """The shape whose chain stands for the workload's recurrence: (B, H) by (H, H), one after another."""
+    return measured_shape((workload.B, workload.H, workload.H), workload.device)

@@ -1,0 +1,75 @@
+"""What was reached under a workload's settings: rates and bandwidths looked up in a run's peaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from benchmarks.machine.peak import Kind, Level, Peak, chain_shape, settings
+from benchmarks.workload import Workload
+
+
+class Bandwidth(NamedTuple):
+    """Bytes a second of all threads together, and the level they come from."""
+
+    bytes_per_second: float
+    level: Level
+
+
+class Reached:
+    """The peaks of a workload's device, dtype and precision, on its threads and on one."""
+
+    def __init__(self, workload: Workload, peaks: Iterable[Peak]) -> None:
+        self.workload = workload
+        *own, threads = settings(workload)
+        self.peaks = [peak for peak in peaks if [*settings(peak)[:3]] == own and peak.threads in (1, threads)]
+
+    def of(self, kind: Kind, threads: int) -> list[Peak]:
+        """Those of a kind that were measured on so many threads."""
+        return [peak for peak in self.peaks if peak.kind == kind and peak.threads == threads]
+
+    @property
+    def hard(self) -> bool:
+        """Whether the multipliers themselves were measured, on the workload's threads."""
+        return bool(self.of("multiply_add", self.workload.threads))
+
+    def rate(self, threads: int) -> float | None:
+        """Operations a second that so many of the workload's threads reach at most; None when nothing was measured.
+
+        A product that was faster than the multiply-adds has shown that these had been disturbed.
+        """
+        together = self._fastest(self.workload.threads)
+        alone = self._fastest(1) if self.of("multiply_add", 1) else None
+        if threads == self.workload.threads or alone is None or together is None:
+            return together
+        return min(together, threads * alone)
+
+    def bandwidth(self, kind: Kind, threads: int, working_set_bytes: float) -> Bandwidth | None:
+        """At most what so many threads read, each from an array of so many bytes; None when nothing was measured.
+
+        It is the highest bandwidth among the arrays that are as large or larger, and the next smaller one: what
+        lies between two that were measured is not taken for slower than it may be.
+        """
+        measured = sorted((peak.working_set_bytes or 0, peak) for peak in self.of(kind, threads))
+        if not measured:
+            return None
+        sizes = [size for size, _ in measured]
+        floor = max((size for size in sizes if size <= working_set_bytes), default=sizes[0])
+        rates = [peak.bytes_per_second or 0.0 for size, peak in measured if size >= floor]
+        level = next((peak.level for size, peak in measured if size >= working_set_bytes), measured[-1][1].level)
+        return Bandwidth(max(rates), level or "memory")
+
+    def seconds(self, kind: Kind, threads: int) -> float | None:
+        """The least time of a kind on so many threads; None when it was not measured."""
+        return min((peak.seconds for peak in self.of(kind, threads)), default=None)
+
+    def chain(self) -> Peak | None:
+        """The fastest chain of the workload's B and H on its threads or on one, whoever's it is."""
+        shape = chain_shape(self.workload)
+        chains = [peak for peak in self.peaks if peak.kind == "chain" and shape == (peak.M, peak.N, peak.K)]
+        return min(chains, key=lambda peak: peak.seconds, default=None)
+
+    def _fastest(self, threads: int) -> float | None:
+        kinds: tuple[Kind, ...] = ("multiply_add", "gemm", "chain")
+        rates = [peak.flops_per_second or 0.0 for kind in kinds for peak in self.of(kind, threads)]
+        return max(rates, default=None)

@@ -1,0 +1,266 @@
+"""Bounds: what follows from peaks of known numbers, by hand, and what they say of a case's time."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from benchmarks.counts import chain_flops, flops, least_bytes, necessary_flops, products, step_bytes
+from benchmarks.machine.bounds import (
+    Bound,
+    blas_seconds,
+    bound,
+    call_seconds,
+    peak_bandwidth,
+    peak_flops,
+    share_of_attainable,
+    time_parts,
+    what_bounds,
+)
+from benchmarks.machine.peak import Kind, Level, Peak
+from benchmarks.machine.reached import Reached
+from benchmarks.workload import Workload
+
+SMALL = Workload(mode="inference", T=3, B=2, I=5, H=7)
+WORKLOAD = Workload(mode="inference", T=11, B=16, I=100, H=100)
+W = step_bytes(WORKLOAD)  # 40 kB
+
+
+def peak(kind: Kind, engine: str = "cores", threads: int = 1, seconds: float = 1.0, **fields: Any) -> Peak:
+    common: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee"}
+    return Peak(kind=kind, engine=engine, threads=threads, seconds=seconds, **{**common, **fields})
+
+
+def gemm(M: int, N: int, K: int, rate: float, engine: str = "torch", kind: Kind = "gemm", **changes: Any) -> Peak:
+    seconds = 2 * M * N * K / rate
+    return peak(kind, engine, seconds=seconds, M=M, N=N, K=K, flops_per_second=rate, **changes)
+
+
+def multiply_add(rate: float, threads: int = 1) -> Peak:
+    return peak("multiply_add", threads=threads, flops_per_second=rate)
+
+
+def read(size: int, rate: float, level: Level, threads: int = 1, kind: Kind = "read") -> Peak:
+    return peak(kind, threads=threads, bytes_per_second=rate, working_set_bytes=size, level=level)
+
+
+def bounded(workload: Workload, *peaks: Peak) -> Bound:
+    found = bound(workload, peaks)
+    assert found is not None
+    return found
+
+
+def test_many_operations_are_bound_by_the_multipliers() -> None:
+    found = bounded(WORKLOAD, multiply_add(1e9), read(W, 1e12, "L2"), peak("step", seconds=1e-9))
+    assert found.compute_seconds == pytest.approx(necessary_flops(WORKLOAD) / 1e9)
+    assert found.attainable_seconds == pytest.approx(found.compute_seconds)
+    assert (found.binds, found.hard) == ("compute", True)
+
+
+def test_slow_weights_bind_the_steps_but_not_the_projection() -> None:
+    """Ten of the eleven steps meet a state that is not zero; each reads w_hh once."""
+    found = bounded(WORKLOAD, multiply_add(1e12), read(W, 1e9, "L2"), peak("step", seconds=1e-9))
+    projection = 2 * 11 * 16 * 100 * 100 / 1e12
+    assert found.weights_seconds == pytest.approx(10 * 40_000 / 1e9)
+    assert found.parts == pytest.approx({"L2": 10 * 40_000 / 1e9, "compute": projection, "overhead": 0.0})
+    assert (found.binds, found.weights_level) == ("L2", "L2")
+
+
+def test_slow_steps_are_bound_by_the_chain() -> None:
+    found = bounded(WORKLOAD, multiply_add(1e12), read(W, 1e12, "L2"), peak("step", seconds=1e-3))
+    assert found.latency_seconds == pytest.approx(10e-3)
+    assert found.binds == "chain"
+
+
+def test_training_reads_the_weights_forward_and_back() -> None:
+    training = dataclasses.replace(WORKLOAD, mode="training")
+    found = bounded(training, multiply_add(1e15), read(W, 1e9, "L2"))
+    assert found.weights_seconds == pytest.approx((10 + 11) * 40_000 / 1e9)
+
+
+def test_layers_and_directions_each_have_their_steps() -> None:
+    deep = dataclasses.replace(WORKLOAD, L=3, bidirectional=True)
+    peaks = multiply_add(1e15), read(W, 1e9, "L2"), peak("step", seconds=1e-6)
+    found = bounded(deep, *peaks)
+    assert found.weights_seconds == pytest.approx(6 * 10 * 40_000 / 1e9)
+    # They wait for their own steps alone.
+    assert found.latency_seconds == pytest.approx(10e-6)
+
+
+def test_threads_take_sequences_where_sharing_a_step_costs_more() -> None:
+    """Each then reads all of w_hh, at half of what both read of the same array."""
+    pair = dataclasses.replace(WORKLOAD, threads=2)
+    peaks = [
+        *(multiply_add(threads * 1e12, threads) for threads in (1, 2)),
+        read(W // 2, 8e9, "L1", threads=2),
+        read(W, 4e9, "L2", threads=2, kind="shared_read"),
+        peak("step", seconds=1e-9),
+        peak("exchange", threads=2, seconds=1e-3),
+    ]
+    found = bounded(pair, *peaks)
+    assert found.weights_seconds == pytest.approx(10 * 40_000 / 2e9)
+    assert found.weights_level == "L2"
+    assert found.latency_seconds == pytest.approx(10 * 1e-9)
+    # With a fast exchange they share each step, and each reads its half from the cache that holds it.
+    cheap = [each for each in peaks if each.kind != "exchange"] + [peak("exchange", threads=2, seconds=1e-8)]
+    found = bounded(pair, *cheap)
+    assert found.weights_seconds == pytest.approx(10 * 40_000 / 8e9)
+    assert found.weights_level == "L1"
+    assert found.latency_seconds == pytest.approx(10 * 1.1e-8)
+
+
+def test_one_sequence_on_two_threads_is_one_thread_or_an_exchange_a_step() -> None:
+    alone = dataclasses.replace(WORKLOAD, B=1, threads=2)
+    rates = [multiply_add(threads * 1e9, threads) for threads in (1, 2)]
+    step = peak("step", seconds=1e-9)
+    one = chain_flops(alone) / 1e9
+    slow = bounded(alone, *rates, step, peak("exchange", threads=2, seconds=1.0))
+    rest = (necessary_flops(alone) - chain_flops(alone)) / 2e9
+    assert slow.attainable_seconds == pytest.approx(one + rest)
+    fast = bounded(alone, *rates, step, peak("exchange", threads=2, seconds=1e-9))
+    assert fast.attainable_seconds == pytest.approx(one / 2 + rest)
+
+
+def test_what_must_move_bounds_a_call_that_hardly_computes() -> None:
+    found = bounded(WORKLOAD, multiply_add(1e15), read(2**30, 1e6, "memory"))
+    assert found.memory_seconds == pytest.approx(least_bytes(WORKLOAD) / 1e6)
+    short = dataclasses.replace(WORKLOAD, T=1)
+    found = bounded(short, multiply_add(1e15), read(2**30, 1e6, "memory"))
+    assert found.parts == pytest.approx({"memory": least_bytes(short) / 1e6, "overhead": 0.0})
+    assert found.binds == "memory"
+
+
+def test_a_call_costs_once_in_inference_and_twice_in_training() -> None:
+    peaks = (
+        multiply_add(1e15),
+        peak("call", "torch", seconds=2.0),
+        peak("call", "numpy", seconds=1.0),
+    )
+    found = bounded(WORKLOAD, *peaks)
+    assert (found.overhead_seconds, found.binds) == (1.0, "overhead")
+    assert bounded(dataclasses.replace(WORKLOAD, mode="training"), *peaks).overhead_seconds == 2.0
+
+
+def test_without_multiply_adds_the_fastest_product_stands_for_them() -> None:
+    found = bounded(WORKLOAD, gemm(8, 8, 8, 3e9), gemm(9, 9, 9, 2e9))
+    assert not found.hard
+    assert found.compute_seconds == pytest.approx(necessary_flops(WORKLOAD) / 3e9)
+    assert found.weights_seconds is found.latency_seconds is found.memory_seconds is None
+    assert bound(WORKLOAD, [gemm(8, 8, 8, 3e9, threads=2), gemm(8, 8, 8, 3e9, dtype="float64")]) is None
+
+
+def test_a_product_that_was_faster_than_the_multiply_adds_is_believed() -> None:
+    found = bounded(WORKLOAD, multiply_add(1e9), gemm(8, 8, 8, 3e9))
+    assert found.compute_seconds == pytest.approx(necessary_flops(WORKLOAD) / 3e9)
+
+
+def test_some_threads_are_as_fast_as_one_each_and_as_all_together() -> None:
+    of_four = dataclasses.replace(WORKLOAD, threads=4)
+    reached = Reached(of_four, [multiply_add(r, n) for n, r in ((1, 10.0), (4, 25.0))])
+    assert [reached.rate(threads) for threads in (1, 2, 3, 4)] == [10.0, 20.0, 25.0, 25.0]
+
+
+def test_a_bandwidth_between_two_arrays_is_not_below_the_smaller_ones() -> None:
+    """Nor is a small array slower than a large one: what a short pass costs at its ends is no limit."""
+    measured = [read(10, 5.0, "L1"), read(100, 9.0, "L1"), read(1000, 4.0, "L2"), read(10_000, 1.0, "memory")]
+    reached = Reached(WORKLOAD, measured)
+    sizes = (1, 10, 50, 100, 500, 1000, 5000, 10_000, 10**9)
+    found = [reached.bandwidth("read", 1, size) for size in sizes]
+    assert [each.bytes_per_second for each in found if each] == [9.0, 9.0, 9.0, 9.0, 9.0, 4.0, 4.0, 1.0, 1.0]
+    assert [each.level for each in found if each] == ["L1"] * 4 + ["L2"] * 2 + ["memory"] * 3
+    assert reached.bandwidth("shared_read", 1, 10) is None
+
+
+def test_the_chain_is_the_fastest_that_was_seen() -> None:
+    chains = [gemm(16, 100, 100, rate, engine, "chain") for rate, engine in ((2e9, "torch"), (4e9, "fused_cpu"))]
+    found = bounded(WORKLOAD, *chains, gemm(8, 8, 8, 8e9), gemm(1, 100, 100, 9e9, kind="chain"))
+    assert found.chain_seconds == pytest.approx(10 * 2 * 16 * 100 * 100 / 4e9)
+    assert found.chain_engine == "fused_cpu"
+    assert bounded(WORKLOAD, gemm(8, 8, 8, 8e9)).chain_seconds is None
+
+
+# A time and what it goes to.
+
+MADE: dict[str, Any] = {
+    **dict.fromkeys(("compute_seconds", "overhead_seconds"), 0.0),
+    **dict.fromkeys(("weights_seconds", "weights_level", "latency_seconds", "memory_seconds", "memory_level")),
+    "hard": True,
+    "chain_seconds": None,
+    "chain_engine": None,
+    "blas_seconds": None,
+}
+
+
+def test_the_share_of_the_attainable_is_one_at_the_bound() -> None:
+    limit = Bound(**MADE | {"parts": {"compute": 3.0, "L2": 1.0}})
+    assert [share_of_attainable(seconds, limit) for seconds in (4.0, 8.0)] == [1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "parts", "bounds"),
+    [
+        (4.0, {"compute": 1.0, "L2": 3.0}, "L2"),
+        (2.0, {"compute": 0.5, "L2": 1.5}, "L2"),
+        (6.0, {"compute": 1.0, "L2": 3.0, "chain": 2.0, "overhead": 0.0}, "L2"),
+        (9.0, {"compute": 1.0, "L2": 3.0, "chain": 5.0, "overhead": 0.0}, "chain"),
+        (11.0, {"compute": 1.0, "L2": 3.0, "chain": 6.0, "overhead": 1.0}, "chain"),
+        (20.0, {"compute": 1.0, "L2": 3.0, "chain": 6.0, "overhead": 10.0}, "overhead"),
+    ],
+)
+def test_a_time_goes_to_its_bound_then_to_calls_then_to_overhead(
+    seconds: float, parts: dict[str, float], bounds: str
+) -> None:
+    """The bound is 4 s, the products as calls of a library take 10."""
+    limit = Bound(**MADE | {"parts": {"compute": 1.0, "L2": 3.0}, "blas_seconds": 10.0})
+    assert time_parts(seconds, limit) == pytest.approx(parts)
+    assert sum(time_parts(seconds, limit).values()) == pytest.approx(seconds)
+    assert what_bounds(seconds, limit) == bounds
+
+
+def test_where_calls_were_not_measured_what_is_beyond_the_bound_is_overhead() -> None:
+    limit = Bound(**MADE | {"parts": {"compute": 4.0}})
+    assert time_parts(10.0, limit) == {"compute": 4.0, "chain": 0.0, "overhead": 6.0}
+
+
+# Libraries alone.
+
+
+def test_products_as_calls_take_their_time_at_their_own_rates() -> None:
+    projection, recurrence = products(SMALL)
+    assert (projection.shape, recurrence.shape) == ((6, 7, 5), (2, 7, 7))
+    measured = [gemm(6, 7, 5, 1e6), gemm(6, 7, 5, 2e6, engine="numpy"), gemm(2, 7, 7, 1e3), gemm(2, 7, 7, 5e2)]
+    expected = 2 * 6 * 7 * 5 / 2e6 + 3 * 2 * 2 * 7 * 7 / 1e3
+    assert blas_seconds(SMALL, measured) == pytest.approx(expected)
+    # A chain is a call a step as well; that of our own kernel is none.
+    chains = [gemm(2, 7, 7, 2e3, kind="chain"), gemm(2, 7, 7, 9e9, engine="fused_cpu", kind="chain")]
+    expected = 2 * 6 * 7 * 5 / 2e6 + 3 * 2 * 2 * 7 * 7 / 2e3
+    assert blas_seconds(SMALL, measured + chains) == pytest.approx(expected)
+
+
+def test_products_as_calls_have_no_time_where_a_shape_was_not_measured() -> None:
+    assert blas_seconds(SMALL, [gemm(6, 7, 5, 1e6)]) is None
+    of_another = [gemm(6, 7, 5, 1e6), gemm(2, 7, 7, 1e6, threads=2)]
+    assert blas_seconds(SMALL, of_another) is None
+
+
+def test_a_long_workload_has_the_rate_of_the_largest_shape() -> None:
+    long = Workload(mode="inference", T=10_000, B=2, I=5, H=7)
+    measured = [gemm(2048, 7, 5, 1e6), gemm(2, 7, 7, 1e6)]
+    assert blas_seconds(long, measured) == pytest.approx(flops(long) / 1e6)
+
+
+def test_peaks_are_the_best_under_the_workloads_own_settings() -> None:
+    """Of a product, not of a loop of multiply-adds nor of a chain; of a copy, not of a read."""
+    measured = [
+        *(gemm(8, 8, 8, 3.0), gemm(4, 4, 4, 2.0, engine="numpy"), gemm(8, 8, 8, 9.0, threads=2)),
+        *(gemm(8, 8, 8, 8.0, kind="chain"), multiply_add(7.0)),
+        *(peak("bandwidth", "torch", bytes_per_second=7.0), read(8, 9.0, "L1"), peak("call", "torch", seconds=5e-6)),
+    ]
+    assert peak_flops(SMALL, measured) == 3.0
+    assert peak_bandwidth(SMALL, measured) == 7.0
+    assert call_seconds(SMALL, "torch", measured) == 5e-6
+    on_gpu = dataclasses.replace(SMALL, device="cuda")
+    assert peak_flops(on_gpu, measured) is peak_bandwidth(on_gpu, measured) is None
+    assert call_seconds(SMALL, "numpy", measured) is None
