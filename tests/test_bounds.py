@@ -178,6 +178,9 @@ def test_the_chain_is_the_fastest_that_was_seen() -> None:
     found = bounded(WORKLOAD, *chains, gemm(8, 8, 8, 8e9), gemm(1, 100, 100, 9e9, kind="chain"))
     assert found.chain_seconds == pytest.approx(10 * 2 * 16 * 100 * 100 / 4e9)
     assert found.chain_engine == "fused_cpu"
+    # In place of the ten steps at the rate of the multipliers, with the projection as it was.
+    beyond = chain_flops(WORKLOAD) / 4e9 - chain_flops(WORKLOAD) / 8e9
+    assert found.reached_seconds == pytest.approx(found.attainable_seconds + beyond)
     assert bounded(WORKLOAD, gemm(8, 8, 8, 8e9)).chain_seconds is None
 
 
@@ -187,6 +190,7 @@ MADE: dict[str, Any] = {
     **dict.fromkeys(("compute_seconds", "overhead_seconds"), 0.0),
     **dict.fromkeys(("weights_seconds", "weights_level", "latency_seconds", "memory_seconds", "memory_level")),
     "hard": True,
+    "reached_seconds": None,
     "chain_seconds": None,
     "chain_engine": None,
     "blas_seconds": None,
@@ -196,6 +200,12 @@ MADE: dict[str, Any] = {
 def test_the_share_of_the_attainable_is_one_at_the_bound() -> None:
     limit = Bound(**MADE | {"parts": {"compute": 3.0, "L2": 1.0}})
     assert [share_of_attainable(seconds, limit) for seconds in (4.0, 8.0)] == [1.0, 0.5]
+
+
+def test_a_chain_that_was_reached_counts_where_calls_are_faster_or_unknown() -> None:
+    limit = Bound(**MADE | {"parts": {"compute": 4.0}, "reached_seconds": 9.0, "blas_seconds": 5.0})
+    assert time_parts(10.0, limit) == {"compute": 4.0, "chain": 5.0, "overhead": 1.0}
+    assert time_parts(10.0, dataclasses.replace(limit, blas_seconds=None)) == time_parts(10.0, limit)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.reporting.frames import load_run
+from benchmarks.reporting.frames import load_run, read_peaks
 from benchmarks.reporting.plot_labels import spread
 from benchmarks.reporting.plot_style import plain_seconds, plain_share, size_axis, styles
 from benchmarks.reporting.plots import write_plots
 from benchmarks.reporting.slices import along, central, measured, panels
 from benchmarks.trial import Trial
-from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, run_of, trial, workload
+from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, record, run_of, trial, workload
 
 AXES = ["time-over-T", "time-over-B", "time-over-H", "time-over-L"]
 MANY = [
@@ -36,7 +36,7 @@ MANY = [
 def drawn(folder: Path, trials: list[Trial]) -> list[str]:
     """The stems of the plots of a run of these trials, which lie in `folder`."""
     run_of(folder / "run", trials)
-    return [plot.stem for plot in write_plots(load_run(folder / "run"), folder)]
+    return [plot.stem for plot in write_plots(load_run(folder / "run"), folder, {"run": read_peaks(record(trials))})]
 
 
 def test_a_default_sweep_has_every_plot(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ class Bound:
     """The steps' products at the best rate that a chain of them has reached, by whatever means."""
     chain_engine: str | None
     """Whose chain that is."""
+    reached_seconds: float | None
+    """`attainable_seconds` with that chain in place of the bound on it: what known means have shown to be possible."""
     blas_seconds: float | None
     """All products, each one call of the library that is fastest at its shape. No bound for code that packs once."""
 
@@ -80,7 +82,10 @@ def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
         parts = {memory.level: memory_seconds}
     calls = 2 if workload.mode == "training" else 1
     overhead_seconds = calls * (reached.seconds("call", workload.threads) or 0.0)
+    parts["overhead"] = overhead_seconds
     fastest = reached.chain()
+    chain_seconds = None if fastest is None else chain_flops(workload) / (fastest.flops_per_second or 0.0)
+    beyond = None if chain_seconds is None else max(0.0, chain_seconds - chain.seconds)
     return Bound(
         compute_seconds=necessary_flops(workload) / rate,
         weights_seconds=chain.weights_seconds,
@@ -89,10 +94,11 @@ def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
         memory_seconds=memory_seconds,
         memory_level=None if memory is None else memory.level,
         overhead_seconds=overhead_seconds,
-        parts=MappingProxyType({**parts, "overhead": overhead_seconds}),
+        parts=MappingProxyType(parts),
         hard=reached.hard,
-        chain_seconds=None if fastest is None else chain_flops(workload) / (fastest.flops_per_second or 0.0),
+        chain_seconds=chain_seconds,
         chain_engine=None if fastest is None else fastest.engine,
+        reached_seconds=None if beyond is None else sum(parts.values()) + beyond,
         blas_seconds=blas_seconds(workload, reached.peaks),
     )
 
@@ -114,18 +120,19 @@ def share_of_attainable(seconds: float, of: Bound) -> float:
 def time_parts(seconds: float, of: Bound) -> dict[Limit, float]:
     """A call's time by what it goes to; the parts add up to it.
 
-    First the parts of its bound; then `chain` has what products cost beyond that when each is a library's call, as
-    far as the time reaches; and `overhead` the rest. A call that is as fast as its bound, or faster by noise, has
+    First the parts of its bound; then `chain` has what the products of the steps cost beyond that, by the fastest
+    chain that was measured or with each a library's call, whichever is more and as far as the time reaches; and
+    `overhead` the rest. A call that is as fast as its bound, or faster by noise, has
     the bound's own parts, scaled to its time.
     """
     attainable = of.attainable_seconds
     if seconds <= attainable:
         return {limit: part * seconds / attainable for limit, part in of.parts.items()}
     beyond = seconds - attainable
-    called = max(0.0, (of.blas_seconds or 0.0) - attainable)
+    chained = max(0.0, (of.blas_seconds or 0.0) - attainable, (of.reached_seconds or 0.0) - attainable)
     parts = dict(of.parts)
-    parts["chain"] = parts.get("chain", 0.0) + min(beyond, called)
-    parts["overhead"] = parts.get("overhead", 0.0) + max(0.0, beyond - called)
+    parts["chain"] = parts.get("chain", 0.0) + min(beyond, chained)
+    parts["overhead"] = parts.get("overhead", 0.0) + max(0.0, beyond - chained)
     return parts
 
 

@@ -39,7 +39,7 @@ COLUMNS: Mapping[str, str] = {
             *("median_seconds", "low_seconds", "high_seconds", "relative_half_width"),
             *("forward_seconds", "backward_seconds", "step_seconds", "sequences_per_second"),
             *("flops", "flops_per_second", "share_of_peak", "intensity"),
-            *("bound_seconds", "share_of_attainable", "chain_seconds", "blas_seconds"),
+            *("bound_seconds", "share_of_attainable", "chain_seconds", "reached_seconds", "blas_seconds"),
             *("speedup", "speedup_low", "speedup_high", "slowdown", "slowdown_low", "slowdown_high"),
             *("setup_seconds", "first_call_seconds", "payback_calls"),
             *("peak_bytes", "error_output", "error_gradient", "checked_steps"),
@@ -137,6 +137,7 @@ def _bounds(limit: Bound | None) -> dict[str, float | None]:
     return {
         "bound_seconds": limit.attainable_seconds,
         "chain_seconds": limit.chain_seconds,
+        "reached_seconds": limit.reached_seconds,
         "blas_seconds": limit.blas_seconds,
     }
 

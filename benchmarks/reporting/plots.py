@@ -16,7 +16,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.machine.peak import Peak
 from benchmarks.reporting import panel_plots as draw
+from benchmarks.reporting import roofline
 from benchmarks.reporting.plot_style import SETTINGS, WIDTH, Style, heading, panel_heading, save, styles
 from benchmarks.reporting.pooling import BASELINE
 from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, central, measured, panels
@@ -39,6 +41,9 @@ class Plot:
     caption: str
 
 
+Peaks: TypeAlias = Mapping[str, Sequence[Peak]]
+"""The peaks of each run, by the run's label."""
+
 Drawer: TypeAlias = Callable[[Axes, Panel, Mapping[str, Style], float], str]
 """Draws into axes a panel with styles and a height in inches; what it returns stands below the panel's title."""
 
@@ -59,16 +64,27 @@ class _Kind:
     height: Callable[[Panel], float] = lambda _: 3.3
 
 
-def write_plots(frame: pd.DataFrame, folder: Path) -> list[Plot]:
-    """Draw all that the frame has data for into a folder that exists; the plots in the order of the report."""
-    rows = measured(frame)
+def write_plots(frame: pd.DataFrame, folder: Path, peaks: Peaks) -> list[Plot]:
+    """Draw all that the frame has data for into a folder that exists; the plots in the order of the report.
+
+    `peaks` are those of each run, by its label in the frame.
+    """
+    return _write(frame, folder, _kinds(measured(frame), peaks))
+
+
+def write_roofline(frame: pd.DataFrame, folder: Path, peaks: Peaks) -> list[Plot]:
+    """Draw the roofline alone, of all cases in a frame of `load_run`; no plot where no bandwidth was measured."""
+    return _write(frame, folder, [_roofline(measured(frame), peaks)])
+
+
+def _write(frame: pd.DataFrame, folder: Path, kinds: Sequence[_Kind]) -> list[Plot]:
     looks = styles(frame["implementation"])
     several_runs = len(set(frame["run"])) > 1
     plots: list[Plot] = []
     with mpl.rc_context(cast(Any, SETTINGS)), warnings.catch_warnings():
         # A name may have letters that the font lacks: they become boxes in PNG, and stay themselves in SVG.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
-        for kind in _kinds(rows):
+        for kind in kinds:
             drawn = panels(kind.rows)
             for page, start in enumerate(range(0, len(drawn), LARGEST_PAGE), start=1):
                 stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
@@ -78,11 +94,11 @@ def write_plots(frame: pd.DataFrame, folder: Path) -> list[Plot]:
     return plots
 
 
-def _kinds(rows: pd.DataFrame) -> list[_Kind]:
-    """Every plot that has data."""
+def _kinds(rows: pd.DataFrame, peaks: Peaks) -> list[_Kind]:
+    """Every plot, in the order of the report; one without rows is not drawn."""
     kinds = [_time_over(rows, axis) for axis in AXIS_NAMES]
-    kinds += [_winner_map(rows), _speedups(rows), _share_of_peak(rows), _errors(rows), _setup(rows), _gpu_times(rows)]
-    return [kind for kind in kinds if len(kind.rows)]
+    kinds += [_winner_map(rows), _speedups(rows), _share_of_peak(rows), _roofline(rows, peaks)]
+    return [*kinds, _errors(rows), _setup(rows), _gpu_times(rows)]
 
 
 def _time_over(rows: pd.DataFrame, axis: str) -> _Kind:
@@ -138,6 +154,25 @@ def _share_of_peak(rows: pd.DataFrame) -> _Kind:
         rows=chosen,
         fixed=f"{fixed}. Operations of matrix products only; 100 % is the fastest large product of the same run",
         drawer=draw.lines("H", "share_of_peak", None),
+    )
+
+
+def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
+    known = rows[roofline.has_roof(rows, peaks)]
+    joined, fixed = along(known, ["B"])
+    if joined.empty:
+        joined, fixed = central(known)
+    return _Kind(
+        stem="roofline",
+        title="Roofline: how near each comes to what the machine can do",
+        caption="Operations a second over operations for each byte that must reach the cores, every case a dot. Solid: "
+        "multiply-adds in registers, and what the threads read from each cache and from memory. Dotted: what no "
+        "implementation can be faster than at these sizes; dashed: the same with the fastest chain of (B, H) products "
+        "that was measured. How to read it: `docs/limits.md` in the project.",
+        rows=known,
+        fixed=f"Joined: {fixed}. Faint: all other sizes. All ceilings were measured in the same run",
+        drawer=roofline.drawer(peaks, joined),
+        height=lambda _: roofline.HEIGHT,
     )
 
 

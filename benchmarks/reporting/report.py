@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.reporting import sections
 from benchmarks.reporting.findings import Finding, findings, winners_by_workload
-from benchmarks.reporting.frames import COLUMNS, runs_frame
+from benchmarks.reporting.frames import COLUMNS, read_peaks, runs_frame
 from benchmarks.reporting.loading import Folder, LoadedRun, load_runs
 from benchmarks.reporting.plain_text import code, escape
 from benchmarks.reporting.plots import Plot, write_plots
@@ -47,7 +47,7 @@ def build_report(
     with explained(target, "write the report to"):
         plots_folder.mkdir(parents=True, exist_ok=True)
         _write(target / SUMMARY_FILE, summary_csv(frame))
-        plots = write_plots(frame, plots_folder)
+        plots = write_plots(frame, plots_folder, {run.label: read_peaks(run.record) for run in runs})
         _remove_older(plots_folder, plots)
         path = target / REPORT_FILE
         _write(path, _report(runs, frame, plots))
