@@ -179,7 +179,7 @@ def test_the_chain_is_the_fastest_that_was_seen() -> None:
     assert found.chain_seconds == pytest.approx(10 * 2 * 16 * 100 * 100 / 4e9)
     assert found.chain_engine == "fused_cpu"
     # In place of the ten steps at the rate of the multipliers, with the projection as it was.
-    beyond = chain_flops(WORKLOAD) / 4e9 - chain_flops(WORKLOAD) / 8e9
+    beyond = chain_flops(WORKLOAD) / 4e9 - chain_flops(WORKLOAD) / 9e9
     assert found.reached_seconds == pytest.approx(found.attainable_seconds + beyond)
     assert bounded(WORKLOAD, gemm(8, 8, 8, 8e9)).chain_seconds is None
 

@@ -13,13 +13,19 @@ from benchmarks.counts import (
     TEMPORARIES,
     Product,
     backward_flops,
+    chain_flops,
+    chain_steps,
     elementwise_flops,
     flops,
     forward_flops,
+    intensity,
     least_bytes,
     memory_needed,
+    necessary_flops,
     products,
+    step_bytes,
     too_large,
+    traffic_bytes,
 )
 from benchmarks.workload import Workload
 from rnnimpl import Weights, load
@@ -80,6 +86,27 @@ def test_elementwise_operations_follow_the_formulas() -> None:
     assert elementwise_flops(relu_without_bias) == (2 + 2) * 4 * 1 * 6 * 3
     both_ways = WORKLOADS[2]
     assert elementwise_flops(both_ways) == (4 + 5) * 2 * 3 * 5 * 4 + 2 * 3 * (4 + 10)
+
+
+def test_a_call_without_h0_leaves_out_the_products_with_zeros() -> None:
+    """The first step of each layer and direction and, in training, its part of the gradient of w_hh."""
+    forward = inference(WORKLOADS[0])  # T3 B2 I5 H7
+    assert (chain_steps(forward), chain_steps(WORKLOADS[0])) == (2, 2 + 3)
+    product = 2 * 2 * 7 * 7
+    assert (chain_flops(forward), chain_flops(WORKLOADS[0])) == (2 * product, 5 * product)
+    assert flops(forward) - necessary_flops(forward) == product
+    assert flops(WORKLOADS[0]) - necessary_flops(WORKLOADS[0]) == 2 * product
+    both_ways = WORKLOADS[2]  # T2 B3 I4 H5 L2 D2
+    assert chain_flops(both_ways) == 4 * 3 * 2 * 3 * 5 * 5
+
+
+def test_the_recurrent_weights_are_read_once_a_step() -> None:
+    workload = WORKLOADS[0]
+    assert step_bytes(workload) == 4 * 7 * 7
+    assert traffic_bytes(workload) == least_bytes(workload) + 5 * 4 * 7 * 7
+    assert intensity(workload) == flops(workload) / traffic_bytes(workload)
+    long = Workload(mode="inference", T=10_000, B=16, I=1, H=512)
+    assert intensity(long) == pytest.approx(16 / 2, rel=0.05)
 
 
 def test_the_least_bytes_are_each_input_and_result_once() -> None:

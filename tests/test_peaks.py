@@ -17,6 +17,7 @@ from benchmarks.machine.call_time import seconds_per_call
 from benchmarks.machine.peak import Peak, measured_shape
 from benchmarks.machine.peak_engines import Engine, Pass, engines
 from benchmarks.machine.peaks import measure_peaks, shapes_by_importance
+from benchmarks.measuring.launch import peak_seconds
 from benchmarks.workload import Workload
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=5, H=7)
@@ -219,3 +220,11 @@ def test_a_peak_survives_json_and_a_later_version() -> None:
 def test_a_record_that_is_no_peak_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Peak.from_json({**gemm(2, 3, 4, 1e9).to_json(), **changes})
+
+
+def test_measuring_peaks_has_its_share_of_the_budget() -> None:
+    """Twelve seconds a group of settings, more in a sweep of hours; a tenth of a short sweep for all together."""
+    assert peak_seconds(600.0, 1) == 12.0
+    assert peak_seconds(8 * 3600.0, 1) == 0.02 * 8 * 3600
+    assert peak_seconds(60.0, 1) == 6.0
+    assert peak_seconds(60.0, 3) == 2.0

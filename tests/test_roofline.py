@@ -1,0 +1,82 @@
+"""The roofline: its ceilings are those of the run and setting, and it is drawn where they are known."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.machine.peak import Level, Peak, settings
+from benchmarks.machine.roof import roof
+from benchmarks.reporting.frames import load_run, read_peaks
+from benchmarks.reporting.plots import write_roofline
+from tests.synthetic_runs import peaks, realistic_trials, run_of, workload
+
+COMMON: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 2}
+SETTINGS = settings(workload())
+
+
+def read(level: Level, rate: float, size: int, **changes: Any) -> Peak:
+    rates = {"bytes_per_second": rate, "working_set_bytes": size, "level": level}
+    return Peak(kind="read", engine="cores", seconds=1e-6, **{**COMMON, **rates, **changes})
+
+
+ROOF = [
+    Peak(kind="multiply_add", engine="cores", seconds=1e-9, flops_per_second=300e9, **COMMON),
+    Peak(kind="gemm", engine="torch", M=8, N=8, K=8, seconds=1e-6, flops_per_second=200e9, **COMMON),
+    read("L1", 150e9, 1000),
+    read("L2", 160e9, 10_000),
+    read("L2", 140e9, 20_000),
+    read("memory", 20e9, 10**9),
+    read("L1", 999e9, 1000, threads=1),
+]
+
+
+def drawn(folder: Path, workloads: list[Any], with_roof: bool = True) -> str:
+    """The words of the roofline of a run on these workloads; empty when none was drawn."""
+    found = [*peaks(set(workloads)), *([peak.to_json() for peak in ROOF] if with_roof else [])]
+    run_of(folder / "run", realistic_trials(workloads), peaks=found)
+    plots = write_roofline(load_run(folder / "run"), folder, {"run": read_peaks({"peaks": found})})
+    if not plots:
+        return ""
+    text = (folder / f"{plots[0].stem}.svg").read_text(encoding="utf-8")
+    return "\n".join(ET.fromstring(text).itertext())  # noqa: S314  # written above
+
+
+def test_no_level_is_slower_than_one_beyond_it() -> None:
+    """An L1 that was measured slower than the L2 gives at least as much as that; one thread's peaks are another's."""
+    found = roof(SETTINGS, ROOF)
+    assert found is not None
+    assert dict(found.bytes_per_second) == {"L1": 160e9, "L2": 160e9, "memory": 20e9}
+    assert list(found.bytes_per_second) == ["L1", "L2", "memory"]
+    assert (found.flops_per_second, found.gemm_flops_per_second) == (300e9, 200e9)
+
+
+def test_below_the_ridge_the_bytes_bound_and_above_it_the_operations() -> None:
+    found = roof(SETTINGS, ROOF)
+    assert found is not None
+    assert [found.at(intensity, "memory") for intensity in (1.0, 15.0, 100.0)] == [20e9, 300e9, 300e9]
+
+
+def test_a_setting_without_rates_has_no_roof() -> None:
+    assert roof(("cpu", "float64", "ieee", 2), ROOF) is None
+
+
+def test_ceilings_batches_and_names_are_written(tmp_path: Path) -> None:
+    """Levels that are alike share a label; a panel a mode."""
+    words = drawn(tmp_path, [workload(mode, B=B) for mode in ("inference", "training") for B in (1, 16)])
+    assert words.count("multiply-adds: 300 GFLOP/s, fastest product: 200") == 2
+    assert words.count("L1, L2: 160 GB/s") == words.count("memory: 20.0 GB/s") == 2
+    assert {"B 1", "B 16", "torch_loop", "no implementation can be faster"} <= set(words.split("\n"))
+
+
+def test_one_workload_has_a_roofline(tmp_path: Path) -> None:
+    assert "nn_rnn" in drawn(tmp_path, [workload()])
+
+
+@pytest.mark.parametrize("workloads", [[workload()], [workload(B=B) for B in (1, 16)]])
+def test_without_bandwidths_there_is_none(tmp_path: Path, workloads: list[Any]) -> None:
+    """As in runs of the first schema."""
+    assert drawn(tmp_path, workloads, with_roof=False) == ""
