@@ -155,3 +155,15 @@ def test_nn_rnn_believes_the_operator_that_ran(monkeypatch: pytest.MonkeyPatch) 
 def identity(x: torch.Tensor) -> torch.Tensor:
     """Something to script."""
     return x
+
+
+def test_nn_rnn_infers_in_the_modules_inference_mode() -> None:
+    """In training mode cuDNN would keep what only a backward pass needs."""
+    rnn = NnRnn(CONFIG, WEIGHTS)
+    x = rnn.from_numpy(X)
+    modes = []
+    rnn.module.register_forward_hook(lambda module, *_: modes.append(module.training))
+    rnn.forward(x)
+    rnn.vjp(x)
+    rnn.forward(x)
+    assert modes == [False, True, False]

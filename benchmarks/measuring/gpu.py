@@ -1,13 +1,14 @@
 """Where the time of one call on a GPU went: span between device events, sum of kernel times, launches.
 
-Taken in calls of their own, apart from the samples, since a profiler slows small kernels several times over.
-Kernels are seen whichever framework launched them; events are PyTorch's, so a span is given where PyTorch runs.
+A kernel is whatever the GPU was given to run, copies and fills of memory among them. Taken in calls of their own,
+apart from the samples, since a profiler slows small kernels several times over. Kernels are seen whichever framework
+launched them; events are PyTorch's, so a span is given where PyTorch runs.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.measuring.timing import CallSeconds
@@ -16,7 +17,10 @@ SPANS = 5
 
 
 def profile_call(timed: Callable[[], CallSeconds]) -> dict[str, Any]:
-    """`device_span_seconds` (median of a few calls), `kernel_seconds` and `kernel_launches` of one call."""
+    """`device_span_seconds` (median of a few calls), `kernel_seconds` and `kernel_launches` of one call.
+
+    The latter two are None where the tracer sees nothing: it may be denied, or in use by another profiler.
+    """
     import torch
     from torch.profiler import ProfilerActivity, profile
 
@@ -32,9 +36,18 @@ def profile_call(timed: Callable[[], CallSeconds]) -> dict[str, Any]:
     for _ in range(2):
         with profile(activities=[ProfilerActivity.CUDA]) as profiler:
             timed()
-    kernels = [event for event in profiler.events() or () if event.device_type == torch.profiler.DeviceType.CUDA]
+    return {"device_span_seconds": statistics.median(spans)} | sum_kernels(profiler.events() or ())
+
+
+def sum_kernels(events: Iterable[Any]) -> dict[str, Any]:
+    """`kernel_seconds` and `kernel_launches` from the profiler's events, whose times are in microseconds."""
+    from torch.profiler import DeviceType
+
+    # A range that the program names appears on the device as well, over the kernels in it.
+    on_device = [event for event in events if event.device_type == DeviceType.CUDA and not event.is_user_annotation]
+    if not on_device:
+        return {"kernel_seconds": None, "kernel_launches": None}
     return {
-        "device_span_seconds": statistics.median(spans),
-        "kernel_seconds": sum(event.device_time for event in kernels) / 1e6,
-        "kernel_launches": len(kernels),
+        "kernel_seconds": sum(event.device_time for event in on_device) / 1e6,
+        "kernel_launches": len(on_device),
     }

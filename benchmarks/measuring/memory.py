@@ -44,7 +44,8 @@ def peak(baseline: Baseline) -> int | None:
     if baseline.device == "cuda":
         import torch
 
-        return int(torch.cuda.max_memory_allocated())
+        # Another framework has an allocator of its own, of which PyTorch knows nothing.
+        return int(torch.cuda.max_memory_allocated()) or None
     if baseline.held_bytes is None:
         return None
     highest = _status_bytes("VmHWM")

@@ -32,6 +32,9 @@ class NnRnn(TorchRnn):
             self._require_cudnn()
 
     def run(self, x: torch.Tensor, h0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.module.training != torch.is_grad_enabled():
+            # As whoever infers with a module would: in training mode cuDNN keeps what a backward pass needs.
+            self.module.train(torch.is_grad_enabled())
         y, h_n = self.module(x, h0)
         return y, h_n
 

@@ -8,6 +8,7 @@ Capturing happens at the first call of each shape; that call has the cost.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,7 +68,7 @@ class TorchCudaGraph(TorchRnn):
 
     def capture(self, computations: Sequence[Compute]) -> list[tuple[Callable[[], Any], Sequence[torch.Tensor]]]:
         """Capture computations that are replayed in this order; returns of each how to replay it and its results."""
-        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        stream = _capture_stream(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP_CALLS):
@@ -113,6 +114,12 @@ class TorchCudaGraph(TorchRnn):
 
         forward, backward = self.capture([compute_forward, compute_backward])
         return _TrainingGraphs(_Graph(inputs, *forward), _Graph(cotangents, *backward))
+
+
+@functools.cache
+def _capture_stream(device: str) -> torch.cuda.Stream:
+    """One for all captures: cuBLAS keeps a workspace, 32 MiB on large GPUs, for every stream it has seen."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
