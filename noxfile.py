@@ -29,7 +29,7 @@ def tests(session: nox.Session) -> None:
 def engines(session: nox.Session) -> None:
     """Install every engine and put each through the conformance suite: an hour; `-- -k jax_scan` for one."""
     install(session, "tests", project=".[engines]")
-    tests_of_engines = ("tests/test_conformance.py", "tests/test_engines.py")
+    tests_of_engines = ("tests/test_conformance.py", "tests/test_engines.py", "tests/test_fused_cuda.py")
     session.run("python", "-m", "pytest", "-m", "engines", *tests_of_engines, *session.posargs)
 
 
