@@ -72,6 +72,13 @@ def selfcheck(session: nox.Session) -> None:
 
 
 @nox.session
+def regress(session: nox.Session) -> None:
+    """Judge whether the checkout is slower than another revision: `-- --base REV`."""
+    install(session, "tests")
+    session.run("python", "-m", "benchmarks", "regress", *session.posargs)
+
+
+@nox.session
 def kills(session: nox.Session) -> None:
     """Kill sweeps and workers 20 times each at random moments; nothing may be lost."""
     install(session, "tests")

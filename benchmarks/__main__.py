@@ -228,6 +228,53 @@ def train(
             raise typer.Exit(VERDICT_AGAINST)
 
 
+@app.command()
+def regress(
+    base: Annotated[str, typer.Option(metavar="REV", help="The revision to compare with.")],
+    head: Annotated[
+        str | None, typer.Option(metavar="REV", help="The revision to judge; the checkout as it stands if not given.")
+    ] = None,
+    suite: Annotated[
+        str, typer.Option(metavar="PATH", help="A pytest-benchmark suite of the project that the current folder is in.")
+    ] = "benchmarks/suite",
+    tolerance: Annotated[float, typer.Option(metavar="SHARE", help="The slowdown that matters: 0.03 is 3 %.")] = 0.03,
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Stop after so long: 90s, 5m.")] = "5m",
+    environment: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|shared|own",
+            help="Run both in this environment, each in one of its own, or share where both depend on the same.",
+        ),
+    ] = "auto",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where JSON, Markdown and plot go.")] = Path(
+        "results/regress"
+    ),
+) -> None:
+    """Is head slower than base? Exit status 1 for a slowdown that was confirmed, 3 when the machine was unfit to tell.
+
+    Example: python -m benchmarks regress --base main
+    """
+    with wrong_use():
+        import os
+
+        from rich.console import Console
+
+        from benchmarks.regression import output
+        from benchmarks.regression.regress import plan, regress
+
+        console = Console()
+        try:
+            request = plan(base, head, suite, tolerance=tolerance, budget=budget, environment=environment)
+            result = regress(request, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        console.print(output.terminal_table(result))
+        typer.echo(output.summary(result))
+        output.write(result, out, os.environ.get("GITHUB_STEP_SUMMARY"))
+        typer.echo(f"every pair, summary and plot: {out}")
+        raise typer.Exit(result.exit_status)
+
+
 def _report(runs: list[Path], console: Any, out: Path | None = None) -> None:
     from benchmarks.reporting.frames import load_run
     from benchmarks.reporting.report import build_report, terminal_table

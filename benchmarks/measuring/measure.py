@@ -66,8 +66,10 @@ class Subject:
         self.rnn.synchronize()
         self.calls = 1
 
-    def prepare(self, expectation: Expectation, checked_steps: int) -> Prepared:
-        """Make the first call, check results against what is expected, and warm up.
+    def prepare(
+        self, expectation: Expectation, checked_steps: int, warm_up_seconds: float = WARM_UP_MOST_SECONDS
+    ) -> Prepared:
+        """Make the first call, check results against what is expected, and warm up, for `warm_up_seconds` at most.
 
         Raises Wrong when a result is outside its tolerance: nothing wrong is ever timed.
         """
@@ -86,7 +88,7 @@ class Subject:
         del called, results
         check_seconds = self.clock() - start
 
-        warmed = warm_up(self._timed, self.clock, least=WARM_UP_LEAST_SECONDS, most=WARM_UP_MOST_SECONDS)
+        warmed = warm_up(self._timed, self.clock, least=WARM_UP_LEAST_SECONDS, most=warm_up_seconds)
         self.calls = calls_per_sample(
             warmed.call,
             clock_resolution=resolution(self.clock),

@@ -1,0 +1,82 @@
+"""Where each revision runs: this interpreter's environment for both, or one built for what the revision depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.regression.revisions import Revision
+from benchmarks.regression.session import Side
+
+Choice = Literal["auto", "shared", "own"]
+
+DEPENDENCIES = ("pyproject.toml", "constraints.txt", "requirements*.txt", "setup.py", "setup.cfg", "*.lock")
+"""The files that settle what a revision depends on."""
+_TOOLS = ("pytest", "pytest-benchmark")
+
+
+def sides(
+    base: Revision,
+    head: Revision,
+    suite: str,
+    choice: Choice,
+    say: Callable[[str], None],
+    options: tuple[str, ...] = (),
+) -> tuple[Side, Side]:
+    """Both revisions ready to be measured. Raises ValueError when an environment cannot be built.
+
+    `auto` shares this interpreter's environment when the dependency files of both are the same, byte by byte, and
+    builds one for each otherwise. Environments are kept, by what they were built from. In either case the revision's
+    own files come first on the path.
+    """
+    same = dependency_key(base.folder) == dependency_key(head.folder)
+    if choice == "shared" or (choice == "auto" and same):
+        say(f"both run in the environment of {sys.executable}, each with its own files first on the path")
+        pythons = [sys.executable, sys.executable]
+    else:
+        pythons = [_environment(revision, say) for revision in (base, head)]
+    made = [
+        Side(name, revision.folder, python, suite, import_paths=import_paths(revision.folder), options=options)
+        for name, revision, python in zip(("base", "head"), (base, head), pythons, strict=True)
+    ]
+    return made[0], made[1]
+
+
+def import_paths(folder: Path) -> tuple[Path, ...]:
+    """Where the revision's packages are: `src`, if it is laid out so, and its top."""
+    return (*([folder / "src"] if (folder / "src").is_dir() else []), folder)
+
+
+def dependency_key(folder: Path) -> str:
+    """A name that two revisions share when they depend on the same."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(path for pattern in DEPENDENCIES for path in folder.glob(pattern)):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:24]
+
+
+def _environment(revision: Revision, say: Callable[[str], None]) -> str:
+    """The interpreter of an environment with the revision's dependencies, built unless it is there already."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    kept = (Path(cache) if cache else Path.home() / ".cache") / "rnnbench" / "environments"
+    folder = kept / dependency_key(revision.folder)
+    python = folder / "bin" / "python"
+    ready = folder / "ready"
+    if ready.exists():
+        say(f"{revision.label} runs in {folder}, built before")
+        return str(python)
+    say(f"{revision.label} gets an environment of its own: {folder}")
+    venv.create(folder, with_pip=True, clear=True)
+    constraints = ["--constraint", "constraints.txt"] if (revision.folder / "constraints.txt").exists() else []
+    command = [str(python), "-m", "pip", "install", "--quiet", *constraints, ".", *_TOOLS]
+    done = subprocess.run(command, cwd=revision.folder, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise ValueError(f"the environment of {revision.label} cannot be built: {done.stderr.strip()[-400:]}")
+    ready.touch()
+    return str(python)

@@ -1,0 +1,119 @@
+"""From the log ratios of process pairs to a verdict a case: pure functions, no clock.
+
+Log ratios of fresh process pairs are independent, so the interval of their mean is Student's t over pairs. A verdict
+needs two gates: certain over all cases together (Holm 1979), and larger than what matters: the tolerance, or where
+this machine cannot tell so small a change, the floor that the same code against itself showed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from scipy import stats
+
+Verdict = Literal["faster", "same", "slower", "cannot tell"]
+
+CONFIDENCE = 0.95
+POWER = 0.8
+LEAST_PAIRS = 3
+"""Two pairs give an interval that is of no use."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """head / base of one case: the ratio, its interval at `CONFIDENCE`, one-sided p-values, and what could be seen.
+
+    `detectable` is the smallest slowdown that so many pairs with this spread find four times in five, as a share.
+    """
+
+    pairs: int
+    ratio: float
+    low: float
+    high: float
+    p_slower: float
+    p_faster: float
+    detectable: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """The verdict on one case, and what it rests on; `gate` is the change that matters, as a share."""
+
+    verdict: Verdict
+    estimate: Estimate
+    gate: float
+
+
+def estimate(log_ratios: Sequence[float], error: float) -> Estimate:
+    """What the pairs say of one case; `error` is the p-value that a verdict needs, for `detectable`."""
+    count = len(log_ratios)
+    if count < LEAST_PAIRS:
+        raise ValueError(f"{count} pairs; expected {LEAST_PAIRS} or more")
+    mean = statistics.fmean(log_ratios)
+    # A spread of nothing, of a clock that stands still, would make p-values of 0/0.
+    spread = max(statistics.stdev(log_ratios), 1e-9) / math.sqrt(count)
+    student = stats.t(df=count - 1, loc=0.0, scale=spread)
+    half = float(student.ppf((1 + CONFIDENCE) / 2))
+    found = float(student.ppf(1 - error)) + float(student.ppf(POWER))
+    return Estimate(
+        pairs=count,
+        ratio=math.exp(mean),
+        low=math.exp(mean - half),
+        high=math.exp(mean + half),
+        p_slower=float(student.sf(mean)),
+        p_faster=float(student.cdf(mean)),
+        detectable=math.expm1(found),
+    )
+
+
+def floor(same_code: Sequence[float], pairs: int) -> float:
+    """The noise floor: how far apart the same code against itself may come out over so many pairs, as a share.
+
+    `same_code` are log ratios of a revision against itself on this machine.
+    """
+    spread = math.sqrt(statistics.fmean(value * value for value in same_code) / pairs)
+    return math.expm1(float(stats.t(df=len(same_code)).ppf((1 + CONFIDENCE) / 2)) * spread)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """The p-values adjusted for their number (Holm 1979): below e, at most e of such families have a false one."""
+    ordered = sorted(p_values, key=lambda name: p_values[name])
+    adjusted: dict[str, float] = {}
+    least = 0.0
+    for rank, name in enumerate(ordered):
+        least = max(least, min(1.0, p_values[name] * (len(ordered) - rank)))
+        adjusted[name] = least
+    return adjusted
+
+
+def judge(
+    log_ratios: Mapping[str, Sequence[float]],
+    *,
+    error: float,
+    tolerances: Mapping[str, float],
+    floor_of: Callable[[int], float],
+) -> dict[str, Judgement]:
+    """The judgement on each case, at most `error` of such families of cases having a false slower, or a false faster.
+
+    `tolerances` are shares by case: 0.03 is three percent. `floor_of` gives the noise floor of so many pairs.
+    """
+    estimates = {case: estimate(values, error / len(log_ratios)) for case, values in log_ratios.items()}
+    slower = holm({case: each.p_slower for case, each in estimates.items()})
+    faster = holm({case: each.p_faster for case, each in estimates.items()})
+    judged = {}
+    for case, each in estimates.items():
+        gate = max(tolerances[case], floor_of(each.pairs))
+        judged[case] = Judgement(_verdict(each, gate, slower[case] < error, faster[case] < error), each, gate)
+    return judged
+
+
+def _verdict(found: Estimate, gate: float, surely_slower: bool, surely_faster: bool) -> Verdict:
+    if surely_slower and found.ratio > 1 + gate:
+        return "slower"
+    if surely_faster and found.ratio < 1 / (1 + gate):
+        return "faster"
+    return "same" if 1 / (1 + gate) <= found.low and found.high <= 1 + gate else "cannot tell"

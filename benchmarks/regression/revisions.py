@@ -1,0 +1,86 @@
+"""Two revisions of a project as folders: git worktrees that go when the run ends, or the checkout as it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Revision:
+    """One side's files: what the user called it, the commit, whether uncommitted changes are in it, and the folder."""
+
+    name: str
+    commit: str
+    dirty: bool
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        """`main (a1b2c3d4e)`."""
+        changes = " with uncommitted changes" if self.dirty else ""
+        return f"{self.name} ({self.commit[:9]}{changes})"
+
+
+def top_of_checkout(folder: Path) -> Path:
+    """The top of the git checkout that the folder is in. Raises ValueError when it is in none."""
+    try:
+        return Path(_git(folder, "rev-parse", "--show-toplevel"))
+    except ValueError as error:
+        raise ValueError(f"{folder.resolve()} is not in a git checkout ({error}); run this inside of one") from None
+
+
+@contextlib.contextmanager
+def check_out(top: Path, base: str, head: str | None) -> Iterator[tuple[Revision, Revision]]:
+    """Base and head as folders; head is the checkout itself, with its uncommitted changes, where none is named.
+
+    The worktrees are removed at the end, however it comes. Raises ValueError when git knows no such revision.
+    """
+    commits = {name: _commit(top, name) for name in (base, head or "HEAD")}
+    with tempfile.TemporaryDirectory(prefix="rnnbench-revisions-") as scratch:
+        try:
+            old = _worktree(top, base, commits[base], Path(scratch) / "base")
+            if head is not None:
+                yield old, _worktree(top, head, commits[head], Path(scratch) / "head")
+            else:
+                dirty = bool(_git(top, "status", "--porcelain"))
+                yield old, Revision("the checkout", commits["HEAD"], dirty, top)
+        finally:
+            for name in ("base", "head"):
+                if (Path(scratch) / name).exists():
+                    _git(top, "worktree", "remove", "--force", str(Path(scratch) / name))
+
+
+def _worktree(top: Path, name: str, commit: str, folder: Path) -> Revision:
+    _git(top, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+    return Revision(name, commit, dirty=False, folder=folder)
+
+
+def _commit(top: Path, name: str) -> str:
+    try:
+        return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    except ValueError:
+        raise ValueError(
+            f"revision is {name!r}, which git does not know in {top}; expected a commit, branch or tag that is "
+            "here (fetch it first?)"
+        ) from None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git answers. Raises ValueError with its message when it refuses."""
+    try:
+        done = subprocess.run(  # noqa: S603  # the arguments are this module's own
+            ["git", "-C", str(folder), *arguments],  # noqa: S607  # the git that is on the path
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise ValueError(f"git does not run: {error}") from None
+    if done.returncode != 0:
+        raise ValueError((done.stderr.strip().splitlines() or [f"git {arguments[0]} failed"])[-1])
+    return done.stdout.strip()

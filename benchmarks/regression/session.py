@@ -1,0 +1,175 @@
+"""One process of a pytest-benchmark suite: start it, give it its turns, read what it measured."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmarks.measuring.environment import worker_environment
+
+PLUGIN = Path(__file__).parent / "rnnbench_turns.py"
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """Where one revision can be measured: the top of its files, the interpreter, and what goes before PYTHONPATH."""
+
+    name: str
+    folder: Path
+    python: str
+    suite: str
+    import_paths: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Further environment variables."""
+    options: tuple[str, ...] = ()
+    """Further words for pytest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What a process gave: {case: [[seconds of each round], ...] by pass}, what failed, and why.
+
+    A case is a test's node ID. `outcomes` is {case: (passed, failed or skipped, reason)}, `broken` {path: reason} of
+    what could not be collected. `status` is pytest's exit status, `output` the end of what it printed.
+    """
+
+    seconds: Mapping[str, Sequence[Sequence[float]]]
+    extra_info: Mapping[str, Mapping[str, Any]]
+    outcomes: Mapping[str, tuple[str, str]]
+    broken: Mapping[str, str]
+    machine_info: Mapping[str, Any]
+    status: int
+    output: str
+
+
+class SuiteProcess:
+    """A pytest process that waits before each test until `turn` lets it run."""
+
+    def __init__(
+        self,
+        side: Side,
+        *,
+        only: Sequence[str] | None = None,
+        passes: int = 1,
+        options: Sequence[str] = (),
+        in_turns: bool = True,
+        hash_seed: int = 0,
+    ) -> None:
+        self._scratch = Path(tempfile.mkdtemp(prefix="rnnbench-"))
+        shutil.copy(PLUGIN, self._scratch)
+        self._waiting, announce = os.pipe()
+        allow, self._allow = os.pipe()
+        settings = {
+            "only": None if only is None else list(only),
+            "report": str(self._scratch / "report.json"),
+            "turns": [allow, announce] if in_turns else None,
+        }
+        command = [side.python, "-m", "pytest", "--keep-duplicates", *[side.suite] * passes]
+        command += ["--rootdir=.", "-p", PLUGIN.stem, "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+        command += ["--benchmark-enable", "--benchmark-only", "--benchmark-quiet"]
+        command += [f"--benchmark-json={self._scratch / 'measured.json'}", *side.options, *options]
+        self._output = (self._scratch / "output.txt").open("wb")
+        self._process = subprocess.Popen(  # noqa: S603  # the interpreter of the revision that is measured
+            command,
+            cwd=side.folder,
+            env=_environment(side, self._scratch, settings, hash_seed),
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(announce, allow),
+            # Ctrl-C is for the one that measures; it ends this process itself.
+            start_new_session=True,
+        )
+        os.close(announce)
+        os.close(allow)
+        self._announced = os.fdopen(self._waiting, "r", encoding="utf-8")
+
+    def next_test(self) -> str | None:
+        """The test that waits for its turn, as soon as there is one; None when the process has run them all."""
+        return self._announced.readline().rstrip("\n") or None
+
+    def turn(self) -> str | None:
+        """Let the test that waits run, and give the one that waits then; None when there is none any more."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._allow, b"\n")
+        return self.next_test()
+
+    def finish(self) -> Measured:
+        """Wait for the end, and read what was measured."""
+        status = self._process.wait()
+        self._output.close()
+        return _read(self._scratch, status)
+
+    def __enter__(self) -> SuiteProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._announced.close()
+        os.close(self._allow)
+        self._output.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def look(side: Side) -> Measured:
+    """Run every test of the suite once, as quickly as pytest-benchmark can: what is there, and what works."""
+    quick = ("--benchmark-max-time=0", "--benchmark-min-rounds=1")
+    with SuiteProcess(side, options=quick, in_turns=False) as process:
+        return process.finish()
+
+
+def _environment(side: Side, scratch: Path, settings: Mapping[str, Any], hash_seed: int) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    paths = [*map(str, side.import_paths), str(scratch)]
+    paths += [inherited["PYTHONPATH"]] if inherited.get("PYTHONPATH") else []
+    return {
+        **worker_environment(1, inherited),
+        # Both sides of a pair hash alike, and every pair in another way.
+        "PYTHONHASHSEED": str(hash_seed),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "RNNBENCH_TURNS": json.dumps(settings),
+        **side.variables,
+    }
+
+
+def _read(scratch: Path, status: int) -> Measured:
+    report = _json(scratch / "report.json")
+    written = _json(scratch / "measured.json")
+    seconds: dict[str, list[list[float]]] = {}
+    extra_info: dict[str, dict[str, Any]] = {}
+    for entry in written.get("benchmarks", ()):
+        seconds.setdefault(entry["fullname"], []).append(entry["stats"]["data"])
+        extra_info[entry["fullname"]] = entry["extra_info"]
+    return Measured(
+        seconds=seconds,
+        extra_info=extra_info,
+        outcomes={case: (outcome, reason) for case, (outcome, reason) in report.get("outcomes", {}).items()},
+        broken=report.get("broken", {}),
+        machine_info=written.get("machine_info", {}),
+        status=status,
+        output=(scratch / "output.txt").read_text(encoding="utf-8", errors="replace")[-4000:],
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """What the file holds; nothing where the process did not come to write it."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return content

@@ -1,0 +1,286 @@
+"""`regress`: from pairs to verdicts, when it stops, two revisions of a small project, and wrong use."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.__main__ import app
+from benchmarks.regression.control import measure_control
+from benchmarks.regression.judging import estimate, floor, holm, judge
+from benchmarks.regression.pairing import Pair, log_ratio, undisturbed
+from benchmarks.regression.regress import sort_cases, unfit
+from benchmarks.regression.revisions import check_out
+from benchmarks.regression.session import Measured
+from benchmarks.regression.stopping import Rule, decide
+
+NOISE = (0.004, -0.006, 0.001, 0.003, -0.002, 0.005, -0.001, -0.004, 0.002, 0.000, 0.006, -0.003)
+RULE = Rule(looks=(5, 8), confirmation_pairs=5)
+
+
+def shifted(by: float, count: int = 5) -> list[float]:
+    """Log ratios of a case whose time is exp(by) times what it was, with a spread of half a percent."""
+    return [by + NOISE[number % len(NOISE)] for number in range(count)]
+
+
+def verdicts(log_ratios: Mapping[str, Sequence[float]], noise: float = 0.0) -> dict[str, str]:
+    """The verdict on each case at a tolerance of 3 %."""
+    judged = judge(log_ratios, error=0.1, tolerances=dict.fromkeys(log_ratios, 0.03), floor_of=lambda _: noise)
+    return {case: judgement.verdict for case, judgement in judged.items()}
+
+
+def test_each_verdict_is_given() -> None:
+    """Faster, same and slower when it is certain and matters; cannot tell when it is wide."""
+    wide = [0.3, -0.3, 0.1, -0.2, 0.2]
+    found = verdicts({"slower": shifted(0.1), "faster": shifted(-0.1), "same": shifted(0.0), "wide": wide})
+    assert found == {"slower": "slower", "faster": "faster", "same": "same", "wide": "cannot tell"}
+
+
+def test_a_certain_change_within_the_tolerance_is_the_same() -> None:
+    """One percent is certain here, and does not matter."""
+    assert estimate(shifted(0.01, 12), 0.05).p_slower < 0.001
+    assert verdicts({"case": shifted(0.01, 12)}) == {"case": "same"}
+
+
+def test_a_change_within_the_noise_floor_is_no_slowdown() -> None:
+    """Though it is beyond the tolerance."""
+    assert verdicts({"case": shifted(0.05)}, noise=0.08) != {"case": "slower"}
+
+
+def test_the_interval_of_the_mean_is_students() -> None:
+    """Of the numbers 1 to 5: 3 ± 2.776 * sqrt(0.5)."""
+    found = estimate([1.0, 2.0, 3.0, 4.0, 5.0], 0.05)
+    assert math.log(found.high) == pytest.approx(3 + 2.7764 * math.sqrt(0.5), abs=1e-3)
+    assert math.log(found.low) == pytest.approx(3 - 2.7764 * math.sqrt(0.5), abs=1e-3)
+
+
+def test_holm_multiplies_by_what_is_left() -> None:
+    """The example of three: the least by three, the next by two, none below one before it."""
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
+
+
+def test_the_floor_falls_with_the_root_of_pairs() -> None:
+    """Four times the pairs, half the floor."""
+    assert floor([0.01, -0.01] * 20, 20) == pytest.approx(floor([0.01, -0.01] * 20, 5) / 2, rel=0.01)
+
+
+def test_a_disturbed_pass_and_disturbed_rounds_do_not_move_a_pair() -> None:
+    """The lowest tenth of the rounds, then the median over passes."""
+    assert undisturbed([1.0] * 12 + [50.0] * 30) == 1.0
+    assert log_ratio((1.0, 1.0, 1.0), (1.1, 9.0, 1.1)) == pytest.approx(math.log(1.1))
+
+
+def test_a_pair_is_read_back_as_it_was_written() -> None:
+    """Through JSON."""
+    pair = Pair({"a": (1.0, 2.0)}, {"a": (1.5, 2.5)}, (measure_control(),), (measure_control(),))
+    assert Pair.from_json(json.loads(json.dumps(pair.to_json()))) == pair
+
+
+class Source:
+    """Pairs by plan: {case: log of its true ratio, first and when measured again}; counts what was drawn."""
+
+    def __init__(self, first: Mapping[str, float], again: Mapping[str, float] | None = None, most: int = 99) -> None:
+        self.first, self.again, self.most = first, again or first, most
+        self.drawn: list[tuple[str, ...]] = []
+
+    def __call__(self, cases: Sequence[str]) -> dict[str, float] | None:
+        number = len(self.drawn)
+        if number >= self.most:
+            return None
+        self.drawn.append(tuple(cases))
+        source = self.first if number < RULE.looks[0] else self.again
+        return {case: source[case] + NOISE[number % len(NOISE)] for case in cases}
+
+
+def decided(source: Source) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The verdicts, and what is slower and confirmed."""
+    tolerances = dict.fromkeys(source.first, 0.03)
+    outcome = decide(RULE, source, list(source.first), tolerances=tolerances, floor_of=lambda _: 0.0)
+    return {case: judgement.verdict for case, judgement in outcome.final.items()}, outcome.slower
+
+
+def test_clear_cases_stop_at_the_first_look() -> None:
+    """Nothing is measured again where nothing is suspected."""
+    source = Source({"a": 0.0, "b": -0.2})
+    assert decided(source) == ({"a": "same", "b": "faster"}, ())
+    assert len(source.drawn) == 5
+
+
+def test_a_slowdown_is_measured_again_before_it_is_called_one() -> None:
+    """By itself, in as many fresh pairs."""
+    source = Source({"a": 0.0, "b": 0.1})
+    assert decided(source) == ({"a": "same", "b": "slower"}, ("b",))
+    assert source.drawn[5:] == [("b",)] * 5
+
+
+def test_a_slowdown_that_does_not_come_again_is_none() -> None:
+    """The fresh pairs alone decide."""
+    source = Source({"a": 0.0, "b": 0.1}, again={"a": 0.0, "b": 0.0})
+    assert decided(source) == ({"a": "same", "b": "same"}, ())
+
+
+def test_a_suspicion_that_the_budget_cannot_confirm_is_no_verdict() -> None:
+    """It cannot be told."""
+    assert decided(Source({"a": 0.0, "b": 0.1}, most=6)) == ({"a": "same", "b": "cannot tell"}, ())
+
+
+def test_too_few_pairs_for_any_verdict_are_refused() -> None:
+    """With what to do."""
+    with pytest.raises(ValueError, match="give a longer --budget"):
+        decided(Source({"a": 0.0}, most=2))
+
+
+def test_a_control_that_drifts_makes_the_machine_unfit() -> None:
+    """Or one that is not known well."""
+    assert unfit({"control": estimate(shifted(0.0, 12), 0.01)}) == ""
+    assert "came out 1.05" in unfit({"control": estimate(shifted(0.05, 12), 0.01)})
+    assert "too noisy" in unfit({"control": estimate([0.3, -0.3, 0.2, -0.2, 0.1], 0.01)})
+
+
+def seen(outcomes: Mapping[str, str], broken: Mapping[str, str] | None = None) -> Measured:
+    """What a look at a revision gave."""
+    passed = {case: [[1.0]] for case, outcome in outcomes.items() if outcome == "passed"}
+    return Measured(passed, {}, {case: (kind, "why") for case, kind in outcomes.items()}, broken or {}, {}, 0, "")
+
+
+def test_what_only_one_side_has_is_new_gone_or_broken() -> None:
+    """And the rest is judged."""
+    base = seen({"f.py::both": "passed", "f.py::gone": "passed", "f.py::fails": "failed"}, {"g.py": "ImportError: x"})
+    head = seen({"f.py::both": "passed", "f.py::new": "passed", "f.py::fails": "passed", "g.py::test": "passed"})
+    judged, untold = sort_cases(base, head)
+    assert judged == ["f.py::both"]
+    assert {case: kind for case, (kind, _) in untold.items()} == {
+        "f.py::gone": "gone",
+        "f.py::new": "new",
+        "f.py::fails": "broken",
+        "g.py::test": "broken",
+    }
+    assert "ImportError: x" in untold["g.py::test"][1]
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git as somebody."""
+    identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+    command = ["git", *identity, *words]  # the git that is on the path
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def worktrees(folder: Path) -> int:
+    """How many worktrees git knows of, the checkout among them."""
+    command = ["git", "worktree", "list"]  # the git that is on the path
+    listed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return len(listed.stdout.splitlines())
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own in git, whose one benchmark became slower and whose other is new since."""
+    folder = tmp_path / "project"
+    (folder / "speed").mkdir(parents=True)
+    (folder / "work.py").write_text("def work():\n    return sum(range(2000))\n")
+    suite = folder / "speed" / "test_work.py"
+    suite.write_text("from work import work\n\ndef test_work(benchmark):\n    benchmark(work)\n")
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "first")
+    (folder / "work.py").write_text("def work():\n    return sum(range(20000))\n")
+    suite.write_text(suite.read_text() + "\ndef test_new(benchmark):\n    benchmark(work)\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    # What makes a machine unfit, a loaded test machine may have; it is tested above.
+    monkeypatch.setattr("benchmarks.regression.regress.unfit", lambda _: "")
+    monkeypatch.setattr("benchmarks.regression.regress.FLOOR_PAIRS", 1)
+    return folder
+
+
+def regress(*words: str) -> tuple[int, str]:
+    """Exit status and what was printed."""
+    result = CliRunner(env={"COLUMNS": "200", "GITHUB_STEP_SUMMARY": "job.md"}).invoke(
+        app, ["regress", *words], catch_exceptions=False
+    )
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_a_confirmed_slowdown_is_exit_status_1(project: Path) -> None:
+    """On any project's suite, the checkout's uncommitted changes against a commit; files and worktrees are in order."""
+    status, said = regress("--base", "HEAD", "--suite", "speed", "--out", "out")
+    assert status == 1, said
+    assert "1 of 1 cases slower" in said
+    written = json.loads((project / "out" / "regress.json").read_text())
+    assert written["untold"]["speed/test_work.py::test_new"][0] == "new"
+    assert len(written["pairs"]) == len(written["outcome"]["log_ratios"]["speed/test_work.py::test_work"]) + 5
+    assert (project / "out" / "ratios.png").stat().st_size > 0
+    assert "slower" in (project / "job.md").read_text()
+    assert worktrees(project) == 1
+
+
+def test_a_base_without_the_suite_has_only_new_cases(project: Path) -> None:
+    """Nothing is measured, and that is no slowdown."""
+    (project / "more").mkdir()
+    (project / "more" / "test_more.py").write_text("def test_more(benchmark):\n    benchmark(sum, range(9))\n")
+    status, said = regress("--base", "HEAD", "--suite", "more", "--out", "out")
+    assert status == 0
+    assert "more/test_more.py::test_more │ new" in said
+
+
+def test_a_base_that_does_not_import_is_broken(project: Path) -> None:
+    """With the error."""
+    suite = project / "speed" / "test_work.py"
+    right = suite.read_text()
+    suite.write_text("import no_such_module\n")
+    git(project, "commit", "--quiet", "-am", "broken")
+    suite.write_text(right)
+    status, said = regress("--base", "HEAD", "--suite", "speed", "--out", "out")
+    assert status == 0
+    assert "broken" in said
+    assert "no_such_module" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--base", "nowhere", "--suite", "speed"), "revision is 'nowhere', which git does not know"),
+        (("--base", "HEAD", "--suite", "nothing"), "which head does not have"),
+        (("--base", "HEAD", "--suite", "work.py"), "head has no benchmark that works"),
+        (("--base", "HEAD", "--suite", "/"), "outside of the checkout"),
+        (("--base", "HEAD", "--suite", "speed", "--budget", "1s"), "--budget is 1s"),
+        (("--base", "HEAD", "--suite", "speed", "--tolerance", "3"), "--tolerance is 3.0; expected a share"),
+        (("--base", "HEAD", "--suite", "speed", "--environment", "mine"), "expected one of auto, shared, own"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_wrong_use_of_regress_is_answered_with_a_sentence(words: tuple[str, ...], message: str) -> None:
+    """Exit status 2."""
+    status, said = regress(*words)
+    assert status == 2
+    assert message in said
+
+
+def test_a_folder_outside_of_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With where it was asked."""
+    monkeypatch.chdir(tmp_path)
+    status, said = regress("--base", "HEAD")
+    assert status == 2
+    assert "is not in a git checkout" in said
+
+
+def test_worktrees_go_when_the_run_is_interrupted(project: Path) -> None:
+    """However it ends."""
+    folders: list[Path] = []
+
+    def interrupted() -> None:
+        with check_out(project, "HEAD", "HEAD") as (base, head):
+            folders.extend([base.folder, head.folder])
+            assert worktrees(project) == 3
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not any(folder.exists() for folder in folders)
+    assert worktrees(project) == 1
