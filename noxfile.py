@@ -57,6 +57,13 @@ def sweep(session: nox.Session) -> None:
 
 
 @nox.session
+def profile(session: nox.Session) -> None:
+    """Say where the time of cases goes; what follows -- goes to `python -m benchmarks profile`."""
+    install(session)
+    session.run("python", "-m", "benchmarks", "profile", *session.posargs)
+
+
+@nox.session
 def train(session: nox.Session) -> None:
     """Train every implementation on the same task; what follows -- goes to `python -m benchmarks train`."""
     install(session)

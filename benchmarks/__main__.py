@@ -275,6 +275,36 @@ def regress(
         raise typer.Exit(result.exit_status)
 
 
+@app.command()
+def profile(
+    cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="IDs of cases, as a report shows them.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A run's folder, or a new one; the files go to profile/ in it.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Look for so long in each repeat, and time for as long.")] = 1.0,
+    repeats: Annotated[int, typer.Option(help="Processes for each case, one after another.")] = 3,
+) -> None:
+    """Say what the time of each case goes to: products, element-wise work, copies, overhead or waiting. CPU only.
+
+    Example: python -m benchmarks profile torch_loop/cpu/inference/T128-B1-I128-H128-L1-tanh-float32
+    """
+    with wrong_use():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        from benchmarks.profiling.launch import parse_cases, profile_cases
+
+        console = Console()
+        sys.path.insert(0, str(Path.cwd()))
+
+        def say(message: str) -> None:
+            console.print(message, highlight=False, markup=False)
+
+        path = profile_cases(parse_cases(cases), out=out, seconds=seconds, repeats=repeats, say=say)
+        console.print(Markdown("\n".join(path.read_text(encoding="utf-8").split("\n")[4:])))
+        console.print(f"profile: {path}", highlight=False, soft_wrap=True)
+
+
 def _report(runs: list[Path], console: Any, out: Path | None = None) -> None:
     from benchmarks.reporting.frames import load_run
     from benchmarks.reporting.report import build_report, terminal_table

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from benchmarks.__main__ import app
 from benchmarks.store import open_run
 
-VERBS = ("list", "sweep", "report", "compare", "train", "regress")
+VERBS = ("list", "sweep", "report", "compare", "train", "regress", "profile")
 
 
 @pytest.fixture
@@ -75,6 +75,12 @@ def test_the_list_is_the_same_for_people_and_programs(runner: CliRunner) -> None
         (["report", "nowhere"], "nowhere does not exist"),
         (["compare", "nowhere", "elsewhere"], "nowhere does not exist"),
         (["train", "--steps", "0"], "steps is 0"),
+        (
+            ["profile", "torch_lop/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"],
+            "did you mean torch_loop/cpu/inference/T4",
+        ),
+        (["profile", "torch_loop"], "case is 'torch_loop'; expected a form like"),
+        (["profile", "nn_rnn/cuda/inference/T4-B1-I4-H4-L1-tanh-float32"], "expected device cpu"),
         (["train", "--impl", "torch_lop"], "did you mean torch_loop"),
     ],
 )

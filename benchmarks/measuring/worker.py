@@ -2,6 +2,7 @@
 
     {"do": "prepare", "workload": ID, "expectation": FILE, "checked_steps": 64}
     {"do": "block"}
+    {"do": "profile", "seconds": 1.0}
     {"do": "finish"}
     {"do": "peaks", "workloads": [ID, ...], "seconds": 10}
 
@@ -75,6 +76,10 @@ class _Bench:
                     "backward_seconds": [sample.backward for sample in samples],
                     "elapsed": time.perf_counter() - start,
                 }
+            case "profile":
+                from benchmarks.profiling.observe import observe
+
+                return observe(self.subject, request["seconds"])
             case "finish":
                 found: dict[str, Any] = self.subject.finish()
                 self.subject = None

@@ -1,0 +1,95 @@
+"""From samples of threads to what a call's time went to. Pure functions of arrays.
+
+At each look the main thread decides: the time went to what it was doing. Where it waits, the time goes to whatever
+another thread of the process is computing; where none is, to waiting. A look at which the main thread, or the one it
+waits for, had no core says nothing of this process: it is counted apart and its time belongs to nobody.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from benchmarks.profiling.kinds import Kind, kind_of
+from benchmarks.profiling.sampler import HAS_NO_CORE, WAITS
+from benchmarks.profiling.symbols import Place
+
+_BEFORE_WAITING: tuple[Kind, ...] = ("products", "elementwise", "memory", "engine", "overhead")
+"""Where the main thread waits and several others compute, the first of these that one of them does counts."""
+ASLEEP = Place("the kernel", "asleep")
+
+
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """What the looks in one phase found."""
+
+    by_place: Mapping[tuple[Kind, Place], int]
+    """Looks whose time went to a kind of work at a place."""
+    without_core: int
+    """Looks that say nothing, since others had the core."""
+    computing_threads: int
+    """Threads that were computing, over all looks that say something."""
+
+    @property
+    def total(self) -> int:
+        """Looks that say something."""
+        return sum(self.by_place.values())
+
+    @property
+    def by_kind(self) -> dict[Kind, int]:
+        """Looks of each kind."""
+        found: Counter[Kind] = Counter()
+        for (kind, _), count in self.by_place.items():
+            found[kind] += count
+        return dict(found)
+
+
+def attribute(
+    samples: np.ndarray[tuple[int], np.dtype[np.void]], places: Mapping[int, Place], main_thread: int
+) -> dict[int, Looks]:
+    """{phase: looks} of samples that are ordered by look; the main thread has one in each look."""
+    kinds = {address: kind_of(place) for address, place in places.items()}
+    found: dict[int, Counter[tuple[Kind, Place]]] = {}
+    without: Counter[int] = Counter()
+    computing: Counter[int] = Counter()
+    starts = np.flatnonzero(np.r_[True, np.diff(samples["look"]) != 0]) if len(samples) else np.zeros(0, int)
+    for begin, end in zip(starts, [*starts[1:], len(samples)], strict=True):
+        look = samples[begin:end]
+        phase = int(look["phase"][0])
+        counts = found.setdefault(phase, Counter())
+        main: int | None = None
+        others: list[int] = []
+        for thread, address in zip(look["thread"].tolist(), look["address"].tolist(), strict=True):
+            if thread == main_thread:
+                main = address
+            else:
+                others.append(address)
+        assert main is not None, "the main thread is in every look"
+        outcome = _outcome(main, others, kinds, places)
+        if outcome is None:
+            without[phase] += 1
+            continue
+        counts[outcome] += 1
+        busy = [address for address in (main, *others) if address not in (WAITS, HAS_NO_CORE)]
+        computing[phase] += sum(kinds[address] != "waiting" for address in busy)
+    return {phase: Looks(dict(counts), without[phase], computing[phase]) for phase, counts in found.items()}
+
+
+def _outcome(
+    main: int, others: list[int], kinds: Mapping[int, Kind], places: Mapping[int, Place]
+) -> tuple[Kind, Place] | None:
+    """The kind and place that a look's time went to; None where it cannot be said."""
+    if main == HAS_NO_CORE:
+        return None
+    if main != WAITS and kinds[main] != "waiting":
+        return kinds[main], places[main]
+    running = {kinds[address]: places[address] for address in others if address not in (WAITS, HAS_NO_CORE)}
+    for kind in _BEFORE_WAITING:
+        if kind in running:
+            return kind, running[kind]
+    if HAS_NO_CORE in others:
+        return None
+    return "waiting", ASLEEP if main == WAITS else places[main]

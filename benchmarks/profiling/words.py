@@ -1,0 +1,39 @@
+"""What a breakdown means, in a sentence: rules over shares, each of them tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.profiling.kinds import KIND_NAMES, Kind
+from benchmarks.reporting.plain_text import share, times
+
+MOST = 0.5
+"""A kind that has this share of a call or more is what the call spends its time in."""
+
+REMEDIES: Mapping[Kind, str] = {
+    "overhead": "fewer calls a step (a hoisted projection) or a fused kernel would help, a faster GEMM would not",
+    "products": "a faster product (packed weights, a larger batch, more threads) would help, fewer calls would not",
+    "elementwise": "a cheaper nonlinearity, or one fused into the product, would help",
+    "memory": "fewer copies would help: results written where they are needed, no stacking",
+    "waiting": "fewer threads, or fewer meetings of them a step, would help",
+    "engine": "what it does there its makers' profiler may tell, this one cannot",
+}
+
+
+def conclusion(shares: Mapping[Kind, float]) -> str:
+    """What most of the time goes to, how much its absence could win, and what would help.
+
+    `shares` add up to 1. The most that can be won is Amdahl's (1967).
+    """
+    ordered = sorted(shares, key=lambda kind: (-shares[kind], kind))
+    first = ordered[0]
+    if shares[first] < MOST:
+        second = ordered[1]
+        return (
+            f"no kind of work has half of the time: {KIND_NAMES[first]} {share(shares[first])}, "
+            f"{KIND_NAMES[second]} {share(shares[second])}; no single change wins more than "
+            f"{times(1 / (1 - shares[first]))}"
+        )
+    left = 1 - shares[first]
+    most = f", at most {times(1 / left)}" if left >= 0.01 else ""
+    return f"spends {share(shares[first])} in {KIND_NAMES[first]}: {REMEDIES[first]}{most}"

@@ -1,0 +1,148 @@
+"""The profile: what a look means, what functions are taken for, what is concluded, and the whole on a tiny case."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.profiling.breakdown import attribute
+from benchmarks.profiling.kinds import Kind, kind_of
+from benchmarks.profiling.launch import parse_cases, profile_cases
+from benchmarks.profiling.report import breakdown_frame
+from benchmarks.profiling.sampler import FORWARD, HAS_NO_CORE, SAMPLE, WAITS, Sampler
+from benchmarks.profiling.symbols import Place, places
+from benchmarks.profiling.words import conclusion
+from benchmarks.reporting.plain_text import TIMES
+
+PRODUCT, PYTHON, BARRIER = 100, 200, 300
+PLACES = {
+    PRODUCT: Place("libtorch_cpu.so", "mkl_blas_def_sgemm_kernel_0_zen"),
+    PYTHON: Place("libpython3.11.so.1.0", "_PyEval_EvalFrameDefault"),
+    BARRIER: Place("libgomp.so.1", ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("threads", "expected"),
+    [
+        ({1: PYTHON, 2: PRODUCT}, "overhead"),
+        ({1: WAITS, 2: PRODUCT}, "products"),
+        ({1: BARRIER, 2: PRODUCT}, "products"),
+        ({1: BARRIER, 2: BARRIER}, "waiting"),
+        ({1: WAITS}, "waiting"),
+        ({1: HAS_NO_CORE, 2: PRODUCT}, None),
+        ({1: WAITS, 2: HAS_NO_CORE}, None),
+    ],
+)
+def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, int], expected: Kind | None) -> None:
+    """None: the look says nothing, and is counted apart."""
+    samples = np.array([(address, 1, thread, FORWARD, 0) for thread, address in threads.items()], SAMPLE)
+    looks = attribute(samples, PLACES, 1)[FORWARD]
+    assert looks.by_kind == ({} if expected is None else {expected: 1})
+    assert looks.without_core == (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("library", "function", "kind"),
+    [
+        ("libtorch_cpu.so", "mkl_blas_def_xsgemv", "products"),
+        ("libtorch_cpu.so", "mkl_vml_kernel_sTanh_EXHAynn", "elementwise"),
+        ("libtorch_cpu.so", "mkl_vml_kernel_SetMode", "overhead"),
+        ("libtorch_cpu.so", "_ZN2at18TensorIteratorBase5buildERNS_20TensorIteratorConfigE", "overhead"),
+        ("libscipy_openblas64_-32a4b2a6.so", "sgemm_kernel_HASWELL", "products"),
+        ("libscipy_openblas64_-32a4b2a6.so", "exec_blas", "waiting"),
+        ("_multiarray_umath.cpython-311-x86_64-linux-gnu.so", "FLOAT_add_AVX2", "elementwise"),
+        ("libc.so.6", "memcpy", "memory"),
+        ("libc.so.6", "cfree", "overhead"),
+        ("31863f.so", "_ZN3rnn14multiply_blockIfLi1ELi2ENS_6InRowsEEEvPKPKT_S4_lS4_lPS2_l", "products"),
+        ("libjax_common.so", "_ZN3ynn26dot_fp32_6x16x1_1x8x1_fma3EmmmmmmmmPKvmmmS1_mS1_mPv", "products"),
+        ("code without a file", "", "engine"),
+        ("onnxruntime_pybind11_state.cpython-311-x86_64-linux-gnu.so", "", "engine"),
+    ],
+)
+def test_functions_are_taken_for_what_they_do(library: str, function: str, kind: Kind) -> None:
+    """Names as libraries have them."""
+    assert kind_of(Place(library, function)) == kind
+
+
+def test_an_address_is_named_by_its_library() -> None:
+    """A function that libc exports, found through its symbol table."""
+    address = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p).value
+    assert address is not None
+    place = places([address])[address]
+    assert place.library.startswith("libc")
+    assert "getpid" in place.function
+
+
+def test_what_has_most_of_the_time_is_named_with_what_helps() -> None:
+    """And what would not help; the most that can be won is Amdahl's."""
+    shares: dict[Kind, float] = {"overhead": 0.84, "products": 0.16}
+    said = conclusion(shares)
+    assert "84 % in framework and interpreter" in said
+    assert "a faster GEMM would not" in said
+    assert f"at most 6.25{TIMES}" in said
+
+
+def test_where_no_kind_has_half_the_two_largest_are_named() -> None:
+    said = conclusion({"overhead": 0.4, "products": 0.35, "memory": 0.25})
+    assert said.startswith("no kind of work has half")
+    assert said.index("framework") < said.index("matrix products")
+
+
+def test_the_parts_add_up_to_the_unprofiled_time() -> None:
+    """Whatever looking cost."""
+    looks = {"kinds": {"products": 30, "overhead": 10}, "without_core": 5, "computing_threads": 1.0, "functions": []}
+    record = {
+        "case": "nn_rnn/cpu/training/T4-B1-I4-H4-L1-tanh-float32",
+        "repeat": 0,
+        "phase_seconds": [2.0, 6.0],
+        "phases": {"1": looks, "2": looks},
+    }
+    frame = breakdown_frame([record])
+    assert frame.groupby("phase")["seconds"].sum().to_dict() == pytest.approx({"forward": 2.0, "backward": 6.0})
+    products = frame[(frame["phase"] == "backward") & (frame["kind"] == "products")].iloc[0]
+    assert products["seconds"] == pytest.approx(4.5)
+    assert products["step_seconds"] == pytest.approx(4.5 / 4)
+
+
+def test_a_sleeping_thread_is_seen_asleep_and_nobody_looks_between_calls() -> None:
+    """The sampler itself, in this process."""
+    sampler = Sampler()
+    sampler.start()
+    time.sleep(0.05)
+    sampler.phase.value = FORWARD
+    time.sleep(0.2)
+    sampler.phase.value = 0
+    samples = sampler.stop()
+    assert len(np.unique(samples["look"])) > 10
+    assert set(samples["phase"]) == {FORWARD}
+    asleep = samples["address"] == WAITS
+    assert asleep.sum() > len(np.unique(samples["look"])) / 2
+
+
+def test_a_tiny_case_is_profiled_and_one_that_cannot_run_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: workers, looks, files; the other's reason is in the report."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    workload = "cpu/training/T8-B2-I4-H8-L1-tanh-float32"
+    cases = parse_cases([f"numpy_loop/{workload}", f"tests.faulty_implementations:Missing/{workload}"])
+    path = profile_cases(cases, out=tmp_path / "run", seconds=0.2, repeats=1, say=lambda _: None)
+    text = path.read_text(encoding="utf-8")
+    assert "numpy_loop" in text
+    assert "the library is not installed" in text
+    for name in ("breakdown.csv", "functions.csv", "breakdown.png", "profiles.jsonl", "profile.json"):
+        assert (path.parent / name).stat().st_size > 0
+
+
+def test_where_nothing_can_be_profiled_the_reasons_are_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is written."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    cases = parse_cases(["tests.faulty_implementations:Missing/cpu/inference/T8-B2-I4-H8-L1-tanh-float32"])
+    with pytest.raises(ValueError, match="the library is not installed"):
+        profile_cases(cases, out=tmp_path / "run", seconds=0.2, repeats=1, say=lambda _: None)
+    assert not (tmp_path / "run").exists()
