@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -91,9 +91,9 @@ def _table(frame: pd.DataFrame) -> str:
         of_case = shares_of(frame, case)
         cells = []
         for kind in KINDS:
-            row = of_case.loc[kind]
-            spread = f"{share(float(row['median']))} ({100 * row['least']:.1f} to {100 * row['most']:.1f})"
-            cells.append(spread if row["most"] > 0 else NOTHING)
+            median, least, most = (float(of_case[column][kind]) for column in ("median", "least", "most"))
+            spread = f"{share(median)} ({100 * least:.1f} to {100 * most:.1f})"
+            cells.append(spread if most > 0 else NOTHING)
         whole = frame[frame["case"] == case].groupby("repeat")["seconds"].sum().median()
         rows.append([code(case), seconds(float(whole)), *cells])
     return table(["case", "a call", *(KIND_NAMES[kind] for kind in KINDS)], rows)
@@ -117,13 +117,13 @@ def _measured(records: Sequence[Mapping[str, Any]]) -> str:
 
 def draw(frame: pd.DataFrame, path: Path) -> None:
     """A stacked bar a case, in shares of its call; the time of a call stands beside it."""
-    from matplotlib import rc_context
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     from benchmarks.reporting.plot_style import DPI, SETTINGS, WIDTH
 
     cases = list(frame["case"].unique())
-    with rc_context(SETTINGS):  # type: ignore[arg-type]  # its keys are matplotlib's, as plain texts
+    with mpl.rc_context(cast(Any, SETTINGS)):
         figure = Figure(figsize=(WIDTH, 1.3 + 0.38 * len(cases)), layout="constrained")
         axes = figure.add_subplot()
         left = [0.0] * len(cases)
