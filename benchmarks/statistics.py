@@ -16,6 +16,9 @@ import math
 import statistics
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 CONFIDENCE = 0.95
 MINIMUM_BLOCKS = 6
 """The fewest blocks whose smallest and largest enclose the median with the confidence: 1 - 2 * 0.5**6 = 0.969."""
@@ -33,6 +36,10 @@ class Estimate:
     def relative_half_width(self) -> float:
         """Half the interval as a share of the median; NaN when there is no interval."""
         return (self.high - self.low) / 2 / self.median
+
+    def scaled(self, factor: float) -> Estimate:
+        """The estimate of a quantity `factor` times as large."""
+        return Estimate(self.median * factor, self.low * factor, self.high * factor)
 
 
 def estimate(seconds: Sequence[float], blocks: Sequence[int]) -> Estimate:
@@ -61,6 +68,29 @@ def block_medians(seconds: Sequence[float], blocks: Sequence[int]) -> list[float
         raise ValueError(f"blocks {list(blocks)} do not divide {len(seconds)} samples")
     ends = itertools.accumulate(blocks)
     return [statistics.median(seconds[end - size : end]) for end, size in zip(ends, blocks, strict=True)]
+
+
+POLISHES = 10
+
+
+def side_by_side(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Typical seconds of each row, freed from what its blocks shared with those that were measured beside them.
+
+    `seconds` (implementations, blocks): a column holds the medians of blocks that took turns, NaN where one has no
+    block. A row's plain median depends on which moments of the machine fell into its blocks. Here log seconds are
+    taken as a row's own level plus the column's moment plus noise, and both are found by median polish (Tukey 1977,
+    Exploratory Data Analysis, chapter 11). The result is the row's level in the median moment. Of two rows, the ratio
+    of the results is the median ratio of their blocks; of one row alone, the result is its median.
+    Every row and every column must hold a number.
+    """
+    logs = np.log(seconds)  # (implementations, blocks)
+    moments = np.zeros(logs.shape[1])
+    for _ in range(POLISHES):
+        levels = np.nanmedian(logs - moments, axis=1)
+        moments = np.nanmedian(logs - levels[:, None], axis=0)
+    levels = np.nanmedian(logs - moments, axis=1)
+    typical: NDArray[np.float64] = np.exp(levels + np.median(moments))
+    return typical
 
 
 def _of_blocks(values: Sequence[float]) -> Estimate:

@@ -240,11 +240,42 @@ def unpaired(tmp_path: Path, *trials: Trial) -> Sequence[float]:
 WIDEST = (4 / 3.0, 3 / 6.0, 5 / 1.0)
 
 
-def test_blocks_that_do_not_pair_give_the_widest_bounds(tmp_path: Path) -> None:
-    """With other numbers of blocks the ratio is that of the medians, its bounds the widest the two allow."""
-    base = trial("nn_rnn", CENTRE, blocks_of(3, 3, 4, 4, 5, 5))
-    other = trial("torch_loop", CENTRE, blocks_of(1, 2, 3, 3, 3, 4, 6), blocks=(3,) * 7)
-    assert unpaired(tmp_path, base, other) == pytest.approx(WIDEST)
+def test_a_block_more_has_no_pair(tmp_path: Path) -> None:
+    """Where the budget ends amid a turn, one case has a block that the other has not: it is in no ratio."""
+    base = trial("nn_rnn", CENTRE, blocks_of(*[2.0] * 6))
+    other = trial("torch_loop", CENTRE, blocks_of(*[1.0] * 6, 50.0), blocks=(3,) * 7)
+    assert unpaired(tmp_path, base, other) == [2, 2, 2]
+
+
+def test_too_few_pairs_give_the_widest_bounds(tmp_path: Path) -> None:
+    """With fewer pairs than an interval needs, bounds come from the two medians: here there are none."""
+    base = trial("nn_rnn", CENTRE, blocks_of(*[2.0] * 6))
+    other = trial("torch_loop", CENTRE, blocks_of(*[1.0] * 3), blocks=(3,) * 3)
+    ratio, low, high = unpaired(tmp_path, base, other)
+    assert ratio == 2
+    assert math.isnan(low)
+    assert math.isnan(high)
+
+
+def test_what_slowed_all_in_turn_is_in_no_time(tmp_path: Path) -> None:
+    """Two cases whose blocks took turns fell on the same moments: their medians are as far apart as their blocks."""
+    moments = [1.0, 1.0, 1.0, 1.5, 1.5, 1.5]
+    noise = [1.0, 1.0, 1.01, 0.99, 1.0, 1.0]
+    base = trial("nn_rnn", CENTRE, blocks_of(*(2 * moment for moment in moments)))
+    other = trial("torch_loop", CENTRE, blocks_of(*(2 * m * n for m, n in zip(moments, noise, strict=True))))
+    frame = load(tmp_path / "run", base, other)
+    times = [row(frame, name)["median_seconds"] for name in ("nn_rnn", "torch_loop")]
+    assert times[0] == pytest.approx(times[1], rel=1e-9)
+    assert 2 < times[0] < 3
+
+
+def test_a_case_measured_alone_keeps_its_median(tmp_path: Path) -> None:
+    """Nothing was beside it, so nothing is taken out of it, and the visit of another changes it in no way."""
+    later = (START + timedelta(hours=1)).isoformat(timespec="milliseconds")
+    alone = trial("nn_rnn", CENTRE, blocks_of(1, 2, 3, 4, 5, 9))
+    apart = trial("torch_loop", CENTRE, blocks_of(*[7.0] * 6), started_at=later, finished_at=later + "x")
+    assert row(load(tmp_path / "a", alone), "nn_rnn")["median_seconds"] == 3.5
+    assert row(load(tmp_path / "b", alone, apart), "torch_loop")["median_seconds"] == pytest.approx(7)
 
 
 def test_visits_apart_in_time_do_not_pair(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """From the trials of a run to its cases: what several visits to one case say together, and two cases compared.
 
-The samples of a case are pooled over its rounds, block by block. Two cases of one workload are compared by the
-ratio of blocks that took turns, wherever both were measured in the same visit.
+The samples of a case are pooled over its rounds, block by block. Blocks that took turns in one visit saw the same
+machine: what slowed all of them is taken out of each case's time, and two cases are compared by the ratio of theirs.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, block_medians, estimate, estimate_ratio
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, block_medians, estimate, estimate_ratio, side_by_side
 from benchmarks.trial import MEASURED, Status, Trial
 from benchmarks.workload import Case, Workload
 
@@ -27,6 +30,8 @@ class PooledCase:
     trials: tuple[Trial, ...]
     target_interval: float
     """A case is `ok` when half its interval is at most this share of its median."""
+    correction: float = 1.0
+    """The time of a call by all that was measured in turns with it, over the median of its own blocks alone."""
 
     @property
     def case(self) -> Case:
@@ -58,9 +63,12 @@ class PooledCase:
 
     @cached_property
     def estimate(self) -> Estimate | None:
-        """The time of a call over all blocks of all visits; None without times."""
+        """The time of a call over all blocks of all visits, in a typical moment of the machine; None without times.
+
+        The interval is as wide, relative to it, as the one of the median of the case's own blocks.
+        """
         medians = [median for _, blocks in self.visits for median in blocks]
-        return of_medians(medians) if medians else None
+        return of_medians(medians).scaled(self.correction) if medians else None
 
     @property
     def status(self) -> Status:
@@ -93,7 +101,7 @@ class PooledCase:
             if part == "forward":
                 seconds = tuple(map(float.__sub__, map(float, trial.seconds), map(float, seconds)))
             medians += block_medians(seconds, trial.blocks)
-        return statistics.median(medians) if medians else math.nan
+        return statistics.median(medians) * self.correction if medians else math.nan
 
 
 def of_medians(medians: list[float]) -> Estimate:
@@ -106,10 +114,31 @@ def pool(trials: Iterable[Trial], target_interval: float) -> dict[Case, PooledCa
     visits: dict[Case, list[Trial]] = {}
     for trial in trials:
         visits.setdefault(trial.case, []).append(trial)
-    return {
+    pooled = {
         case: PooledCase(tuple(sorted(of_case, key=lambda trial: trial.round)), target_interval)
         for case, of_case in visits.items()
     }
+    for together in by_workload(pooled).values():
+        measured = [case for case in together.values() if case.measured]
+        if len(measured) > 1:
+            for case, seconds in zip(measured, side_by_side(_blocks_in_turns(measured)), strict=True):
+                assert case.estimate is not None
+                pooled[case.case] = dataclasses.replace(case, correction=float(seconds) / case.estimate.median)
+    return pooled
+
+
+def _blocks_in_turns(cases: Sequence[PooledCase]) -> NDArray[np.float64]:
+    """Block medians (cases, blocks): blocks that took turns in one visit share a column; NaN where one has none."""
+    visits = [(trial, row, medians) for row, case in enumerate(cases) for trial, medians in case.visits]
+    parts: list[NDArray[np.float64]] = []
+    first: Trial | None = None
+    for trial, row, medians in sorted(visits, key=lambda visit: visit[0].started_at):
+        if first is None or not _met(first, trial):
+            first = trial
+            most = max(len(each) for other, _, each in visits if _met(first, other))
+            parts.append(np.full((len(cases), most), np.nan))
+        parts[-1][row, : len(medians)] = medians
+    return np.hstack(parts)
 
 
 def by_workload(cases: Mapping[Case, PooledCase]) -> dict[Workload, dict[str, PooledCase]]:
@@ -152,9 +181,11 @@ def time_ratio(above: PooledCase, below: PooledCase) -> Estimate:
     others = {trial.round: (trial, medians) for trial, medians in below.visits}
     for trial, medians in above.visits:
         other, other_medians = others.get(trial.round, (None, []))
-        if other is not None and len(medians) == len(other_medians) and _met(trial, other):
-            numerators += medians
-            denominators += other_medians
+        if other is not None and _met(trial, other):
+            # Where the budget ended amid a turn, one of them has a block more.
+            turns = min(len(medians), len(other_medians))
+            numerators += medians[:turns]
+            denominators += other_medians[:turns]
     if len(numerators) >= MINIMUM_BLOCKS:
         return estimate_ratio(numerators, denominators)
     assert above.estimate is not None
