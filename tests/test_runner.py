@@ -149,17 +149,33 @@ def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_each_workload_is_built_three_times_however_narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the budget lasts, one build is not believed; later visits take more blocks. What failed is left alone."""
+    """While the budget lasts, one build is not believed. What failed is left alone."""
     monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 30)
     sweep = small_sweep().override(mode="inference")
     implementations = {"numpy_loop": "numpy_loop", "raises": f"{FAULTY}:RaisesAtBuild"}
     run = new_run(tmp_path, sweep, implementations)
     measure(run, sweep, implementations, tmp_path)
     blocks = [len(trial.blocks) for trial in open_run(run.folder).trials() if trial.case.implementation == "numpy_loop"]
-    assert blocks == [6, 12, 12]
+    assert blocks == [6, 6, 6]
     assert [trial.status for trial in open_run(run.folder).trials() if trial.case.implementation == "raises"] == [
         "failed"
     ]
+
+
+@pytest.mark.parametrize(("share", "processes"), [(1e9, 3), (0.0, 1)])
+def test_a_round_has_new_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, processes: int
+) -> None:
+    """One process can be slow for as long as it lives; but where starting takes too large a share, it is kept."""
+    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 3)
+    monkeypatch.setattr("benchmarks.measuring.runner.RENEWAL_SHARE", share)
+    sweep = small_sweep()
+    implementations = {"mine": f"{FAULTY}:Sound"}
+    run = new_run(tmp_path, sweep, implementations)
+    measure(run, sweep, implementations, tmp_path)
+    process_of = {(trial.round, trial.describe["process"]) for trial in open_run(run.folder).trials()}
+    assert len(process_of) == 3
+    assert len({process for _, process in process_of}) == processes
 
 
 def test_a_run_is_continued_without_measuring_again_what_is_done(tmp_path: Path) -> None:

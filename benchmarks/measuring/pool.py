@@ -1,4 +1,4 @@
-"""The workers of a sweep: one process for each name it measures, device, thread count and precision, started once."""
+"""The workers of a sweep: one process at a time for each name it measures, device, thread count and precision."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
 Round 0 visits every workload once. Later rounds go back to the workloads that were built few times or have a case
 whose interval could be narrower, the least visited and then the widest first, until all are narrow or the budget is
-spent. In a visit, the implementations of one workload are built one after another and then take turns, block by
-block, each in turn being first; the processes of all others are suspended meanwhile.
+spent. A new round has new processes, unless those there are have hardly been used. In a visit, the implementations of
+one workload are built one after another and then take turns, block by block, each in turn being first; the processes
+of all others are suspended meanwhile.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from rnnimpl.registry import listing
 
 MAX_VISITS = 30
 LEAST_VISITS = 3
-"""Visits to a workload while the budget lasts, however narrow its intervals: one build can be fast or slow by where
-its arrays happen to lie in memory, and the interval over its blocks does not know."""
-LATER_BLOCKS = 2 * MINIMUM_BLOCKS
-"""Blocks of a visit after round 0: building and warming up take as long as a few, and each visit builds anew."""
+"""Visits to a workload while the budget lasts, however narrow its intervals: one process can be fast or slow by where
+its code and arrays happen to lie in memory, and the interval over its blocks does not know."""
+RENEWAL_SHARE = 0.1
+"""Starting new processes may take this share of the time at most."""
 Item = TypeVar("Item")
 
 
@@ -66,6 +67,9 @@ class Sweeper:
         self.activity_seconds: dict[str, float] = defaultdict(float, run.record.get("activity_seconds") or {})
         self.devices = {name: tuple(listing(source).unavailable) for name, source in implementations.items()}
         self.deadline = time.monotonic() + sweep.budget_seconds
+        self.workers_round = 0
+        self.workers_started = time.monotonic()
+        self.start_seconds = 0.0
         self.status: dict[str, Status] = {}
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.blocks: dict[str, list[int]] = defaultdict(list)
@@ -91,8 +95,7 @@ class Sweeper:
 
     def _first_round(self) -> bool:
         unvisited = [workload for workload in self.workloads if self._unmeasured(workload)]
-        with self.activity("starting workers"):
-            self._start_workers(unvisited)
+        self._start_workers(unvisited, done=0, total=len(unvisited))
         for number, workload in enumerate(unvisited):
             if self._seconds_left() <= 0:
                 return False
@@ -105,7 +108,9 @@ class Sweeper:
             # All that was measured is measured again, so that its implementations are compared block by block.
             names = [case.implementation for case in self._measured(workload)]
             total = len(self.workloads)
-            self._visit(workload, names, self.visits[workload], done=total - len(wide), total=total)
+            done = total - len(wide)
+            self._renew_workers(self.visits[workload], wide, done=done, total=total)
+            self._visit(workload, names, self.visits[workload], done=done, total=total)
         return True
 
     def _visit(self, workload: Workload, names: Sequence[str], round_number: int, *, done: int, total: int) -> None:
@@ -133,13 +138,12 @@ class Sweeper:
             if visit.ended:
                 self._write(visit)
         active = [visit for visit in visits if not visit.ended]
-        blocks = LATER_BLOCKS if round_number else MINIMUM_BLOCKS
-        for block in range(blocks):
+        for block in range(MINIMUM_BLOCKS):
             if block > 0 and self._seconds_left() <= 0:
                 break
             for visit in rotated(active, round_number + block):
                 if not visit.ended:
-                    show(f"{visit.case.id}: sampling, block {block + 1} of {blocks}")
+                    show(f"{visit.case.id}: sampling, block {block + 1} of {MINIMUM_BLOCKS}")
                     with self.activity("sampling"):
                         visit.take_block()
         with self.activity("finishing"):
@@ -202,21 +206,33 @@ class Sweeper:
         widths = [found.relative_half_width for found in estimates]
         return math.inf if any(map(math.isnan, widths)) else max(widths, default=0.0)
 
-    def _start_workers(self, workloads: Sequence[Workload]) -> None:
+    def _renew_workers(self, round_number: int, workloads: Sequence[Workload], *, done: int, total: int) -> None:
+        """Have new processes for a new round, once those there are were used for long enough."""
+        used_seconds = time.monotonic() - self.workers_started
+        if round_number > self.workers_round and self.start_seconds <= RENEWAL_SHARE * used_seconds:
+            self.pool.kill()
+            self._start_workers(workloads, done=done, total=total)
+            self.workers_round = round_number
+
+    def _start_workers(self, workloads: Sequence[Workload], *, done: int, total: int) -> None:
         """Start all workers at once and wait until each is idle, before anything is measured."""
+        start = time.monotonic()
         wanted = [case for workload in workloads for case in self.cases(workload)]
-        for case in wanted:
-            self.pool.start(case, self.implementations[case.implementation])
-        for case in wanted:
-            self.progress.show(
-                done=0,
-                total=len(workloads),
-                what=f"starting {case.implementation}",
-                seconds_left=self._seconds_left(),
-            )
-            # Why one could not start is its trial's reason, when its turn comes.
-            with contextlib.suppress(WorkerLost):
-                self.pool.get(case, self.implementations[case.implementation])
+        with self.activity("starting workers"):
+            for case in wanted:
+                self.pool.start(case, self.implementations[case.implementation])
+            for case in wanted:
+                self.progress.show(
+                    done=done,
+                    total=total,
+                    what=f"starting {case.implementation}",
+                    seconds_left=self._seconds_left(),
+                )
+                # Why one could not start is its trial's reason, when its turn comes.
+                with contextlib.suppress(WorkerLost):
+                    self.pool.get(case, self.implementations[case.implementation])
+        self.workers_started = time.monotonic()
+        self.start_seconds = self.workers_started - start
 
     @contextlib.contextmanager
     def activity(self, name: str) -> Iterator[None]:
