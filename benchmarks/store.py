@@ -3,8 +3,8 @@
 What is read is data only: JSON, checked field by field, nothing executed. A trial is on disk when `append`
 returns. A line that a kill tore is passed over on reading, and the next one never glues to it.
 
-`run.json` is one mapping: schema, name, sweep, implementations, machine, allocator, packages, commit, command,
-started_at, finished_at, peaks, activity_seconds; `docs/results.md` says what each holds.
+`run.json` is one mapping: schema, name, sweep, implementations, machine, allocator, address_space, packages, commit,
+command, started_at, finished_at, peaks, activity_seconds; `docs/results.md` says what each holds.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Sound(NumpyLoop):
         return super().forward(x, h0)
 
     def describe(self) -> dict[str, str]:
-        return {"process": str(os.getpid())}
+        return {**super().describe(), "process": str(os.getpid())}
 
 
 class RaisesAtBuild(NumpyLoop):

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.counts import too_large
+from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.measuring.environment import allocator_settings
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
@@ -75,6 +76,7 @@ def start_sweep(plan: Plan, *, out: Path | None, console: Console) -> Run:
         "implementations": dict(plan.implementations),
         "machine": machine.describe_machine(),
         "allocator": allocator_settings(),
+        "address_space": address_space(),
         "packages": machine.packages(),
         "commit": machine.commit(),
         "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
@@ -87,6 +89,12 @@ def start_sweep(plan: Plan, *, out: Path | None, console: Console) -> Run:
     console.print(f"[bold]{plan.sweep.name}[/]: {plan.sweep.summary}; writing to {folder}", highlight=False)
     _measure(run, plan, console)
     return run
+
+
+def address_space() -> str:
+    """How workers' code comes to lie where it does, for the run's record."""
+    with fixed_layout() as fixed:
+        return "the same for all workers of a round" if fixed else "drawn at random for each worker"
 
 
 def resume_sweep(folder: Path, *, budget: str | None, console: Console) -> Run:

@@ -19,6 +19,8 @@ class Pool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.layout = 0
+        """Which layout of their memory workers are started with from now on."""
         self._workers: dict[_Key, Worker] = {}
         self._refused: dict[_Key, WorkerLost] = {}
         self._failed_starts: dict[_Key, int] = {}
@@ -33,7 +35,12 @@ class Pool:
         workload = case.workload
         log = self.folder / f"worker-{'-'.join(map(str, key)).replace('/', '_').replace(':', '.')}.log"
         self._workers[key] = Worker(
-            source, threads=workload.threads, precision=workload.precision, device=workload.device, log=log
+            source,
+            threads=workload.threads,
+            precision=workload.precision,
+            device=workload.device,
+            log=log,
+            layout=self.layout,
         )
 
     def get(self, case: Case, source: str) -> Worker:

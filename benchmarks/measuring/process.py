@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.measuring.interference import Reading, read
 from benchmarks.trial import Status
@@ -39,10 +40,11 @@ class WorkerLost(Exception):
 class Worker:
     """One worker process. Between requests it is suspended, so that it cannot spin on the core of another.
 
-    `ready` says whether it has imported its framework and answered.
+    `ready` says whether it has imported its framework and answered. Workers with the same `layout` have their code at
+    the same addresses, where the system allows it (see `address_space`).
     """
 
-    def __init__(self, source: str, *, threads: int, precision: str, device: str, log: Path) -> None:
+    def __init__(self, source: str, *, threads: int, precision: str, device: str, log: Path, layout: int = 0) -> None:
         self.source = source
         self.log = log
         self.device = device
@@ -50,9 +52,9 @@ class Worker:
         environment = worker_environment(threads)
         # What this process can import, the worker can: a module:Class may come from anywhere.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        with log.open("ab") as errors:
+        with log.open("ab") as errors, fixed_layout():
             self._popen = subprocess.Popen(  # noqa: S603  # our own module, no shell
-                [sys.executable, "-m", "benchmarks.measuring.worker", source, str(threads), precision],
+                [sys.executable, "-m", "benchmarks.measuring.worker", source, str(threads), precision, str(layout)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -2,9 +2,9 @@
 
 Round 0 visits every workload once. Later rounds go back to the workloads that were built few times or have a case
 whose interval could be narrower, the least visited and then the widest first, until all are narrow or the budget is
-spent. A new round has new processes, unless those there are have hardly been used. In a visit, the implementations of
-one workload are built one after another and then take turns, block by block, each in turn being first; the processes
-of all others are suspended meanwhile.
+spent. A new round has new processes, laid out anew in memory, unless those there are have hardly been used. In a
+visit, the implementations of one workload are built one after another and then take turns, block by block, each in
+turn being first; the processes of all others are suspended meanwhile.
 """
 
 from __future__ import annotations
@@ -211,6 +211,7 @@ class Sweeper:
         used_seconds = time.monotonic() - self.workers_started
         if round_number > self.workers_round and self.start_seconds <= RENEWAL_SHARE * used_seconds:
             self.pool.kill()
+            self.pool.layout = round_number
             self._start_workers(workloads, done=done, total=total)
             self.workers_round = round_number
 

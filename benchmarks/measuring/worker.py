@@ -7,8 +7,8 @@
     {"do": "peaks", "workloads": [ID, ...], "seconds": 10}
 
 A reply has what was measured or, where the case cannot go on, `status` and `reason` as a trial has them.
-It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION`; SOURCE is empty where only peaks are
-asked for.
+It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION LAYOUT`; SOURCE is empty where only
+peaks are asked for.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from benchmarks.measuring.address_space import shift_layout
 from benchmarks.trial import Status
 from benchmarks.workload import Workload
 from rnnimpl import Rnn, Unavailable, Unsupported, load
@@ -35,7 +36,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     replies = _take_stdout()
-    source, threads, precision = sys.argv[1:]
+    source, threads, precision, layout = sys.argv[1:]
+    shift_layout(int(layout))
     try:
         implementation = None
         if source:

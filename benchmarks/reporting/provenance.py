@@ -30,6 +30,7 @@ def how_measured(run: LoadedRun, frame: pd.DataFrame) -> str:
         ("software", escape(_pairs(_mapping(record, "packages")))),
         ("thread settings", escape(_pairs(_mapping(record, "machine", "thread_environment")))),
         ("allocator", escape(_pairs(_mapping(record, "allocator")))),
+        ("addresses", escape(record["address_space"]) if isinstance(record.get("address_space"), str) else ""),
         ("commit", _commit(_mapping(record, "commit"))),
         ("command", code(record["command"]) if isinstance(record.get("command"), str) else ""),
         ("sweep", escape(_sweep(_mapping(record, "sweep")))),

@@ -1,0 +1,52 @@
+"""Where a worker's code lies: the same for all workers of a layout, elsewhere in the next."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measuring.address_space import SHIFT_BYTES, fixed_layout, is_fixed
+
+PLACES = """
+import sys
+from benchmarks.measuring.address_space import is_fixed, shift_layout
+shift_layout(int(sys.argv[1]))
+import ctypes, mmap
+block = mmap.mmap(-1, 64 * 2**20)
+print(is_fixed(), ctypes.addressof(ctypes.c_char.from_buffer(block)))
+"""
+
+
+def started(layout: int) -> tuple[bool, int]:
+    """Whether a new process was not randomized, and where a large block that it takes then lies."""
+    root = Path(__file__).parents[1]
+    with fixed_layout() as fixed:
+        if not fixed:
+            pytest.skip("this system does not let a process go without randomization of its addresses")
+        run = subprocess.run(
+            [sys.executable, "-c", PLACES, str(layout)], cwd=root, check=True, capture_output=True, text=True
+        )
+    said, place = run.stdout.split()
+    return said == "True", int(place)
+
+
+def test_two_processes_of_a_layout_are_laid_out_alike() -> None:
+    """What they take lies at the same address in both."""
+    assert started(0) == started(0)
+    assert started(0)[0]
+
+
+def test_the_next_layout_lies_elsewhere() -> None:
+    """By the distance from one layout to the next."""
+    assert abs(started(2)[1] - started(0)[1]) == pytest.approx(2 * SHIFT_BYTES, abs=2**21)
+
+
+def test_this_process_stays_as_it_was() -> None:
+    """Starting others without randomization does not change who starts them."""
+    before = is_fixed()
+    with fixed_layout():
+        pass
+    assert is_fixed() == before
