@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -81,7 +82,10 @@ class NumpyRnn(Rnn[NumpyArray]):
         return y, h_n, pullback
 
     def describe(self) -> dict[str, str]:
-        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        loaded = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        # NumPy's wheels bring a BLAS of their own, and so do SciPy's, which something else may have loaded.
+        own = [pool for pool in loaded if any(part.startswith("numpy") for part in Path(pool["filepath"]).parts)]
+        pools = own or loaded
         return {
             "library": f"numpy {np.__version__}",
             "blas": ", ".join(f"{pool['internal_api']} {pool['version']}" for pool in pools) or "not known",

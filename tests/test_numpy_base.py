@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +22,8 @@ def _limits_restored() -> Iterator[None]:
 
 
 def test_the_threads_of_blas_are_those_configured() -> None:
-    """And `describe` says how many there are."""
+    """And `describe` says how many there are, whatever other BLAS the process has loaded: SciPy's is one."""
+    importlib.import_module("scipy.linalg")
     described = []
     for threads in (1, 2):
         NumpyLoop.configure_process(threads=threads, precision="ieee")
