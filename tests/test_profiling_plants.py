@@ -1,0 +1,73 @@
+"""Work that was planted is found in its own kind. These measure: `pytest -m planted` on a quiet machine runs them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.measuring.measure import Subject
+from benchmarks.profiling.kinds import Kind
+from benchmarks.profiling.observe import observe
+from benchmarks.workload import Workload
+from rnnimpl.impls.numpy_hoisted import NumpyHoisted
+from rnnimpl.interface import NumpyArray
+
+WORKLOAD = Workload(mode="inference", T=32, B=1, I=64, H=64)
+SOURCE, TARGET = np.ones(1 << 20, np.float32), np.empty(1 << 20, np.float32)
+SQUARE, PRODUCT = np.ones((384, 384), np.float32), np.empty((384, 384), np.float32)
+
+
+def sleep() -> None:
+    time.sleep(0.004)
+
+
+def copy() -> None:
+    for _ in range(8):
+        np.copyto(TARGET, SOURCE)
+
+
+def multiply() -> None:
+    for _ in range(2):
+        np.matmul(SQUARE, SQUARE, out=PRODUCT)
+
+
+def loop() -> None:
+    total = 0
+    for number in range(60_000):
+        total += number
+
+
+def seconds_by_kind(plant: Callable[[], None]) -> tuple[dict[str, float], float]:
+    """Unprofiled seconds of a call by kind, and what the plant cost in it."""
+    costs: list[float] = []
+
+    class Planted(NumpyHoisted):
+        def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+            start = time.perf_counter()
+            plant()
+            costs.append(time.perf_counter() - start)
+            return super().forward(x, h0)
+
+    subject = Subject(Planted, WORKLOAD, clock=time.perf_counter)
+    for _ in range(20):
+        subject.rnn.forward(subject.x)
+    found: dict[str, Any] = observe(subject, 2.0)
+    looks = found["phases"]["1"]["kinds"]
+    share = found["unprofiled_seconds"] / sum(looks.values())
+    return {kind: count * share for kind, count in looks.items()}, statistics.median(costs)
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize(
+    ("plant", "kind"), [(sleep, "waiting"), (copy, "memory"), (multiply, "products"), (loop, "overhead")]
+)
+def test_planted_work_is_found_in_its_kind(plant: Callable[[], None], kind: Kind) -> None:
+    """Within a tenth of what it cost, as the same process measured it."""
+    without, _ = seconds_by_kind(lambda: None)
+    found, cost = seconds_by_kind(plant)
+    assert found[kind] - without.get(kind, 0.0) == pytest.approx(cost, rel=0.1)
