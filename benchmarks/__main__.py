@@ -278,21 +278,30 @@ def regress(
 @app.command()
 def profile(
     cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="IDs of cases, as a report shows them.")],
+    impl: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|module:Class", help="This one too, on the same workloads; may be repeated."),
+    ] = None,
+    seq_len: Annotated[str | None, typer.Option(metavar="T,...", help="In place of the cases' time steps.")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="B,...", help="In place of the cases' batch size.")] = None,
+    hidden: Annotated[str | None, typer.Option(metavar="H,...", help="In place of the cases' hidden size.")] = None,
+    layers: Annotated[str | None, typer.Option(metavar="L,...", help="In place of the cases' layers.")] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A run's folder, or a new one; the files go to profile/ in it.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Look for so long in each repeat, and time for as long.")] = 1.0,
     repeats: Annotated[int, typer.Option(help="Processes for each case, one after another.")] = 3,
 ) -> None:
-    """Say what the time of each case goes to: products, element-wise work, copies, overhead or waiting. CPU only.
+    """Say what the time of each case goes to and how near it comes to what the machine can do. CPU only.
 
-    Example: python -m benchmarks profile torch_loop/cpu/inference/T128-B1-I128-H128-L1-tanh-float32
+    Example: python -m benchmarks profile torch_loop/cpu/inference/T128-B1-I128-H128-L1-tanh-float32 --impl fused_cpu
     """
     with wrong_use():
         from rich.console import Console
         from rich.markdown import Markdown
 
-        from benchmarks.profiling.launch import parse_cases, profile_cases
+        from benchmarks.profiling.cases import parse_cases, vary
+        from benchmarks.profiling.launch import profile_cases
 
         console = Console()
         sys.path.insert(0, str(Path.cwd()))
@@ -300,8 +309,17 @@ def profile(
         def say(message: str) -> None:
             console.print(message, highlight=False, markup=False)
 
-        path = profile_cases(parse_cases(cases), out=out, seconds=seconds, repeats=repeats, say=say)
-        console.print(Markdown("\n".join(path.read_text(encoding="utf-8").split("\n")[4:])))
+        axes = {
+            "T": _numbers(seq_len, "--seq-len"),
+            "B": _numbers(batch, "--batch"),
+            "H": _numbers(hidden, "--hidden"),
+            "L": _numbers(layers, "--layers"),
+        }
+        sizes = {letter: values for letter, values in axes.items() if values is not None}
+        varied = vary(parse_cases(cases), impl or (), sizes)
+        path = profile_cases(varied, out=out, seconds=seconds, repeats=repeats, say=say)
+        lines = path.read_text(encoding="utf-8").split("\n")
+        console.print(Markdown("\n".join(line for line in lines if not line.startswith("!["))))
         console.print(f"profile: {path}", highlight=False, soft_wrap=True)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks.profiling.breakdown import attribute
+from benchmarks.profiling.cases import parse_cases
 from benchmarks.profiling.kinds import Kind, kind_of
-from benchmarks.profiling.launch import parse_cases, profile_cases
+from benchmarks.profiling.launch import profile_cases
 from benchmarks.profiling.report import breakdown_frame
 from benchmarks.profiling.sampler import FORWARD, HAS_NO_CORE, SAMPLE, WAITS, Sampler
 from benchmarks.profiling.symbols import Place, places
@@ -131,7 +132,7 @@ def test_a_tiny_case_is_profiled_and_one_that_cannot_run_says_why(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     workload = "cpu/training/T8-B2-I4-H8-L1-tanh-float32"
     cases = parse_cases([f"numpy_loop/{workload}", f"tests.faulty_implementations:Missing/{workload}"])
-    path = profile_cases(cases, out=tmp_path / "run", seconds=0.2, repeats=1, say=lambda _: None)
+    path = profile_cases(cases, out=tmp_path / "run", seconds=0.2, repeats=1, say=lambda _: None, peak_seconds=0.5)
     text = path.read_text(encoding="utf-8")
     assert "numpy_loop" in text
     assert "the library is not installed" in text
@@ -144,5 +145,5 @@ def test_where_nothing_can_be_profiled_the_reasons_are_raised(tmp_path: Path, mo
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     cases = parse_cases(["tests.faulty_implementations:Missing/cpu/inference/T8-B2-I4-H8-L1-tanh-float32"])
     with pytest.raises(ValueError, match="the library is not installed"):
-        profile_cases(cases, out=tmp_path / "run", seconds=0.2, repeats=1, say=lambda _: None)
+        profile_cases(cases, out=tmp_path / "run", seconds=0.2, repeats=1, say=lambda _: None, peak_seconds=0.5)
     assert not (tmp_path / "run").exists()

@@ -8,7 +8,7 @@ import shlex
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.counts import too_large
+from benchmarks.machine.peak import Settings, settings
 from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.measuring.environment import allocator_settings
 from benchmarks.measuring.lock import measuring_alone
@@ -170,7 +171,9 @@ def _measure(run: Run, plan: Plan, console: Console) -> None:
                 progress.show(
                     done=0, total=len(plan.workloads), what="measuring peaks", seconds_left=plan.sweep.budget_seconds
                 )
-                run.update(peaks=_measure_peaks(plan, run.folder, say))
+                seconds = peak_seconds(plan.sweep.budget_seconds, len(set(map(settings, plan.workloads))))
+                log = run.folder / "worker-peaks.log"
+                run.update(peaks=measure_peaks(plan.workloads, seconds=seconds, log=log, say=say))
         try:
             complete = sweeper.measure()
         except KeyboardInterrupt:
@@ -187,15 +190,19 @@ def peak_seconds(budget_seconds: float, groups: int) -> float:
     return min(max(PEAK_SECONDS, least), most / groups)
 
 
-def _measure_peaks(plan: Plan, folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """What the machine reaches, for each device, dtype, precision and thread count, in a process of its own."""
-    groups: dict[tuple[Any, ...], list[Workload]] = defaultdict(list)
-    for workload in plan.workloads:
-        groups[workload.device, workload.threads, workload.precision, workload.dtype].append(workload)
-    seconds = peak_seconds(plan.sweep.budget_seconds, len(groups))
+def measure_peaks(
+    workloads: Iterable[Workload], *, seconds: float, log: Path, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """What the machine reaches, for each device, dtype, precision and thread count, in a process of its own.
+
+    Each group of settings takes about so many seconds. What could not be measured is said and left out.
+    """
+    groups: dict[Settings, list[Workload]] = defaultdict(list)
+    for workload in workloads:
+        groups[settings(workload)].append(workload)
     peaks: list[dict[str, Any]] = []
-    for (device, threads, precision, _), members in groups.items():
-        worker = Worker("", threads=threads, precision=precision, device=device, log=folder / "worker-peaks.log")
+    for (device, _, precision, threads), members in groups.items():
+        worker = Worker("", threads=threads, precision=precision, device=device, log=log)
         request = {"do": "peaks", "workloads": [each.id for each in members], "seconds": seconds}
         try:
             worker.wait_ready()

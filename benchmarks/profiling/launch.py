@@ -1,8 +1,7 @@
-"""From the case IDs of the command line to a folder of profiles: everything is checked before anything is measured."""
+"""From cases to a folder of profiles, each repeat of a case measured in a process of its own."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import shlex
 import sys
@@ -13,47 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.counts import too_large
+from benchmarks.machine.peak import Peak
 from benchmarks.measuring.expectations import Expectations
+from benchmarks.measuring.launch import PEAK_SECONDS, measure_peaks
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.profiling.report import write_report
 from benchmarks.store import explained
 from benchmarks.workload import Case
-from rnnimpl.registry import listing, names
 
 RESULTS = Path("results")
 FOLDER = "profile"
 TIMEOUT_SECONDS = 300.0
 
 
-def parse_cases(texts: Sequence[str]) -> tuple[Case, ...]:
-    """The cases that IDs name. Raises ValueError, with the nearest implementation, where one names none."""
-    cases = tuple(dict.fromkeys(Case.parse(text) for text in texts))
-    for case in cases:
-        source = case.implementation
-        if ":" not in source and source not in names():
-            nearest = difflib.get_close_matches(source, names(), n=1, cutoff=0.3)
-            hint = f"did you mean {Case(nearest[0], case.workload).id}? " if nearest else ""
-            raise ValueError(f"case is {case.id!r}; {hint}Known implementations: {', '.join(names())}")
-        listing(source)
-        if case.workload.device != "cpu":
-            raise ValueError(f"case is {case.id!r}; expected device cpu: the profile looks at processors, not at GPUs")
-        if case.workload.threads > machine.usable_cores():
-            raise ValueError(
-                f"case is {case.id!r}; expected at most {machine.usable_cores()} threads, as many as cores"
-            )
-        available = machine.available_bytes("cpu")
-        refusal = None if available is None else too_large(case.workload, available)
-        if refusal:
-            raise ValueError(refusal)
-    return cases
-
-
 def profile_cases(
-    cases: Sequence[Case], *, out: Path | None, seconds: float, repeats: int, say: Callable[[str], None]
+    cases: Sequence[Case],
+    *,
+    out: Path | None,
+    seconds: float,
+    repeats: int,
+    say: Callable[[str], None],
+    peak_seconds: float = PEAK_SECONDS,
 ) -> Path:
     """Profile cases and write the report; its path. Each repeat of a case has a process of its own.
+
+    The peaks that bound the cases are measured first, about so many seconds for each setting.
 
     `out` is a run's folder or a new one. Raises ValueError where no case could be profiled, with each one's reason.
     """
@@ -67,6 +51,9 @@ def profile_cases(
     refused: dict[str, str] = {}
     with measuring_alone(f"profile {folder}", say), tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch:
         expectations = Expectations(Path(scratch))
+        say("measuring peaks")
+        workloads = dict.fromkeys(case.workload for case in cases)
+        peaks = measure_peaks(workloads, seconds=peak_seconds, log=Path(scratch) / "peaks.log", say=say)
         for repeat in range(repeats):
             for case in cases:
                 if case.id in refused:
@@ -91,11 +78,12 @@ def profile_cases(
             "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
             "started_at": started.isoformat(timespec="seconds"),
             "refused": refused,
+            "peaks": peaks,
         }
         (folder / "profile.json").write_text(json.dumps(about, indent=2, default=str) + "\n", encoding="utf-8")
         lines = "".join(json.dumps(record) + "\n" for record in records)
         (folder / "profiles.jsonl").write_text(lines, encoding="utf-8")
-        return write_report(folder, records, refused)
+        return write_report(folder, records, refused, [Peak.from_json(peak) for peak in peaks])
 
 
 def _profile(case: Case, expectation: Path, checked_steps: int, seconds: float, log: Path) -> Mapping[str, Any]:

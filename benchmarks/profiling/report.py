@@ -1,27 +1,24 @@
-"""From the records of a profile to `breakdown.csv`, `functions.csv`, `breakdown.png` and `profile.md`."""
+"""From the records of a profile to its tables as CSV, its plots and `profile.md`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
-from benchmarks.profiling.kinds import KIND_NAMES, KINDS, Kind
-from benchmarks.profiling.words import conclusion
+from benchmarks.machine.peak import Peak
+from benchmarks.profiling.growth import Series, growth, growth_words, kind_seconds, series
+from benchmarks.profiling.kinds import KIND_NAMES, KINDS
+from benchmarks.profiling.limits import RUN, limits_frame
+from benchmarks.profiling.plots import draw_bars, draw_growth, workload_words
+from benchmarks.profiling.words import conclusion, limit_words
 from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table, times
-from benchmarks.workload import Case
+from benchmarks.reporting.plots import write_roofline
+from benchmarks.workload import Case, Workload
 
 PHASES: Mapping[str, str] = {"1": "forward", "2": "backward"}
-COLOURS: Mapping[Kind, str] = {
-    "products": "#0072B2",
-    "elementwise": "#56B4E9",
-    "memory": "#009E73",
-    "overhead": "#D55E00",
-    "waiting": "#E69F00",
-    "engine": "#999999",
-}
 
 
 def breakdown_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -49,10 +46,13 @@ def shares_of(frame: pd.DataFrame, case: str) -> pd.DataFrame:
     return pd.DataFrame({"median": by_repeat.median(), "least": by_repeat.min(), "most": by_repeat.max()})
 
 
-def write_report(folder: Path, records: Sequence[Mapping[str, Any]], refused: Mapping[str, str]) -> Path:
+def write_report(
+    folder: Path, records: Sequence[Mapping[str, Any]], refused: Mapping[str, str], peaks: Sequence[Peak]
+) -> Path:
     """Write everything that follows from the records; the path of `profile.md`."""
-    frame = breakdown_frame(records)
-    frame.to_csv(folder / "breakdown.csv", index=False, lineterminator="\n")
+    frame, limits = breakdown_frame(records), limits_frame(records, peaks)
+    _csv(frame, folder / "breakdown.csv")
+    _csv(limits.dropna(axis="columns", how="all"), folder / "limits.csv")
     functions = [
         [record["case"], record["repeat"], PHASES[phase], *function]
         for record in records
@@ -60,13 +60,15 @@ def write_report(folder: Path, records: Sequence[Mapping[str, Any]], refused: Ma
         for function in looks["functions"]
     ]
     columns = ["case", "repeat", "phase", "kind", "library", "function", "looks"]
-    pd.DataFrame(functions, columns=columns).to_csv(folder / "functions.csv", index=False, lineterminator="\n")
+    _csv(pd.DataFrame(functions, columns=columns), folder / "functions.csv")
     lines = ["# Where the time goes", ""]
-    if len(frame):
-        draw(frame, folder / "breakdown.png")
-        lines += ["![What the time of a call goes to](breakdown.png)", "", *_conclusions(frame), "", _table(frame), ""]
-        lines += ["Shares are medians over repeats, each in a process of its own, least to most in parentheses.", ""]
-        lines += ["## How it was measured", "", _measured(records), ""]
+    for number, workload in enumerate(dict.fromkeys(frame["workload"]), start=1):
+        lines += _workload(frame, limits, workload, folder, "breakdown" if number == 1 else f"breakdown-{number}")
+    lines += _growth(frame, folder)
+    for plot in write_roofline(limits, folder, {RUN: peaks}):
+        lines += [f"## {plot.title}", "", f"![{plot.title}]({plot.stem}.png)", "", plot.caption, ""]
+    lines += ["## How it was measured", "", _measured(records), ""]
+    lines += ["Shares are medians over repeats, each in a process of its own, least to most in parentheses.", ""]
     lines += [f"- {code(case)} could not be profiled: {escape(reason)}" for case, reason in refused.items()]
     lines += [
         "Every place that was seen is in `functions.csv`; `docs/profiling.md` in the project says how to read this."
@@ -76,27 +78,59 @@ def write_report(folder: Path, records: Sequence[Mapping[str, Any]], refused: Ma
     return path
 
 
-def _conclusions(frame: pd.DataFrame) -> list[str]:
-    found = []
-    for case in frame["case"].unique():
-        shares = {kind: float(shares_of(frame, case)["median"].get(kind, 0.0)) for kind in KINDS}
-        total = sum(shares.values())
-        found.append(f"- {code(case)} {conclusion({kind: each / total for kind, each in shares.items()})}.")
-    return found
+def _csv(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(path, index=False, lineterminator="\n")
 
 
-def _table(frame: pd.DataFrame) -> str:
-    rows = []
-    for case in frame["case"].unique():
-        of_case = shares_of(frame, case)
-        cells = []
-        for kind in KINDS:
-            median, least, most = (float(of_case[column][kind]) for column in ("median", "least", "most"))
-            spread = f"{share(median)} ({100 * least:.1f} to {100 * most:.1f})"
-            cells.append(spread if most > 0 else NOTHING)
-        whole = frame[frame["case"] == case].groupby("repeat")["seconds"].sum().median()
-        rows.append([code(case), seconds(float(whole)), *cells])
-    return table(["case", "a call", *(KIND_NAMES[kind] for kind in KINDS)], rows)
+def _workload(frame: pd.DataFrame, limits: pd.DataFrame, workload: str, folder: Path, stem: str) -> list[str]:
+    """One workload's plot, conclusions and table, the fastest implementation first."""
+    of_workload = limits[limits["workload"] == workload].sort_values("median_seconds")
+    own = of_workload[of_workload["case"].isin(frame["case"])]
+    shares = {row["implementation"]: shares_of(frame, row["case"]) for row in own.to_dict("records")}
+    medians = pd.DataFrame({name: each["median"] for name, each in shares.items()}).T
+    medians = medians.reindex(columns=list(KINDS)).fillna(0.0)
+    medians = medians.div(medians.sum(axis=1), axis=0)
+    parsed = Workload.parse(workload)
+    draw_bars(medians, own, parsed, folder, stem)
+    said, rows = [], []
+    for row in own.to_dict("records"):
+        name = row["implementation"]
+        known = {kind: float(medians[kind][name]) for kind in KINDS}
+        near = limit_words(row["share_of_attainable"], row["bound_by"])
+        said.append(f"- {code(name)} {conclusion(known)}{near}.")
+        near = share(row["share_of_attainable"])
+        by = row["bound_by"] if isinstance(row["bound_by"], str) else NOTHING
+        cells = [_spread(shares[name], kind) for kind in KINDS]
+        rows.append([code(name), seconds(row["median_seconds"]), *cells, near, by])
+    header = ["implementation", "a call", *(KIND_NAMES[kind] for kind in KINDS), "of the attainable", "bound by"]
+    image = f"![What the time of a call goes to]({stem}.png)"
+    return [f"## {workload_words(parsed)}", "", image, "", *said, "", table(header, rows), ""]
+
+
+def _spread(shares: pd.DataFrame, kind: str) -> str:
+    """Median, least and most of a kind's share over repeats."""
+    if kind not in shares.index or not shares["most"][kind] > 0:
+        return NOTHING
+    median, least, most = (float(shares[column][kind]) for column in ("median", "least", "most"))
+    return f"{share(median)} ({100 * least:.1f} to {100 * most:.1f})"
+
+
+def _growth(frame: pd.DataFrame, folder: Path) -> list[str]:
+    """A plot a size that varies, and in words what grows."""
+    by_letter: dict[str, list[Series]] = {}
+    for one in series(frame["case"]):
+        by_letter.setdefault(one.letter, []).append(one)
+    lines = ["## What grows", ""] if by_letter else []
+    for letter, found in by_letter.items():
+        stem = f"growth-{letter}"
+        draw_growth(frame, letter, found, folder, stem)
+        lines += [f"![What grows with {letter}]({stem}.png)", ""]
+        lines += [
+            f"- {code(one.implementation)} on {code(one.fixed)}: {growth_words(one, growth(kind_seconds(frame, one)))}."
+            for one in found
+        ]
+        lines += [""]
+    return lines
 
 
 def _measured(records: Sequence[Mapping[str, Any]]) -> str:
@@ -113,31 +147,3 @@ def _measured(records: Sequence[Mapping[str, Any]]) -> str:
         shares = [share(record["accounted_share"]), share(without / max(total, 1))]
         rows.append([*place, *shares, f"{busy:.2f}", f"{record['context_switches']:.1f}"])
     return table(header, rows)
-
-
-def draw(frame: pd.DataFrame, path: Path) -> None:
-    """A stacked bar a case, in shares of its call; the time of a call stands beside it."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    from benchmarks.reporting.plot_style import DPI, SETTINGS, WIDTH
-
-    cases = list(frame["case"].unique())
-    with mpl.rc_context(cast(Any, SETTINGS)):
-        figure = Figure(figsize=(WIDTH, 1.3 + 0.38 * len(cases)), layout="constrained")
-        axes = figure.add_subplot()
-        left = [0.0] * len(cases)
-        for kind in KINDS:
-            widths = [100 * float(shares_of(frame, case)["median"].get(kind, 0.0)) for case in cases]
-            if any(widths):
-                axes.barh(cases, widths, left=left, color=COLOURS[kind], label=KIND_NAMES[kind], height=0.7)
-            left = [start + width for start, width in zip(left, widths, strict=True)]
-        for place, case in enumerate(cases):
-            whole = frame[frame["case"] == case].groupby("repeat")["seconds"].sum().median()
-            axes.text(left[place] + 1, place, seconds(float(whole)), va="center", fontsize=9)
-        axes.invert_yaxis()
-        axes.grid(axis="y", visible=False)
-        axes.set_xlim(0, 112)
-        axes.set_xlabel("% of a call's time")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3, frameon=False, fontsize=9)
-        figure.savefig(path, dpi=DPI, metadata={"Software": None})

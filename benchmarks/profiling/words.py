@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from benchmarks.profiling.kinds import KIND_NAMES, Kind
@@ -37,3 +38,10 @@ def conclusion(shares: Mapping[Kind, float]) -> str:
     left = 1 - shares[first]
     most = f", at most {times(1 / left)}" if left >= 0.01 else ""
     return f"spends {share(shares[first])} in {KIND_NAMES[first]}: {REMEDIES[first]}{most}"
+
+
+def limit_words(share_of_attainable: float, bound_by: str | None) -> str:
+    """How near a case comes to its limit and what bounds it, to be added to its conclusion; empty if not known."""
+    if math.isnan(share_of_attainable) or bound_by is None:
+        return ""
+    return f"; it reaches {share(share_of_attainable)} of the attainable, bound by {bound_by}"

@@ -80,8 +80,12 @@ def load_samples(folder: Folder | Sequence[Folder], *more: Folder, labels: Seque
 
 def runs_frame(runs: Sequence[LoadedRun]) -> pd.DataFrame:
     """The frame of `load_run` for runs that are read already."""
-    rows = [row for run in runs for row in _rows(run)]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict(COLUMNS))
+    return cases_frame(row for run in runs for row in _rows(run))
+
+
+def cases_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a frame with every column of `COLUMNS`; those that follow from others are filled in."""
+    frame = pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(dict(COLUMNS))
     frame["step_seconds"] = frame["median_seconds"] / frame["T"]
     frame["sequences_per_second"] = frame["B"] / frame["median_seconds"]
     frame["flops_per_second"] = frame["flops"] / frame["median_seconds"]
@@ -112,10 +116,8 @@ def _rows(run: LoadedRun) -> list[dict[str, Any]]:
     peaks = read_peaks(run.record)
     rows: list[dict[str, Any]] = []
     for workload, cases in run.workloads.items():
-        shared: dict[str, Any] = {"run": run.label, "workload": workload.id, "flops": flops(workload)}
-        shared |= {name: getattr(workload, name) for name in _WORKLOAD_COLUMNS}
         limit = bound(workload, peaks)
-        shared |= {"intensity": intensity(workload), **_bounds(limit)}
+        shared = {"run": run.label} | workload_columns(workload, limit)
         peak = peak_flops(workload, peaks)
         fastest = min(contenders(cases).values(), key=_median, default=None)
         compared = baseline(cases)
@@ -123,11 +125,27 @@ def _rows(run: LoadedRun) -> list[dict[str, Any]]:
             row = shared | _own(case) | _against(case, compared, fastest)
             if case.estimate is not None and peak is not None:
                 row["share_of_peak"] = shared["flops"] / case.estimate.median / peak
-            if case.estimate is not None and limit is not None:
-                row["share_of_attainable"] = share_of_attainable(case.estimate.median, limit)
-                row["bound_by"] = LIMIT_NAMES[what_bounds(case.estimate.median, limit)]
+            if case.estimate is not None:
+                row |= limit_columns(case.estimate.median, limit)
             rows.append(row)
     return rows
+
+
+def workload_columns(workload: Workload, limit: Bound | None) -> dict[str, Any]:
+    """The columns that a workload has without an implementation."""
+    known = {name: getattr(workload, name) for name in _WORKLOAD_COLUMNS}
+    known |= {"workload": workload.id, "flops": flops(workload), "intensity": intensity(workload)}
+    return known | _bounds(limit)
+
+
+def limit_columns(seconds: float, limit: Bound | None) -> dict[str, Any]:
+    """What a call of so many seconds reaches of its limit, and what bounds it; nothing where that is not known."""
+    if limit is None:
+        return {}
+    return {
+        "share_of_attainable": share_of_attainable(seconds, limit),
+        "bound_by": LIMIT_NAMES[what_bounds(seconds, limit)],
+    }
 
 
 def _bounds(limit: Bound | None) -> dict[str, float | None]:

@@ -1,0 +1,57 @@
+"""From the words of the command line to the cases of a profile: everything is checked before anything is measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+from benchmarks import machine
+from benchmarks.counts import too_large
+from benchmarks.workload import Case
+from rnnimpl.registry import listing, names
+
+
+def parse_cases(texts: Sequence[str]) -> tuple[Case, ...]:
+    """The cases that IDs name. Raises ValueError, with the nearest implementation, where one names none."""
+    return checked(Case.parse(text) for text in texts)
+
+
+def vary(cases: Iterable[Case], implementations: Sequence[str], sizes: Mapping[str, Sequence[int]]) -> tuple[Case, ...]:
+    """The cases with each further implementation and each combination of sizes, {T, B, H or L: values}.
+
+    Where a case has as many input features as hidden units, they stay as many. Raises ValueError as `parse_cases`.
+    """
+    found = []
+    for case in cases:
+        for values in itertools.product(*sizes.values()):
+            changed = dict(zip(sizes, values, strict=True))
+            if "H" in changed and case.workload.I == case.workload.H:
+                changed["I"] = changed["H"]
+            workload = dataclasses.replace(case.workload, **changed)  # type: ignore[arg-type]  # sizes are integers
+            found += [Case(name, workload) for name in dict.fromkeys([case.implementation, *implementations])]
+    return checked(found)
+
+
+def checked(cases: Iterable[Case]) -> tuple[Case, ...]:
+    """The cases, each once. Raises ValueError for one that cannot be profiled here, with the nearest where it can."""
+    distinct = tuple(dict.fromkeys(cases))
+    for case in distinct:
+        source = case.implementation
+        if ":" not in source and source not in names():
+            nearest = difflib.get_close_matches(source, names(), n=1, cutoff=0.3)
+            hint = f"did you mean {Case(nearest[0], case.workload).id}? " if nearest else ""
+            raise ValueError(f"case is {case.id!r}; {hint}Known implementations: {', '.join(names())}")
+        listing(source)
+        if case.workload.device != "cpu":
+            raise ValueError(f"case is {case.id!r}; expected device cpu: the profile looks at processors, not at GPUs")
+        if case.workload.threads > machine.usable_cores():
+            raise ValueError(
+                f"case is {case.id!r}; expected at most {machine.usable_cores()} threads, as many as cores"
+            )
+        available = machine.available_bytes("cpu")
+        refusal = None if available is None else too_large(case.workload, available)
+        if refusal:
+            raise ValueError(refusal)
+    return distinct

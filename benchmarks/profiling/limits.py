@@ -1,0 +1,39 @@
+"""How near each profiled case comes to what the machine can do: the frame that the tables and the roofline take."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.machine.bounds import bound
+from benchmarks.machine.peak import Peak
+from benchmarks.profiling.observe import BLOCKS
+from benchmarks.reporting.frames import cases_frame, limit_columns, workload_columns
+from benchmarks.workload import Case
+
+RUN = "profile"
+"""The name that the frame's one run has."""
+
+
+def limits_frame(records: Sequence[Mapping[str, Any]], peaks: Sequence[Peak]) -> pd.DataFrame:
+    """One row a case, with the columns of `load_run`; its time is the median of the repeats' unprofiled medians."""
+    by_case: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        by_case.setdefault(record["case"], []).append(record)
+    rows = []
+    for text, each in by_case.items():
+        case, median = Case.parse(text), statistics.median(record["unprofiled_seconds"] for record in each)
+        limit = bound(case.workload, peaks)
+        own: dict[str, Any] = {
+            "run": RUN,
+            "case": text,
+            "implementation": case.implementation,
+            "source": case.implementation,
+        }
+        own |= {"status": "ok", "median_seconds": median, "rounds": len(each), "blocks": BLOCKS * len(each)}
+        own |= {"samples": sum(record["calls"] for record in each), "reason": None, "describe": None, "bound_by": None}
+        rows.append(workload_columns(case.workload, limit) | own | limit_columns(median, limit))
+    return cases_frame(rows)

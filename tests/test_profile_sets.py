@@ -1,0 +1,97 @@
+"""Several cases of a profile: which the command line means, how near each comes to its limit, and what grows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmarks.machine.peak import Peak
+from benchmarks.profiling.cases import parse_cases, vary
+from benchmarks.profiling.growth import growth, growth_words, kind_seconds, series
+from benchmarks.profiling.limits import limits_frame
+from benchmarks.profiling.report import breakdown_frame
+from benchmarks.profiling.words import limit_words
+from benchmarks.workload import Case
+
+CASE = "numpy_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
+
+
+def record(case: str, looks: dict[str, int], seconds: float, repeat: int = 0) -> dict[str, Any]:
+    """What a repeat of a case in inference gives."""
+    phase = {"kinds": looks, "without_core": 0, "computing_threads": 1.0, "functions": []}
+    times = {"unprofiled_seconds": seconds, "profiled_seconds": seconds, "phase_seconds": [seconds, 0.0]}
+    return {"case": case, "repeat": repeat, "calls": 10, "phases": {"1": phase}, **times}
+
+
+def multiply_add(rate: float) -> Peak:
+    """What the cores multiply and add."""
+    setting: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 1}
+    return Peak(kind="multiply_add", engine="cores", seconds=1.0, flops_per_second=rate, **setting)
+
+
+def test_implementations_and_sizes_multiply_the_cases() -> None:
+    """The case's own implementation first; each case once."""
+    cases = vary(parse_cases([CASE]), ["nn_rnn", "numpy_loop"], {"B": (1, 2), "T": (8,)})
+    assert [(case.implementation, case.workload.B) for case in cases] == [
+        ("numpy_loop", 1),
+        ("nn_rnn", 1),
+        ("numpy_loop", 2),
+        ("nn_rnn", 2),
+    ]
+
+
+def test_input_features_follow_the_hidden_size_where_they_are_as_many() -> None:
+    """Else they stay: I is a size of its own then."""
+    alike = vary([Case.parse(CASE)], [], {"H": (16,)})
+    apart = vary([Case.parse(CASE.replace("-I4-", "-I3-"))], [], {"H": (16,)})
+    assert [(case.workload.I, case.workload.H) for case in (*alike, *apart)] == [(16, 16), (3, 16)]
+
+
+def test_an_unknown_further_implementation_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="did you mean nn_rnn/cpu"):
+        vary([Case.parse(CASE)], ["nn_rn"], {})
+
+
+def test_a_case_says_what_it_reaches_of_the_attainable() -> None:
+    """Half the bound's speed is half of the attainable; the time is the median of the repeats."""
+    peaks = [multiply_add(1e6)]
+    bounded = float(limits_frame([record(CASE, {}, 1.0)], peaks)["bound_seconds"].iloc[0])
+    repeats = [record(CASE, {}, times * bounded, repeat) for repeat, times in enumerate((2.0, 9.0, 1.5))]
+    row = limits_frame(repeats, peaks).iloc[0]
+    assert row["share_of_attainable"] == pytest.approx(0.5)
+    assert row["median_seconds"] == pytest.approx(2 * bounded)
+    assert "reaches 50 % of the attainable, bound by" in limit_words(0.5, row["bound_by"])
+
+
+def test_without_peaks_no_limit_is_claimed() -> None:
+    """The case keeps its time."""
+    row = limits_frame([record(CASE, {}, 1.0)], []).iloc[0]
+    assert math.isnan(row["share_of_attainable"])
+    assert row["median_seconds"] == 1.0
+    assert not limit_words(row["share_of_attainable"], None)
+
+
+def grown() -> pd.DataFrame:
+    """B from 1 to 4 at constant overhead and products four times as long."""
+    one, four = (CASE.replace("-B2-", f"-B{size}-") for size in (1, 4))
+    looks = ({"products": 10, "overhead": 10}, {"products": 40, "overhead": 10})
+    return breakdown_frame([record(one, looks[0], 2.0), record(four, looks[1], 5.0)])
+
+
+def test_cases_that_differ_in_one_size_are_a_series_over_it() -> None:
+    """Over no other size, and not across implementations."""
+    other = CASE.replace("numpy_loop", "nn_rnn").replace("-B2-", "-B8-")
+    found = series([*grown()["case"], other])
+    assert [(each.implementation, each.letter, list(each.cases)) for each in found] == [("numpy_loop", "B", [1, 4])]
+
+
+def test_what_grows_is_told_kind_by_kind() -> None:
+    """Products four times as long, overhead as long as before, the call two and a half times."""
+    (one,) = series(grown()["case"])
+    found = growth(kind_seconds(grown(), one))
+    assert found.total == pytest.approx(2.5)
+    assert found.by_kind == pytest.approx({"products": 4.0, "overhead": 1.0})
+    assert "from B1 to B4" in growth_words(one, found)
