@@ -145,6 +145,21 @@ def test_the_presets_measure_what_they_promise() -> None:
     assert {(w.B, w.H) for w in default if w.T == 64} >= {(B, H) for B in (1, 16, 64) for H in (64, 256, 1024)}
 
 
+def test_the_engines_are_set_side_by_side_on_six_sizes_in_both_modes() -> None:
+    workloads = PRESETS["peers"].workloads(("cpu",), 2)
+    sizes = {
+        (64, 1, 64, 1),
+        (128, 1, 256, 1),
+        (128, 16, 256, 2),
+        (128, 64, 512, 1),
+        (256, 32, 1024, 1),
+        (50, 64, 1760, 1),
+    }
+    for mode in ("inference", "training"):
+        assert {(w.T, w.B, w.H, w.L) for w in workloads if w.mode == mode} == sizes
+    assert len(workloads) == 2 * len(sizes)
+
+
 def test_every_origin_of_published_vanilla_sizes_is_a_sweep() -> None:
     workloads = load_sweep("deepbench").workloads(("cpu",), 2)
     training = {(w.T, w.B, w.H) for w in workloads if w.mode == "training"}

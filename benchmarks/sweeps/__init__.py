@@ -49,7 +49,26 @@ _FULL = Sweep(
     budget_seconds=8 * 3600.0,
 )
 
-PRESETS: Mapping[str, Sweep] = MappingProxyType({sweep.name: sweep for sweep in (_QUICK, _DEFAULT, _FULL)})
+# From steps that a call's overhead decides to such as only the multipliers bound, one or two powers of two apart, and
+# DeepBench's odd 1760.
+_PEERS = Sweep(
+    name="peers",
+    summary="Six sizes from the smallest network to the largest, to set engines side by side",
+    grids=tuple(
+        Grid(T=(T,), B=(B,), H=(H,), L=(L,))
+        for T, B, H, L in (
+            (64, 1, 64, 1),
+            (128, 1, 256, 1),
+            (128, 16, 256, 2),
+            (128, 64, 512, 1),
+            (256, 32, 1024, 1),
+            (50, 64, 1760, 1),
+        )
+    ),
+    budget_seconds=600.0,
+)
+
+PRESETS: Mapping[str, Sweep] = MappingProxyType({sweep.name: sweep for sweep in (_QUICK, _DEFAULT, _PEERS, _FULL)})
 """The sweeps of this suite by name; those of published sizes come from `published_sweep`."""
 
 
