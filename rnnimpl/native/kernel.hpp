@@ -1,6 +1,7 @@
 // The one inner loop of everything here: a block of a matrix product, summed in registers.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -93,11 +94,13 @@ inline MultiplyBlock<S> multiply_block_for(long rows, long vectors) {
 }
 
 // Splits `count` into as few parts of at most `most` as it takes, all nearly equal: 8 rows are 4 + 4, not 6 + 2.
+// One division, here: more of them in a loop over blocks would cost as much as a small block's product.
 struct EvenSplit {
-    long count, parts;
-    EvenSplit(long count_, long most) : count(count_), parts((count_ + most - 1) / most) {}
-    long begin(long part) const { return count * part / parts; }
-    long size(long part) const { return begin(part + 1) - begin(part); }
+    long parts, smaller, larger_parts;
+    EvenSplit(long count, long most)
+        : parts((count + most - 1) / most), smaller(count / parts), larger_parts(count - smaller * parts) {}
+    long begin(long part) const { return part * smaller + std::min(part, larger_parts); }
+    long size(long part) const { return smaller + (part < larger_parts ? 1 : 0); }
 };
 
 }  // namespace rnn

@@ -69,14 +69,31 @@ class Panels {
     Buffer<S> data_;
 };
 
-// Rows of a left factor: `count` of them `stride` apart, then the next group `group_stride` further on.
+// Rows of a left factor: `group` of them `stride` apart, then the next group `group_stride` further on.
 template <class S>
 struct Rows {
     const S* data;
     long stride, group, group_stride;
-    const S* at(long i) const {
-        return i < group ? data + i * stride : data + (i / group) * group_stride + (i % group) * stride;
+};
+
+// One row after the other, without the division that finding the i-th one takes.
+template <class S>
+class RowCursor {
+  public:
+    explicit RowCursor(const Rows<S>& rows) : rows_(rows), group_begin_(rows.data) {}
+    const S* next() {
+        const S* row = group_begin_ + in_group_ * rows_.stride;
+        if (++in_group_ == rows_.group) {
+            in_group_ = 0;
+            group_begin_ += rows_.group_stride;
+        }
+        return row;
     }
+
+  private:
+    const Rows<S>& rows_;
+    const S* group_begin_;
+    long in_group_ = 0;
 };
 
 // to (count rows, the panel's width apart) = from + rows (count, K) @ panel p.
@@ -91,10 +108,11 @@ void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, lo
     const long width = panels.width(p), depth = panels.depth();
     const EvenSplit blocks(count, kBlockRows);
     for (long k = 0; k < depth; k += kPiece) {
+        RowCursor<S> cursor(rows);
         for (long block = 0; block < blocks.parts; ++block) {
             const long first = blocks.begin(block), size = blocks.size(block);
             const S* row[kBlockRows];
-            for (long r = 0; r < size; ++r) row[r] = rows.at(first + r) + k;
+            for (long r = 0; r < size; ++r) row[r] = cursor.next() + k;
             const S* start = k > 0 ? to + first * width : (from == nullptr ? nullptr : from + first * from_stride);
             multiply_block_for<S, InRows>(size, panels[p].vectors)(row, panels.data(p) + k * width,
                                                                    std::min(kPiece, depth - k), start,
