@@ -86,6 +86,13 @@ def regress(session: nox.Session) -> None:
 
 
 @nox.session
+def calibrate(session: nox.Session) -> None:
+    """Measure how often `regress` is wrong on this machine: half an hour; it goes on where it was stopped."""
+    install(session, "tests")
+    session.run("python", "-m", "benchmarks", "calibrate", "--out", "results/calibration", *session.posargs)
+
+
+@nox.session
 def kills(session: nox.Session) -> None:
     """Kill sweeps and workers 20 times each at random moments; nothing may be lost."""
     install(session, "tests")

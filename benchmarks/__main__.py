@@ -323,6 +323,33 @@ def profile(
         console.print(f"profile: {path}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def calibrate(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where it is kept; one that is there is gone on with.")],
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Measure for so long; 0s only replays.")] = "30m",
+) -> None:
+    """How often `regress` is wrong on this machine: equal code, and slowdowns of known size that are put in.
+
+    Example: python -m benchmarks calibrate --out results/calibration --budget 30m
+    """
+    with wrong_use():
+        from benchmarks.measuring.lock import measuring_alone
+        from benchmarks.regression.calibration.measuring import measure
+        from benchmarks.regression.calibration.replaying import report
+        from benchmarks.sweeps import parse_duration
+
+        seconds = 0.0 if budget == "0s" else parse_duration(budget)
+        try:
+            if seconds:
+                with measuring_alone("calibrate", typer.echo):
+                    measure(out, seconds, typer.echo)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        text = report(out)
+        (out / "table.md").write_text(text + "\n", encoding="utf-8")
+        typer.echo(text)
+
+
 def _report(runs: list[Path], console: Any, out: Path | None = None) -> None:
     from benchmarks.reporting.frames import load_run
     from benchmarks.reporting.report import build_report, terminal_table

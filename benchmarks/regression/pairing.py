@@ -37,7 +37,7 @@ class Pair:
 
     def log_ratios(self) -> dict[str, float]:
         """log(head / base) of each case that both have, the control's two among them."""
-        found = {case: log_ratio(self.base[case], self.head[case]) for case in self.base if case in self.head}
+        found = log_ratios(self.base, self.head)
         for name, base, head in zip(
             CONTROLS, zip(*self.base_control, strict=True), zip(*self.head_control, strict=True), strict=True
         ):
@@ -54,6 +54,11 @@ class Pair:
         sides = {name: {case: tuple(passes) for case, passes in content[name].items()} for name in ("base", "head")}
         controls = {name: tuple(Control(*each) for each in content[name]) for name in ("base_control", "head_control")}
         return cls(sides["base"], sides["head"], controls["base_control"], controls["head_control"])
+
+
+def log_ratios(base: Mapping[str, Sequence[float]], head: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """log(head / base) of each case that both have."""
+    return {case: log_ratio(base[case], head[case]) for case in base if case in head}
 
 
 def log_ratio(base: Sequence[float], head: Sequence[float]) -> float:

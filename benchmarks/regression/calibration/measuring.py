@@ -1,0 +1,190 @@
+"""Measure for a calibration: groups of three processes in turns, each appended to disk as it ends.
+
+A group is the checkout, the same again, and the same with work planted in every case: one comparison of equal things
+and one of a known difference. The sizes go round from group to group. What was measured stays, so a calibration can be
+stopped at any time and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.measuring.environment import worker_environment
+from benchmarks.regression.calibration.planting import SIZES
+from benchmarks.regression.environments import import_paths
+from benchmarks.regression.pairing import log_ratios, measure_together, times
+from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
+from benchmarks.regression.session import Measured, Side, look
+
+SUITE = "benchmarks/suite"
+PROJECT = Path(__file__).resolve().parents[3]
+PLANTING = "benchmarks.regression.calibration.planting"
+TUNINGS = 3
+"""Processes in which the planted slowdowns are measured after their amounts are settled."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Three processes that took turns: {case: time by pass}, what pytest-benchmark's compare reads, and controls.
+
+    `sides` and `summaries` are of the checkout, the same again, and the planted one; `sizes` is {case: planted size}.
+    `summaries` are {case: {mean, min, median}} in seconds over all rounds of a process.
+    """
+
+    sides: tuple[Mapping[str, tuple[float, ...]], ...]
+    summaries: tuple[Mapping[str, Mapping[str, float]], ...]
+    controls: tuple[tuple[tuple[float, float], ...], ...]
+    sizes: Mapping[str, str]
+    seconds: float
+
+    def log_ratios(self, below: int, above: int) -> dict[str, float]:
+        """log(above / below) of each case, for two of the sides by number."""
+        return log_ratios(self.sides[below], self.sides[above])
+
+
+def measure(folder: Path, seconds: float, say: Callable[[str], None]) -> None:
+    """Go on measuring into the folder for so long; make it, and tune what is planted, when it is new."""
+    end = time.monotonic() + seconds
+    record = _record(folder, say)
+    with (folder / "groups.jsonl").open("a", encoding="utf-8") as file:
+        longest = 0.0
+        number = sum(1 for _ in read_groups(folder))
+        while time.monotonic() + longest < end:
+            start = time.monotonic()
+            group = _measure_group(record, number)
+            longest = max(longest, time.monotonic() - start)
+            file.write(json.dumps(_rounded(dataclasses.asdict(group))) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            number += 1
+            say(f"group {number}: {group.seconds:.0f} s")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a calibration measured on, and what was planted. Raises ValueError where there is none."""
+    try:
+        record: dict[str, Any] = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError) as error:
+        raise ValueError(f"{folder} holds no calibration ({error})") from None
+    return record
+
+
+def read_groups(folder: Path) -> Iterator[Group]:
+    """The groups in the order they were measured in; a torn last line is none."""
+    path = folder / "groups.jsonl"
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            content = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        yield Group(**content)
+
+
+def planted_slowdown(record: Mapping[str, Any], case: str, size: str) -> float:
+    """The slowdown that was planted, as measured in processes of its own: the median of them."""
+    return float(statistics.median(tuning[case][size]["slowdown"] for tuning in record["plants"]))
+
+
+def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    if (folder / "calibration.json").exists():
+        record = read_record(folder)
+        here = machine.describe_machine()["key"]
+        if record["machine"]["key"] != here:
+            raise ValueError(f"{folder} was measured on {record['machine']['key']}; this is {here}: begin a new one")
+        return record
+    found = look(_side("base"))
+    cases = [case for case in found.seconds if "/cuda/" not in case]
+    say(f"{len(cases)} cases; settling how much work to plant")
+    amounts = {case: _amounts(sizes) for case, sizes in _tune({}).items()}
+    say("measuring what it makes of them")
+    record = {
+        "machine": machine.describe_machine(),
+        "packages": machine.packages(),
+        "commit": machine.commit(),
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "passes": PASSES,
+        "seconds_a_case": SECONDS_A_CASE,
+        "cases": {case: found.extra_info[case]["case"] for case in cases},
+        "amounts": amounts,
+        "plants": [_tune(amounts) for _ in range(TUNINGS)],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "calibration.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    return record
+
+
+def _amounts(sizes: Mapping[str, Mapping[str, float]]) -> dict[str, int]:
+    return {size: int(found["amount"]) for size, found in sizes.items()}
+
+
+def _tune(amounts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, dict[str, float]]]:
+    command = [sys.executable, "-m", PLANTING, json.dumps(amounts)]
+    done = subprocess.run(  # noqa: S603  # our own module
+        command, cwd=PROJECT, env=worker_environment(1), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{PLANTING} failed: {done.stderr[-2000:]}")
+    found: dict[str, dict[str, dict[str, float]]] = json.loads(done.stdout)
+    return found
+
+
+def _measure_group(record: Mapping[str, Any], number: int) -> Group:
+    start = time.monotonic()
+    cases = list(record["cases"])
+    names = [str(size) for size in SIZES]
+    sizes = {case: names[(place + place // len(names) + number) % len(names)] for place, case in enumerate(cases)}
+    amounts = {record["cases"][case]: record["amounts"][record["cases"][case]][size] for case, size in sizes.items()}
+    planted = dataclasses.replace(
+        _side("planted"), options=("-p", PLANTING), variables={"RNNBENCH_PLANTS": json.dumps(amounts)}
+    )
+    measured, controls = measure_together(
+        (_side("base"), _side("again"), planted),
+        cases,
+        number=number,
+        passes=record["passes"],
+        seconds_a_case=record["seconds_a_case"],
+    )
+    for each in measured:
+        failed = [case for case in cases if each.outcomes.get(case, ("missing",))[0] != "passed"]
+        if failed:
+            raise RuntimeError(f"{failed[0]} did not pass: {each.outcomes.get(failed[0])} {each.output[-1000:]}")
+    return Group(
+        sides=tuple(times(each) for each in measured),
+        summaries=tuple(_summaries(each) for each in measured),
+        controls=tuple(tuple((one.product, one.loop) for one in side) for side in controls),
+        sizes=sizes,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _side(name: str) -> Side:
+    return Side(name, PROJECT, sys.executable, SUITE, import_paths=import_paths(PROJECT))
+
+
+def _summaries(measured: Measured) -> dict[str, dict[str, float]]:
+    return {case: summary([each for rounds in passes for each in rounds]) for case, passes in measured.seconds.items()}
+
+
+def summary(rounds: Sequence[float]) -> dict[str, float]:
+    """What pytest-benchmark's compare looks at."""
+    return {"mean": statistics.fmean(rounds), "min": min(rounds), "median": statistics.median(rounds)}
+
+
+def _rounded(value: Any) -> Any:
+    """The same with six significant digits, which is finer than any of it is known."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {name: _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, (list, tuple)) else value
