@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
+from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.regression.control import measure_control
 from benchmarks.regression.judging import estimate, floor, holm, judge
-from benchmarks.regression.pairing import Pair, log_ratio, undisturbed
+from benchmarks.regression.pairing import Pair, log_ratio, measure_together, times, undisturbed
 from benchmarks.regression.regress import sort_cases, unfit
 from benchmarks.regression.revisions import check_out
-from benchmarks.regression.session import Measured
+from benchmarks.regression.session import Measured, Side
 from benchmarks.regression.stopping import Rule, decide
 
 NOISE = (0.004, -0.006, 0.001, 0.003, -0.002, 0.005, -0.001, -0.004, 0.002, 0.000, 0.006, -0.003)
@@ -74,6 +77,48 @@ def test_a_disturbed_pass_and_disturbed_rounds_do_not_move_a_pair() -> None:
     """The lowest tenth of the rounds, then the median over passes."""
     assert undisturbed([1.0] * 12 + [50.0] * 30) == 1.0
     assert log_ratio((1.0, 1.0, 1.0), (1.1, 9.0, 1.1)) == pytest.approx(math.log(1.1))
+
+
+def test_the_first_pass_of_a_process_does_not_count() -> None:
+    """It warms the process up; the passes after it are the measurement."""
+    measured = Measured({"a": [[9.0] * 10, [1.0] * 10, [2.0] * 10]}, {}, {"a": ("passed", "")}, {}, {}, 0, "")
+    assert times(measured) == {"a": (1.0, 2.0)}
+
+
+PLACES = """
+import ctypes, mmap, os
+
+def test_where(benchmark):
+    block = mmap.mmap(-1, 64 * 2**20)
+    benchmark.extra_info["address"] = ctypes.addressof(ctypes.c_char.from_buffer(block))
+    benchmark.extra_info["cores"] = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    benchmark(abs, -1)
+"""
+
+
+def test_both_sides_of_a_pair_run_in_one_layout_on_one_core(tmp_path: Path) -> None:
+    """What differs between them is the code; the next pair lies elsewhere, and this process may use all cores again."""
+    (tmp_path / "test_places.py").write_text(PLACES)
+    side = Side("base", tmp_path, sys.executable, "test_places.py")
+    case = "test_places.py::test_where"
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    pairs = [
+        [
+            each.extra_info[case]
+            for each in measure_together((side, side), [case], number=n, passes=1, seconds_a_case=0)[0]
+        ]
+        for n in (0, 1)
+    ]
+    for base, head in pairs:
+        assert base["cores"] == head["cores"]
+        assert len(base["cores"]) == 1
+    if cores:
+        assert os.sched_getaffinity(0) == cores
+    with fixed_layout() as fixed:
+        if not fixed:
+            pytest.skip("this system does not let a process go without randomization of its addresses")
+    assert all(base["address"] == head["address"] for base, head in pairs)
+    assert pairs[0][0]["address"] != pairs[1][0]["address"]
 
 
 def test_a_pair_is_read_back_as_it_was_written() -> None:

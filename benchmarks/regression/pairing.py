@@ -1,7 +1,8 @@
 """One pair of processes, base and head, that take turns test by test: one log ratio a case.
 
-On a shared machine the speed of a core changes by some ten percent within seconds. Two processes one after the other
-see different machines; two that alternate test by test see the same one, a fraction of a second apart. So each case is
+On a shared machine the speed of a core changes by some ten percent within seconds, and its cores differ by as much. Two
+processes one after the other see different machines; two that alternate on one core, test by test, see the same one, a
+fraction of a second apart. So each case is
 measured in several passes, the two sides next to each other in each, and taking turns to be first. The pair's log ratio
 of a case is the median over passes: what changed within a single pass does not move it. Passes of one process share its
 memory layout and are not independent: the pair is the unit of replication.
@@ -12,8 +13,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.regression.control import Control, measure_control
@@ -21,6 +23,9 @@ from benchmarks.regression.session import Measured, Side, SuiteProcess
 
 CONTROLS = ("control: matrix product", "control: Python loop")
 """The control's names among the cases."""
+WARM_UP_PASSES = 1
+"""A process's first passes, which do not count. On a virtual machine whose host takes back memory that lies idle, one
+that had waited for its first turn ran the same loop 18 % slower from then on than one that had not."""
 LOWEST_PART = 10
 LEAST_CONTROLS = 30
 """Controls beside the turns of a side, at least: with few cases there are few turns."""
@@ -96,10 +101,14 @@ def measure_together(
     with contextlib.ExitStack() as stack:
         # All start at once, on a core each: nothing is measured yet.
         processes = [
-            stack.enter_context(SuiteProcess(side, only=cases, passes=passes, options=options, hash_seed=number + 1))
+            stack.enter_context(
+                SuiteProcess(side, only=cases, passes=WARM_UP_PASSES + passes, options=options, layout=number + 1)
+            )
             for side in sides
         ]
         waiting = [process.next_test() for process in processes]
+        if hasattr(os, "sched_setaffinity"):
+            stack.enter_context(_on_one_core(processes))
         step = 0
         while any(waiting):
             first = number + step // len(cases)
@@ -110,6 +119,22 @@ def measure_together(
                     controls[side] += [control() for _ in range(controls_a_turn)]
             step += 1
         return [process.finish() for process in processes], [tuple(each) for each in controls]
+
+
+@contextlib.contextmanager
+def _on_one_core(processes: Sequence[SuiteProcess]) -> Iterator[None]:
+    """Keep the processes, and this one with its controls, on the same core: two cores differ by more than revisions.
+
+    The last one: interrupts tend to the first.
+    """
+    cores = os.sched_getaffinity(0)
+    for process in processes:
+        process.bind(max(cores))
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def undisturbed(rounds: Sequence[float]) -> float:
@@ -123,9 +148,9 @@ def undisturbed(rounds: Sequence[float]) -> float:
 
 
 def times(measured: Measured) -> dict[str, tuple[float, ...]]:
-    """{case: the time of a call in each pass} of what passed."""
+    """{case: the time of a call in each pass after the warm-up} of what passed."""
     return {
-        case: tuple(undisturbed(rounds) for rounds in passes)
+        case: tuple(undisturbed(rounds) for rounds in passes[WARM_UP_PASSES:])
         for case, passes in measured.seconds.items()
         if measured.outcomes.get(case, ("failed", ""))[0] == "passed"
     }

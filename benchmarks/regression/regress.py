@@ -21,7 +21,7 @@ from benchmarks.sweeps import parse_duration
 
 FLOOR_PAIRS = 2
 """Pairs of base against itself that tell the noise floor."""
-PASSES = 2
+PASSES = 3
 SECONDS_A_CASE = 0.03
 CONTROL_ERROR = 0.01
 CONTROL_SHIFT = 0.01

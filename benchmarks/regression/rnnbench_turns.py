@@ -3,7 +3,8 @@
 It runs in the environment of the project that is judged, beside any version of this one, so it imports nothing but
 the standard library and pytest, and has a name of its own. RNNBENCH_TURNS holds JSON:
 
-    {"only": [NODE ID, ...] or null, "report": FILE, "turns": [FD to read, FD to write] or null}
+    {"only": [NODE ID, ...] or null, "report": FILE, "turns": [FD to read, FD to write] or null,
+     "reserve_bytes": how much of the address space is taken before anything else is loaded}
 
 Before each test a line is written to the second descriptor, and the test begins when a line can be read from the
 first. At the end the report has {"outcomes": {NODE ID: [outcome, reason]}, "broken": {PATH: reason}}.
@@ -12,6 +13,7 @@ first. At the end the report has {"outcomes": {NODE ID: [outcome, reason]}, "bro
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,9 @@ import pytest
 
 _SETTINGS: dict[str, Any] = json.loads(os.environ["RNNBENCH_TURNS"])
 _RANK = {"passed": 0, "skipped": 1, "failed": 2}
+if _SETTINGS["reserve_bytes"]:
+    # Where libraries lie changes their speed. What is reserved cannot be touched and takes no memory.
+    _RESERVED = mmap.mmap(-1, _SETTINGS["reserve_bytes"], flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)
 _outcomes: dict[str, list[str]] = {}
 _broken: dict[str, str] = {}
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
+
+from benchmarks.measuring.address_space import SHIFT_BYTES, fixed_layout
 from benchmarks.measuring.environment import worker_environment
 
 PLUGIN = Path(__file__).parent / "rnnbench_turns.py"
@@ -53,7 +56,10 @@ class Measured:
 
 
 class SuiteProcess:
-    """A pytest process that waits before each test until `turn` lets it run."""
+    """A pytest process that waits before each test until `turn` lets it run.
+
+    Processes with the same `layout` hash alike and have their libraries at the same addresses (see `address_space`).
+    """
 
     def __init__(
         self,
@@ -63,7 +69,7 @@ class SuiteProcess:
         passes: int = 1,
         options: Sequence[str] = (),
         in_turns: bool = True,
-        hash_seed: int = 0,
+        layout: int = 0,
     ) -> None:
         self._scratch = Path(tempfile.mkdtemp(prefix="rnnbench-"))
         shutil.copy(PLUGIN, self._scratch)
@@ -73,26 +79,34 @@ class SuiteProcess:
             "only": None if only is None else list(only),
             "report": str(self._scratch / "report.json"),
             "turns": [allow, announce] if in_turns else None,
+            "reserve_bytes": layout * SHIFT_BYTES,
         }
         command = [side.python, "-m", "pytest", "--keep-duplicates", *[side.suite] * passes]
         command += ["--rootdir=.", "-p", PLUGIN.stem, "-p", "no:cacheprovider", "--continue-on-collection-errors"]
         command += ["--benchmark-enable", "--benchmark-only", "--benchmark-quiet"]
         command += [f"--benchmark-json={self._scratch / 'measured.json'}", *side.options, *options]
         self._output = (self._scratch / "output.txt").open("wb")
-        self._process = subprocess.Popen(  # noqa: S603  # the interpreter of the revision that is measured
-            command,
-            cwd=side.folder,
-            env=_environment(side, self._scratch, settings, hash_seed),
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            pass_fds=(announce, allow),
-            # Ctrl-C is for the one that measures; it ends this process itself.
-            start_new_session=True,
-        )
+        with fixed_layout():
+            self._process = subprocess.Popen(  # noqa: S603  # the interpreter of the revision that is measured
+                command,
+                cwd=side.folder,
+                env=_environment(side, self._scratch, settings, layout),
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(announce, allow),
+                # Ctrl-C is for the one that measures; it ends this process itself.
+                start_new_session=True,
+            )
         os.close(announce)
         os.close(allow)
         self._announced = os.fdopen(self._waiting, "r", encoding="utf-8")
+
+    def bind(self, core: int) -> None:
+        """Keep the process, with the threads it has and will have, on one core."""
+        for thread in psutil.Process(self._process.pid).threads():
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(thread.id, {core})
 
     def next_test(self) -> str | None:
         """The test that waits for its turn, as soon as there is one; None when the process has run them all."""
@@ -133,14 +147,14 @@ def look(side: Side) -> Measured:
         return process.finish()
 
 
-def _environment(side: Side, scratch: Path, settings: Mapping[str, Any], hash_seed: int) -> dict[str, str]:
+def _environment(side: Side, scratch: Path, settings: Mapping[str, Any], layout: int) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     paths = [*map(str, side.import_paths), str(scratch)]
     paths += [inherited["PYTHONPATH"]] if inherited.get("PYTHONPATH") else []
     return {
         **worker_environment(1, inherited),
         # Both sides of a pair hash alike, and every pair in another way.
-        "PYTHONHASHSEED": str(hash_seed),
+        "PYTHONHASHSEED": str(layout),
         "PYTHONPATH": os.pathsep.join(paths),
         "RNNBENCH_TURNS": json.dumps(settings),
         **side.variables,

@@ -27,7 +27,7 @@ SIZES = (0.02, 0.05, 0.10, 0.20)
 """The slowdowns, as shares of the call."""
 WIDE = 128
 """Networks with so many hidden units or more are bound by products here, others by Python."""
-SECONDS = 0.3
+SECONDS = 0.6
 """How long calls with and without the work alternate."""
 
 Load = Callable[[str], type[Rnn[Any]]]
