@@ -136,7 +136,7 @@ def test_a_tiny_case_is_profiled_and_one_that_cannot_run_says_why(
     text = path.read_text(encoding="utf-8")
     assert "numpy_loop" in text
     assert "the library is not installed" in text
-    for name in ("breakdown.csv", "functions.csv", "breakdown.png", "profiles.jsonl", "profile.json"):
+    for name in ("breakdown.csv", "limits.csv", "counts.csv", "breakdown.png", "profiles.jsonl", "profile.json"):
         assert (path.parent / name).stat().st_size > 0
 
 

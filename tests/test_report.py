@@ -116,6 +116,20 @@ def test_payback_is_told_in_calls(tmp_path: Path) -> None:
     assert "| inference | cpu | `nn_rnn` | 1.00 s | 2.00 s | - | - | - |" in text
 
 
+def test_a_run_links_to_its_profile(tmp_path: Path) -> None:
+    """From wherever the report lies, with the cases that were profiled; without a profile there is no such section."""
+    assert "Where the time of a case goes" not in report(tmp_path / "run", PAIR)
+    folder = tmp_path / "run" / "profile"
+    folder.mkdir()
+    (folder / "profile.md").touch()
+    (folder / "breakdown.csv").write_text(f"case,kind\n{PAIR[0].case.id},products\n", encoding="utf-8")
+    beside = build_report(tmp_path / "run", tmp_path / "out").read_text(encoding="utf-8")
+    own = section(build_report(tmp_path / "run").read_text(encoding="utf-8"), "Where the time of a case goes")
+    assert "[Profile of 1 case](profile/profile.md)" in own
+    assert f"`{PAIR[0].case.id}`" in own
+    assert "(../run/profile/profile.md)" in beside
+
+
 def test_what_could_not_run_is_told_once_with_its_reason(tmp_path: Path) -> None:
     """Cases that share status and reason stand in one row with their number."""
     trials = [*PAIR, *(failed("numba_loop", workload(T=T), "unavailable", "numba is missing") for T in (1, 2, 3))]

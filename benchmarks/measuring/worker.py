@@ -3,6 +3,7 @@
     {"do": "prepare", "workload": ID, "expectation": FILE, "checked_steps": 64}
     {"do": "block"}
     {"do": "profile", "seconds": 1.0}
+    {"do": "dissect", "folder": FOLDER, "stem": NAME, "looks": PHASES}
     {"do": "finish"}
     {"do": "peaks", "workloads": [ID, ...], "seconds": 10}
 
@@ -82,6 +83,10 @@ class _Bench:
                 from benchmarks.profiling.observe import observe
 
                 return observe(self.subject, request["seconds"])
+            case "dissect":
+                from benchmarks.profiling.dissect import dissect
+
+                return dissect(self.subject, Path(request["folder"]), request["stem"], request["looks"])
             case "finish":
                 found: dict[str, Any] = self.subject.finish()
                 self.subject = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +25,7 @@ from benchmarks.workload import Case
 
 RESULTS = Path("results")
 FOLDER = "profile"
+TRACES = "traces"
 TIMEOUT_SECONDS = 300.0
 
 
@@ -47,6 +50,7 @@ def profile_cases(
         raise ValueError(f"--repeats is {repeats}; expected 1 to 100")
     started = datetime.now(UTC)
     folder = (out or RESULTS / f"profile-{started:%Y%m%d-%H%M%S}") / FOLDER
+    traces = folder / TRACES
     records: list[dict[str, Any]] = []
     refused: dict[str, str] = {}
     with measuring_alone(f"profile {folder}", say), tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch:
@@ -60,17 +64,22 @@ def profile_cases(
                     continue
                 say(f"{repeat + 1} of {repeats}: {case.id}")
                 try:
-                    reply = _profile(case, *expectations.get(case.workload), seconds, Path(scratch) / "worker.log")
+                    expected = expectations.get(case.workload)
+                    into = Path(scratch) if repeat == 0 else None
+                    reply = _profile(case, *expected, seconds, Path(scratch) / "worker.log", into)
                 except WorkerLost as lost:
                     reply = {"status": lost.status, "reason": lost.reason}
                 if "status" in reply:
                     refused[case.id] = f"{reply['status']}: {reply['reason']}"
                 else:
                     records.append({"case": case.id, "repeat": repeat, **reply})
-    if not records:
-        raise ValueError("; ".join(f"{case} could not be profiled ({reason})" for case, reason in refused.items()))
+        if not records:
+            raise ValueError("; ".join(f"{case} could not be profiled ({reason})" for case, reason in refused.items()))
+        with explained(folder, "write the profile to"):
+            traces.mkdir(parents=True, exist_ok=True)
+            for path in sorted(Path(scratch).glob("*.json.gz")):
+                shutil.copyfile(path, traces / path.name)
     with explained(folder, "write the profile to"):
-        folder.mkdir(parents=True, exist_ok=True)
         about = {
             "machine": machine.describe_machine(),
             "packages": machine.packages(),
@@ -86,8 +95,10 @@ def profile_cases(
         return write_report(folder, records, refused, [Peak.from_json(peak) for peak in peaks])
 
 
-def _profile(case: Case, expectation: Path, checked_steps: int, seconds: float, log: Path) -> Mapping[str, Any]:
-    """One repeat: built, checked, warmed up and looked at in a fresh process."""
+def _profile(
+    case: Case, expectation: Path, checked_steps: int, seconds: float, log: Path, traces: Path | None
+) -> Mapping[str, Any]:
+    """One repeat: built, checked, warmed up and looked at in a fresh process; with `traces`, counted and traced."""
     workload = case.workload
     worker = Worker(case.implementation, threads=workload.threads, precision=workload.precision, device="cpu", log=log)
     try:
@@ -95,6 +106,22 @@ def _profile(case: Case, expectation: Path, checked_steps: int, seconds: float, 
         if "status" not in reply:
             prepare = {"do": "prepare", "workload": workload.id, "expectation": str(expectation)}
             reply = worker.ask(prepare | {"checked_steps": checked_steps}, TIMEOUT_SECONDS)
-        return reply if "status" in reply else worker.ask({"do": "profile", "seconds": seconds}, TIMEOUT_SECONDS)
+        if "status" in reply:
+            return reply
+        observed = worker.ask({"do": "profile", "seconds": seconds}, TIMEOUT_SECONDS)
+        if "status" in observed or traces is None:
+            return observed
+        # A breakdown stands, whatever the passes after it come to.
+        try:
+            request = {"do": "dissect", "folder": str(traces), "stem": stem_of(case), "looks": observed["phases"]}
+            counts = worker.ask(request, TIMEOUT_SECONDS)
+        except WorkerLost as lost:
+            counts = {"status": lost.status, "reason": lost.reason}
+        return {**observed, "counts": counts}
     finally:
         worker.kill()
+
+
+def stem_of(case: Case) -> str:
+    """The name of a case's files."""
+    return re.sub(r"[^\w.-]+", "_", case.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.machine.peak import Peak
+from benchmarks.profiling.count_tables import count_reasons, counts_frame, counts_table
+from benchmarks.profiling.dissect import PHASES
 from benchmarks.profiling.growth import Series, growth, growth_words, kind_seconds, series
 from benchmarks.profiling.kinds import KIND_NAMES, KINDS
 from benchmarks.profiling.limits import RUN, limits_frame
@@ -17,8 +20,6 @@ from benchmarks.profiling.words import conclusion, limit_words
 from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table, times
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.workload import Case, Workload
-
-PHASES: Mapping[str, str] = {"1": "forward", "2": "backward"}
 
 
 def breakdown_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -50,9 +51,10 @@ def write_report(
     folder: Path, records: Sequence[Mapping[str, Any]], refused: Mapping[str, str], peaks: Sequence[Peak]
 ) -> Path:
     """Write everything that follows from the records; the path of `profile.md`."""
-    frame, limits = breakdown_frame(records), limits_frame(records, peaks)
+    frame, limits, counts = breakdown_frame(records), limits_frame(records, peaks), counts_frame(records)
     _csv(frame, folder / "breakdown.csv")
     _csv(limits.dropna(axis="columns", how="all"), folder / "limits.csv")
+    _csv(counts, folder / "counts.csv")
     functions = [
         [record["case"], record["repeat"], PHASES[phase], *function]
         for record in records
@@ -63,15 +65,21 @@ def write_report(
     _csv(pd.DataFrame(functions, columns=columns), folder / "functions.csv")
     lines = ["# Where the time goes", ""]
     for number, workload in enumerate(dict.fromkeys(frame["workload"]), start=1):
-        lines += _workload(frame, limits, workload, folder, "breakdown" if number == 1 else f"breakdown-{number}")
+        stem = "breakdown" if number == 1 else f"breakdown-{number}"
+        lines += _workload(frame, limits, counts, workload, folder, stem)
     lines += _growth(frame, folder)
     for plot in write_roofline(limits, folder, {RUN: peaks}):
         lines += [f"## {plot.title}", "", f"![{plot.title}]({plot.stem}.png)", "", plot.caption, ""]
     lines += ["## How it was measured", "", _measured(records), ""]
     lines += ["Shares are medians over repeats, each in a process of its own, least to most in parentheses.", ""]
+    lines += count_reasons(records)
     lines += [f"- {code(case)} could not be profiled: {escape(reason)}" for case, reason in refused.items()]
     lines += [
-        "Every place that was seen is in `functions.csv`; `docs/profiling.md` in the project says how to read this."
+        "",
+        "Traces and flame graphs are in `traces/`: `*.trace.json.gz` opens in Perfetto (https://ui.perfetto.dev), "
+        "`*.speedscope.json.gz`, unpacked, in https://www.speedscope.app.",
+        "",
+        "Every place that was seen is in `functions.csv`; `docs/profiling.md` in the project says how to read this.",
     ]
     path = folder / "profile.md"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -82,7 +90,9 @@ def _csv(frame: pd.DataFrame, path: Path) -> None:
     frame.to_csv(path, index=False, lineterminator="\n")
 
 
-def _workload(frame: pd.DataFrame, limits: pd.DataFrame, workload: str, folder: Path, stem: str) -> list[str]:
+def _workload(
+    frame: pd.DataFrame, limits: pd.DataFrame, counts: pd.DataFrame, workload: str, folder: Path, stem: str
+) -> list[str]:
     """One workload's plot, conclusions and table, the fastest implementation first."""
     of_workload = limits[limits["workload"] == workload].sort_values("median_seconds")
     own = of_workload[of_workload["case"].isin(frame["case"])]
@@ -92,19 +102,24 @@ def _workload(frame: pd.DataFrame, limits: pd.DataFrame, workload: str, folder: 
     medians = medians.div(medians.sum(axis=1), axis=0)
     parsed = Workload.parse(workload)
     draw_bars(medians, own, parsed, folder, stem)
+    counted = counts[counts["workload"] == workload].set_index("implementation", drop=False)
+    counted = counted.loc[[name for name in medians.index if name in counted.index]]
     said, rows = [], []
     for row in own.to_dict("records"):
         name = row["implementation"]
         known = {kind: float(medians[kind][name]) for kind in KINDS}
         near = limit_words(row["share_of_attainable"], row["bound_by"])
-        said.append(f"- {code(name)} {conclusion(known)}{near}.")
+        said.append(
+            f"- {code(name)} {conclusion(known, float(counted['operator_calls_per_step'].get(name, math.nan)))}{near}."
+        )
         near = share(row["share_of_attainable"])
         by = row["bound_by"] if isinstance(row["bound_by"], str) else NOTHING
         cells = [_spread(shares[name], kind) for kind in KINDS]
         rows.append([code(name), seconds(row["median_seconds"]), *cells, near, by])
     header = ["implementation", "a call", *(KIND_NAMES[kind] for kind in KINDS), "of the attainable", "bound by"]
     image = f"![What the time of a call goes to]({stem}.png)"
-    return [f"## {workload_words(parsed)}", "", image, "", *said, "", table(header, rows), ""]
+    shown = [f"## {workload_words(parsed)}", "", image, "", *said, "", table(header, rows), ""]
+    return [*shown, counts_table(counted), ""] if len(counted) else shown
 
 
 def _spread(shares: pd.DataFrame, kind: str) -> str:

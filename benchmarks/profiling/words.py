@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from benchmarks.profiling.kinds import KIND_NAMES, Kind
-from benchmarks.reporting.plain_text import share, times
+from benchmarks.reporting.plain_text import share, significant, times
 
 MOST = 0.5
 """A kind that has this share of a call or more is what the call spends its time in."""
@@ -21,10 +21,14 @@ REMEDIES: Mapping[Kind, str] = {
 }
 
 
-def conclusion(shares: Mapping[Kind, float]) -> str:
+FEW_CALLS = "calls are few already: longer sequences or larger batches a call would help, a faster GEMM would not"
+"""In place of the remedy for overhead, where the operator calls are fewer than steps."""
+
+
+def conclusion(shares: Mapping[Kind, float], operator_calls_per_step: float = math.nan) -> str:
     """What most of the time goes to, how much its absence could win, and what would help.
 
-    `shares` add up to 1. The most that can be won is Amdahl's (1967).
+    `shares` add up to 1. The most that can be won is Amdahl's (1967). Operator calls are NaN where not known.
     """
     ordered = sorted(shares, key=lambda kind: (-shares[kind], kind))
     first = ordered[0]
@@ -37,7 +41,10 @@ def conclusion(shares: Mapping[Kind, float]) -> str:
         )
     left = 1 - shares[first]
     most = f", at most {times(1 / left)}" if left >= 0.01 else ""
-    return f"spends {share(shares[first])} in {KIND_NAMES[first]}: {REMEDIES[first]}{most}"
+    remedy = FEW_CALLS if first == "overhead" and operator_calls_per_step < 1 else REMEDIES[first]
+    known = not math.isnan(operator_calls_per_step)
+    calls = f", {significant(operator_calls_per_step, 2)} operator calls a step" if known else ""
+    return f"spends {share(shares[first])} in {KIND_NAMES[first]}{calls}: {remedy}{most}"
 
 
 def limit_words(share_of_attainable: float, bound_by: str | None) -> str:

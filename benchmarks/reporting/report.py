@@ -50,7 +50,7 @@ def build_report(
         plots = write_plots(frame, plots_folder, {run.label: read_peaks(run.record) for run in runs})
         _remove_older(plots_folder, plots)
         path = target / REPORT_FILE
-        _write(path, _report(runs, frame, plots))
+        _write(path, _report(runs, frame, plots, target))
     return path
 
 
@@ -81,7 +81,7 @@ def summary_csv(frame: pd.DataFrame) -> str:
     return guarded.to_csv(index=False, lineterminator="\n")
 
 
-def _report(runs: Sequence[LoadedRun], frame: pd.DataFrame, plots: Sequence[Plot]) -> str:
+def _report(runs: Sequence[LoadedRun], frame: pd.DataFrame, plots: Sequence[Plot], target: Path) -> str:
     found = [finding for run in runs for finding in findings(run)]
     parts = [_title(runs), *_problems(runs), *_cautions(runs, frame)]
     parts += _answer(found, winners_by_workload(frame), several_runs=len(runs) > 1)
@@ -96,6 +96,7 @@ def _report(runs: Sequence[LoadedRun], frame: pd.DataFrame, plots: Sequence[Plot
         shown = [plot.stem for plot in plots if plot.title == title]
         parts += [f"## {title}", *(_image(stem, title) for stem in shown), caption]
         parts += [after_plot.get(shown[0], "")]
+    parts += _section("Where the time of a case goes", sections.profiles(runs, target))
     parts += _section("What could not run, and why", sections.not_run(frame))
     parts += _section("Noisy cases", sections.noisy(frame))
     parts += _section("The same implementation under two names", sections.same_code(frame))

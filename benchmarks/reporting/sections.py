@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.reporting.deepbench import beside
 from benchmarks.reporting.findings import SAME_WITHIN, Finding, two_names
+from benchmarks.reporting.loading import LoadedRun
 from benchmarks.reporting.plain_text import (
     NOTHING,
     at_least,
@@ -144,6 +148,28 @@ def preparation(frame: pd.DataFrame) -> str:
 def _from_to(calls: pd.Series) -> str:
     low, high = map(at_least, (calls.min(), calls.max()))
     return low if low == high else f"{low} to {high}"
+
+
+def profiles(runs: Iterable[LoadedRun], target: Path) -> str:
+    """A link from the report's folder to the profile of each run that has one, with the cases that are in it."""
+    parts = []
+    for run in runs:
+        folder = run.folder / "profile"
+        cases = _profiled(folder / "breakdown.csv")
+        if not cases or not (folder / "profile.md").is_file():
+            continue
+        link = quote(Path(os.path.relpath(folder / "profile.md", target)).as_posix())
+        known = [f"- {code(case)}" for case in cases[:LONGEST_TABLE]]
+        parts.append("\n".join([f"[Profile of {count(len(cases), 'case')}]({link}), {code(run.label)}:", "", *known]))
+    return "\n\n".join(parts)
+
+
+def _profiled(breakdown: Path) -> list[str]:
+    """The cases of a profile; none where there is no profile, or a file that is none."""
+    try:
+        return [str(case) for case in pd.read_csv(breakdown, usecols=["case"])["case"].unique()]
+    except (OSError, ValueError):
+        return []
 
 
 def not_run(frame: pd.DataFrame) -> str:
