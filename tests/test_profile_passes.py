@@ -8,12 +8,14 @@ import json
 import os
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.profiling import counters
+from benchmarks.profiling.bytecodes import count_bytecodes
 from benchmarks.profiling.count_tables import count_reasons, counts_frame, counts_table
 from benchmarks.profiling.counters import EVENTS, Event
 from benchmarks.profiling.flame import native_stacks, python_stacks, speedscope
@@ -120,7 +122,7 @@ def record(counts: dict[str, Any]) -> dict[str, Any]:
 def test_counts_are_told_per_step() -> None:
     """Operators and bytes over T; what was not counted stays empty."""
     operators = {"operator_calls": 40, "operators": 80, "allocated_bytes": 8 * 1024}
-    counts = {"threads": 2, "counters": {}, "counters_reason": "", "operators": operators}
+    counts = {"threads": 2, "counters": {}, "bytecodes": 800, "counters_reason": "", "operators": operators}
     frame = counts_frame([record(counts)])
     row = frame.iloc[0]
     assert (row["operator_calls_per_step"], row["operators_per_step"], row["allocated_bytes_per_step"]) == (5, 10, 1024)
@@ -131,7 +133,9 @@ def test_counts_are_told_per_step() -> None:
 def test_a_case_that_was_not_counted_says_why() -> None:
     """It is in no table; a reason that several share is said once."""
     failed = record({"status": "failed", "reason": "RuntimeError: no profiler"})
-    none = record({"threads": 1, "counters": {}, "counters_reason": "no counters here", "operators": None})
+    none = record(
+        {"threads": 1, "counters": {}, "bytecodes": 800, "counters_reason": "no counters here", "operators": None}
+    )
     assert len(counts_frame([failed, none])) == 1
     said = count_reasons([failed, none, none])
     assert len(said) == 2
@@ -139,8 +143,19 @@ def test_a_case_that_was_not_counted_says_why() -> None:
     assert said[1] == "- No counters here."
 
 
+def test_the_interpreters_instructions_are_counted() -> None:
+    """Twice the turns of a loop, twice the instructions beyond those of the call itself."""
+
+    def turns(number: int) -> Callable[[], int]:
+        return lambda: sum(turn for turn in range(number))
+
+    none, ten, twenty = (count_bytecodes(turns(number)) for number in (0, 10, 20))
+    assert twenty - ten == ten - none > 10
+
+
 def test_few_calls_are_not_told_to_become_fewer() -> None:
     """A fused kernel's overhead is that of one call; it is spread by longer calls alone."""
     many, few = (conclusion({"overhead": 0.8, "products": 0.2}, calls) for calls in (9.2, 0.02))
     assert "9.2 operator calls a step: fewer calls" in many
     assert "calls are few already" in few
+    assert "calls are few already" in conclusion({"overhead": 0.8, "products": 0.2}, bytecodes_per_step=0.5)

@@ -13,7 +13,14 @@ from benchmarks.workload import Case
 
 COLUMNS = (
     *("case", "implementation", "workload", "operator_calls", "operator_calls_per_step", "operators_per_step"),
-    *("allocated_bytes_per_step", "peak_bytes", "context_switches", "threads", "threads_computing"),
+    *(
+        "bytecodes_per_step",
+        "allocated_bytes_per_step",
+        "peak_bytes",
+        "context_switches",
+        "threads",
+        "threads_computing",
+    ),
     *("instructions", "cycles", "cache_misses"),
 )
 _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
@@ -32,6 +39,7 @@ def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         row = {"case": record["case"], "implementation": case.implementation, "workload": case.workload.id}
         row |= {"peak_bytes": record["peak_bytes"], "context_switches": record["context_switches"]}
         row |= {"threads": counts["threads"], **counts["counters"]}
+        row |= {"bytecodes_per_step": counts["bytecodes"] / T}
         busy = [looks["computing_threads"] for looks in record["phases"].values()]
         row |= {"threads_computing": max(busy, default=math.nan)}
         if operators:
@@ -45,11 +53,20 @@ def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def counts_table(counts: pd.DataFrame) -> str:
     """The counts of one workload's implementations."""
-    header = ["implementation", "operator calls a step", "operators a step", "allocated a step", "peak memory"]
-    header += ["context switches a call", "threads", "computing", "instructions", "cycles", "cache misses"]
+    header = ["implementation", "operator calls a step", "operators a step", "bytecodes a step", "allocated a step"]
+    header += [
+        "peak memory",
+        "context switches a call",
+        "threads",
+        "computing",
+        "instructions",
+        "cycles",
+        "cache misses",
+    ]
     rows = []
     for row in counts.to_dict("records"):
-        steps = [_number(row[name]) for name in ("operator_calls_per_step", "operators_per_step")]
+        per_step = ("operator_calls_per_step", "operators_per_step", "bytecodes_per_step")
+        steps = [_number(row[name]) for name in per_step]
         memory = [_bytes(row["allocated_bytes_per_step"]), _bytes(row["peak_bytes"])]
         names = ("context_switches", "threads", "threads_computing", "instructions", "cycles", "cache_misses")
         rows.append([code(row["implementation"]), *steps, *memory, *(_number(row[name]) for name in names)])

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling import counters
+from benchmarks.profiling.bytecodes import count_bytecodes
 from benchmarks.profiling.flame import native_stacks, python_stacks, speedscope
 from benchmarks.profiling.operators import count_operators, write_compressed, write_trace
 
@@ -32,6 +33,7 @@ def dissect(subject: Subject, folder: Path, stem: str, looks: Mapping[str, Any])
         "threads": sum(1 for _ in counters.TASKS.iterdir()),
         "counters": counted,
         "counters_reason": reason,
+        "bytecodes": count_bytecodes(call),
         "operators": None,
     }
     stacks = python_stacks(call, FLAME_SECONDS)

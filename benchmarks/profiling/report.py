@@ -108,10 +108,10 @@ def _workload(
     for row in own.to_dict("records"):
         name = row["implementation"]
         known = {kind: float(medians[kind][name]) for kind in KINDS}
+        per_step = ("operator_calls_per_step", "bytecodes_per_step")
+        calls = (float(counted[each].get(name, math.nan)) for each in per_step)
         near = limit_words(row["share_of_attainable"], row["bound_by"])
-        said.append(
-            f"- {code(name)} {conclusion(known, float(counted['operator_calls_per_step'].get(name, math.nan)))}{near}."
-        )
+        said.append(f"- {code(name)} {conclusion(known, *calls)}{near}.")
         near = share(row["share_of_attainable"])
         by = row["bound_by"] if isinstance(row["bound_by"], str) else NOTHING
         cells = [_spread(shares[name], kind) for kind in KINDS]

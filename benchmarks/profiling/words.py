@@ -22,13 +22,20 @@ REMEDIES: Mapping[Kind, str] = {
 
 
 FEW_CALLS = "calls are few already: longer sequences or larger batches a call would help, a faster GEMM would not"
-"""In place of the remedy for overhead, where the operator calls are fewer than steps."""
+"""In place of the remedy for overhead, where nothing is called once a step."""
+FEWEST_BYTECODES = 5.0
+"""A loop in Python takes more instructions a step: two operands and a product are four already."""
 
 
-def conclusion(shares: Mapping[Kind, float], operator_calls_per_step: float = math.nan) -> str:
+def conclusion(
+    shares: Mapping[Kind, float],
+    operator_calls_per_step: float = math.nan,
+    bytecodes_per_step: float = math.nan,
+) -> str:
     """What most of the time goes to, how much its absence could win, and what would help.
 
-    `shares` add up to 1. The most that can be won is Amdahl's (1967). Operator calls are NaN where not known.
+    `shares` add up to 1. The most that can be won is Amdahl's (1967). Operator calls and the interpreter's
+    instructions are NaN where not known.
     """
     ordered = sorted(shares, key=lambda kind: (-shares[kind], kind))
     first = ordered[0]
@@ -41,8 +48,9 @@ def conclusion(shares: Mapping[Kind, float], operator_calls_per_step: float = ma
         )
     left = 1 - shares[first]
     most = f", at most {times(1 / left)}" if left >= 0.01 else ""
-    remedy = FEW_CALLS if first == "overhead" and operator_calls_per_step < 1 else REMEDIES[first]
     known = not math.isnan(operator_calls_per_step)
+    few = operator_calls_per_step < 1 if known else bytecodes_per_step < FEWEST_BYTECODES
+    remedy = FEW_CALLS if first == "overhead" and few else REMEDIES[first]
     calls = f", {significant(operator_calls_per_step, 2)} operator calls a step" if known else ""
     return f"spends {share(shares[first])} in {KIND_NAMES[first]}{calls}: {remedy}{most}"
 
