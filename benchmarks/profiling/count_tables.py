@@ -88,7 +88,9 @@ def count_reasons(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _number(value: float) -> str:
-    return NOTHING if math.isnan(value) else significant(value) if value < 100 else f"{value:.0f}"
+    if math.isnan(value):
+        return NOTHING
+    return f"{value:.0f}" if value >= 100 or value == round(value) else significant(value)
 
 
 def _bytes(value: float) -> str:
