@@ -156,6 +156,6 @@ def test_the_interpreters_instructions_are_counted() -> None:
 def test_few_calls_are_not_told_to_become_fewer() -> None:
     """A fused kernel's overhead is that of one call; it is spread by longer calls alone."""
     many, few = (conclusion({"overhead": 0.8, "products": 0.2}, calls) for calls in (9.2, 0.02))
-    assert "9.2 operator calls a step: fewer calls" in many
+    assert "9.2 operators a step: fewer calls" in many
     assert "calls are few already" in few
     assert "calls are few already" in conclusion({"overhead": 0.8, "products": 0.2}, bytecodes_per_step=0.5)

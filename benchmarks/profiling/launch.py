@@ -49,6 +49,8 @@ def profile_cases(
     if not 1 <= repeats <= 100:
         raise ValueError(f"--repeats is {repeats}; expected 1 to 100")
     started = datetime.now(UTC)
+    # Before files of this run make the checkout look changed.
+    commit = machine.commit()
     folder = (out or RESULTS / f"profile-{started:%Y%m%d-%H%M%S}") / FOLDER
     traces = folder / TRACES
     records: list[dict[str, Any]] = []
@@ -83,7 +85,7 @@ def profile_cases(
         about = {
             "machine": machine.describe_machine(),
             "packages": machine.packages(),
-            "commit": machine.commit(),
+            "commit": commit,
             "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
             "started_at": started.isoformat(timespec="seconds"),
             "refused": refused,

@@ -108,7 +108,7 @@ def _workload(
     for row in own.to_dict("records"):
         name = row["implementation"]
         known = {kind: float(medians[kind][name]) for kind in KINDS}
-        per_step = ("operator_calls_per_step", "bytecodes_per_step")
+        per_step = ("operators_per_step", "bytecodes_per_step")
         calls = (float(counted[each].get(name, math.nan)) for each in per_step)
         near = limit_words(row["share_of_attainable"], row["bound_by"])
         said.append(f"- {code(name)} {conclusion(known, *calls)}{near}.")

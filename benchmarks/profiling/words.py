@@ -29,13 +29,13 @@ FEWEST_BYTECODES = 5.0
 
 def conclusion(
     shares: Mapping[Kind, float],
-    operator_calls_per_step: float = math.nan,
+    operators_per_step: float = math.nan,
     bytecodes_per_step: float = math.nan,
 ) -> str:
     """What most of the time goes to, how much its absence could win, and what would help.
 
-    `shares` add up to 1. The most that can be won is Amdahl's (1967). Operator calls and the interpreter's
-    instructions are NaN where not known.
+    `shares` add up to 1. The most that can be won is Amdahl's (1967). Operators, with those
+    that operators call, and the interpreter's instructions are NaN where not known.
     """
     ordered = sorted(shares, key=lambda kind: (-shares[kind], kind))
     first = ordered[0]
@@ -48,10 +48,10 @@ def conclusion(
         )
     left = 1 - shares[first]
     most = f", at most {times(1 / left)}" if left >= 0.01 else ""
-    known = not math.isnan(operator_calls_per_step)
-    few = operator_calls_per_step < 1 if known else bytecodes_per_step < FEWEST_BYTECODES
+    known = not math.isnan(operators_per_step)
+    few = operators_per_step < 1 if known else bytecodes_per_step < FEWEST_BYTECODES
     remedy = FEW_CALLS if first == "overhead" and few else REMEDIES[first]
-    calls = f", {significant(operator_calls_per_step, 2)} operator calls a step" if known else ""
+    calls = f", {significant(operators_per_step, 2)} operators a step" if known else ""
     return f"spends {share(shares[first])} in {KIND_NAMES[first]}{calls}: {remedy}{most}"
 
 
