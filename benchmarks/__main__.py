@@ -276,6 +276,79 @@ def regress(
 
 
 @app.command()
+def track(
+    rev: Annotated[
+        list[str] | None, typer.Option(metavar="REV", help="Measure this revision; may be repeated. HEAD if not given.")
+    ] = None,
+    span: Annotated[
+        str | None,
+        typer.Option("--range", metavar="A..B", help="Measure the commits after A up to B, on first parents."),
+    ] = None,
+    suite: Annotated[
+        str, typer.Option(metavar="PATH", help="The pytest-benchmark suite, as it is here, that measures them all.")
+    ] = "benchmarks/suite",
+    processes: Annotated[int, typer.Option(metavar="N", help="Fresh processes a revision.")] = 5,
+    history: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where history is kept; results/history if not given.")
+    ] = None,
+) -> None:
+    """Measure revisions in fresh processes and add them to this machine's history.
+
+    What is recorded already is not measured again: the same command goes on after an interrupt.
+    Example: python -m benchmarks track --range HEAD~20..HEAD
+    """
+    with wrong_use():
+        from rich.console import Console
+
+        from benchmarks.history.track import plan_track, track
+
+        console = Console()
+        plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
+        try:
+            recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+        except KeyboardInterrupt:
+            typer.echo("interrupted: what was recorded is kept, and the same command goes on")
+            raise typer.Exit(INTERRUPTED) from None
+        typer.echo(f"{recorded} processes added to {plan.folder / plan.machine}")
+
+
+@app.command()
+def history(
+    case: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Only cases in whose name this is found: 'nn_rnn*training'.")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where history is kept; results/history if not given.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where report, tables and plots go.")] = Path(
+        "results/history-report"
+    ),
+) -> None:
+    """Find the steps in each case's history: how large, between which commits, and what made them.
+
+    Example: python -m benchmarks history --case nn_rnn
+    """
+    with wrong_use():
+        import os
+
+        from rich.console import Console
+
+        from benchmarks.history.findings import find_history
+        from benchmarks.history.report import terminal_table, write_history
+
+        console = Console()
+        found = find_history(Path.cwd(), history, case)
+        path = write_history(found, out)
+        job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if job_summary:
+            with Path(job_summary).open("a", encoding="utf-8") as file:
+                file.write(path.read_text(encoding="utf-8"))
+        for machine in found:
+            console.print(terminal_table(machine))
+        console.print(f"report: {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def profile(
     cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="IDs of cases, as a report shows them.")],
     impl: Annotated[

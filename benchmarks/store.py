@@ -14,11 +14,13 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.trial import SCHEMA, Trial
+
+Record = TypeVar("Record")
 
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
@@ -64,45 +66,60 @@ class Run:
 
     def append(self, trial: Trial) -> None:
         """Add one trial; it is on disk on return. Raises StoreError when it cannot be written."""
-        line = _to_json(trial.to_json()).encode() + b"\n"
-        path = self.folder / TRIALS_FILE
-        with explained(path, "write a trial to"):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            try:
-                size = os.fstat(descriptor).st_size
-                if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                    line = b"\n" + line  # a kill or a full disk tore the line before
-                while line:
-                    line = line[os.write(descriptor, line) :]
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        append_line(self.folder / TRIALS_FILE, trial.to_json(), "a trial")
 
     def read(self) -> Reading:
         """Every trial, and every line that is none; only a torn last line is passed over in silence.
 
         Raises StoreError when the file cannot be read. A file that is not there holds no trials.
         """
-        path = self.folder / TRIALS_FILE
-        trials: list[Trial] = []
-        problems: list[str] = []
-        if not path.exists():
-            return Reading(trials, problems)
-        with explained(path, "read"), path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    trials.append(_read_trial(line))
-                except (ValueError, TypeError, KeyError, RecursionError) as error:
-                    if line.endswith(b"\n"):
-                        found = f"{type(error).__name__}: {error}"
-                        problems.append(f"{path}, line {number}: not a trial, passed over ({found[:200]})")
-        return Reading(trials, problems)
+        return Reading(*read_lines(self.folder / TRIALS_FILE, _read_trial, "a trial"))
 
     def trials(self) -> list[Trial]:
         """The trials alone; `read` also says which lines are broken."""
         return self.read().trials
+
+
+def append_line(path: Path, record: Mapping[str, Any], what: str) -> None:
+    """Add one record to a file of JSON lines; it is on disk on return.
+
+    Raises StoreError, which calls the record `what`, when it cannot be written.
+    """
+    line = _to_json(record).encode() + b"\n"
+    with explained(path, f"write {what} to"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line  # a kill or a full disk tore the line before
+            while line:
+                line = line[os.write(descriptor, line) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[list[Record], list[str]]:
+    """What `parse` makes of each line's JSON, and a sentence for each line that is not `what`, but a torn last one.
+
+    `parse` raises ValueError, TypeError or KeyError for what it does not take. A file that is not there holds
+    nothing. Raises StoreError when the file cannot be read.
+    """
+    found: list[Record] = []
+    problems: list[str] = []
+    if not path.exists():
+        return found, problems
+    with explained(path, "read"), path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                found.append(parse(json.loads(line.decode())))
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                if line.endswith(b"\n"):
+                    reason = f"{type(error).__name__}: {error}"
+                    problems.append(f"{path}, line {number}: not {what}, passed over ({reason[:200]})")
+    return found, problems
 
 
 def create_run(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> Run:
@@ -213,8 +230,8 @@ def _as_builtin(value: Any) -> Any:
     return _finite(value.item()) if hasattr(value, "item") else str(value)
 
 
-def _read_trial(line: bytes) -> Trial:
-    trial = Trial.from_json(json.loads(line.decode()))
+def _read_trial(record: Any) -> Trial:
+    trial = Trial.from_json(record)
     _check_trial(trial)
     return trial
 

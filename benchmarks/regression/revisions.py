@@ -29,7 +29,7 @@ class Revision:
 def top_of_checkout(folder: Path) -> Path:
     """The top of the git checkout that the folder is in. Raises ValueError when it is in none."""
     try:
-        return Path(_git(folder, "rev-parse", "--show-toplevel"))
+        return Path(git(folder, "rev-parse", "--show-toplevel"))
     except ValueError as error:
         raise ValueError(f"{folder.resolve()} is not in a git checkout ({error}); run this inside of one") from None
 
@@ -40,29 +40,36 @@ def check_out(top: Path, base: str, head: str | None) -> Iterator[tuple[Revision
 
     The worktrees are removed at the end, however it comes. Raises ValueError when git knows no such revision.
     """
-    commits = {name: _commit(top, name) for name in (base, head or "HEAD")}
+    commits = {name: resolve(top, name) for name in (base, head or "HEAD")}
     with tempfile.TemporaryDirectory(prefix="rnnbench-revisions-") as scratch:
         try:
-            old = _worktree(top, base, commits[base], Path(scratch) / "base")
+            old = worktree(top, base, commits[base], Path(scratch) / "base")
             if head is not None:
-                yield old, _worktree(top, head, commits[head], Path(scratch) / "head")
+                yield old, worktree(top, head, commits[head], Path(scratch) / "head")
             else:
-                dirty = bool(_git(top, "status", "--porcelain"))
+                dirty = bool(git(top, "status", "--porcelain"))
                 yield old, Revision("the checkout", commits["HEAD"], dirty, top)
         finally:
             for name in ("base", "head"):
                 if (Path(scratch) / name).exists():
-                    _git(top, "worktree", "remove", "--force", str(Path(scratch) / name))
+                    remove_worktree(top, Path(scratch) / name)
 
 
-def _worktree(top: Path, name: str, commit: str, folder: Path) -> Revision:
-    _git(top, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+def worktree(top: Path, name: str, commit: str, folder: Path) -> Revision:
+    """The files of a commit in a new folder, as a git worktree; the caller removes it by `remove_worktree`."""
+    git(top, "worktree", "add", "--quiet", "--detach", str(folder), commit)
     return Revision(name, commit, dirty=False, folder=folder)
 
 
-def _commit(top: Path, name: str) -> str:
+def remove_worktree(top: Path, folder: Path) -> None:
+    """Remove a worktree and all that was written into it."""
+    git(top, "worktree", "remove", "--force", str(folder))
+
+
+def resolve(top: Path, name: str) -> str:
+    """The commit, in full, that a revision names. Raises ValueError when git knows none."""
     try:
-        return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        return git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     except ValueError:
         raise ValueError(
             f"revision is {name!r}, which git does not know in {top}; expected a commit, branch or tag that is "
@@ -70,11 +77,12 @@ def _commit(top: Path, name: str) -> str:
         ) from None
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    """What git answers. Raises ValueError with its message when it refuses."""
+def git(folder: Path, *arguments: str, given: str | None = None) -> str:
+    """What git answers to the arguments and to what it is given to read. Raises ValueError with its words if not."""
     try:
         done = subprocess.run(  # noqa: S603  # the arguments are this module's own
             ["git", "-C", str(folder), *arguments],  # noqa: S607  # the git that is on the path
+            input=given,
             capture_output=True,
             text=True,
             check=False,

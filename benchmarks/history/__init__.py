@@ -1,0 +1,1 @@
+"""How fast each revision was on a machine: measuring revisions, keeping what was measured, and finding steps in it."""

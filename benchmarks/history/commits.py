@@ -1,0 +1,55 @@
+"""The commits of a history: which lie in a range, in which order, what they say, and their files in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from benchmarks.regression.revisions import git, remove_worktree, resolve, worktree
+
+
+def commits_in_range(top: Path, span: str) -> list[str]:
+    """The commits of a range A..B along first parents, oldest first.
+
+    Raises ValueError when it is no range, names what is not there, or is empty.
+    """
+    start, dots, end = span.partition("..")
+    if not (start and dots and end) or end.startswith("."):
+        raise ValueError(f"range is {span!r}; expected A..B, two revisions: the commits after A up to B")
+    first, last = resolve(top, start), resolve(top, end)
+    found = git(top, "rev-list", "--first-parent", "--reverse", f"{first}..{last}").split()
+    if not found:
+        raise ValueError(f"range {span} holds no commit: {end} is {start} or comes before it; try {end}..{start}")
+    return found
+
+
+def in_order(top: Path, revisions: Iterable[str]) -> list[str]:
+    """Those of the revisions that the checkout has, parents before children, else by date."""
+    wanted = dict.fromkeys(revisions)
+    if not wanted:
+        return []
+    asked = "".join(f"{revision}^{{commit}}\n" for revision in wanted)
+    answers = git(top, "cat-file", "--batch-check=%(objectname) %(objecttype)", given=asked).splitlines()
+    there = [name for name, answer in zip(wanted, answers, strict=True) if answer.endswith(" commit")]
+    if not there:
+        return []
+    listed = git(top, "rev-list", "--date-order", "--reverse", "--stdin", given="\n".join(there)).split()
+    return [revision for revision in listed if revision in wanted]
+
+
+def subjects_between(top: Path, before: str, after: str) -> list[str]:
+    """`abc1234 subject` of each commit that `after` has and `before` has not, newest first."""
+    return git(top, "log", "--no-show-signature", "--format=%h %s", f"{before}..{after}").splitlines()
+
+
+@contextlib.contextmanager
+def checked_out(top: Path, commit: str) -> Iterator[Path]:
+    """The files of a commit in a temporary folder, a git worktree that is removed on leaving."""
+    with tempfile.TemporaryDirectory(prefix="rnnbench-revision-", ignore_cleanup_errors=True) as scratch:
+        revision = worktree(top, commit, commit, Path(scratch).resolve() / "files")
+        try:
+            yield revision.folder
+        finally:
+            remove_worktree(top, revision.folder)

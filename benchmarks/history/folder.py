@@ -1,0 +1,37 @@
+"""Where history is kept: `FOLDER/MACHINE/processes.jsonl`, one line a process, in a form that git merges.
+
+Lines are only added, each on disk before the next process begins, and each says all there is to know of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.history.record import Measurement
+from benchmarks.store import StoreError, append_line, explained, read_lines
+
+HISTORY = Path("results/history")
+"""Where a project's history is, from the top of its checkout."""
+_FILE = "processes.jsonl"
+
+
+def append(folder: Path, machine: str, measurement: Measurement) -> None:
+    """Add one process to a machine's history; it is on disk on return."""
+    with explained(folder / machine, "create"):
+        (folder / machine).mkdir(parents=True, exist_ok=True)
+    append_line(folder / machine / _FILE, measurement.to_json(), "a process")
+
+
+def read(folder: Path, machine: str) -> tuple[list[Measurement], list[str]]:
+    """The processes of one machine, and a sentence for each line that is none. What is not there is empty."""
+    return read_lines(folder / machine / _FILE, Measurement.from_json, "a process's record")
+
+
+def machines(folder: Path) -> list[str]:
+    """The machines that have a history in the folder. Raises StoreError when none has."""
+    found = sorted(path.parent.name for path in folder.glob(f"*/{_FILE}"))
+    if not found:
+        raise StoreError(
+            f"{folder} holds no history yet: measure a revision by `python -m benchmarks track --rev HEAD`"
+        )
+    return found

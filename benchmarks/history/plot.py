@@ -1,0 +1,102 @@
+"""Draw each case's series with its levels and steps: what every process took, and where the time changed for good."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator
+
+from benchmarks.history.causes import changed
+from benchmarks.history.findings import CaseHistory, MachineHistory
+from benchmarks.history.series import Series
+from benchmarks.history.steps import values
+from benchmarks.history.words import finding, short_names
+from benchmarks.reporting.plain_text import clean, seconds
+from benchmarks.reporting.plot_style import MUTED, SETTINGS, TEXT, WIDTH, heading, panel_heading, save
+
+_COLUMNS = 2
+_ROWS = 4
+_PANEL = (4.55, 1.55)
+_PITCH = (5.45, 2.45)
+"""Inches from a panel to the next, by column and row."""
+_LEFT, _TOP, _BOTTOM = 0.75, 1.3, 0.55
+_COLOURS = {"slower": "#D55E00", "faster": "#009E73", "elsewhere": "#0072B2"}
+"""A step of the code's, up or down; and one that something else may have made."""
+_MOST_LABELS = 7
+_LEAST_RANGE = 0.05
+"""A panel shows at least so much above and below the times, as a share: noise is not to fill it."""
+
+
+def draw_history(history: MachineHistory, folder: Path, stem: str) -> list[str]:
+    """Write the figures, PNG and SVG, eight cases each, and return their stems."""
+    size = _COLUMNS * _ROWS
+    names = short_names([case.series.case for case in history.cases])
+    stems = []
+    for page, first in enumerate(range(0, len(history.cases), size), start=1):
+        stems.append(stem if page == 1 else f"{stem}-{page}")
+        with mpl.rc_context(dict(SETTINGS)):  # type: ignore[arg-type]  # the keys are matplotlib's
+            figure = _figure(history, history.cases[first : first + size], names)
+            save(figure, folder, stems[-1])
+    return stems
+
+
+def _figure(history: MachineHistory, cases: Sequence[CaseHistory], names: dict[str, str]) -> Figure:
+    rows = math.ceil(len(cases) / _COLUMNS)
+    height = _TOP + _BOTTOM + (rows - 1) * _PITCH[1] + _PANEL[1]
+    figure = Figure(figsize=(WIDTH, height))
+    heading(
+        figure,
+        "Time of a call, revision by revision",
+        f"{clean(history.machine, 60)}; a dot a process, a line a level; coloured: where it changed for good",
+    )
+    for number, case in enumerate(cases):
+        row, column = divmod(number, _COLUMNS)
+        left = _LEFT + column * _PITCH[0]
+        bottom = height - _TOP - _PANEL[1] - row * _PITCH[1]
+        axes = figure.add_axes((left / WIDTH, bottom / height, _PANEL[0] / WIDTH, _PANEL[1] / height))
+        _panel(axes, case)
+        title = clean(names[case.series.case], 64)
+        panel_heading(figure, left, bottom + _PANEL[1] + 0.1, title, clean(finding(case), 78))
+    return figure
+
+
+def _panel(axes: Axes, case: CaseHistory) -> None:
+    series = case.series
+    places = range(len(series.points))
+    for place, point in zip(places, series.points, strict=True):
+        axes.plot([place] * len(point.seconds), point.seconds, ".", color="#AAAAAA", markersize=4)
+    level = np.exp(values(series.processes))
+    axes.plot(places, level, "o", color=TEXT, markersize=3.4)
+    borders = [0, *(change.step.at for change in case.changes), len(series.points)]
+    for start, end in itertools.pairwise(borders):
+        height = float(np.exp(np.log(level[start:end]).mean()))
+        axes.plot([start - 0.3, end - 0.7], [height, height], color=TEXT, linewidth=2)
+    for change in case.changes:
+        step = change.step
+        kind = ("slower" if step.ratio > 1 else "faster") if change.cause.kind == "code" else "elsewhere"
+        axes.axvspan(step.last_before, step.first_after, color=_COLOURS[kind], alpha=0.25, linewidth=0)
+    _mark_packages(axes, series)
+    low, high = float(min(map(min, series.processes))), float(max(map(max, series.processes)))
+    axes.set_ylim(low * (1 - _LEAST_RANGE), high * (1 + _LEAST_RANGE))
+    axes.set_xlim(-0.6, len(series.points) - 0.4)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
+    labelled = sorted({round(place) for place in np.linspace(0, len(series.points) - 1, _MOST_LABELS)})
+    axes.xaxis.set_major_locator(FixedLocator(labelled))
+    axes.xaxis.set_major_formatter(FixedFormatter([series.points[place].revision[:7] for place in labelled]))
+    axes.tick_params(labelsize=8)
+    axes.grid(visible=False, axis="x")
+
+
+def _mark_packages(axes: Axes, series: Series) -> None:
+    """A dotted line where the packages are others than at the revision before."""
+    for place, (before, after) in enumerate(itertools.pairwise(series.points)):
+        if changed(before.packages, after.packages):
+            axes.axvline(place + 0.5, color=MUTED, linewidth=0.9, linestyle=":")

@@ -1,0 +1,105 @@
+"""What one process measured of one revision: the unit that history counts, one line of its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+SCHEMA = 1
+"""1: the first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CaseTimes:
+    """One case in one process: the quartiles and the smallest of its rounds' times of a call."""
+
+    median_seconds: float
+    min_seconds: float
+    q1_seconds: float
+    q3_seconds: float
+    rounds: int
+
+    @classmethod
+    def of_rounds(cls, seconds: Sequence[float]) -> CaseTimes:
+        """From the seconds of a call in each round, in the order they were measured."""
+        ordered = sorted(seconds)
+        q1, median, q3 = statistics.quantiles(ordered, n=4, method="inclusive") if len(ordered) > 1 else ordered * 3
+        return cls(median, ordered[0], q1, q3, len(ordered))
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> CaseTimes:
+        """Raises ValueError or TypeError where the fields are not what the class declares."""
+        times = cls(**fields)
+        for field in dataclasses.fields(times):
+            _check_number(field.name, getattr(times, field.name))
+        if not (times.median_seconds > 0 and times.min_seconds > 0):
+            raise ValueError("median_seconds, min_seconds: no call takes no time")
+        return times
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """One fresh process that ran the suite on one revision."""
+
+    revision: str
+    """The commit in full."""
+    suite: str
+    """Where in the project the suite stands, and `suite_digest` what its files held."""
+    suite_digest: str
+    measured_at: str
+    """ISO 8601 with the offset from UTC."""
+    elapsed_seconds: float
+    packages: Mapping[str, str]
+    """Version of Python and of every package that was installed but the project itself."""
+    system: Mapping[str, str]
+    """Operating system, kernel, C library."""
+    cases: Mapping[str, CaseTimes]
+    controls: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Seconds of work that is no code of the project's, taken before and after the suite."""
+    failure: str | None = None
+    """Why there are no cases, where there are none: the revision cannot run this suite."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as a mapping of JSON values, with the schema."""
+        return {
+            "schema": SCHEMA,
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
+            "packages": dict(self.packages),
+            "system": dict(self.system),
+            "cases": {name: dataclasses.asdict(times) for name, times in self.cases.items()},
+            "controls": dict(self.controls),
+        }
+
+    @classmethod
+    def from_json(cls, record: Any) -> Measurement:
+        """The inverse of `to_json`. Raises ValueError, TypeError or KeyError where the record is none."""
+        if not isinstance(record, dict):
+            raise ValueError(f"a {type(record).__name__}; expected a mapping")
+        if record.get("schema") != SCHEMA:
+            raise ValueError(f"schema {record.get('schema')}; this version knows {SCHEMA}")
+        fields = {field.name: record[field.name] for field in dataclasses.fields(cls)}
+        for name in ("revision", "suite", "suite_digest", "measured_at"):
+            if not isinstance(fields[name], str):
+                raise ValueError(f"{name} is {fields[name]!r}; expected a text")
+        for name in ("packages", "system"):
+            if not _is_texts(fields[name]):
+                raise ValueError(f"{name}: expected a mapping of texts")
+        if not isinstance(fields["failure"], str | None):
+            raise ValueError("failure: expected a text or null")
+        _check_number("elapsed_seconds", fields["elapsed_seconds"])
+        for name, seconds in fields["controls"].items():
+            _check_number(name, seconds)
+        fields["cases"] = {case: CaseTimes.from_json(times) for case, times in fields["cases"].items()}
+        return cls(**fields)
+
+
+def _check_number(name: str, value: Any) -> None:
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} is {value!r}; expected a number from 0")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)

@@ -1,0 +1,142 @@
+"""What `history` writes: history.md with the steps first, steps.csv, series.csv and the plots."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.history.findings import CaseHistory, Change, MachineHistory
+from benchmarks.history.plot import draw_history
+from benchmarks.history.steps import FALSE_ALARMS, LEAST_STEP, SHORTEST
+from benchmarks.history.words import commits, short_names, size, visible
+from benchmarks.reporting.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
+from benchmarks.store import explained
+
+_STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "first_after", "commits", "cause", "why")
+_SERIES_COLUMNS = ("machine", "case", "revision", "measured_at", "process", "seconds")
+_MOST_COMMITS = 12
+
+
+def write_history(histories: Sequence[MachineHistory], folder: Path) -> Path:
+    """Write all files into the folder, over those of an earlier report, and return the path of `history.md`."""
+    path = folder / "history.md"
+    with explained(folder, "write the history to"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in (*folder.glob("history-*.png"), *folder.glob("history-*.svg")):
+            old.unlink()
+        plots = {each.machine: draw_history(each, folder, f"history-{each.machine}") for each in histories}
+        (folder / "steps.csv").write_text(_csv(_STEP_COLUMNS, _step_rows(histories)), encoding="utf-8")
+        (folder / "series.csv").write_text(_csv(_SERIES_COLUMNS, _series_rows(histories)), encoding="utf-8")
+        path.write_text(markdown(histories, plots), encoding="utf-8")
+    return path
+
+
+def markdown(histories: Sequence[MachineHistory], plots: dict[str, list[str]]) -> str:
+    """The report; `plots` are the stems of each machine's figures."""
+    parts = ["# History"]
+    for history in histories:
+        names = short_names([case.series.case for case in history.cases])
+        steps = [(case, change) for case in history.cases for change in case.changes]
+        parts += [f"## {escape(history.machine)}", _answer(history)]
+        if steps:
+            header = ("case", "time after / before", "between", "likely cause", "why it is thought so")
+            parts.append(table(header, [_step_cells(names, case, change) for case, change in steps]))
+            parts += [_commit_list(names, case, change) for case, change in steps]
+        parts += [f"![Time of each case over revisions]({stem}.png)" for stem in plots[history.machine]]
+        columns = ("case", "revisions", "processes", "latest", "noise", "least step to be seen")
+        parts.append(table(columns, [_case_cells(names, case) for case in history.cases]))
+        notes = [*history.problems, *(f"cannot run the suite: {failure}" for failure in history.failures)]
+        parts += ["\n".join(f"- {escape(note)}" for note in notes)] if notes else []
+    parts.append(_how())
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def terminal_table(history: MachineHistory) -> Table:
+    """The steps of a machine, or that there is none."""
+    shown = Table(title=Text(f"{clean(history.machine)}: {_answer(history)}"), title_justify="left")
+    names = short_names([case.series.case for case in history.cases])
+    for name in ("case", "change", "last before", "first after", "likely cause"):
+        shown.add_column(name, overflow="fold")
+    for case in history.cases:
+        for change in case.changes:
+            cells = (names[case.series.case], size(change), *commits(case, change), f"{change.cause.kind}: ")
+            shown.add_row(*(Text(clean(cell)) for cell in cells[:-1]), Text(clean(cells[-1] + change.cause.why)))
+    return shown
+
+
+def _answer(history: MachineHistory) -> str:
+    steps = sum(len(case.changes) for case in history.cases)
+    revisions = {point.revision for case in history.cases for point in case.series.points}
+    looked = f"{count(len(history.cases), 'case')} over {count(len(revisions), 'revision')}"
+    return f"{count(steps, 'step') if steps else 'No step'} in {looked}."
+
+
+def _step_cells(names: dict[str, str], case: CaseHistory, change: Change) -> list[str]:
+    before, after = commits(case, change)
+    between = f"{code(before)} and {code(after)}"
+    return [code(names[case.series.case]), size(change), between, change.cause.kind, escape(change.cause.why)]
+
+
+def _commit_list(names: dict[str, str], case: CaseHistory, change: Change) -> str:
+    """The commits that a step lies in, the newest first."""
+    shown = [f"- {code(line[:10].split()[0])} {escape(line.partition(' ')[2])}" for line in change.commits]
+    if len(shown) > _MOST_COMMITS:
+        shown = [*shown[:_MOST_COMMITS], f"- and {len(shown) - _MOST_COMMITS} more"]
+    told = f"{code(names[case.series.case])}, {size(change)}: {count(len(change.commits), 'commit')}"
+    return "\n".join([f"{told}:", "", *shown]) if shown else f"{told}."
+
+
+def _case_cells(names: dict[str, str], case: CaseHistory) -> list[str]:
+    points = case.series.points
+    latest = math.exp(sum(map(math.log, points[-1].seconds)) / len(points[-1].seconds))
+    return [
+        code(names[case.series.case]),
+        f"{len(points)}",
+        f"{sum(len(point.seconds) for point in points)}",
+        seconds(latest),
+        NOTHING if case.noise is None else share(case.noise.deviation),
+        visible(case),
+    ]
+
+
+def _how() -> str:
+    return (
+        f"A step is a change of level that at least {SHORTEST} revisions on each side show, of {share(LEAST_STEP)} or "
+        f"more, and larger than noise makes with a probability of {share(FALSE_ALARMS)} in all cases together. "
+        "Noise is the standard deviation of a revision's value: that of its processes, or of neighbouring revisions "
+        "where it is larger. Intervals are of 95 %. The commits named hold the change with the same confidence."
+    )
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _step_rows(histories: Sequence[MachineHistory]) -> Iterable[Sequence[object]]:
+    for history in histories:
+        for case in history.cases:
+            for change in case.changes:
+                step, points = change.step, case.series.points
+                yield (
+                    *(history.machine, case.series.case, step.ratio, step.low, step.high),
+                    *(points[step.last_before].revision, points[step.first_after].revision),
+                    *(len(change.commits), change.cause.kind, change.cause.why),
+                )
+
+
+def _series_rows(histories: Sequence[MachineHistory]) -> Iterable[Sequence[object]]:
+    for history in histories:
+        for case in history.cases:
+            for point in case.series.points:
+                for number, taken in enumerate(point.seconds):
+                    yield history.machine, case.series.case, point.revision, point.measured_at, number, taken
