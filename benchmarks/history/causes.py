@@ -62,7 +62,7 @@ def _control_that_moved(series: Series, step: Step) -> str | None:
         taken = [point.controls.get(name, ()) for point in points]
         if not all(taken):
             continue
-        noise = noise_of(taken)
+        noise = noise_of(taken, [step.at])
         if noise is None:
             continue
         moved, half = shift(taken[step.start : step.at], taken[step.at : step.end], noise)

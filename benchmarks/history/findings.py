@@ -10,7 +10,7 @@ from benchmarks.history import folder as histories
 from benchmarks.history.causes import Cause, likely_cause
 from benchmarks.history.commits import in_order, subjects_between
 from benchmarks.history.series import Series, series_of
-from benchmarks.history.steps import Noise, Step, find_steps, noise_of
+from benchmarks.history.steps import Noise, Step, find_steps, levels_end, noise_of
 from benchmarks.regression.revisions import top_of_checkout
 from benchmarks.store import StoreError
 
@@ -88,8 +88,8 @@ def _of_machine(top: Path, folder: Path, machine: str, pattern: str | None) -> M
 
 
 def _of_case(top: Path, series: Series, cases: int) -> CaseHistory:
-    noise = noise_of(series.processes)
     steps: Sequence[Step] = find_steps(series.processes, cases)
+    noise = noise_of(series.processes, levels_end(steps))
     changes = []
     for step in steps:
         assert noise is not None
