@@ -338,11 +338,7 @@ def history(
 
         console = Console()
         found = find_history(Path.cwd(), history, case)
-        path = write_history(found, out)
-        job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if job_summary:
-            with Path(job_summary).open("a", encoding="utf-8") as file:
-                file.write(path.read_text(encoding="utf-8"))
+        path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
         for machine in found:
             console.print(terminal_table(machine))
         console.print(f"report: {path}", highlight=False, soft_wrap=True)

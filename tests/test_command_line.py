@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from benchmarks.__main__ import app
 from benchmarks.store import open_run
 
-VERBS = ("list", "sweep", "report", "compare", "train", "regress", "calibrate", "profile")
+VERBS = ("list", "sweep", "report", "compare", "train", "regress", "calibrate", "track", "history", "profile")
 
 
 @pytest.fixture

@@ -23,8 +23,11 @@ _SERIES_COLUMNS = ("machine", "case", "revision", "measured_at", "process", "sec
 _MOST_COMMITS = 12
 
 
-def write_history(histories: Sequence[MachineHistory], folder: Path) -> Path:
-    """Write all files into the folder, over those of an earlier report, and return the path of `history.md`."""
+def write_history(histories: Sequence[MachineHistory], folder: Path, job_summary: str | None = None) -> Path:
+    """Write all files into the folder, over those of an earlier report, and return the path of `history.md`.
+
+    `job_summary` is a further file that the report is added to, as CI names one in `GITHUB_STEP_SUMMARY`.
+    """
     path = folder / "history.md"
     with explained(folder, "write the history to"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +36,11 @@ def write_history(histories: Sequence[MachineHistory], folder: Path) -> Path:
         plots = {each.machine: draw_history(each, folder, f"history-{each.machine}") for each in histories}
         (folder / "steps.csv").write_text(_csv(_STEP_COLUMNS, _step_rows(histories)), encoding="utf-8")
         (folder / "series.csv").write_text(_csv(_SERIES_COLUMNS, _series_rows(histories)), encoding="utf-8")
-        path.write_text(markdown(histories, plots), encoding="utf-8")
+        text = markdown(histories, plots)
+        path.write_text(text, encoding="utf-8")
+    if job_summary:
+        with explained(Path(job_summary), "add the history to"), Path(job_summary).open("a", encoding="utf-8") as file:
+            file.write(text)
     return path
 
 
@@ -109,8 +116,9 @@ def _how() -> str:
     return (
         f"A step is a change of level that at least {SHORTEST} revisions on each side show, of {share(LEAST_STEP)} or "
         f"more, and larger than noise makes with a probability of {share(FALSE_ALARMS)} in all cases together. "
-        "Noise is the standard deviation of a revision's value: that of its processes, or of neighbouring revisions "
-        "where it is larger. Intervals are of 95 %. The commits named hold the change with the same confidence."
+        "Noise is the standard deviation of a revision's value: that by its processes, or of the revisions "
+        "of a level where that is larger. Intervals are of 95 %. The commits named hold the change with the same "
+        "confidence."
     )
 
 

@@ -149,7 +149,7 @@ def track(
             if revision not in sides:
                 files = stack.enter_context(checked_out(plan.top, revision))
                 sides[revision] = _side(plan, revision, files)
-            measurement = _measure(plan, sides[revision], measure, control, clock, number)
+            measurement = _measure(plan, revision, sides[revision], measure, control, clock, number)
             histories.append(plan.folder, plan.machine, measurement)
             recorded += 1
             if measurement.failure is not None:
@@ -201,6 +201,7 @@ def _side(plan: Plan, revision: str, files: Path) -> Side:
 
 def _measure(
     plan: Plan,
+    revision: str,
     side: Side,
     measure: Measure,
     control: Callable[[], Control],
@@ -220,7 +221,7 @@ def _measure(
         if case in passed
     }
     return Measurement(
-        revision=next(revision for revision in plan.revisions if revision.startswith(side.name)),
+        revision=revision,
         suite=plan.suite,
         suite_digest=plan.suite_digest,
         measured_at=measured_at,

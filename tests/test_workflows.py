@@ -1,0 +1,131 @@
+"""The workflows: of GitHub's form, and each run step does what this project can do, run by bash as GitHub runs it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from ruamel.yaml import YAML
+from typer.core import TyperGroup
+
+from benchmarks.__main__ import app
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+VERBS = {"regress", "track", "history"}
+"""Sessions whose words after -- go to the verb of the same name."""
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    """Every run step of a workflow."""
+    jobs = YAML(typ="safe").load(path)["jobs"].values()
+    return [step for job in jobs for step in job["steps"] if "run" in step]
+
+
+RUN_STEPS = [pytest.param(step, id=f"{path.stem}: {step['name']}") for path in WORKFLOWS for step in steps(path)]
+
+
+def run(*words: str, cwd: Path, env: dict[str, str] | None = None) -> str:
+    """What a command prints; it must succeed."""
+    done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def git(cwd: Path, *words: str) -> str:
+    """Run git as somebody."""
+    return run("git", "-c", "user.name=somebody", "-c", "user.email=somebody@example.com", *words, cwd=cwd)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A clone with a commit of its own on a branch, and new lines of history that git does not have yet."""
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    git(tmp_path, "init", "--quiet", "--initial-branch=main", str(origin))
+    git(origin, "commit", "--quiet", "--allow-empty", "-m", "first")
+    git(origin, "config", "receive.denyCurrentBranch", "updateInstead")
+    git(tmp_path, "clone", "--quiet", str(origin), str(clone))
+    (clone / "results" / "history" / "machine").mkdir(parents=True)
+    (clone / "results" / "history" / "machine" / "processes.jsonl").write_text("{}\n")
+    return clone
+
+
+def commands(step: dict[str, Any], checkout: Path) -> list[list[str]]:
+    """The arguments of each python that the step starts, by bash as GitHub starts it, with a python that notes them."""
+    tools = checkout.parent / "tools"
+    tools.mkdir()
+    noted = checkout.parent / "noted.jsonl"
+    noted.touch()
+    python = tools / "python"
+    python.write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        f"with open({str(noted)!r}, 'a') as file:\n    file.write(json.dumps(sys.argv[1:]) + '\\n')\n"
+    )
+    python.chmod(0o755)
+    pushed = git(checkout, "rev-parse", "HEAD")
+    given = {"BASE": "origin/main", "PUSHED": pushed}
+    assert set(step.get("env", {})) <= set(given)
+    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "GITHUB_SHA": pushed, **given}
+    run("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"], cwd=checkout, env=environment)
+    return [json.loads(line) for line in noted.read_text().splitlines()]
+
+
+def sessions() -> set[str]:
+    """The sessions that noxfile.py has under their functions' names."""
+    functions = [
+        node for node in ast.parse((ROOT / "noxfile.py").read_text()).body if isinstance(node, ast.FunctionDef)
+    ]
+    return {each.name for each in functions if "nox.session" in map(ast.unparse, each.decorator_list)}
+
+
+@pytest.mark.parametrize("step", RUN_STEPS)
+def test_every_run_step_is_a_command_that_the_project_has(step: dict[str, Any], checkout: Path) -> None:
+    """A session of noxfile.py, with words that its verb takes, or git's keeping of the history."""
+    started = commands(step, checkout)
+    assert started or step["run"].startswith("git "), "starts neither python nor git"
+    for command in started:
+        if command == ["-m", "pip", "install", "nox"]:
+            continue
+        assert command[:3] == ["-m", "nox", "--session"]
+        name, *words = command[3:]
+        assert name in sessions()
+        if words:
+            assert words[0] == "--"
+            assert name in VERBS
+        if name in VERBS:
+            group = typer.main.get_command(app)
+            assert isinstance(group, TyperGroup)
+            group.commands[name].make_context(name, words[1:])
+
+
+def test_the_history_is_pushed(checkout: Path) -> None:
+    """Though another commit came to the main branch meanwhile."""
+    (step,) = [step for path in WORKFLOWS for step in steps(path) if step["name"] == "Keep the history"]
+    origin = checkout.parent / "origin"
+    git(origin, "commit", "--quiet", "--allow-empty", "-m", "meanwhile")
+    commands(step, checkout)
+    assert (origin / "results" / "history" / "machine" / "processes.jsonl").read_text() == "{}\n"
+    assert git(origin, "log", "--format=%s").splitlines()[1:] == ["meanwhile", "first"]
+
+
+def check(*files: Path) -> subprocess.CompletedProcess[str]:
+    """GitHub's schema, which the checker brings with it."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    return subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
+
+
+def test_the_workflows_are_of_githubs_form(tmp_path: Path) -> None:
+    """And one with a job that runs nowhere is not."""
+    assert WORKFLOWS
+    done = check(*WORKFLOWS)
+    assert done.returncode == 0, done.stdout
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text("on: [push]\njobs:\n  one:\n    steps:\n      - run: true\n")
+    assert check(wrong).returncode == 1
