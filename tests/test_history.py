@@ -245,14 +245,16 @@ class Suite:
         self.order = git(top, "rev-list", "--reverse", "HEAD").split()
         self.slow_from, self.most = slow_from, most
         self.ran: list[int] = []
+        self.layouts: list[int] = []
 
-    def __call__(self, side: Side, *, hash_seed: int) -> Measured:
+    def __call__(self, side: Side, *, layout: int) -> Measured:
         if len(self.ran) >= self.most:
             raise KeyboardInterrupt
         number = next(place for place, revision in enumerate(self.order) if revision.startswith(side.name))
         assert (side.folder / "work.py").read_text().endswith(f"return {number}\n")
         self.ran.append(number)
-        seconds = (1.3 if number >= self.slow_from else 1.0) * (1 + 0.004 * ((number * 7 + hash_seed * 3) % 5))
+        self.layouts.append(layout)
+        seconds = (1.3 if number >= self.slow_from else 1.0) * (1 + 0.004 * ((number * 7 + layout * 3) % 5))
         return Measured({CASE: [[seconds] * 3]}, {}, {CASE: ("passed", "")}, {}, {}, 0, "")
 
 
@@ -282,6 +284,7 @@ def test_revisions_are_measured_in_rounds(project: Path) -> None:
     suite = Suite(project)
     assert tracked(planned(project, suite, count=2), suite) == 16
     assert suite.ran == [*range(8), *reversed(range(8))]
+    assert suite.layouts == [1] * 8 + [2] * 8
     assert git(project, "worktree", "list").count("\n") == 0
 
 

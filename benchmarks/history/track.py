@@ -45,7 +45,7 @@ class NoBenchmarks(ValueError):
 class Measure(Protocol):
     """Runs the suite on a side once, in a fresh process."""
 
-    def __call__(self, side: Side, *, hash_seed: int) -> Measured: ...
+    def __call__(self, side: Side, *, layout: int) -> Measured: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,9 +108,9 @@ def plan_track(
     )
 
 
-def run_suite(side: Side, *, hash_seed: int) -> Measured:
+def run_suite(side: Side, *, layout: int) -> Measured:
     """Run the suite once, in a fresh process."""
-    with SuiteProcess(side, options=_OPTIONS, in_turns=False, hash_seed=hash_seed) as process:
+    with SuiteProcess(side, options=_OPTIONS, in_turns=False, layout=layout) as process:
         return process.finish()
 
 
@@ -143,13 +143,15 @@ def track(
         if total:
             stack.enter_context(measuring_alone("a track of revisions", say))
         sides: dict[str, Side] = {}
-        for number, revision in enumerate(_rounds(missing)):
+        for number, revision in _rounds(missing):
             if revision not in missing:
                 continue
             if revision not in sides:
                 files = stack.enter_context(checked_out(plan.top, revision))
                 sides[revision] = _side(plan, revision, files)
-            measurement = _measure(plan, revision, sides[revision], measure, control, clock, number)
+            # The first process of each revision has one memory layout, the second another.
+            layout = plan.processes - missing[revision] + number + 1
+            measurement = _measure(plan, revision, sides[revision], measure, control, clock, layout)
             histories.append(plan.folder, plan.machine, measurement)
             recorded += 1
             if measurement.failure is not None:
@@ -179,11 +181,11 @@ def installed_packages() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _rounds(missing: Mapping[str, int]) -> Iterator[str]:
-    """Each revision once a round, for as many rounds as it lacks; every other round backwards."""
+def _rounds(missing: Mapping[str, int]) -> Iterator[tuple[int, str]]:
+    """The number of the round from 0, and a revision: each once a round, for as many rounds as it lacks; every other round backwards."""
     for number in range(max(missing.values(), default=0)):
         turn = [revision for revision, lacking in missing.items() if lacking > number]
-        yield from turn if number % 2 == 0 else reversed(turn)
+        yield from ((number, revision) for revision in (turn if number % 2 == 0 else reversed(turn)))
 
 
 def _side(plan: Plan, revision: str, files: Path) -> Side:
@@ -206,13 +208,13 @@ def _measure(
     measure: Measure,
     control: Callable[[], Control],
     clock: Callable[[], float],
-    number: int,
+    layout: int,
 ) -> Measurement:
     """One process, and the control before and after it."""
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     start = clock()
     before = control()
-    measured = measure(side, hash_seed=number + 1)
+    measured = measure(side, layout=layout)
     after = control()
     passed = {case for case, (outcome, _) in measured.outcomes.items() if outcome == "passed"}
     cases = {
