@@ -182,7 +182,10 @@ def installed_packages() -> dict[str, str]:
 
 
 def _rounds(missing: Mapping[str, int]) -> Iterator[tuple[int, str]]:
-    """The number of the round from 0, and a revision: each once a round, for as many rounds as it lacks; every other round backwards."""
+    """The number of a round from 0, and a revision: each once a round for as many rounds as it lacks.
+
+    Every other round goes backwards.
+    """
     for number in range(max(missing.values(), default=0)):
         turn = [revision for revision, lacking in missing.items() if lacking > number]
         yield from ((number, revision) for revision in (turn if number % 2 == 0 else reversed(turn)))
