@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from benchmarks.history.findings import CaseHistory, Change
 from benchmarks.reporting.plain_text import NOTHING, share
 
-_FOR_KIND = {"code": "code", "packages": "packages", "machine": "machine", "several": "code or packages"}
+_FOR_KIND = {"code": "code", "packages": "packages", "machine": "machine", "several": "code or what changed with it"}
 
 
 def size(change: Change) -> str:
