@@ -37,9 +37,13 @@ class Arithmetic:
     float64 and float32 are NumPy's own. float16 and bfloat16 are computed in float32 with each result rounded,
     as hardware with float32 accumulators does. tf32 is float32 whose products take operands rounded to 10 bits
     of significand (NVIDIA A100 whitepaper, 2020).
+
+    With `running_sums` the sum inside a product is rounded, too: after each of its terms, in order, as the textbook's
+    loop rounds it. Libraries sum in lanes and blocks of their own choice, which is more exact the longer the sum.
     """
 
     name: Dtype | Literal["tf32"]
+    running_sums: bool = False
 
     @classmethod
     def of(cls, dtype: Dtype, precision: Precision) -> Arithmetic:
@@ -72,7 +76,7 @@ class Arithmetic:
         """The matrix product a @ b, rounded once."""
         if self.name == "tf32":
             a, b = (round_significand(operand, SIGNIFICAND_BITS["tf32"]) for operand in (a, b))
-        return self.round(a @ b)
+        return self.round(running_product(a, b) if self.running_sums else a @ b)
 
     def sum_of_products(self, da: NumpyArray, z: NumpyArray) -> NumpyArray:
         """The sum over t of da[t].T @ z[t], for da (T, B, H) and z (T, B, K) -> (H, K).
@@ -101,6 +105,16 @@ class Arithmetic:
 FLOAT64 = Arithmetic("float64")
 
 
+def running_product(a: NumpyArray, b: NumpyArray) -> NumpyArray:
+    """a (M, K) @ b (K, N), every element's sum rounded after each of its K terms."""
+    total = np.zeros((len(a), b.shape[1]), np.result_type(a, b))
+    columns, term = np.ascontiguousarray(a.T), np.empty_like(total)
+    for column, row in zip(columns, np.ascontiguousarray(b), strict=True):
+        np.multiply(column[:, None], row, out=term)
+        total += term
+    return total
+
+
 class CellRun(NamedTuple):
     """What one cell took and gave, in its own order of time: x (T, B, I), h0 (B, H), a and h (T, B, H)."""
 
@@ -110,10 +124,16 @@ class CellRun(NamedTuple):
     a: NumpyArray
     h: NumpyArray
 
+    @property
+    def h_before(self) -> NumpyArray:
+        """The state that each step starts from (T, B, H)."""
+        return np.concatenate([self.h0[None], self.h[:-1]])
+
 
 class CellGrads(NamedTuple):
-    """Gradients of one cell: x (T, B, I), h0 (B, H), w_ih (H, I), w_hh (H, H), b (H,) of either bias."""
+    """Gradients of one cell: a (T, B, H), x (T, B, I), h0 (B, H), w_ih (H, I), w_hh (H, H), b (H,) of either bias."""
 
+    a: NumpyArray
     x: NumpyArray
     h0: NumpyArray
     w_ih: NumpyArray
@@ -139,7 +159,8 @@ def vjp(
 ) -> tuple[NumpyArray, NumpyArray, Grads[NumpyArray]]:
     """y and h_n as `forward`, and the gradients of sum(dy * y) + sum(dh_n * h_n), in float64."""
     y, h_n, runs = run(config, weights, x, h0)
-    return y, h_n, backward(config, runs, dy, dh_n)
+    grads, _ = backward(config, runs, dy, dh_n)
+    return y, h_n, grads
 
 
 def run(
@@ -191,8 +212,8 @@ def backward(
     dh_n: NumpyArray,
     arithmetic: Arithmetic = FLOAT64,
     active: Mapping[Cell, npt.NDArray[np.bool_]] | None = None,
-) -> Grads[NumpyArray]:
-    """The gradients, from dy (T, B, D*H) and dh_n (L*D, B, H), layer by layer from the last.
+) -> tuple[Grads[NumpyArray], dict[Cell, NumpyArray]]:
+    """The gradients, from dy (T, B, D*H) and dh_n (L*D, B, H), layer by layer from the last; and those of each a.
 
     `active` (T, B, H) says for relu where the slope is 1, for those who know better than a > 0.
     """
@@ -200,6 +221,7 @@ def backward(
     dy, dh_n = arithmetic.values(dy), arithmetic.values(dh_n)
     dh0 = np.empty_like(dh_n)
     dweights: dict[str, NumpyArray] = {}
+    da: dict[Cell, NumpyArray] = {}
     for layer in reversed(range(config.num_layers)):
         dx = np.zeros_like(runs[layer, 0].x)
         for direction in range(D):
@@ -209,12 +231,13 @@ def backward(
             grads = cell_backward(config, arithmetic, runs[cell], dh, None if active is None else active[cell])
             dx = arithmetic.round(dx + in_order(grads.x, direction))
             dh0[layer * D + direction] = grads.h0
+            da[cell] = grads.a
             # Both biases enter the same sum, so both have the same gradient.
             dweights |= zip(
                 cell_weight_names(layer, direction), (grads.w_ih, grads.w_hh, grads.b, grads.b), strict=True
             )
         dy = dx
-    return Grads(dy, dh0, {name: dweights[name] for name in config.weight_shapes()})
+    return Grads(dy, dh0, {name: dweights[name] for name in config.weight_shapes()}), da
 
 
 def cell_backward(
@@ -236,12 +259,12 @@ def cell_backward(
     for t in reversed(range(T)):
         da[t] = rounded(rounded(dy[t] + from_next) * slope[t])
         from_next = arithmetic.product(da[t], run.weights.w_hh)
-    h_before = np.concatenate([run.h0[None], run.h[:-1]])  # (T, B, H)
     return CellGrads(
+        a=da,
         x=arithmetic.product(da.reshape(T * B, H), run.weights.w_ih).reshape(T, B, -1),
         h0=from_next,
         w_ih=arithmetic.sum_of_products(da, run.x),
-        w_hh=arithmetic.sum_of_products(da, h_before),
+        w_hh=arithmetic.sum_of_products(da, run.h_before),
         b=arithmetic.sum_over_steps(da),
     )
 

@@ -125,7 +125,7 @@ def plain(dtype: str, nonlinearity: Nonlinearity = "tanh") -> tuple[dict[str, Nu
     both = []
     for arithmetic in (Arithmetic(dtype), Arithmetic("float64")):  # type: ignore[arg-type]  # parametrised
         y, h_n, runs = run(config, weights, inputs[0], inputs[1], arithmetic)
-        grads = backward(config, runs, inputs[2], inputs[3], arithmetic)
+        grads, _ = backward(config, runs, inputs[2], inputs[3], arithmetic)
         both.append({"y": y, "h_n": h_n, "x": grads.x, "h0": grads.h0, **grads.weights})
     return both[0], both[1]
 
@@ -165,6 +165,16 @@ def test_a_narrow_sum_over_steps_is_rounded_at_each() -> None:
     assert Arithmetic("bfloat16").sum_of_products(ones, ones) == 256
     assert Arithmetic("bfloat16").sum_over_steps(ones) == 256
     assert Arithmetic("float32").sum_of_products(ones, ones) == 4096
+
+
+def test_running_sums_are_rounded_after_each_term() -> None:
+    """As NumPy's cumulative sum rounds them, and not as its matrix product does."""
+    generator = np.random.default_rng(0)
+    a, b = (generator.standard_normal(shape).astype(np.float32) for shape in ((3, 999), (999, 2)))
+    product = Arithmetic("float32", running_sums=True).product(a, b)
+    np.testing.assert_array_equal(product, np.cumsum(a[:, :, None] * b, axis=1)[:, -1])
+    assert product.dtype == np.float32
+    assert not np.array_equal(product, a @ b)
 
 
 def test_float16_overflow_is_infinite_and_says_nothing() -> None:

@@ -11,6 +11,7 @@ import pytest
 from rnnimpl import Rnn, RnnConfig, Weights, load
 from rnnimpl.dtypes import DTYPES, Dtype, round_to, unit_roundoff
 from rnnimpl.interface import Nonlinearity, NumpyArray
+from rnnimpl.reference import backward, run
 from rnnimpl.tolerance import LIMITS, Expectation, expect, name_results
 
 T, B = 9, 4
@@ -150,6 +151,42 @@ def test_a_lucky_plain_loop_does_not_set_the_tolerance() -> None:
         expectation = expect(config, weights, x, h0, dy, dh_n)
         errors = expectation.errors(results(load("numpy_hoisted")(config, weights), (x, h0, dy, dh_n)))
         assert expectation.outside(errors) == []
+
+
+def test_what_is_allowed_does_not_hang_on_how_a_library_sums() -> None:
+    """A loop that adds up its 4096 products one after another, as many a kernel does, is inside."""
+    H = 4096
+    config = RnnConfig(input_size=1, hidden_size=H)
+    weights = Weights.init(config, seed=0)
+    generator = np.random.default_rng(0)
+    x, h0 = (generator.standard_normal(shape).astype(np.float32) for shape in ((3, 2, 1), (1, 2, H)))
+    w_ih, w_hh, b_ih, b_hh = weights.cell(0, 0)
+    assert b_ih is not None
+    assert b_hh is not None
+    h, y = h0[0], np.empty((3, 2, H), np.float32)
+    for t in range(3):
+        recurrent = np.stack([np.cumsum(w_hh * sequence, axis=1)[:, -1] for sequence in h])
+        h = y[t] = np.tanh(x[t] @ w_ih.T + b_ih + recurrent + b_hh)
+    expectation = expect(config, weights, x, h0)
+    assert expectation.outside(expectation.errors({"y": y, "h_n": h[None]})) == []
+
+
+def test_gradients_of_weights_may_be_running_sums_over_all_steps_and_sequences() -> None:
+    """Of 4096 terms here."""
+    steps, sequences, H = 256, 16, 48
+    config = RnnConfig(input_size=H, hidden_size=H)
+    weights = Weights.init(config, seed=0)
+    generator = np.random.default_rng(0)
+    shapes = ((steps, sequences, H), (1, sequences, H), (steps, sequences, H), (1, sequences, H))
+    x, h0, dy, dh_n = (generator.standard_normal(shape).astype(np.float32) for shape in shapes)
+    expectation = expect(config, weights, x, h0, dy, dh_n)
+    _, _, runs = run(config, weights, x, h0)
+    _, da = backward(config, runs, dy, dh_n)
+    terms, inputs = da[0, 0].astype(np.float32).reshape(-1, H), x.reshape(-1, H)
+    total = np.zeros((H, H), np.float32)
+    for term, sequence in zip(terms, inputs, strict=True):
+        total += np.outer(term, sequence)
+    assert expectation.error("grad_weight_ih_l0", total) <= expectation.tolerances["grad_weight_ih_l0"]
 
 
 def test_overflow_in_the_dtype_is_an_error() -> None:
