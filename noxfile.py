@@ -29,10 +29,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def engines(session: nox.Session) -> None:
-    """Install every engine and put each through the conformance suite: an hour; `-- -k jax_scan` for one."""
+    """Install every engine and put each through the conformance suite: `-- -k jax_scan` for one of them."""
     install(session, "tests", project=".[engines]")
     tests_of_engines = ("tests/test_conformance.py", "tests/test_engines.py", "tests/test_fused_cuda.py")
-    session.run("python", "-m", "pytest", "-m", "engines", *tests_of_engines, *session.posargs)
+    spread = ("--numprocesses", "logical", "--dist", "loadgroup")
+    session.run("python", "-m", "pytest", "-m", "engines", *spread, *tests_of_engines, *session.posargs)
 
 
 @nox.session

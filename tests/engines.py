@@ -1,6 +1,7 @@
 """Which implementations are engines: what needs more than the project does, or compiles for long.
 
-The ordinary tests leave them out; `nox -s engines` installs them and puts each through the conformance suite.
+The ordinary tests leave them out; `nox -s engines` installs them and puts each through the conformance suite, on as
+many structures of networks as show any two fields' values together, or on every one if asked.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from rnnimpl import names, registry
+from rnnimpl.conformance.examples import Example, pairwise, representative
 
 PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -32,3 +35,15 @@ def runnable(device: str = "cpu") -> list[str]:
 def ordinary(device: str = "cpu") -> list[str]:
     """All that can run here on a device and is no engine; one of them that then cannot be built is a failure."""
     return [name for name in runnable(device) if name not in ENGINES]
+
+
+_ROUTINE = frozenset((*pairwise(), *representative()))
+
+
+def marks(group: str, example: Example) -> tuple[pytest.MarkDecorator, ...]:
+    """Which run of the engines' tests an example is for, and that one process has all of its checks.
+
+    What was compiled for the one serves the next.
+    """
+    when = pytest.mark.engines if example in _ROUTINE else pytest.mark.engines_in_full
+    return when, pytest.mark.xdist_group(f"{group}-{example.id}")

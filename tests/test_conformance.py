@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,10 @@ import torch
 
 import rnnimpl
 from rnnimpl import Rnn, RnnConfig, Unavailable, Unsupported, Weights, conformance
+from rnnimpl.conformance.examples import Example, every_structure, pairwise
 from rnnimpl.impls.numpy_loop import NumpyLoop
 from rnnimpl.interface import NumpyArray
+from tests import engines
 from tests.engines import ENGINES, runnable
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
@@ -28,8 +32,10 @@ KNOWN_FAILURES = {
 
 
 def marks(name: str, case: conformance.Case | None = None) -> list[pytest.MarkDecorator]:
-    """An engine's tests are for `-m engines`; a known failure has to fail."""
-    found = [pytest.mark.engines] if name in ENGINES else []
+    """An engine's tests are for `-m engines` or `-m engines_in_full`; a known failure has to fail."""
+    found: list[pytest.MarkDecorator] = []
+    if name in ENGINES:
+        found += [pytest.mark.engines] if case is None else engines.marks(name, case.example)
     if case is not None:
         reason = KNOWN_FAILURES.get((name, case.check.__name__, case.example.config.nonlinearity))
         if reason is not None and case.example.config.dtype == "float32":
@@ -165,6 +171,18 @@ def test_every_structure_is_covered() -> None:
     for check in ("check_output", "check_gradient_of_weights"):
         configs = {case.example.config for case in conformance.cases() if case.check.__name__ == check}
         assert len(configs) == 2 * 3 * 2 * 2 * 4
+
+
+def test_two_fields_have_all_their_values_together_in_the_pairwise_structures() -> None:
+    """They are a few of every structure, and between them have each pair of values that every structure has."""
+
+    def pairs(examples: Iterable[Example]) -> set[object]:
+        fields = [dataclasses.asdict(example.config).items() for example in examples]
+        return {pair for config in fields for pair in itertools.combinations(config, 2)}
+
+    assert set(pairwise()) < set(every_structure())
+    assert len(pairwise()) == 12
+    assert pairs(pairwise()) == pairs(every_structure())
 
 
 def test_no_two_sizes_are_equal() -> None:

@@ -27,6 +27,7 @@ from rnnimpl.cuda.source import KERNEL, Arguments, kernel_source, text
 from rnnimpl.dtypes import Dtype
 from rnnimpl.impls.fused_cuda import FusedCuda
 from rnnimpl.native.build import find_compiler
+from tests import engines
 from tests.emulated import EMULATOR, EmulatedCuda, planned
 
 try:
@@ -77,9 +78,15 @@ def test_step_by_step_passes_every_check(case: conformance.Case) -> None:
     case.check(StepByStep, case.example, "cpu")
 
 
-@pytest.mark.engines
 @pytest.mark.parametrize("implementation", [WHOLE, SLICED, StepByStep])
-@pytest.mark.parametrize("case", [case for case in CASES if case not in REPRESENTATIVE], ids=ids)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.id, marks=engines.marks("fused_cuda", case.example))
+        for case in CASES
+        if case not in REPRESENTATIVE
+    ],
+)
 def test_every_structure(implementation: type[FusedCuda], case: conformance.Case) -> None:
     """The rest of the conformance suite, on all three ways."""
     case.check(implementation, case.example, "cpu")

@@ -103,6 +103,24 @@ def every_structure() -> tuple[Example, ...]:
     )
 
 
+def pairwise() -> tuple[Example, ...]:
+    """Twelve of `every_structure`: each value of a field is there with each value of every other field.
+
+    For implementations that take seconds to build a network.
+    """
+
+    def chosen(config: RnnConfig) -> bool:
+        layers, dtype = config.num_layers, DTYPES.index(config.dtype)
+        wanted = (
+            NONLINEARITIES[(layers + dtype) % 2],
+            (layers + dtype // 2) % 2 == 1,
+            (layers + dtype + dtype // 2) % 2 == 1,
+        )
+        return (config.nonlinearity, config.bidirectional, config.bias) == wanted
+
+    return tuple(example for example in every_structure() if chosen(example.config))
+
+
 def representative() -> tuple[Example, ...]:
     """A few networks that between them have every value of every field: for what hardly depends on structure."""
 
