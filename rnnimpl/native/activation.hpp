@@ -53,36 +53,57 @@ constexpr auto make_exp_terms() {
 template <class S>
 inline constexpr auto kExpTerms = make_exp_terms<S>();
 
+// Several vectors at a time go through each stage side by side: one alone would wait for its own last result most of
+// the time, and what the processor looks ahead holds hardly more than one tanh.
+template <class S, std::size_t N>
+using Vectors = std::array<Vector<S>, N>;
+
+template <std::size_t N, class Function>
+inline void each(Function&& function) {
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < N; ++i) function(i);
+}
+
 // exp(r) - 1 for |r| <= ln(2) / 2 by its Taylor series; the first dropped term is below half a unit in the last place.
-// Two terms at a time: their chain is half as long as one term at a time makes it, and waiting for it is what a tanh
-// costs.
-template <class S>
-inline Vector<S> expm1_near_zero(const Vector<S>& r) {
+// Two terms at a time: their chain is half as long as one term at a time makes it.
+template <class S, std::size_t N>
+inline Vectors<S, N> expm1_near_zero(const Vectors<S, N>& r) {
     constexpr std::size_t last = ExpConstants<S>::terms;
     static_assert(last % 2 == 1);
-    const Vector<S> squared = r * r;
-    Vector<S> sum = r * kExpTerms<S>[last] + kExpTerms<S>[last - 1];
+    Vectors<S, N> squared, sum;
+    each<N>([&](auto i) { squared[i] = r[i] * r[i]; });
+    each<N>([&](auto i) { sum[i] = r[i] * kExpTerms<S>[last] + kExpTerms<S>[last - 1]; });
 #pragma GCC unroll 8
-    for (std::size_t n = last - 3; n >= 2; n -= 2)
-        sum = sum * squared + (r * kExpTerms<S>[n + 1] + kExpTerms<S>[n]);
-    return sum * squared + r;
+    for (std::size_t n = last - 3; n >= 2; n -= 2) {
+        Vectors<S, N> terms;
+        each<N>([&](auto i) { terms[i] = r[i] * kExpTerms<S>[n + 1] + kExpTerms<S>[n]; });
+        each<N>([&](auto i) { sum[i] = sum[i] * squared[i] + terms[i]; });
+    }
+    each<N>([&](auto i) { sum[i] = sum[i] * squared[i] + r[i]; });
+    return sum;
 }
 
 // tanh(x) = (exp(2x) - 1) / (exp(2x) + 1), on |x| and with the sign put back. Working with exp(2x) - 1 keeps the
 // relative error at a few units in the last place down to the smallest x. NaN stays NaN: no comparison takes it.
-template <class S>
-inline Vector<S> tanh(const Vector<S>& x) {
+template <class S, std::size_t N>
+inline void tanh(Vectors<S, N>& x) {
     using C = ExpConstants<S>;
     using Bits = VectorBits<S>;
-    const Bits sign = (Bits)x & (Bits)broadcast(S(-0.0));
-    Vector<S> size = (Vector<S>)((Bits)x ^ sign);
-    size = C::limit < size ? broadcast(C::limit) : size;
-    const Vector<S> rounded = size * (2 * C::log2_e) + C::round;
-    const Vector<S> n = rounded - C::round;
-    const Vector<S> r = (size - n * (C::ln2_high / 2)) - n * (C::ln2_low / 2);  // exp(2x) = 2**n * exp(2r)
-    const Vector<S> power = (Vector<S>)(((Bits)rounded + C::exponent_bias) << C::significand_bits);  // 2**n
-    const Vector<S> expm1 = power * expm1_near_zero<S>(r + r) + (power - S(1));
-    return (Vector<S>)((Bits)(expm1 / (expm1 + S(2))) | sign);
+    std::array<Bits, N> sign;
+    Vectors<S, N> rounded, r, power;
+    each<N>([&](auto i) { sign[i] = (Bits)x[i] & (Bits)broadcast(S(-0.0)); });
+    each<N>([&](auto i) { x[i] = (Vector<S>)((Bits)x[i] ^ sign[i]); });
+    each<N>([&](auto i) { x[i] = C::limit < x[i] ? broadcast(C::limit) : x[i]; });
+    each<N>([&](auto i) { rounded[i] = x[i] * (2 * C::log2_e) + C::round; });
+    each<N>([&](auto i) {
+        const Vector<S> n = rounded[i] - C::round;  // exp(2x) = 2**n * exp(r)
+        r[i] = (x[i] - n * (C::ln2_high / 2)) - n * (C::ln2_low / 2);
+        r[i] += r[i];
+        power[i] = (Vector<S>)(((Bits)rounded[i] + C::exponent_bias) << C::significand_bits);  // 2**n
+    });
+    const Vectors<S, N> expm1_r = expm1_near_zero<S, N>(r);
+    each<N>([&](auto i) { x[i] = power[i] * expm1_r[i] + (power[i] - S(1)); });
+    each<N>([&](auto i) { x[i] = (Vector<S>)((Bits)(x[i] / (x[i] + S(2))) | sign[i]); });
 }
 
 // Not max(x, 0), which may turn NaN into 0.
@@ -91,9 +112,12 @@ inline Vector<S> relu(const Vector<S>& x) {
     return x < S(0) ? Vector<S>{} : x;
 }
 
-template <class S>
-inline Vector<S> activate(Nonlinearity nonlinearity, const Vector<S>& a) {
-    return nonlinearity == Nonlinearity::tanh ? tanh<S>(a) : relu<S>(a);
+template <class S, std::size_t N>
+inline void activate(Nonlinearity nonlinearity, Vectors<S, N>& a) {
+    if (nonlinearity == Nonlinearity::tanh)
+        tanh<S, N>(a);
+    else
+        each<N>([&](auto i) { a[i] = relu<S>(a[i]); });
 }
 
 // The derivative of the nonlinearity, in terms of its result.

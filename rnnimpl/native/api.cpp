@@ -70,8 +70,11 @@ Network<S>* create(int L, int D, long I, long H, int nonlinearity, int threads, 
 
 template <class S>
 void tanh_of(long count, const S* from, S* to) {
-    for (long i = 0; i < count; i += kLanes<S>)
-        store_first<S>(to + i, tanh<S>(load_first(from + i, count - i)), count - i);
+    for (long i = 0; i < count; i += kLanes<S>) {
+        Vectors<S, 1> x{load_first(from + i, count - i)};
+        tanh<S, 1>(x);
+        store_first<S>(to + i, x[0], count - i);
+    }
 }
 
 }  // namespace

@@ -115,22 +115,24 @@ class Backward {
         const long H = config_.H, size = work.share.size;
         const bool last = p == call_.T - 1;
         const Rows<S> after{last ? nullptr : da(work.direction, p + 1, work.share.begin), H, size, 0};
-        const long panels = work.panel_end - work.panel_begin;
-        for (long i = 0; i < panels; ++i) {
-            const long panel = p % 2 == 0 ? work.panel_begin + i : work.panel_end - 1 - i;
-            const long column = cell(work).state_back[panel].column, width = cell(work).state_back.width(panel);
+        const Panels<S>& panels = cell(work).state_back;
+        const auto retreat_by = [&](long panel, long count) {
+            const long column = panels[panel].column, width = count * panels.width(panel);
             S* sums = work.sums + column * size;
             const S* from = sums;
             long stride = width, columns = H - column;
             if (last)
                 from = call_.dh_n + final_row(work) * H + column, stride = H;
+            else if (size == 1)
+                multiply_row<S>(after.data, panels, panel, count, nullptr, sums);
             else
-                multiply_panel<S>(after, size, cell(work).state_back, panel, nullptr, 0, sums);
+                multiply_panel<S>(after, size, panels, panel, nullptr, 0, sums, width);
             if (p >= 0)
                 finish(work, p, column, std::min(width, columns), from, stride);
             else
                 copy_rows(from, stride, size, std::min(width, columns), call_.dh0 + final_row(work) * H + column, H);
-        }
+        };
+        for_each_panel(panels, work.panel_begin, work.panel_end, size == 1, p % 2 != 0, retreat_by);
     }
 
     long final_row(const Work& work) const {
@@ -174,7 +176,8 @@ class Backward {
                     const Rows<S> rows{da(direction, p, work.share.begin), config_.H, size,
                                        (direction == 0 ? 1 : -1) * call_.B * config_.H};
                     multiply_panel<S>(rows, count * size, network_.cell(work.layer, direction).input_back, panel,
-                                      direction == 0 ? nullptr : sums, panels.width(panel), sums);
+                                      direction == 0 ? nullptr : sums, panels.width(panel), sums,
+                                      panels.width(panel));
                 }
                 const long column = panels[panel].column, width = panels.width(panel);
                 for (long i = 0; i < count; ++i)

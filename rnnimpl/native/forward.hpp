@@ -14,6 +14,9 @@ namespace rnn {
 // Rows of the projection computed at once: enough to reuse each packed weight often, few enough to stay in cache.
 inline constexpr long kProjectionRows = 48;
 
+// Vectors that go through the nonlinearity side by side.
+inline constexpr std::size_t kTogether = 4;
+
 template <class S>
 struct ForwardCall {
     long T, B;
@@ -92,7 +95,7 @@ class Forward {
 
     const Cell<S>& cell(const Work& work) const { return network_.cell(work.layer, work.direction); }
 
-    Sequence<const S> input(int layer) const {
+    Sequence<const S> input_of(int layer) const {
         if (layer == 0) return call_.x;
         const Sequence<S>& below = call_.outputs[static_cast<std::size_t>(layer - 1)];
         return {below.data, below.step, below.row};
@@ -104,21 +107,24 @@ class Forward {
         return y;
     }
 
+    // Panel by panel, rows side by side; with one sequence, whole rows.
     S* projection_of(const Work& work, long panel, long p) const {
         const Panels<S>& state = cell(work).state;
+        if (work.share.size == 1) return work.projection + p % chunk_ * state.padded() + state[panel].column;
         return work.projection + state[panel].column * chunk_ * work.share.size +
                p % chunk_ * work.share.size * state.width(panel);
     }
 
     // x @ w_ih.T + b for `count` steps from the p-th on.
     void project(const Work& work, long p, long count) {
-        const Sequence<const S> x = input(work.layer);
+        const Sequence<const S> x = input_of(work.layer);
         const long sign = work.direction == 0 ? 1 : -1;
         const Rows<S> rows{x.at(time_of(work.direction, p, call_.T), work.share.begin), x.row, work.share.size,
                            sign * x.step};
+        const Panels<S>& input = cell(work).input;
         for (long panel = work.panel_begin; panel < work.panel_end; ++panel)
-            multiply_panel(rows, count * work.share.size, cell(work).input, panel,
-                           cell(work).bias.data() + cell(work).input[panel].column, 0, projection_of(work, panel, p));
+            multiply_panel(rows, count * work.share.size, input, panel, cell(work).bias.data() + input[panel].column, 0,
+                           projection_of(work, panel, p), work.share.size == 1 ? input.padded() : input.width(panel));
     }
 
     // The state after the p-th step from the one before.
@@ -126,17 +132,17 @@ class Forward {
         const Rows<S> before = state_before(work, p);
         const Sequence<S> y = output(work);
         S* to = y.at(time_of(work.direction, p, call_.T), work.share.begin);
-        const long panels = work.panel_end - work.panel_begin;
-        for (long i = 0; i < panels; ++i) {
-            // Back and forth: what the last step left in the cache is what the next one begins with.
-            const long panel = p % 2 == 0 ? work.panel_begin + i : work.panel_end - 1 - i;
+        const Panels<S>& state = cell(work).state;
+        const long rows = work.share.size;
+        for_each_panel(state, work.panel_begin, work.panel_end, rows == 1, p % 2 != 0, [&](long panel, long count) {
             S* sums = projection_of(work, panel, p);
-            const long width = cell(work).state.width(panel);
-            if (before.data != nullptr)
-                multiply_panel(before, work.share.size, cell(work).state, panel, sums, width, sums);
-            finish(sums, width, work.share.size, to + cell(work).state[panel].column, y.row,
-                   config_.H - cell(work).state[panel].column);
-        }
+            const long width = count * state.width(panel), column = state[panel].column;
+            if (before.data != nullptr && rows == 1)
+                multiply_row(before.data, state, panel, count, sums, sums);
+            else if (before.data != nullptr)
+                multiply_panel(before, rows, state, panel, sums, width, sums, width);
+            finish(sums, width, rows, to + column, y.row, config_.H - column);
+        });
     }
 
     // The state that the p-th step starts from; null data are zeros.
@@ -155,11 +161,22 @@ class Forward {
         return (work.layer * config_.D + work.direction) * call_.B + work.share.begin;
     }
 
+    // The nonlinearity of sums (rows, width), into rows `stride` apart, of which only `columns` are there.
     void finish(const S* sums, long width, long rows, S* to, long stride, long columns) const {
-        for (long r = 0; r < rows; ++r)
-            for (long j = 0; j < width; j += kLanes<S>)
-                store_first<S>(to + r * stride + j, activate<S>(config_.nonlinearity, load(sums + r * width + j)),
-                               columns - j);
+        long j = 0;
+        const auto finish_some = [&]<std::size_t N>(Vectors<S, N> a) {
+            each<N>([&](auto i) { a[i] = load(sums + static_cast<long>(i) * kLanes<S>); });
+            activate<S, N>(config_.nonlinearity, a);
+            sums += N * kLanes<S>;
+            for (std::size_t i = 0; i < N; ++i) {
+                store_first<S>(to + j, a[i], columns - j);
+                j += kLanes<S>;
+                if (j == width) j = 0, to += stride;
+            }
+        };
+        const S* end = sums + rows * width;
+        while (end - sums >= static_cast<long>(kTogether) * kLanes<S>) finish_some(Vectors<S, kTogether>{});
+        while (sums < end) finish_some(Vectors<S, 1>{});
     }
 
     void keep_last(const Work& work) {

@@ -93,6 +93,64 @@ inline MultiplyBlock<S> multiply_block_for(long rows, long vectors) {
     return table[static_cast<std::size_t>((rows - 1) * kBlockVectors + (vectors - 1))];
 }
 
+// Rows that are multiplied alone: each element that is broadcast then serves P panels, so that no load is made for
+// two vectors only, and their sums keep the multipliers busy without taking turns over k.
+inline constexpr int kRowVectors = 8;
+
+// to (P panels of V vectors, side by side) = from + row (K) @ P panels, `panel_stride` apart.
+template <class S, int P, int V>
+void multiply_row(const S* row, const S* panels, long panel_stride, long K, const S* from, S* to) {
+    constexpr int sets = P * V >= 5 ? 1 : (P * V >= 3 ? 2 : 4);
+    Vector<S> sum[sets][P][V];
+#pragma GCC unroll 8
+    for (int set = 0; set < sets; ++set)
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[set][p][v] = Vector<S>{};
+    const auto add = [&](int set, long k) __attribute__((always_inline)) {
+        const Vector<S> element = broadcast(row[k]);
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v)
+                sum[set][p][v] += element * load(panels + p * panel_stride + (k * V + v) * kLanes<S>);
+    };
+    long k = 0;
+    for (; k + sets <= K; k += sets)
+#pragma GCC unroll 8
+        for (int set = 0; set < sets; ++set) add(set, k + set);
+    for (; k < K; ++k) add(0, k);
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) {
+            const long at = (p * V + v) * kLanes<S>;
+#pragma GCC unroll 8
+            for (int set = 1; set < sets; ++set) sum[0][p][v] += sum[set][p][v];
+            if (from != nullptr) sum[0][p][v] += load(from + at);
+            store(to + at, sum[0][p][v]);
+        }
+}
+
+template <class S>
+using MultiplyRow = void (*)(const S*, const S*, long, long, const S*, S*);
+
+template <class S, int... Index>
+constexpr auto row_table(std::integer_sequence<int, Index...>) {
+    // Only as many panels as make up kRowVectors; what is beyond is never asked for.
+    return std::array<MultiplyRow<S>, sizeof...(Index)>{
+        &multiply_row<S, std::min(Index / kBlockVectors + 1, kRowVectors / (Index % kBlockVectors + 1)),
+                      Index % kBlockVectors + 1>...};
+}
+
+// The instance for `panels` panels of `vectors` vectors, together at most kRowVectors.
+template <class S>
+inline MultiplyRow<S> multiply_row_for(long panels, long vectors) {
+    static constexpr auto table = row_table<S>(std::make_integer_sequence<int, kRowVectors * kBlockVectors>());
+    return table[static_cast<std::size_t>((panels - 1) * kBlockVectors + (vectors - 1))];
+}
+
 // Splits `count` into as few parts of at most `most` as it takes, all nearly equal: 8 rows are 4 + 4, not 6 + 2.
 // One division, here: more of them in a loop over blocks would cost as much as a small block's product.
 struct EvenSplit {

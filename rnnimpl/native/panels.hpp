@@ -96,7 +96,7 @@ class RowCursor {
     long in_group_ = 0;
 };
 
-// to (count rows, the panel's width apart) = from + rows (count, K) @ panel p.
+// to (count rows, `to_stride` apart) = from + rows (count, K) @ panel p.
 //
 // A deep panel is taken in pieces: they stay in the second-level cache while all rows pass over them, and their
 // sums are short.
@@ -104,7 +104,7 @@ inline constexpr long kPiece = 512;
 
 template <class S>
 void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, long p, const S* from, long from_stride,
-                    S* to) {
+                    S* to, long to_stride) {
     const long width = panels.width(p), depth = panels.depth();
     const EvenSplit blocks(count, kBlockRows);
     for (long k = 0; k < depth; k += kPiece) {
@@ -113,11 +113,37 @@ void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, lo
             const long first = blocks.begin(block), size = blocks.size(block);
             const S* row[kBlockRows];
             for (long r = 0; r < size; ++r) row[r] = cursor.next() + k;
-            const S* start = k > 0 ? to + first * width : (from == nullptr ? nullptr : from + first * from_stride);
-            multiply_block_for<S, InRows>(size, panels[p].vectors)(row, panels.data(p) + k * width,
-                                                                   std::min(kPiece, depth - k), start,
-                                                                   k > 0 ? width : from_stride, to + first * width, width);
+            const bool begins = k == 0;
+            const S* start = !begins ? to + first * to_stride : (from == nullptr ? nullptr : from + first * from_stride);
+            multiply_block_for<S, InRows>(size, panels[p].vectors)(
+                row, panels.data(p) + k * width, std::min(kPiece, depth - k), start, begins ? from_stride : to_stride,
+                to + first * to_stride, to_stride);
         }
+    }
+}
+
+// Calls `use(first, count)` for panels `begin` to `end`: one at a time or, `together`, as many at a time as are alike
+// and at most kRowVectors wide. Back and forth: what the last step left in the cache is what the next one begins with.
+template <class S, class Use>
+void for_each_panel(const Panels<S>& panels, long begin, long end, bool together, bool backwards, Use&& use) {
+    while (begin < end) {
+        const long first = backwards ? end - 1 : begin, step = backwards ? -1 : 1;
+        const long vectors = panels[first].vectors, most = together ? std::min(end - begin, kRowVectors / vectors) : 1;
+        long count = 1;
+        while (count < most && panels[first + count * step].vectors == vectors) ++count;
+        use(backwards ? end - count : begin, count);
+        (backwards ? end : begin) += step * count;
+    }
+}
+
+// to = from + row (K) @ `count` panels that are alike, from panel p on; their sums side by side.
+template <class S>
+void multiply_row(const S* row, const Panels<S>& panels, long p, long count, const S* from, S* to) {
+    const long width = panels.width(p), depth = panels.depth();
+    const auto multiply = multiply_row_for<S>(count, panels[p].vectors);
+    for (long k = 0; k < depth; k += kPiece) {
+        const S* start = k > 0 ? to : from;
+        multiply(row + k, panels.data(p) + k * width, width * depth, std::min(kPiece, depth - k), start, to);
     }
 }
 
