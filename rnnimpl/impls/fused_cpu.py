@@ -6,9 +6,10 @@ How it works and what bounds it: docs/fused_kernels.md.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -46,8 +47,9 @@ class FusedCpu(Rnn[NumpyArray]):
         self.library = library()
         self.thread_count = self.threads or _default_threads()
         self._dtype = config.carrier
-        self._shapes = config.weight_shapes()
-        self._names = [name for cell in config.cells() for name in cell_weight_names(*cell)]
+        self._states = config.num_layers * config.num_directions
+        self._width = config.num_directions * config.hidden_size
+        self._gradient_parts = tuple(_parts(config))
         self._native = _Native(self.library, config.dtype)
         self._network = self._native.create(
             config.num_layers,
@@ -56,7 +58,7 @@ class FusedCpu(Rnn[NumpyArray]):
             config.hidden_size,
             NONLINEARITIES.index(config.nonlinearity),
             self.thread_count,
-            _addresses(weights.arrays.get(name) for name in self._names),
+            _addresses(weights.arrays.get(name) for cell in config.cells() for name in cell_weight_names(*cell)),
         )
         if self._network is None:
             raise MemoryError(f"no memory for the packed weights of {config}")
@@ -74,7 +76,7 @@ class FusedCpu(Rnn[NumpyArray]):
 
     def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
         x, h0 = self._inputs(x, h0)
-        return self._run(x, h0, None)
+        return self._run(x, _sequence(x), h0, None)
 
     def vjp(
         self, x: NumpyArray, h0: NumpyArray | None = None
@@ -83,10 +85,11 @@ class FusedCpu(Rnn[NumpyArray]):
         T, B, _ = x.shape
         # The outputs of all layers but the last; the backward pass needs them.
         hidden = np.empty((self.config.num_layers - 1, T, B, self._width), dtype=x.dtype)
-        y, h_n = self._run(x, h0, hidden)
+        given = _sequence(x)
+        y, h_n = self._run(x, given, h0, hidden)
 
         def pullback(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
-            return self._gradients(x, h0, hidden, y, self._cotangent(dy, y), self._cotangent(dh_n, h_n))
+            return self._gradients(x, given, h0, hidden, y, self._cotangent(dy, y), self._cotangent(dh_n, h_n))
 
         return y, h_n, pullback
 
@@ -97,10 +100,6 @@ class FusedCpu(Rnn[NumpyArray]):
             "vector_bits": str(self.library.functions.rnn_vector_bits()),
             "threads": str(self.thread_count),
         }
-
-    @property
-    def _width(self) -> int:
-        return self.config.num_directions * self.config.hidden_size
 
     def _inputs(self, x: NumpyArray, h0: NumpyArray | None) -> tuple[NumpyArray, NumpyArray | None]:
         """Check x and h0; make the rows of x and all of h0 contiguous."""
@@ -113,16 +112,17 @@ class FusedCpu(Rnn[NumpyArray]):
             h0 = np.ascontiguousarray(h0)
         return x, h0
 
-    def _run(self, x: NumpyArray, h0: NumpyArray | None, hidden: NumpyArray | None) -> tuple[NumpyArray, NumpyArray]:
-        config = self.config
+    def _run(
+        self, x: NumpyArray, given: _SequenceArguments, h0: NumpyArray | None, hidden: NumpyArray | None
+    ) -> tuple[NumpyArray, NumpyArray]:
         T, B, _ = x.shape
         y = np.empty((T, B, self._width), dtype=x.dtype)
-        h_n = np.empty((config.num_layers * config.num_directions, B, config.hidden_size), dtype=x.dtype)
+        h_n = np.empty((self._states, B, self.config.hidden_size), dtype=x.dtype)
         failed = self._native.forward(
-            self._network, T, B, *_sequence(x), _address(h0), _address(hidden), _address(y), _address(h_n)
+            self._network, T, B, *given, _address(h0), _address(hidden), _address_of_new(y), _address_of_new(h_n)
         )
         if failed:
-            raise MemoryError(f"no memory for the forward pass of {config} with T = {T} and B = {B}")
+            raise MemoryError(f"no memory for the forward pass of {self.config} with T = {T} and B = {B}")
         return y, h_n
 
     def _check_dtype(self, array: NumpyArray) -> None:
@@ -139,6 +139,7 @@ class FusedCpu(Rnn[NumpyArray]):
     def _gradients(
         self,
         x: NumpyArray,
+        given: _SequenceArguments,
         h0: NumpyArray | None,
         hidden: NumpyArray,
         y: NumpyArray,
@@ -148,24 +149,36 @@ class FusedCpu(Rnn[NumpyArray]):
         T, B, _ = x.shape
         dx = np.empty(x.shape, dtype=x.dtype)
         dh0 = np.empty(dh_n.shape, dtype=x.dtype)
-        weights = {name: np.empty(shape, dtype=x.dtype) for name, shape in self._shapes.items()}
+        gradients = np.empty(self._gradient_parts[-1][2], dtype=x.dtype)
         failed = self._native.backward(
             self._network,
             T,
             B,
-            *_sequence(x),
+            *given,
             _address(h0),
             _address(hidden),
             _address(y),
             _address(dy),
             _address(dh_n),
-            _address(dx),
-            _address(dh0),
-            _addresses(weights.get(name) for name in self._names),
+            _address_of_new(dx),
+            _address_of_new(dh0),
+            _address_of_new(gradients),
         )
         if failed:
             raise MemoryError(f"no memory for the backward pass of {self.config} with T = {T} and B = {B}")
+        weights = {name: gradients[begin:end].reshape(shape) for name, begin, end, shape in self._gradient_parts}
         return Grads(dx, dh0, weights)
+
+
+def _parts(config: RnnConfig) -> Iterator[tuple[str, int, int, tuple[int, ...]]]:
+    """Name, begin, end and shape of each weight's gradient in the one array that the library fills with them all.
+
+    An array each would take longer than a small network.
+    """
+    begin = 0
+    for name, shape in config.weight_shapes().items():
+        yield name, begin, begin + math.prod(shape), shape
+        begin += math.prod(shape)
 
 
 class _Native:
@@ -191,10 +204,15 @@ def _address(array: NumpyArray | None) -> int | None:
     """Where the array's first element lies; None, a null pointer, for None and for nothing."""
     if array is None or array.size == 0:
         return None
-    if array.flags.carray:
-        # Several times faster than array.ctypes, which would take longer than a small network.
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]  # it is a buffer
-    return array.ctypes.data
+    return _address_of_new(array) if array.flags.carray else array.ctypes.data
+
+
+def _address_of_new(array: NumpyArray) -> int:
+    """The same of an array that was just made: not empty, contiguous, to be written to.
+
+    Several times faster than `array.ctypes`, which would take longer than a small network.
+    """
+    return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]  # it is a buffer
 
 
 def _addresses(arrays: Iterable[NumpyArray | None]) -> ctypes.Array[ctypes.c_void_p]:
@@ -202,7 +220,10 @@ def _addresses(arrays: Iterable[NumpyArray | None]) -> ctypes.Array[ctypes.c_voi
     return (ctypes.c_void_p * len(addresses))(*addresses)
 
 
-def _sequence(x: NumpyArray) -> tuple[int | None, int, int]:
+_SequenceArguments: TypeAlias = tuple[int | None, int, int]
+
+
+def _sequence(x: NumpyArray) -> _SequenceArguments:
     """Address and strides of the first two axes, in elements."""
     step, row, item = x.strides
     return _address(x), step // item, row // item

@@ -1,5 +1,6 @@
 // What Python calls. Every function returns 0, or 1 when memory ran out; no exception crosses over.
 #include <new>
+#include <utility>
 
 #include "backward.hpp"
 #include "forward.hpp"
@@ -46,13 +47,30 @@ int forward(Network<S>& network, long T, long B, const S* x, long x_step, long x
     });
 }
 
+// Where the gradients of each cell's weights go: one after the other, in the order of `CellWeights`.
 template <class S>
-int backward(Network<S>& network, const BackwardCall<S>& call, S* hidden, S* y) {
+std::vector<CellGradients<S>> gradients(const Network<S>& network, S* to) {
+    const Config& config = network.config;
+    const auto take = [&](long size) { return std::exchange(to, to + size); };
+    const auto take_bias = [&] { return network.with_bias ? take(config.H) : nullptr; };
+    std::vector<CellGradients<S>> found;
+    for (int cell = 0; cell < config.L * config.D; ++cell) {
+        S* w_ih = take(config.H * config.layer_input(cell / config.D));
+        S* w_hh = take(config.H * config.H);
+        S* b_ih = take_bias();
+        found.push_back({w_ih, w_hh, b_ih, take_bias()});
+    }
+    return found;
+}
+
+template <class S>
+int backward(Network<S>& network, const BackwardCall<S>& call, S* hidden, S* y, S* dweights) {
     return guarded([&] {
         const std::scoped_lock lock(network.lock);
         const Config& config = network.config;
         BackwardCall<S> full = call;
         full.outputs = outputs(config, call.B, hidden, std::max(1, config.L - 1), call.T * call.B * config.D * config.H, y);
+        full.gradients = gradients(network, dweights);
         Backward<S>(network, full).run();
     });
 }
@@ -90,9 +108,9 @@ void tanh_of(long count, const S* from, S* to) {
         return rnn::forward<S>(*static_cast<rnn::Network<S>*>(network), T, B, x, x_step, x_row, h0, hidden, y, h_n);  \
     }                                                                                                                 \
     int rnn_backward_##NAME(void* network, long T, long B, const S* x, long x_step, long x_row, const S* h0,          \
-                            S* hidden, S* y, const S* dy, const S* dh_n, S* dx, S* dh0, S* const* gradients) {        \
-        const rnn::BackwardCall<S> call{T, B, {x, x_step, x_row}, h0, {}, dy, dh_n, dx, dh0, gradients};              \
-        return rnn::backward<S>(*static_cast<rnn::Network<S>*>(network), call, hidden, y);                            \
+                            S* hidden, S* y, const S* dy, const S* dh_n, S* dx, S* dh0, S* dweights) {                \
+        const rnn::BackwardCall<S> call{T, B, {x, x_step, x_row}, h0, {}, dy, dh_n, dx, dh0, {}};                     \
+        return rnn::backward<S>(*static_cast<rnn::Network<S>*>(network), call, hidden, y, dweights);                  \
     }                                                                                                                 \
     void rnn_tanh_##NAME(long count, const S* from, S* to) { rnn::tanh_of<S>(count, from, to); }
 

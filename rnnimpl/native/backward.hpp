@@ -22,7 +22,7 @@ struct BackwardCall {
     const S* dh_n;                     // (L*D, B, H)
     S* dx;                             // (T, B, I)
     S* dh0;                            // (L*D, B, H)
-    S* const* gradients;               // of w_ih, w_hh, b_ih, b_hh, cell by cell
+    std::vector<CellGradients<S>> gradients;  // cell by cell
 };
 
 template <class S>
@@ -42,17 +42,21 @@ class Backward {
         const long cell_size = call_.T * call_.B * config_.H;
         da_ = network_.layer_scratch.reserve(cell_size * config_.D * (config_.L > 1 ? 3 : 1));
         between_ = da_ + cell_size * config_.D;
+        threads_ = plan_.threads > 1 || product_cycles() > 4 * kWakingCycles ? config_.threads : 1;
         blocks_ = std::max((config_.H + kProductRows - 1) / kProductRows,
-                           std::min(config_.H / kBlockRows / 8, 2L * config_.threads / config_.D));
+                           std::min(config_.H / kBlockRows / 8, 2L * threads_ / config_.D));
         blocks_ = std::max(1L, blocks_);
+        // Too few rows for a block a thread: then threads have columns of their own as well.
+        columns_ = std::clamp(threads_ / (config_.D * blocks_), 1L,
+                              WeightProducts<S>::panel_count(config_.layer_input(0), config_.H));
         for (int layer = 0; layer < config_.L; ++layer) {
             for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings_ + 1, parts_);
-            products_.emplace_back(1, static_cast<int>(config_.D * blocks_));
+            products_.emplace_back(1, static_cast<int>(config_.D * blocks_ * columns_));
         }
     }
 
     void run() {
-        Pool::shared().run(config_.threads, [this](int thread) {
+        Pool::shared().run(static_cast<int>(threads_), [this](int thread) {
             for (int layer = config_.L - 1; layer >= 0; --layer) {
                 for (int i = 0; i < plan_.teams; ++i) {
                     const int team = (thread + i) % plan_.teams;
@@ -61,7 +65,7 @@ class Backward {
                         [&](long step, int part) { this->step(layer, team, step, part); });
                 }
                 products_[static_cast<std::size_t>(layer)].run(
-                    static_cast<int>(thread * config_.D * blocks_ / config_.threads),
+                    static_cast<int>(thread * config_.D * blocks_ * columns_ / threads_),
                     [&](long, int part) { this->multiply_weights(layer, part); });
             }
         });
@@ -70,6 +74,15 @@ class Backward {
   private:
     static constexpr long kRows = 96;          // of dx at once, and of da between meetings
     static constexpr long kProductRows = 384;  // of a weight's gradient at once
+
+    // Of all weight gradients, for one thread.
+    double product_cycles() const {
+        double cycles = 0;
+        for (int layer = 0; layer < config_.L; ++layer)
+            cycles += static_cast<double>(config_.D * call_.T * call_.B * config_.H) *
+                      static_cast<double>(config_.layer_input(layer) + config_.H) / kLanes<S>;
+        return cycles;
+    }
 
     struct Work {
         int layer, direction, member;
@@ -171,25 +184,31 @@ class Backward {
             const long count = std::min(at_once, steps.begin + steps.size - t);
             const Panels<S>& panels = cell(work).input_back;
             for (long panel = 0; panel < panels.count(); ++panel) {
+                const long column = panels[panel].column, width = panels.width(panel);
+                S* result = dx + (t * call_.B + work.share.begin) * I + column;
+                // Straight into dx, where the panel's rows are whole and lie evenly apart.
+                const bool straight = config_.D == 1 && size == call_.B && width <= I - column;
+                S* to = straight ? result : sums;
+                const long stride = straight ? I : width;
                 for (int direction = 0; direction < config_.D; ++direction) {
                     const long p = time_of(direction, t, call_.T);
                     const Rows<S> rows{da(direction, p, work.share.begin), config_.H, size,
                                        (direction == 0 ? 1 : -1) * call_.B * config_.H};
                     multiply_panel<S>(rows, count * size, network_.cell(work.layer, direction).input_back, panel,
-                                      direction == 0 ? nullptr : sums, panels.width(panel), sums,
-                                      panels.width(panel));
+                                      direction == 0 ? nullptr : to, stride, to, stride);
                 }
-                const long column = panels[panel].column, width = panels.width(panel);
+                if (straight) continue;
                 for (long i = 0; i < count; ++i)
                     copy_rows(sums + i * size * width, width, size, std::min(width, I - column),
-                         dx + ((t + i) * call_.B + work.share.begin) * I + column, I);
+                              result + i * call_.B * I, I);
             }
         }
     }
 
     void multiply_weights(int layer, int part) {
-        const int direction = static_cast<int>(part / blocks_);
-        const Share rows = share_of(config_.H, part % blocks_, blocks_);
+        const int direction = static_cast<int>(part / (blocks_ * columns_));
+        const long block = part / columns_ % blocks_, column = part % columns_;
+        const Share rows = share_of(config_.H, block, blocks_);
         Sequence<const S> x = call_.x;
         if (layer > 0) {
             const Sequence<S>& below = call_.outputs[static_cast<std::size_t>(layer - 1)];
@@ -200,8 +219,8 @@ class Backward {
         const S* h0 = call_.h0 == nullptr ? nullptr : call_.h0 + index * call_.B * config_.H;
         const ProductRows<S> factors{direction, call_.T, call_.B, config_.H, da(direction, 0, 0), x,
                                      {y.data + direction * config_.H, y.step, y.row}, h0};
-        S* const* to = call_.gradients + 4 * index;
-        WeightProducts<S>(factors, config_.layer_input(layer), rows.begin, rows.size).run({to[0], to[1], to[2], to[3]});
+        WeightProducts<S>(factors, config_.layer_input(layer), rows.begin, rows.size, column, columns_)
+            .run(call_.gradients[static_cast<std::size_t>(index)]);
     }
 
     Network<S>& network_;
@@ -209,7 +228,7 @@ class Backward {
     const BackwardCall<S>& call_;
     const Plan plan_;
     const int parts_;
-    long steps_per_meeting_, meetings_, direction_scratch_, blocks_;
+    long threads_, steps_per_meeting_, meetings_, direction_scratch_, blocks_, columns_;
     S *da_, *between_;
     std::deque<Team> teams_, products_;  // neither copied nor moved
 };

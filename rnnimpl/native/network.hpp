@@ -36,7 +36,8 @@ struct Cell {
 template <class S>
 class Network {
   public:
-    Network(const Config& config, const CellWeights<S>* weights) : config(config) {
+    Network(const Config& config, const CellWeights<S>* weights)
+        : config(config), with_bias(weights[0].b_ih != nullptr) {
         const long H = config.H;
         for (int layer = 0; layer < config.L; ++layer)
             for (int direction = 0; direction < config.D; ++direction) {
@@ -59,6 +60,7 @@ class Network {
     }
 
     const Config config;
+    const bool with_bias;
 
     // Room for what lies between layers, kept from call to call; whoever uses it holds the lock.
     std::mutex lock;

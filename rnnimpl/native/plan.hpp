@@ -15,6 +15,9 @@ struct Plan {
     bool layers_apart = false;
 };
 
+// What it costs to have helpers woken: a call has to save more.
+inline constexpr double kWakingCycles = 30e3;
+
 // Layers that are apart meet about this many times.
 inline constexpr long kWaves = 8;
 
@@ -41,14 +44,13 @@ inline double wave_steps(long T, int L, int workers) {
 // The cheapest way for up to `threads` threads; fewer than all where waking and meeting cost more than they save.
 template <class S>
 Plan make_plan(long T, long B, long H, int L, int D, int threads, bool layers_may_be_apart) {
-    constexpr double waking = 30e3;
     Plan best;
     double least = 0;
     for (int teams = 1; teams <= std::min<long>(threads, B); ++teams) {
         for (int workers = 1; teams * workers <= threads; ++workers) {
             const auto consider = [&](int members, double steps, bool layers_apart) {
-                const double cycles =
-                    steps * step_cycles<S>((B + teams - 1) / teams, H, members) + (teams * workers > 1 ? waking : 0.0);
+                const double waking = teams * workers > 1 ? kWakingCycles : 0.0;
+                const double cycles = waking + steps * step_cycles<S>((B + teams - 1) / teams, H, members);
                 if (least == 0 || cycles < least) {
                     least = cycles;
                     best = {teams, members, teams * workers, layers_apart};

@@ -17,11 +17,11 @@ struct ProductRows {
     Sequence<const S> y;   // the cell's own outputs
     const S* h0;           // (B, H) or null for zeros
 
-    const S* input(long k) const { return x.at(time_of(direction, k / B, T), k % B); }
+    const S* input(long p, long b) const { return x.at(time_of(direction, p, T), b); }
 
-    const S* state_before(long k) const {
-        if (k >= B) return y.at(time_of(direction, k / B - 1, T), k % B);
-        return h0 == nullptr ? nullptr : h0 + k * H;
+    const S* state_before(long p, long b) const {
+        if (p > 0) return y.at(time_of(direction, p - 1, T), b);
+        return h0 == nullptr ? nullptr : h0 + b * H;
     }
 };
 
@@ -33,20 +33,19 @@ struct CellGradients {
 template <class S>
 class WeightProducts {
   public:
-    // For rows `begin` to `begin + size` of both weights.
-    WeightProducts(const ProductRows<S>& rows, long I, long begin, long size)
+    // For rows `begin` to `begin + size` of both weights, and the `part`-th of `parts` of their panels, taken together.
+    WeightProducts(const ProductRows<S>& rows, long I, long begin, long size, long part, long parts)
         : rows_(rows),
           I_(I),
           begin_(begin),
           size_(size),
+          with_bias_(part == 0),
           blocks_((size + kBlockRows - 1) / kBlockRows),
           block_((size + blocks_ - 1) / blocks_),
-          input_panels_(cut_panels<S>(I)),
-          state_panels_(cut_panels<S>(rows.H)),
-          state_offset_(padded(input_panels_) * blocks_ * block_),
+          factors_(share_of_factors(rows.H, I, part, parts)),
           left_(scratch(0, kRowsAtOnce * blocks_ * block_)),
           right_(scratch(1, kRowsAtOnce * kBlockVectors * kLanes<S>)),
-          sums_(scratch(2, state_offset_ + padded(state_panels_) * blocks_ * block_)),
+          sums_(scratch(2, sums_before(factors_.size()))),
           bias_(scratch(3, 2 * size)) {
         std::fill_n(bias_, size, S(0));
     }
@@ -56,16 +55,18 @@ class WeightProducts {
         for (long k = 0; k < K; k += kRowsAtOnce) {
             const long count = std::min(kRowsAtOnce, K - k);
             pack_left(k, count);
-            add_to_bias(k, count);
-            for (const Panel& panel : input_panels_)
-                multiply(panel, I_, k, count, input_sums(panel), [&](long i) { return rows_.input(i); });
-            for (const Panel& panel : state_panels_)
-                multiply(panel, rows_.H, k, count, state_sums(panel), [&](long i) { return rows_.state_before(i); });
+            if (with_bias_) add_to_bias(k, count);
+            for (std::size_t i = 0; i < factors_.size(); ++i) multiply(factors_[i], k, count, sums_ + sums_before(i));
         }
-        for (const Panel& panel : input_panels_) write(panel, input_sums(panel), gradients.w_ih, I_);
-        for (const Panel& panel : state_panels_) write(panel, state_sums(panel), gradients.w_hh, rows_.H);
+        for (std::size_t i = 0; i < factors_.size(); ++i) write(factors_[i], sums_ + sums_before(i), gradients);
+        if (!with_bias_) return;
         for (S* bias : {gradients.b_ih, gradients.b_hh})
             if (bias != nullptr) copy(bias_, size_, bias + begin_);
+    }
+
+    // How many panels both weights have together: what `parts` is at most.
+    static long panel_count(long I, long H) {
+        return static_cast<long>(cut_panels<S>(I).size() + cut_panels<S>(H).size());
     }
 
   private:
@@ -78,12 +79,26 @@ class WeightProducts {
         return buffers[which].reserve(size);
     }
 
-    static long padded(const std::vector<Panel>& panels) {
-        return panels.back().column + panels.back().vectors * kLanes<S>;
+    // A panel of x or of the states before.
+    struct Factor {
+        Panel panel;
+        bool of_states;
+    };
+
+    static std::vector<Factor> share_of_factors(long H, long I, long part, long parts) {
+        std::vector<Factor> factors;
+        for (const Panel& panel : cut_panels<S>(I)) factors.push_back({panel, false});
+        for (const Panel& panel : cut_panels<S>(H)) factors.push_back({panel, true});
+        const Share share = share_of(static_cast<long>(factors.size()), part, parts);
+        return {factors.begin() + share.begin, factors.begin() + share.begin + share.size};
     }
 
-    S* input_sums(const Panel& panel) const { return sums_ + panel.column * blocks_ * block_; }
-    S* state_sums(const Panel& panel) const { return sums_ + state_offset_ + panel.column * blocks_ * block_; }
+    // Where the sums of the i-th factor begin.
+    long sums_before(std::size_t i) const {
+        long vectors = 0;
+        for (std::size_t before = 0; before < i; ++before) vectors += factors_[before].panel.vectors;
+        return vectors * kLanes<S> * blocks_ * block_;
+    }
 
     // da.T in blocks of rows, the rows of a block interleaved.
     void pack_left(long k, long count) {
@@ -123,15 +138,17 @@ class WeightProducts {
         for (long r = 0; r < size_; ++r) bias_[r] += piece[r];
     }
 
-    template <class Row>
-    void multiply(const Panel& panel, long columns, long k, long count, S* sums, Row row) {
-        const long width = panel.vectors * kLanes<S>;
+    void multiply(const Factor& factor, long k, long count, S* sums) {
+        const Panel& panel = factor.panel;
+        const long width = panel.vectors * kLanes<S>, columns = (factor.of_states ? rows_.H : I_) - panel.column;
+        // One division: one for each row would take a tenth of the time of a small network.
+        long p = k / rows_.B, b = k % rows_.B;
         for (long i = 0; i < count; ++i) {
-            const S* from = row(k + i);
+            const S* from = factor.of_states ? rows_.state_before(p, b) : rows_.input(p, b);
+            if (++b == rows_.B) b = 0, ++p;
             for (long j = 0; j < width; j += kLanes<S>)
-                store(right_ + i * width + j, from == nullptr ? Vector<S>{}
-                                                              : load_first(from + panel.column + j,
-                                                                           columns - panel.column - j));
+                store(right_ + i * width + j,
+                      from == nullptr ? Vector<S>{} : load_first(from + panel.column + j, columns - j));
         }
         const auto multiply_one = multiply_block_for<S, Interleaved>(block_, panel.vectors);
         for (long block = 0; block < blocks_; ++block) {
@@ -141,17 +158,18 @@ class WeightProducts {
         }
     }
 
-    void write(const Panel& panel, const S* sums, S* to, long columns) const {
-        const long width = panel.vectors * kLanes<S>;
-        for (long r = 0; r < size_; ++r)
-            copy(sums + r * width, std::min(width, columns - panel.column), to + (begin_ + r) * columns + panel.column);
+    void write(const Factor& factor, const S* sums, const CellGradients<S>& gradients) const {
+        const long columns = factor.of_states ? rows_.H : I_, column = factor.panel.column;
+        const long width = factor.panel.vectors * kLanes<S>;
+        S* to = (factor.of_states ? gradients.w_hh : gradients.w_ih) + begin_ * columns + column;
+        for (long r = 0; r < size_; ++r) copy(sums + r * width, std::min(width, columns - column), to + r * columns);
     }
 
     const ProductRows<S>& rows_;
     const long I_, begin_, size_;
+    const bool with_bias_;
     const long blocks_, block_;  // blocks of rows, and rows of a block: all alike, the last one padded
-    const std::vector<Panel> input_panels_, state_panels_;
-    const long state_offset_;
+    const std::vector<Factor> factors_;
     S *const left_, *const right_, *const sums_, *const bias_;
 };
 
