@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,13 @@ def test_any_length(T: int) -> None:
 def test_any_input_size(I: int) -> None:
     """Also one that is taken in several pieces."""
     check(Example(RnnConfig(input_size=I, hidden_size=10), T=3, B=4), threads=1)
+
+
+@pytest.mark.parametrize("H", [40, 530])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_sequence_alone(H: int, dtype: Dtype) -> None:
+    """Its rows pass over several panels at once; at the larger size they do in pieces."""
+    check(Example(RnnConfig(input_size=7, hidden_size=H, dtype=dtype), T=4, B=1), threads=1)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
@@ -234,6 +242,33 @@ def test_a_busy_machine_does_not_stop_it() -> None:
                 process.kill()
                 process.wait()
         sys.exit(0 if same else 1)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="moves each thread of a process, as Linux lets it")
+def test_threads_that_share_a_core_do_not_fall_behind_by_orders_of_magnitude() -> None:
+    """Two on one core take less than ten times as long as one alone, in the median of turns.
+
+    A thread that waits gives its core to the one it waits for; a time slice at each step would make it a hundred times.
+    """
+    done = run_script(
+        """
+        import time
+        core = {min(os.sched_getaffinity(0))}
+        for task in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(task), core)
+        FusedCpu.configure_process(threads=1, precision="ieee")
+        alone = FusedCpu(config, Weights.init(config, 0))
+        seconds = {alone: [], rnn: []}
+        for _ in range(41):
+            for which, taken in seconds.items():
+                start = time.perf_counter()
+                which.forward(x)
+                taken.append(time.perf_counter() - start)
+        ratio = np.median(seconds[rnn]) / np.median(seconds[alone])
+        sys.exit(0 if ratio < 10 else f"two threads took {ratio:.3g} times as long as one")
         """
     )
     assert done.returncode == 0, done.stderr
