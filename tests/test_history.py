@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import random
@@ -138,8 +139,18 @@ def stepped(after: Mapping[str, object] | None = None, size: float = 1.2) -> lis
 
 
 def test_a_step_with_nothing_else_changed_is_the_codes() -> None:
-    """All that was recorded is the same."""
-    assert cause_of(stepped()) == ("code", "nothing else was recorded to differ")
+    """All that was recorded is the same; but the machine had time to change."""
+    expected = "nothing else was recorded to differ, but the two were measured at different times"
+    assert cause_of(stepped()) == ("code", expected)
+
+
+def test_revisions_that_took_turns_are_told_from_those_measured_one_after_the_other() -> None:
+    """Each has processes before and after one of the other."""
+    turns = [
+        dataclasses.replace(each, measured_at=f"2026-01-01T0{place % 3}:0{place // 3}:00+00:00")
+        for place, each in enumerate(stepped())
+    ]
+    assert cause_of(turns) == ("code", "nothing else was recorded to differ, and both took turns")
 
 
 def test_a_step_at_which_packages_changed_may_be_theirs() -> None:
@@ -318,6 +329,8 @@ def test_history_names_the_commits_of_a_step(project: Path) -> None:
     written = (project / "out" / "history.md").read_text()
     assert f"`{suite.order[4][:7]}` change 4" in written
     assert "change 3" not in written
+    between = f"--base {suite.order[3][:10]} --head {suite.order[4][:10]}"
+    assert f"`python -m benchmarks regress {between}`" in written
     assert (project / "job.md").read_text() == written
     (step,) = rows(project / "out" / "steps.csv")
     assert (step["last_before"], step["first_after"]) == (suite.order[3], suite.order[4])

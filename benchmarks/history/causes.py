@@ -32,7 +32,7 @@ def likely_cause(series: Series, step: Step, noise: Noise) -> Cause:
     if before.suite_digest != after.suite_digest:
         others.append("the suite's own files")
     if not others:
-        return Cause("code", "nothing else was recorded to differ")
+        return Cause("code", f"nothing else was recorded to differ, {_when(before, after)}")
     told = ", ".join(others)
     effect = _effect_of_packages(series, before, after, noise) if packages else None
     if effect is None:
@@ -43,6 +43,13 @@ def likely_cause(series: Series, step: Step, noise: Noise) -> Cause:
     if abs(math.log(step.ratio) - effect[0]) < abs(effect[0]):
         return Cause("packages", measured)
     return Cause("code", f"not the packages, {measured}")
+
+
+def _when(before: Point, after: Point) -> str:
+    """Whether the machine had the time to change from the one to the other."""
+    if before.first_measured_at < after.measured_at and after.first_measured_at < before.measured_at:
+        return "and both took turns"
+    return "but the two were measured at different times"
 
 
 def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

@@ -96,7 +96,9 @@ def _commit_list(names: dict[str, str], case: CaseHistory, change: Change) -> st
     if len(shown) > _MOST_COMMITS:
         shown = [*shown[:_MOST_COMMITS], f"- and {len(shown) - _MOST_COMMITS} more"]
     told = f"{code(names[case.series.case])}, {size(change)}: {count(len(change.commits), 'commit')}"
-    return "\n".join([f"{told}:", "", *shown]) if shown else f"{told}."
+    before, after = commits(case, change)
+    again = f"Measured side by side: {code(f'python -m benchmarks regress --base {before} --head {after}')}"
+    return "\n".join([f"{told}:", "", *shown, "", again]) if shown else f"{told}."
 
 
 def _case_cells(names: dict[str, str], case: CaseHistory) -> list[str]:

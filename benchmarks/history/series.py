@@ -17,8 +17,9 @@ class Point:
     packages: Mapping[str, str]
     system: Mapping[str, str]
     suite_digest: str
+    first_measured_at: str
+    """When its first process was, and `measured_at` when its last."""
     measured_at: str
-    """When its last process was."""
     seconds: tuple[float, ...]
     """The case's median of each process."""
     controls: Mapping[str, tuple[float, ...]]
@@ -74,6 +75,7 @@ def _point(case: str, group: Sequence[Measurement]) -> Point:
         packages=last.packages,
         system=last.system,
         suite_digest=last.suite_digest,
+        first_measured_at=min(process.measured_at for process in group),
         measured_at=last.measured_at,
         seconds=tuple(process.cases[case].median_seconds for process in group),
         controls={

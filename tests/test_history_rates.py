@@ -1,0 +1,114 @@
+"""How often `history` is wrong: what is drawn, what is counted, and what noise a recorded history has."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from benchmarks.history import folder as histories
+from benchmarks.history import rates as rates_module
+from benchmarks.history.rates import Drawn, Recorded, rates, recorded
+from benchmarks.history.record import CaseTimes, Measurement
+from benchmarks.store import StoreError
+
+QUIET = Drawn(0.002, 0.001, cases=2, processes=3)
+
+
+def test_large_steps_in_little_noise_are_all_found_at_their_place() -> None:
+    """And where nothing was planted there is none."""
+    found = rates(QUIET, revisions=10, trials=5, sizes=(0.1,))
+    assert found.false == 0
+    assert [(one.steps, one.within, one.off) for one in found.planted[0.1]] == [(1, True, 0)] * 5
+
+
+def test_steps_smaller_than_what_matters_are_not_found() -> None:
+    """They count as not found, with no place."""
+    found = rates(QUIET, revisions=10, trials=5, sizes=(0.005,))
+    assert [(one.steps, one.off, one.width) for one in found.planted[0.005]] == [(0, None, None)] * 5
+
+
+def test_made_up_noise_is_as_it_says() -> None:
+    """Of a process, of a revision, and from one revision to the next."""
+    drawn = Drawn(0.01, 0.03, memory=0.5, cases=40, processes=5)(np.random.default_rng(0), 400)
+    revision = drawn.mean(axis=2)
+    assert (drawn - revision[:, :, None]).std(ddof=0) * math.sqrt(5 / 4) == pytest.approx(0.01, rel=0.05)
+    assert revision.std() == pytest.approx(math.hypot(0.03, 0.01 / math.sqrt(5)), rel=0.05)
+    assert np.corrcoef(revision[:, :-1].ravel(), revision[:, 1:].ravel())[0, 1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_heavy_tails_have_the_deviation_that_was_asked_for() -> None:
+    """And more far values than the normal distribution."""
+    drawn = Drawn(0.01, 0.0, tails=5.0, cases=40)(np.random.default_rng(0), 400)
+    assert drawn.std() == pytest.approx(0.01, rel=0.05)
+    assert (abs(drawn) > 0.04).mean() > 0.001
+
+
+def test_recorded_noise_keeps_what_a_revision_did_to_all_cases() -> None:
+    """Every drawn revision is one that was seen, whole."""
+    seen = np.arange(2 * 5 * 3, dtype=float).reshape(2, 5, 3)
+    drawn = Recorded(seen)(np.random.default_rng(0), 50)
+    whole = {seen[:, place].tobytes() for place in range(5)}
+    assert {drawn[:, place].tobytes() for place in range(50)} == whole
+
+
+def git(*words: str) -> str:
+    """Run git as somebody, in the current folder."""
+    command = ["git", "-c", "user.name=somebody", "-c", "user.email=somebody@example.com", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Twelve commits of a project, the current folder."""
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet")
+    for number in range(12):
+        git("commit", "--quiet", "--allow-empty", "-m", f"{number}")
+    return git("rev-list", "--reverse", "HEAD").split()
+
+
+def keep(revisions: list[str], processes: int, folder: Path) -> None:
+    """A history of 1 s for a call that became 1.5 s in the middle, with noise of a percent a process."""
+    draw = np.random.default_rng(0)
+    for number in range(processes):
+        for place, revision in enumerate(revisions):
+            seconds = float((1.5 if place >= 6 else 1.0) * np.exp(0.01 * draw.standard_normal()))
+            times = CaseTimes(seconds, seconds, seconds, seconds, 5)
+            when = f"2026-01-01T{number:02}:{place:02}:00+00:00"
+            one = Measurement(revision, "speed", "one", when, 1.0, {"torch": "2.13"}, {}, {"a": times})
+            histories.append(folder, "machine", one)
+
+
+def test_the_noise_of_a_history_is_without_its_steps(revisions: list[str], tmp_path: Path) -> None:
+    """A step of half as much again in noise of 1 % leaves noise of 1 %."""
+    keep(revisions, 5, tmp_path / "kept")
+    noise = recorded(tmp_path, tmp_path / "kept")["machine"].seen
+    assert noise.shape == (1, 12, 5)
+    assert noise.std() == pytest.approx(0.01, rel=0.3)
+
+
+def test_a_history_of_single_processes_tells_no_rates(revisions: list[str], tmp_path: Path) -> None:
+    """It says what to measure."""
+    keep(revisions, 1, tmp_path / "kept")
+    with pytest.raises(StoreError, match="4 revisions of 2 processes or more; measure them"):
+        recorded(tmp_path, tmp_path / "kept")
+
+
+@pytest.mark.usefixtures("revisions")
+def test_both_tables_are_printed_or_wrong_use_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row for each noise, and for each size that was planted in it."""
+    app = typer.Typer()
+    app.command()(rates_module.main)
+    monkeypatch.setattr(rates_module, "KINDS", {"quiet": QUIET})
+    said = CliRunner().invoke(app, ["--trials", "2", "--revisions", "8"], catch_exceptions=False)
+    assert said.exit_code == 0
+    assert "| quiet | 0 of 2 | 0 % to 84 % |" in said.output
+    assert "| quiet | 10 % | 100 % | 100 % | 100 % | 1.0 | 0 |" in said.output
+    for words in (["--trials", "0"], ["--revisions", "3"], ["--history", "nowhere"]):
+        assert CliRunner().invoke(app, words).exit_code == 2
