@@ -300,7 +300,8 @@ def track(
     with wrong_use():
         from rich.console import Console
 
-        from benchmarks.history.track import plan_track, track
+        from benchmarks.history.plan import plan_track
+        from benchmarks.history.track import track
 
         console = Console()
         plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)

@@ -34,26 +34,36 @@ def test_steps_smaller_than_what_matters_are_not_found() -> None:
 
 
 def test_made_up_noise_is_as_it_says() -> None:
-    """Of a process, of a revision, and from one revision to the next."""
-    drawn = Drawn(0.01, 0.03, memory=0.5, cases=40, processes=5)(np.random.default_rng(0), 400)
-    revision = drawn.mean(axis=2)
-    assert (drawn - revision[:, :, None]).std(ddof=0) * math.sqrt(5 / 4) == pytest.approx(0.01, rel=0.05)
-    assert revision.std() == pytest.approx(math.hypot(0.03, 0.01 / math.sqrt(5)), rel=0.05)
-    assert np.corrcoef(revision[:, :-1].ravel(), revision[:, 1:].ravel())[0, 1] == pytest.approx(0.5, abs=0.05)
+    """Of a process, with that of the anchor beside it; of a revision; and none of the moments."""
+    drawn = Drawn(0.01, 0.03, moment=0.5, cases=30, pushed=True)(np.random.default_rng(0), 20)
+    logs = np.log([list(case[1:]) for case in drawn])  # (case, revision, process)
+    revision = np.median(logs, axis=2)
+    assert logs.std(axis=2, ddof=1).mean() == pytest.approx(0.01 * math.sqrt(2), rel=0.1)
+    assert revision.std(axis=1, ddof=1).mean() == pytest.approx(0.03, rel=0.1)
+
+
+def test_without_an_anchor_the_moments_stay_in() -> None:
+    """Each process has its own, near to the one before."""
+    drawn = Drawn(0.0, moment=0.5, memory=0.9, pushed=True, anchor=False, cases=1, processes=5)
+    (case,) = drawn(np.random.default_rng(0), 200)
+    moments = np.log(case).ravel()
+    assert moments.std() == pytest.approx(0.5, rel=0.25)
+    assert np.corrcoef(moments[:-1], moments[1:])[0, 1] == pytest.approx(0.9, abs=0.05)
 
 
 def test_heavy_tails_have_the_deviation_that_was_asked_for() -> None:
     """And more far values than the normal distribution."""
-    drawn = Drawn(0.01, 0.0, tails=5.0, cases=40)(np.random.default_rng(0), 400)
-    assert drawn.std() == pytest.approx(0.01, rel=0.05)
-    assert (abs(drawn) > 0.04).mean() > 0.001
+    drawn = Drawn(0.01, moment=0.0, tails=5.0, pushed=True, anchor=False, cases=40)
+    logs = np.log(drawn(np.random.default_rng(0), 80))
+    assert logs.std() == pytest.approx(0.01, rel=0.05)
+    assert (abs(logs) > 0.04).mean() > 0.001
 
 
 def test_recorded_noise_keeps_what_a_revision_did_to_all_cases() -> None:
     """Every drawn revision is one that was seen, whole."""
-    seen = np.arange(2 * 5 * 3, dtype=float).reshape(2, 5, 3)
-    drawn = Recorded(seen)(np.random.default_rng(0), 50)
-    whole = {seen[:, place].tobytes() for place in range(5)}
+    seen = np.arange(2 * 5 * 3, dtype=float).reshape(2, 5, 3) / 30
+    drawn = np.array(Recorded(seen)(np.random.default_rng(0), 50))
+    whole = {np.exp(seen[:, place]).tobytes() for place in range(5)}
     assert {drawn[:, place].tobytes() for place in range(50)} == whole
 
 
@@ -79,9 +89,9 @@ def keep(revisions: list[str], processes: int, folder: Path) -> None:
     for number in range(processes):
         for place, revision in enumerate(revisions):
             seconds = float((1.5 if place >= 6 else 1.0) * np.exp(0.01 * draw.standard_normal()))
-            times = CaseTimes(seconds, seconds, seconds, seconds, 5)
+            times = CaseTimes(seconds, seconds, seconds, 5)
             when = f"2026-01-01T{number:02}:{place:02}:00+00:00"
-            one = Measurement(revision, "speed", "one", when, 1.0, {"torch": "2.13"}, {}, {"a": times})
+            one = Measurement(revision, "speed", "one", f"{number}", when, {"torch": "2.13"}, {}, {"a": times})
             histories.append(folder, "machine", one)
 
 

@@ -1,4 +1,4 @@
-"""What a machine's history says: each case's series with its noise, its steps and their likely causes."""
+"""What a machine's history says: each case's series with its noise, its steps, and those that are not the code's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.history import folder as histories
-from benchmarks.history.causes import Cause, likely_cause
+from benchmarks.history.causes import Elsewhere, elsewhere
 from benchmarks.history.commits import in_order, subjects_between
 from benchmarks.history.series import Series, series_of
 from benchmarks.history.steps import Noise, Step, find_steps, levels_end, noise_of
@@ -17,11 +17,17 @@ from benchmarks.store import StoreError
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A step, its cause, and the commits it lies in, `abc1234 subject`, newest first."""
+    """A step between revisions, and the commits it lies in, `abc1234 subject`, newest first."""
 
     step: Step
-    cause: Cause
+    beside: bool
+    """Whether both sides took turns with others; else the machine may have made the step."""
     commits: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """Where it comes from."""
+        return "code" if self.beside else "code or machine"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +37,7 @@ class CaseHistory:
     series: Series
     noise: Noise | None
     changes: tuple[Change, ...]
+    elsewhere: tuple[Elsewhere, ...]
     cases: int
     """How many were looked through together."""
 
@@ -92,7 +99,7 @@ def _of_case(top: Path, series: Series, cases: int) -> CaseHistory:
     noise = noise_of(series.processes, levels_end(steps))
     changes = []
     for step in steps:
-        assert noise is not None
-        before, after = series.points[step.last_before].revision, series.points[step.first_after].revision
-        changes.append(Change(step, likely_cause(series, step, noise), tuple(subjects_between(top, before, after))))
-    return CaseHistory(series, noise, tuple(changes), cases)
+        before, after = series.points[step.last_before], series.points[step.first_after]
+        subjects = tuple(subjects_between(top, before.revision, after.revision))
+        changes.append(Change(step, before.beside and after.beside, subjects))
+    return CaseHistory(series, noise, tuple(changes), tuple(elsewhere(series, cases)), cases)

@@ -13,13 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator
 
-from benchmarks.history.causes import changed
 from benchmarks.history.findings import CaseHistory, MachineHistory
-from benchmarks.history.series import Series
 from benchmarks.history.steps import values
 from benchmarks.history.words import finding, short_names
 from benchmarks.reporting.plain_text import clean, seconds
-from benchmarks.reporting.plot_style import MUTED, SETTINGS, TEXT, WIDTH, heading, panel_heading, save
+from benchmarks.reporting.plot_style import SETTINGS, TEXT, WIDTH, heading, panel_heading, save
 
 _COLUMNS = 2
 _ROWS = 4
@@ -28,7 +26,7 @@ _PITCH = (5.45, 2.45)
 """Inches from a panel to the next, by column and row."""
 _LEFT, _TOP, _BOTTOM = 0.75, 1.3, 0.55
 _COLOURS = {"slower": "#D55E00", "faster": "#009E73", "elsewhere": "#0072B2"}
-"""A step of the code's, up or down; and one that something else may have made."""
+"""A step of the code's, up or down; and one that the machine may have made."""
 _MOST_LABELS = 7
 _LEAST_RANGE = 0.05
 """A panel shows at least so much above and below the times, as a share: noise is not to fill it."""
@@ -54,7 +52,7 @@ def _figure(history: MachineHistory, cases: Sequence[CaseHistory], names: dict[s
     heading(
         figure,
         "Time of a call, revision by revision",
-        f"{clean(history.machine, 60)}; a dot a process, a line a level; coloured: where it changed for good",
+        f"{clean(history.machine, 60)}; a dot a process, freed of its moment; coloured: where it changed for good",
     )
     for number, case in enumerate(cases):
         row, column = divmod(number, _COLUMNS)
@@ -80,9 +78,8 @@ def _panel(axes: Axes, case: CaseHistory) -> None:
         axes.plot([start - 0.3, end - 0.7], [height, height], color=TEXT, linewidth=2)
     for change in case.changes:
         step = change.step
-        kind = ("slower" if step.ratio > 1 else "faster") if change.cause.kind == "code" else "elsewhere"
+        kind = ("slower" if step.ratio > 1 else "faster") if change.beside else "elsewhere"
         axes.axvspan(step.last_before, step.first_after, color=_COLOURS[kind], alpha=0.25, linewidth=0)
-    _mark_packages(axes, series)
     low, high = float(min(map(min, series.processes))), float(max(map(max, series.processes)))
     axes.set_ylim(low * (1 - _LEAST_RANGE), high * (1 + _LEAST_RANGE))
     axes.set_xlim(-0.6, len(series.points) - 0.4)
@@ -93,10 +90,3 @@ def _panel(axes: Axes, case: CaseHistory) -> None:
     axes.xaxis.set_major_formatter(FixedFormatter([series.points[place].revision[:7] for place in labelled]))
     axes.tick_params(labelsize=8)
     axes.grid(visible=False, axis="x")
-
-
-def _mark_packages(axes: Axes, series: Series) -> None:
-    """A dotted line where the packages are others than at the revision before."""
-    for place, (before, after) in enumerate(itertools.pairwise(series.points)):
-        if changed(before.packages, after.packages):
-            axes.axvline(place + 0.5, color=MUTED, linewidth=0.9, linestyle=":")

@@ -8,26 +8,29 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.regression.pairing import undisturbed
+
 SCHEMA = 1
 """1: the first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CaseTimes:
-    """One case in one process: the quartiles and the smallest of its rounds' times of a call."""
+    """One case in one process."""
 
+    low_seconds: float
+    """A call when nothing comes between: where the lowest tenth of the rounds ends, the median of the passes."""
     median_seconds: float
+    """The median, and the smallest, of the rounds of all passes."""
     min_seconds: float
-    q1_seconds: float
-    q3_seconds: float
     rounds: int
 
     @classmethod
-    def of_rounds(cls, seconds: Sequence[float]) -> CaseTimes:
-        """From the seconds of a call in each round, in the order they were measured."""
-        ordered = sorted(seconds)
-        q1, median, q3 = statistics.quantiles(ordered, n=4, method="inclusive") if len(ordered) > 1 else ordered * 3
-        return cls(median, ordered[0], q1, q3, len(ordered))
+    def of_passes(cls, passes: Sequence[Sequence[float]]) -> CaseTimes:
+        """From the seconds of a call in each round of each pass."""
+        rounds = [seconds for each in passes for seconds in each]
+        low = statistics.median(undisturbed(each) for each in passes)
+        return cls(low, statistics.median(rounds), min(rounds), len(rounds))
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> CaseTimes:
@@ -35,8 +38,8 @@ class CaseTimes:
         times = cls(**fields)
         for field in dataclasses.fields(times):
             _check_number(field.name, getattr(times, field.name))
-        if not (times.median_seconds > 0 and times.min_seconds > 0):
-            raise ValueError("median_seconds, min_seconds: no call takes no time")
+        if not times.min_seconds > 0:
+            raise ValueError("min_seconds: no call takes no time")
         return times
 
 
@@ -49,16 +52,17 @@ class Measurement:
     suite: str
     """Where in the project the suite stands, and `suite_digest` what its files held."""
     suite_digest: str
+    group: str
+    """Processes of one group took turns, test by test: what the machine did then, it did to all of them."""
     measured_at: str
-    """ISO 8601 with the offset from UTC."""
-    elapsed_seconds: float
+    """When the group began: ISO 8601 with the offset from UTC."""
     packages: Mapping[str, str]
     """Version of Python and of every package that was installed but the project itself."""
     system: Mapping[str, str]
     """Operating system, kernel, C library."""
     cases: Mapping[str, CaseTimes]
     controls: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """Seconds of work that is no code of the project's, taken before and after the suite."""
+    """Seconds of work that is no code of the project's, taken beside each of the process's turns: the median."""
     failure: str | None = None
     """Why there are no cases, where there are none: the revision cannot run this suite."""
 
@@ -81,7 +85,7 @@ class Measurement:
         if record.get("schema") != SCHEMA:
             raise ValueError(f"schema {record.get('schema')}; this version knows {SCHEMA}")
         fields = {field.name: record[field.name] for field in dataclasses.fields(cls)}
-        for name in ("revision", "suite", "suite_digest", "measured_at"):
+        for name in ("revision", "suite", "suite_digest", "group", "measured_at"):
             if not isinstance(fields[name], str):
                 raise ValueError(f"{name} is {fields[name]!r}; expected a text")
         for name in ("packages", "system"):
@@ -89,7 +93,6 @@ class Measurement:
                 raise ValueError(f"{name}: expected a mapping of texts")
         if not isinstance(fields["failure"], str | None):
             raise ValueError("failure: expected a text or null")
-        _check_number("elapsed_seconds", fields["elapsed_seconds"])
         for name, seconds in fields["controls"].items():
             _check_number(name, seconds)
         fields["cases"] = {case: CaseTimes.from_json(times) for case, times in fields["cases"].items()}

@@ -19,7 +19,8 @@ from benchmarks.reporting.plain_text import NOTHING, clean, code, count, escape,
 from benchmarks.store import explained
 
 _STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "first_after", "commits", "cause", "why")
-_SERIES_COLUMNS = ("machine", "case", "revision", "measured_at", "process", "seconds")
+"""Of a step that is not the code's, the times of the last moment before and the first after stand for revisions."""
+_SERIES_COLUMNS = ("machine", "case", "revision", "beside_others", "process", "seconds")
 _MOST_COMMITS = 12
 
 
@@ -52,9 +53,10 @@ def markdown(histories: Sequence[MachineHistory], plots: dict[str, list[str]]) -
         steps = [(case, change) for case in history.cases for change in case.changes]
         parts += [f"## {escape(history.machine)}", _answer(history)]
         if steps:
-            header = ("case", "time after / before", "between", "likely cause", "why it is thought so")
+            header = ("case", "time after / before", "between", "made by")
             parts.append(table(header, [_step_cells(names, case, change) for case, change in steps]))
             parts += [_commit_list(names, case, change) for case, change in steps]
+        parts += _elsewhere(history, names)
         parts += [f"![Time of each case over revisions]({stem}.png)" for stem in plots[history.machine]]
         columns = ("case", "revisions", "processes", "latest", "noise", "least step to be seen")
         parts.append(table(columns, [_case_cells(names, case) for case in history.cases]))
@@ -68,12 +70,18 @@ def terminal_table(history: MachineHistory) -> Table:
     """The steps of a machine, or that there is none."""
     shown = Table(title=Text(f"{clean(history.machine)}: {_answer(history)}"), title_justify="left")
     names = short_names([case.series.case for case in history.cases])
-    for name in ("case", "change", "last before", "first after", "likely cause"):
+    for name in ("case", "change", "last before", "first after", "made by"):
         shown.add_column(name, overflow="fold")
     for case in history.cases:
         for change in case.changes:
-            cells = (names[case.series.case], size(change), *commits(case, change), f"{change.cause.kind}: ")
-            shown.add_row(*(Text(clean(cell)) for cell in cells[:-1]), Text(clean(cells[-1] + change.cause.why)))
+            cells = (names[case.series.case], size(change.step), *commits(case, change), change.kind)
+            shown.add_row(*(Text(clean(cell)) for cell in cells))
+    for case in history.cases:
+        for each in case.elsewhere:
+            moments = (case.series.moments[each.step.last_before], case.series.moments[each.step.first_after])
+            times = (moment.measured_at for moment in moments)
+            cells = (names[case.series.case], size(each.step), *times, f"{each.cause.kind}: {each.cause.why}")
+            shown.add_row(*(Text(clean(cell)) for cell in cells))
     return shown
 
 
@@ -87,7 +95,28 @@ def _answer(history: MachineHistory) -> str:
 def _step_cells(names: dict[str, str], case: CaseHistory, change: Change) -> list[str]:
     before, after = commits(case, change)
     between = f"{code(before)} and {code(after)}"
-    return [code(names[case.series.case]), size(change), between, change.cause.kind, escape(change.cause.why)]
+    return [code(names[case.series.case]), size(change.step), between, change.kind]
+
+
+def _elsewhere(history: MachineHistory, names: dict[str, str]) -> list[str]:
+    """The steps that are not the code's: by a table, where there are any."""
+    rows = [
+        [
+            code(names[case.series.case]),
+            size(each.step),
+            f"{case.series.moments[each.step.last_before].measured_at} and "
+            f"{case.series.moments[each.step.first_after].measured_at}",
+            each.cause.kind,
+            escape(each.cause.why),
+        ]
+        for case in history.cases
+        for each in case.elsewhere
+    ]
+    if not rows:
+        return []
+    header = ("case", "time after / before", "between", "likely cause", "why it is thought so")
+    said = "What is not the code's: the same revisions took another time from one moment on. No step above comes of it."
+    return [said, table(header, rows)]
 
 
 def _commit_list(names: dict[str, str], case: CaseHistory, change: Change) -> str:
@@ -95,7 +124,7 @@ def _commit_list(names: dict[str, str], case: CaseHistory, change: Change) -> st
     shown = [f"- {code(line[:10].split()[0])} {escape(line.partition(' ')[2])}" for line in change.commits]
     if len(shown) > _MOST_COMMITS:
         shown = [*shown[:_MOST_COMMITS], f"- and {len(shown) - _MOST_COMMITS} more"]
-    told = f"{code(names[case.series.case])}, {size(change)}: {count(len(change.commits), 'commit')}"
+    told = f"{code(names[case.series.case])}, {size(change.step)}: {count(len(change.commits), 'commit')}"
     before, after = commits(case, change)
     again = f"Measured side by side: {code(f'python -m benchmarks regress --base {before} --head {after}')}"
     return "\n".join([f"{told}:", "", *shown, "", again]) if shown else f"{told}."
@@ -116,6 +145,7 @@ def _case_cells(names: dict[str, str], case: CaseHistory) -> list[str]:
 
 def _how() -> str:
     return (
+        "A revision's time is that beside the others that took turns with it, so the machine's moments are not in it. "
         f"A step is a change of level that at least {SHORTEST} revisions on each side show, of {share(LEAST_STEP)} or "
         f"more, and larger than noise makes with a probability of {share(FALSE_ALARMS)} in all cases together. "
         "Noise is the standard deviation of a revision's value: that by its processes, or of the revisions "
@@ -135,12 +165,20 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _step_rows(histories: Sequence[MachineHistory]) -> Iterable[Sequence[object]]:
     for history in histories:
         for case in history.cases:
+            points, moments = case.series.points, case.series.moments
             for change in case.changes:
-                step, points = change.step, case.series.points
+                step = change.step
                 yield (
                     *(history.machine, case.series.case, step.ratio, step.low, step.high),
                     *(points[step.last_before].revision, points[step.first_after].revision),
-                    *(len(change.commits), change.cause.kind, change.cause.why),
+                    *(len(change.commits), change.kind, ""),
+                )
+            for each in case.elsewhere:
+                step = each.step
+                yield (
+                    *(history.machine, case.series.case, step.ratio, step.low, step.high),
+                    *(moments[step.last_before].measured_at, moments[step.first_after].measured_at),
+                    *("", each.cause.kind, each.cause.why),
                 )
 
 
@@ -149,4 +187,4 @@ def _series_rows(histories: Sequence[MachineHistory]) -> Iterable[Sequence[objec
         for case in history.cases:
             for point in case.series.points:
                 for number, taken in enumerate(point.seconds):
-                    yield history.machine, case.series.case, point.revision, point.measured_at, number, taken
+                    yield history.machine, case.series.case, point.revision, point.beside, number, taken

@@ -1,39 +1,56 @@
-"""From the processes of one machine to a series for each case: what each revision took, in the order of the commits."""
+"""From the processes of one machine to series: what each revision took, beside others; and what each moment did to all.
+
+The processes of a group took turns. A process's log seconds are taken as its revision's level plus its group's moment
+plus noise. The levels come from median polish over all groups (`side_by_side`), and a process is freed of its moment by
+the others of its group alone: so its noise stays its own, and that of those it is set beside is in it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from benchmarks.history.record import Measurement
+from benchmarks.statistics import side_by_side
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One revision under one ruler: all processes of it with the same packages and the same suite."""
+    """One revision."""
 
     revision: str
+    seconds: tuple[float, ...]
+    """The case's time in each process, in the usual moment; as it was where `beside` is false."""
+    beside: bool
+    """Whether the processes took turns with others; of a revision that has such, only those count."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """One group: what it did to all of its revisions, and under what it was measured."""
+
+    measured_at: str
+    seconds: float
+    """What the first revision of the series would have taken in it."""
     packages: Mapping[str, str]
     system: Mapping[str, str]
     suite_digest: str
-    first_measured_at: str
-    """When its first process was, and `measured_at` when its last."""
-    measured_at: str
-    seconds: tuple[float, ...]
-    """The case's median of each process."""
-    controls: Mapping[str, tuple[float, ...]]
-    """Seconds of each control, by process."""
+    controls: Mapping[str, float]
+    """Seconds of each control: the median over the group's processes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """One case on one machine: a point a revision, in order; and the older points of revisions measured again."""
+    """One case on one machine: a point a revision, in order, and a moment a group, in time."""
 
     case: str
     points: tuple[Point, ...]
-    older: tuple[Point, ...] = ()
-    """Revisions measured before with other packages: they tell what the packages do."""
+    moments: tuple[Moment, ...]
 
     @property
     def processes(self) -> list[tuple[float, ...]]:
@@ -42,43 +59,54 @@ class Series:
 
 
 def series_of(measured: Iterable[Measurement], order: Sequence[str], pattern: str | None = None) -> list[Series]:
-    """A series for each case whose name the pattern matches, over the revisions in `order`.
-
-    Where a revision was measured under several packages or suites, the latest is its point.
-    """
-    place = {revision: number for number, revision in enumerate(order)}
-    groups: dict[str, dict[tuple[int, str, str], list[Measurement]]] = {}
+    """A series for each case whose name the pattern matches, over the revisions in `order`."""
+    known = set(order)
+    processes: dict[str, list[Measurement]] = {}
     for process in measured:
-        if process.revision not in place:
-            continue
-        ruler = (place[process.revision], repr(sorted(process.packages.items())), process.suite_digest)
-        for case in process.cases:
-            if pattern is None or fnmatch.fnmatchcase(case, f"*{pattern}*"):
-                groups.setdefault(case, {}).setdefault(ruler, []).append(process)
-    return [_series(case, list(rulers.values()), place) for case, rulers in sorted(groups.items())]
+        if process.revision in known:
+            for case in process.cases:
+                if pattern is None or fnmatch.fnmatchcase(case, f"*{pattern}*"):
+                    processes.setdefault(case, []).append(process)
+    return [_series(case, each, order) for case, each in sorted(processes.items())]
 
 
-def _series(case: str, groups: Sequence[Sequence[Measurement]], place: Mapping[str, int]) -> Series:
-    points = [_point(case, group) for group in groups]
-    latest: dict[str, Point] = {}
-    for point in sorted(points, key=lambda point: point.measured_at):
-        latest[point.revision] = point
-    ordered = sorted(latest.values(), key=lambda point: place[point.revision])
-    return Series(case, tuple(ordered), tuple(point for point in points if latest[point.revision] is not point))
+def _series(case: str, processes: Sequence[Measurement], order: Sequence[str]) -> Series:
+    measured = {process.revision for process in processes}
+    revisions = [revision for revision in order if revision in measured]
+    groups: dict[str, list[Measurement]] = {}
+    for process in sorted(processes, key=lambda process: process.measured_at):
+        groups.setdefault(process.group, []).append(process)
+    level = _levels(case, revisions, list(groups.values()))
+    beside: dict[str, list[float]] = {revision: [] for revision in revisions}
+    alone: dict[str, list[float]] = {revision: [] for revision in revisions}
+    for members in groups.values():
+        above = [math.log(member.cases[case].low_seconds) - level[member.revision] for member in members]
+        for place, member in enumerate(members):
+            others = above[:place] + above[place + 1 :]
+            moment = statistics.fmean(others) if others else 0.0
+            kept = (beside if others else alone)[member.revision]
+            kept.append(member.cases[case].low_seconds / math.exp(moment))
+    points = [Point(each, tuple(beside[each] or alone[each]), bool(beside[each])) for each in revisions]
+    moments = [_moment(case, members, level, level[revisions[0]]) for members in groups.values()]
+    return Series(case, tuple(points), tuple(moments))
 
 
-def _point(case: str, group: Sequence[Measurement]) -> Point:
-    last = max(group, key=lambda process: process.measured_at)
-    names = dict.fromkeys(name for process in group for name in process.controls)
-    return Point(
-        revision=last.revision,
-        packages=last.packages,
-        system=last.system,
-        suite_digest=last.suite_digest,
-        first_measured_at=min(process.measured_at for process in group),
-        measured_at=last.measured_at,
-        seconds=tuple(process.cases[case].median_seconds for process in group),
-        controls={
-            name: tuple(process.controls[name] for process in group if name in process.controls) for name in names
-        },
-    )
+def _levels(case: str, revisions: Sequence[str], groups: Sequence[Sequence[Measurement]]) -> dict[str, float]:
+    """Log seconds of each revision in the usual moment."""
+    row = {revision: number for number, revision in enumerate(revisions)}
+    seconds = np.full((len(revisions), len(groups)), np.nan)
+    for column, members in enumerate(groups):
+        for member in members:
+            seconds[row[member.revision], column] = member.cases[case].low_seconds
+    return dict(zip(revisions, np.log(side_by_side(seconds)).tolist(), strict=True))
+
+
+def _moment(case: str, members: Sequence[Measurement], level: Mapping[str, float], first: float) -> Moment:
+    above = statistics.fmean(math.log(each.cases[case].low_seconds) - level[each.revision] for each in members)
+    names = dict.fromkeys(name for member in members for name in member.controls)
+    controls = {
+        name: statistics.median(member.controls[name] for member in members if name in member.controls)
+        for name in names
+    }
+    one = members[0]
+    return Moment(one.measured_at, math.exp(first + above), one.packages, one.system, one.suite_digest, controls)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -79,7 +80,7 @@ class Step:
 
 def values(processes: Sequence[Sequence[float]]) -> np.ndarray:
     """The value of each revision: the median logarithm of its processes' seconds; (n,)."""
-    return np.array([float(np.median(np.log(seconds))) for seconds in processes])
+    return np.array([statistics.median(map(math.log, seconds)) for seconds in processes])
 
 
 def noise_of(processes: Sequence[Sequence[float]], ends: Sequence[int] = ()) -> Noise | None:

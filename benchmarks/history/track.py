@@ -1,40 +1,38 @@
-"""Measure revisions: each in several fresh processes, in rounds over all of them, and append to the machine's history.
+"""Measure revisions: each in several fresh processes that take turns with others', and append to the machine's history.
 
-In rounds, what the machine does over minutes is in every revision's own noise, and not between neighbours. What is
-there already is not measured again, so the same command goes on with what was interrupted.
+A shared machine's speed changes by some ten percent from minute to minute, so that times of one day cannot be set
+against those of another. Therefore one revision, the anchor, is in every group of processes that take turns: what a
+group's moment did to the anchor, it did to the others. What is there already is not measured again, so the same command
+goes on with what was interrupted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import importlib.metadata
-import json
-import platform
 import shutil
 import statistics
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-import threadpoolctl
-
-from benchmarks import machine
 from benchmarks.history import folder as histories
-from benchmarks.history.commits import checked_out, commits_in_range
+from benchmarks.history.commits import checked_out
+from benchmarks.history.plan import Plan
 from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.measuring.lock import measuring_alone
-from benchmarks.regression.control import Control, measure_control
+from benchmarks.regression.control import Control
 from benchmarks.regression.environments import import_paths
-from benchmarks.regression.regress import suite_path
-from benchmarks.regression.revisions import resolve, top_of_checkout
-from benchmarks.regression.session import Measured, Side, SuiteProcess
+from benchmarks.regression.pairing import WARM_UP_PASSES, measure_together
+from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
+from benchmarks.regression.session import Measured, Side, look
 
-_OPTIONS = ("--benchmark-max-time=0.25", "--benchmark-min-rounds=5")
+TOGETHER = 4
+"""Processes that take turns, the anchor's among them: each holds a framework in memory."""
 _CONTROLS = {"product": "fixed matrix product", "loop": "fixed Python loop"}
 
 
@@ -42,153 +40,93 @@ class NoBenchmarks(ValueError):
     """The suite ran and measured nothing; the message says where it was looked for."""
 
 
-class Measure(Protocol):
-    """Runs the suite on a side once, in a fresh process."""
+class MeasureTogether(Protocol):
+    """Runs the cases on several sides in fresh processes that take turns; as `measure_together` with its defaults."""
 
-    def __call__(self, side: Side, *, layout: int) -> Measured: ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is to be measured: revisions in order, by which suite of the checkout at `top`, and where it goes."""
-
-    top: Path
-    revisions: tuple[str, ...]
-    suite: str
-    processes: int
-    folder: Path
-    machine: str
-    packages: Mapping[str, str]
-    system: Mapping[str, str]
-    suite_digest: str
-
-    def missing(self) -> dict[str, int]:
-        """How many processes each revision lacks on this machine, with these packages and this suite.
-
-        A revision that cannot run the suite lacks none.
-        """
-        counts = dict.fromkeys(self.revisions, self.processes)
-        for process in histories.read(self.folder, self.machine)[0]:
-            if process.revision in counts and self._is_mine(process):
-                failed = process.failure is not None
-                counts[process.revision] = 0 if failed else max(0, counts[process.revision] - 1)
-        return counts
-
-    def _is_mine(self, process: Measurement) -> bool:
-        ours = (self.suite, self.suite_digest, dict(self.packages))
-        return (process.suite, process.suite_digest, dict(process.packages)) == ours
+    def __call__(
+        self, sides: Sequence[Side], cases: Sequence[str], *, number: int
+    ) -> tuple[Sequence[Measured], Sequence[Sequence[Control]]]: ...
 
 
-def plan_track(
-    here: Path, names: Sequence[str], span: str | None, *, suite: str, processes: int, folder: Path | None = None
-) -> Plan:
-    """Check what is asked for, and say what this machine and its packages are.
-
-    The revisions are those named and those of the range `span`, or HEAD; `here` is a folder of the checkout. Raises
-    ValueError when it is in none, when there is no such revision, range or suite, or for less than one process.
-    """
-    top = top_of_checkout(here)
-    revisions = [resolve(top, name) for name in names] + (commits_in_range(top, span) if span is not None else [])
-    if processes < 1:
-        raise ValueError(f"--processes is {processes}; expected 1 or more, and 3 or more to know the noise")
-    path = suite_path(here, top, suite)
-    if not (top / path).exists():
-        raise ValueError(f"--suite is {suite}, which is not there; expected a folder or file of tests")
-    described = machine.describe_machine()
-    return Plan(
-        top=top,
-        revisions=tuple(dict.fromkeys(revisions or [resolve(top, "HEAD")])),
-        suite=path,
-        processes=processes,
-        folder=top / histories.HISTORY if folder is None else folder,
-        machine=described["key"],
-        packages=installed_packages(),
-        system={name: text for name, text in described["system"].items() if isinstance(text, str)},
-        suite_digest=digest(top / path),
-    )
-
-
-def run_suite(side: Side, *, layout: int) -> Measured:
-    """Run the suite once, in a fresh process."""
-    with SuiteProcess(side, options=_OPTIONS, in_turns=False, layout=layout) as process:
-        return process.finish()
-
-
-def take_control() -> Control:
-    """The control on one thread, as the suite is."""
-    with threadpoolctl.threadpool_limits(1):
-        return measure_control()
+def take_turns(
+    sides: Sequence[Side], cases: Sequence[str], *, number: int
+) -> tuple[Sequence[Measured], Sequence[Sequence[Control]]]:
+    """As `regress` measures its pairs."""
+    return measure_together(sides, cases, number=number, passes=PASSES, seconds_a_case=SECONDS_A_CASE)
 
 
 def track(
     plan: Plan,
     say: Callable[[str], None],
     *,
-    measure: Measure = run_suite,
-    control: Callable[[], Control] = take_control,
+    look: Callable[[Side], Measured] = look,
+    measure: MeasureTogether = take_turns,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """Measure what the plan misses, and return how many processes were recorded.
+    """Measure what the plan misses, and return how many processes were recorded, the anchor's among them.
 
     Raises NoBenchmarks when the suite has none. An interrupt keeps what was recorded.
     """
     missing = plan.missing()
-    total = sum(missing.values())
-    done = plan.processes * len(plan.revisions) - total
-    if done:
-        say(f"{done} of {done + total} processes were recorded before or cannot be: they are not measured again")
-    recorded = 0
-    began = clock()
+    there = sum(plan.processes - lacking for lacking in missing.values())
+    if there:
+        total = plan.processes * len(missing)
+        say(f"{there} of {total} processes were recorded before or cannot be: they are not measured again")
+    missing = {revision: lacking for revision, lacking in missing.items() if lacking}
+    if not missing:
+        return 0
     with contextlib.ExitStack() as stack:
-        if total:
-            stack.enter_context(measuring_alone("a track of revisions", say))
-        sides: dict[str, Side] = {}
-        for number, revision in _rounds(missing):
-            if revision not in missing:
-                continue
-            if revision not in sides:
-                files = stack.enter_context(checked_out(plan.top, revision))
-                sides[revision] = _side(plan, revision, files)
-            # The first process of each revision has one memory layout, the second another.
-            layout = plan.processes - missing[revision] + number + 1
-            measurement = _measure(plan, revision, sides[revision], measure, control, clock, layout)
-            histories.append(plan.folder, plan.machine, measurement)
-            recorded += 1
-            if measurement.failure is not None:
-                total -= missing.pop(revision) - 1
-                say(f"{revision[:10]} cannot run the suite: {measurement.failure}")
-            left = (clock() - began) / recorded * (total - recorded)
-            say(f"{recorded} of {total} processes, {revision[:10]}; about {max(0.0, left) / 60:.1f} minutes left")
+        stack.enter_context(measuring_alone("a track of revisions", say))
+        prepared = _Prepared(plan, stack, look, say)
+        anchor = next((revision for revision in plan.anchors() if prepared.cases_of(revision)), None)
+        runs = {revision: lacking for revision, lacking in missing.items() if prepared.cases_of(revision)}
+        turns = list(groups(runs, anchor)) if anchor is not None and runs else []
+        recorded = prepared.failures
+        began = clock()
+        earlier = plan.processes - max(runs.values(), default=0)
+        for done, (number, revisions) in enumerate(turns, start=1):
+            recorded += _measure(plan, prepared, revisions, earlier + number, measure, say)
+            left = (clock() - began) / done * (len(turns) - done)
+            say(f"{done} of {len(turns)} groups; about {max(0.0, left) / 60:.1f} minutes left")
     return recorded
 
 
-def digest(suite: Path) -> str:
-    """A name for what the files of a suite hold: the ruler."""
-    files = sorted(suite.rglob("*.py")) if suite.is_dir() else [suite]
-    content = hashlib.sha256()
-    for file in files:
-        content.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return content.hexdigest()[:16]
+class _Prepared:
+    """Revisions made ready: their files, and which cases run on them; what cannot run is recorded, with the reason."""
+
+    def __init__(
+        self, plan: Plan, stack: contextlib.ExitStack, look: Callable[[Side], Measured], say: Callable[[str], None]
+    ) -> None:
+        self._plan, self._stack, self._look, self._say = plan, stack, look, say
+        self._cases: dict[str, list[str]] = {}
+        self.sides: dict[str, Side] = {}
+        self.failures = 0
+
+    def cases_of(self, revision: str) -> list[str]:
+        """The cases that run on a revision, none where the suite cannot; the suite runs once, unmeasured, to see."""
+        if revision not in self._cases:
+            files = self._stack.enter_context(checked_out(self._plan.top, revision))
+            self.sides[revision] = _side(self._plan, revision, files)
+            seen = self._look(self.sides[revision])
+            self._cases[revision] = [case for case, (outcome, _) in seen.outcomes.items() if outcome == "passed"]
+            if not self._cases[revision]:
+                failure = _failure(self._plan, seen)
+                self._say(f"{revision[:10]} cannot run the suite: {failure}")
+                histories.append(self._plan.folder, self._plan.machine, _record(self._plan, revision, failure=failure))
+                self.failures += 1
+        return self._cases[revision]
 
 
-def installed_packages() -> dict[str, str]:
-    """Version of Python and of every installed package, without those whose files lie in a checkout."""
-    found = {"python": platform.python_version()}
-    for distribution in importlib.metadata.distributions():
-        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-        if "dir_info" not in origin and distribution.metadata["Name"]:
-            found.setdefault(distribution.metadata["Name"].lower().replace("_", "-"), distribution.version)
-    return dict(sorted(found.items()))
+def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[str]]]:
+    """The number of a round from 0, and revisions that take turns in it: the anchor, and some that lack a process.
 
-
-def _rounds(missing: Mapping[str, int]) -> Iterator[tuple[int, str]]:
-    """The number of a round from 0, and a revision: each once a round for as many rounds as it lacks.
-
-    Every other round goes backwards.
+    In each round come all that lack one more; every other round goes backwards.
     """
-    for number in range(max(missing.values(), default=0)):
-        turn = [revision for revision, lacking in missing.items() if lacking > number]
-        yield from ((number, revision) for revision in (turn if number % 2 == 0 else reversed(turn)))
+    for number in range(max(missing.values())):
+        turn = [revision for revision, lacking in missing.items() if lacking > number and revision != anchor]
+        turn = turn if number % 2 == 0 else turn[::-1]
+        for start in range(0, max(1, len(turn)), TOGETHER - 1):
+            yield number, [anchor, *turn[start : start + TOGETHER - 1]]
 
 
 def _side(plan: Plan, revision: str, files: Path) -> Side:
@@ -206,49 +144,58 @@ def _side(plan: Plan, revision: str, files: Path) -> Side:
 
 def _measure(
     plan: Plan,
-    revision: str,
-    side: Side,
-    measure: Measure,
-    control: Callable[[], Control],
-    clock: Callable[[], float],
-    layout: int,
-) -> Measurement:
-    """One process, and the control before and after it."""
-    measured_at = datetime.now(UTC).isoformat(timespec="seconds")
-    start = clock()
-    before = control()
-    measured = measure(side, layout=layout)
-    after = control()
-    passed = {case for case, (outcome, _) in measured.outcomes.items() if outcome == "passed"}
-    cases = {
-        case: CaseTimes.of_rounds([seconds for rounds in passes for seconds in rounds])
-        for case, passes in measured.seconds.items()
-        if case in passed
-    }
+    prepared: _Prepared,
+    revisions: Sequence[str],
+    number: int,
+    measure: MeasureTogether,
+    say: Callable[[str], None],
+) -> int:
+    """One group: measured, recorded together at its end, and counted."""
+    cases = list(dict.fromkeys(case for revision in revisions for case in prepared.cases_of(revision)))
+    began = _record(plan, revisions[0])
+    measured, controls = measure([prepared.sides[revision] for revision in revisions], cases, number=number)
+    recorded = 0
+    for revision, each, beside in zip(revisions, measured, controls, strict=True):
+        timed = {
+            case: CaseTimes.of_passes(passes[WARM_UP_PASSES:])
+            for case, passes in each.seconds.items()
+            if each.outcomes.get(case, ("failed", ""))[0] == "passed" and len(passes) > WARM_UP_PASSES
+        }
+        if not timed:
+            say(f"a process of {revision[:10]} ended with {each.status} before it had measured: not recorded")
+            continue
+        taken = {name: statistics.median(getattr(one, field) for one in beside) for field, name in _CONTROLS.items()}
+        one = dataclasses.replace(began, revision=revision, cases=timed, controls=taken)
+        histories.append(plan.folder, plan.machine, one)
+        recorded += 1
+    return recorded
+
+
+def _record(plan: Plan, revision: str, failure: str | None = None) -> Measurement:
+    """What is to be said of a process of a group that begins now, but its times."""
     return Measurement(
         revision=revision,
         suite=plan.suite,
         suite_digest=plan.suite_digest,
-        measured_at=measured_at,
-        elapsed_seconds=clock() - start,
+        group=uuid.uuid4().hex[:12],
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         packages=plan.packages,
         system=plan.system,
-        cases=cases,
-        controls={
-            name: statistics.mean((getattr(before, field), getattr(after, field))) for field, name in _CONTROLS.items()
-        },
-        failure=None if cases else _failure(plan, measured),
+        cases={},
+        failure=failure,
     )
 
 
-def _failure(plan: Plan, measured: Measured) -> str:
-    """Why nothing was measured. Raises NoBenchmarks when the suite has none to measure."""
-    reasons = [*measured.broken.values(), *(reason for _, reason in measured.outcomes.values() if reason)]
-    failed = [reason for outcome, reason in measured.outcomes.values() if outcome == "failed"]
-    if measured.status in (0, 5) and not measured.broken and not failed:
+def _failure(plan: Plan, seen: Measured) -> str:
+    """Why nothing runs. Raises NoBenchmarks when the suite has none to run."""
+    reasons = [*seen.broken.values(), *(reason for _, reason in seen.outcomes.values() if reason)]
+    failed = [reason for outcome, reason in seen.outcomes.values() if outcome == "failed"]
+    if seen.status in (0, 5) and not seen.broken and not failed:
         raise NoBenchmarks(
             f"suite {plan.suite} has no benchmark: expected tests that use pytest-benchmark's `benchmark` fixture"
             + (f" (skipped: {reasons[0]})" if reasons else "")
         )
-    said = [line for line in measured.output.splitlines() if line.strip()]
-    return (reasons or said or [f"pytest ended with {measured.status}"])[-1 if not reasons else 0][:300]
+    if reasons:
+        return reasons[0][:300]
+    said = [line for line in seen.output.splitlines() if line.strip()]
+    return said[-1][:300] if said else f"pytest ended with {seen.status}"

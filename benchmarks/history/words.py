@@ -6,14 +6,12 @@ import math
 from collections.abc import Sequence
 
 from benchmarks.history.findings import CaseHistory, Change
+from benchmarks.history.steps import Step
 from benchmarks.reporting.plain_text import NOTHING, share
 
-_FOR_KIND = {"code": "code", "packages": "packages", "machine": "machine", "several": "code or what changed with it"}
 
-
-def size(change: Change) -> str:
+def size(step: Step) -> str:
     """By how much the time changed: +12.3 % (+10.1 to +14.6)."""
-    step = change.step
     return f"{_percent(step.ratio)} % ({_percent(step.low)} to {_percent(step.high)})"
 
 
@@ -38,7 +36,7 @@ def finding(case: CaseHistory) -> str:
     latest = case.changes[-1]
     before, after = commits(case, latest)
     more = f"; {len(case.changes) - 1} before" if len(case.changes) > 1 else ""
-    return f"{size(latest)}, {before[:7]} to {after[:7]}: {_FOR_KIND[latest.cause.kind]}{more}"
+    return f"{size(latest.step)}, {before[:7]} to {after[:7]}: {latest.kind}{more}"
 
 
 def short_names(cases: Sequence[str]) -> dict[str, str]:
