@@ -342,6 +342,8 @@ def history(
         path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
         for machine in found:
             console.print(terminal_table(machine))
+            for problem in machine.problems:
+                console.print(problem, highlight=False, markup=False, soft_wrap=True)
         console.print(f"report: {path}", highlight=False, soft_wrap=True)
 
 

@@ -145,7 +145,7 @@ def series(measured: Sequence[Measurement]) -> Series:
 def test_what_a_moment_does_to_all_is_in_no_revisions_time() -> None:
     """The machine was a fifth slower in every other group, and for good from the middle on."""
     moments = [0.2 * (number % 2) + (0.5 if number >= 10 else 0.0) for number in range(20)]
-    found = series(in_groups([0.0, 0.1, 0.2, 0.3], moments))
+    found = series(in_groups([0.0, 0.1, 0.2, 0.3], moments, noise=5e-4))
     levels = [statistics.median(seconds) for seconds in found.processes]
     assert [level / levels[0] for level in levels] == pytest.approx([1, *map(math.exp, (0.1, 0.2, 0.3))], rel=0.003)
     assert all(max(seconds) / min(seconds) < 1.02 for seconds in found.processes)
@@ -444,6 +444,24 @@ def test_history_without_steps_says_what_it_would_have_seen(project: Path) -> No
     assert "No step in 1 case over 8 revisions" in said
     last = next(line for line in (project / "out" / "history.md").read_text().splitlines() if "`test_work`" in line)
     assert last.rstrip(" |").endswith("%")
+
+
+def test_a_line_that_is_none_is_named_and_passed_over(project: Path) -> None:
+    """By both verbs; a file of nothing else is no history."""
+    suite = Suite(project)
+    tracked(planned(project, suite, count=1), suite)
+    kept = project / "results" / "history" / "machine" / "processes.jsonl"
+    kept.write_text("spoilt\n" + kept.read_text())
+    told = "line 1: not a process's record, passed over"
+    said: list[str] = []
+    track(planned(project, suite, count=1), said.append, look=suite.look, measure=suite.measure)
+    assert told in said[0]
+    status, shown = invoke("history", "--out", "out")
+    assert (status, told in shown) == (0, True)
+    assert told in (project / "out" / "history.md").read_text()
+    kept.write_text("spoilt\n")
+    status, shown = invoke("history", "--out", "out")
+    assert (status, told in shown) == (2, True)
 
 
 def test_each_machine_has_a_series_of_its_own(project: Path) -> None:

@@ -72,7 +72,10 @@ def find_history(here: Path, folder: Path | None = None, pattern: str | None = N
     found = [_of_machine(top, folder, machine, pattern) for machine in histories.machines(folder)]
     if not any(machine.cases for machine in found):
         what = f"no case that matches {pattern!r}" if pattern else "no case that was measured"
-        raise StoreError(f"{folder} holds {what} of a commit in {top}: fetch the commits, or give another --case")
+        problems = "".join(f"; {problem}" for machine in found for problem in machine.problems[:3])
+        raise StoreError(
+            f"{folder} holds {what} of a commit in {top}: fetch the commits, or give another --case{problems}"
+        )
     return found
 
 

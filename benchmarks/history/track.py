@@ -30,6 +30,7 @@ from benchmarks.regression.environments import import_paths
 from benchmarks.regression.pairing import WARM_UP_PASSES, measure_together
 from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
 from benchmarks.regression.session import Measured, Side, look
+from benchmarks.reporting.plain_text import count
 
 TOGETHER = 4
 """Processes that take turns, the anchor's among them: each holds a framework in memory."""
@@ -67,6 +68,8 @@ def track(
 
     Raises NoBenchmarks when the suite has none. An interrupt keeps what was recorded.
     """
+    for problem in histories.read(plan.folder, plan.machine)[1]:
+        say(problem)
     missing = plan.missing()
     there = sum(plan.processes - lacking for lacking in missing.values())
     if there:
@@ -109,7 +112,9 @@ class _Prepared:
             self.sides[revision] = _side(self._plan, revision, files)
             seen = self._look(self.sides[revision])
             self._cases[revision] = [case for case, (outcome, _) in seen.outcomes.items() if outcome == "passed"]
-            if not self._cases[revision]:
+            if self._cases[revision]:
+                self._say(f"{revision[:10]} is ready: {count(len(self._cases[revision]), 'case')}")
+            else:
                 failure = _failure(self._plan, seen)
                 self._say(f"{revision[:10]} cannot run the suite: {failure}")
                 histories.append(self._plan.folder, self._plan.machine, _record(self._plan, revision, failure=failure))
