@@ -80,8 +80,8 @@ def terminal_table(history: MachineHistory) -> Table:
         for each in case.elsewhere:
             moments = (case.series.moments[each.step.last_before], case.series.moments[each.step.first_after])
             times = (moment.measured_at for moment in moments)
-            cells = (names[case.series.case], size(each.step), *times, f"{each.cause.kind}: {each.cause.why}")
-            shown.add_row(*(Text(clean(cell)) for cell in cells))
+            told = (names[case.series.case], size(each.step), *times, f"{each.cause.kind}: {each.cause.why}")
+            shown.add_row(*(Text(clean(cell)) for cell in told))
     return shown
 
 
