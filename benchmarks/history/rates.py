@@ -98,15 +98,15 @@ class Recorded:
 
 
 KINDS: dict[str, Draw] = {
+    "a range, processes 0.5 %": Drawn(0.005),
     "a range, processes 1 %": Drawn(0.01),
     "a range, processes 3 %": Drawn(0.03),
     "pushes, processes 1 %": Drawn(0.01, pushed=True),
-    "pushes, processes 3 %": Drawn(0.03, pushed=True),
     "pushes, processes 1 %, revisions 0.5 %": Drawn(0.01, 0.005, pushed=True),
     "pushes, processes 1 %, Student's t of 3 degrees": Drawn(0.01, pushed=True, tails=3.0),
     "pushes, processes 1 %, without an anchor": Drawn(0.01, pushed=True, anchor=False),
 }
-"""On the shared machine of docs/history.md moments come apart by 9 %, and processes that take turns by 1 to 3 %."""
+"""Moments come apart by 9 % on the shared machine of docs/history.md, and processes that take turns by 0.5 to 1 %."""
 
 
 @dataclasses.dataclass(frozen=True)
