@@ -53,9 +53,9 @@ def test_without_an_anchor_the_moments_stay_in() -> None:
 
 def test_heavy_tails_have_the_deviation_that_was_asked_for() -> None:
     """And more far values than the normal distribution."""
-    drawn = Drawn(0.01, moment=0.0, tails=5.0, pushed=True, anchor=False, cases=40)
+    drawn = Drawn(0.01, moment=0.0, tails=5.0, pushed=True, anchor=False, cases=10)
     logs = np.log(drawn(np.random.default_rng(0), 80))
-    assert logs.std() == pytest.approx(0.01, rel=0.05)
+    assert logs.std() == pytest.approx(0.01, rel=0.08)
     assert (abs(logs) > 0.04).mean() > 0.001
 
 

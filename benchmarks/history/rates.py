@@ -257,7 +257,10 @@ def main(
     except (ValueError, StoreError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    found = {name: rates(noise, revisions=revisions, trials=trials) for name, noise in kinds.items()}
+    found = {}
+    for number, (name, noise) in enumerate(kinds.items(), start=1):
+        typer.echo(f"{number} of {len(kinds)}: {name}", err=True)
+        found[name] = rates(noise, revisions=revisions, trials=trials)
     typer.echo(f"{false_table(found)}\n\n{planted_table(found)}")
 
 
