@@ -12,6 +12,7 @@ import fnmatch
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import optimize, sparse
@@ -104,13 +105,15 @@ def _levels(case: str, revisions: Sequence[str], groups: Sequence[Sequence[Measu
     revision_of = sparse.csr_array((np.ones(count), (range(count), [at for at, _, _ in members])))
     group_of = sparse.csr_array((np.ones(count), (range(count), [column for _, column, _ in members])))
     one = sparse.eye_array(count)
+    terms: Any = sparse.hstack([revision_of, group_of, one, -one])  # SciPy's types know dense arrays only.
     solved = optimize.linprog(
         np.repeat([0.0, 1.0], [unknown, 2 * count]),
-        A_eq=sparse.hstack([revision_of, group_of, one, -one]),
+        A_eq=terms,
         b_eq=logs,
         bounds=[(None, None)] * unknown + [(0, None)] * (2 * count),
     )
     assert solved.success, solved.message
+    assert solved.x is not None
     level, moment = np.split(solved.x[:unknown], [len(revisions)])
     return dict(zip(revisions, (level + np.median(moment)).tolist(), strict=True))
 
