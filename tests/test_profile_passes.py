@@ -12,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.profiling import counters
-from benchmarks.profiling.bytecodes import count_bytecodes
 from benchmarks.profiling.count_tables import count_reasons, counts_frame, counts_table
 from benchmarks.profiling.counters import EVENTS, Event
 from benchmarks.profiling.flame import native_stacks, python_stacks, speedscope
-from benchmarks.profiling.words import conclusion
+from benchmarks.profiling.instructions import count_allocated, count_instructions
 
 CASE = "torch_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 
@@ -113,34 +113,53 @@ def test_looks_become_stacks_of_phase_kind_library_and_function() -> None:
     assert stacks == {("forward", "compiled code, not told apart", "libx.so", "not named"): 4.0}
 
 
-def record(counts: dict[str, Any]) -> dict[str, Any]:
+def counted(**changed: Any) -> dict[str, Any]:
+    """What `dissect` counts of a call that it can count nothing special of."""
+    counts = {"threads": 1, "counters": {}, "counters_reason": "", "operators": None, "allocated_bytes": None}
+    counts |= {"instructions": {"bytecodes": 800, "operations": 160, "products": 0}, "further_step": None}
+    return counts | changed
+
+
+def record(counts: dict[str, Any], case: str = CASE) -> dict[str, Any]:
     """A repeat with what was counted."""
     looks = {"1": {"computing_threads": 1.5}}
-    return {"case": CASE, "peak_bytes": 2048, "context_switches": 3.0, "phases": looks, "counts": counts}
+    return {"case": case, "peak_bytes": 2048, "context_switches": 3.0, "phases": looks, "counts": counts}
 
 
 def test_counts_are_told_per_step() -> None:
-    """Operators and bytes over T; what was not counted stays empty."""
+    """Operators, operations and bytes over T; what was not counted stays empty, and out of the table."""
     operators = {"operator_calls": 40, "operators": 80, "allocated_bytes": 8 * 1024}
-    counts = {"threads": 2, "counters": {}, "bytecodes": 800, "counters_reason": "", "operators": operators}
-    frame = counts_frame([record(counts)])
+    further = {"calls": 9.0, "products": 2.0, "share_of_no_step": 0.25}
+    frame = counts_frame([record(counted(operators=operators, allocated_bytes=8 * 1024, further_step=further))])
     row = frame.iloc[0]
     assert (row["operator_calls_per_step"], row["operators_per_step"], row["allocated_bytes_per_step"]) == (5, 10, 1024)
+    assert (row["bytecodes_per_step"], row["operations_per_step"], row["calls_of_further_step"]) == (100, 20, 9)
     assert row[["instructions", "cycles", "cache_misses"]].isna().all()
-    assert "1.00 KiB" in counts_table(frame)
+    shown = counts_table(frame)
+    assert "1.00 KiB" in shown
+    assert "25 %" in shown
+    assert "cache misses" not in shown
 
 
 def test_a_case_that_was_not_counted_says_why() -> None:
     """It is in no table; a reason that several share is said once."""
     failed = record({"status": "failed", "reason": "RuntimeError: no profiler"})
-    none = record(
-        {"threads": 1, "counters": {}, "bytecodes": 800, "counters_reason": "no counters here", "operators": None}
-    )
+    none = record(counted(counters_reason="no counters here", allocated_bytes=0))
     assert len(counts_frame([failed, none])) == 1
     said = count_reasons([failed, none, none])
     assert len(said) == 2
     assert "no profiler" in said[0]
     assert said[1] == "- No counters here."
+
+
+def test_what_compiled_code_does_within_one_call_is_said_to_be_unknown() -> None:
+    """Of the implementations of which a further step adds no call, and of those whose memory no allocator reports."""
+    further = {"calls": 0.0, "products": 0.0, "share_of_no_step": 0.1}
+    engine = record(counted(further_step=further), CASE.replace("torch_loop", "jax_scan"))
+    loop = record(counted(further_step=further | {"calls": 9.0}, allocated_bytes=8), CASE)
+    within, allocated = count_reasons([engine, engine, loop])
+    assert within.startswith("- Of `jax_scan` all steps are one call into compiled code")
+    assert allocated.startswith("- What `jax_scan` allocates")
 
 
 def test_the_interpreters_instructions_are_counted() -> None:
@@ -149,13 +168,36 @@ def test_the_interpreters_instructions_are_counted() -> None:
     def turns(number: int) -> Callable[[], int]:
         return lambda: sum(turn for turn in range(number))
 
-    none, ten, twenty = (count_bytecodes(turns(number)) for number in (0, 10, 20))
+    none, ten, twenty = (count_instructions(turns(number)).bytecodes for number in (0, 10, 20))
     assert twenty - ten == ten - none > 10
 
 
-def test_few_calls_are_not_told_to_become_fewer() -> None:
-    """A fused kernel's overhead is that of one call; it is spread by longer calls alone."""
-    many, few = (conclusion({"overhead": 0.8, "products": 0.2}, calls) for calls in (9.2, 0.02))
-    assert "9.2 operators a step: fewer calls" in many
-    assert "calls are few already" in few
-    assert "calls are few already" in conclusion({"overhead": 0.8, "products": 0.2}, bytecodes_per_step=0.5)
+def test_operations_and_products_are_those_that_python_asks_for() -> None:
+    """Each turn: an item, two products, one of them by a function's name, and a sum; the loop itself is none."""
+    a = np.ones((3, 4, 4))
+
+    def turns(number: int) -> Callable[[], None]:
+        def call() -> None:
+            for t in range(number):
+                (a[t] @ a[0]) + np.matmul(a[t], a[0])
+
+        return call
+
+    one, three = (count_instructions(turns(number)) for number in (1, 3))
+    assert three.products - one.products == 2 * 2
+    assert three.operations - one.operations == 2 * 7
+
+
+def test_what_python_and_numpy_take_is_counted_though_it_is_given_back() -> None:
+    """Three arrays of a megabyte, one after another; a view takes next to nothing."""
+    a = np.ones(1 << 17)
+
+    def arrays() -> None:
+        for _ in range(3):
+            np.empty_like(a)
+
+    def view() -> None:
+        a[1:]
+
+    assert count_allocated(arrays) == pytest.approx(3 << 20, rel=0.01)
+    assert count_allocated(view) < 10_000

@@ -16,8 +16,6 @@ from benchmarks.profiling.launch import profile_cases
 from benchmarks.profiling.report import breakdown_frame
 from benchmarks.profiling.sampler import FORWARD, HAS_NO_CORE, SAMPLE, WAITS, Sampler
 from benchmarks.profiling.symbols import Place, places
-from benchmarks.profiling.words import conclusion
-from benchmarks.reporting.plain_text import TIMES
 
 PRODUCT, PYTHON, BARRIER = 100, 200, 300
 PLACES = {
@@ -77,21 +75,6 @@ def test_an_address_is_named_by_its_library() -> None:
     place = places([address])[address]
     assert place.library.startswith("libc")
     assert "getpid" in place.function
-
-
-def test_what_has_most_of_the_time_is_named_with_what_helps() -> None:
-    """And what would not help; the most that can be won is Amdahl's."""
-    shares: dict[Kind, float] = {"overhead": 0.84, "products": 0.16}
-    said = conclusion(shares)
-    assert "84 % in framework and interpreter" in said
-    assert "a faster GEMM would not" in said
-    assert f"at most 6.25{TIMES}" in said
-
-
-def test_where_no_kind_has_half_the_two_largest_are_named() -> None:
-    said = conclusion({"overhead": 0.4, "products": 0.35, "memory": 0.25})
-    assert said.startswith("no kind of work has half")
-    assert said.index("framework") < said.index("matrix products")
 
 
 def test_the_parts_add_up_to_the_unprofiled_time() -> None:

@@ -8,21 +8,35 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.reporting.plain_text import NOTHING, code, escape, significant, table
+from benchmarks.profiling.words import FEW_CALLS
+from benchmarks.reporting.plain_text import NOTHING, code, escape, share, significant, table
 from benchmarks.workload import Case
 
-COLUMNS = (
-    *("case", "implementation", "workload", "operator_calls", "operator_calls_per_step", "operators_per_step"),
-    *(
-        "bytecodes_per_step",
-        "allocated_bytes_per_step",
-        "peak_bytes",
-        "context_switches",
-        "threads",
-        "threads_computing",
-    ),
-    *("instructions", "cycles", "cache_misses"),
+COUNTED = (
+    *("operator_calls", "operator_calls_per_step", "operators_per_step", "bytecodes_per_step", "operations_per_step"),
+    *("calls_of_further_step", "products_of_further_step", "share_of_no_step"),
+    *("allocated_bytes_per_step", "peak_bytes"),
+    *("context_switches", "threads", "threads_computing", "instructions", "cycles", "cache_misses"),
 )
+COLUMNS = ("case", "implementation", "workload", *COUNTED)
+_SHOWN = {
+    "operator_calls_per_step": "operator calls a step",
+    "operators_per_step": "operators a step",
+    "operations_per_step": "operations of Python a step",
+    "bytecodes_per_step": "bytecodes a step",
+    "calls_of_further_step": "a further step adds calls",
+    "products_of_further_step": "and products",
+    "share_of_no_step": "time that no step adds",
+    "allocated_bytes_per_step": "allocated a step",
+    "peak_bytes": "peak memory",
+    "context_switches": "context switches a call",
+    "threads": "threads",
+    "threads_computing": "computing",
+    "instructions": "instructions",
+    "cycles": "cycles",
+    "cache_misses": "cache misses",
+}
+_BYTES = ("allocated_bytes_per_step", "peak_bytes")
 _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -35,56 +49,73 @@ def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             continue
         case = Case.parse(record["case"])
         T = case.workload.T
-        operators = counts["operators"] or {}
+        operators, further = counts["operators"], counts["further_step"]
         row = {"case": record["case"], "implementation": case.implementation, "workload": case.workload.id}
         row |= {"peak_bytes": record["peak_bytes"], "context_switches": record["context_switches"]}
         row |= {"threads": counts["threads"], **counts["counters"]}
-        row |= {"bytecodes_per_step": counts["bytecodes"] / T}
+        row |= {f"{name}_per_step": counts["instructions"][name] / T for name in ("bytecodes", "operations")}
         busy = [looks["computing_threads"] for looks in record["phases"].values()]
         row |= {"threads_computing": max(busy, default=math.nan)}
         if operators:
             row |= {"operator_calls": operators["operator_calls"], "operators_per_step": operators["operators"] / T}
             row |= {"operator_calls_per_step": operators["operator_calls"] / T}
-            row |= {"allocated_bytes_per_step": operators["allocated_bytes"] / T}
+        if counts["allocated_bytes"] is not None:
+            row |= {"allocated_bytes_per_step": counts["allocated_bytes"] / T}
+        if further:
+            row |= {f"{name}_of_further_step": further[name] for name in ("calls", "products")}
+            row |= {"share_of_no_step": further["share_of_no_step"]}
         rows.append(row)
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype(dict.fromkeys(COLUMNS[3:], "float64"))
+    return frame.astype(dict.fromkeys(COUNTED, "float64"))
 
 
 def counts_table(counts: pd.DataFrame) -> str:
-    """The counts of one workload's implementations."""
-    header = ["implementation", "operator calls a step", "operators a step", "bytecodes a step", "allocated a step"]
-    header += [
-        "peak memory",
-        "context switches a call",
-        "threads",
-        "computing",
-        "instructions",
-        "cycles",
-        "cache misses",
-    ]
+    """The counts of one workload's implementations; what none of them has is left out."""
+    shown = {name: title for name, title in _SHOWN.items() if counts[name].notna().any()}
     rows = []
     for row in counts.to_dict("records"):
-        per_step = ("operator_calls_per_step", "operators_per_step", "bytecodes_per_step")
-        steps = [_number(row[name]) for name in per_step]
-        memory = [_bytes(row["allocated_bytes_per_step"]), _bytes(row["peak_bytes"])]
-        names = ("context_switches", "threads", "threads_computing", "instructions", "cycles", "cache_misses")
-        rows.append([code(row["implementation"]), *steps, *memory, *(_number(row[name]) for name in names)])
-    return table(header, rows)
+        cells = [_shown(name, row[name]) for name in shown]
+        rows.append([code(row["implementation"]), *cells])
+    return table(["implementation", *shown.values()], rows)
 
 
 def count_reasons(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Why something was not counted, each reason once."""
     said: dict[str, None] = {}
+    whole, elsewhere = [], []
     for record in records:
         counts = record.get("counts")
         if counts is None:
             continue
+        name = Case.parse(record["case"]).implementation
         if "status" in counts:
             said[f"{record['case']} was not counted ({counts['status']}: {counts['reason']})"] = None
-        elif counts["counters_reason"]:
+            continue
+        if counts["counters_reason"]:
             said[counts["counters_reason"]] = None
-    return [f"- {escape(reason[0].upper() + reason[1:])}." for reason in said]
+        if counts["operators"] is None and counts["further_step"] and counts["further_step"]["calls"] < FEW_CALLS:
+            whole.append(name)
+        if counts["allocated_bytes"] is None:
+            elsewhere.append(name)
+    found = [escape(reason[0].upper() + reason[1:]) for reason in said]
+    if whole:
+        found.append(
+            f"Of {_names(whole)} all steps are one call into compiled code: what that does within is not counted, and "
+            "the memory that it takes for itself is in *peak memory* alone"
+        )
+    if elsewhere:
+        found.append(f"What {_names(elsewhere)} allocates is neither PyTorch's, NumPy's nor Python's: not counted")
+    return [f"- {sentence}." for sentence in found]
+
+
+def _names(implementations: Sequence[str]) -> str:
+    return ", ".join(code(name) for name in dict.fromkeys(implementations))
+
+
+def _shown(name: str, value: float) -> str:
+    if name == "share_of_no_step":
+        return share(value)
+    return _bytes(value) if name in _BYTES else _number(value)
 
 
 def _number(value: float) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling import counters
-from benchmarks.profiling.bytecodes import count_bytecodes
 from benchmarks.profiling.flame import native_stacks, python_stacks, speedscope
+from benchmarks.profiling.instructions import Instructions, count_allocated, count_instructions
 from benchmarks.profiling.operators import count_operators, write_compressed, write_trace
 
 PHASES: Mapping[str, str] = {"1": "forward", "2": "backward"}
@@ -20,6 +22,8 @@ COUNTED_STEPS = 2048
 COUNTED_CALLS = 5
 """Calls that hardware counters count over."""
 FLAME_SECONDS = 0.5
+TURNS_SECONDS = 0.2
+"""For so long calls of two lengths take turns, to tell what a further step takes."""
 
 
 def dissect(subject: Subject, folder: Path, stem: str, looks: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,29 +31,83 @@ def dissect(subject: Subject, folder: Path, stem: str, looks: Mapping[str, Any])
 
     Operators and the trace are there where arrays are PyTorch's tensors. `looks` are the phases of `observe`.
     """
-    call = _call(subject, subject.x, subject.dy, subject.dh_n)
+    call = _call(_phases(subject, subject.x, subject.dy, subject.dh_n))
     counted, reason = counters.count(call, COUNTED_CALLS)
-    found: dict[str, Any] = {
+    found = {
         "threads": sum(1 for _ in counters.TASKS.iterdir()),
         "counters": counted,
         "counters_reason": reason,
-        "bytecodes": count_bytecodes(call),
-        "operators": None,
+        **_counts(subject),
     }
     stacks = python_stacks(call, FLAME_SECONDS)
     native = native_stacks(looks, PHASES)
     profiles = [("Python, main thread", "seconds", stacks), ("all threads, by kind and function", "none", native)]
     write_compressed(speedscope(stem, profiles), folder / f"{stem}.speedscope.json.gz")
-    if type(subject.x).__module__ == "torch":
-        if subject.workload.T <= COUNTED_STEPS:
-            found["operators"] = count_operators(call)
-        write_trace(_short_phases(subject), folder / f"{stem}.trace.json.gz")
+    if _is_torch(subject):
+        write_trace(_prefix_phases(subject, TRACED_STEPS), folder / f"{stem}.trace.json.gz")
     return found
 
 
-def _call(subject: Subject, x: Any, dy: Any, dh_n: Any) -> Callable[[], object]:
-    phases = _phases(subject, x, dy, dh_n)
+def _is_torch(subject: Subject) -> bool:
+    return type(subject.x).__module__ == "torch"
 
+
+def _counts(subject: Subject) -> dict[str, Any]:
+    """Of a call: `instructions`, `operators` and `allocated_bytes`; and what one more step adds, as `further_step`.
+
+    A further step is the difference between a call and one of half as many steps: what belongs to a call as such is
+    not in it. `share_of_no_step` is the share of a call's time that is left when steps have theirs. What cannot be
+    counted is None.
+    """
+    T = subject.workload.T
+    torch_counts = _is_torch(subject) and T <= COUNTED_STEPS
+    whole = _count(_prefix_phases(subject, T), torch_counts)
+    found: dict[str, Any] = {"instructions": whole["instructions"], "operators": whole["operators"]}
+    found["allocated_bytes"] = None
+    if torch_counts:
+        found["allocated_bytes"] = whole["operators"]["allocated_bytes"]
+    elif type(subject.x).__module__ == "numpy":
+        found["allocated_bytes"] = count_allocated(_call(_phases(subject, subject.x, subject.dy, subject.dh_n)))
+    found["further_step"] = None
+    if T > 1:
+        shorter = _prefix_phases(subject, T // 2)
+        half = _count(shorter, torch_counts)
+        further = {name: (whole[name] - half[name]) / (T - T // 2) for name in ("calls", "products")}
+        of_whole, of_half = _seconds(_call(_phases(subject, subject.x, subject.dy, subject.dh_n)), _call(shorter))
+        further["share_of_no_step"] = max(0.0, 1 - (of_whole - of_half) / (T - T // 2) * T / of_whole)
+        found["further_step"] = further
+    return found
+
+
+def _seconds(*calls: Callable[[], object]) -> tuple[float, ...]:
+    """The median time of each, which take turns for `TURNS_SECONDS`."""
+    clock = time.perf_counter
+    taken: list[list[float]] = [[] for _ in calls]
+    end = clock() + TURNS_SECONDS
+    while not taken[0] or clock() < end:
+        for own, call in zip(taken, calls, strict=True):
+            start = clock()
+            call()
+            own.append(clock() - start)
+    return tuple(statistics.median(own) for own in taken)
+
+
+def _count(phases: Mapping[str, Callable[[], object]], with_operators: bool) -> dict[str, Any]:
+    """Of one call: `calls` from Python or, of PyTorch, of operators; `products` of the forward pass; and all counts."""
+    counted: list[Instructions] = []
+    for phase in phases.values():
+        counted.append(count_instructions(phase))
+    instructions = {name: sum(getattr(each, name) for each in counted) for name in Instructions._fields}
+    if not with_operators:
+        calls, products = instructions["operations"], counted[0].products
+        return {"instructions": instructions, "operators": None, "calls": calls, "products": products}
+    operators = [count_operators(phase) for phase in phases.values()]
+    summed = {name: sum(each[name] for each in operators) for name in operators[0]}
+    calls, products = summed["operators"], operators[0]["products"]
+    return {"instructions": instructions, "operators": summed, "calls": calls, "products": products}
+
+
+def _call(phases: Mapping[str, Callable[[], object]]) -> Callable[[], None]:
     def call() -> None:
         for phase in phases.values():
             phase()
@@ -80,9 +138,10 @@ def _phases(subject: Subject, x: Any, dy: Any, dh_n: Any) -> dict[str, Callable[
     return {"forward": forward, "backward": backward}
 
 
-def _short_phases(subject: Subject) -> dict[str, Callable[[], object]]:
+def _prefix_phases(subject: Subject, steps: int) -> dict[str, Callable[[], object]]:
     """The phases on the first steps alone, called once already."""
-    inputs = subject.inputs.prefix(min(TRACED_STEPS, subject.workload.T))
+    inputs = subject.inputs.prefix(min(steps, subject.workload.T))
     arrays = [None if each is None else subject.rnn.from_numpy(each) for each in (inputs.x, inputs.dy, inputs.dh_n)]
-    _call(subject, *arrays)()
-    return _phases(subject, *arrays)
+    phases = _phases(subject, *arrays)
+    _call(phases)()
+    return phases

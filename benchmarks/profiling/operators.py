@@ -15,10 +15,13 @@ from typing import Any
 
 _OPERATOR = "aten::"
 _MEMORY = "[memory]"
+PRODUCTS = frozenset(f"aten::{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot"))
+"""The operators that multiply matrices; all others that do come down to one of them."""
 
 
 def count_operators(call: Callable[[], object]) -> dict[str, float]:
-    """Of one call: `operator_calls` from outside PyTorch, `operators` with those that they call, `allocated_bytes`.
+    """Of one call: `operator_calls` from outside PyTorch, `operators` with those that they call, `products` among
+    these, and `allocated_bytes`.
 
     A call from outside is an ATen operator that no other ATen operator runs in. Bytes are all that PyTorch's
     allocator gave, whether or not they were given back since.
@@ -30,6 +33,7 @@ def count_operators(call: Callable[[], object]) -> dict[str, float]:
     return {
         "operator_calls": sum(not _within_operator(event) for event in events),
         "operators": len(events),
+        "products": sum(event.name in PRODUCTS for event in events),
         "allocated_bytes": sum(each for each in taken if each > 0),
     }
 

@@ -16,7 +16,7 @@ from benchmarks.profiling.growth import Series, growth, growth_words, kind_secon
 from benchmarks.profiling.kinds import KIND_NAMES, KINDS
 from benchmarks.profiling.limits import RUN, limits_frame
 from benchmarks.profiling.plots import draw_bars, draw_growth, workload_words
-from benchmarks.profiling.words import conclusion, limit_words
+from benchmarks.profiling.words import Facts, conclusion
 from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table, times
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.workload import Case, Workload
@@ -108,10 +108,8 @@ def _workload(
     for row in own.to_dict("records"):
         name = row["implementation"]
         known = {kind: float(medians[kind][name]) for kind in KINDS}
-        per_step = ("operators_per_step", "bytecodes_per_step")
-        calls = (float(counted[each].get(name, math.nan)) for each in per_step)
-        near = limit_words(row["share_of_attainable"], row["bound_by"])
-        said.append(f"- {code(name)} {conclusion(known, *calls)}{near}.")
+        counts = counted.loc[name].to_dict() if name in counted.index else {}
+        said.append(f"- {code(name)} {conclusion(known, facts_of(row, counts, known['products'], parsed))}.")
         near = share(row["share_of_attainable"])
         by = row["bound_by"] if isinstance(row["bound_by"], str) else NOTHING
         cells = [_spread(shares[name], kind) for kind in KINDS]
@@ -120,6 +118,24 @@ def _workload(
     image = f"![What the time of a call goes to]({stem}.png)"
     shown = [f"## {workload_words(parsed)}", "", image, "", *said, "", table(header, rows), ""]
     return [*shown, counts_table(counted), ""] if len(counted) else shown
+
+
+def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share: float, workload: Workload) -> Facts:
+    """What the conclusion of a case rests on: its row of `limits_frame` and, where it was counted, of `counts_frame`."""
+    cells = workload.L * workload.config.num_directions
+    fastest = limit.get("blas_seconds")
+    known = fastest is not None and fastest > 0
+    return Facts(
+        operators_per_step=counts.get("operators_per_step", math.nan),
+        calls_of_a_step=counts.get("calls_of_further_step", math.nan),
+        products_of_a_step=counts.get("products_of_further_step", math.nan) / cells,
+        share_of_no_step=counts.get("share_of_no_step", math.nan),
+        threads=workload.threads,
+        computing_threads=counts.get("threads_computing", math.nan),
+        share_of_attainable=limit["share_of_attainable"],
+        bound_by=limit["bound_by"] if isinstance(limit["bound_by"], str) else None,
+        products_over_fastest=products_share * limit["median_seconds"] / fastest if known else math.nan,
+    )
 
 
 def _spread(shares: pd.DataFrame, kind: str) -> str:
