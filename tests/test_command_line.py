@@ -80,7 +80,7 @@ def test_the_list_is_the_same_for_people_and_programs(runner: CliRunner) -> None
             "did you mean torch_loop/cpu/inference/T4",
         ),
         (["profile", "torch_loop"], "case is 'torch_loop'; expected a form like"),
-        (["profile", "nn_rnn/cuda/inference/T4-B1-I4-H4-L1-tanh-float32"], "expected device cpu"),
+        (["profile", "nn_rnn/cuda/inference/T4-B1-I4-H4-L1-tanh-float32"], "this machine has no NVIDIA GPU"),
         (["train", "--impl", "torch_lop"], "did you mean torch_loop"),
     ],
 )

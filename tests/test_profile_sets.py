@@ -21,7 +21,12 @@ CASE = "numpy_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 def record(case: str, looks: dict[str, int], seconds: float, repeat: int = 0) -> dict[str, Any]:
     """What a repeat of a case in inference gives."""
     phase = {"kinds": looks, "without_core": 0, "computing_threads": 1.0, "functions": []}
-    times = {"unprofiled_seconds": seconds, "profiled_seconds": seconds, "phase_seconds": [seconds, 0.0]}
+    times = {
+        "unprofiled_seconds": seconds,
+        "profiled_over_unprofiled": [1.0],
+        "accounted_share": 1.0,
+        "phase_seconds": [seconds, 0.0],
+    }
     return {"case": case, "repeat": repeat, "calls": 10, "phases": {"1": phase}, **times}
 
 

@@ -39,7 +39,7 @@ PLACES = {
 )
 def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, int], expected: Kind | None) -> None:
     """None: the look says nothing, and is counted apart."""
-    samples = np.array([(address, 1, thread, FORWARD, 0) for thread, address in threads.items()], SAMPLE)
+    samples = np.array([(address, 0, 0, 1, thread, FORWARD, 0) for thread, address in threads.items()], SAMPLE)
     looks = attribute(samples, PLACES, 1)[FORWARD]
     assert looks.by_kind == ({} if expected is None else {expected: 1})
     assert looks.without_core == (expected is None)

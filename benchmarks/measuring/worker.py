@@ -80,7 +80,10 @@ class _Bench:
                     "elapsed": time.perf_counter() - start,
                 }
             case "profile":
-                from benchmarks.profiling.observe import observe
+                if self.subject.workload.device == "cuda":
+                    from benchmarks.profiling.observe_gpu import observe_gpu as observe
+                else:
+                    from benchmarks.profiling.observe import observe
 
                 return observe(self.subject, request["seconds"])
             case "dissect":

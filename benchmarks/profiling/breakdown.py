@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,32 +51,53 @@ class Looks:
 def attribute(
     samples: np.ndarray[tuple[int], np.dtype[np.void]], places: Mapping[int, Place], main_thread: int
 ) -> dict[int, Looks]:
-    """{phase: looks} of samples that are ordered by look; the main thread has one in each look."""
-    kinds = {address: kind_of(place) for address, place in places.items()}
+    """{phase: looks} of samples that are ordered by look."""
     found: dict[int, Counter[tuple[Kind, Place]]] = {}
     without: Counter[int] = Counter()
     computing: Counter[int] = Counter()
+    for look in outcomes(samples, places, main_thread):
+        counts = found.setdefault(look.phase, Counter())
+        if look.outcome is None:
+            without[look.phase] += 1
+        else:
+            counts[look.outcome] += 1
+            computing[look.phase] += look.computing
+    return {phase: Looks(dict(counts), without[phase], computing[phase]) for phase, counts in found.items()}
+
+
+class Look(NamedTuple):
+    """What one look came to."""
+
+    phase: int
+    nanoseconds: int
+    caller: int
+    """Of the main thread, as `SAMPLE` has it."""
+    outcome: tuple[Kind, Place] | None
+    """The kind and place that its time went to; None where it cannot be said."""
+    computing: int
+    """Threads that computed."""
+
+
+def outcomes(
+    samples: np.ndarray[tuple[int], np.dtype[np.void]], places: Mapping[int, Place], main_thread: int
+) -> Iterator[Look]:
+    """Look by look, of samples that are ordered by it; the main thread has one in each."""
+    kinds = {address: kind_of(place) for address, place in places.items()}
     starts = np.flatnonzero(np.r_[True, np.diff(samples["look"]) != 0]) if len(samples) else np.zeros(0, int)
     for begin, end in zip(starts, [*starts[1:], len(samples)], strict=True):
         look = samples[begin:end]
-        phase = int(look["phase"][0])
-        counts = found.setdefault(phase, Counter())
-        main: int | None = None
-        others: list[int] = []
-        for thread, address in zip(look["thread"].tolist(), look["address"].tolist(), strict=True):
-            if thread == main_thread:
-                main = address
-            else:
-                others.append(address)
-        assert main is not None, "the main thread is in every look"
-        outcome = _outcome(main, others, kinds, places)
-        if outcome is None:
-            without[phase] += 1
-            continue
-        counts[outcome] += 1
+        own = look[look["thread"] == main_thread]
+        assert len(own) == 1, "the main thread is in every look"
+        main = int(own["address"][0])
+        others: list[int] = look["address"][look["thread"] != main_thread].tolist()
         busy = [address for address in (main, *others) if address not in (WAITS, HAS_NO_CORE)]
-        computing[phase] += sum(kinds[address] != "waiting" for address in busy)
-    return {phase: Looks(dict(counts), without[phase], computing[phase]) for phase, counts in found.items()}
+        yield Look(
+            phase=int(look["phase"][0]),
+            nanoseconds=int(look["nanoseconds"][0]),
+            caller=int(own["caller"][0]),
+            outcome=_outcome(main, others, kinds, places),
+            computing=sum(kinds[address] != "waiting" for address in busy),
+        )
 
 
 def _outcome(

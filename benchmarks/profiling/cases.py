@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks import machine
 from benchmarks.counts import too_large
+from benchmarks.machine.nvml import gpu_count
 from benchmarks.workload import Case
 from rnnimpl.registry import listing, names
 
@@ -44,13 +45,13 @@ def checked(cases: Iterable[Case]) -> tuple[Case, ...]:
             hint = f"did you mean {Case(nearest[0], case.workload).id}? " if nearest else ""
             raise ValueError(f"case is {case.id!r}; {hint}Known implementations: {', '.join(names())}")
         listing(source)
-        if case.workload.device != "cpu":
-            raise ValueError(f"case is {case.id!r}; expected device cpu: the profile looks at processors, not at GPUs")
+        if case.workload.device == "cuda" and gpu_count() == 0:
+            raise ValueError(f"case is {case.id!r}; this machine has no NVIDIA GPU: expected device cpu")
         if case.workload.threads > machine.usable_cores():
             raise ValueError(
                 f"case is {case.id!r}; expected at most {machine.usable_cores()} threads, as many as cores"
             )
-        available = machine.available_bytes("cpu")
+        available = machine.available_bytes(case.workload.device)
         refusal = None if available is None else too_large(case.workload, available)
         if refusal:
             raise ValueError(refusal)

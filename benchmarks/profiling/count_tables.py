@@ -14,7 +14,7 @@ from benchmarks.workload import Case
 
 COUNTED = (
     *("operator_calls", "operator_calls_per_step", "operators_per_step", "bytecodes_per_step", "operations_per_step"),
-    *("calls_of_further_step", "products_of_further_step", "share_of_no_step"),
+    *("launches_per_step", "calls_of_further_step", "products_of_further_step", "share_of_no_step"),
     *("allocated_bytes_per_step", "peak_bytes"),
     *("context_switches", "threads", "threads_computing", "instructions", "cycles", "cache_misses"),
 )
@@ -22,6 +22,7 @@ COLUMNS = ("case", "implementation", "workload", *COUNTED)
 _SHOWN = {
     "operator_calls_per_step": "operator calls a step",
     "operators_per_step": "operators a step",
+    "launches_per_step": "GPU launches a step",
     "operations_per_step": "operations of Python a step",
     "bytecodes_per_step": "bytecodes a step",
     "calls_of_further_step": "a further step adds calls",
@@ -56,6 +57,8 @@ def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         row |= {f"{name}_per_step": counts["instructions"][name] / T for name in ("bytecodes", "operations")}
         busy = [looks["computing_threads"] for looks in record["phases"].values()]
         row |= {"threads_computing": max(busy, default=math.nan)}
+        if "launches" in record:
+            row |= {"launches_per_step": record["launches"] / T}
         if operators:
             row |= {"operator_calls": operators["operator_calls"], "operators_per_step": operators["operators"] / T}
             row |= {"operator_calls_per_step": operators["operator_calls"] / T}

@@ -10,13 +10,14 @@ from typing import Any
 
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling import counters
+from benchmarks.profiling.chrome import write_compressed, write_trace
 from benchmarks.profiling.flame import native_stacks, python_stacks, speedscope
 from benchmarks.profiling.instructions import Instructions, count_allocated, count_instructions
-from benchmarks.profiling.operators import count_operators, write_compressed, write_trace
+from benchmarks.profiling.operators import count_operators
+from benchmarks.profiling.phases import call_of, is_torch, phases_of, prefix_phases
+from benchmarks.profiling.trace import trace
 
 PHASES: Mapping[str, str] = {"1": "forward", "2": "backward"}
-TRACED_STEPS = 16
-"""Time steps of the calls in a trace, at most: it stays small enough to open."""
 COUNTED_STEPS = 2048
 """Time steps beyond which operators are not counted: the profiler keeps each of them in memory."""
 COUNTED_CALLS = 5
@@ -29,9 +30,9 @@ TURNS_SECONDS = 0.2
 def dissect(subject: Subject, folder: Path, stem: str, looks: Mapping[str, Any]) -> dict[str, Any]:
     """Counts of a call, and in a folder `STEM.trace.json.gz` and `STEM.speedscope.json.gz`.
 
-    Operators and the trace are there where arrays are PyTorch's tensors. `looks` are the phases of `observe`.
+    `looks` are the phases of `observe`; `untold` in the reply says what the trace cannot tell.
     """
-    call = _call(_phases(subject, subject.x, subject.dy, subject.dh_n))
+    call = call_of(phases_of(subject))
     counted, reason = counters.count(call, COUNTED_CALLS)
     found = {
         "threads": sum(1 for _ in counters.TASKS.iterdir()),
@@ -43,13 +44,9 @@ def dissect(subject: Subject, folder: Path, stem: str, looks: Mapping[str, Any])
     native = native_stacks(looks, PHASES)
     profiles = [("Python, main thread", "seconds", stacks), ("all threads, by kind and function", "none", native)]
     write_compressed(speedscope(stem, profiles), folder / f"{stem}.speedscope.json.gz")
-    if _is_torch(subject):
-        write_trace(_prefix_phases(subject, TRACED_STEPS), folder / f"{stem}.trace.json.gz")
+    events, found["untold"] = trace(subject)
+    write_trace(events, folder / f"{stem}.trace.json.gz", found["untold"])
     return found
-
-
-def _is_torch(subject: Subject) -> bool:
-    return type(subject.x).__module__ == "torch"
 
 
 def _counts(subject: Subject) -> dict[str, Any]:
@@ -60,20 +57,20 @@ def _counts(subject: Subject) -> dict[str, Any]:
     counted is None.
     """
     T = subject.workload.T
-    torch_counts = _is_torch(subject) and T <= COUNTED_STEPS
-    whole = _count(_prefix_phases(subject, T), torch_counts)
+    torch_counts = is_torch(subject) and T <= COUNTED_STEPS
+    whole = _count(prefix_phases(subject, T), torch_counts)
     found: dict[str, Any] = {"instructions": whole["instructions"], "operators": whole["operators"]}
     found["allocated_bytes"] = None
     if torch_counts:
         found["allocated_bytes"] = whole["operators"]["allocated_bytes"]
     elif type(subject.x).__module__ == "numpy":
-        found["allocated_bytes"] = count_allocated(_call(_phases(subject, subject.x, subject.dy, subject.dh_n)))
+        found["allocated_bytes"] = count_allocated(call_of(phases_of(subject)))
     found["further_step"] = None
     if T > 1:
-        shorter = _prefix_phases(subject, T // 2)
+        shorter = prefix_phases(subject, T // 2)
         half = _count(shorter, torch_counts)
         further = {name: (whole[name] - half[name]) / (T - T // 2) for name in ("calls", "products")}
-        of_whole, of_half = _seconds(_call(_phases(subject, subject.x, subject.dy, subject.dh_n)), _call(shorter))
+        of_whole, of_half = _seconds(call_of(phases_of(subject)), call_of(shorter))
         further["share_of_no_step"] = max(0.0, 1 - (of_whole - of_half) / (T - T // 2) * T / of_whole)
         found["further_step"] = further
     return found
@@ -105,43 +102,3 @@ def _count(phases: Mapping[str, Callable[[], object]], with_operators: bool) -> 
     summed = {name: sum(each[name] for each in operators) for name in operators[0]}
     calls, products = summed["operators"], operators[0]["products"]
     return {"instructions": instructions, "operators": summed, "calls": calls, "products": products}
-
-
-def _call(phases: Mapping[str, Callable[[], object]]) -> Callable[[], None]:
-    def call() -> None:
-        for phase in phases.values():
-            phase()
-
-    return call
-
-
-def _phases(subject: Subject, x: Any, dy: Any, dh_n: Any) -> dict[str, Callable[[], object]]:
-    """{name: what is called} of a call's phases, in their order."""
-    rnn = subject.rnn
-    if subject.workload.mode == "inference":
-
-        def infer() -> None:
-            rnn.forward(x)
-            rnn.synchronize()
-
-        return {"forward": infer}
-    pullbacks: list[Callable[[Any, Any], object]] = []
-
-    def forward() -> None:
-        pullbacks.append(rnn.vjp(x)[2])
-        rnn.synchronize()
-
-    def backward() -> None:
-        pullbacks.pop()(dy, dh_n)
-        rnn.synchronize()
-
-    return {"forward": forward, "backward": backward}
-
-
-def _prefix_phases(subject: Subject, steps: int) -> dict[str, Callable[[], object]]:
-    """The phases on the first steps alone, called once already."""
-    inputs = subject.inputs.prefix(min(steps, subject.workload.T))
-    arrays = [None if each is None else subject.rnn.from_numpy(each) for each in (inputs.x, inputs.dy, inputs.dh_n)]
-    phases = _phases(subject, *arrays)
-    _call(phases)()
-    return phases

@@ -20,8 +20,8 @@ _PRODUCT_SIGNS = ("@", "@=")
 _PRODUCT_NAMES = frozenset({"matmul", "dot", "vdot", "inner", "tensordot", "einsum"})
 """NumPy's functions that multiply matrices."""
 
-Note = Callable[[CodeType, int], None]
-"""Is told of each instruction before it runs: its code, and its offset in that."""
+Note = Callable[[FrameType], None]
+"""Is told of each instruction before it runs: the frame that is about to, at its `f_lasti`."""
 
 
 class Instructions(NamedTuple):
@@ -40,10 +40,10 @@ def count_instructions(call: Callable[[], object]) -> Instructions:
     """Of one call: instructions of all Python functions that it runs."""
     bytecodes = operations = products = 0
 
-    def note(code: CodeType, offset: int) -> None:
+    def note(frame: FrameType) -> None:
         nonlocal bytecodes, operations, products
         bytecodes += 1
-        operates, multiplies = _classes(code).get(offset, (False, False))
+        operates, multiplies = classes(frame.f_code).get(frame.f_lasti, (False, False))
         operations += operates
         products += multiplies
 
@@ -60,7 +60,7 @@ def count_allocated(call: Callable[[], object]) -> int:
     taken: list[int] = []
     held = 0
 
-    def note(_code: CodeType, _offset: int) -> None:
+    def note(_: FrameType) -> None:
         nonlocal held
         taken.append(tracemalloc.get_traced_memory()[1] - held)
         tracemalloc.reset_peak()
@@ -86,7 +86,7 @@ def told(note: Note, call: Callable[[], object]) -> None:
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
         if event == "opcode":
-            note(frame.f_code, frame.f_lasti)
+            note(frame)
         return trace
 
     before = sys.gettrace()
@@ -98,7 +98,7 @@ def told(note: Note, call: Callable[[], object]) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _classes(code: CodeType) -> dict[int, tuple[bool, bool]]:
+def classes(code: CodeType) -> dict[int, tuple[bool, bool]]:
     """{offset: (asks an object, asks for a matrix product)} of the instructions that are either."""
     found = {}
     for each in dis.get_instructions(code):

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from benchmarks.profiling.symbols import NO_FILE, Place
+from benchmarks.profiling.symbols import NO_FILE, SPINS, Place
 
-Kind = Literal["products", "elementwise", "memory", "overhead", "waiting", "engine"]
+Kind = Literal["products", "elementwise", "memory", "overhead", "waiting", "engine", "host_bound", "launch", "between"]
+"""The last three are those of a GPU that is idle: `gpu_time` says when each is meant."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
@@ -24,10 +25,14 @@ KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
         "overhead": "framework and interpreter",
         "waiting": "waiting",
         "engine": "compiled code, not told apart",
+        "host_bound": "GPU idle, host not ready",
+        "launch": "GPU idle, launch under way",
+        "between": "GPU idle between queued kernels",
     }
 )
 
 _RULES: tuple[tuple[str, str, Kind], ...] = (
+    (r".*", re.escape(SPINS), "waiting"),
     # C libraries. A copy is memory movement whoever asks for it.
     (r"libc[.-]|ld-linux|libpthread", r"mem(cpy|move|set)", "memory"),
     (r"libc[.-]|libpthread", r"sched_yield|futex|lll_lock|nanosleep|sem_wait|pthread_cond_.*wait", "waiting"),
@@ -61,7 +66,7 @@ _RULES: tuple[tuple[str, str, Kind], ...] = (
     # Our own kernels.
     (r".*", r"_ZN\w*3rnn14multiply_|_ZN\w*3rnn14WeightProducts|_ZN\w*3rnn16multiply", "products"),
     (r".*", r"_ZN\w*3rnn\w*(pack|copy|transpose|Panels)", "memory"),
-    (r".*", r"_ZN\w*3rnn\w*(wait|Team|Pool|Meeting)|atomic_wait|Function_handlerIFviE", "waiting"),
+    (r".*", r"_ZN\w*3rnn\w*(wait|Team|Pool|Meeting)|atomic_wait", "waiting"),
     (r".*", r"_ZN\w*3rnn", "elementwise"),
 )
 _COMPILED = tuple((re.compile(library), re.compile(function), kind) for library, function, kind in _RULES)

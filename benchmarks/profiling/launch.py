@@ -102,7 +102,9 @@ def _profile(
 ) -> Mapping[str, Any]:
     """One repeat: built, checked, warmed up and looked at in a fresh process; with `traces`, counted and traced."""
     workload = case.workload
-    worker = Worker(case.implementation, threads=workload.threads, precision=workload.precision, device="cpu", log=log)
+    worker = Worker(
+        case.implementation, threads=workload.threads, precision=workload.precision, device=workload.device, log=log
+    )
     try:
         reply = worker.wait_ready()
         if "status" not in reply:

@@ -32,18 +32,22 @@ def observe(subject: Subject, seconds: float) -> dict[str, Any]:
     alone: list[tuple[float, float]] = []
     watched: list[tuple[float, float]] = []
     samples = []
+    ratios: list[float] = []
     ignored = ctypes.c_int32()
     switches = 0
     for _ in range(BLOCKS):
         before = resource.getrusage(resource.RUSAGE_SELF)
-        alone += _block(subject, ignored, seconds / BLOCKS)
+        own = _block(subject, ignored, seconds / BLOCKS)
+        alone += own
         after = resource.getrusage(resource.RUSAGE_SELF)
         switches += after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw
         sampler.start()
         try:
-            watched += _block(subject, sampler.phase, seconds / BLOCKS)
+            looked_at = _block(subject, sampler.phase, seconds / BLOCKS)
         finally:
             samples.append(sampler.stop())
+        watched += looked_at
+        ratios.append(statistics.median(map(sum, looked_at)) / statistics.median(map(sum, own)))
     addresses = {int(each) for block in samples for each in block["address"]} - {WAITS, HAS_NO_CORE}
     found = places(addresses)
     phases: dict[int, list[Looks]] = {}
@@ -57,7 +61,7 @@ def observe(subject: Subject, seconds: float) -> dict[str, Any]:
     return {
         "calls": len(alone),
         "unprofiled_seconds": statistics.median(sum(call) for call in alone),
-        "profiled_seconds": statistics.median(sum(call) for call in watched),
+        "profiled_over_unprofiled": ratios,
         "phase_seconds": [statistics.median(call[at] for call in alone) for at in (0, 1)],
         "accounted_share": looked * sampler.interval_seconds / watched_seconds,
         "context_switches": switches / len(alone),

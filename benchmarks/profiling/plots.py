@@ -26,6 +26,9 @@ COLOURS: Mapping[Kind, str] = {
     "overhead": "#D55E00",
     "waiting": "#E69F00",
     "engine": "#AAAAAA",
+    "host_bound": "#CC79A7",
+    "launch": "#F0E442",
+    "between": "#666666",
 }
 _DARK: frozenset[Kind] = frozenset({"products", "memory", "overhead"})
 NARROWEST_WITH_NUMBER = 5.0
@@ -90,7 +93,7 @@ def _legend(figure: Figure, axes: Axes, inches: float) -> None:
     handles, labels = axes.get_legend_handles_labels()
     place = (0.02 / WIDTH, 1 - 0.98 / inches)
     looks: dict[str, Any] = {"frameon": False, "fontsize": 9.5, "handlelength": 1.0, "columnspacing": 1.4}
-    figure.legend(handles, labels, loc="lower left", bbox_to_anchor=place, ncols=len(KINDS), **looks)
+    figure.legend(handles, labels, loc="lower left", bbox_to_anchor=place, ncols=len(labels), **looks)
 
 
 def draw_growth(frame: pd.DataFrame, letter: str, drawn: Sequence[Series], folder: Path, stem: str) -> None:

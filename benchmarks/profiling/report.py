@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from benchmarks.profiling.words import Facts, conclusion
 from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table, times
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.workload import Case, Workload
+
+NEAR_SUM = 0.05
+"""By how much the unscaled parts of a call may miss its unprofiled time before the report counts it as missed."""
 
 
 def breakdown_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -70,9 +74,10 @@ def write_report(
     lines += _growth(frame, folder)
     for plot in write_roofline(limits, folder, {RUN: peaks}):
         lines += [f"## {plot.title}", "", f"![{plot.title}]({plot.stem}.png)", "", plot.caption, ""]
-    lines += ["## How it was measured", "", _measured(records), ""]
+    lines += ["## How it was measured", "", *_measured(records), ""]
     lines += ["Shares are medians over repeats, each in a process of its own, least to most in parentheses.", ""]
     lines += count_reasons(records)
+    lines += _untold(records)
     lines += [f"- {code(case)} could not be profiled: {escape(reason)}" for case, reason in refused.items()]
     lines += [
         "",
@@ -84,6 +89,15 @@ def write_report(
     path = folder / "profile.md"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def _untold(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What traces cannot tell, each sentence once with the implementations of which it is true."""
+    said: dict[str, dict[str, None]] = {}
+    for record in records:
+        for sentence in record.get("counts", {}).get("untold", ()):
+            said.setdefault(sentence, {})[Case.parse(record["case"]).implementation] = None
+    return [f"- In traces of {', '.join(map(code, names))}: {escape(sentence)}" for sentence, names in said.items()]
 
 
 def _csv(frame: pd.DataFrame, path: Path) -> None:
@@ -104,6 +118,7 @@ def _workload(
     draw_bars(medians, own, parsed, folder, stem)
     counted = counts[counts["workload"] == workload].set_index("implementation", drop=False)
     counted = counted.loc[[name for name in medians.index if name in counted.index]]
+    seen = [kind for kind in KINDS if any(kind in each.index and each["most"][kind] > 0 for each in shares.values())]
     said, rows = [], []
     for row in own.to_dict("records"):
         name = row["implementation"]
@@ -112,16 +127,16 @@ def _workload(
         said.append(f"- {code(name)} {conclusion(known, facts_of(row, counts, known['products'], parsed))}.")
         near = share(row["share_of_attainable"])
         by = row["bound_by"] if isinstance(row["bound_by"], str) else NOTHING
-        cells = [_spread(shares[name], kind) for kind in KINDS]
+        cells = [_spread(shares[name], kind) for kind in seen]
         rows.append([code(name), seconds(row["median_seconds"]), *cells, near, by])
-    header = ["implementation", "a call", *(KIND_NAMES[kind] for kind in KINDS), "of the attainable", "bound by"]
+    header = ["implementation", "a call", *(KIND_NAMES[kind] for kind in seen), "of the attainable", "bound by"]
     image = f"![What the time of a call goes to]({stem}.png)"
     shown = [f"## {workload_words(parsed)}", "", image, "", *said, "", table(header, rows), ""]
     return [*shown, counts_table(counted), ""] if len(counted) else shown
 
 
 def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share: float, workload: Workload) -> Facts:
-    """What the conclusion of a case rests on: its row of `limits_frame` and, where it was counted, of `counts_frame`."""
+    """What the conclusion of a case rests on: its rows of `limits_frame` and, where it was counted, `counts_frame`."""
     cells = workload.L * workload.config.num_directions
     fastest = limit.get("blas_seconds")
     known = fastest is not None and fastest > 0
@@ -164,17 +179,31 @@ def _growth(frame: pd.DataFrame, folder: Path) -> list[str]:
     return lines
 
 
-def _measured(records: Sequence[Mapping[str, Any]]) -> str:
-    header = ["case", "repeat", "unprofiled", "profiled / unprofiled", "accounted for", "no core", "threads computing"]
-    header += ["context switches a call"]
+def _measured(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What looking cost, how much of the time looks stand for, and what follows for the sum of the parts."""
+    costs = [statistics.median(record["profiled_over_unprofiled"]) for record in records]
+    accounted = [record["accounted_share"] for record in records]
+    sums = [cost * part for cost, part in zip(costs, accounted, strict=True)]
+    near = sum(abs(each - 1) <= NEAR_SUM for each in sums)
+    said = (
+        f"The parts of a call are shares of what was seen, times its unprofiled time: they add up to that. Unscaled, "
+        f"what was seen adds up to {share(min(sums))} to {share(max(sums))} of the unprofiled time, to within "
+        f"{share(NEAR_SUM)} in {near} of {len(sums)} repeats: it stands for {share(min(accounted))} to "
+        f"{share(max(accounted))} of the profiled time, and profiling makes a call {times(min(costs))} to "
+        f"{times(max(costs))} as long, {times(statistics.median(costs))} in the median. A cost is the median over pairs "
+        f"of blocks, one with and one without; least to most in parentheses."
+    )
+    header = ["case", "repeat", "unprofiled", "profiled / unprofiled", "accounted for", "unscaled sum", "no core"]
+    header += ["threads computing", "context switches a call"]
     rows = []
-    for record in records:
+    for record, cost, part, total in zip(records, costs, accounted, sums, strict=True):
         looks = record["phases"].values()
         without = sum(each["without_core"] for each in looks)
-        total = sum(sum(each["kinds"].values()) for each in looks) + without
+        seen = sum(sum(each["kinds"].values()) for each in looks) + without
         busy = max((each["computing_threads"] for each in looks), default=0.0)
-        ratio = times(record["profiled_seconds"] / record["unprofiled_seconds"])
+        pairs = record["profiled_over_unprofiled"]
+        ratio = f"{times(cost)} ({min(pairs):.2f} to {max(pairs):.2f})"
         place = [code(record["case"]), str(record["repeat"]), seconds(record["unprofiled_seconds"]), ratio]
-        shares = [share(record["accounted_share"]), share(without / max(total, 1))]
-        rows.append([*place, *shares, f"{busy:.2f}", f"{record['context_switches']:.1f}"])
-    return table(header, rows)
+        place += [share(part), share(total), share(without / seen if seen else 0.0)]
+        rows.append([*place, f"{busy:.2f}", f"{record['context_switches']:.1f}"])
+    return [said, "", table(header, rows)]

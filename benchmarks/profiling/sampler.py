@@ -23,9 +23,16 @@ FORWARD = 1
 BACKWARD = 2
 
 SAMPLE = np.dtype(
-    [("address", "u8"), ("look", "u4"), ("thread", "i4"), ("phase", "i4"), ("padding", "i4")],
+    [
+        *(("address", "u8"), ("caller", "u8"), ("nanoseconds", "u8")),
+        *(("look", "u4"), ("thread", "i4"), ("phase", "i4"), ("padding", "i4")),
+    ],
 )
-"""One thread at one look. The main thread is in every look, others where they ran."""
+"""One thread at one look. The main thread is in every look, others where they ran.
+
+`caller` is the first word on its stack that points into the code that `callers` named, else 0; `nanoseconds` are of the
+clock of `time.perf_counter_ns`.
+"""
 
 
 class Sampler:
@@ -39,10 +46,15 @@ class Sampler:
         self.interval_seconds = interval_seconds
         self._native = library(SOURCE).functions
         self._native.sampler_phase.restype = ctypes.POINTER(ctypes.c_int32)
+        self._native.sampler_callers.argtypes = [ctypes.c_uint64, ctypes.c_uint64]
         self._native.sampler_start.argtypes = [ctypes.c_double, ctypes.c_long]
         self._native.sampler_stop.restype = ctypes.c_long
         self._native.sampler_samples.restype = ctypes.c_void_p
         self.phase: ctypes.c_int32 = self._native.sampler_phase().contents
+
+    def callers(self, begin: int, end: int) -> None:
+        """From now on look also for what between two addresses a thread was called from; 0, 0 for nothing."""
+        self._native.sampler_callers(begin, end)
 
     def start(self) -> None:
         """Begin to look. Raises OSError when no thread or no signal can be had."""

@@ -7,10 +7,11 @@ names that they export; of the rest no more than the library is known.
 from __future__ import annotations
 
 import ctypes
+import platform
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,11 @@ _CHOSEN_AT_LOAD = ("memcpy", "memmove", "memset")
 """libc's functions that exist once a processor kind; the one in use has no name of its own."""
 _CHOSEN_BYTES = 2048
 """How far such a function reaches, about."""
+_SPINS = {"x86_64": b"\xf3\x90", "aarch64": b"\x3f\x20\x03\xd5"}
+"""The instructions `pause` and `yield`: who is about to run one looks again and again for something to change."""
+_NEAR_BYTES = 24
+SPINS = " (spins)"
+"""Added to the name of a function where it does that."""
 NO_FILE = "code without a file"
 """The library's name for what was compiled in this process."""
 
@@ -82,13 +88,29 @@ class SymbolTable:
                 return self._covering(offset - start + address)
         return ""
 
+    def spins(self, offset: int) -> bool:
+        """Whether the code around an offset into the file waits by looking again and again."""
+        around = self._content[max(0, offset - _NEAR_BYTES) : offset + _NEAR_BYTES].tobytes()
+        return _SPINS.get(platform.machine(), b"?") in around
+
+    def named(self) -> Iterator[tuple[str, int, int]]:
+        """Each function's name, and where it begins and ends as an offset into the file."""
+        for symbol in self._symbols:
+            value, size = int(symbol["value"]), int(symbol["size"])
+            for start, address, _, length in self._segments:
+                if address <= value < address + length:
+                    yield self._name(symbol), value - address + start, value - address + start + size
+
     def _covering(self, address: int) -> str:
         last = int(np.searchsorted(self._symbols["value"], address, side="right"))
         for symbol in self._symbols[max(0, last - 8) : last][::-1]:
             if address < symbol["value"] + max(int(symbol["size"]), 1):
-                at = self._names + int(symbol["name"])
-                return self._content[at : at + _LONGEST_NAME].tobytes().partition(b"\0")[0].decode("ascii", "replace")
+                return self._name(symbol)
         return ""
+
+    def _name(self, symbol: Any) -> str:
+        at = self._names + int(symbol["name"])
+        return self._content[at : at + _LONGEST_NAME].tobytes().partition(b"\0")[0].decode("ascii", "replace")
 
 
 def places(addresses: Iterable[int]) -> dict[int, Place]:
@@ -105,12 +127,27 @@ def places(addresses: Iterable[int]) -> dict[int, Place]:
         if mapping.path not in tables:
             tables[mapping.path] = _table(mapping.path)
         table = tables[mapping.path]
-        function = "" if table is None else table.function(address - mapping.begin + mapping.offset)
+        offset = address - mapping.begin + mapping.offset
+        function = "" if table is None else table.function(offset)
         if not function:
             near = (name for start, name in chosen.items() if start <= address < start + _CHOSEN_BYTES)
             function = next(near, "")
+        if table is not None and table.spins(offset):
+            function += SPINS
         found[address] = Place(Path(mapping.path).name, function)
     return found
+
+
+def functions(library: Path) -> Iterator[tuple[str, int, int]]:
+    """The name of each function of a library that is loaded here, and the addresses where it begins and ends."""
+    table = _table(str(library))
+    for mapping in _mappings():
+        if table is None or mapping.path != str(library):
+            continue
+        for name, begin, end in table.named():
+            if mapping.offset <= begin < mapping.offset + mapping.end - mapping.begin:
+                moved = mapping.begin - mapping.offset
+                yield name, begin + moved, end + moved
 
 
 def _table(path: str) -> SymbolTable | None:

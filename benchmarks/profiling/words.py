@@ -110,6 +110,15 @@ def _remedy(kind: Kind, part: float, facts: Facts) -> str:
             return "fewer threads, or fewer meetings of them a step, would help"
         case "engine":
             return "what it does there its makers' profiler may tell, this one cannot"
+        case "host_bound":
+            return (
+                "the GPU waits for the host: fewer launches a step (a fused kernel), or all of them launched at once "
+                "(a CUDA graph), would help, a faster GPU would not"
+            )
+        case "launch":
+            return "each launch finds the GPU idle: fewer of them, launched ahead of time, would help"
+        case "between":
+            return "kernels are queued and there are too many of them: fewer and larger ones would help"
 
 
 def _less_overhead(part: float, facts: Facts) -> str:

@@ -35,6 +35,8 @@ constexpr std::uint64_t kHasNoCore = 1;
 // One thread at one look; the layout that the Python side reads.
 struct Sample {
     std::uint64_t address;
+    std::uint64_t caller;       // the first word on its stack that points into the code that was asked for, or 0
+    std::uint64_t nanoseconds;  // of CLOCK_MONOTONIC, when it was looked at
     std::uint32_t look;
     std::int32_t thread;
     std::int32_t phase;
@@ -49,8 +51,11 @@ struct Watched {
 // Where a handler notes its thread's address; the place is claimed by the thread's number.
 struct Slot {
     std::atomic<pid_t> thread{0};
-    std::atomic<std::uint64_t> address{0};
+    std::atomic<std::uint64_t> address{0}, caller{0};
 };
+
+constexpr int kMostWords = 256;  // of a stack that are read; above a thread's stack lies its control block
+std::atomic<std::uint64_t> code_begin{0}, code_end{0};
 
 Slot slots[kMostThreads];
 std::atomic<std::int32_t> phase_now{0};
@@ -68,11 +73,31 @@ std::uint64_t instruction(const void* context) {
 #endif
 }
 
+std::uint64_t stack(const void* context) {
+    const auto* machine = &static_cast<const ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+    return static_cast<std::uint64_t>(machine->gregs[REG_RSP]);
+#else
+    return machine->sp;
+#endif
+}
+
+// Nothing is unwound: a word that points into the code may also be left over from an earlier call.
+std::uint64_t caller_within(std::uint64_t begin, std::uint64_t end, const void* context) {
+    const auto* words = reinterpret_cast<const std::uint64_t*>(stack(context));
+    for (int i = 0; i < kMostWords; ++i)
+        if (words[i] >= begin && words[i] < end) return words[i];
+    return 0;
+}
+
 void note_address(int, siginfo_t* info, void* context) {
     const int saved = errno;
     const auto index = static_cast<unsigned>(info->si_value.sival_int);
-    if (info->si_code == SI_QUEUE && index < kMostThreads)
+    if (info->si_code == SI_QUEUE && index < kMostThreads) {
+        const std::uint64_t begin = code_begin.load(std::memory_order_relaxed), end = code_end.load();
+        slots[index].caller.store(begin < end ? caller_within(begin, end, context) : 0, std::memory_order_relaxed);
         slots[index].address.store(instruction(context), std::memory_order_release);
+    }
     errno = saved;
 }
 
@@ -150,11 +175,16 @@ class Sampler {
         const std::int32_t phase = phase_now.load(std::memory_order_relaxed);
         if (phase == 0 || samples_.size() + watched_.size() > static_cast<std::size_t>(capacity_)) return;
         ++looks_;
+        timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        const auto nanoseconds =
+            static_cast<std::uint64_t>(now.tv_sec) * 1000000000 + static_cast<std::uint64_t>(now.tv_nsec);
         for (std::size_t i = 0; i < watched_.size(); ++i) {
             const char state = state_of(watched_[i].stat);
             const bool runs = state == 'R';
             if (!runs && watched_[i].thread != main_) continue;
-            samples_.push_back({kWaits, static_cast<std::uint32_t>(looks_), watched_[i].thread, phase, 0});
+            samples_.push_back(
+                {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(looks_), watched_[i].thread, phase, 0});
             if (!runs) continue;
             samples_.back().address = kHasNoCore;
             slots[i].address.store(0, std::memory_order_relaxed);
@@ -166,7 +196,9 @@ class Sampler {
     void collect() {
         for (const Asked& asked : asked_) {
             const std::uint64_t address = slots[asked.slot].address.load(std::memory_order_acquire);
-            if (address != 0) samples_[asked.sample].address = address;
+            if (address == 0) continue;
+            samples_[asked.sample].address = address;
+            samples_[asked.sample].caller = slots[asked.slot].caller.load(std::memory_order_relaxed);
         }
         asked_.clear();
     }
@@ -210,6 +242,12 @@ std::unique_ptr<Sampler> running;
 
 // Where the caller writes its phase: 0 between calls, when nobody looks.
 EXPORT std::int32_t* sampler_phase() { return reinterpret_cast<std::int32_t*>(&phase_now); }
+
+// From now on each look also finds what in this code a thread was called from; 0, 0 for nothing.
+EXPORT void sampler_callers(std::uint64_t begin, std::uint64_t end) {
+    code_begin.store(begin);
+    code_end.store(end);
+}
 
 // Begins to look at the threads of this process; the calling thread is the main one. 0, or errno.
 EXPORT int sampler_start(double seconds, long capacity) {

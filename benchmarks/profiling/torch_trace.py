@@ -1,0 +1,91 @@
+"""The trace of a PyTorch implementation, by PyTorch's own profiler: operators, with phases and time steps marked."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.profiling.chrome import Event, Slice, Track, process
+from benchmarks.profiling.gpu_time import DEVICE
+from benchmarks.profiling.operators import profiler
+from benchmarks.profiling.torch_phases import Marks, Operator, mark_backward, mark_forward
+
+_KEPT = ("cpu_op", "user_annotation", *DEVICE)
+BACKWARD = "backward"
+
+
+def trace_calls(phases: Mapping[str, Callable[[], object]], calls: int = 2) -> list[Event]:
+    """What PyTorch's profiler saw of so many calls, in Chrome's format: `call 1` with its phases by name, and so on."""
+    from torch.profiler import record_function
+
+    with profiler() as profiled:
+        for number in range(calls):
+            with record_function(f"call {number + 1}"):
+                for name, phase in phases.items():
+                    with record_function(name):
+                        phase()
+    with tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch:
+        raw = Path(scratch) / "trace.json"
+        profiled.export_chrome_trace(str(raw))
+        events = json.loads(raw.read_text(encoding="utf-8"))["traceEvents"]
+    kept = (each for each in events if each.get("ph") == "X" and each.get("cat") in _KEPT)
+    return sorted(kept, key=lambda each: (each["ts"], -each["dur"]))
+
+
+def torch_tracks(events: Sequence[Event], operators: Sequence[Operator], cells: int) -> tuple[list[Event], list[str]]:
+    """The events of a trace, and in sentences what it cannot tell.
+
+    `operators` are those of one forward pass, by `watch`; `events` those of `trace_calls`.
+    """
+    begin = float(events[0]["ts"])
+    calls: list[Slice] = []
+    phases: list[Slice] = []
+    steps: list[Slice] = []
+    untold: dict[str, None] = {}
+    forward, before = Marks([], [], ""), list[Event]()
+    for annotation in (each for each in events if each["cat"] == "user_annotation"):
+        calls.append(_slice(annotation))
+        if annotation["name"].startswith("call "):
+            continue
+        within = _within(events, annotation)
+        if annotation["name"] == BACKWARD:
+            marks = mark_backward(forward, before, within)
+        else:
+            marks = forward = mark_forward(operators, within, cells)
+            before = within
+        phases += marks.phases
+        steps += marks.steps
+        untold |= {marks.untold: None} if marks.untold else {}
+    threads: dict[Any, list[Slice]] = {}
+    for event in events:
+        if event["cat"] == "cpu_op":
+            threads.setdefault(event["tid"], []).append(_slice(event))
+    tracks = [Track("calls", calls), Track("phases", phases), Track("time steps", steps)]
+    tracks += [Track(f"operators, thread {number}", own) for number, own in enumerate(threads.values(), start=1)]
+    streams: dict[Any, list[Slice]] = {}
+    for event in events:
+        if event["cat"] in DEVICE:
+            streams.setdefault(event["tid"], []).append(_slice(event))
+    tracks += [Track(f"GPU, stream {stream}", own) for stream, own in streams.items()]
+    moved = [
+        Track(name, [Slice(each.name, each.start - begin, each.end - begin) for each in own]) for name, own in tracks
+    ]
+    title = "PyTorch's profiler (small operators last longer than unprofiled)"
+    return process(1, title, (track for track in moved if track.slices)), list(untold)
+
+
+def _within(events: Sequence[Event], annotation: Event) -> list[Event]:
+    """The operators that an annotation encloses, in its thread."""
+    begin, end = annotation["ts"], annotation["ts"] + annotation["dur"]
+    return [
+        each
+        for each in events
+        if each["cat"] == "cpu_op" and each["tid"] == annotation["tid"] and begin <= each["ts"] <= end
+    ]
+
+
+def _slice(event: Event) -> Slice:
+    return Slice(str(event["name"]), float(event["ts"]), float(event["ts"]) + float(event["dur"]))

@@ -1,0 +1,79 @@
+"""The trace of a case: what PyTorch's profiler, Python's interpreter and looks at calls say of its course."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks.measuring.measure import Subject
+from benchmarks.profiling.breakdown import Look
+from benchmarks.profiling.chrome import Event
+from benchmarks.profiling.looks_trace import look_at_calls, looks_tracks
+from benchmarks.profiling.native_phases import forward_code, phases_by_callers
+from benchmarks.profiling.phases import is_torch, phases_of, prefix_phases
+from benchmarks.profiling.python_trace import python_tracks
+from benchmarks.profiling.sampler import Sampler
+from benchmarks.profiling.torch_phases import watch
+from benchmarks.profiling.torch_trace import torch_tracks, trace_calls
+
+TRACED_STEPS = 16
+"""Time steps of the calls that are followed one by one, at most: a trace stays small enough to open."""
+CALLS = 2
+PROBED_STEPS, PROBED_LEAST, PROBED_MOST = 64, 8, 256
+"""Of the networks that tell where our own kernel projects and where it recurs."""
+LOOKED_SECONDS = 0.4
+LOOKED_INTERVAL_SECONDS = 0.25e-3
+"""Looks are denser here than in the breakdown, whose times they are not to disturb."""
+
+
+def trace(subject: Subject) -> tuple[list[Event], list[str]]:
+    """The events of the trace, and in sentences what it cannot tell."""
+    short = prefix_phases(subject, TRACED_STEPS)
+    cells = subject.workload.L * subject.workload.config.num_directions
+    if is_torch(subject):
+        weights = getattr(subject.rnn, "weights", {})
+        operators = watch(short["forward"], weights, subject.x)
+        if "backward" in short:
+            short["backward"]()
+        events, untold = torch_tracks(trace_calls(short, CALLS), operators, cells)
+    else:
+        events, untold = python_tracks(short, _median_seconds(short))
+    sampler = Sampler(LOOKED_INTERVAL_SECONDS)
+    try:
+        phase_of = _native_phases(subject, sampler)
+        courses = look_at_calls(phases_of(subject), sampler, LOOKED_SECONDS)
+    finally:
+        sampler.callers(0, 0)
+    return events + looks_tracks(courses, phase_of), [] if phase_of else untold
+
+
+def _native_phases(subject: Subject, sampler: Sampler) -> Callable[[Look], str] | None:
+    """What names the phase of a look at our own C++; None for any other code."""
+    library = getattr(subject.rnn, "library", None)
+    path = getattr(getattr(library, "functions", None), "_name", None)
+    code = None if path is None else forward_code(Path(path), subject.workload.dtype)
+    if code is None:
+        return None
+    calls = (_call_of(subject, *sizes) for sizes in ((PROBED_MOST, PROBED_LEAST), (PROBED_LEAST, PROBED_MOST)))
+    return phases_by_callers(sampler, code, *calls)
+
+
+def _call_of(subject: Subject, inputs: int, hidden: int) -> Callable[[], object]:
+    """A forward call of another network of the same implementation, with so many input features and hidden units."""
+    workload = dataclasses.replace(subject.workload, mode="inference", T=PROBED_STEPS, B=4, I=inputs, H=hidden, L=1)
+    other = Subject(type(subject.rnn), workload, clock=time.perf_counter)
+    return lambda: other.rnn.forward(other.x)
+
+
+def _median_seconds(phases: Mapping[str, Callable[[], object]], calls: int = 20) -> float:
+    """What a call of all phases takes."""
+    taken = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        for phase in phases.values():
+            phase()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)

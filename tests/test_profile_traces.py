@@ -1,0 +1,265 @@
+"""The traces of a profile: Chrome's format, and phases and time steps by what each kind of code tells of itself."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.measuring.measure import Subject
+from benchmarks.profiling import chrome
+from benchmarks.profiling.breakdown import Look
+from benchmarks.profiling.chrome import Event, Slice, Track, process, write_trace
+from benchmarks.profiling.kinds import Kind
+from benchmarks.profiling.looks_trace import PARTS, Course, lay_together, looks_tracks
+from benchmarks.profiling.native_phases import phase_of
+from benchmarks.profiling.phases import prefix_phases
+from benchmarks.profiling.python_trace import python_tracks
+from benchmarks.profiling.symbols import Place
+from benchmarks.profiling.torch_phases import Operator, mark_forward, watch
+from benchmarks.profiling.torch_trace import torch_tracks, trace_calls
+from benchmarks.profiling.trace import trace
+from benchmarks.workload import Workload
+from rnnimpl import Unavailable, load
+
+T, L = 3, 2
+
+
+def subject(name: str, mode: str, **sizes: int) -> Subject:
+    """A small case of two layers, called once."""
+    workload = Workload(mode=mode, **{"T": T, "B": 2, "I": 4, "H": 4, "L": L} | sizes)  # type: ignore[arg-type]
+    try:
+        return Subject(load(name), workload, clock=time.perf_counter)
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+
+
+def tracks(events: list[Event], number: int) -> dict[str, list[Slice]]:
+    """{track: slices} of one group of a trace."""
+    own = [each for each in events if each["pid"] == number]
+    names = {each["tid"]: each["args"]["name"] for each in own if each["name"] == "thread_name"}
+    found: dict[str, list[Slice]] = {name: [] for name in names.values()}
+    for each in own:
+        if each["ph"] == "X":
+            found[names[each["tid"]]].append(Slice(each["name"], each["ts"], each["ts"] + each["dur"]))
+    return found
+
+
+def check_format(document: dict[str, Any]) -> None:
+    """As the Trace Event Format asks: what each kind of event must have, and slices of a thread that nest."""
+    assert set(document) <= {"traceEvents", "displayTimeUnit", "otherData"}
+    assert document["displayTimeUnit"] in ("ms", "ns")
+    threads: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    for event in document["traceEvents"]:
+        assert event["ph"] in ("X", "M", "C")
+        assert isinstance(event["name"], str)
+        assert event["name"]
+        assert type(event["pid"]) is int
+        assert type(event["tid"]) is int
+        assert event["ts"] >= 0
+        if event["ph"] == "X":
+            assert event["dur"] >= 0
+            threads.setdefault((event["pid"], event["tid"]), []).append((event["ts"], event["ts"] + event["dur"]))
+        elif event["ph"] == "M":
+            assert event["args"].keys() <= {"name", "sort_index"}
+        else:
+            assert all(isinstance(value, int | float) for value in event["args"].values())
+    for slices in threads.values():
+        enclosing: list[float] = []
+        for start, end in sorted(slices, key=lambda each: (each[0], -each[1])):
+            while enclosing and enclosing[-1] <= start + 0.01:
+                enclosing.pop()
+            assert not enclosing or end <= enclosing[-1] + 0.01
+            enclosing.append(end)
+
+
+def read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return document
+
+
+def test_a_trace_is_compressed_and_cut_to_what_opens_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The earliest events stay, with all names; the trace says that it was cut."""
+    monkeypatch.setattr(chrome, "MOST_EVENTS", 6)
+    events = process(1, "a", [Track("b", [Slice(f"s{at}", 10.0 - at, 11.0 - at) for at in range(5)])])
+    write_trace(events, tmp_path / "x.gz", ["of a test"])
+    document = read(tmp_path / "x.gz")
+    check_format(document)
+    assert [each["name"] for each in document["traceEvents"] if each["ph"] == "X"] == ["s4", "s3"]
+    assert document["otherData"]["notes"] == "of a test cut to 2 of 5 events"
+
+
+@pytest.mark.parametrize("name", ["torch_loop", "numpy_loop", "fused_cpu"])
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_every_kind_of_implementation_has_a_trace_that_opens(name: str, mode: str, tmp_path: Path) -> None:
+    """In Chrome's format, small, with its calls and a part that is laid together from looks."""
+    events, notes = trace(subject(name, mode))
+    write_trace(events, tmp_path / "x.gz", notes)
+    document = read(tmp_path / "x.gz")
+    check_format(document)
+    assert (tmp_path / "x.gz").stat().st_size < 100_000
+    assert str(Path.home()) not in json.dumps(document)
+    calls = {"forward", "backward"} if mode == "training" else {"forward"}
+    assert {each.name for each in tracks(events, 3)["calls"]} == calls
+
+
+def torch_marks(name: str, mode: str) -> dict[str, list[Slice]]:
+    """The tracks of one call by PyTorch's profiler."""
+    pytest.importorskip("torch")
+    case = subject(name, mode)
+    phases = prefix_phases(case, T)
+    operators = watch(phases["forward"], case.rnn.weights, case.x)  # type: ignore[attr-defined]  # a TorchRnn has them
+    if mode == "training":
+        phases["backward"]()
+        for phase in phases.values():
+            phase()
+    events, untold = torch_tracks(trace_calls(phases, calls=1), operators, L)
+    assert untold == []
+    return tracks(events, 1)
+
+
+def names(slices: list[Slice]) -> list[str]:
+    return [each.name for each in slices]
+
+
+@pytest.mark.parametrize(
+    ("name", "of_layer"),
+    [
+        ("torch_loop", T * ["input projection", "recurrence"] + ["output"]),
+        ("torchscript_loop", T * ["input projection", "recurrence"] + ["output"]),
+        ("torch_hoisted", ["input projection", "recurrence", "output"]),
+        ("nn_rnn", ["input projection", "recurrence", "output"]),
+    ],
+)
+def test_phases_of_pytorch_follow_from_the_weights_that_operators_read(name: str, of_layer: list[str]) -> None:
+    """Though input and hidden weights have one shape. A projection is in each step, or before all of them."""
+    found = torch_marks(name, "inference")
+    assert names(found["phases"]) == L * of_layer
+    assert names(found["time steps"]) == [f"step {t}, cell {cell}" for cell in (1, 2) for t in (1, 2, 3)]
+    recurrences = [each for each in found["phases"] if each.name == "recurrence"]
+    assert all(any(own.start < step.end <= own.end for own in recurrences) for step in found["time steps"])
+
+
+@pytest.mark.parametrize("name", ["torch_loop", "torch_hoisted", "nn_rnn"])
+def test_a_backward_pass_is_marked_by_the_operators_that_it_belongs_to(name: str) -> None:
+    """From the last step of the last layer to the first of the first."""
+    found = torch_marks(name, "training")
+    forward, backward = (each for each in found["calls"] if not each.name.startswith("call "))
+    assert (forward.name, backward.name) == ("forward", "backward")
+    steps = names([each for each in found["time steps"] if each.start >= backward.start])
+    assert steps == [f"step {t}, cell {cell}" for cell in (2, 1) for t in (3, 2, 1)]
+    phases = [each for each in found["phases"] if each.start >= backward.start]
+    assert names(phases)[:3] == ["output", "recurrence", "input projection"]
+    assert all(each.end <= backward.end + 0.01 for each in phases)
+
+
+def test_what_was_not_seen_beside_the_trace_is_not_marked() -> None:
+    """Operators that differ from those of the trace leave it without phases, and say so."""
+    event = {"name": "aten::mm", "ts": 0.0, "dur": 1.0, "args": {}}
+    marks = mark_forward([Operator("aten::addmm", frozenset({"w_ih"}))], [event], cells=1)
+    assert not marks.phases
+    assert "no phases are marked" in marks.untold
+
+
+def test_a_loop_without_a_nonlinearity_a_step_has_phases_but_no_steps() -> None:
+    """Here one for two layers."""
+    operators = [Operator("aten::mm", frozenset({"w_ih"})), Operator("aten::tanh", frozenset())]
+    events = [{"name": each.name, "ts": float(at), "dur": 1.0, "args": {}} for at, each in enumerate(operators)]
+    marks = mark_forward(operators, events, cells=2)
+    assert names(marks.phases) == ["input projection", "recurrence"]
+    assert not marks.steps
+    assert "steps" not in marks.untold or "not marked" in marks.untold
+
+
+@pytest.mark.parametrize(
+    ("name", "of_layer"),
+    [
+        ("numpy_loop", T * ["input projection", "recurrence"] + ["output"]),
+        ("numpy_hoisted", ["input projection", "recurrence", "output"]),
+    ],
+)
+def test_phases_of_python_follow_from_the_weights_that_its_source_names(name: str, of_layer: list[str]) -> None:
+    """With a step for each turn of a layer's loop, and operations as they stand in the source."""
+    events, untold = python_tracks(prefix_phases(subject(name, "inference"), T), 1.0)
+    found = tracks(events, 2)
+    assert untold == []
+    assert names(found["phases"]) == L * of_layer
+    assert names(found["time steps"]) == [f"step {t}, cell {cell}" for cell in (1, 2) for t in (1, 2, 3)]
+    shown = "h @ weights.w_hh.T" if name == "numpy_loop" else "np.matmul(h, weights.w_hh.T, out=recurrent)"
+    assert names(found["operations"]).count(shown) == T * L
+
+
+def test_a_backward_loop_in_python_ends_at_its_first_step() -> None:
+    """Gradients of the input weights are of the projection, by the name that they are added to."""
+    events, _ = python_tracks(prefix_phases(subject("numpy_loop", "training"), T), 1.0)
+    found = tracks(events, 2)
+    backward = next(each for each in found["calls"] if each.name == "backward")
+    steps = names([each for each in found["time steps"] if each.start >= backward.start])
+    assert steps == [f"step {t}, cell {cell}" for cell in (1, 2) for t in (3, 2, 1)]
+    gradient = next(each for each in found["operations"] if each.name == "dw_ih += da.T @ x[t]")
+    assert any(own.name == "input projection" and own.start <= gradient.start < own.end for own in found["phases"])
+
+
+def test_one_call_of_compiled_code_has_no_phases_on_pythons_side() -> None:
+    """And a sentence says so."""
+    events, untold = python_tracks({"forward": lambda: sorted(range(3))}, 1.0)
+    assert "phases" not in tracks(events, 2)
+    assert len(untold) == 1
+
+
+def look(nanoseconds: int, kind: Kind = "products", function: str = "", caller: int = 0) -> Look:
+    return Look(1, nanoseconds, caller, (kind, Place("own.so", function)), 1)
+
+
+def test_looks_at_many_calls_are_laid_over_one_another() -> None:
+    """By the part of the call's time, whatever each took; a look between calls belongs to none."""
+    course = lay_together("forward", [(0, 1000), (5000, 9000)], [look(505), look(7020), look(3000), look(8990)])
+    assert len(course.parts[PARTS // 2]) == 2
+    assert sum(map(len, course.parts)) == 3
+    assert course.seconds == pytest.approx(2.5e-6)
+
+
+def test_what_looks_found_most_is_drawn_and_all_of_it_counted() -> None:
+    """Two parts of products, one of waiting; the shares of each are a counter's."""
+    parts: list[list[Look]] = [[] for _ in range(PARTS)]
+    parts[0], parts[1], parts[2] = [look(0)] * 2 + [look(0, "waiting")], [look(0)], [look(0, "waiting")]
+    events = looks_tracks([Course("forward", 1e-4, parts)], lambda each: each.outcome[0] if each.outcome else "")
+    found = tracks(events, 3)
+    assert names(found["most of the time"]) == ["matrix products", "waiting"]
+    assert found["most of the time"][0].end == pytest.approx(2.0)
+    assert names(found["phases"]) == ["products", "waiting"]
+    first = next(each for each in events if each["ph"] == "C")
+    assert (first["args"]["matrix products"], first["args"]["waiting"]) == (66.7, 33.3)
+
+
+@pytest.mark.parametrize(
+    ("function", "caller", "expected"),
+    [
+        ("_ZN3rnn14multiply_blockIfLi1E", 7, "input projection"),
+        ("_ZN3rnn14multiply_blockIfLi1E", 8, "recurrence"),
+        ("_ZN3rnn14multiply_blockIfLi1E", 0, ""),
+        ("_ZN3rnn14WeightProductsIfE3runE", 8, "gradients of the weights"),
+        ("_PyEval_EvalFrameDefault", 0, ""),
+    ],
+)
+def test_products_of_our_kernel_belong_to_the_phase_that_they_are_called_from(
+    function: str, caller: int, expected: str
+) -> None:
+    """Where a call of one step multiplied is the projection."""
+    assert phase_of(look(0, "products", function, caller), frozenset({7})) == expected
+
+
+def test_our_kernel_projects_before_it_recurs() -> None:
+    """With many input features and few hidden units most of a call is projection; with few features it is not."""
+    shares = []
+    for sizes in ({"I": 512, "H": 32}, {"I": 8, "H": 256}):
+        events, untold = trace(subject("fused_cpu", "inference", T=64, B=4, L=1, **sizes))
+        assert untold == []
+        phases = tracks(events, 3)["phases"]
+        spans = {name: sum(each.end - each.start for each in phases if each.name == name) for name in names(phases)}
+        shares.append(spans.get("input projection", 0.0) / sum(spans.values()))
+    assert shares[0] > 0.5 > shares[1]
