@@ -165,14 +165,28 @@ def test_what_was_not_seen_beside_the_trace_is_not_marked() -> None:
     assert "no phases are marked" in marks.untold
 
 
-def test_a_loop_without_a_nonlinearity_a_step_has_phases_but_no_steps() -> None:
-    """Here one for two layers."""
-    operators = [Operator("aten::mm", frozenset({"w_ih"})), Operator("aten::tanh", frozenset())]
-    events = [{"name": each.name, "ts": float(at), "dur": 1.0, "args": {}} for at, each in enumerate(operators)]
-    marks = mark_forward(operators, events, cells=2)
+def in_order(*operators: Operator) -> list[Event]:
+    """Events of these operators, one after another."""
+    return [{"name": each.name, "ts": float(at), "dur": 1.0, "args": {}} for at, each in enumerate(operators)]
+
+
+PROJECTS, RECURS = (Operator("aten::mm", frozenset({name})) for name in ("w_ih", "w_hh"))
+
+
+def test_nonlinearities_that_are_no_whole_number_of_steps_mark_none() -> None:
+    """Here one for two layers; phases are marked all the same."""
+    operators = [PROJECTS, RECURS, Operator("aten::tanh", frozenset())]
+    marks = mark_forward(operators, in_order(*operators), cells=2)
     assert names(marks.phases) == ["input projection", "recurrence"]
     assert not marks.steps
-    assert "steps" not in marks.untold or "not marked" in marks.untold
+    assert "1 nonlinearities are no whole number of steps" in marks.untold
+
+
+def test_weights_that_were_copied_leave_no_phase_to_mark() -> None:
+    """An implementation that packs its weights reads others than those that it was given."""
+    marks = mark_forward([RECURS], in_order(RECURS), cells=1)
+    assert not marks.phases
+    assert "No operator reads the weights as they were given" in marks.untold
 
 
 @pytest.mark.parametrize(

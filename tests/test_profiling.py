@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import time
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from benchmarks.profiling.kinds import Kind, kind_of
 from benchmarks.profiling.launch import profile_cases
 from benchmarks.profiling.report import breakdown_frame
 from benchmarks.profiling.sampler import FORWARD, HAS_NO_CORE, SAMPLE, WAITS, Sampler
-from benchmarks.profiling.symbols import Place, places
+from benchmarks.profiling.symbols import SPINS, Place, functions, places
+from rnnimpl.native.build import library
 
 PRODUCT, PYTHON, BARRIER = 100, 200, 300
 PLACES = {
@@ -57,6 +59,8 @@ def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, i
         ("_multiarray_umath.cpython-311-x86_64-linux-gnu.so", "FLOAT_add_AVX2", "elementwise"),
         ("libc.so.6", "memcpy", "memory"),
         ("libc.so.6", "cfree", "overhead"),
+        ("31863f.so", "_ZNSt17_Function_handlerIFviEZN3rnn7ForwardIfE3runEvEUliE_E9_M_invoke", "elementwise"),
+        ("31863f.so", "_ZNSt17_Function_handlerIFviEZN3rnn7ForwardIfE3runEvEUliE_E9_M_invoke (spins)", "waiting"),
         ("31863f.so", "_ZN3rnn14multiply_blockIfLi1ELi2ENS_6InRowsEEEvPKPKT_S4_lS4_lPS2_l", "products"),
         ("libjax_common.so", "_ZN3ynn26dot_fp32_6x16x1_1x8x1_fma3EmmmmmmmmPKvmmmS1_mS1_mPv", "products"),
         ("code without a file", "", "engine"),
@@ -75,6 +79,24 @@ def test_an_address_is_named_by_its_library() -> None:
     place = places([address])[address]
     assert place.library.startswith("libc")
     assert "getpid" in place.function
+
+
+def test_code_that_waits_by_looking_again_is_told_by_its_instruction(tmp_path: Path) -> None:
+    """One function pauses between its looks, the other does not; both are found by name where they are mapped."""
+    source = tmp_path / "spins.cpp"
+    exported = '#define EXPORT extern "C" __attribute__((visibility("default"), aligned(256))) '
+    pause = "__builtin_ia32_pause();" if platform.machine() == "x86_64" else 'asm volatile("yield");'
+    functions_of_it = f"EXPORT void spins(volatile int* at) {{ while (*at) {{ {pause} }} }}\n"
+    functions_of_it += "EXPORT void looks(volatile int* at) { while (*at) { } }\n"
+    source.write_text(f"{exported}\n{functions_of_it}", encoding="utf-8")
+    compiled = library(source)
+    begins = {name: begin for name, begin, _ in functions(compiled.path) if name in ("spins", "looks")}
+    assert begins["spins"] == ctypes.cast(compiled.functions.spins, ctypes.c_void_p).value
+    found = places(begins.values())
+    assert {name: found[begin].function for name, begin in begins.items()} == {
+        "spins": "spins" + SPINS,
+        "looks": "looks",
+    }
 
 
 def test_the_parts_add_up_to_the_unprofiled_time() -> None:

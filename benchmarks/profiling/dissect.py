@@ -100,5 +100,5 @@ def _count(phases: Mapping[str, Callable[[], object]], with_operators: bool) -> 
         return {"instructions": instructions, "operators": None, "calls": calls, "products": products}
     operators = [count_operators(phase) for phase in phases.values()]
     summed = {name: sum(each[name] for each in operators) for name in operators[0]}
-    calls, products = summed["operators"], operators[0]["products"]
-    return {"instructions": instructions, "operators": summed, "calls": calls, "products": products}
+    found = {"instructions": instructions, "operators": summed}
+    return found | {"calls": summed["operators"], "products": operators[0]["products"]}

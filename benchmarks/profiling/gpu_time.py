@@ -7,7 +7,7 @@ launched them, which share a correlation number (CUPTI, Activity API). Nothing h
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -83,8 +83,8 @@ def break_down(begin: float, end: float, work: Sequence[Work]) -> Span:
     device knew of nothing to do; and `between` where it was launched before the device became idle. After the last
     one the host learns that all is done: `waiting`. A span in which the device does nothing is the host's own.
     """
-    kinds: Counter[Kind] = Counter()
-    functions: Counter[tuple[Kind, str]] = Counter()
+    kinds: defaultdict[Kind, float] = defaultdict(float)
+    functions: defaultdict[tuple[Kind, str], float] = defaultdict(float)
     own = [each for each in work if begin <= each.start < end]
     now = begin
     for each in own:

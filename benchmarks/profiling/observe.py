@@ -18,7 +18,7 @@ from benchmarks.profiling.symbols import places
 
 BLOCKS = 4
 """Pairs of blocks, one timed alone and one looked at; they take turns, as the machine drifts."""
-FUNCTIONS = 40
+FUNCTIONS = 20
 """Places of a phase that are named, those with the most looks."""
 
 

@@ -7,7 +7,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,18 +80,19 @@ def spans_of(events: Sequence[Event]) -> Iterator[tuple[str, Span]]:
 
 def summary(spans: Sequence[Span], seconds: float) -> dict[str, Any]:
     """One phase over all calls, each of which takes so many seconds unprofiled."""
-    kinds: Counter[Kind] = Counter()
-    functions: Counter[tuple[Kind, str]] = Counter()
+    kinds: defaultdict[Kind, float] = defaultdict(float)
+    functions: defaultdict[tuple[Kind, str], float] = defaultdict(float)
     for span in spans:
-        kinds.update(span.kinds)
-        functions.update(span.functions)
+        for kind, part in span.kinds.items():
+            kinds[kind] += part
+        for function, part in span.functions.items():
+            functions[function] += part
+    longest = sorted(functions.items(), key=lambda each: -each[1])[:FUNCTIONS]
     return {
         "kinds": unprofiled({kind: each / 1e6 / len(spans) for kind, each in kinds.items()}, seconds),
         "without_core": 0,
         "computing_threads": 1.0,
-        "functions": [
-            [kind, LIBRARY, name, each / len(spans)] for (kind, name), each in functions.most_common(FUNCTIONS)
-        ],
+        "functions": [[kind, LIBRARY, name, each / len(spans)] for (kind, name), each in longest],
     }
 
 

@@ -118,13 +118,15 @@ def _workload(
     draw_bars(medians, own, parsed, folder, stem)
     counted = counts[counts["workload"] == workload].set_index("implementation", drop=False)
     counted = counted.loc[[name for name in medians.index if name in counted.index]]
+    by_name = {row["implementation"]: row for row in counted.to_dict("records")}
     seen = [kind for kind in KINDS if any(kind in each.index and each["most"][kind] > 0 for each in shares.values())]
     said, rows = [], []
     for row in own.to_dict("records"):
         name = row["implementation"]
         known = {kind: float(medians[kind][name]) for kind in KINDS}
-        counts = counted.loc[name].to_dict() if name in counted.index else {}
-        said.append(f"- {code(name)} {conclusion(known, facts_of(row, counts, known['products'], parsed))}.")
+        limit = {str(column): value for column, value in row.items()}
+        facts = facts_of(limit, by_name.get(name, {}), known["products"], parsed)
+        said.append(f"- {code(name)} {conclusion(known, facts)}.")
         near = share(row["share_of_attainable"])
         by = row["bound_by"] if isinstance(row["bound_by"], str) else NOTHING
         cells = [_spread(shares[name], kind) for kind in seen]
@@ -190,8 +192,8 @@ def _measured(records: Sequence[Mapping[str, Any]]) -> list[str]:
         f"what was seen adds up to {share(min(sums))} to {share(max(sums))} of the unprofiled time, to within "
         f"{share(NEAR_SUM)} in {near} of {len(sums)} repeats: it stands for {share(min(accounted))} to "
         f"{share(max(accounted))} of the profiled time, and profiling makes a call {times(min(costs))} to "
-        f"{times(max(costs))} as long, {times(statistics.median(costs))} in the median. A cost is the median over pairs "
-        f"of blocks, one with and one without; least to most in parentheses."
+        f"{times(max(costs))} as long, {times(statistics.median(costs))} in the median. A cost is the median over "
+        f"pairs of blocks, one with and one without; least to most in parentheses."
     )
     header = ["case", "repeat", "unprofiled", "profiled / unprofiled", "accounted for", "unscaled sum", "no core"]
     header += ["threads computing", "context switches a call"]

@@ -50,7 +50,7 @@ def watch(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> lis
         roles[weight.untyped_storage().data_ptr()] = "w_hh" if "_hh_" in name else "w_ih"
     found: list[Operator] = []
 
-    class Watch(TorchDispatchMode):
+    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
             reads = frozenset(roles.get(each.untyped_storage().data_ptr(), "") for each in tensors) - {""}
@@ -58,7 +58,7 @@ def watch(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> lis
                 found.append(Operator(func._schema.name, reads))
             return func(*args, **(kwargs or {}))
 
-    with Watch():
+    with Watch():  # type: ignore[no-untyped-call]  # torch leaves it untyped
         call()
     return found
 
@@ -99,6 +99,8 @@ def mark_forward(operators: Sequence[Operator], events: Sequence[Event], cells: 
     places = align(operators, events)
     if places is None:
         return Marks([], [], "The operators of the traced call are not those seen beside it: no phases are marked.")
+    if not all(any(weight in each.reads for each in operators) for weight in ("w_ih", "w_hh")):
+        return Marks([], [], "No operator reads the weights as they were given: no phases are marked.")
     phases = phases_of(operators)
     starts = [_outermost(events, 0 if not at else places[at - 1] + 1, place) for at, place in enumerate(places)]
     end = max(_end(event) for event in events)

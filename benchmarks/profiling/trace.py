@@ -6,7 +6,6 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.breakdown import Look
@@ -18,6 +17,7 @@ from benchmarks.profiling.python_trace import python_tracks
 from benchmarks.profiling.sampler import Sampler
 from benchmarks.profiling.torch_phases import watch
 from benchmarks.profiling.torch_trace import torch_tracks, trace_calls
+from rnnimpl.native.build import Library
 
 TRACED_STEPS = 16
 """Time steps of the calls that are followed one by one, at most: a trace stays small enough to open."""
@@ -53,8 +53,7 @@ def trace(subject: Subject) -> tuple[list[Event], list[str]]:
 def _native_phases(subject: Subject, sampler: Sampler) -> Callable[[Look], str] | None:
     """What names the phase of a look at our own C++; None for any other code."""
     library = getattr(subject.rnn, "library", None)
-    path = getattr(getattr(library, "functions", None), "_name", None)
-    code = None if path is None else forward_code(Path(path), subject.workload.dtype)
+    code = forward_code(library.path, subject.workload.dtype) if isinstance(library, Library) else None
     if code is None:
         return None
     calls = (_call_of(subject, *sizes) for sizes in ((PROBED_MOST, PROBED_LEAST), (PROBED_LEAST, PROBED_MOST)))
