@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks.profiling.breakdown import Look
 from benchmarks.profiling.looks_trace import look_at_calls
+from benchmarks.profiling.phases import PROJECTION, RECURRENCE
 from benchmarks.profiling.sampler import Sampler
 from benchmarks.profiling.symbols import functions
-from benchmarks.profiling.torch_phases import PROJECTION, RECURRENCE
 
 _LETTERS = {"float32": "f", "float64": "d"}
 _PRODUCT = re.compile(r"3rnn\d+multiply_")

@@ -1,4 +1,4 @@
-"""The phases of a call as things to call: forward, and in training backward, on all steps or the first of them."""
+"""The phases of a call, forward and in training backward, as things to call; and what the network does in them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.measuring.measure import Subject
+
+PROJECTION, RECURRENCE, OUTPUT = "input projection", "recurrence", "output"
+"""What the network does: x @ w_ih.T; the state from the one before; what joins states. Backward, their gradients."""
 
 
 def is_torch(subject: Subject) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.profiling.chrome import Event, Slice, Track, process
 from benchmarks.profiling.instructions import classes, told
-from benchmarks.profiling.torch_phases import OUTPUT, PROJECTION, RECURRENCE
+from benchmarks.profiling.phases import OUTPUT, PROJECTION, RECURRENCE
 
 _LONGEST = 60
 _WEIGHTS = frozenset({"w_ih", "w_hh"})
@@ -178,12 +178,10 @@ def _weights(text: str) -> str:
 
 
 def _first_of(operations: Sequence[Told], named: Sequence[str], at: int) -> str:
-    """The first phase that the frame of an operation names from there on."""
-    return next(
-        phase
-        for each, phase in zip(operations[at:], named[at:], strict=True)
-        if phase and each.frame == operations[at].frame
-    )
+    """The first phase that the frame of an operation names from there on; empty where it names none."""
+    frame = operations[at].frame
+    own = (phase for each, phase in zip(operations[at:], named[at:], strict=True) if each.frame == frame)
+    return next(filter(None, own), "")
 
 
 def _of_line(operations: Sequence[Told], named: Sequence[str], at: int) -> str:

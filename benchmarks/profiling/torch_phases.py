@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from benchmarks.profiling.chrome import Event, Slice
 from benchmarks.profiling.operators import PRODUCTS
+from benchmarks.profiling.phases import OUTPUT, PROJECTION, RECURRENCE
 
-PROJECTION, RECURRENCE, OUTPUT = "input projection", "recurrence", "output"
 _JOINS = ("aten::stack", "aten::cat")
 _SQUASHES = ("aten::tanh", "aten::relu", "aten::tanh_", "aten::relu_")
 _MAKERS = ("aten::new_zeros", "aten::new_empty", "aten::empty_like", "aten::zeros_like", "aten::detach")
