@@ -1,4 +1,4 @@
-"""What the threads of this process are doing, looked at about every millisecond by `native/sampler.cpp`."""
+"""What the threads of this process are doing, looked at again and again by `native/sampler.cpp`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from rnnimpl.native.build import library
 
 SOURCE = Path(__file__).parent / "native" / "sampler.cpp"
-INTERVAL_SECONDS = 1e-3
+INTERVAL_SECONDS = 2e-3
 """Mean time between two looks; each is random between half and one and a half times this."""
 CAPACITY = 500_000
 

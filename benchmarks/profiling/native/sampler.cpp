@@ -150,8 +150,9 @@ class Sampler {
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, nullptr);
-        std::mt19937 random(20240);
-        // Random, so that looks do not fall into step with a loop.
+        // Random, so that looks do not fall into step with a loop; and never the same intervals again, whose mean would
+        // miss theirs in every short block alike.
+        std::mt19937 random(std::random_device{}());
         std::uniform_real_distribution<double> interval(0.5 * seconds_, 1.5 * seconds_);
         timespec next;
         clock_gettime(CLOCK_MONOTONIC, &next);
