@@ -244,7 +244,7 @@ def test_what_looks_found_most_is_drawn_and_all_of_it_counted() -> None:
     events = looks_tracks([Course("forward", 1e-4, parts)], lambda each: each.outcome[0] if each.outcome else "")
     found = tracks(events, 3)
     assert names(found["most of the time"]) == ["matrix products", "waiting"]
-    assert found["most of the time"][0].end == pytest.approx(2.0)
+    assert found["most of the time"][0].end == pytest.approx(2 * 100 / PARTS)
     assert names(found["phases"]) == ["products", "waiting"]
     first = next(each for each in events if each["ph"] == "C")
     assert (first["args"]["matrix products"], first["args"]["waiting"]) == (66.7, 33.3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +118,13 @@ def _workload(
     draw_bars(medians, own, parsed, folder, stem)
     counted = counts[counts["workload"] == workload].set_index("implementation", drop=False)
     counted = counted.loc[[name for name in medians.index if name in counted.index]]
-    by_name = {row["implementation"]: row for row in counted.to_dict("records")}
+    by_name = {row["implementation"]: _named(row) for row in counted.to_dict("records")}
     seen = [kind for kind in KINDS if any(kind in each.index and each["most"][kind] > 0 for each in shares.values())]
     said, rows = [], []
     for row in own.to_dict("records"):
         name = row["implementation"]
         known = {kind: float(medians[kind][name]) for kind in KINDS}
-        limit = {str(column): value for column, value in row.items()}
-        facts = facts_of(limit, by_name.get(name, {}), known["products"], parsed)
+        facts = facts_of(_named(row), by_name.get(name, {}), known["products"], parsed)
         said.append(f"- {code(name)} {conclusion(known, facts)}.")
         near = share(row["share_of_attainable"])
         by = row["bound_by"] if isinstance(row["bound_by"], str) else NOTHING
@@ -135,6 +134,11 @@ def _workload(
     image = f"![What the time of a call goes to]({stem}.png)"
     shown = [f"## {workload_words(parsed)}", "", image, "", *said, "", table(header, rows), ""]
     return [*shown, counts_table(counted), ""] if len(counted) else shown
+
+
+def _named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    """A frame's row by the names of its columns."""
+    return {str(column): value for column, value in row.items()}
 
 
 def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share: float, workload: Workload) -> Facts:
