@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.chrome import Event
-from benchmarks.profiling.gpu_time import Work, break_down, kind_of_work, unprofiled, work_of
+from benchmarks.profiling.gpu_time import GPU, Work, break_down, kind_of_work, unprofiled, work_of
 from benchmarks.profiling.kinds import Kind
-from benchmarks.profiling.observe_gpu import LIBRARY, MARK, observe_gpu, spans_of, summary
+from benchmarks.profiling.observe_gpu import MARK, observe_gpu, spans_of, summary
 from benchmarks.profiling.report import breakdown_frame
 from benchmarks.workload import Workload
 from rnnimpl import Unavailable, load
@@ -146,7 +146,7 @@ def test_phases_of_calls_are_broken_down_and_averaged() -> None:
     assert [(name, span.launches) for name, span in found] == [("forward", 1), ("forward", 2)]
     told = summary([span for _, span in found], 20e-6)
     assert told["kinds"] == pytest.approx({"host_bound": 5e-6, "products": 15e-6})
-    assert told["functions"] == [["products", LIBRARY, GEMM, 15.0]]
+    assert told["functions"] == [["products", GPU, GEMM, 15.0]]
 
 
 def test_a_breakdown_takes_seconds_as_it_takes_looks() -> None:

@@ -109,8 +109,8 @@ def test_what_makes_products_faster_depends_on_what_bounds_them(
 def test_threads_without_work_are_told() -> None:
     """And are not where all of them compute."""
     idle, busy = (said("products", threads=2, computing_threads=number) for number in (1.1, 1.9))
-    assert "1.1 of its 2 threads compute" in idle
-    assert "threads compute" not in busy
+    assert "1.1 of its 2 threads at work" in idle
+    assert "threads at work" not in busy
 
 
 def test_one_thread_is_not_told_to_become_fewer() -> None:

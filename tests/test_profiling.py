@@ -14,7 +14,7 @@ from benchmarks.profiling.breakdown import attribute
 from benchmarks.profiling.cases import parse_cases
 from benchmarks.profiling.kinds import Kind, kind_of
 from benchmarks.profiling.launch import profile_cases
-from benchmarks.profiling.report import breakdown_frame
+from benchmarks.profiling.report import breakdown_frame, kinds_of, rewrite
 from benchmarks.profiling.sampler import FORWARD, HAS_NO_CORE, SAMPLE, WAITS, Sampler
 from benchmarks.profiling.symbols import SPINS, Place, functions, places
 from rnnimpl.native.build import library
@@ -62,6 +62,14 @@ def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, i
         ("31863f.so", "_ZNSt17_Function_handlerIFviEZN3rnn7ForwardIfE3runEvEUliE_E9_M_invoke", "elementwise"),
         ("31863f.so", "_ZNSt17_Function_handlerIFviEZN3rnn7ForwardIfE3runEvEUliE_E9_M_invoke (spins)", "waiting"),
         ("31863f.so", "_ZN3rnn14multiply_blockIfLi1ELi2ENS_6InRowsEEEvPKPKT_S4_lS4_lPS2_l", "products"),
+        ("31863f.so", "_ZN3rnn12multiply_rowIfLi4ELi2EEEvPKT_S3_llS3_PS1_", "products"),
+        (
+            "31863f.so",
+            "_ZN3rnn14for_each_panelIfZNS_7ForwardIfE7advanceERKNS2_4WorkElEUlllE_EEvRKNS_6PanelsIT_EEllbbOT0_",
+            "elementwise",
+        ),
+        ("31863f.so", "_ZN3rnn4Pool4helpEi", "waiting"),
+        ("the kernel", "asleep", "waiting"),
         ("libjax_common.so", "_ZN3ynn26dot_fp32_6x16x1_1x8x1_fma3EmmmmmmmmPKvmmmS1_mS1_mPv", "products"),
         ("code without a file", "", "engine"),
         ("onnxruntime_pybind11_state.cpython-311-x86_64-linux-gnu.so", "", "engine"),
@@ -115,6 +123,14 @@ def test_the_parts_add_up_to_the_unprofiled_time() -> None:
     assert products["step_seconds"] == pytest.approx(4.5 / 4)
 
 
+def test_functions_are_taken_for_what_they_are_taken_now() -> None:
+    """A record keeps the functions' names: what a later version knows of them is true of it too."""
+    functions_seen = [["memory", "own.so", "_ZN3rnn12multiply_rowIfLi4E", 3], ["memory", "libc.so.6", "memcpy", 1]]
+    functions_seen += [["waiting", "the kernel", "asleep", 2]]
+    found = kinds_of({"kinds": {"memory": 5, "waiting": 2}, "functions": functions_seen})
+    assert found == {"memory": 2, "waiting": 2, "products": 3}
+
+
 def test_a_sleeping_thread_is_seen_asleep_and_nobody_looks_between_calls() -> None:
     """The sampler itself, in this process."""
     sampler = Sampler()
@@ -143,6 +159,7 @@ def test_a_tiny_case_is_profiled_and_one_that_cannot_run_says_why(
     assert "the library is not installed" in text
     for name in ("breakdown.csv", "limits.csv", "counts.csv", "breakdown.png", "profiles.jsonl", "profile.json"):
         assert (path.parent / name).stat().st_size > 0
+    assert rewrite(path.parent).read_text(encoding="utf-8") == text
 
 
 def test_where_nothing_can_be_profiled_the_reasons_are_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,10 @@ import numpy as np
 
 from benchmarks.profiling.kinds import Kind, kind_of
 from benchmarks.profiling.sampler import HAS_NO_CORE, WAITS
-from benchmarks.profiling.symbols import Place
+from benchmarks.profiling.symbols import ASLEEP, Place
 
 _BEFORE_WAITING: tuple[Kind, ...] = ("products", "elementwise", "memory", "engine", "overhead")
 """Where the main thread waits and several others compute, the first of these that one of them does counts."""
-ASLEEP = Place("the kernel", "asleep")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,10 @@ _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a case that was counted, of a call unless a name says otherwise; what is not known is NaN."""
     rows = []
+    computing: dict[str, list[float]] = {}
+    for record in records:
+        busy = (looks["computing_threads"] for looks in record["phases"].values())
+        computing.setdefault(record["case"], []).append(max(busy, default=math.nan))
     for record in records:
         counts = record.get("counts")
         if counts is None or "status" in counts:
@@ -55,8 +60,7 @@ def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         row |= {"peak_bytes": record["peak_bytes"], "context_switches": record["context_switches"]}
         row |= {"threads": counts["threads"], **counts["counters"]}
         row |= {f"{name}_per_step": counts["instructions"][name] / T for name in ("bytecodes", "operations")}
-        busy = [looks["computing_threads"] for looks in record["phases"].values()]
-        row |= {"threads_computing": max(busy, default=math.nan)}
+        row |= {"threads_computing": statistics.median(computing[record["case"]])}
         if "launches" in record:
             row |= {"launches_per_step": record["launches"] / T}
         if operators:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from benchmarks.profiling.chrome import Event
 from benchmarks.profiling.kinds import Kind
 
+GPU = "GPU, microseconds a call"
+"""In place of a library, in `functions.csv`, whose counts are this then."""
 DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 """Categories of events on the device."""
 HOST = ("cuda_runtime", "cuda_driver")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from benchmarks.profiling.symbols import NO_FILE, SPINS, Place
+from benchmarks.profiling.symbols import ASLEEP, NO_FILE, SPINS, Place
 
 Kind = Literal["products", "elementwise", "memory", "overhead", "waiting", "engine", "host_bound", "launch", "between"]
 """The last three are those of a GPU that is idle: `gpu_time` says when each is meant."""
@@ -33,6 +33,7 @@ KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
 
 _RULES: tuple[tuple[str, str, Kind], ...] = (
     (r".*", re.escape(SPINS), "waiting"),
+    (re.escape(ASLEEP.library), ASLEEP.function, "waiting"),
     # C libraries. A copy is memory movement whoever asks for it.
     (r"libc[.-]|ld-linux|libpthread", r"mem(cpy|move|set)", "memory"),
     (r"libc[.-]|libpthread", r"sched_yield|futex|lll_lock|nanosleep|sem_wait|pthread_cond_.*wait", "waiting"),
@@ -64,9 +65,9 @@ _RULES: tuple[tuple[str, str, Kind], ...] = (
         "elementwise",
     ),
     # Our own kernels.
-    (r".*", r"_ZN\w*3rnn14multiply_|_ZN\w*3rnn14WeightProducts|_ZN\w*3rnn16multiply", "products"),
-    (r".*", r"_ZN\w*3rnn\w*(pack|copy|transpose|Panels)", "memory"),
-    (r".*", r"_ZN\w*3rnn\w*(wait|Team|Pool|Meeting)|atomic_wait", "waiting"),
+    (r".*", r"_ZN3rnn\d+multiply_|_ZN3rnn14WeightProducts", "products"),
+    (r".*", r"_ZN3rnn\w*(pack|copy|transpose)", "memory"),
+    (r".*", r"_ZN3rnn\d+(wait|Team|Pool|Meeting)|atomic_wait", "waiting"),
     (r".*", r"_ZN\w*3rnn", "elementwise"),
 )
 _COMPILED = tuple((re.compile(library), re.compile(function), kind) for library, function, kind in _RULES)

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.measuring import memory
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.chrome import Event
-from benchmarks.profiling.gpu_time import Span, break_down, unprofiled, work_of
+from benchmarks.profiling.gpu_time import GPU, Span, break_down, unprofiled, work_of
 from benchmarks.profiling.kinds import Kind
 from benchmarks.profiling.observe import BLOCKS, FUNCTIONS
 from benchmarks.profiling.phases import call_of, phases_of
@@ -23,8 +23,6 @@ from rnnimpl import Unavailable
 
 MOST_CALLS = 50
 """Calls of a profiled block: each kernel of each of them is an event in memory."""
-LIBRARY = "GPU, microseconds a call"
-"""In place of a library, in `functions.csv`, whose counts are this then."""
 MARK = "rnnbench "
 """Before the names of phases among the events."""
 
@@ -92,7 +90,7 @@ def summary(spans: Sequence[Span], seconds: float) -> dict[str, Any]:
         "kinds": unprofiled({kind: each / 1e6 / len(spans) for kind, each in kinds.items()}, seconds),
         "without_core": 0,
         "computing_threads": 1.0,
-        "functions": [[kind, LIBRARY, name, each / len(spans)] for (kind, name), each in longest],
+        "functions": [[kind, GPU, name, each / len(spans)] for (kind, name), each in longest],
     }
 
 

@@ -42,6 +42,10 @@ class Place(NamedTuple):
     function: str
 
 
+ASLEEP = Place("the kernel", "asleep")
+"""Where a thread is that waits in a system call."""
+
+
 class _Mapping(NamedTuple):
     begin: int
     end: int

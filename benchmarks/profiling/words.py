@@ -72,17 +72,24 @@ def conclusion(shares: Mapping[Kind, float], facts: Facts | None = None) -> str:
     if shares[first] < MOST:
         second = ordered[1]
         said = (
-            f"no kind of work has half of the time: {KIND_NAMES[first]} {share(shares[first])}, "
+            f"has no kind of work with half of its time: {KIND_NAMES[first]} {share(shares[first])}, "
             f"{KIND_NAMES[second]} {share(shares[second])}"
         )
         return f"{said}; no single change wins more than {times(most)}{_limit(first, facts)}"
     known = not math.isnan(facts.operators_per_step)
     calls = f", {significant(facts.operators_per_step, 2)} operators a step" if known else ""
-    said = f"spends {share(shares[first])} in {KIND_NAMES[first]}{calls}"
+    said = f"spends {share(shares[first])} in {KIND_NAMES[first]}{calls}{_at_work(first, facts)}"
     if facts.share_of_attainable >= NEAR:
         left = f", at most {times(most)}" if most > 1 else ""
         return f"{said}: near the limit, little is left to win{left}{_limit(first, facts)}"
     return f"{said}: {_remedy(first, shares[first], facts)}, at most {times(most)}{_limit(first, facts)}"
+
+
+def _at_work(kind: Kind, facts: Facts) -> str:
+    """How many threads multiply, where some have nothing to do; empty else."""
+    if kind != "products" or not facts.computing_threads < IDLE * facts.threads:
+        return ""
+    return f", {facts.computing_threads:.1f} of its {facts.threads} threads at work"
 
 
 def _most(part: float, facts: Facts) -> float:
@@ -143,17 +150,15 @@ def _less_overhead(part: float, facts: Facts) -> str:
 
 
 def _faster_products(facts: Facts) -> str:
-    idle = facts.computing_threads < IDLE * facts.threads
-    at_work = f" ({facts.computing_threads:.1f} of its {facts.threads} threads compute)" if idle else ""
     bound = facts.bound_by or ""
     if facts.hoisted is False:
-        return f"one product for the projections of all steps{at_work} would help, fewer calls alone would not"
+        return "one product for the projections of all steps would help, fewer calls alone would not"
     if bound == LIMIT_NAMES["chain"]:
-        return f"each step's product waits for the one before{at_work}: more sequences a call would help"
+        return "each step's product waits for the one before: more sequences a call would help"
     if bound.startswith("bandwidth"):
-        return f"the weights are read anew in each step{at_work}: more sequences a call, or a smaller dtype, would help"
+        return "the weights are read anew in each step: more sequences a call, or a smaller dtype, would help"
     packed = "" if facts.one_call else ", its weights packed once,"
-    return f"a faster product{packed} would help{at_work}, fewer calls would not"
+    return f"a faster product{packed} would help, fewer calls would not"
 
 
 def _limit(kind: Kind, facts: Facts) -> str:
