@@ -107,6 +107,20 @@ def test_every_kind_of_implementation_has_a_trace_that_opens(name: str, mode: st
     assert {each.name for each in tracks(events, 3)["calls"]} == calls
 
 
+def test_code_that_cannot_be_watched_has_a_trace_without_phases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch.compile's; the first line of the reason is told, and what was traced stays."""
+    pytest.importorskip("torch")
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no frames\nand many lines more")
+
+    monkeypatch.setattr("benchmarks.profiling.trace.watch", refuse)
+    events, untold = trace(subject("torch_loop", "training"))
+    assert untold == ["What its operators read cannot be seen (no frames): no phases are marked."]
+    assert "phases" not in tracks(events, 1)
+    assert names(tracks(events, 1)["calls"]).count("backward") == 2
+
+
 def torch_marks(name: str, mode: str) -> dict[str, list[Slice]]:
     """The tracks of one call by PyTorch's profiler."""
     pytest.importorskip("torch")

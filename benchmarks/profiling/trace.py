@@ -15,7 +15,7 @@ from benchmarks.profiling.native_phases import forward_code, phases_by_callers
 from benchmarks.profiling.phases import is_torch, phases_of, prefix_phases
 from benchmarks.profiling.python_trace import python_tracks
 from benchmarks.profiling.sampler import Sampler
-from benchmarks.profiling.torch_phases import watch
+from benchmarks.profiling.torch_phases import Operator, watch
 from benchmarks.profiling.torch_trace import torch_tracks, trace_calls
 from rnnimpl.native.build import Library
 
@@ -34,11 +34,9 @@ def trace(subject: Subject) -> tuple[list[Event], list[str]]:
     short = prefix_phases(subject, TRACED_STEPS)
     cells = subject.workload.L * subject.workload.config.num_directions
     if is_torch(subject):
-        weights = getattr(subject.rnn, "weights", {})
-        operators = watch(short["forward"], weights, subject.x)
-        if "backward" in short:
-            short["backward"]()
+        operators, unseen = _operators(subject, short)
         events, untold = torch_tracks(trace_calls(short, CALLS), operators, cells)
+        untold = [unseen] if unseen else untold
     else:
         events, untold = python_tracks(short, _median_seconds(short))
     sampler = Sampler(LOOKED_INTERVAL_SECONDS)
@@ -48,6 +46,19 @@ def trace(subject: Subject) -> tuple[list[Event], list[str]]:
     finally:
         sampler.callers(0, 0)
     return events + looks_tracks(courses, phase_of), [] if phase_of else untold
+
+
+def _operators(subject: Subject, phases: Mapping[str, Callable[[], object]]) -> tuple[list[Operator], str]:
+    """The operators of one forward pass; none where they cannot be seen, and in a sentence why."""
+    try:
+        found = watch(phases["forward"], getattr(subject.rnn, "weights", {}), subject.x)
+    except RuntimeError as error:
+        # torch.compile refuses to run while operators are watched.
+        reason = str(error).partition("\n")[0]
+        return [], f"What its operators read cannot be seen ({reason}): no phases are marked."
+    if "backward" in phases:
+        phases["backward"]()
+    return found, ""
 
 
 def _native_phases(subject: Subject, sampler: Sampler) -> Callable[[Look], str] | None:
