@@ -63,6 +63,7 @@ def test_operator_calls_are_those_from_outside() -> None:
     found = count_operators(lambda: torch.tanh(torch.nn.functional.linear(x, weights)))
     assert found["operator_calls"] == 2
     assert found["operators"] > 2
+    assert found["products"] == 1
     assert found["allocated_bytes"] >= 2 * 2 * 8 * 4
 
 

@@ -156,6 +156,9 @@ def test_phases_of_pytorch_follow_from_the_weights_that_operators_read(name: str
     assert names(found["time steps"]) == [f"step {t}, cell {cell}" for cell in (1, 2) for t in (1, 2, 3)]
     recurrences = [each for each in found["phases"] if each.name == "recurrence"]
     assert all(any(own.start < step.end <= own.end for own in recurrences) for step in found["time steps"])
+    # A step begins with its projection where it has one of its own.
+    begins = [each for each in found["phases"] if each.name == of_layer[0 if len(of_layer) > L + 1 else 1]]
+    assert all(any(own.start <= step.start < own.end for own in begins) for step in found["time steps"])
 
 
 @pytest.mark.parametrize("name", ["torch_loop", "torch_hoisted", "nn_rnn"])
@@ -177,6 +180,11 @@ def test_what_was_not_seen_beside_the_trace_is_not_marked() -> None:
     marks = mark_forward([Operator("aten::addmm", frozenset({"w_ih"}))], [event], cells=1)
     assert not marks.phases
     assert "no phases are marked" in marks.untold
+
+
+def test_a_product_that_was_not_seen_beside_the_trace_leaves_it_without_phases() -> None:
+    """Though all that was seen is among the events, in order: which of the products it was nobody can say."""
+    assert not mark_forward([PROJECTS, RECURS], in_order(PROJECTS, RECURS, RECURS), cells=1).phases
 
 
 def in_order(*operators: Operator) -> list[Event]:
@@ -219,6 +227,10 @@ def test_phases_of_python_follow_from_the_weights_that_its_source_names(name: st
     assert names(found["time steps"]) == [f"step {t}, cell {cell}" for cell in (1, 2) for t in (1, 2, 3)]
     shown = "h @ weights.w_hh.T" if name == "numpy_loop" else "np.matmul(h, weights.w_hh.T, out=recurrent)"
     assert names(found["operations"]).count(shown) == T * L
+    # What only takes a step's input goes with the product that its line has next.
+    taken = [each for each in found["operations"] if each.name == "x[t]"]
+    projections = [each for each in found["phases"] if each.name == "input projection"]
+    assert all(any(own.start <= each.start < own.end for own in projections) for each in taken)
 
 
 def test_a_backward_loop_in_python_ends_at_its_first_step() -> None:
@@ -230,6 +242,15 @@ def test_a_backward_loop_in_python_ends_at_its_first_step() -> None:
     assert steps == [f"step {t}, cell {cell}" for cell in (1, 2) for t in (3, 2, 1)]
     gradient = next(each for each in found["operations"] if each.name == "dw_ih += da.T @ x[t]")
     assert any(own.name == "input projection" and own.start <= gradient.start < own.end for own in found["phases"])
+
+
+def test_a_gradient_belongs_to_the_weight_whose_argument_it_is() -> None:
+    """A product that names no weight itself: `w_hh=da_rows.T @ ...` within a call."""
+    events, _ = python_tracks(prefix_phases(subject("numpy_hoisted", "training"), T), 1.0)
+    found = tracks(events, 2)
+    for product, phase in (("h_before.reshape(T * B, H)", "recurrence"), ("x.reshape(T * B, I)", "input projection")):
+        own = next(each for each in found["operations"] if each.name == f"da_rows.T @ {product}")
+        assert any(each.name == phase and each.start <= own.start < each.end for each in found["phases"])
 
 
 def test_one_call_of_compiled_code_has_no_phases_on_pythons_side() -> None:
