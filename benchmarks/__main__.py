@@ -158,15 +158,19 @@ def report(
             help="Where the files go; if not given, the run's folder, or side-by-side/ in the first of several.",
         ),
     ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Set this one against the best of the others; the fastest if not given."),
+    ] = None,
 ) -> None:
     """Build tables, plots and report.md again from the trials of one run, or of several side by side.
 
-    Example: python -m benchmarks report results/default-20260101-120000
+    Example: python -m benchmarks report results/default-20260101-120000 --subject nn_rnn
     """
     with wrong_use():
         from rich.console import Console
 
-        _report(runs, Console(), out)
+        _report(runs, Console(), out, subject)
 
 
 @app.command()
@@ -422,11 +426,11 @@ def calibrate(
         typer.echo(text)
 
 
-def _report(runs: list[Path], console: Any, out: Path | None = None) -> None:
+def _report(runs: list[Path], console: Any, out: Path | None = None, subject: str | None = None) -> None:
     from benchmarks.reporting.frames import load_run
     from benchmarks.reporting.report import build_report, terminal_table
 
-    path = build_report(runs, out)
+    path = build_report(runs, out, subject=subject)
     console.print(terminal_table(load_run(runs)))
     console.print(f"report: {path}", highlight=False, soft_wrap=True)
 
