@@ -91,7 +91,7 @@ def sweep(
     ] = "default",
     impl: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME|module:Class|LABEL=either", help="Only this implementation; may be repeated."),
+        typer.Option(metavar="NAME|module:Class|LABEL=either|all", help="Only this implementation; may be repeated."),
     ] = None,
     seq_len: Annotated[str | None, typer.Option(metavar="T,...", help="Time steps.")] = None,
     batch: Annotated[str | None, typer.Option(metavar="B,...", help="Sequences in a batch.")] = None,

@@ -72,6 +72,13 @@ def test_standings_are_drawn_first_a_panel_a_mode(tmp_path: Path) -> None:
         assert ("T17 B16 H256" in words) == (name == "few")
 
 
+@pytest.mark.parametrize(("sizes", "mapped"), [(12, True), (13, False)])
+def test_a_map_has_room_for_names_or_is_not_drawn(tmp_path: Path, sizes: int, mapped: bool) -> None:
+    """A scan of sizes has more cells than can be told apart."""
+    trials = [trial("nn_rnn", workload(B=B, H=H)) for B in (1, 16) for H in range(1, sizes + 1)]
+    assert ("winner-map" in drawn(tmp_path, trials)) == mapped
+
+
 def test_the_same_trials_give_the_same_bytes(tmp_path: Path) -> None:
     """No date, no random name: a report built again changes no file."""
     trials = realistic_trials(default_workloads()[:4], MANY[:4])

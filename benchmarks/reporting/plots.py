@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from benchmarks.machine.peak import Peak
 from benchmarks.reporting import panel_plots as draw
 from benchmarks.reporting import roofline, scan_plot, standing_plot
-from benchmarks.reporting.plain_text import TIMES
 from benchmarks.reporting.plot_style import SETTINGS, WIDTH, Style, heading, panel_heading, save, styles
 from benchmarks.reporting.pooling import BASELINE
 from benchmarks.reporting.scan import CLIFF, scan_panels
@@ -27,6 +26,8 @@ from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, central, measu
 
 LARGEST_PAGE = 4
 """Panels in one figure; more become further figures."""
+LARGEST_MAP = 12
+"""Batch or hidden sizes on a map of winners; of more, the cells would have no room for a name."""
 _MARGIN = 0.12
 _TOP = 1.22
 _BOTTOM = 0.62
@@ -134,6 +135,8 @@ def _time_over(rows: pd.DataFrame, axis: str) -> _Kind:
 
 def _winner_map(rows: pd.DataFrame) -> _Kind:
     chosen, fixed = along(rows, ["B", "H"])
+    if max(len(set(chosen[letter])) for letter in "BH") > LARGEST_MAP:
+        chosen = chosen.head(0)
     return _Kind(
         stem="winner-map",
         title="The fastest implementation over batch and hidden size",
@@ -200,8 +203,7 @@ def _scan(rows: pd.DataFrame) -> _Kind:
         stem="scan",
         title="Any size: the time of a unit of work",
         caption=f"Time of a call over its operations, over sizes that follow one another. A ring is a cliff: more than "
-        f"{CLIFF}{TIMES} the time of a unit of work at the size before, or less than its {CLIFF}th, with the whole "
-        "interval.",
+        f"{CLIFF} times apart from the size before, up or down, with the whole interval and in several visits.",
         rows=rows,
         fixed="Time of a call over its operations, over sizes that follow one another; level is as it should be",
         drawer=scan_plot.draw,

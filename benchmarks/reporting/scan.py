@@ -6,8 +6,8 @@ Rules, all of them here:
   where it has at least `LEAST_PAIRS` pairs of neighbours: sizes that differ by 1. Other sweeps have no such lines.
 - The work of a call is its operations; a unit of it costs `median_seconds / flops`.
 - A cliff is a pair of neighbours that differ by more than `CLIFF` in what a unit of work costs, either way, with the
-  whole interval; where the interval includes `CLIFF`, it is doubtful. The two were not measured in turns, so the
-  interval is as wide as theirs allow.
+  whole interval, each visited at least `LEAST_VISITS` times; else a leap is doubtful. The two were not measured in
+  turns, so the interval is as wide as theirs allow, and a visit is so short that a slow moment can hold it whole.
 - The first few sizes are left out, where one more unit or sequence is a large part of all.
 """
 
@@ -28,6 +28,7 @@ FIRST: dict[Axis, int] = {"H": 8, "B": 4}
 """The least size that has to keep near its neighbour: from here on one more is an eighth, or a quarter, at most."""
 CLIFF = 1.5
 LEAST_PAIRS = 10
+LEAST_VISITS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Pair:
     larger: int
     ratio: Estimate
     """What a unit of work costs at the larger size over what it costs at the smaller."""
+    visits: int
+    """To the one of the two that was visited less often."""
 
     @property
     def factor(self) -> float:
@@ -51,8 +54,9 @@ class Pair:
 
     @property
     def cliff(self) -> bool:
-        """Whether they surely are: without an interval nothing is sure."""
-        return self.ratio.low > CLIFF or self.ratio.high < 1 / CLIFF
+        """Whether they surely are: without an interval, or after one visit, nothing is sure."""
+        sure = self.ratio.low > CLIFF or self.ratio.high < 1 / CLIFF
+        return sure and self.visits >= LEAST_VISITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +108,7 @@ def axis_of(panel: Panel) -> Axis:
 
 def neighbours(rows: pd.DataFrame, axis: Axis) -> tuple[Pair, ...]:
     """The pairs among one implementation's rows of a line, in order of size."""
-    columns = [axis, "flops", "median_seconds", "low_seconds", "high_seconds"]
+    columns = [axis, "flops", "median_seconds", "low_seconds", "high_seconds", "rounds"]
     points = rows.sort_values(axis)[columns].to_dict("records")
     return tuple(
         _pair(one, other, axis)
@@ -120,4 +124,4 @@ def _pair(one: Mapping[Hashable, Any], other: Mapping[Hashable, Any], axis: Axis
         other["low_seconds"] / one["high_seconds"] * scale,
         other["high_seconds"] / one["low_seconds"] * scale,
     )
-    return Pair(one[axis], other[axis], ratio)
+    return Pair(one[axis], other[axis], ratio, min(one["rounds"], other["rounds"]))

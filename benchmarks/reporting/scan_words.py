@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.reporting.plain_text import code, count, interval, listed, times
-from benchmarks.reporting.scan import CLIFF, FIRST, Line, Pair
+from benchmarks.reporting.scan import CLIFF, FIRST, LEAST_VISITS, Line, Pair
 from benchmarks.reporting.sections import cut
 
 
@@ -20,8 +20,9 @@ def scan_section(lines: Sequence[Line]) -> str:
     ]
     rule = (
         f"A cliff is where two sizes that follow one another differ by more than {times(CLIFF)} in the time of a unit "
-        f"of work, from {' and '.join(f'{axis} {size}' for axis, size in FIRST.items())} on; a leap is doubtful where "
-        "its interval includes that."
+        f"of work, from {' and '.join(f'{axis} {size}' for axis, size in FIRST.items())} on. A leap is doubtful where "
+        f"its interval includes that, or one of the two was visited fewer than {LEAST_VISITS} times: go on with "
+        "`--resume`."
     )
     return "\n\n".join(part for part in ("\n".join(said), rule, leaps(lines)) if part)
 
