@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -110,7 +111,7 @@ def test_the_subject_of_a_report_is_an_implementation_of_the_run(runner: CliRunn
     assert result.exit_code == 2
     assert "subject is 'torch_lop'; expected an implementation of the run: nn_rnn, torch_loop" in result.output
     assert run(runner, "report", "run", "--subject", "nn_rnn").exit_code == 0
-    assert ",nn_rnn,0.002," in Path("run/standing.csv").read_text(encoding="utf-8")
+    assert set(pd.read_csv("run/standing.csv")["subject"]) == {"nn_rnn"}
 
 
 def test_a_toml_key_that_does_not_exist_is_answered_with_the_nearest(runner: CliRunner) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.counts import flops
@@ -126,7 +127,8 @@ def test_sizes_with_gaps_are_no_neighbours(tmp_path: Path) -> None:
     """What lies between was not measured, so nothing is said of it; ten pairs are needed to say anything."""
     assert scan_lines(frame_of(tmp_path / "even", along(range(8, 80, 2)))) == []
     assert scan_lines(frame_of(tmp_path / "short", along(range(8, 18)))) == []
-    (line,) = scan_lines(frame_of(tmp_path / "run", along([*range(8, 19), 40, 41, 43], lambda H: 1.0 + (H == 43))))
+    few = along(range(8, 18), name="few")
+    (line,) = scan_lines(frame_of(tmp_path / "run", [*along([*range(8, 19), 40, 41, 43], lambda H: H % 2 + 1.0), *few]))
     assert [pair.larger for pair in line.pairs] == [*range(9, 19), 41]
     assert scan_section([]) == ""
 
@@ -152,11 +154,28 @@ def test_the_plot_rings_the_cliffs(tmp_path: Path) -> None:
     trials = [*along(range(1, 31), lambda H: 2.0 if H > 20 else 1.0), *along(range(1, 31), name="other")]
     (panel,) = scan_panels(measured(frame_of(tmp_path / "run", trials)))
     axes = Figure(figsize=(5, 3)).add_subplot()
-    assert scan_plot.draw(axes, panel, styles(["mine", "other"]), 3.3) == "1 cliff, ringed"
-    rings = [line.get_xydata() for line in axes.lines if line.get_marker() == "o"]
-    assert [np.asarray(ring).tolist() for ring in rings] == [[[21, pytest.approx(2e-9)]], []]
+    assert scan_plot.unit_times(axes, panel, styles(["mine", "other"]), 3.3) == "1 cliff, ringed"
+    assert rings(axes) == [[[21, pytest.approx(2e-9)]], []]
     (level,) = scan_panels(measured(frame_of(tmp_path / "level", along(range(1, 31)))))
-    assert scan_plot.draw(Figure().add_subplot(), level, styles(["mine"]), 3.3) == "no cliff"
+    assert scan_plot.unit_times(Figure().add_subplot(), level, styles(["mine"]), 3.3) == "no cliff"
+
+
+def rings(axes: Axes) -> list[object]:
+    """The places of the rings of each implementation."""
+    return [np.asarray(line.get_xydata()).tolist() for line in axes.lines if line.get_marker() == "o"]
+
+
+def test_each_size_is_drawn_against_the_one_before(tmp_path: Path) -> None:
+    """From the first size that counts; the pair that is furthest apart is named, whichever way it goes."""
+    trials = [*along(range(1, 31), lambda H: 0.5 if H > 20 else 1.0), *along(range(1, 31), name="other")]
+    (panel,) = scan_panels(measured(frame_of(tmp_path / "run", trials)))
+    axes = Figure(figsize=(5, 3)).add_subplot()
+    said = scan_plot.steps(axes, panel, styles(["mine", "other"]), 3.3)
+    assert typed(said) == "furthest apart: mine, H 20 and 21, by 2.00x"
+    assert rings(axes) == [[[21, pytest.approx(0.5)]], []]
+    drawn = np.asarray(axes.lines[0].get_xydata())
+    assert drawn[:, 0].tolist() == list(range(9, 31))
+    assert drawn[:, 1].tolist() == pytest.approx([1.0] * 12 + [0.5] + [1.0] * 9)
 
 
 def test_a_report_of_a_scan_has_the_section(tmp_path: Path) -> None:
@@ -165,7 +184,8 @@ def test_a_report_of_a_scan_has_the_section(tmp_path: Path) -> None:
     text = build_report(tmp_path / "run").read_text(encoding="utf-8")
     assert "## Any size: the time of a unit of work" in text
     assert "1 cliff (20/21)" in text
-    assert (tmp_path / "run" / "plots" / "scan.svg").is_file()
+    for stem in ("scan", "scan-steps"):
+        assert (tmp_path / "run" / "plots" / f"{stem}.svg").is_file()
     run_of(tmp_path / "other", along([64, 128]))
     assert "Any size" not in build_report(tmp_path / "other").read_text(encoding="utf-8")
 

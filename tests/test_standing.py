@@ -176,11 +176,12 @@ def test_behind_and_too_close_are_said(tmp_path: Path) -> None:
     trials = [
         *measured(SHORT, {"mine": 1.0, "one": 8.0}),
         *measured(CENTRE, {"mine": 1.0, "one": 1.01}, one=0.05),
+        *measured(workload(T=65), {"mine": 1.0, "one": 0.99}, one=0.05),
         *measured(LONG, {"mine": 1.0, "one": 0.8}),
     ]
     said = typed(conclusion(only(standings([loaded(tmp_path / "run", trials)]))))
     assert said.startswith(
-        "`mine` is faster than the best of the others on 1 of 3 workloads, slower on 1 and too close to call on 1: "
+        "`mine` is faster than the best of the others on 1 of 4 workloads, slower on 1 and too close to call on 2: "
     )
     assert f"The least is 0.800x (0.800-0.800), against `one` on `{LONG.id}`. " in said
     assert said.endswith("The best of the others is `one` throughout.")
@@ -240,8 +241,8 @@ def test_errors_stand_beside_times(tmp_path: Path) -> None:
     """Of outputs and gradients the larger, over all visits."""
     of = workload("training")
     trials = [
-        trial("mine", of, 1.0, error_output=1e-7, error_gradient=5e-7),
-        trial("mine", of, 1.0, error_output=6.4e-7, error_gradient=2e-7, round_number=1),
+        trial("mine", of, 1.0, error_output=1e-7, error_gradient=6.4e-7),
+        trial("mine", of, 1.0, error_output=5e-7, error_gradient=2e-7, round_number=1),
         trial("one", of, 2.0, error_output=3e-7, error_gradient=None),
     ]
     table = typed(comparisons(standings([loaded(tmp_path / "run", trials)])))

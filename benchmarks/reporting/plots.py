@@ -103,7 +103,7 @@ def _kinds(rows: pd.DataFrame, peaks: Peaks) -> list[_Kind]:
     """Every plot, in the order of the report; one without rows is not drawn."""
     kinds = [_time_over(rows, axis) for axis in AXIS_NAMES]
     kinds += [_winner_map(rows), _speedups(rows), _share_of_peak(rows), _roofline(rows, peaks)]
-    return [*kinds, _scan(rows), _errors(rows), _setup(rows), _gpu_times(rows)]
+    return [*kinds, *_scans(rows), _errors(rows), _setup(rows), _gpu_times(rows)]
 
 
 def _standing(standing: pd.DataFrame) -> _Kind:
@@ -198,17 +198,21 @@ def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
     )
 
 
-def _scan(rows: pd.DataFrame) -> _Kind:
-    return _Kind(
+def _scans(rows: pd.DataFrame) -> list[_Kind]:
+    """Over sizes that follow one another: the time of a unit of work, and each size against the one before."""
+    scan = _Kind(
         stem="scan",
         title="Any size: the time of a unit of work",
-        caption=f"Time of a call over its operations, over sizes that follow one another. A ring is a cliff: more than "
-        f"{CLIFF} times apart from the size before, up or down, with the whole interval and in several visits.",
+        caption="Time of a call over its operations, over sizes that follow one another, and each size against the one "
+        f"before. A ring is a cliff: more than {CLIFF} times apart, up or down, with the whole interval and in several "
+        "visits.",
         rows=rows,
-        fixed="Time of a call over its operations, over sizes that follow one another; level is as it should be",
-        drawer=scan_plot.draw,
+        fixed="Time of a call over its operations, over sizes that follow one another",
+        drawer=scan_plot.unit_times,
         panels=scan_panels,
     )
+    fixed = f"A unit of work at each size over one at the size before; dashed, {CLIFF} times as much or as little"
+    return [scan, dataclasses.replace(scan, stem="scan-steps", fixed=fixed, drawer=scan_plot.steps)]
 
 
 def _errors(rows: pd.DataFrame) -> _Kind:
