@@ -411,7 +411,7 @@ def calibrate(
     with wrong_use():
         from benchmarks.measuring.lock import measuring_alone
         from benchmarks.regression.calibration.measuring import measure
-        from benchmarks.regression.calibration.replaying import report
+        from benchmarks.regression.calibration.report import write
         from benchmarks.sweeps import parse_duration
 
         seconds = 0.0 if budget == "0s" else parse_duration(budget)
@@ -421,9 +421,7 @@ def calibrate(
                     measure(out, seconds, typer.echo)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
-        text = report(out)
-        (out / "table.md").write_text(text + "\n", encoding="utf-8")
-        typer.echo(text)
+        typer.echo(write(out))
 
 
 def _report(runs: list[Path], console: Any, out: Path | None = None, subject: str | None = None) -> None:
