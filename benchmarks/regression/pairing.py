@@ -79,7 +79,8 @@ def measure_pair(
     measured, controls = measure_together(
         (base, head), cases, number=number, passes=passes, seconds_a_case=seconds_a_case
     )
-    return Pair(*times(measured), *controls), measured[0], measured[1]
+    base_times, head_times = times(measured)
+    return Pair(base_times, head_times, *controls), measured[0], measured[1]
 
 
 def measure_together(

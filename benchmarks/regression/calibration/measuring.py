@@ -8,6 +8,7 @@ stopped at any time and goes on where it was.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import statistics
@@ -132,16 +133,13 @@ def _costs(cases: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
     """Seconds of plain runs of the suite, of looks at it, and of pairs of all cases and of one."""
     say("taking the time of a plain run, a look and a pair")
     side, again = _side("base"), _side("again")
+
+    def pair(number: int, at: int) -> None:
+        measure_pair(side, again, cases[:number], number=at, passes=PASSES, seconds_a_case=SECONDS_A_CASE)
+
     plain = [sys.executable, "-m", "pytest", "benchmarks", "--quiet"]
     pairs = {
-        str(number): [
-            _seconds(
-                lambda at=at, number=number: measure_pair(
-                    side, again, cases[:number], number=at, passes=PASSES, seconds_a_case=SECONDS_A_CASE
-                )
-            )
-            for at in range(COSTED)
-        ]
+        str(number): [_seconds(functools.partial(pair, number, at)) for at in range(COSTED)]
         for number in (1, len(cases))
     }
     return {

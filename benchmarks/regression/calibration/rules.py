@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,11 @@ from benchmarks.regression.stopping import Rule, decide
 
 COMPARE = {"mean > 5 %": ("mean", 0.05), "min > 5 %": ("min", 0.05), "median > 10 %": ("median", 0.10)}
 """pytest-benchmark's `--benchmark-compare-fail`: the field, and by how much it may rise."""
-_POOLED = {"mean": statistics.fmean, "min": min, "median": statistics.median}
+_POOLED: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "mean": statistics.fmean,
+    "min": min,
+    "median": statistics.median,
+}
 T_TEST_ERROR = 0.05
 MOST_PAIRS = 10
 """A trial takes no more: five that raise a suspicion, five that confirm it. What needs more is not called, though

@@ -82,8 +82,12 @@ class Replay:
         """The same groups in another order."""
         order = list(range(len(self.groups)))
         random.Random(seed).shuffle(order)  # noqa: S311  # no cryptography
-        groups, equal, planted = ([each[at] for at in order] for each in (self.groups, self.equal, self.planted))
-        return dataclasses.replace(self, groups=groups, equal=equal, planted=planted)
+        return dataclasses.replace(
+            self,
+            groups=[self.groups[at] for at in order],
+            equal=[self.equal[at] for at in order],
+            planted=[self.planted[at] for at in order],
+        )
 
     def of_size(self, case: str, size: str) -> list[int]:
         """The groups in which the case had work of this size planted, by number."""
