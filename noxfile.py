@@ -61,6 +61,14 @@ def sweep(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", "sweep", *session.posargs)
 
 
+@nox.session(name="sweep-engines")
+def sweep_engines(session: nox.Session) -> None:
+    """Install every engine and measure all on one thread and on two: an hour; what follows -- goes to `sweep`."""
+    install(session, project=".[engines]")
+    options = ("--impl", "all", "--threads", "1,2", "--budget", "1h")
+    session.run("python", "-m", "benchmarks", "sweep", *options, *session.posargs)
+
+
 @nox.session
 def profile(session: nox.Session) -> None:
     """Say where the time of cases goes; what follows -- goes to `python -m benchmarks profile`."""

@@ -91,7 +91,7 @@ def sweep(
     ] = "default",
     impl: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME|module:Class|LABEL=either", help="Only this implementation; may be repeated."),
+        typer.Option(metavar="NAME|module:Class|LABEL=either|all", help="Only this implementation; may be repeated."),
     ] = None,
     seq_len: Annotated[str | None, typer.Option(metavar="T,...", help="Time steps.")] = None,
     batch: Annotated[str | None, typer.Option(metavar="B,...", help="Sequences in a batch.")] = None,
@@ -158,15 +158,19 @@ def report(
             help="Where the files go; if not given, the run's folder, or side-by-side/ in the first of several.",
         ),
     ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Set this one against the best of the others; the fastest if not given."),
+    ] = None,
 ) -> None:
     """Build tables, plots and report.md again from the trials of one run, or of several side by side.
 
-    Example: python -m benchmarks report results/default-20260101-120000
+    Example: python -m benchmarks report results/default-20260101-120000 --subject nn_rnn
     """
     with wrong_use():
         from rich.console import Console
 
-        _report(runs, Console(), out)
+        _report(runs, Console(), out, subject)
 
 
 @app.command()
@@ -407,7 +411,7 @@ def calibrate(
     with wrong_use():
         from benchmarks.measuring.lock import measuring_alone
         from benchmarks.regression.calibration.measuring import measure
-        from benchmarks.regression.calibration.replaying import report
+        from benchmarks.regression.calibration.report import write
         from benchmarks.sweeps import parse_duration
 
         seconds = 0.0 if budget == "0s" else parse_duration(budget)
@@ -417,16 +421,14 @@ def calibrate(
                     measure(out, seconds, typer.echo)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
-        text = report(out)
-        (out / "table.md").write_text(text + "\n", encoding="utf-8")
-        typer.echo(text)
+        typer.echo(write(out))
 
 
-def _report(runs: list[Path], console: Any, out: Path | None = None) -> None:
+def _report(runs: list[Path], console: Any, out: Path | None = None, subject: str | None = None) -> None:
     from benchmarks.reporting.frames import load_run
     from benchmarks.reporting.report import build_report, terminal_table
 
-    path = build_report(runs, out)
+    path = build_report(runs, out, subject=subject)
     console.print(terminal_table(load_run(runs)))
     console.print(f"report: {path}", highlight=False, soft_wrap=True)
 

@@ -2,49 +2,176 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from benchmarks.__main__ import app
 from benchmarks.regression.calibration import planting
 from benchmarks.regression.calibration.measuring import Group, read_groups, read_record
-from benchmarks.regression.calibration.replaying import COMPARE, Rate, compare_rates, whole_suite_verdicts
+from benchmarks.regression.calibration.rules import MOST_PAIRS, Costs, compare_fails, equal_code, regress, t_test
+from benchmarks.regression.calibration.trials import (
+    IN_TURNS,
+    ONE_AFTER_ANOTHER,
+    Rate,
+    Replay,
+    compare_of,
+    regress_on_equal_code,
+    regress_on_planted,
+)
+from benchmarks.regression.regress import floor_pairs
 from rnnimpl import RnnConfig, Weights, load
 
 CASES = ("a", "b")
+COSTS = Costs(plain=10.0, look=1.0, pairs={1: 2.0, 2: 4.0})
+CONTROLS = ((1.0, 1.0),) * 3
 
 
-def group(number: int, again: float = 1.0, planted: float = 1.2) -> Group:
+def group(number: int, again: float = 1.0, planted: float = 1.2, size: str = "0.2") -> Group:
     """Two cases of about a second; the second process takes `again` times as long, the third `planted` times."""
     wobble = 1 + 0.002 * (number % 3)
     factors = (1.0, again * wobble, planted * wobble)
     sides = tuple(dict.fromkeys(CASES, (factor, factor)) for factor in factors)
     summaries = tuple({case: {"mean": each, "min": each, "median": each} for case in CASES} for each in factors)
-    return Group(sides, summaries, ((), (), ()), dict.fromkeys(CASES, "0.2"), 1.0)
+    return Group(sides, summaries, (CONTROLS,) * 3, dict.fromkeys(CASES, size), 1.0)
+
+
+def replay(groups: Sequence[Group]) -> Replay:
+    """Of these groups."""
+    return Replay.of(groups, CASES, COSTS)
 
 
 def test_equal_code_raises_no_alarm_and_a_slower_twin_does() -> None:
-    """In every trial, each on groups of its own."""
-    equal, used = whole_suite_verdicts([group(number) for number in range(40)], CASES)
+    """In every trial."""
+    equal = regress_on_equal_code(replay([group(number) for number in range(40)]), 100.0)
     assert equal
-    assert not any(equal)
-    assert used <= 40
-    slower, _ = whole_suite_verdicts([group(number, again=1 + 0.3 * (number >= 2)) for number in range(15)], CASES)
-    assert slower == [CASES]
+    assert not any(told.alarm for told in equal)
+    first = floor_pairs(len(CASES))
+    slower = [group(number, again=1 + 0.3 * (number >= first)) for number in range(first + 10)]
+    assert [told.slower for told in regress_on_equal_code(replay(slower), 100.0)] == [CASES]
+
+
+def test_trials_of_regress_share_no_group() -> None:
+    """The next begins after what one took, its pairs for the floor among them."""
+    groups = [group(number) for number in range(40)]
+    told = regress_on_equal_code(replay(groups), 100.0)
+    assert sum(each.pairs + floor_pairs(len(CASES)) for each in told) <= len(groups)
+    # Slow from the second trial's groups on, so the first must not see it and the second must.
+    taken = told[0].pairs + floor_pairs(len(CASES))
+    late = [group(number, again=1 + 0.3 * (number >= taken + floor_pairs(len(CASES)))) for number in range(40)]
+    assert [each.alarm for each in regress_on_equal_code(replay(late), 100.0)][:2] == [False, True]
+
+
+def test_regress_finds_what_is_planted_in_one_case() -> None:
+    """Of groups with that size alone, the floor from the others; the other case is equal code."""
+    groups = [group(number, size="0.2" if number % 3 else "0.02") for number in range(60)]
+    told = regress_on_planted(replay(groups), "0.2", "b", 100.0)
+    assert told
+    assert {each.slower for each in told} == {("b",)}
+    assert sum(each.pairs for each in told) <= 40
+    assert not regress_on_planted(replay(groups), "0.05", "b", 100.0)
+
+
+def test_a_replayed_verdict_ends_with_its_budget() -> None:
+    """Two looks of a second, two pairs for the floor and three to judge by, of four each: there is no time for more."""
+    pairs = [dict(each) for each in replay([group(number, again=1.3) for number in range(12)]).equal]
+    for_floor = replay([group(number) for number in range(2)]).equal
+    told = regress(pairs, for_floor, CASES, COSTS, 22.5)
+    assert (told.pairs, told.seconds, told.slower) == (3, 22.0, ())
+    assert regress(pairs, for_floor, CASES, COSTS, 100.0).slower == CASES
+
+
+def test_a_verdict_on_an_unfit_machine_is_no_alarm() -> None:
+    """Though the cases look slower."""
+    drifting = [
+        dataclasses.replace(group(number, again=1.3), controls=(CONTROLS, ((1.2, 1.2 + 0.001 * number),) * 3, CONTROLS))
+        for number in range(2 + MOST_PAIRS)
+    ]
+    told = regress([equal_code(each) for each in drifting[2:]], [{"a": 0.001, "b": 0.001}] * 2, CASES, COSTS, 100.0)
+    assert told.slower == CASES
+    assert told.unfit
+    assert not told.alarm
 
 
 def test_compare_calls_what_is_beyond_its_limit() -> None:
-    """A single process against another."""
-    rates = compare_rates([group(number) for number in range(6)], CASES, *COMPARE["mean > 5 %"])
-    assert rates[0].startswith("0 of 6")
-    assert rates[-1].startswith("12 of 12")
+    """A run against another; with the group before where one follows another."""
+    groups = replay([group(number) for number in range(6)])
+    for order, trials in ((IN_TURNS, 6), (ONE_AFTER_ANOTHER, 3)):
+        rule = compare_of(groups, "mean > 5 %", 1, order)
+        assert rule.alarms(groups) == [False] * trials
+    assert compare_of(groups, "mean > 5 %", 1, IN_TURNS).finds(groups, "0.2", "a") == [True] * 6
+    # The first group's base is slow: only a run that is compared with it comes out faster.
+    slow = dataclasses.replace(groups.groups[0], summaries=({case: {"mean": 1.5} for case in CASES},) * 3)
+    moved = replay([slow, *groups.groups[1:]])
+    assert compare_of(moved, "mean > 5 %", 1, ONE_AFTER_ANOTHER).finds(moved, "0.2", "a") == [False, *[True] * 4]
+
+
+def test_compare_of_several_runs_takes_them_as_one() -> None:
+    """The least of minima, the mean of means."""
+    base = [{"min": 1.0, "mean": 1.0}, {"min": 0.8, "mean": 1.2}]
+    head = [{"min": 1.0, "mean": 1.3}, {"min": 1.0, "mean": 1.1}]
+    assert compare_fails(base, head, "min", 0.20)
+    assert not compare_fails(base, head, "min", 0.30)
+    assert compare_fails(base, head, "mean", 0.05)
+    assert not compare_fails(base, head, "mean", 0.10)
+
+
+def test_the_t_test_asks_for_certainty_and_effect() -> None:
+    """Both, and for pairs enough to have a spread."""
+    assert t_test([0.05, 0.051, 0.049, 0.05, 0.052])
+    assert not t_test([0.02, 0.021, 0.019, 0.02, 0.022])
+    assert not t_test([0.3, -0.2, 0.1, 0.0, 0.05])
+    assert not t_test([0.05, 0.051])
 
 
 def test_a_rate_has_its_exact_interval() -> None:
     """None of 20: at most 17 % (Clopper and Pearson)."""
     assert str(Rate(0, 20)) == "0 of 20 (0 % to 17 %)"
+
+
+def test_a_pair_costs_what_lies_between_few_cases_and_all() -> None:
+    """On a line, by the medians of what was measured."""
+    record = {
+        "costs": {"plain_seconds": [9, 10, 30], "look_seconds": [3], "pair_seconds": {"1": [4.0, 5.0, 6.0], "11": [15]}}
+    }
+    costs = Costs.of(record)
+    assert (costs.plain, costs.look, costs.pair(1), costs.pair(6), costs.pair(11)) == (10, 3, 5, 10, 15)
+
+
+def test_a_report_is_written_from_what_was_measured(tmp_path: Path) -> None:
+    """Table, curves and plot; without a measurement."""
+    wide = "nn_rnn/cpu/inference/T4-B64-I256-H256-L1-tanh-float32"
+    narrow = "nn_rnn/cpu/inference/T32-B1-I64-H64-L1-tanh-float32"
+    groups = [
+        dataclasses.asdict(group(number, size=("0.02", "0.05", "0.1", "0.2")[number % 4])) for number in range(60)
+    ]
+    (tmp_path / "groups.jsonl").write_text("".join(json.dumps(each) + "\n" for each in groups))
+    plants = {size: {"slowdown": float(size)} for size in ("0.02", "0.05", "0.1", "0.2")}
+    record = {
+        "machine": {"key": "a machine"},
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "commit": {"revision": "0123456789abcdef"},
+        "cases": {"a": narrow, "b": wide},
+        "plants": [{narrow: plants, wide: plants}],
+        "costs": {"plain_seconds": [10.0], "look_seconds": [1.0], "pair_seconds": {"1": [2.0], "2": [4.0]}},
+    }
+    (tmp_path / "calibration.json").write_text(json.dumps(record))
+    result = CliRunner().invoke(app, ["calibrate", "--out", str(tmp_path), "--budget", "0s"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "| regress | 1.7 | 0 of " in (tmp_path / "table.md").read_text()
+    curves = pd.read_csv(tmp_path / "curves.csv")
+    found = curves[(curves.rule == "regress") & (curves.seconds == 100) & (curves.planted == 0.2)].set_index("cases")
+    assert (found.called == found.trials).all()
+    assert found.trials["all"] == found.trials["Python-bound"] + found.trials["GEMM-bound"]
+    assert found.trials["GEMM-bound"] > 0
+    assert (tmp_path / "errors.png").stat().st_size > 0
+    assert (tmp_path / "errors.svg").stat().st_size > 0
 
 
 def test_what_is_planted_changes_the_work_and_not_the_results(monkeypatch: pytest.MonkeyPatch) -> None:

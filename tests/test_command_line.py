@@ -7,11 +7,15 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
 from benchmarks.__main__ import app
+from benchmarks.measuring.launch import plan_sweep
 from benchmarks.store import open_run
+from rnnimpl.registry import default_names, names
+from tests.synthetic_runs import run_of, trial, workload
 
 VERBS = ("list", "sweep", "report", "compare", "train", "regress", "calibrate", "track", "history", "profile")
 
@@ -91,6 +95,23 @@ def test_wrong_use_is_answered_with_a_sentence(runner: CliRunner, words: list[st
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
     assert not Path("results").exists()
+
+
+def test_all_stands_for_every_implementation() -> None:
+    """Those too that run only when named, beside others of one's own; without a name these are left out."""
+    planned = plan_sweep("quick", implementations=["all", "mine=numpy_loop"], axes={"device": ("cpu",)})
+    assert planned.implementations == {name: name for name in names()} | {"mine": "numpy_loop"}
+    assert tuple(plan_sweep("quick", axes={"device": ("cpu",)}).implementations) == default_names() != names()
+
+
+def test_the_subject_of_a_report_is_an_implementation_of_the_run(runner: CliRunner) -> None:
+    """Named, it is set against the best of the others; a name that is in none of the runs is wrong use."""
+    run_of(Path("run"), [trial("nn_rnn", workload(), 2e-3), trial("torch_loop", workload(), 1e-3)])
+    result = run(runner, "report", "run", "--subject", "torch_lop")
+    assert result.exit_code == 2
+    assert "subject is 'torch_lop'; expected an implementation of the run: nn_rnn, torch_loop" in result.output
+    assert run(runner, "report", "run", "--subject", "nn_rnn").exit_code == 0
+    assert set(pd.read_csv("run/standing.csv")["subject"]) == {"nn_rnn"}
 
 
 def test_a_toml_key_that_does_not_exist_is_answered_with_the_nearest(runner: CliRunner) -> None:

@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks.reporting.frames import load_run, read_peaks
+from benchmarks.reporting.loading import load_runs
 from benchmarks.reporting.plot_labels import spread
 from benchmarks.reporting.plot_style import plain_seconds, plain_share, size_axis, styles
 from benchmarks.reporting.plots import write_plots
 from benchmarks.reporting.slices import along, central, measured, panels
+from benchmarks.reporting.standing import standing_frame, standings
 from benchmarks.trial import Trial
 from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, record, run_of, trial, workload
 
@@ -53,6 +55,28 @@ def test_a_default_sweep_has_every_plot(tmp_path: Path) -> None:
         words = "".join(ET.fromstring(svg.read_text(encoding="utf-8")).itertext())  # noqa: S314  # written above
         assert "Inference, cpu, float32, 2 threads" in words
         assert "Training, cpu, float32, 2 threads" in words
+
+
+def test_standings_are_drawn_first_a_panel_a_mode(tmp_path: Path) -> None:
+    """With or without room for names, the file stays small and is the same each time."""
+    for number, name in ((20, "few"), (60, "many")):
+        workloads = [workload(mode, T=T) for mode in ("inference", "training") for T in range(1, number)]
+        run_of(tmp_path / name, realistic_trials(workloads, MANY[:4]))
+        found = standing_frame(standings(load_runs(tmp_path / name)))
+        plots = write_plots(load_run(tmp_path / name), tmp_path, {name: []}, found)
+        assert plots[0].stem == "standing"
+        assert (tmp_path / "standing.png").stat().st_size < 120_000
+        svg = (tmp_path / "standing.svg").read_text(encoding="utf-8")
+        words = "".join(ET.fromstring(svg).itertext())  # noqa: S314  # written above
+        assert words.count("2 threads") == 2
+        assert ("T17 B16 H256" in words) == (name == "few")
+
+
+@pytest.mark.parametrize(("sizes", "mapped"), [(12, True), (13, False)])
+def test_a_map_has_room_for_names_or_is_not_drawn(tmp_path: Path, sizes: int, mapped: bool) -> None:
+    """A scan of sizes has more cells than can be told apart."""
+    trials = [trial("nn_rnn", workload(B=B, H=H)) for B in (1, 16) for H in range(1, sizes + 1)]
+    assert ("winner-map" in drawn(tmp_path, trials)) == mapped
 
 
 def test_the_same_trials_give_the_same_bytes(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,12 +17,13 @@ from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
 from benchmarks.measuring.address_space import fixed_layout
+from benchmarks.regression.budget import Budget
 from benchmarks.regression.control import measure_control
 from benchmarks.regression.judging import estimate, floor, holm, judge
 from benchmarks.regression.pairing import Pair, log_ratio, measure_together, times, undisturbed
 from benchmarks.regression.regress import sort_cases, unfit
 from benchmarks.regression.revisions import check_out
-from benchmarks.regression.session import Measured, Side
+from benchmarks.regression.session import Measured, Side, SuiteProcess
 from benchmarks.regression.stopping import Rule, decide
 
 NOISE = (0.004, -0.006, 0.001, 0.003, -0.002, 0.005, -0.001, -0.004, 0.002, 0.000, 0.006, -0.003)
@@ -73,16 +76,31 @@ def test_the_floor_falls_with_the_root_of_pairs() -> None:
     assert floor([0.01, -0.01] * 20, 20) == pytest.approx(floor([0.01, -0.01] * 20, 5) / 2, rel=0.01)
 
 
-def test_a_disturbed_pass_and_disturbed_rounds_do_not_move_a_pair() -> None:
-    """The lowest tenth of the rounds, then the median over passes."""
+def test_a_disturbed_stretch_and_disturbed_rounds_do_not_move_a_pair() -> None:
+    """The lowest tenth of the rounds, then the median over stretches."""
     assert undisturbed([1.0] * 12 + [50.0] * 30) == 1.0
     assert log_ratio((1.0, 1.0, 1.0), (1.1, 9.0, 1.1)) == pytest.approx(math.log(1.1))
 
 
 def test_the_first_pass_of_a_process_does_not_count() -> None:
     """It warms the process up; the passes after it are the measurement."""
-    measured = Measured({"a": [[9.0] * 10, [1.0] * 10, [2.0] * 10]}, {}, {"a": ("passed", "")}, {}, {}, 0, "")
-    assert times(measured) == {"a": (1.0, 2.0)}
+    measured = in_stretches([[9.0] * 3, [1.0] * 3, [2.0] * 3], [[0] * 3, [1] * 3, [1] * 3])
+    assert times([measured]) == [{"a": (1.0, 2.0)}]
+
+
+def in_stretches(
+    seconds: Sequence[Sequence[float]], stretches: Sequence[Sequence[int]], kind: str = "passed"
+) -> Measured:
+    """What a process gave of its only case."""
+    return Measured({"a": seconds}, {}, {"a": (kind, "")}, {}, {}, 0, "", {"a": stretches})
+
+
+def test_only_stretches_that_both_sides_have_are_compared() -> None:
+    """By their number: what one side did alone, at the beginning or the end, has no counterpart."""
+    base = in_stretches([[5.0], [1.0, 1.0, 2.0, 3.0]], [[0], [1, 1, 2, 3]])
+    head = in_stretches([[5.0], [2.2, 3.3, 3.4, 9.0]], [[0], [2, 3, 3, 4]])
+    assert times([base, head]) == [{"a": (2.0, 3.0)}, {"a": (2.2, 3.3)}]
+    assert times([base, in_stretches([[5.0], [2.2]], [[0], [2]], "failed")]) == [{}, {}]
 
 
 PLACES = """
@@ -94,6 +112,68 @@ def test_where(benchmark):
     benchmark.extra_info["cores"] = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     benchmark(abs, -1)
 """
+
+
+TURNS = """
+import time
+
+def test_order(benchmark):
+    # The clock of the machine, which both sides share: by it the test sees when its calls were.
+    called = []
+    benchmark.extra_info["called"] = called
+
+    def call():
+        called.append(time.clock_gettime(time.CLOCK_MONOTONIC))
+        sum(range(2000))
+
+    benchmark(call)
+"""
+
+
+def test_both_sides_take_turns_within_a_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither calls while the other has its turn, and each has many."""
+    monkeypatch.setattr("benchmarks.regression.session.STRETCH_SECONDS", 0.002)
+    (tmp_path / "test_turns.py").write_text(TURNS)
+    side, case = Side("base", tmp_path, sys.executable, "test_turns.py"), "test_turns.py::test_order"
+    measured, _ = measure_together((side, side), [case], number=0, passes=1, seconds_a_case=0.05)
+    calls = sorted((at, number) for number, each in enumerate(measured) for at in each.extra_info[case]["called"])
+    turns = [number for number, _ in itertools.groupby(number for _, number in calls)]
+    assert len(turns) >= 8
+    assert len(times(measured)[0][case]) >= 3
+    for each in measured:
+        assert len(each.seconds[case][1]) == len(each.stretches[case][1])
+        # What was waited is in no round: a turn of the other takes two milliseconds, a round microseconds.
+        assert statistics.median(each.seconds[case][1]) < 0.001
+
+
+def test_a_process_ends_when_the_one_that_measures_is_gone(tmp_path: Path) -> None:
+    """However that ended: nothing is left behind that would go on measuring."""
+    (tmp_path / "test_turns.py").write_text(TURNS)
+    with SuiteProcess(Side("base", tmp_path, sys.executable, "test_turns.py")) as process:
+        assert process.next_turn() == "test_turns.py::test_order"
+        os.close(process._allow)
+        process._allow = os.open(os.devnull, os.O_WRONLY)
+        measured = process.finish()
+    assert measured.status == 1
+    assert not measured.outcomes
+
+
+OWN_TIMER = """
+import time
+import pytest
+
+@pytest.mark.benchmark(timer=time.process_time)
+def test_own(benchmark):
+    benchmark(sum, range(1000))
+"""
+
+
+def test_a_suite_with_a_timer_of_its_own_takes_turns_test_by_test(tmp_path: Path) -> None:
+    """Each pass is one stretch."""
+    (tmp_path / "test_own.py").write_text(OWN_TIMER)
+    side, case = Side("base", tmp_path, sys.executable, "test_own.py"), "test_own.py::test_own"
+    measured, _ = measure_together((side, side), [case], number=0, passes=2, seconds_a_case=0)
+    assert [len(each[case]) for each in times(measured)] == [2, 2]
 
 
 def test_both_sides_of_a_pair_run_in_one_layout_on_one_core(tmp_path: Path) -> None:
@@ -170,6 +250,23 @@ def test_a_slowdown_that_does_not_come_again_is_none() -> None:
     assert decided(source) == ({"a": "same", "b": "same"}, ())
 
 
+def test_what_looks_slower_is_measured_again_beside_what_cannot_be_told() -> None:
+    """Pairs serve both, so a case that nobody can tell does not use up what another needs to be confirmed."""
+    wide = [0.3, -0.3, 0.1, -0.2, 0.2, -0.25, 0.15, 0.0, 0.1, -0.1, 0.2, -0.2]
+    drawn: list[tuple[str, ...]] = []
+
+    def draw(cases: Sequence[str]) -> dict[str, float]:
+        drawn.append(tuple(cases))
+        ratios = {"slow": 0.1 + NOISE[len(drawn) % 12], "wide": wide[len(drawn) % 12]}
+        return {case: ratios[case] for case in cases}
+
+    tolerances = dict.fromkeys(("slow", "wide"), 0.03)
+    outcome = decide(RULE, draw, list(tolerances), tolerances=tolerances, floor_of=lambda _: 0.0)
+    assert outcome.slower == ("slow",)
+    assert drawn == [("slow", "wide")] * 8 + [("slow",)] * 2
+    assert (len(outcome.log_ratios["slow"]), len(outcome.again["slow"]), len(outcome.log_ratios["wide"])) == (5, 5, 8)
+
+
 def test_a_suspicion_that_the_budget_cannot_confirm_is_no_verdict() -> None:
     """It cannot be told."""
     assert decided(Source({"a": 0.0, "b": 0.1}, most=6)) == ({"a": "same", "b": "cannot tell"}, ())
@@ -179,6 +276,19 @@ def test_too_few_pairs_for_any_verdict_are_refused() -> None:
     """With what to do."""
     with pytest.raises(ValueError, match="give a longer --budget"):
         decided(Source({"a": 0.0}, most=2))
+
+
+def test_a_budget_expects_of_a_pair_what_those_as_large_took() -> None:
+    """The longest of them; few cases take as long as many until a pair of few was measured."""
+    budget = Budget(40.0)
+    assert budget.allows(16)
+    for cases, seconds in ((16, 10.0), (16, 12.0), (2, 5.0)):
+        budget.spend(cases, seconds)
+    assert [budget.expected(cases) for cases in (16, 3, 2, 1)] == [12.0, 12.0, 5.0, 5.0]
+    assert [budget.allows(cases) for cases in (16, 2)] == [True, True]
+    budget.spend(2, 5.0)
+    assert [budget.allows(cases) for cases in (16, 2)] == [False, True]
+    assert budget.left == 8.0
 
 
 def test_a_control_that_drifts_makes_the_machine_unfit() -> None:
@@ -240,7 +350,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     # What makes a machine unfit, a loaded test machine may have; it is tested above.
     monkeypatch.setattr("benchmarks.regression.regress.unfit", lambda _: "")
-    monkeypatch.setattr("benchmarks.regression.regress.FLOOR_PAIRS", 1)
+    monkeypatch.setattr("benchmarks.regression.regress.floor_pairs", lambda _: 1)
     return folder
 
 

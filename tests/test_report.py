@@ -62,6 +62,7 @@ def test_the_sections_stand_in_their_order(tmp_path: Path) -> None:
     text = report(tmp_path / "run", trials)
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
         "The answer",
+        "Against the best of the others",
         "Time of a call over sequence length T",
         "Time of a call over batch size B",
         "Time of a call over hidden size H",
@@ -71,13 +72,14 @@ def test_the_sections_stand_in_their_order(tmp_path: Path) -> None:
         "Share of this machine's measured matrix-product peak",
         "Error against time",
         "What stands before the second call: set-up and first call",
+        "Every time and error",
         "What could not run, and why",
         "Noisy cases",
         "How it was measured",
     ]
     linked = re.findall(r"\((plots/[^)]*)\)", text)
     assert sorted(linked) == sorted(f"plots/{path.name}" for path in (tmp_path / "run" / "plots").iterdir())
-    assert len(linked) == 18
+    assert len(linked) == 20
 
 
 def test_the_summary_is_the_frame(tmp_path: Path) -> None:
@@ -88,6 +90,20 @@ def test_the_summary_is_the_frame(tmp_path: Path) -> None:
     frame = load_run(tmp_path / "run")
     assert list(summary["median_seconds"]) == list(frame["median_seconds"])
     assert list(summary["case"]) == list(frame["case"])
+
+
+def test_the_standing_is_kept_as_a_table_too(tmp_path: Path) -> None:
+    """standing.csv says what the section says; a report that has nothing to compare leaves none behind."""
+    text = section(report(tmp_path / "run", PAIR), "Against the best of the others")
+    assert "`mine` is faster than the best of the others on all 1 workload: 2.00x (2.00-2.00)" in text
+    rows = pd.read_csv(tmp_path / "run" / "standing.csv")
+    assert rows[["subject", "peer", "ratio"]].to_numpy().tolist() == [["mine", "nn_rnn", 2.0]]
+    build_report(tmp_path / "run", subject="nn_rnn")
+    assert list(pd.read_csv(tmp_path / "run" / "standing.csv")["subject"]) == ["nn_rnn"]
+    run_of(tmp_path / "alone", PAIR[:1])
+    (tmp_path / "alone" / "standing.csv").write_text("an earlier report's")
+    assert "Against the best" not in build_report(tmp_path / "alone").read_text(encoding="utf-8")
+    assert not (tmp_path / "alone" / "standing.csv").exists()
 
 
 def test_the_tables_hold_the_numbers(tmp_path: Path) -> None:
@@ -330,9 +346,10 @@ def test_a_strangers_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     assert "\n# heading" not in text
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in section(text, "What could not run, and why").splitlines()]
     assert len(set(widths)) == 1
-    summary = (tmp_path / "run" / "summary.csv").read_text(encoding="utf-8")
-    assert "\x1b" not in summary
-    assert not re.search(r'(^|,)"?[=@]', summary, re.MULTILINE)
+    for name in ("summary.csv", "standing.csv"):
+        written = (tmp_path / "run" / name).read_text(encoding="utf-8")
+        assert "\x1b" not in written
+        assert not re.search(r'(^|,)"?[=@]', written, re.MULTILINE)
 
 
 def test_a_long_table_is_cut(tmp_path: Path) -> None:

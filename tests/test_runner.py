@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks.measuring.runner import Sweeper, rotated
+from benchmarks.statistics import Estimate, estimate
 from benchmarks.store import Run, create_run, open_run
 from benchmarks.sweeps.grid import Grid, Sweep
 from benchmarks.trial import Trial
@@ -216,6 +218,24 @@ def test_a_spent_budget_leaves_a_run_that_says_it_is_not_complete(tmp_path: Path
     complete, _ = measure(run, sweep, implementations, tmp_path)
     assert not complete
     assert open_run(run.folder).trials() == []
+
+
+def test_intervals_are_computed_anew_only_where_something_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once to judge a trial and once to choose what is visited next, however many workloads there are."""
+    computed = []
+
+    def counted(seconds: Sequence[float], blocks: Sequence[int]) -> Estimate:
+        computed.append(len(blocks))
+        return estimate(seconds, blocks)
+
+    monkeypatch.setattr("benchmarks.measuring.runner.estimate", counted)
+    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 3)
+    sweep = small_sweep()
+    run = new_run(tmp_path, sweep, {"mine": f"{FAULTY}:Sound"})
+    measure(run, sweep, {"mine": f"{FAULTY}:Sound"}, tmp_path)
+    assert 0 < len(computed) <= 2 * len(open_run(run.folder).trials())
 
 
 def test_the_time_of_a_sweep_is_accounted_for(tmp_path: Path) -> None:

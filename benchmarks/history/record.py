@@ -53,7 +53,7 @@ class Measurement:
     """Where in the project the suite stands, and `suite_digest` what its files held."""
     suite_digest: str
     group: str
-    """Processes of one group took turns, test by test: what the machine did then, it did to all of them."""
+    """Processes of one group took turns within each test: what the machine did then, it did to all of them."""
     measured_at: str
     """When the group began: ISO 8601 with the offset from UTC."""
     packages: Mapping[str, str]

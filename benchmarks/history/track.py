@@ -27,9 +27,9 @@ from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.regression.control import Control
 from benchmarks.regression.environments import import_paths
-from benchmarks.regression.pairing import WARM_UP_PASSES, measure_together
+from benchmarks.regression.pairing import measure_together
 from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
-from benchmarks.regression.session import Measured, Side, look
+from benchmarks.regression.session import WARM_UP_PASSES, Measured, Side, look
 from benchmarks.reporting.plain_text import count
 
 TOGETHER = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import shlex
 import sys
 import tempfile
@@ -30,6 +31,8 @@ from benchmarks.workload import Workload
 from rnnimpl.registry import default_names, listing, names
 
 RESULTS = Path("results")
+ALL = "all"
+"""In place of an implementation's name: all of them, those too that otherwise run only when named."""
 PEAK_SECONDS = 12.0
 PEAK_SHARES = (0.02, 0.1)
 """Measuring the peaks of one device, dtype, precision and thread count may take so long, or the first share of the
@@ -50,11 +53,15 @@ class Plan:
 def plan_sweep(
     sweep: str, *, implementations: Sequence[str] = (), axes: Mapping[str, Any] | None = None, budget: str | None = None
 ) -> Plan:
-    """Settle what to measure. Raises ValueError, naming the argument and the remedy, for what cannot be meant."""
+    """Settle what to measure; among implementations `all` stands for every one in the registry.
+
+    Raises ValueError, naming the argument and the remedy, for what cannot be meant.
+    """
     chosen = load_sweep(sweep).override(**(axes or {}))
     if budget is not None:
         chosen = dataclasses.replace(chosen, budget_seconds=parse_duration(budget))
-    named = [_named(text) for text in implementations or default_names()]
+    wanted = (names() if text == ALL else (text,) for text in implementations) if implementations else [default_names()]
+    named = [_named(text) for text in itertools.chain.from_iterable(wanted)]
     twice = {name for name, _ in named if [each for each, _ in named].count(name) > 1}
     if twice:
         raise ValueError(

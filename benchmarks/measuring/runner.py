@@ -75,6 +75,7 @@ class Sweeper:
         self.blocks: dict[str, list[int]] = defaultdict(list)
         self.visits: dict[Workload, int] = defaultdict(int)
         self.visit_seconds: dict[Workload, float] = defaultdict(float)
+        self.widest: dict[Workload, float] = {}
         for trial in run.trials():
             self._take_in(trial)
 
@@ -183,6 +184,7 @@ class Sweeper:
         self.seconds[case] += trial.seconds
         self.blocks[case] += trial.blocks
         self.visits[trial.case.workload] = max(self.visits[trial.case.workload], trial.round + 1)
+        self.widest.pop(trial.case.workload, None)
 
     def _unmeasured(self, workload: Workload) -> list[str]:
         return [case.implementation for case in self.cases(workload) if case.id not in self.status]
@@ -199,12 +201,14 @@ class Sweeper:
         )
 
     def _widest(self, workload: Workload) -> float:
-        """The widest interval among the workload's measured cases, as a share of its median."""
-        estimates: list[Estimate] = [
-            estimate(self.seconds[case.id], self.blocks[case.id]) for case in self._measured(workload)
-        ]
-        widths = [found.relative_half_width for found in estimates]
-        return math.inf if any(map(math.isnan, widths)) else max(widths, default=0.0)
+        """The widest interval among the workload's measured cases, as a share of its median; kept until it changes."""
+        if workload not in self.widest:
+            estimates: list[Estimate] = [
+                estimate(self.seconds[case.id], self.blocks[case.id]) for case in self._measured(workload)
+            ]
+            widths = [found.relative_half_width for found in estimates]
+            self.widest[workload] = math.inf if any(map(math.isnan, widths)) else max(widths, default=0.0)
+        return self.widest[workload]
 
     def _renew_workers(self, round_number: int, workloads: Sequence[Workload], *, done: int, total: int) -> None:
         """Have new processes for a new round, once those there are were used for long enough."""

@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from scipy import stats
+from scipy import special
 
 Verdict = Literal["faster", "same", "slower", "cannot tell"]
 
@@ -56,16 +56,15 @@ def estimate(log_ratios: Sequence[float], error: float) -> Estimate:
     mean = statistics.fmean(log_ratios)
     # A spread of nothing, of a clock that stands still, would make p-values of 0/0.
     spread = max(statistics.stdev(log_ratios), 1e-9) / math.sqrt(count)
-    student = stats.t(df=count - 1, loc=0.0, scale=spread)
-    half = float(student.ppf((1 + CONFIDENCE) / 2))
-    found = float(student.ppf(1 - error)) + float(student.ppf(POWER))
+    half = _student(count - 1, (1 + CONFIDENCE) / 2) * spread
+    found = (_student(count - 1, 1 - error) + _student(count - 1, POWER)) * spread
     return Estimate(
         pairs=count,
         ratio=math.exp(mean),
         low=math.exp(mean - half),
         high=math.exp(mean + half),
-        p_slower=float(student.sf(mean)),
-        p_faster=float(student.cdf(mean)),
+        p_slower=float(special.stdtr(count - 1, -mean / spread)),
+        p_faster=float(special.stdtr(count - 1, mean / spread)),
         detectable=math.expm1(found),
     )
 
@@ -76,7 +75,12 @@ def floor(same_code: Sequence[float], pairs: int) -> float:
     `same_code` are log ratios of a revision against itself on this machine.
     """
     spread = math.sqrt(statistics.fmean(value * value for value in same_code) / pairs)
-    return math.expm1(float(stats.t(df=len(same_code)).ppf((1 + CONFIDENCE) / 2)) * spread)
+    return math.expm1(_student(len(same_code), (1 + CONFIDENCE) / 2) * spread)
+
+
+def _student(degrees: int, probability: float) -> float:
+    """Where Student's t distribution has so much below it."""
+    return float(special.stdtrit(degrees, probability))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

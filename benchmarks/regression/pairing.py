@@ -1,11 +1,11 @@
-"""One pair of processes, base and head, that take turns test by test: one log ratio a case.
+"""One pair of processes, base and head, that take turns within each test: one log ratio a case.
 
-On a shared machine the speed of a core changes by some ten percent within seconds, and its cores differ by as much. Two
-processes one after the other see different machines; two that alternate on one core, test by test, see the same one, a
-fraction of a second apart. So each case is
-measured in several passes, the two sides next to each other in each, and taking turns to be first. The pair's log ratio
-of a case is the median over passes: what changed within a single pass does not move it. Passes of one process share its
-memory layout and are not independent: the pair is the unit of replication.
+On a shared machine a core's speed changes by a fifth, for some tenths of a second at a time, as whatever else the host
+runs on it comes and goes; its cores differ by as much. Two processes one after the other see different machines, and so
+do two that alternate test by test. Two that alternate on one core every few milliseconds see the same one. So each
+case is measured in many short stretches, those of the two sides next to each other. The pair's log ratio of a case is
+the median over stretches: what changed between two of them does not move it. Stretches of one process share its memory
+and are not independent: the pair is the unit of replication.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from benchmarks.regression.control import Control, measure_control
-from benchmarks.regression.session import Measured, Side, SuiteProcess
+from benchmarks.regression.session import WARM_UP_PASSES, WITHIN, Measured, Side, SuiteProcess
 
 CONTROLS = ("control: matrix product", "control: Python loop")
 """The control's names among the cases."""
-WARM_UP_PASSES = 1
-"""A process's first passes, which do not count. On a virtual machine whose host takes back memory that lies idle, one
-that had waited for its first turn ran the same loop 18 % slower from then on than one that had not."""
 LOWEST_PART = 10
 LEAST_CONTROLS = 30
 """Controls beside the turns of a side, at least: with few cases there are few turns."""
@@ -33,7 +32,7 @@ LEAST_CONTROLS = 30
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """{case: seconds of a call by pass} of both sides, and the control beside each turn."""
+    """{case: seconds of a call by stretch} of both sides, and the control beside each test's turns."""
 
     base: Mapping[str, tuple[float, ...]]
     head: Mapping[str, tuple[float, ...]]
@@ -56,7 +55,9 @@ class Pair:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Pair:
         """What `to_json` gave."""
-        sides = {name: {case: tuple(passes) for case, passes in content[name].items()} for name in ("base", "head")}
+        sides = {
+            name: {case: tuple(stretches) for case, stretches in content[name].items()} for name in ("base", "head")
+        }
         controls = {name: tuple(Control(*each) for each in content[name]) for name in ("base_control", "head_control")}
         return cls(sides["base"], sides["head"], controls["base_control"], controls["head_control"])
 
@@ -67,8 +68,8 @@ def log_ratios(base: Mapping[str, Sequence[float]], head: Mapping[str, Sequence[
 
 
 def log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
-    """The median over passes of log(head / base), pass by pass."""
-    return statistics.median(math.log(above / below) for below, above in zip(base, head, strict=False))
+    """The median over stretches of log(head / base), stretch by stretch."""
+    return statistics.median(math.log(above / below) for below, above in zip(base, head, strict=True))
 
 
 def measure_pair(
@@ -78,7 +79,8 @@ def measure_pair(
     measured, controls = measure_together(
         (base, head), cases, number=number, passes=passes, seconds_a_case=seconds_a_case
     )
-    return Pair(times(measured[0]), times(measured[1]), *controls), measured[0], measured[1]
+    base_times, head_times = times(measured)
+    return Pair(base_times, head_times, *controls), measured[0], measured[1]
 
 
 def measure_together(
@@ -90,7 +92,7 @@ def measure_together(
     seconds_a_case: float,
     control: Callable[[], Control] = measure_control,
 ) -> tuple[list[Measured], list[tuple[Control, ...]]]:
-    """Start a process a side, let them take turns, and give what each measured and the control beside its turns.
+    """Start a process a side, let them take turns, and give what each measured and the control beside its tests.
 
     `number` counts what was measured in a run and settles which side is first in the first pass; `seconds_a_case` is
     how long each case is measured in each pass, by pytest-benchmark's `--benchmark-max-time`.
@@ -99,6 +101,8 @@ def measure_together(
     controls: list[list[Control]] = [[] for _ in sides]
     controls_a_turn = math.ceil(LEAST_CONTROLS / passes / len(cases))
     with contextlib.ExitStack() as stack:
+        # A product on two threads, of which the other waits for a core, takes a hundred times as long.
+        stack.enter_context(threadpool_limits(limits=1))
         # All start at once, on a core each: nothing is measured yet.
         processes = [
             stack.enter_context(
@@ -106,17 +110,21 @@ def measure_together(
             )
             for side in sides
         ]
-        waiting = [process.next_test() for process in processes]
+        waiting = [process.next_turn() for process in processes]
         if hasattr(os, "sched_setaffinity"):
             stack.enter_context(_on_one_core(processes))
         step = 0
         while any(waiting):
             first = number + step // len(cases)
-            for place in range(len(sides)):
-                side = (first + place) % len(sides)
-                if waiting[side]:
-                    waiting[side] = processes[side].turn()
-                    controls[side] += [control() for _ in range(controls_a_turn)]
+            order = [(first + place) % len(sides) for place in range(len(sides))]
+            order = [side for side in order if waiting[side]]
+            for side in order:
+                waiting[side] = processes[side].turn()
+                controls[side] += [control() for _ in range(controls_a_turn)]
+            while any(waiting[side] == WITHIN for side in order):
+                for side in order:
+                    if waiting[side] == WITHIN:
+                        waiting[side] = processes[side].turn()
             step += 1
         return [process.finish() for process in processes], [tuple(each) for each in controls]
 
@@ -140,17 +148,40 @@ def _on_one_core(processes: Sequence[SuiteProcess]) -> Iterator[None]:
 def undisturbed(rounds: Sequence[float]) -> float:
     """The time of a call when nothing comes between: the lowest tenth of the rounds ends there.
 
-    Interruptions only ever add. On a shared machine this is three times as steady as the median of a pass, and unlike
-    the minimum it does not hang on one round.
+    Interruptions only ever add. Unlike the minimum, it does not hang on one round where there are many.
     """
     ordered = sorted(rounds)
     return ordered[len(ordered) // LOWEST_PART]
 
 
-def times(measured: Measured) -> dict[str, tuple[float, ...]]:
-    """{case: the time of a call in each pass after the warm-up} of what passed."""
-    return {
-        case: tuple(undisturbed(rounds) for rounds in passes[WARM_UP_PASSES:])
-        for case, passes in measured.seconds.items()
-        if measured.outcomes.get(case, ("failed", ""))[0] == "passed"
-    }
+def times(measured: Sequence[Measured]) -> list[dict[str, tuple[float, ...]]]:
+    """A {case: the time of a call in each stretch} a side, of what passed on all sides: the same stretches on each.
+
+    Stretches of the same number are next to each other in time. What a side did while another had ended its test, or
+    before it had begun, has no counterpart and does not count.
+    """
+    found: list[dict[str, tuple[float, ...]]] = [{} for _ in measured]
+    for case in measured[0].seconds:
+        if any(each.outcomes.get(case, ("missing", ""))[0] != "passed" for each in measured):
+            continue
+        by_pass = zip(*(_stretches(each, case)[WARM_UP_PASSES:] for each in measured), strict=False)
+        aligned = [
+            tuple(each[number] for each in sides)
+            for sides in by_pass
+            for number in sorted(set.intersection(*(set(each) for each in sides)))
+        ]
+        if aligned:
+            for times_of_side, stretches in zip(found, zip(*aligned, strict=True), strict=True):
+                times_of_side[case] = stretches
+    return found
+
+
+def _stretches(measured: Measured, case: str) -> list[dict[int, float]]:
+    """The {number of the stretch: time of a call} of each pass."""
+    found = []
+    for rounds, numbers in zip(measured.seconds.get(case, ()), measured.stretches.get(case, ()), strict=True):
+        grouped: dict[int, list[float]] = {}
+        for seconds, number in zip(rounds, numbers, strict=True):
+            grouped.setdefault(number, []).append(seconds)
+        found.append({number: undisturbed(each) for number, each in grouped.items()})
+    return found

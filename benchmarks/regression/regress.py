@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from benchmarks import machine
 from benchmarks.measuring.lock import measuring_alone
+from benchmarks.regression.budget import Budget
 from benchmarks.regression.environments import Choice, sides
 from benchmarks.regression.judging import Estimate, estimate, floor
 from benchmarks.regression.pairing import CONTROLS, Pair, measure_pair
@@ -19,10 +20,10 @@ from benchmarks.regression.session import Measured, Side, look
 from benchmarks.regression.stopping import Outcome, Rule, decide
 from benchmarks.sweeps import parse_duration
 
-FLOOR_PAIRS = 2
-"""Pairs of base against itself that tell the noise floor."""
-PASSES = 3
-SECONDS_A_CASE = 0.03
+FLOOR_LOG_RATIOS = 8
+"""The noise floor rests on so many log ratios of base against itself: one pair, or two where there are few cases."""
+PASSES = 1
+SECONDS_A_CASE = 0.1
 CONTROL_ERROR = 0.01
 CONTROL_SHIFT = 0.01
 CONTROL_WIDTH = 0.05
@@ -103,7 +104,7 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
                     case: float(found[1].extra_info[case].get("tolerance", request.rule.tolerance)) for case in judged
                 }
                 outcome = decide(request.rule, measuring.draw, judged, tolerances=tolerances, floor_of=floor_of)
-    control = judge_control(measuring.pairs) if judged else {}
+    control = judge_control([pair.log_ratios() for pair in measuring.pairs]) if judged else {}
     return Result(
         base=base.label,
         head=head.label,
@@ -160,9 +161,8 @@ def sort_cases(base: Measured, head: Measured) -> tuple[list[str], dict[str, tup
     return judged, untold
 
 
-def judge_control(pairs: Sequence[Pair]) -> dict[str, Estimate]:
-    """The control over the pairs, as if it were a case."""
-    ratios = [pair.log_ratios() for pair in pairs]
+def judge_control(ratios: Sequence[Mapping[str, float]]) -> dict[str, Estimate]:
+    """The control over pairs, by the log ratios of each, as if it were a case."""
     return {name: estimate([each[name] for each in ratios], CONTROL_ERROR) for name in CONTROLS}
 
 
@@ -177,6 +177,11 @@ def unfit(control: Mapping[str, Estimate]) -> str:
     return ""
 
 
+def floor_pairs(cases: int) -> int:
+    """Pairs of base against itself that tell the noise floor."""
+    return 1 if cases >= FLOOR_LOG_RATIOS else 2
+
+
 class _Measuring:
     """Measures pairs as they are asked for, and keeps them."""
 
@@ -188,16 +193,14 @@ class _Measuring:
         self.say = say
         self.pairs: list[Pair] = []
         self.floor_pairs: list[Pair] = []
-        self._longest = 0.0
-        self._started = time.monotonic()
-        self._end = self._started + budget
+        self._budget = Budget(budget)
         self._number = 0
 
     def floor(self, rule: Rule) -> Callable[[int], float]:
         """The noise floor of so many pairs, from pairs of base against itself."""
         self.say(f"{len(self.cases)} cases; the noise floor: base against itself")
         again = dataclasses.replace(self.both[0], name="base again")
-        for _ in range(FLOOR_PAIRS):
+        for _ in range(floor_pairs(len(self.cases))):
             pair = self._measure((self.both[0], again), self.cases)
             self.floor_pairs.append(pair)
             self._refuse_too_small(rule)
@@ -206,12 +209,11 @@ class _Measuring:
 
     def draw(self, cases: Sequence[str]) -> Mapping[str, float] | None:
         """A fresh pair; None when it would not end within the budget."""
-        if time.monotonic() + self._longest > self._end:
+        if not self._budget.allows(len(cases)):
             return None
         pair = self._measure(self.both, cases)
         self.pairs.append(pair)
-        left = max(0.0, self._end - time.monotonic())
-        self.say(f"pair {len(self.pairs)}: {len(cases)} cases, at most {left:.0f} s left")
+        self.say(f"pair {len(self.pairs)}: {len(cases)} cases, at most {self._budget.left:.0f} s left")
         return pair.log_ratios()
 
     def _measure(self, both: tuple[Side, Side], cases: Sequence[str]) -> Pair:
@@ -222,14 +224,15 @@ class _Measuring:
         if missing:
             reasons = [f"{each.outcomes.get(missing[0], ('', each.output[-200:]))}" for each in measured]
             raise ValueError(f"{missing[0]} worked at first and then did not: {'; '.join(reasons)}")
-        self._longest = max(self._longest, time.monotonic() - start)
+        self._budget.spend(len(cases), time.monotonic() - start)
         return pair
 
     def _refuse_too_small(self, rule: Rule) -> None:
-        needed = self._longest * (FLOOR_PAIRS + rule.looks[0])
-        if needed > self._end - self._started:
+        longest = self._budget.expected(len(self.cases))
+        needed = longest * (floor_pairs(len(self.cases)) + rule.looks[0])
+        if needed > self._budget.seconds:
             raise ValueError(
-                f"--budget is {self._end - self._started:.0f}s; a pair of processes takes {self._longest:.0f} s, so "
+                f"--budget is {self._budget.seconds:.0f}s; a pair of processes takes {longest:.0f} s, so "
                 f"a verdict needs {needed:.0f}s at least: give more, or a smaller --suite"
             )
 

@@ -21,6 +21,15 @@ from benchmarks.measuring.address_space import SHIFT_BYTES, fixed_layout
 from benchmarks.measuring.environment import worker_environment
 
 PLUGIN = Path(__file__).parent / "rnnbench_turns.py"
+STRETCH_SECONDS = 0.01
+"""How long a side measures before it is the other's turn: some rounds, of which one that another process on the machine
+has interrupted is not the lowest; and short beside the time for which a shared core stays at one speed."""
+WARM_UP_PASSES = 1
+"""A process's first passes, which do not count: its tests measure next to nothing, a turn each. On a virtual machine
+whose host takes back memory that lies idle, one that had waited for its first turn ran the same loop 18 % slower from
+then on than one that had not. pytest-benchmark also needs its clock undisturbed when it learns how fine it is."""
+WITHIN = "."
+"""What a process announces that waits in the middle of a test."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +51,9 @@ class Side:
 class Measured:
     """What a process gave: {case: [[seconds of each round], ...] by pass}, what failed, and why.
 
-    A case is a test's node ID. `outcomes` is {case: (passed, failed or skipped, reason)}, `broken` {path: reason} of
-    what could not be collected. `status` is pytest's exit status, `output` the end of what it printed.
+    `stretches` are {case: [[number of the stretch that the round fell in], ...] by pass}, where tests took turns. A
+    case is a test's node ID. `outcomes` is {case: (passed, failed or skipped, reason)}, `broken` {path: reason} of what
+    could not be collected. `status` is pytest's exit status, `output` the end of what it printed.
     """
 
     seconds: Mapping[str, Sequence[Sequence[float]]]
@@ -53,10 +63,11 @@ class Measured:
     machine_info: Mapping[str, Any]
     status: int
     output: str
+    stretches: Mapping[str, Sequence[Sequence[int]]] = dataclasses.field(default_factory=dict)
 
 
 class SuiteProcess:
-    """A pytest process that waits before each test until `turn` lets it run.
+    """A pytest process that waits before each test, and again and again within, until `turn` lets it run.
 
     Processes with the same `layout` hash alike and have their libraries at the same addresses (see `address_space`).
     """
@@ -79,11 +90,14 @@ class SuiteProcess:
             "only": None if only is None else list(only),
             "report": str(self._scratch / "report.json"),
             "turns": [allow, announce] if in_turns else None,
+            "stretch_seconds": STRETCH_SECONDS,
+            "warm_up": WARM_UP_PASSES,
             "reserve_bytes": layout * SHIFT_BYTES,
         }
         command = [side.python, "-m", "pytest", "--keep-duplicates", *[side.suite] * passes]
         command += ["--rootdir=.", "-p", PLUGIN.stem, "-p", "no:cacheprovider", "--continue-on-collection-errors"]
         command += ["--benchmark-enable", "--benchmark-only", "--benchmark-quiet"]
+        command += [f"--benchmark-timer={PLUGIN.stem}.timer"] if in_turns else []
         command += [f"--benchmark-json={self._scratch / 'measured.json'}", *side.options, *options]
         self._output = (self._scratch / "output.txt").open("wb")
         with fixed_layout():
@@ -108,15 +122,15 @@ class SuiteProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.sched_setaffinity(thread.id, {core})
 
-    def next_test(self) -> str | None:
-        """The test that waits for its turn, as soon as there is one; None when the process has run them all."""
+    def next_turn(self) -> str | None:
+        """The test that waits for its turn, or `WITHIN`, as soon as it does; None when all have run."""
         return self._announced.readline().rstrip("\n") or None
 
     def turn(self) -> str | None:
-        """Let the test that waits run, and give the one that waits then; None when there is none any more."""
+        """Let what waits run, and give what waits then, as `next_turn` does."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._allow, b"\n")
-        return self.next_test()
+        return self.next_turn()
 
     def finish(self) -> Measured:
         """Wait for the end, and read what was measured."""
@@ -165,12 +179,16 @@ def _read(scratch: Path, status: int) -> Measured:
     report = _json(scratch / "report.json")
     written = _json(scratch / "measured.json")
     seconds: dict[str, list[list[float]]] = {}
+    stretches: dict[str, list[list[int]]] = {}
     extra_info: dict[str, dict[str, Any]] = {}
     for entry in written.get("benchmarks", ()):
-        seconds.setdefault(entry["fullname"], []).append(entry["stats"]["data"])
+        case, rounds = entry["fullname"], entry["stats"]["data"]
+        seconds.setdefault(case, []).append(rounds)
+        stretches.setdefault(case, []).append(_stretches(report, case, len(stretches.get(case, ())), len(rounds)))
         extra_info[entry["fullname"]] = entry["extra_info"]
     return Measured(
         seconds=seconds,
+        stretches=stretches,
         extra_info=extra_info,
         outcomes={case: (outcome, reason) for case, (outcome, reason) in report.get("outcomes", {}).items()},
         broken=report.get("broken", {}),
@@ -178,6 +196,14 @@ def _read(scratch: Path, status: int) -> Measured:
         status=status,
         output=(scratch / "output.txt").read_text(encoding="utf-8", errors="replace")[-4000:],
     )
+
+
+def _stretches(report: Mapping[str, Any], case: str, number: int, rounds: int) -> list[int]:
+    """The stretch that each round of a pass fell in; all in one where the suite has a timer of its own."""
+    passes = report.get("stretches", {}).get(case, ())
+    calls: list[int] = passes[number] if number < len(passes) else []
+    # The timer is called twice a round. Before come pytest-benchmark's own calls, by which it chooses how many rounds.
+    return calls[-2 * rounds :: 2] if len(calls) >= 2 * rounds else [0] * rounds
 
 
 def _json(path: Path) -> dict[str, Any]:

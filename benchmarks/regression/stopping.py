@@ -5,16 +5,18 @@ error rates of one are those of the other.
 
 1. At most `len(looks)` times, all cases are judged, each time with an equal part of `suspicion` (Bonferroni over looks,
    Holm over cases). A case that is faster or the same is done. Only cases that cannot be told are measured further.
-2. What looks slower is only suspected. It is measured again, in `confirmation_pairs` fresh pairs, and judged by these
-   alone, with `confirmation` for all suspected cases together (Holm).
+2. What looks slower is only suspected. It is measured again, in the next `confirmation_pairs` pairs, and judged by
+   these alone, with `confirmation` for all cases that were suspected at the same look together (Holm).
 
-Pairs are independent, so a false alarm needs two errors that are: at most suspicion * confirmation of runs have one.
+Pairs are independent, so a false alarm needs two errors that are: one in what was measured until a look, and one in
+what was measured after it. At most suspicion * confirmation of runs have one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from benchmarks.regression.judging import LEAST_PAIRS, Judgement, judge
 
@@ -26,7 +28,7 @@ Draw = Callable[[Sequence[str]], Mapping[str, float] | None]
 class Rule:
     """The thresholds. `calibrate` tells the error rates that they give on a machine."""
 
-    looks: tuple[int, ...] = (5, 8, 12, 18)
+    looks: tuple[int, ...] = (3, 5, 8, 12, 18)
     """Pairs at which the cases are judged."""
     suspicion: float = 0.2
     confirmation_pairs: int = 5
@@ -57,52 +59,98 @@ class Outcome:
 def decide(
     rule: Rule, draw: Draw, cases: Sequence[str], *, tolerances: Mapping[str, float], floor_of: Callable[[int], float]
 ) -> Outcome:
-    """Draw pairs until every case is told or the budget ends, then measure again what looks slower.
+    """Draw pairs until every case is told or the budget ends, measuring again what looks slower.
 
     `floor_of` gives the noise floor of so many pairs, as a share.
     Raises ValueError when the budget ends before there are enough pairs for any verdict.
     """
-    ratios: dict[str, list[float]] = {case: [] for case in cases}
-    first: dict[str, Judgement] = {}
-    undecided = list(cases)
-    for look in rule.looks:
-        spent = _draw_until(look, draw, undecided, ratios)
-        if any(len(values) < LEAST_PAIRS for values in ratios.values()):
-            raise ValueError(
-                f"the budget ends after {min(map(len, ratios.values()))} pairs of processes; a verdict needs "
-                f"{LEAST_PAIRS} at least, and {rule.looks[0]} to be of use: give a longer --budget"
-            )
-        judged = judge(ratios, error=rule.suspicion / len(rule.looks), tolerances=tolerances, floor_of=floor_of)
-        first |= {case: judged[case] for case in undecided}
-        undecided = [case for case in cases if first[case].verdict == "cannot tell"]
-        if spent or not undecided:
-            break
-    suspected = [case for case in cases if first[case].verdict == "slower"]
-    again: dict[str, list[float]] = {case: [] for case in suspected}
-    final = dict(first)
-    if suspected:
-        _draw_until(rule.confirmation_pairs, draw, suspected, again)
-        if all(len(values) >= LEAST_PAIRS for values in again.values()):
-            final |= judge(again, error=rule.confirmation, tolerances=tolerances, floor_of=floor_of)
-        else:
-            again = {}
-            final |= {case: dataclasses.replace(first[case], verdict="cannot tell") for case in suspected}
-    return Outcome(
-        first=first,
-        final=final,
-        suspected=tuple(suspected),
-        log_ratios={case: tuple(values) for case, values in ratios.items()},
-        again={case: tuple(values) for case, values in again.items()},
-    )
-
-
-def _draw_until(count: int, draw: Draw, cases: Sequence[str], into: dict[str, list[float]]) -> bool:
-    """Draw until the cases have so many pairs each; whether the budget ended before."""
-    while any(len(into[case]) < count for case in cases):
-        drawn = draw(cases)
+    course = _Course(rule, cases, tolerances, floor_of)
+    while wanted := course.wanted():
+        drawn = draw(wanted)
         if drawn is None:
-            return True
-        for case in cases:
-            if case in drawn:
-                into[case].append(drawn[case])
-    return False
+            break
+        course.add(wanted, drawn)
+    return course.outcome()
+
+
+class _Course:
+    """Where a run stands: the pairs, what is told by them, and what is left to tell.
+
+    `families` are the cases that were suspected at the same look: they are confirmed together.
+    """
+
+    def __init__(
+        self, rule: Rule, cases: Sequence[str], tolerances: Mapping[str, float], floor_of: Callable[[int], float]
+    ) -> None:
+        self.rule = rule
+        self.cases = cases
+        self.gates: dict[str, Any] = {"tolerances": tolerances, "floor_of": floor_of}
+        self.pairs = 0
+        self.ratios: dict[str, list[float]] = {case: [] for case in cases}
+        self.again: dict[str, list[float]] = {}
+        self.first: dict[str, Judgement] = {}
+        self.final: dict[str, Judgement] = {}
+        self.undecided = set(cases)
+        self.families: list[tuple[str, ...]] = []
+
+    def wanted(self) -> list[str]:
+        """The cases of the next pair: what is to be confirmed, and what cannot be told while there are looks left."""
+        open_cases = self.undecided if self.pairs < self.rule.looks[-1] else set()
+        unconfirmed = {case for family in self._unconfirmed() for case in family}
+        return [case for case in self.cases if case in open_cases or case in unconfirmed]
+
+    def add(self, wanted: Sequence[str], drawn: Mapping[str, float]) -> None:
+        """Count a pair of these cases, and judge where it is time to."""
+        self.pairs += 1
+        for case in wanted:
+            (self.ratios if case in self.undecided else self.again)[case].append(drawn[case])
+        for family in self.families:
+            if family[0] in wanted and len(self.again[family[0]]) == self.rule.confirmation_pairs:
+                self._confirm(family)
+        if self.undecided and self.pairs in self.rule.looks:
+            self._look()
+
+    def outcome(self) -> Outcome:
+        """What there is to say when no pair follows. Raises ValueError where there are too few for any verdict."""
+        if self.pairs < LEAST_PAIRS:
+            raise ValueError(
+                f"the budget ends after {self.pairs} pairs of processes; a verdict needs {LEAST_PAIRS} at least, "
+                f"and {LEAST_PAIRS + self.rule.confirmation_pairs} to be of use: give a longer --budget"
+            )
+        if self.undecided and self.pairs not in self.rule.looks and self.pairs < self.rule.looks[-1]:
+            self._look()
+        for family in self._unconfirmed():
+            if len(self.again[family[0]]) >= LEAST_PAIRS:
+                self._confirm(family)
+            else:
+                for case in family:
+                    del self.again[case]
+                    self.final[case] = dataclasses.replace(self.first[case], verdict="cannot tell")
+        suspected = {case for family in self.families for case in family}
+        return Outcome(
+            first={case: self.first[case] for case in self.cases},
+            final={case: self.final[case] for case in self.cases},
+            suspected=tuple(case for case in self.cases if case in suspected),
+            log_ratios={case: tuple(values) for case, values in self.ratios.items()},
+            again={case: tuple(values) for case, values in self.again.items()},
+        )
+
+    def _unconfirmed(self) -> list[tuple[str, ...]]:
+        return [each for each in self.families if len(self.again[each[0]]) < self.rule.confirmation_pairs]
+
+    def _look(self) -> None:
+        """Judge what is undecided, by all cases together."""
+        judged = judge(self.ratios, error=self.rule.suspicion / len(self.rule.looks), **self.gates)
+        found = {case: judged[case] for case in self.cases if case in self.undecided}
+        self.first |= found
+        self.final |= found
+        self.undecided = {case for case, each in found.items() if each.verdict == "cannot tell"}
+        suspected = tuple(case for case, each in found.items() if each.verdict == "slower")
+        if suspected:
+            self.families.append(suspected)
+            self.again |= {case: [] for case in suspected}
+
+    def _confirm(self, family: Sequence[str]) -> None:
+        """Judge a family by what was measured after it was suspected, and by that alone."""
+        measured = {case: self.again[case] for case in family}
+        self.final |= judge(measured, error=self.rule.confirmation, **self.gates)

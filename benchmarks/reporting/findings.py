@@ -165,7 +165,11 @@ def too_close(low: float) -> bool:
 
 def mean_ratio(above: Sequence[PooledCase], below: Sequence[PooledCase]) -> Estimate:
     """The geometric mean over workloads of the ratio of times, and of its bounds; NaN bounds when one is missing."""
-    ratios = [time_ratio(one, other) for one, other in zip(above, below, strict=True)]
+    return mean_of([time_ratio(one, other) for one, other in zip(above, below, strict=True)])
+
+
+def mean_of(ratios: Sequence[Estimate]) -> Estimate:
+    """The geometric mean of ratios, and of their bounds; NaN bounds when one is missing."""
     return Estimate(
         geometric_mean([ratio.median for ratio in ratios]),
         geometric_mean([ratio.low for ratio in ratios]),

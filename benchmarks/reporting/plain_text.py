@@ -41,7 +41,9 @@ def code(text: object) -> str:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table of cells that are Markdown already; columns of numbers stand to the right."""
     rows = [list(row) for row in rows]
-    numeric = [all(re.match(rf"[<±-]?\d|{NOTHING}?$", row[at]) for row in rows) for at in range(len(header))]
+    numeric = [
+        all(re.match(rf"(?:\*\*|≈ )?[<±-]?\d|{NOTHING}?$", row[at]) for row in rows) for at in range(len(header))
+    ]
     rule = ["--:" if right else ":--" for right in numeric]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows))
 
@@ -85,6 +87,13 @@ def interval(low: float, high: float) -> str:
 def share(value: float) -> str:
     """A share in percent: 12 %, 0.5 %."""
     return f"{significant(100 * value, 2)} %" if math.isfinite(value) else NOTHING
+
+
+def error(value: float | None) -> str:
+    """A relative error to two digits: 1.1e-7, 0."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    return "0" if value == 0 else re.sub(r"e([+-])0+", r"e\1", f"{value:.1e}").replace("e+", "e")
 
 
 def count(number: int, noun: str) -> str:

@@ -18,13 +18,16 @@ from matplotlib.figure import Figure
 
 from benchmarks.machine.peak import Peak
 from benchmarks.reporting import panel_plots as draw
-from benchmarks.reporting import roofline
+from benchmarks.reporting import roofline, scan_plot, standing_plot
 from benchmarks.reporting.plot_style import SETTINGS, WIDTH, Style, heading, panel_heading, save, styles
 from benchmarks.reporting.pooling import BASELINE
+from benchmarks.reporting.scan import CLIFF, scan_panels
 from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, central, measured, panels
 
 LARGEST_PAGE = 4
 """Panels in one figure; more become further figures."""
+LARGEST_MAP = 12
+"""Batch or hidden sizes on a map of winners; of more, the cells would have no room for a name."""
 _MARGIN = 0.12
 _TOP = 1.22
 _BOTTOM = 0.62
@@ -62,14 +65,16 @@ class _Kind:
     right: float = 1.75
     """Inches beside each panel, for tick labels and for names at line ends."""
     height: Callable[[Panel], float] = lambda _: 3.3
+    panels: Callable[[pd.DataFrame], list[Panel]] = panels
 
 
-def write_plots(frame: pd.DataFrame, folder: Path, peaks: Peaks) -> list[Plot]:
+def write_plots(frame: pd.DataFrame, folder: Path, peaks: Peaks, standing: pd.DataFrame | None = None) -> list[Plot]:
     """Draw all that the frame has data for into a folder that exists; the plots in the order of the report.
 
-    `peaks` are those of each run, by its label in the frame.
+    `peaks` are those of each run, by its label in the frame; `standing` is of `standing_frame`.
     """
-    return _write(frame, folder, _kinds(measured(frame), peaks))
+    first = [] if standing is None else [_standing(standing)]
+    return _write(frame, folder, [*first, *_kinds(measured(frame), peaks)])
 
 
 def write_roofline(frame: pd.DataFrame, folder: Path, peaks: Peaks) -> list[Plot]:
@@ -85,7 +90,7 @@ def _write(frame: pd.DataFrame, folder: Path, kinds: Sequence[_Kind]) -> list[Pl
         # A name may have letters that the font lacks: they become boxes in PNG, and stay themselves in SVG.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         for kind in kinds:
-            drawn = panels(kind.rows)
+            drawn = kind.panels(kind.rows)
             for page, start in enumerate(range(0, len(drawn), LARGEST_PAGE), start=1):
                 stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
                 figure = _figure(kind, drawn[start : start + LARGEST_PAGE], looks, several_runs=several_runs)
@@ -98,7 +103,22 @@ def _kinds(rows: pd.DataFrame, peaks: Peaks) -> list[_Kind]:
     """Every plot, in the order of the report; one without rows is not drawn."""
     kinds = [_time_over(rows, axis) for axis in AXIS_NAMES]
     kinds += [_winner_map(rows), _speedups(rows), _share_of_peak(rows), _roofline(rows, peaks)]
-    return [*kinds, _errors(rows), _setup(rows), _gpu_times(rows)]
+    return [*kinds, *_scans(rows), _errors(rows), _setup(rows), _gpu_times(rows)]
+
+
+def _standing(standing: pd.DataFrame) -> _Kind:
+    return _Kind(
+        stem="standing",
+        title="Against the best of the others",
+        caption="How many times as fast as the fastest of all others it is on the same workload, with the 95 % "
+        "interval; colour and name say which that is.",
+        rows=standing[standing["ratio"].notna()],
+        fixed="Every workload of the sweep, against whichever other is the fastest there; right of the line is faster",
+        drawer=standing_plot.draw,
+        left=1.35,
+        right=1.75,
+        height=standing_plot.height,
+    )
 
 
 def _time_over(rows: pd.DataFrame, axis: str) -> _Kind:
@@ -115,6 +135,8 @@ def _time_over(rows: pd.DataFrame, axis: str) -> _Kind:
 
 def _winner_map(rows: pd.DataFrame) -> _Kind:
     chosen, fixed = along(rows, ["B", "H"])
+    if max(len(set(chosen[letter])) for letter in "BH") > LARGEST_MAP:
+        chosen = chosen.head(0)
     return _Kind(
         stem="winner-map",
         title="The fastest implementation over batch and hidden size",
@@ -174,6 +196,23 @@ def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
         drawer=roofline.drawer(peaks, joined),
         height=lambda _: roofline.HEIGHT,
     )
+
+
+def _scans(rows: pd.DataFrame) -> list[_Kind]:
+    """Over sizes that follow one another: the time of a unit of work, and each size against the one before."""
+    scan = _Kind(
+        stem="scan",
+        title="Any size: the time of a unit of work",
+        caption="Time of a call over its operations, over sizes that follow one another, and each size against the one "
+        f"before. A ring is a cliff: more than {CLIFF} times apart, up or down, with the whole interval and in several "
+        "visits.",
+        rows=rows,
+        fixed="Time of a call over its operations, over sizes that follow one another",
+        drawer=scan_plot.unit_times,
+        panels=scan_panels,
+    )
+    fixed = f"A unit of work at each size over one at the size before; dashed, {CLIFF} times as much or as little"
+    return [scan, dataclasses.replace(scan, stem="scan-steps", fixed=fixed, drawer=scan_plot.steps)]
 
 
 def _errors(rows: pd.DataFrame) -> _Kind:

@@ -1,4 +1,4 @@
-"""The report of one run or several: `report.md`, `summary.csv` and `plots/`, built from trials alone.
+"""The report of one run or several: `report.md`, two tables as CSV and `plots/`, built from trials alone.
 
 The answer comes first, then what shows it, then what could not run, then how it was measured. A section without
 data is left out. The same trials give the same bytes.
@@ -7,18 +7,23 @@ data is left out. The same trials give the same bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.reporting import sections
+from benchmarks.reporting.all_times import all_times
 from benchmarks.reporting.findings import Finding, findings, winners_by_workload
 from benchmarks.reporting.frames import COLUMNS, read_peaks, runs_frame
 from benchmarks.reporting.loading import Folder, LoadedRun, load_runs
 from benchmarks.reporting.plain_text import code, escape
 from benchmarks.reporting.plots import Plot, write_plots
 from benchmarks.reporting.provenance import how_measured
+from benchmarks.reporting.scan import scan_lines
+from benchmarks.reporting.scan_words import scan_section
+from benchmarks.reporting.standing import STANDING_TEXTS, Standing, standing_frame, standings
+from benchmarks.reporting.standing_words import standing_section
 from benchmarks.reporting.terminal import terminal_table
 from benchmarks.reporting.words import answer, cautions
 from benchmarks.store import explained
@@ -27,30 +32,42 @@ __all__ = ["build_report", "terminal_table"]
 
 REPORT_FILE = "report.md"
 SUMMARY_FILE = "summary.csv"
+STANDING_FILE = "standing.csv"
 PLOTS_FOLDER = "plots"
 TOGETHER = "side-by-side"
 """The folder, within the first run's, of a report on several runs: each run keeps its own report."""
 
 
 def build_report(
-    folders: Folder | Sequence[Folder], out: Folder | None = None, labels: Sequence[str] | None = None
+    folders: Folder | Sequence[Folder],
+    out: Folder | None = None,
+    labels: Sequence[str] | None = None,
+    subject: str | None = None,
 ) -> Path:
     """Write the report of one run, or of several side by side, and return the path of its `report.md`.
 
     It goes into the run's folder, for several runs into `side-by-side` within the first one's, or to `out`. What
-    an earlier report left there is replaced. Raises StoreError when a folder holds no run or cannot be written.
+    an earlier report left there is replaced. `subject` is set against the best of the others; without it, the fastest
+    is. Raises StoreError when a folder holds no run or cannot be written, ValueError when no run has the subject.
     """
     runs = load_runs(folders, labels)
     target = Path(out) if out is not None else runs[0].folder / (TOGETHER if len(runs) > 1 else "")
     frame = runs_frame(runs)
+    found = standings(runs, subject)
+    standing = standing_frame(found)
     plots_folder = target / PLOTS_FOLDER
     with explained(target, "write the report to"):
         plots_folder.mkdir(parents=True, exist_ok=True)
         _write(target / SUMMARY_FILE, summary_csv(frame))
-        plots = write_plots(frame, plots_folder, {run.label: read_peaks(run.record) for run in runs})
+        if found:
+            _write(target / STANDING_FILE, _csv(standing, STANDING_TEXTS))
+        else:
+            (target / STANDING_FILE).unlink(missing_ok=True)
+        peaks = {run.label: read_peaks(run.record) for run in runs}
+        plots = write_plots(frame, plots_folder, peaks, standing)
         _remove_older(plots_folder, plots)
         path = target / REPORT_FILE
-        _write(path, _report(runs, frame, plots, target))
+        _write(path, _report(runs, frame, found, plots, target))
     return path
 
 
@@ -73,21 +90,29 @@ def _remove_older(folder: Path, plots: Sequence[Plot]) -> None:
 
 
 def summary_csv(frame: pd.DataFrame) -> str:
-    """The frame as CSV. A text that a spreadsheet would take for a formula has an apostrophe before it."""
+    """The frame of `load_run` as CSV."""
+    return _csv(frame, (name for name, dtype in COLUMNS.items() if dtype == "str"))
+
+
+def _csv(frame: pd.DataFrame, texts: Iterable[str]) -> str:
+    """A frame as CSV. A text that a spreadsheet would take for a formula has an apostrophe before it."""
     guarded = frame.copy()
-    for name, dtype in COLUMNS.items():
-        if dtype == "str":
-            guarded[name] = frame[name].str.replace(r"^(?=[=+\-@])", "'", regex=True)
+    for name in texts:
+        guarded[name] = frame[name].str.replace(r"^(?=[=+\-@])", "'", regex=True)
     return guarded.to_csv(index=False, lineterminator="\n")
 
 
-def _report(runs: Sequence[LoadedRun], frame: pd.DataFrame, plots: Sequence[Plot], target: Path) -> str:
+def _report(
+    runs: Sequence[LoadedRun], frame: pd.DataFrame, standing: Sequence[Standing], plots: Sequence[Plot], target: Path
+) -> str:
     found = [finding for run in runs for finding in findings(run)]
     parts = [_title(runs), *_problems(runs), *_cautions(runs, frame)]
     parts += _answer(found, winners_by_workload(frame), several_runs=len(runs) > 1)
     after_plot = {
+        "standing": standing_section(standing),
         "speedup": sections.speedups(frame),
         "share-of-peak": sections.limits(frame),
+        "scan": scan_section(scan_lines(frame)),
         "set-up": sections.preparation(frame),
         "device-times": sections.device_times(frame),
     }
@@ -96,6 +121,7 @@ def _report(runs: Sequence[LoadedRun], frame: pd.DataFrame, plots: Sequence[Plot
         shown = [plot.stem for plot in plots if plot.title == title]
         parts += [f"## {title}", *(_image(stem, title) for stem in shown), caption]
         parts += [after_plot.get(shown[0], "")]
+    parts += _section("Every time and error", all_times(frame))
     parts += _section("Where the time of a case goes", sections.profiles(runs, target))
     parts += _section("What could not run, and why", sections.not_run(frame))
     parts += _section("Noisy cases", sections.noisy(frame))

@@ -45,7 +45,12 @@ def cut(runs: Iterable[str], header: Sequence[str], rows: Sequence[Sequence[str]
     if not rows:
         return ""
     first = 0 if len(set(runs)) > 1 else 1
-    shown = table(header[first:], [row[first:] for row in rows[:LONGEST_TABLE]])
+    return limited(header[first:], [row[first:] for row in rows])
+
+
+def limited(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of at most `LONGEST_TABLE` rows, and how many more there are."""
+    shown = table(header, rows[:LONGEST_TABLE])
     left = len(rows) - LONGEST_TABLE
     return f"{shown}\n\n{left} more rows are in {REST}." if left > 0 else shown
 

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmarks.reporting.findings import Setting
-from benchmarks.workload import MODES
+from benchmarks.workload import MODES, Workload
 
 CENTRE = {"T": 64, "B": 16, "H": 256, "L": 1}
 """Where lines along the axes cross when there is a choice: the centre of the default sweep."""
 
 AXIS_NAMES = {"T": "sequence length T", "B": "batch size B", "H": "hidden size H", "L": "layers L"}
 
-_OPTIONS = ("bidirectional", "nonlinearity", "bias")
+OPTIONS = ("bidirectional", "nonlinearity", "bias")
 _SETTING = ("device", "dtype", "precision", "threads")
 INPUT = "input"
 """A column beside the sizes: `H` where there are as many input features as hidden units, else their number."""
@@ -29,10 +29,13 @@ class Panel(NamedTuple):
     setting: Setting
     mode: str
     rows: pd.DataFrame
+    detail: str = ""
+    """What else the rows share, in words."""
 
     def title(self, *, several_runs: bool) -> str:
-        """Mode and setting, and the run where there are several."""
-        return f"{self.mode.capitalize()}, {self.setting}" + (f", run {self.run}" if several_runs else "")
+        """Mode and setting, the run where there are several, and the detail."""
+        said = [self.mode.capitalize(), str(self.setting), *([f"run {self.run}"] if several_runs else [])]
+        return ", ".join([*said, self.detail] if self.detail else said)
 
 
 def measured(frame: pd.DataFrame) -> pd.DataFrame:
@@ -60,7 +63,7 @@ def along(rows: pd.DataFrame, axes: Sequence[str]) -> tuple[pd.DataFrame, str]:
     The slice with the most points over the axes is the best, then the one nearest to `CENTRE`. It is the same
     for all panels. A panel in which an axis has a single value is left out. No rows when nothing is left.
     """
-    fixed = [*(letter for letter in CENTRE if letter not in axes), *_OPTIONS, INPUT]
+    fixed = [*(letter for letter in CENTRE if letter not in axes), *OPTIONS, INPUT]
     best: tuple[tuple[float, ...], pd.DataFrame] | None = None
     for _, candidate in rows.groupby(fixed, sort=True):
         points = len(candidate[list(axes)].drop_duplicates())
@@ -78,7 +81,7 @@ def along(rows: pd.DataFrame, axes: Sequence[str]) -> tuple[pd.DataFrame, str]:
 
 def central(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The rows of the one shape that most cases were measured on, then nearest to `CENTRE`, and it in words."""
-    fixed = [*CENTRE, *_OPTIONS, INPUT]
+    fixed = [*CENTRE, *OPTIONS, INPUT]
     if rows.empty:
         return rows, ""
 
@@ -90,6 +93,20 @@ def central(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 def _distance(rows: pd.DataFrame, letters: Sequence[str]) -> float:
     """How far the sizes that the rows share are from `CENTRE`, in doublings."""
     return sum(abs(math.log2(rows[letter].iloc[0] / CENTRE[letter])) for letter in letters)
+
+
+def short_name(workload: Workload) -> str:
+    """A workload as it is told from others of its mode and setting: T64 B16 H256; the defaults are left out.
+
+    They are: as many input features as hidden units, one layer, one direction, tanh, with bias.
+    """
+    sizes = [f"{letter}{getattr(workload, letter)}" for letter in "TBH"]
+    sizes += [] if workload.I == workload.H else [f"I{workload.I}"]
+    sizes += [] if workload.L == 1 else [f"L{workload.L}"]
+    options = ["two directions"] if workload.bidirectional else []
+    options += [] if workload.nonlinearity == "tanh" else [workload.nonlinearity]
+    options += [] if workload.bias else ["no bias"]
+    return " ".join([*sizes, *options])
 
 
 def describe_fixed(row: pd.Series, names: Sequence[str]) -> str:

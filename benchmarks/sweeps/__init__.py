@@ -68,7 +68,21 @@ _PEERS = Sweep(
     budget_seconds=600.0,
 )
 
-PRESETS: Mapping[str, Sweep] = MappingProxyType({sweep.name: sweep for sweep in (_QUICK, _DEFAULT, _PEERS, _FULL)})
+# Whatever the vectors, blocks and caches of a kernel are, both sides of their borders are in it. Short sequences,
+# so that the largest call takes milliseconds.
+_SIZES = Sweep(
+    name="sizes",
+    summary="Every H to 300 and every B to 40 on one thread, to find cliffs; name an implementation or two",
+    grids=(
+        Grid(mode=("inference",), T=(32,), B=(1, 16), H=tuple(range(1, 301)), threads=(1,)),
+        Grid(mode=("inference",), T=(32,), B=tuple(range(1, 41)), H=(64, 250), threads=(1,)),
+    ),
+    budget_seconds=360.0,
+)
+
+PRESETS: Mapping[str, Sweep] = MappingProxyType(
+    {sweep.name: sweep for sweep in (_QUICK, _DEFAULT, _PEERS, _SIZES, _FULL)}
+)
 """The sweeps of this suite by name; those of published sizes come from `published_sweep`."""
 
 

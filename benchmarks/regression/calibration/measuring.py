@@ -8,6 +8,7 @@ stopped at any time and goes on where it was.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import statistics
@@ -21,25 +22,28 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.measuring.environment import worker_environment
-from benchmarks.regression.calibration.planting import SIZES
 from benchmarks.regression.environments import import_paths
-from benchmarks.regression.pairing import log_ratios, measure_together, times
+from benchmarks.regression.pairing import log_ratios, measure_pair, measure_together, times
 from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
-from benchmarks.regression.session import Measured, Side, look
+from benchmarks.regression.session import WARM_UP_PASSES, Measured, Side, look
 
 SUITE = "benchmarks/suite"
 PROJECT = Path(__file__).resolve().parents[3]
 PLANTING = "benchmarks.regression.calibration.planting"
 TUNINGS = 3
 """Processes in which the planted slowdowns are measured after their amounts are settled."""
+COSTED = 3
+"""Plain runs, looks and pairs of each number of cases whose time is taken."""
+PLANTED = tuple(map(str, (0.05, 0.10, 0.02, 0.05, 0.10, 0.20)))
+"""The sizes in the order they go round in: those that there is something to reach for come twice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Three processes that took turns: {case: time by pass}, what pytest-benchmark's compare reads, and controls.
+    """Three processes that took turns: {case: time by stretch}, what pytest-benchmark's compare reads, and controls.
 
     `sides` and `summaries` are of the checkout, the same again, and the planted one; `sizes` is {case: planted size}.
-    `summaries` are {case: {mean, min, median}} in seconds over all rounds of a process.
+    `summaries` are {case: {mean, min, median}} in seconds over all rounds of a process that count.
     """
 
     sides: tuple[Mapping[str, tuple[float, ...]], ...]
@@ -118,10 +122,40 @@ def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
         "cases": {case: found.extra_info[case]["case"] for case in cases},
         "amounts": amounts,
         "plants": [_tune(amounts) for _ in range(TUNINGS)],
+        "costs": _costs(cases, say),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "calibration.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     return record
+
+
+def _costs(cases: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
+    """Seconds of plain runs of the suite, of looks at it, and of pairs of all cases and of one."""
+    say("taking the time of a plain run, a look and a pair")
+    side, again = _side("base"), _side("again")
+
+    def pair(number: int, at: int) -> None:
+        measure_pair(side, again, cases[:number], number=at, passes=PASSES, seconds_a_case=SECONDS_A_CASE)
+
+    plain = [sys.executable, "-m", "pytest", "benchmarks", "--quiet"]
+    pairs = {
+        str(number): [_seconds(functools.partial(pair, number, at)) for at in range(COSTED)]
+        for number in (1, len(cases))
+    }
+    return {
+        "plain_seconds": [
+            _seconds(lambda: subprocess.run(plain, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL))  # noqa: S603
+            for _ in range(COSTED)
+        ],
+        "look_seconds": [_seconds(lambda: look(side)) for _ in range(COSTED)],
+        "pair_seconds": pairs,
+    }
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.monotonic()
+    work()
+    return time.monotonic() - start
 
 
 def _amounts(sizes: Mapping[str, Mapping[str, float]]) -> dict[str, int]:
@@ -142,8 +176,8 @@ def _tune(amounts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, dict[
 def _measure_group(record: Mapping[str, Any], number: int) -> Group:
     start = time.monotonic()
     cases = list(record["cases"])
-    names = [str(size) for size in SIZES]
-    sizes = {case: names[(place + place // len(names) + number) % len(names)] for place, case in enumerate(cases)}
+    turns = len(PLANTED)
+    sizes = {case: PLANTED[(place + place // turns + number) % turns] for place, case in enumerate(cases)}
     amounts = {record["cases"][case]: record["amounts"][record["cases"][case]][size] for case, size in sizes.items()}
     planted = dataclasses.replace(
         _side("planted"), options=("-p", PLANTING), variables={"RNNBENCH_PLANTS": json.dumps(amounts)}
@@ -160,7 +194,7 @@ def _measure_group(record: Mapping[str, Any], number: int) -> Group:
         if failed:
             raise RuntimeError(f"{failed[0]} did not pass: {each.outcomes.get(failed[0])} {each.output[-1000:]}")
     return Group(
-        sides=tuple(times(each) for each in measured),
+        sides=tuple(times(measured)),
         summaries=tuple(_summaries(each) for each in measured),
         controls=tuple(tuple((one.product, one.loop) for one in side) for side in controls),
         sizes=sizes,
@@ -173,7 +207,10 @@ def _side(name: str) -> Side:
 
 
 def _summaries(measured: Measured) -> dict[str, dict[str, float]]:
-    return {case: summary([each for rounds in passes for each in rounds]) for case, passes in measured.seconds.items()}
+    return {
+        case: summary([each for rounds in passes[WARM_UP_PASSES:] for each in rounds])
+        for case, passes in measured.seconds.items()
+    }
 
 
 def summary(rounds: Sequence[float]) -> dict[str, float]:

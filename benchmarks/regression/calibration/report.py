@@ -1,0 +1,178 @@
+"""The files of a calibration: table.md, curves.csv and errors.png, all from what was measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.regression.calibration import curves, plotting
+from benchmarks.regression.calibration.curves import ALL, EQUAL, GEMM_BOUND, PLAIN_RUNS, PYTHON_BOUND, Point
+from benchmarks.regression.calibration.measuring import planted_slowdown, read_groups, read_record
+from benchmarks.regression.calibration.planting import SIZES
+from benchmarks.regression.calibration.rules import COMPARE, Costs, Told
+from benchmarks.regression.calibration.trials import (
+    IN_TURNS,
+    ONE_AFTER_ANOTHER,
+    REGRESS,
+    T_TEST,
+    Rate,
+    Replay,
+    regress_on_equal_code,
+)
+from benchmarks.reporting.plain_text import count, interval, share, significant, table
+
+T_TEST_PAIRS = 5
+"""The rule that is set beside: five pairs."""
+NAMES = tuple(map(str, SIZES))
+
+
+def write(folder: Path) -> str:
+    """Write all files, and give the table. Raises ValueError where no calibration is, or too little for a trial."""
+    record = read_record(folder)
+    replay = Replay.of(list(read_groups(folder)), list(record["cases"]), Costs.of(record))
+    found = list(curves.points(replay, curves.kinds(record["cases"])))
+    frame(found).to_csv(folder / "curves.csv", index=False, float_format="%.6g", lineterminator="\n")
+    text = tables(record, replay, found)
+    (folder / "table.md").write_text(text + "\n", encoding="utf-8")
+    plotting.draw(found, PLAIN_RUNS * replay.costs.plain, record["machine"]["key"], folder)
+    return text
+
+
+def frame(points: Sequence[Point]) -> Any:
+    """Every point as a row of a pandas frame."""
+    import pandas as pd
+
+    rows = []
+    for each in points:
+        low, high = each.rate.interval
+        rows.append(
+            {
+                "rule": each.rule,
+                "runs": each.runs,
+                "pairs": each.pairs,
+                "seconds": each.seconds,
+                "planted": float(each.size),
+                "cases": each.kind,
+                "called": each.rate.hits,
+                "trials": each.rate.trials,
+                "low": low,
+                "high": high,
+                "called_in_other_orders": each.again.hits if each.again else None,
+                "trials_in_other_orders": each.again.trials if each.again else None,
+            }
+        )
+    return pd.DataFrame(rows).astype({"called_in_other_orders": "Int64", "trials_in_other_orders": "Int64"})
+
+
+def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[Point]) -> str:
+    """What is told of the rules, as Markdown."""
+    costs, cases = replay.costs, len(replay.cases)
+    at_aim = [each for each in points if each.rule == REGRESS and each.seconds == PLAIN_RUNS * costs.plain]
+    told = regress_on_equal_code(replay, PLAIN_RUNS * costs.plain)
+    header = ["rule", "minutes", "false alarms, whole suite", *(f"finds {share(size)}" for size in SIZES)]
+    compared = [
+        _row(_of(points, f"pytest-benchmark, {name}", order, 1), f"pytest-benchmark, {name}, {order}")
+        for order in (ONE_AFTER_ANOTHER, IN_TURNS)
+        for name in COMPARE
+    ]
+    by_kind = [[kind, *(str(_rate(at_aim, size, kind)) for size in NAMES)] for kind in (PYTHON_BOUND, GEMM_BOUND, ALL)]
+    curve = [
+        [
+            f"{seconds / costs.plain:.0f}",
+            *_row([each for each in points if each.rule == REGRESS and each.seconds == seconds]),
+        ]
+        for seconds in sorted({each.seconds for each in points if each.rule == REGRESS})
+    ]
+    again = [
+        [
+            f"{seconds / costs.plain:.0f}",
+            f"{seconds / 60:.1f}",
+            *(_again(points, seconds, size) for size in (EQUAL, *NAMES)),
+        ]
+        for seconds in sorted({each.seconds for each in points if each.rule == REGRESS})
+    ]
+    return "\n\n".join(
+        (
+            "# How often the verdicts are wrong here",
+            f"{len(replay.groups)} groups of three processes, {cases} cases on one thread, on "
+            f"{record['machine']['key']}, begun {record['started_at']} at commit "
+            f"`{record['commit']['revision'][:9]}`. Rates have exact 95 % intervals. Trials of a rule share "
+            "no process pair; trials of different cases in one size share processes, and the intervals take them as "
+            "independent.",
+            "![error against time](errors.png)",
+            f"## In {PLAIN_RUNS * costs.plain / 60:.1f} minutes: two plain runs of the suite, times five",
+            table(
+                header,
+                [
+                    *compared,
+                    _row(_of(points, T_TEST, IN_TURNS, T_TEST_PAIRS), f"five pairs, {T_TEST}"),
+                    _row(at_aim, REGRESS),
+                ],
+            ),
+            _of_equal_code(told, replay),
+            "What `regress` finds, by what bounds the case:",
+            table(["cases", *header[3:]], by_kind),
+            _of_costs(costs, cases),
+            "## Error against time",
+            "`regress` with more time or less, in plain runs of the suite:",
+            table(["plain runs", *header[1:]], curve),
+            f"The same over the groups in {curves.RESAMPLES} other orders. These trials are not independent, so there "
+            "are no intervals:",
+            table(["plain runs", *header[1:]], again),
+            "`curves.csv` has all rules at all costs, and by what bounds the case.",
+            "## What was planted",
+            "As measured in processes of its own, least and most over the cases:",
+            table(["meant", "factor"], [[share(size), _planted(record, str(size))] for size in SIZES]),
+        )
+    )
+
+
+def _of(points: Sequence[Point], rule: str, runs: str, pairs: int) -> list[Point]:
+    return [each for each in points if (each.rule, each.runs, each.pairs) == (rule, runs, pairs)]
+
+
+def _rate(points: Sequence[Point], size: str, kind: str = ALL) -> Rate:
+    return next((each.rate for each in points if (each.size, each.kind) == (size, kind)), Rate(0, 0))
+
+
+def _row(points: Sequence[Point], *name: str) -> list[str]:
+    minutes = f"{points[0].seconds / 60:.1f}" if points else ""
+    return [*name, minutes, *(str(_rate(points, size)) for size in (EQUAL, *NAMES))]
+
+
+def _again(points: Sequence[Point], seconds: float, size: str) -> str:
+    for each in points:
+        if (each.rule, each.seconds, each.size, each.kind) == (REGRESS, seconds, size, ALL) and each.again:
+            return f"{share(each.again.hits / each.again.trials)} of {each.again.trials}" if each.again.trials else ""
+    return ""
+
+
+def _of_equal_code(told: Sequence[Told], replay: Replay) -> str:
+    if not told:
+        return "Too few groups for one verdict of `regress` on the whole suite."
+    minutes = statistics.fmean(each.seconds for each in told) / 60
+    untold = sum(len(each.untold) for each in told) / len(told) / len(replay.cases)
+    return (
+        f"On equal code, {count(len(told), 'verdict')} of `regress` on the whole suite took {minutes:.1f} minutes in "
+        f"the mean, by {statistics.fmean(each.pairs for each in told):.1f} pairs; {share(untold)} of cases could not "
+        f"be told, "
+        f"{sum(bool(each.faster) for each in told)} runs called a case faster (which is not confirmed), and in "
+        f"{sum(each.unfit for each in told)} the control said that the machine was unfit (no alarm and no find then)."
+    )
+
+
+def _of_costs(costs: Costs, cases: int) -> str:
+    few = min(costs.pairs)
+    return (
+        f"A plain `pytest benchmarks` takes {significant(costs.plain)} s here; a look at a revision "
+        f"{significant(costs.look)} s, a pair of all {cases} cases {significant(costs.pair(cases))} s, of "
+        f"{count(few, 'case')} {significant(costs.pair(few))} s. The minutes of `regress` hold its two looks, "
+        "the pairs for the noise floor, and all it measures; those of other rules the pairs alone."
+    )
+
+
+def _planted(record: Mapping[str, Any], size: str) -> str:
+    slowdowns = [planted_slowdown(record, case, size) for case in record["cases"].values()]
+    return interval(1 + min(slowdowns), 1 + max(slowdowns))

@@ -1,0 +1,140 @@
+"""What rules say of measured groups: `regress` by its own procedure, and others' rules on the same processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.regression.budget import Budget
+from benchmarks.regression.calibration.measuring import Group
+from benchmarks.regression.judging import LEAST_PAIRS, floor
+from benchmarks.regression.pairing import Pair
+from benchmarks.regression.regress import floor_pairs, judge_control, unfit
+from benchmarks.regression.stopping import Rule, decide
+
+COMPARE = {"mean > 5 %": ("mean", 0.05), "min > 5 %": ("min", 0.05), "median > 10 %": ("median", 0.10)}
+"""pytest-benchmark's `--benchmark-compare-fail`: the field, and by how much it may rise."""
+_POOLED: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "mean": statistics.fmean,
+    "min": min,
+    "median": statistics.median,
+}
+T_TEST_ERROR = 0.05
+MOST_PAIRS = 10
+"""A trial takes no more: five that raise a suspicion, five that confirm it. What needs more is not called, though
+`regress` would go on while it has time."""
+T_TEST_EFFECT = 0.03
+
+Ratios = Mapping[str, float]
+"""Log ratios by case, the control's among them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Costs:
+    """Seconds that things take on this machine: a plain run of the suite, a look at it, pairs by number of cases."""
+
+    plain: float
+    look: float
+    pairs: Mapping[int, float]
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Costs:
+        """The medians of what a calibration measured."""
+        costs = record["costs"]
+        pairs = {int(cases): statistics.median(taken) for cases, taken in costs["pair_seconds"].items()}
+        return cls(statistics.median(costs["plain_seconds"]), statistics.median(costs["look_seconds"]), pairs)
+
+    def pair(self, cases: int) -> float:
+        """A pair of processes that measure so many cases: on the line through what was measured."""
+        known = sorted(self.pairs)
+        return float(np.interp(cases, known, [self.pairs[each] for each in known]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What a run of `regress` came to: cases that it calls, pairs that it measured, the seconds that they took."""
+
+    slower: tuple[str, ...]
+    faster: tuple[str, ...]
+    untold: tuple[str, ...]
+    unfit: bool
+    pairs: int
+    seconds: float
+
+    @property
+    def alarm(self) -> bool:
+        """Whether its exit status would be 1."""
+        return bool(self.slower) and not self.unfit
+
+
+def equal_code(group: Group) -> dict[str, float]:
+    """The checkout against itself."""
+    return Pair(group.sides[0], group.sides[1], *_controls(group)).log_ratios()
+
+
+def _controls(group: Group) -> tuple[Any, Any]:
+    return group.controls[0], group.controls[1]
+
+
+def most_pairs(costs: Costs, cases: int, seconds: float) -> int:
+    """Pairs that a trial may draw: as many of all cases as `regress` has time for, after its looks and the floor."""
+    return min(MOST_PAIRS, int((seconds - 2 * costs.look) / costs.pair(cases)) - floor_pairs(cases))
+
+
+def regress(
+    pairs: Sequence[Ratios],
+    for_floor: Sequence[Ratios],
+    cases: Sequence[str],
+    costs: Costs,
+    seconds: float,
+    rule: Rule | None = None,
+) -> Told:
+    """What `regress` would have said, had it measured these pairs at these costs, within so many seconds in all."""
+    rule = rule or Rule()
+    budget = Budget(seconds - 2 * costs.look)
+    drawn: list[Ratios] = []
+    for _ in for_floor:
+        budget.spend(len(cases), costs.pair(len(cases)))
+
+    def draw(wanted: Sequence[str]) -> Ratios | None:
+        if len(drawn) == len(pairs) or not budget.allows(len(wanted)):
+            return None
+        budget.spend(len(wanted), costs.pair(len(wanted)))
+        drawn.append(pairs[len(drawn)])
+        return drawn[-1]
+
+    same = [pair[case] for pair in for_floor for case in cases]
+    tolerances = dict.fromkeys(cases, rule.tolerance)
+    outcome = decide(rule, draw, cases, tolerances=tolerances, floor_of=functools.partial(floor, same))
+    verdicts = {case: judgement.verdict for case, judgement in outcome.final.items()}
+    return Told(
+        slower=outcome.slower,
+        faster=tuple(case for case, verdict in verdicts.items() if verdict == "faster"),
+        untold=tuple(case for case, verdict in verdicts.items() if verdict == "cannot tell"),
+        unfit=bool(unfit(judge_control(drawn))),
+        pairs=len(drawn),
+        seconds=2 * costs.look + budget.spent,
+    )
+
+
+def t_test(log_ratios: Sequence[float]) -> bool:
+    """Whether a t-test over pairs at p < 0.05 and an effect of more than 3 % call it slower."""
+    if len(log_ratios) < LEAST_PAIRS:
+        return False
+    certain = stats.ttest_1samp(log_ratios, 0.0).pvalue < T_TEST_ERROR
+    return bool(certain and statistics.fmean(log_ratios) > math.log1p(T_TEST_EFFECT))
+
+
+def compare_fails(
+    base: Iterable[Mapping[str, float]], head: Iterable[Mapping[str, float]], field: str, limit: float
+) -> bool:
+    """Whether pytest-benchmark's compare of a case's runs would fail; those of a side count as one run."""
+    below, above = (_POOLED[field]([run[field] for run in runs]) for runs in (base, head))
+    return above / below - 1 > limit

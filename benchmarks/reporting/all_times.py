@@ -1,0 +1,74 @@
+"""Every time and error in one table a mode and setting: a row a workload, a column an implementation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.reporting.findings import winners_by_workload
+from benchmarks.reporting.plain_text import NOTHING, code, error, listed, seconds
+from benchmarks.reporting.sections import limited
+from benchmarks.reporting.slices import panels, short_name
+from benchmarks.workload import Workload
+
+SAY_NOTHING = ("unavailable", "unsupported")
+"""Statuses of an implementation that has no column where all its cases have one of them."""
+EXPLAINED = (
+    "The time of a call and, below it, the largest error against float64, relative to the largest value. Bold is the "
+    "fastest of the row, ≈ too close to it to call; what has no time says why. The columns stand in the order of the "
+    "geometric mean of times over the fastest's. Where a row does not say otherwise, there is one layer in one "
+    "direction, with bias and tanh, and I = H."
+)
+
+Row = Mapping[Hashable, Any]
+
+
+def all_times(frame: pd.DataFrame) -> str:
+    """The tables of a frame of `load_run`; empty where nothing has a time."""
+    several_runs = len(set(frame["run"])) > 1
+    winners = {(row["run"], row["workload"]): row for row in winners_by_workload(frame).to_dict("records")}
+    parts = []
+    for panel in panels(frame):
+        if panel.rows["median_seconds"].notna().any():
+            of_run = {workload: winner for (run, workload), winner in winners.items() if run == panel.run}
+            parts += [f"### {panel.title(several_runs=several_runs)}", _table(panel.rows, of_run)]
+    return "\n\n".join([EXPLAINED, *parts]) if parts else ""
+
+
+def _table(rows: pd.DataFrame, winners: Mapping[Any, Row]) -> str:
+    means = np.log(rows["slowdown"]).groupby(rows["implementation"]).mean().fillna(math.inf)
+    tried = rows.loc[~rows["status"].isin(SAY_NOTHING), "implementation"].unique()
+    names = sorted(map(str, tried), key=lambda name: (means[name], name))
+    cells = {(row["workload"], row["implementation"]): row for row in rows.to_dict("records")}
+    body = [
+        [
+            short_name(Workload.parse(workload)),
+            *(_cell(cells.get((workload, name)), winners.get(workload, {})) for name in names),
+        ]
+        for workload in rows["workload"].unique()
+    ]
+    shown = limited(["workload", *map(code, names)], body)
+    absent = rows[~rows["implementation"].isin(names)].drop_duplicates("implementation").to_dict("records")
+    if not absent:
+        return shown
+    said = listed([f"{code(row['implementation'])} ({row['status']})" for row in absent])
+    return f"{shown}\n\nWithout a column, as none of its cases could run: {said}."
+
+
+def _cell(row: Row | None, winner: Row) -> str:
+    if row is None:
+        return NOTHING
+    largest = max((row[name] for name in ("error_output", "error_gradient") if row[name] >= 0), default=math.nan)
+    below = "" if math.isnan(largest) else f"<br>{error(largest)}"
+    if math.isnan(row["median_seconds"]):
+        return f"{str(row['status']).replace('_', ' ')}{below}"
+    time = seconds(row["median_seconds"])
+    if row["implementation"] == winner.get("fastest"):
+        time = f"**{time}**"
+    elif row["implementation"] in str(winner.get("close")).split(", "):
+        time = f"≈ {time}"
+    return f"{time}{below}"

@@ -1,0 +1,127 @@
+"""Any size: the time a unit of work takes over sizes that follow one another, and where it leaps.
+
+Rules, all of them here:
+
+- A line is one implementation on workloads that differ in H alone (I = H goes with it) or in B alone. It is looked at
+  where it has at least `LEAST_PAIRS` pairs of neighbours: sizes that differ by 1. Other sweeps have no such lines.
+- The work of a call is its operations; a unit of it costs `median_seconds / flops`.
+- A cliff is a pair of neighbours that differ by more than `CLIFF` in what a unit of work costs, either way, with the
+  whole interval, each visited at least `LEAST_VISITS` times; else a leap is doubtful. The two were not measured in
+  turns, so the interval is as wide as theirs allow, and a visit is so short that a slow moment can hold it whole.
+- The first few sizes are left out, where one more unit or sequence is a large part of all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Hashable, Mapping
+from typing import Any, Literal
+
+import pandas as pd
+
+from benchmarks.reporting.slices import CENTRE, INPUT, OPTIONS, Panel, describe_fixed, measured, panels
+from benchmarks.statistics import Estimate
+
+Axis = Literal["H", "B"]
+FIRST: dict[Axis, int] = {"H": 8, "B": 4}
+"""The least size that has to keep near its neighbour: from here on one more is an eighth, or a quarter, at most."""
+CLIFF = 1.5
+LEAST_PAIRS = 10
+LEAST_VISITS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two sizes that follow one another on a line."""
+
+    smaller: int
+    larger: int
+    ratio: Estimate
+    """What a unit of work costs at the larger size over what it costs at the smaller."""
+    visits: int
+    """To the one of the two that was visited less often."""
+
+    @property
+    def factor(self) -> float:
+        """How far apart they are, 1 or more, whichever is the dearer."""
+        return max(self.ratio.median, 1 / self.ratio.median)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the two are further apart than `CLIFF`."""
+        return self.factor > CLIFF
+
+    @property
+    def cliff(self) -> bool:
+        """Whether they surely are: without an interval, or after one visit, nothing is sure."""
+        sure = self.ratio.low > CLIFF or self.ratio.high < 1 / CLIFF
+        return sure and self.visits >= LEAST_VISITS
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One implementation along one axis, everything else fixed."""
+
+    panel: Panel
+    """What it is drawn in, with the rows of all implementations; `detail` says what is fixed."""
+    axis: Axis
+    implementation: str
+    pairs: tuple[Pair, ...]
+    """Neighbours from the first that counts, in order of size."""
+
+    @property
+    def farthest(self) -> Pair:
+        """The pair that is furthest apart."""
+        return max(self.pairs, key=lambda pair: pair.factor)
+
+
+def scan_lines(frame: pd.DataFrame) -> list[Line]:
+    """Every line of a frame of `load_run` that has neighbours enough."""
+    lines = []
+    for panel in scan_panels(measured(frame)):
+        axis = axis_of(panel)
+        for name, rows in panel.rows.groupby("implementation", sort=True):
+            pairs = neighbours(rows, axis)
+            if len(pairs) >= LEAST_PAIRS:
+                lines.append(Line(panel, axis, str(name), pairs))
+    return lines
+
+
+def scan_panels(rows: pd.DataFrame) -> list[Panel]:
+    """A panel for each axis and all that is fixed in which something has neighbours enough; `rows` have times."""
+    found: list[Panel] = []
+    for panel in panels(rows):
+        for axis in FIRST:
+            fixed = [*(letter for letter in CENTRE if letter != axis), *OPTIONS, INPUT]
+            for _, on_line in panel.rows.groupby(fixed, sort=True):
+                alone = [of_one for _, of_one in on_line.groupby("implementation", sort=True)]
+                if max(len(neighbours(of_one, axis)) for of_one in alone) >= LEAST_PAIRS:
+                    found.append(panel._replace(rows=on_line, detail=describe_fixed(on_line.iloc[0], fixed)))
+    return found
+
+
+def axis_of(panel: Panel) -> Axis:
+    """Along which axis the rows of a panel lie: the one of the two that is not fixed."""
+    return "B" if len(set(panel.rows["B"])) > 1 else "H"
+
+
+def neighbours(rows: pd.DataFrame, axis: Axis) -> tuple[Pair, ...]:
+    """The pairs among one implementation's rows of a line, in order of size."""
+    columns = [axis, "flops", "median_seconds", "low_seconds", "high_seconds", "rounds"]
+    points = rows.sort_values(axis)[columns].to_dict("records")
+    return tuple(
+        _pair(one, other, axis)
+        for one, other in itertools.pairwise(points)
+        if one[axis] >= FIRST[axis] and other[axis] == one[axis] + 1
+    )
+
+
+def _pair(one: Mapping[Hashable, Any], other: Mapping[Hashable, Any], axis: Axis) -> Pair:
+    scale = one["flops"] / other["flops"]
+    ratio = Estimate(
+        other["median_seconds"] / one["median_seconds"] * scale,
+        other["low_seconds"] / one["high_seconds"] * scale,
+        other["high_seconds"] / one["low_seconds"] * scale,
+    )
+    return Pair(one[axis], other[axis], ratio, min(one["rounds"], other["rounds"]))

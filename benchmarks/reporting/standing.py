@@ -1,0 +1,199 @@
+"""One implementation against the best of all others, workload by workload: by how much, and how surely.
+
+Rules, all of them here:
+
+- The subject is the one that was asked for, else the fastest over all workloads of a mode and setting.
+- On each workload the peer is the fastest of all that have another source than the subject. It is chosen by the times
+  that it is then compared by: who was lucky is chosen for it, so a ratio is too low rather than too high.
+- What is wrong or failed has no time. Among the others it does not count; where it is the subject, the workload is
+  told as missing, and is in no mean.
+- Ahead, behind and too close to call are told by the interval of the ratio.
+- The mean is the geometric mean of ratios, its interval that of the bounds, which is wider than it need be.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.counts import flops
+from benchmarks.machine.bounds import blas_seconds, peak_flops
+from benchmarks.machine.peak import Peak
+from benchmarks.reporting.findings import Setting, find_winner, mean_of
+from benchmarks.reporting.frames import read_peaks
+from benchmarks.reporting.loading import LoadedRun
+from benchmarks.reporting.pooling import PooledCase, contenders, time_ratio
+from benchmarks.statistics import Estimate
+from benchmarks.trial import Status
+from benchmarks.workload import MODES, Mode, Workload
+
+LARGE = {"B": 32, "H": 512}
+"""From these sizes on, products are so large that their rate is what there is to reach."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The subject and the best of the others on one workload, both measured."""
+
+    workload: Workload
+    subject: PooledCase
+    peer: PooledCase
+    ratio: Estimate
+    """How many times as long the peer takes."""
+    share_of_gemm: float | None
+    """The subject's rate over that of the workload's products, each a call of the library that is fastest at its
+    shape in this run; None when a shape was not measured."""
+    share_of_peak: float | None
+    """The subject's rate over that of the fastest product of any shape in this run; None when none was measured."""
+
+    @property
+    def flops_per_second(self) -> float:
+        """Operations of the subject's matrix products in a second."""
+        return flops(self.workload) / _seconds(self.subject)
+
+    @property
+    def large(self) -> bool:
+        """Whether batch and hidden size are such that the rate of products is what there is to reach."""
+        return all(getattr(self.workload, letter) >= size for letter, size in LARGE.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """Where one implementation stands among all that were measured, in one mode of one setting of one run."""
+
+    run: str
+    setting: Setting
+    mode: Mode
+    subject: str
+    compared: tuple[Comparison, ...]
+    """The least ratio first."""
+    missing: tuple[tuple[Workload, Status], ...]
+    """Where others have a time and the subject has none, with its status."""
+    wrong: tuple[PooledCase, ...]
+    """The cases of others that are wrong, and so have no time."""
+
+    @property
+    def mean(self) -> Estimate:
+        """The geometric mean of the ratios."""
+        return mean_of([each.ratio for each in self.compared])
+
+    @property
+    def ahead(self) -> tuple[Comparison, ...]:
+        """Where the subject is surely faster than the best of the others."""
+        return tuple(each for each in self.compared if each.ratio.low > 1)
+
+    @property
+    def behind(self) -> tuple[Comparison, ...]:
+        """Where it is surely slower."""
+        return tuple(each for each in self.compared if each.ratio.high < 1)
+
+
+def standings(runs: Iterable[LoadedRun], subject: str | None = None) -> list[Standing]:
+    """The standing in each setting and mode of each run in which something can be compared.
+
+    Raises ValueError when `subject` is no name in any of the runs.
+    """
+    runs = tuple(runs)
+    names = {case.implementation for run in runs for case in run.cases}
+    if subject is not None and subject not in names:
+        raise ValueError(f"subject is {subject!r}; expected an implementation of the run: {', '.join(sorted(names))}")
+    found = (_standing(run, setting, mode, subject) for run in runs for setting in _settings(run) for mode in MODES)
+    return [standing for standing in found if standing is not None]
+
+
+def _settings(run: LoadedRun) -> dict[Setting, None]:
+    return dict.fromkeys(map(Setting.of, run.workloads))
+
+
+def _standing(run: LoadedRun, setting: Setting, mode: Mode, subject: str | None) -> Standing | None:
+    members = [each for each in run.workloads if Setting.of(each) == setting and each.mode == mode]
+    if subject is None:
+        _, winner = find_winner(run, members)
+        subject = winner.fastest if winner else None
+    peaks = read_peaks(run.record)
+    compared: list[Comparison] = []
+    missing: list[tuple[Workload, Status]] = []
+    wrong: list[PooledCase] = []
+    for workload in members:
+        cases = run.workloads[workload]
+        ours = cases.get(subject or "")
+        if ours is None:
+            continue
+        others = [case for case in contenders(cases).values() if case.source != ours.source]
+        wrong += [case for case in cases.values() if case.status == "wrong" and case.source != ours.source]
+        peer = min(others, key=_seconds, default=None)
+        if not ours.measured and peer is not None:
+            missing.append((workload, ours.status))
+        elif peer is not None:
+            compared.append(_compare(workload, ours, peer, peaks))
+    if subject is None or not compared:
+        return None
+    compared.sort(key=lambda each: each.ratio.median)
+    return Standing(run.label, setting, mode, subject, tuple(compared), tuple(missing), tuple(wrong))
+
+
+def _compare(workload: Workload, subject: PooledCase, peer: PooledCase, peaks: Sequence[Peak]) -> Comparison:
+    seconds = _seconds(subject)
+    products, peak = blas_seconds(workload, peaks), peak_flops(workload, peaks)
+    return Comparison(
+        workload,
+        subject,
+        peer,
+        time_ratio(peer, subject),
+        share_of_gemm=None if products is None else products / seconds,
+        share_of_peak=None if peak is None else flops(workload) / seconds / peak,
+    )
+
+
+def _seconds(case: PooledCase) -> float:
+    assert case.estimate is not None
+    return case.estimate.median
+
+
+def largest_error(case: PooledCase) -> float | None:
+    """The largest error of a case against float64 over all visits, of outputs or gradients; None when unknown."""
+    errors = [error for trial in case.trials for error in (trial.error_output, trial.error_gradient)]
+    return max((error for error in errors if error is not None), default=None)
+
+
+STANDING_COLUMNS = (
+    *("run", "mode", "device", "dtype", "precision", "threads", "workload", "T", "B", "I", "H", "L"),
+    *("subject", "subject_seconds", "subject_error", "peer", "peer_seconds", "peer_error"),
+    *("ratio", "ratio_low", "ratio_high", "share_of_gemm", "share_of_peak", "status"),
+)
+STANDING_TEXTS = ("run", "mode", "device", "dtype", "precision", "workload", "subject", "peer", "status")
+"""Those that hold text."""
+
+
+def standing_frame(found: Iterable[Standing]) -> pd.DataFrame:
+    """Columns as `STANDING_COLUMNS`: a row for each comparison, the least ratio first, then the missing ones."""
+    rows: list[dict[str, Any]] = []
+    for standing in found:
+        common = {"run": standing.run, "mode": standing.mode, "subject": standing.subject}
+        common |= standing.setting._asdict()
+        for each in standing.compared:
+            measured = {
+                **{f"subject_{name}": value for name, value in _told(each.subject).items()},
+                **{f"peer_{name}": value for name, value in _told(each.peer).items()},
+                "peer": each.peer.case.implementation,
+                "ratio": each.ratio.median,
+                "ratio_low": each.ratio.low,
+                "ratio_high": each.ratio.high,
+                "share_of_gemm": each.share_of_gemm,
+                "share_of_peak": each.share_of_peak,
+                "status": each.subject.status,
+            }
+            rows.append(common | _sizes(each.workload) | measured)
+        rows += [common | _sizes(workload) | {"status": status} for workload, status in standing.missing]
+    return pd.DataFrame(rows, columns=list(STANDING_COLUMNS)).astype(dict.fromkeys(STANDING_TEXTS, "str"))
+
+
+def _told(case: PooledCase) -> dict[str, float | None]:
+    return {"seconds": _seconds(case), "error": largest_error(case)}
+
+
+def _sizes(workload: Workload) -> dict[str, Any]:
+    return {"workload": workload.id} | {letter: getattr(workload, letter) for letter in "TBIHL"}

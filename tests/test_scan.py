@@ -1,0 +1,200 @@
+"""Any size: which sizes make a line, what a cliff is, and how both are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.counts import flops
+from benchmarks.reporting import scan_plot
+from benchmarks.reporting.frames import runs_frame
+from benchmarks.reporting.loading import load_runs
+from benchmarks.reporting.plot_style import styles
+from benchmarks.reporting.report import build_report
+from benchmarks.reporting.scan import scan_lines, scan_panels
+from benchmarks.reporting.scan_words import leaps, scan_section, verdict
+from benchmarks.reporting.slices import measured
+from benchmarks.sweeps import load_sweep
+from benchmarks.trial import Trial
+from tests.synthetic_runs import run_of, trial, workload
+
+NOISE = (0.98, 0.99, 1.0, 1.0, 1.01, 1.02)
+
+
+def along(
+    sizes: Sequence[int],
+    unit: Callable[[int], float] = lambda _: 1.0,
+    name: str = "mine",
+    noise: Sequence[float] = (1.0,) * 6,
+    B: int = 16,
+    visits: int = 2,
+) -> list[Trial]:
+    """An implementation at these hidden sizes, a unit of work taking so many picoseconds."""
+    found = []
+    for H in sizes:
+        of = workload(T=32, B=B, H=H)
+        blocks = [1e-12 * unit(H) * flops(of) * factor for factor in noise]
+        samples = [sample for block in blocks for sample in (block,) * 3]
+        found += [trial(name, of, samples, blocks=(3,) * len(noise), round_number=at) for at in range(visits)]
+    return found
+
+
+def along_batch(sizes: Sequence[int], unit: float) -> list[Trial]:
+    """The same at these batch sizes, H being 64."""
+    return [each for B in sizes for each in along([64], lambda _: unit, B=B)]
+
+
+def frame_of(folder: Path, trials: Sequence[Trial]) -> pd.DataFrame:
+    run_of(folder, trials)
+    return runs_frame(load_runs(folder))
+
+
+def typed(text: str) -> str:
+    """The text with the signs that a keyboard has."""
+    return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")
+
+
+def test_a_level_line_has_no_cliff(tmp_path: Path) -> None:
+    """From H 8 on each pair of neighbours counts, and a unit of work costs the same everywhere."""
+    (line,) = scan_lines(frame_of(tmp_path / "run", along(range(1, 31))))
+    assert [(pair.smaller, pair.larger) for pair in line.pairs] == [(H, H + 1) for H in range(8, 30)]
+    assert all(pair.factor == pytest.approx(1) for pair in line.pairs)
+    assert typed(verdict(line)).startswith("H 8 to 30, 22 pairs of neighbours: no cliff; the furthest apart are ")
+
+
+@pytest.mark.parametrize(("dear", "cliff"), [(1.6, True), (1.4, False), (1 / 1.6, True), (1 / 1.4, False)])
+def test_a_cliff_is_more_than_half_as_much_again_up_or_down(tmp_path: Path, dear: float, cliff: bool) -> None:
+    (line,) = scan_lines(frame_of(tmp_path / "run", along(range(8, 31), lambda H: dear if H > 17 else 1.0)))
+    assert [(pair.smaller, pair.larger) for pair in line.pairs if pair.cliff] == [(17, 18)] * cliff
+    assert line.farthest.smaller == 17
+    assert line.farthest.ratio.median == pytest.approx(dear)
+
+
+def test_work_is_counted_not_calls(tmp_path: Path) -> None:
+    """From H 8 to 9 there are 27 % more operations: a call that takes as long costs less a unit, and is no cliff."""
+    trials = [trial("mine", workload(T=32, H=H), 1e-3) for H in range(8, 31)]
+    (line,) = scan_lines(frame_of(tmp_path / "run", trials))
+    assert line.farthest.ratio.median == pytest.approx(64 / 81)
+
+
+def test_the_first_few_sizes_may_leap(tmp_path: Path) -> None:
+    """Below H 8, and below B 4, one more is a large part of all."""
+    (line,) = scan_lines(frame_of(tmp_path / "run", along(range(1, 31), lambda H: 9.0 if H < 8 else 1.0)))
+    assert not any(pair.beyond for pair in line.pairs)
+    trials = [*along_batch(range(1, 4), 9.0), *along_batch(range(4, 20), 1.0)]
+    (line,) = scan_lines(frame_of(tmp_path / "other", trials))
+    assert (line.axis, line.pairs[0].smaller) == ("B", 4)
+    assert line.farthest.factor == pytest.approx(1)
+
+
+def test_what_noise_can_explain_is_doubtful(tmp_path: Path) -> None:
+    """No cliff for sure: 1.52 with an interval that begins below 1.5, three times without one, and after one visit."""
+    sizes = range(8, 31)
+    noisy = along(sizes, lambda H: 1.52 if H > 17 else 1.0, noise=NOISE)
+    few = along(sizes, lambda H: 3.0 if H > 17 else 1.0, noise=(1.0,) * 2)
+    once = [*along(sizes[:10]), *along(sizes[10:], lambda _: 3.0, visits=1)]
+    for name, trials in (("noisy", noisy), ("few", few), ("once", once)):
+        (line,) = scan_lines(frame_of(tmp_path / name, trials))
+        assert not any(pair.cliff for pair in line.pairs)
+        assert "no cliff and 1 doubtful leap (17/18); the furthest apart are 17 and 18" in verdict(line)
+        assert "| doubtful |" in leaps([line])
+
+
+def test_cliffs_are_named_and_tabled(tmp_path: Path) -> None:
+    """With sizes, ratio and interval; neighbours are compared by the widest bounds that theirs allow."""
+    trials = along(range(8, 41), lambda H: 2.0 if H > 32 else 1.0, noise=NOISE)
+    lines = scan_lines(frame_of(tmp_path / "run", trials))
+    place = "Inference, cpu, float32, 2 threads, T 32, B 16, L 1, I = H, tanh"
+    text = typed(scan_section(lines))
+    assert text.startswith(f"- **{place}.** `mine`, H 8 to 40, 32 pairs of neighbours: 1 cliff (32/33); ")
+    assert f"| {place} | `mine` | H 32 | H 33 | 2.00x (1.96-2.04) | yes |" in text
+
+
+def test_many_cliffs_are_counted(tmp_path: Path) -> None:
+    """A sentence names eight, the table has all."""
+    (line,) = scan_lines(frame_of(tmp_path / "run", along(range(8, 31), lambda H: 1.0 + H % 2)))
+    assert "22 cliffs (8/9, 9/10, 10/11, 11/12, 12/13, 13/14, 14/15, 15/16 and 14 more)" in verdict(line)
+    assert leaps([line]).count("| yes |") == 22
+
+
+def test_sizes_with_gaps_are_no_neighbours(tmp_path: Path) -> None:
+    """What lies between was not measured, so nothing is said of it; ten pairs are needed to say anything."""
+    assert scan_lines(frame_of(tmp_path / "even", along(range(8, 80, 2)))) == []
+    assert scan_lines(frame_of(tmp_path / "short", along(range(8, 18)))) == []
+    few = along(range(8, 18), name="few")
+    (line,) = scan_lines(frame_of(tmp_path / "run", [*along([*range(8, 19), 40, 41, 43], lambda H: H % 2 + 1.0), *few]))
+    assert [pair.larger for pair in line.pairs] == [*range(9, 19), 41]
+    assert scan_section([]) == ""
+
+
+def test_lines_share_all_but_one_size(tmp_path: Path) -> None:
+    """Another batch, another implementation, another setting is another line; each batch has a panel."""
+    sizes = range(8, 21)
+    trials = [
+        *along(sizes, B=1),
+        *along(sizes, name="other", B=1),
+        *along(sizes, B=16),
+        *along([64], B=3),
+    ]
+    frame = frame_of(tmp_path / "run", trials)
+    assert [(line.implementation, line.panel.detail.split(", ")[1]) for line in scan_lines(frame)] == [
+        *(("mine", "B 1"), ("other", "B 1"), ("mine", "B 16")),
+    ]
+    assert [len(panel.rows) for panel in scan_panels(measured(frame))] == [26, 13]
+
+
+def test_the_plot_rings_the_cliffs(tmp_path: Path) -> None:
+    """At the larger of the two sizes, at what a unit of work costs there."""
+    trials = [*along(range(1, 31), lambda H: 2.0 if H > 20 else 1.0), *along(range(1, 31), name="other")]
+    (panel,) = scan_panels(measured(frame_of(tmp_path / "run", trials)))
+    axes = Figure(figsize=(5, 3)).add_subplot()
+    assert scan_plot.unit_times(axes, panel, styles(["mine", "other"]), 3.3) == "1 cliff, ringed"
+    assert rings(axes) == [[[21, pytest.approx(2e-9)]], []]
+    (level,) = scan_panels(measured(frame_of(tmp_path / "level", along(range(1, 31)))))
+    assert scan_plot.unit_times(Figure().add_subplot(), level, styles(["mine"]), 3.3) == "no cliff"
+
+
+def rings(axes: Axes) -> list[object]:
+    """The places of the rings of each implementation."""
+    return [np.asarray(line.get_xydata()).tolist() for line in axes.lines if line.get_marker() == "o"]
+
+
+def test_each_size_is_drawn_against_the_one_before(tmp_path: Path) -> None:
+    """From the first size that counts; the pair that is furthest apart is named, whichever way it goes."""
+    trials = [*along(range(1, 31), lambda H: 0.5 if H > 20 else 1.0), *along(range(1, 31), name="other")]
+    (panel,) = scan_panels(measured(frame_of(tmp_path / "run", trials)))
+    axes = Figure(figsize=(5, 3)).add_subplot()
+    said = scan_plot.steps(axes, panel, styles(["mine", "other"]), 3.3)
+    assert typed(said) == "furthest apart: mine, H 20 and 21, by 2.00x"
+    assert rings(axes) == [[[21, pytest.approx(0.5)]], []]
+    drawn = np.asarray(axes.lines[0].get_xydata())
+    assert drawn[:, 0].tolist() == list(range(9, 31))
+    assert drawn[:, 1].tolist() == pytest.approx([1.0] * 12 + [0.5] + [1.0] * 9)
+
+
+def test_a_report_of_a_scan_has_the_section(tmp_path: Path) -> None:
+    """With its plot; a report of other sizes has none."""
+    run_of(tmp_path / "run", along(range(1, 31), lambda H: 2.0 if H > 20 else 1.0))
+    text = build_report(tmp_path / "run").read_text(encoding="utf-8")
+    assert "## Any size: the time of a unit of work" in text
+    assert "1 cliff (20/21)" in text
+    for stem in ("scan", "scan-steps"):
+        assert (tmp_path / "run" / "plots" / f"{stem}.svg").is_file()
+    run_of(tmp_path / "other", along([64, 128]))
+    assert "Any size" not in build_report(tmp_path / "other").read_text(encoding="utf-8")
+
+
+def test_the_preset_scans_every_size_on_one_thread() -> None:
+    """H 1 to 300 at two batch sizes, B 1 to 40 at two hidden sizes, whatever cores there are."""
+    workloads = load_sweep("sizes").workloads(["cpu"], 8)
+    assert {(each.mode, each.threads, each.L, each.I == each.H) for each in workloads} == {("inference", 1, 1, True)}
+    sizes = {(each.B, each.H) for each in workloads}
+    assert {(B, H) for B in (1, 16) for H in range(1, 301)} <= sizes
+    assert {(B, H) for B in range(1, 41) for H in (64, 250)} <= sizes
+    assert len(workloads) == len(sizes) == 676
