@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import NamedTuple
 
 from benchmarks.machine.peak import Kind, Level, Peak, chain_shape, settings
@@ -50,7 +51,8 @@ class Reached:
         It is the highest bandwidth among the arrays that are as large or larger, and the next smaller one: what
         lies between two that were measured is not taken for slower than it may be.
         """
-        measured = sorted((peak.working_set_bytes or 0, peak) for peak in self.of(kind, threads))
+        # By size alone: the same array may have been measured twice.
+        measured = sorted(((peak.working_set_bytes or 0, peak) for peak in self.of(kind, threads)), key=itemgetter(0))
         if not measured:
             return None
         sizes = [size for size, _ in measured]
