@@ -253,7 +253,7 @@ def main(
             raise ValueError(
                 f"--trials is {trials}, --revisions is {revisions}; expected 1 or more, {_LEAST_REVISIONS} or more"
             )
-        kinds = dict(KINDS) if history is None else dict(recorded(Path.cwd(), history))
+        kinds: dict[str, Draw] = dict(KINDS) if history is None else {**recorded(Path.cwd(), history)}
     except (ValueError, StoreError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
