@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import shutil
 import statistics
 import sys
@@ -125,13 +126,14 @@ class _Prepared:
 def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[str]]]:
     """The number of a round from 0, and revisions that take turns in it: the anchor, and some that lack a process.
 
-    In each round come all that lack one more; every other round goes backwards.
+    In each round come all that lack one more. Neighbours in the history are not in one group: what noise the anchor had
+    in it is in all of its members, and would make a step of them.
     """
     for number in range(max(missing.values())):
         turn = [revision for revision, lacking in missing.items() if lacking > number and revision != anchor]
-        turn = turn if number % 2 == 0 else turn[::-1]
-        for start in range(0, max(1, len(turn)), TOGETHER - 1):
-            yield number, [anchor, *turn[start : start + TOGETHER - 1]]
+        apart = max(1, math.ceil(len(turn) / (TOGETHER - 1)))
+        for start in range(apart):
+            yield number, [anchor, *turn[start::apart]]
 
 
 def _side(plan: Plan, revision: str, files: Path) -> Side:
