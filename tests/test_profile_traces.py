@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import gzip
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.measuring.measure import Subject
@@ -15,10 +17,11 @@ from benchmarks.profiling import chrome
 from benchmarks.profiling.breakdown import Look
 from benchmarks.profiling.chrome import Event, Slice, Track, process, write_trace
 from benchmarks.profiling.kinds import Kind
-from benchmarks.profiling.looks_trace import PARTS, Course, lay_together, looks_tracks
-from benchmarks.profiling.native_phases import phase_of
+from benchmarks.profiling.looks_trace import PARTS, Course, lay_together, look_at_calls, looks_tracks
+from benchmarks.profiling.native_phases import forward_code, phase_of
 from benchmarks.profiling.phases import prefix_phases
 from benchmarks.profiling.python_trace import python_tracks
+from benchmarks.profiling.sampler import SAMPLE
 from benchmarks.profiling.symbols import Place
 from benchmarks.profiling.torch_phases import Operator, mark_forward, watch
 from benchmarks.profiling.torch_trace import torch_tracks, trace_calls
@@ -302,6 +305,17 @@ def test_products_of_our_kernel_belong_to_the_phase_that_they_are_called_from(
     assert phase_of(look(0, "products", function, caller), frozenset({7})) == expected
 
 
+def test_the_forward_pass_is_found_in_our_kernel() -> None:
+    """Of either type of element, by the names that the compiler gives: without it no look at it has a phase."""
+    path = subject("fused_cpu", "inference").rnn.library.path  # type: ignore[attr-defined]  # a FusedCpu has one
+    single, double = (forward_code(path, dtype) for dtype in ("float32", "float64"))
+    assert single is not None
+    assert double is not None
+    assert single[0] < single[1]
+    assert single != double
+
+
+@pytest.mark.planted
 def test_our_kernel_projects_before_it_recurs() -> None:
     """With many input features and few hidden units most of a call is projection; with few features it is not."""
     shares = []
@@ -312,3 +326,26 @@ def test_our_kernel_projects_before_it_recurs() -> None:
         spans = {name: sum(each.end - each.start for each in phases if each.name == name) for name in names(phases)}
         shares.append(spans.get("input projection", 0.0) / sum(spans.values()))
     assert shares[0] > 0.5 > shares[1]
+
+
+class Starved:
+    """A sampler that never had a core."""
+
+    phase = ctypes.c_int32()
+
+    def start(self) -> None:
+        """As the sampler's."""
+
+    def stop(self) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+        """No samples."""
+        return np.zeros(0, SAMPLE)
+
+
+def test_a_sampler_that_had_no_core_leaves_a_course_without_looks() -> None:
+    """The calls are drawn all the same, one at least; no part of them says anything."""
+    calls: list[int] = []
+    courses = look_at_calls({"forward": lambda: calls.append(1)}, Starved(), 0.0)  # type: ignore[arg-type]  # in its place
+    assert calls == [1]
+    found = tracks(looks_tracks(courses), 3)
+    assert names(found["calls"]) == ["forward"]
+    assert set(found) == {"calls"}

@@ -8,6 +8,7 @@ waits for, had no core says nothing of this process: it is counted apart and its
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -82,8 +83,9 @@ def outcomes(
 ) -> Iterator[Look]:
     """Look by look, of samples that are ordered by it; the main thread has one in each."""
     kinds = {address: kind_of(place) for address, place in places.items()}
-    starts = np.flatnonzero(np.r_[True, np.diff(samples["look"]) != 0]) if len(samples) else np.zeros(0, int)
-    for begin, end in zip(starts, [*starts[1:], len(samples)], strict=True):
+    # None where the sampler had no core for as long as it was to look.
+    edges = [0, *(np.flatnonzero(np.diff(samples["look"])) + 1), len(samples)] if len(samples) else []
+    for begin, end in itertools.pairwise(edges):
         look = samples[begin:end]
         own = look[look["thread"] == main_thread]
         assert len(own) == 1, "the main thread is in every look"

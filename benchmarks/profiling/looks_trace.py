@@ -37,13 +37,13 @@ class Course(NamedTuple):
 
 
 def look_at_calls(phases: Mapping[str, Callable[[], object]], sampler: Sampler, seconds: float) -> list[Course]:
-    """Call for so long, and look. The first phase has the sampler's number 1, and so on."""
+    """Call for so long and once at least, and look. The first phase has the sampler's number 1, and so on."""
     clock = time.perf_counter_ns
     spans: dict[int, list[tuple[int, int]]] = {number: [] for number in range(1, len(phases) + 1)}
     end = clock() + int(seconds * 1e9)
     sampler.start()
     try:
-        while clock() < end:
+        while clock() < end or not spans[1]:
             for number, phase in enumerate(phases.values(), start=1):
                 sampler.phase.value = number
                 start = clock()
