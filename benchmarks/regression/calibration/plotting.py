@@ -89,4 +89,4 @@ def _legend(axes: Axes, shown: Axes) -> None:
     """The last panel is none: it says what the lines are."""
     axes.axis("off")
     handles, labels = shown.get_legend_handles_labels()
-    axes.legend(handles, labels, loc="center left", frameon=False, fontsize=9.5, bbox_to_anchor=(0.02, 0.5))
+    axes.legend(handles, labels, loc="center left", frameon=False, fontsize=9, bbox_to_anchor=(-0.06, 0.5))
