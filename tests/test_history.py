@@ -216,7 +216,14 @@ def test_a_process_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("schema", 2), ("revision", 7), ("group", None), ("cases", {CASE: {}}), ("packages", {"torch": 2})],
+    [
+        ("schema", 2),
+        ("revision", 7),
+        ("group", None),
+        ("controls", {"loop": -1}),
+        ("cases", {CASE: {}}),
+        ("packages", {"torch": 2}),
+    ],
 )
 def test_a_record_of_another_form_is_refused(field: str, value: object) -> None:
     """Field by field."""
