@@ -373,6 +373,15 @@ def test_another_anchor_stands_in_for_one_that_cannot_run(project: Path) -> None
     assert later.looked == [2, 3, 6, 3, 6]
 
 
+def test_a_revision_that_cannot_run_lacks_no_more_processes(project: Path) -> None:
+    """The others of the range are measured as often as was asked for."""
+    suite = Suite(project, broken=3)
+    plan = planned(project, suite, count=2, only=[2, 3])
+    assert tracked(plan, suite) == 3
+    assert suite.ran == [[2], [2]]
+    assert plan.missing() == {suite.order[2]: 0, suite.order[3]: 0}
+
+
 def test_a_single_revision_is_measured_alone(project: Path) -> None:
     """There is nothing yet to set it beside."""
     suite = Suite(project)
@@ -477,6 +486,8 @@ def test_each_machine_has_a_series_of_its_own(project: Path) -> None:
     status, said = invoke("history", "--out", "out")
     assert status == 0
     assert said.count("No step in 1 case over 4 revisions") == 2
+    taken = {(row["machine"], row["seconds"]) for row in rows(project / "out" / "series.csv")}
+    assert taken == {("fast", "1.0"), ("slow", "2.0")}
 
 
 def test_commits_that_the_checkout_lacks_are_left_out_and_named(project: Path) -> None:

@@ -85,7 +85,7 @@ def _panel(axes: Axes, case: CaseHistory) -> None:
     axes.set_xlim(-0.6, len(series.points) - 0.4)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
-    labelled = sorted({round(place) for place in np.linspace(0, len(series.points) - 1, _MOST_LABELS)})
+    labelled = range(0, len(series.points), math.ceil(len(series.points) / _MOST_LABELS))
     axes.xaxis.set_major_locator(FixedLocator(labelled))
     axes.xaxis.set_major_formatter(FixedFormatter([series.points[place].revision[:7] for place in labelled]))
     axes.tick_params(labelsize=8)

@@ -126,7 +126,8 @@ def _commit_list(names: dict[str, str], case: CaseHistory, change: Change) -> st
         shown = [*shown[:_MOST_COMMITS], f"- and {len(shown) - _MOST_COMMITS} more"]
     told = f"{code(names[case.series.case])}, {size(change.step)}: {count(len(change.commits), 'commit')}"
     before, after = commits(case, change)
-    again = f"Measured side by side: {code(f'python -m benchmarks regress --base {before} --head {after}')}"
+    command = code(f"python -m benchmarks regress --base {before} --head {after}")
+    again = f"To measure the two against each other once more: {command}"
     return "\n".join([f"{told}:", "", *shown, "", again]) if shown else f"{told}."
 
 
