@@ -13,9 +13,17 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
+from benchmarks.regression.calibration import curves as curves_of_rules
 from benchmarks.regression.calibration import planting
 from benchmarks.regression.calibration.measuring import Group, read_groups, read_record
-from benchmarks.regression.calibration.rules import MOST_PAIRS, Costs, compare_fails, equal_code, regress, t_test
+from benchmarks.regression.calibration.rules import (
+    Costs,
+    compare_fails,
+    equal_code,
+    most_pairs,
+    regress,
+    t_test,
+)
 from benchmarks.regression.calibration.trials import (
     IN_TURNS,
     ONE_AFTER_ANOTHER,
@@ -26,6 +34,7 @@ from benchmarks.regression.calibration.trials import (
     regress_on_planted,
 )
 from benchmarks.regression.regress import floor_pairs
+from benchmarks.reporting.plain_text import interval
 from rnnimpl import RnnConfig, Weights, load
 
 CASES = ("a", "b")
@@ -53,7 +62,10 @@ def test_equal_code_raises_no_alarm_and_a_slower_twin_does() -> None:
     assert equal
     assert not any(told.alarm for told in equal)
     first = floor_pairs(len(CASES))
-    slower = [group(number, again=1 + 0.3 * (number >= first)) for number in range(first + 10)]
+    slower = [
+        group(number, again=1 + 0.3 * (number >= first))
+        for number in range(first + most_pairs(COSTS, len(CASES), 100.0))
+    ]
     assert [told.slower for told in regress_on_equal_code(replay(slower), 100.0)] == [CASES]
 
 
@@ -91,7 +103,7 @@ def test_a_verdict_on_an_unfit_machine_is_no_alarm() -> None:
     """Though the cases look slower."""
     drifting = [
         dataclasses.replace(group(number, again=1.3), controls=(CONTROLS, ((1.2, 1.2 + 0.001 * number),) * 3, CONTROLS))
-        for number in range(2 + MOST_PAIRS)
+        for number in range(2 + most_pairs(COSTS, len(CASES), 100.0))
     ]
     told = regress([equal_code(each) for each in drifting[2:]], [{"a": 0.001, "b": 0.001}] * 2, CASES, COSTS, 100.0)
     assert told.slower == CASES
@@ -144,21 +156,20 @@ def test_a_pair_costs_what_lies_between_few_cases_and_all() -> None:
     assert (costs.plain, costs.look, costs.pair(1), costs.pair(6), costs.pair(11)) == (10, 3, 5, 10, 15)
 
 
-def test_a_report_is_written_from_what_was_measured(tmp_path: Path) -> None:
+def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Table, curves and plot; without a measurement."""
+    monkeypatch.setattr(curves_of_rules, "RESAMPLES", 3)
     wide = "nn_rnn/cpu/inference/T4-B64-I256-H256-L1-tanh-float32"
     narrow = "nn_rnn/cpu/inference/T32-B1-I64-H64-L1-tanh-float32"
     groups = [
-        dataclasses.asdict(group(number, size=("0.02", "0.05", "0.1", "0.2")[number % 4])) for number in range(60)
+        dataclasses.asdict(group(number, size=("0.02", "0.05", "0.1", "0.2")[number % 4])) for number in range(100)
     ]
     (tmp_path / "groups.jsonl").write_text("".join(json.dumps(each) + "\n" for each in groups))
-    plants = {size: {"slowdown": float(size)} for size in ("0.02", "0.05", "0.1", "0.2")}
     record = {
         "machine": {"key": "a machine"},
         "started_at": "2026-01-01T00:00:00+00:00",
         "commit": {"revision": "0123456789abcdef"},
         "cases": {"a": narrow, "b": wide},
-        "plants": [{narrow: plants, wide: plants}],
         "costs": {"plain_seconds": [10.0], "look_seconds": [1.0], "pair_seconds": {"1": [2.0], "2": [4.0]}},
     }
     (tmp_path / "calibration.json").write_text(json.dumps(record))
@@ -170,6 +181,7 @@ def test_a_report_is_written_from_what_was_measured(tmp_path: Path) -> None:
     assert (found.called == found.trials).all()
     assert found.trials["all"] == found.trials["Python-bound"] + found.trials["GEMM-bound"]
     assert found.trials["GEMM-bound"] > 0
+    assert f"| 20 % | {interval(1.2, 1.2)} |" in (tmp_path / "table.md").read_text()
     assert (tmp_path / "errors.png").stat().st_size > 0
     assert (tmp_path / "errors.svg").stat().st_size > 0
 
@@ -192,6 +204,21 @@ def test_what_is_planted_changes_the_work_and_not_the_results(monkeypatch: pytes
 def test_amounts_lie_between_the_probes() -> None:
     """Work that costs a thousandth of the call a unit is found again."""
     assert planting._amounts(lambda amount: amount / 1000) == {"0.02": 20, "0.05": 50, "0.1": 100, "0.2": 200}
+
+
+def test_amounts_are_refined_by_processes_that_took_turns() -> None:
+    """Here the planted call costs 1 % by itself, a unit of work 0.2 %; one process in nine went astray."""
+    amounts = [5, 5, 10, 20, 20, 50, 50, 100, 100]
+    measured = [(amount, 0.01 + 0.002 * amount) for amount in amounts]
+    assert planting.amounts_in_turns([(20, 0.4), *measured]) == {"0.02": 5, "0.05": 20, "0.1": 45, "0.2": 95}
+    assert planting.amounts_in_turns([(amount, 0.03 + 0.002 * amount) for amount in amounts])["0.02"] == 1
+
+
+def test_a_trial_draws_what_there_is_time_for() -> None:
+    """Pairs of all cases to the first look, then of one, at most what the last look and a confirmation take."""
+    costs = Costs(plain=10.0, look=1.0, pairs={1: 2.0, 16: 16.0})
+    # 2 s of looks and a pair of 16 s for the floor leave two pairs of all cases, three, and three with two of one case.
+    assert [most_pairs(costs, 16, seconds) for seconds in (50.0, 66.0, 70.0, 1000.0)] == [2, 3, 5, 23]
 
 
 def test_a_torn_last_line_is_no_group(tmp_path: Path) -> None:

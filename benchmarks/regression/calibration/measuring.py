@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -22,6 +23,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.measuring.environment import worker_environment
+from benchmarks.regression.calibration.planting import amounts_in_turns
 from benchmarks.regression.environments import import_paths
 from benchmarks.regression.pairing import log_ratios, measure_pair, measure_together, times
 from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
@@ -30,8 +32,8 @@ from benchmarks.regression.session import WARM_UP_PASSES, Measured, Side, look
 SUITE = "benchmarks/suite"
 PROJECT = Path(__file__).resolve().parents[3]
 PLANTING = "benchmarks.regression.calibration.planting"
-TUNINGS = 3
-"""Processes in which the planted slowdowns are measured after their amounts are settled."""
+TUNING_GROUPS = 12
+"""Groups that settle how much work is planted; no trial is made of them."""
 COSTED = 3
 """Plain runs, looks and pairs of each number of cases whose time is taken."""
 PLANTED = tuple(map(str, (0.05, 0.10, 0.02, 0.05, 0.10, 0.20)))
@@ -66,7 +68,7 @@ def measure(folder: Path, seconds: float, say: Callable[[str], None]) -> None:
         number = sum(1 for _ in read_groups(folder))
         while time.monotonic() + longest < end:
             start = time.monotonic()
-            group = _measure_group(record, number)
+            group = _measure_group(record["cases"], record["amounts"], number)
             longest = max(longest, time.monotonic() - start)
             file.write(json.dumps(_rounded(dataclasses.asdict(group))) + "\n")
             file.flush()
@@ -95,11 +97,6 @@ def read_groups(folder: Path) -> Iterator[Group]:
         yield Group(**content)
 
 
-def planted_slowdown(record: Mapping[str, Any], case: str, size: str) -> float:
-    """The slowdown that was planted, as measured in processes of its own: the median of them."""
-    return float(statistics.median(tuning[case][size]["slowdown"] for tuning in record["plants"]))
-
-
 def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     if (folder / "calibration.json").exists():
         record = read_record(folder)
@@ -110,8 +107,8 @@ def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     found = look(_side("base"))
     cases = [case for case in found.seconds if "/cuda/" not in case]
     say(f"{len(cases)} cases; settling how much work to plant")
-    amounts = {case: _amounts(sizes) for case, sizes in _tune({}).items()}
-    say("measuring what it makes of them")
+    ids = {case: found.extra_info[case]["case"] for case in cases}
+    amounts, tuning = _tune(ids, say)
     record = {
         "machine": machine.describe_machine(),
         "packages": machine.packages(),
@@ -119,9 +116,9 @@ def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "passes": PASSES,
         "seconds_a_case": SECONDS_A_CASE,
-        "cases": {case: found.extra_info[case]["case"] for case in cases},
+        "cases": ids,
         "amounts": amounts,
-        "plants": [_tune(amounts) for _ in range(TUNINGS)],
+        "tuning": tuning,
         "costs": _costs(cases, say),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -158,36 +155,41 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - start
 
 
-def _amounts(sizes: Mapping[str, Mapping[str, float]]) -> dict[str, int]:
-    return {size: int(found["amount"]) for size, found in sizes.items()}
-
-
-def _tune(amounts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, dict[str, float]]]:
-    command = [sys.executable, "-m", PLANTING, json.dumps(amounts)]
+def _tune(
+    ids: Mapping[str, str], say: Callable[[str], None]
+) -> tuple[dict[str, dict[str, int]], dict[str, list[tuple[int, float]]]]:
+    """{case: {size: amount}}, and the groups that it rests on: {case: (amount, slowdown) of each}; `ids` by test."""
+    command = [sys.executable, "-m", PLANTING]
     done = subprocess.run(  # noqa: S603  # our own module
         command, cwd=PROJECT, env=worker_environment(1), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise RuntimeError(f"{PLANTING} failed: {done.stderr[-2000:]}")
-    found: dict[str, dict[str, dict[str, float]]] = json.loads(done.stdout)
-    return found
+    amounts: dict[str, dict[str, int]] = json.loads(done.stdout)
+    measured: dict[str, list[tuple[int, float]]] = {case: [] for case in ids.values()}
+    for number in range(TUNING_GROUPS):
+        group = _measure_group(ids, amounts, number)
+        slower = group.log_ratios(0, 2)
+        for test, case in ids.items():
+            measured[case].append((amounts[case][group.sizes[test]], round(math.expm1(slower[test]), 5)))
+        say(f"group {number + 1} of {TUNING_GROUPS} that settle it: {group.seconds:.0f} s")
+    return {case: amounts_in_turns(points) for case, points in measured.items()}, measured
 
 
-def _measure_group(record: Mapping[str, Any], number: int) -> Group:
+def _measure_group(ids: Mapping[str, str], amounts: Mapping[str, Mapping[str, int]], number: int) -> Group:
+    """`ids` are {test: case's ID}, `amounts` {case's ID: {size: amount}}."""
     start = time.monotonic()
-    cases = list(record["cases"])
+    cases = list(ids)
     turns = len(PLANTED)
     sizes = {case: PLANTED[(place + place // turns + number) % turns] for place, case in enumerate(cases)}
-    amounts = {record["cases"][case]: record["amounts"][record["cases"][case]][size] for case, size in sizes.items()}
-    planted = dataclasses.replace(
-        _side("planted"), options=("-p", PLANTING), variables={"RNNBENCH_PLANTS": json.dumps(amounts)}
-    )
+    plants = json.dumps({ids[case]: amounts[ids[case]][size] for case, size in sizes.items()})
+    planted = dataclasses.replace(_side("planted"), options=("-p", PLANTING), variables={"RNNBENCH_PLANTS": plants})
     measured, controls = measure_together(
         (_side("base"), _side("again"), planted),
         cases,
         number=number,
-        passes=record["passes"],
-        seconds_a_case=record["seconds_a_case"],
+        passes=PASSES,
+        seconds_a_case=SECONDS_A_CASE,
     )
     for each in measured:
         failed = [case for case in cases if each.outcomes.get(case, ("missing",))[0] != "passed"]

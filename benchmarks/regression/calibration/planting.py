@@ -4,7 +4,7 @@ Loaded into a process of the suite with `-p benchmarks.regression.calibration.pl
 more in each call: another stretch of Python where the interpreter is the bottleneck, another partial matrix product
 where products are. RNNBENCH_PLANTS holds JSON: {case: amount of work}.
 
-Run as a module, it finds the amounts: for each case and size, calls with and without it alternate many times.
+Run as a module, it finds amounts to begin with: for each case and size, calls with and without it alternate many times.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import functools
 import json
 import os
 import statistics
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from benchmarks.workload import Case
-from rnnimpl import Rnn
+from rnnimpl import Rnn, RnnConfig, Weights
 
 SIZES = (0.02, 0.05, 0.10, 0.20)
 """The slowdowns, as shares of the call."""
@@ -53,12 +53,17 @@ def planting(load: Load, amounts: Mapping[str, int]) -> Load:
         class Planted(plain):  # type: ignore[misc]  # the class is known only now
             """Does more than it should."""
 
+            def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+                super().__init__(config, weights, device)
+                self._inference = by_call.get((name, "inference", config.hidden_size), 0)
+                self._training = by_call.get((name, "training", config.hidden_size), 0)
+
             def forward(self, *arguments: Any) -> Any:
-                work(self.config.hidden_size, by_call.get((name, "inference", self.config.hidden_size), 0))
+                work(self.config.hidden_size, self._inference)
                 return super().forward(*arguments)
 
             def vjp(self, *arguments: Any) -> Any:
-                work(self.config.hidden_size, by_call.get((name, "training", self.config.hidden_size), 0))
+                work(self.config.hidden_size, self._training)
                 return super().vjp(*arguments)
 
         planted: type[Rnn[Any]] = Planted
@@ -88,28 +93,14 @@ def _call(case: Case) -> tuple[str, str, int]:
     return case.implementation, case.workload.mode, case.workload.H
 
 
-def slowdown(with_work: Callable[[], None], without: Callable[[], None], seconds: float) -> float:
-    """How much longer calls take with the work, as a share: the median over calls that follow each other."""
-    ratios: list[float] = []
-    clock = time.perf_counter
-    end = clock() + seconds
-    while clock() < end:
-        start = clock()
-        without()
-        middle = clock()
-        with_work()
-        ratios.append((clock() - middle) / (middle - start))
-    return statistics.median(ratios) - 1
-
-
-def tune(known: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, dict[str, float]]]:
-    """{case: {size: amount and the slowdown it gives}}; amounts are found unless they are known."""
+def amounts_by_call() -> dict[str, dict[str, int]]:
+    """{case: {size: amount}}, by calls with and without the work that alternate; `amounts_in_turns` refines them."""
     from benchmarks.measuring.measure import Subject
     from benchmarks.suite import test_speed
     from benchmarks.suite.cases import regression_cases
     from rnnimpl import load
 
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found: dict[str, dict[str, int]] = {}
     for case in (case for case in regression_cases() if case.workload.device == "cpu"):
         workload = case.workload
         implementation = load(case.implementation)
@@ -123,11 +114,24 @@ def tune(known: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, dict[str
                 work(H, amount)
                 call()
 
-            return slowdown(more, call, SECONDS)
+            return _slowdown(more, call, SECONDS)
 
-        amounts = known.get(case.id) or _amounts(measure)
-        found[case.id] = {size: {"amount": amount, "slowdown": measure(amount)} for size, amount in amounts.items()}
+        found[case.id] = _amounts(measure)
     return found
+
+
+def _slowdown(with_work: Callable[[], None], without: Callable[[], None], seconds: float) -> float:
+    """How much longer calls take with the work, as a share: the median over calls that follow each other."""
+    ratios: list[float] = []
+    clock = time.perf_counter
+    end = clock() + seconds
+    while clock() < end:
+        start = clock()
+        without()
+        middle = clock()
+        with_work()
+        ratios.append((clock() - middle) / (middle - start))
+    return statistics.median(ratios) - 1
 
 
 def _amounts(measure: Callable[[int], float]) -> dict[str, int]:
@@ -140,5 +144,16 @@ def _amounts(measure: Callable[[int], float]) -> dict[str, int]:
     return {str(size): max(1, round(float(np.interp(size, slowdowns, amounts)))) for size in SIZES}
 
 
+def amounts_in_turns(measured: Sequence[tuple[int, float]]) -> dict[str, int]:
+    """The amount for each size, from (amount, slowdown as a share) of a case in processes that took turns.
+
+    On Siegel's line of repeated medians, which stray processes do not tilt: a planted call costs something by itself, and
+    work that costs so much among calls that are repeated costs another in the suite.
+    """
+    amounts, slowdowns = zip(*measured, strict=True)
+    line = stats.siegelslopes(slowdowns, amounts)
+    return {str(size): max(1, round(float((size - line.intercept) / line.slope))) for size in SIZES}
+
+
 if __name__ == "__main__":
-    print(json.dumps(tune(json.loads(sys.argv[1]))))
+    print(json.dumps(amounts_by_call()))

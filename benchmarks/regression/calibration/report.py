@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from benchmarks.regression.calibration import curves, plotting
 from benchmarks.regression.calibration.curves import ALL, EQUAL, GEMM_BOUND, PLAIN_RUNS, PYTHON_BOUND, Point
-from benchmarks.regression.calibration.measuring import planted_slowdown, read_groups, read_record
+from benchmarks.regression.calibration.measuring import read_groups, read_record
 from benchmarks.regression.calibration.planting import SIZES
 from benchmarks.regression.calibration.rules import COMPARE, Costs, Told
 from benchmarks.regression.calibration.trials import (
@@ -123,8 +124,8 @@ def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[Point]) -
             table(["plain runs", *header[1:]], again),
             "`curves.csv` has all rules at all costs, and by what bounds the case.",
             "## What was planted",
-            "As measured in processes of its own, least and most over the cases:",
-            table(["meant", "factor"], [[share(size), _planted(record, str(size))] for size in SIZES]),
+            "The median over the groups that have it, least and most over the cases:",
+            table(["meant", "factor"], [[share(float(size)), _planted(replay, size)] for size in NAMES]),
         )
     )
 
@@ -173,6 +174,10 @@ def _of_costs(costs: Costs, cases: int) -> str:
     )
 
 
-def _planted(record: Mapping[str, Any], size: str) -> str:
-    slowdowns = [planted_slowdown(record, case, size) for case in record["cases"].values()]
-    return interval(1 + min(slowdowns), 1 + max(slowdowns))
+def _planted(replay: Replay, size: str) -> str:
+    """How much slower the cases were with work of this size: the least and the most over cases, as factors."""
+    numbers = {case: replay.of_size(case, size) for case in replay.cases}
+    slower = [
+        statistics.median(replay.planted[each][case] for each in found) for case, found in numbers.items() if found
+    ]
+    return interval(math.exp(min(slower)), math.exp(max(slower))) if slower else "none measured"

@@ -27,10 +27,9 @@ _POOLED: Mapping[str, Callable[[Sequence[float]], float]] = {
     "median": statistics.median,
 }
 T_TEST_ERROR = 0.05
-MOST_PAIRS = 10
-"""A trial takes no more: five that raise a suspicion, five that confirm it. What needs more is not called, though
-`regress` would go on while it has time."""
 T_TEST_EFFECT = 0.03
+RULE = Rule()
+"""The thresholds that `regress` has."""
 
 Ratios = Mapping[str, float]
 """Log ratios by case, the control's among them."""
@@ -83,9 +82,17 @@ def _controls(group: Group) -> tuple[Any, Any]:
     return group.controls[0], group.controls[1]
 
 
-def most_pairs(costs: Costs, cases: int, seconds: float) -> int:
-    """Pairs that a trial may draw: as many of all cases as `regress` has time for, after its looks and the floor."""
-    return min(MOST_PAIRS, int((seconds - 2 * costs.look) / costs.pair(cases)) - floor_pairs(cases))
+def most_pairs(costs: Costs, cases: int, seconds: float, rule: Rule = RULE) -> int:
+    """Pairs that a trial draws at most: of all cases until the first look, then of a single one.
+
+    Within what time `regress` has after its looks and the floor; fewer than a first look takes where there is no more.
+    """
+    spare = seconds - 2 * costs.look - floor_pairs(cases) * costs.pair(cases)
+    first = min(rule.looks[0], max(0, int(spare / costs.pair(cases))))
+    if first < rule.looks[0]:
+        return first
+    further = int((spare - first * costs.pair(cases)) / costs.pair(1))
+    return min(first + further, rule.looks[-1] + rule.confirmation_pairs)
 
 
 def regress(
@@ -94,10 +101,9 @@ def regress(
     cases: Sequence[str],
     costs: Costs,
     seconds: float,
-    rule: Rule | None = None,
+    rule: Rule = RULE,
 ) -> Told:
     """What `regress` would have said, had it measured these pairs at these costs, within so many seconds in all."""
-    rule = rule or Rule()
     budget = Budget(seconds - 2 * costs.look)
     drawn: list[Ratios] = []
     for _ in for_floor:
