@@ -147,8 +147,8 @@ def _amounts(measure: Callable[[int], float]) -> dict[str, int]:
 def amounts_in_turns(measured: Sequence[tuple[int, float]]) -> dict[str, int]:
     """The amount for each size, from (amount, slowdown as a share) of a case in processes that took turns.
 
-    On Siegel's line of repeated medians, which stray processes do not tilt: a planted call costs something by itself, and
-    work that costs so much among calls that are repeated costs another in the suite.
+    On Siegel's line of repeated medians, which stray processes do not tilt: a planted call costs something by itself,
+    and work that costs so much among calls that are repeated costs another in the suite.
     """
     amounts, slowdowns = zip(*measured, strict=True)
     line = stats.siegelslopes(slowdowns, amounts)
