@@ -1,0 +1,151 @@
+"""Whether it became slower, and when: `regress`, `track`, `history`, `calibrate`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.commands.app import INTERRUPTED, app, wrong_use
+
+
+@app.command()
+def regress(
+    base: Annotated[str, typer.Option(metavar="REV", help="The revision to compare with.")],
+    head: Annotated[
+        str | None, typer.Option(metavar="REV", help="The revision to judge; the checkout as it stands if not given.")
+    ] = None,
+    suite: Annotated[
+        str, typer.Option(metavar="PATH", help="A pytest-benchmark suite of the project that the current folder is in.")
+    ] = "benchmarks/suite",
+    tolerance: Annotated[float, typer.Option(metavar="SHARE", help="The slowdown that matters: 0.03 is 3 %.")] = 0.03,
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Stop after so long: 90s, 5m.")] = "5m",
+    environment: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|shared|own",
+            help="Run both in this environment, each in one of its own, or share where both depend on the same.",
+        ),
+    ] = "auto",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where JSON, Markdown and plot go.")] = Path(
+        "results/regress"
+    ),
+) -> None:
+    """Is head slower than base? Exit status 1 for a slowdown that was confirmed, 3 when the machine was unfit to tell.
+
+    Example: python -m benchmarks regress --base main
+    """
+    with wrong_use():
+        from rich.console import Console
+
+        from benchmarks.regression import output
+        from benchmarks.regression.regress import plan, regress
+
+        console = Console()
+        try:
+            request = plan(base, head, suite, tolerance=tolerance, budget=budget, environment=environment)
+            result = regress(request, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        console.print(output.terminal_table(result))
+        typer.echo(output.summary(result))
+        output.write(result, out, os.environ.get("GITHUB_STEP_SUMMARY"))
+        typer.echo(f"every pair, summary and plot: {out}")
+        raise typer.Exit(result.exit_status)
+
+
+@app.command()
+def track(
+    rev: Annotated[
+        list[str] | None, typer.Option(metavar="REV", help="Measure this revision; may be repeated. HEAD if not given.")
+    ] = None,
+    span: Annotated[
+        str | None,
+        typer.Option("--range", metavar="A..B", help="Measure the commits after A up to B, on first parents."),
+    ] = None,
+    suite: Annotated[
+        str, typer.Option(metavar="PATH", help="The pytest-benchmark suite, as it is here, that measures them all.")
+    ] = "benchmarks/suite",
+    processes: Annotated[int, typer.Option(metavar="N", help="Fresh processes a revision.")] = 5,
+    history: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where history is kept; results/history if not given.")
+    ] = None,
+) -> None:
+    """Measure revisions in fresh processes and add them to this machine's history.
+
+    What is recorded already is not measured again: the same command goes on after an interrupt.
+    Example: python -m benchmarks track --range HEAD~20..HEAD
+    """
+    with wrong_use():
+        from rich.console import Console
+
+        from benchmarks.history.plan import plan_track
+        from benchmarks.history.track import track
+
+        console = Console()
+        plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
+        try:
+            recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+        except KeyboardInterrupt:
+            typer.echo("interrupted: what was recorded is kept, and the same command goes on")
+            raise typer.Exit(INTERRUPTED) from None
+        typer.echo(f"{recorded} processes added to {plan.folder / plan.machine}")
+
+
+@app.command()
+def history(
+    case: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Only cases in whose name this is found: 'nn_rnn*training'.")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where history is kept; results/history if not given.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where report, tables and plots go.")] = Path(
+        "results/history-report"
+    ),
+) -> None:
+    """Find the steps in each case's history: how large, between which commits, and what made them.
+
+    Example: python -m benchmarks history --case nn_rnn
+    """
+    with wrong_use():
+        from rich.console import Console
+
+        from benchmarks.history.findings import find_history
+        from benchmarks.history.report import terminal_table, write_history
+
+        console = Console()
+        found = find_history(Path.cwd(), history, case)
+        path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
+        for machine in found:
+            console.print(terminal_table(machine))
+            for problem in machine.problems:
+                console.print(problem, highlight=False, markup=False, soft_wrap=True)
+        console.print(f"report: {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def calibrate(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where it is kept; one that is there is gone on with.")],
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Measure for so long; 0s only replays.")] = "30m",
+) -> None:
+    """How often `regress` is wrong on this machine: equal code, and slowdowns of known size that are put in.
+
+    Example: python -m benchmarks calibrate --out results/calibration --budget 30m
+    """
+    with wrong_use():
+        from benchmarks.measuring.lock import measuring_alone
+        from benchmarks.regression.calibration.measuring import measure
+        from benchmarks.regression.calibration.report import write
+        from benchmarks.sweeps import parse_duration
+
+        seconds = 0.0 if budget == "0s" else parse_duration(budget)
+        try:
+            if seconds:
+                with measuring_alone("calibrate", typer.echo):
+                    measure(out, seconds, typer.echo)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        typer.echo(write(out))
