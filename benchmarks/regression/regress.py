@@ -23,7 +23,9 @@ from benchmarks.sweeps import parse_duration
 FLOOR_LOG_RATIOS = 8
 """The noise floor rests on so many log ratios of base against itself: one pair, or two where there are few cases."""
 PASSES = 1
-SECONDS_A_CASE = 0.1
+SECONDS_A_CASE = 0.3
+"""Some thirty turns of a hundredth of a second. In ten, how far the turns of a process come apart made up all of how
+far equal pairs did (1 to 3 %), and two thirds of a pair's time goes into starting its processes."""
 CONTROL_ERROR = 0.01
 CONTROL_SHIFT = 0.01
 CONTROL_WIDTH = 0.05

@@ -32,12 +32,12 @@ from benchmarks.regression.session import WARM_UP_PASSES, Measured, Side, look
 SUITE = "benchmarks/suite"
 PROJECT = Path(__file__).resolve().parents[3]
 PLANTING = "benchmarks.regression.calibration.planting"
-TUNING_GROUPS = 12
-"""Groups that settle how much work is planted; no trial is made of them."""
 COSTED = 3
 """Plain runs, looks and pairs of each number of cases whose time is taken."""
 PLANTED = tuple(map(str, (0.05, 0.10, 0.02, 0.05, 0.10, 0.20)))
 """The sizes in the order they go round in: those that there is something to reach for come twice."""
+TUNING_GROUPS = len(PLANTED)
+"""Groups that settle how much work is planted, every size once or twice in each case; no trial is made of them."""
 
 
 @dataclasses.dataclass(frozen=True)
