@@ -18,7 +18,6 @@ and that of running sums, rounded after each of their terms, as samples of the r
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -27,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnimpl.dtypes import Precision, round_to, unit_roundoff
-from rnnimpl.interface import Array, Grads, NumpyArray, Rnn, RnnConfig, Weights, cell_weight_names
+from rnnimpl.expectation import Expectation, name_grads, relative
+from rnnimpl.interface import NumpyArray, RnnConfig, Weights, cell_weight_names
 from rnnimpl.reference import Arithmetic, Cell, CellRun, backward, run
 
 
@@ -85,77 +85,6 @@ MOST_GROUPS = 8
 
 Units: TypeAlias = npt.NDArray[np.bool_]
 """Which units of a cell (T, B, H)."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Expectation:
-    """What an implementation should give on some data: values in float64 and tolerances, by name of result.
-
-    The names are `y`, `h_n` and, where gradients are expected, `grad_x`, `grad_h0` and `grad_` with the name of
-    a weight: `grad_weight_ih_l0`.
-    """
-
-    values: Mapping[str, NumpyArray]
-    tolerances: Mapping[str, float]
-
-    def error(self, name: str, actual: NumpyArray) -> float:
-        """max|actual - expected| / max|expected|; absolute where all that is expected is zero.
-
-        NaN or infinity in `actual` is an infinite error. Raises ValueError when the shape is not the expected.
-        """
-        expected = self.values[name]
-        if actual.shape != expected.shape:
-            raise ValueError(f"{name} has shape {actual.shape}; expected {expected.shape}")
-        if not np.isfinite(actual).all():
-            return float("inf")
-        return _relative(float(np.abs(actual - expected).max()), expected)
-
-    def errors(self, actual: Mapping[str, NumpyArray]) -> dict[str, float]:
-        """The error of every result. Raises ValueError when a result is missing or one is not expected."""
-        missing, unknown = self.values.keys() - actual.keys(), actual.keys() - self.values.keys()
-        if missing or unknown:
-            raise ValueError(
-                f"the results are {', '.join(actual)}; missing {sorted(missing) or 'none'}, "
-                f"not expected {sorted(unknown) or 'none'}"
-            )
-        return {name: self.error(name, actual[name]) for name in self.values}
-
-    def outside(self, errors: Mapping[str, float]) -> list[str]:
-        """A sentence for each result whose error is not within its tolerance, in the order of the results."""
-        return [
-            f"{name} {self.values[name].shape} has error {error:.2g}; expected {self.tolerances[name]:.2g} or less"
-            for name, error in errors.items()
-            if not error <= self.tolerances[name]
-        ]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to an .npz file, without pickle."""
-        arrays: dict[str, Any] = {f"value {name}": value for name, value in self.values.items()}
-        arrays |= {f"tolerance {name}": np.float64(value) for name, value in self.tolerances.items()}
-        with open(path, "wb") as file:  # noqa: PTH123  # also takes a str
-            np.savez(file, **arrays)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Expectation:
-        """Read what `save` wrote."""
-        values: dict[str, NumpyArray] = {}
-        tolerances: dict[str, float] = {}
-        with np.load(path, allow_pickle=False) as arrays:
-            for key in arrays:
-                kind, _, name = key.partition(" ")
-                if kind == "value":
-                    values[name] = arrays[key]
-                else:
-                    tolerances[name] = float(arrays[key])
-        return cls(values, tolerances)
-
-
-def name_results(rnn: Rnn[Array], y: Array, h_n: Array, grads: Grads[Array] | None = None) -> dict[str, NumpyArray]:
-    """The results of `forward` or `vjp` and its pullback as NumPy arrays by the names of an `Expectation`."""
-    named = {"y": y, "h_n": h_n}
-    if grads is not None:
-        named |= _name_grads(grads)
-    return {name: rnn.to_numpy(array) for name, array in named.items()}
 
 
 def expect(
@@ -262,7 +191,7 @@ def _compute(data: _Data, arithmetic: Arithmetic, active: Mapping[Cell, Units] |
     da: Mapping[Cell, NumpyArray] = {}
     if data.dy is not None and data.dh_n is not None:
         grads, da = backward(config, runs, data.dy, data.dh_n, arithmetic, active)
-        values |= _name_grads(grads)
+        values |= name_grads(grads)
     return _Computed(values, runs, da)
 
 
@@ -301,7 +230,7 @@ def _running_errors(
             )
     errors: dict[str | Cell, float] = {}
     for key, (sample, plain_sample, exact_sample) in samples.items():
-        errors[key] = _relative(float(np.abs(sample - exact_sample).max()), exact.arrays()[key])
+        errors[key] = relative(float(np.abs(sample - exact_sample).max()), exact.arrays()[key])
         if sample.size >= NUDGED_ELEMENTS:
             ratio = _rms(sample - exact_sample) / _rms(plain_sample - exact_sample)
             errors[key] = max(errors[key], plain_errors[key] * max(1.0, ratio))
@@ -351,26 +280,17 @@ def _kinks(
             {cell: usual[cell] ^ (ambiguous[cell] & (group[cell] == number)) for cell in runs}
             for number in range(MOST_GROUPS)
         ]
-    reference = _name_grads(backward(config, runs, dy, dh_n, active=usual)[0])
+    reference = name_grads(backward(config, runs, dy, dh_n, active=usual)[0])
     changed = {name: np.zeros_like(value) for name, value in reference.items()}
     for active in switched:
-        for name, value in _name_grads(backward(config, runs, dy, dh_n, active=active)[0]).items():
+        for name, value in name_grads(backward(config, runs, dy, dh_n, active=active)[0]).items():
             changed[name] += np.abs(value - reference[name])
-    return {name: _relative(float(change.max()), reference[name]) for name, change in changed.items()}
-
-
-def _name_grads(grads: Grads[Array]) -> dict[str, Array]:
-    return {"grad_x": grads.x, "grad_h0": grads.h0} | {f"grad_{name}": g for name, g in grads.weights.items()}
+    return {name: relative(float(change.max()), reference[name]) for name, change in changed.items()}
 
 
 def _error(actual: NumpyArray, expected: NumpyArray) -> float:
-    return _relative(float(np.abs(actual - expected).max()), expected)
+    return relative(float(np.abs(actual - expected).max()), expected)
 
 
 def _rms(array: NumpyArray) -> float:
     return float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
-
-
-def _relative(difference: float, expected: NumpyArray) -> float:
-    size = float(np.abs(expected).max())
-    return difference / size if size > 0 else difference

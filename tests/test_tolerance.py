@@ -10,9 +10,10 @@ import pytest
 
 from rnnimpl import Rnn, RnnConfig, Weights, load
 from rnnimpl.dtypes import DTYPES, Dtype, round_to, unit_roundoff
+from rnnimpl.expectation import Expectation, name_results
 from rnnimpl.interface import Nonlinearity, NumpyArray
 from rnnimpl.reference import backward, run
-from rnnimpl.tolerance import LIMITS, Expectation, expect, name_results
+from rnnimpl.tolerance import LIMITS, expect
 
 T, B = 9, 4
 

@@ -24,7 +24,7 @@ class Expectations:
         self._made = 0
 
     def get(self, workload: Workload) -> tuple[Path, int]:
-        """The file that `rnnimpl.tolerance.Expectation.load` reads, and how many of the T steps it covers."""
+        """The file that `rnnimpl.expectation.Expectation.load` reads, and how many of the T steps it covers."""
         steps = checked_steps(workload)
         if workload not in self._kept:
             if sum(path.stat().st_size for path in self._kept.values()) > KEPT_BYTES:

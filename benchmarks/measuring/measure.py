@@ -10,8 +10,8 @@ from benchmarks.measuring import gpu, memory
 from benchmarks.measuring.inputs import make_inputs
 from benchmarks.measuring.timing import CallSeconds, Clock, calls_per_sample, resolution, sample_block, warm_up
 from benchmarks.workload import Workload
+from rnnimpl.expectation import Expectation, name_results
 from rnnimpl.interface import Grads, NumpyArray, Rnn
-from rnnimpl.tolerance import Expectation, name_results
 
 SAMPLES_PER_BLOCK = 8
 BLOCK_SECONDS = 0.03

@@ -106,7 +106,7 @@ class _Bench:
 
     def prepare(self, request: dict[str, Any]) -> dict[str, Any]:
         from benchmarks.measuring.measure import Subject
-        from rnnimpl.tolerance import Expectation
+        from rnnimpl.expectation import Expectation
 
         assert self.implementation is not None
         self.subject = None

@@ -16,7 +16,8 @@ from benchmarks.measuring.measure import Prepared, Subject
 from benchmarks.suite.cases import regression_cases
 from benchmarks.workload import Case, Workload
 from rnnimpl import Unavailable, load
-from rnnimpl.tolerance import Expectation, expect
+from rnnimpl.expectation import Expectation
+from rnnimpl.tolerance import expect
 
 WARM_UP_SECONDS = 0.02
 """Whoever compares takes a low quantile or the median of many rounds, so the first of them may still be slow."""

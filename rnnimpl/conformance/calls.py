@@ -21,8 +21,8 @@ from rnnimpl.conformance.compare import (
     worst,
 )
 from rnnimpl.conformance.examples import Example
+from rnnimpl.expectation import name_results
 from rnnimpl.interface import NumpyArray, Rnn, Weights
-from rnnimpl.tolerance import name_results
 
 
 def check_result_types(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnimpl.conformance.examples import Data, Example
+from rnnimpl.expectation import Expectation, name_results
 from rnnimpl.interface import NumpyArray, Rnn
-from rnnimpl.tolerance import Expectation, name_results
 
 OUTPUTS = ("y", "h_n")
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnimpl.dtypes import DTYPES, Dtype, round_to
+from rnnimpl.expectation import Expectation
 from rnnimpl.interface import NONLINEARITIES, NumpyArray, RnnConfig, Weights
-from rnnimpl.tolerance import Expectation, expect
+from rnnimpl.tolerance import expect
 
 
 class Data(NamedTuple):

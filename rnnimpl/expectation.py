@@ -1,0 +1,94 @@
+"""What an implementation should give on some data, how wrong what it gives is, and by what names results go."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnnimpl.interface import Array, Grads, NumpyArray, Rnn
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Expectation:
+    """What an implementation should give on some data: values in float64 and tolerances, by name of result.
+
+    The names are `y`, `h_n` and, where gradients are expected, `grad_x`, `grad_h0` and `grad_` with the name of
+    a weight: `grad_weight_ih_l0`.
+    """
+
+    values: Mapping[str, NumpyArray]
+    tolerances: Mapping[str, float]
+
+    def error(self, name: str, actual: NumpyArray) -> float:
+        """max|actual - expected| / max|expected|; absolute where all that is expected is zero.
+
+        NaN or infinity in `actual` is an infinite error. Raises ValueError when the shape is not the expected.
+        """
+        expected = self.values[name]
+        if actual.shape != expected.shape:
+            raise ValueError(f"{name} has shape {actual.shape}; expected {expected.shape}")
+        if not np.isfinite(actual).all():
+            return float("inf")
+        return relative(float(np.abs(actual - expected).max()), expected)
+
+    def errors(self, actual: Mapping[str, NumpyArray]) -> dict[str, float]:
+        """The error of every result. Raises ValueError when a result is missing or one is not expected."""
+        missing, unknown = self.values.keys() - actual.keys(), actual.keys() - self.values.keys()
+        if missing or unknown:
+            raise ValueError(
+                f"the results are {', '.join(actual)}; missing {sorted(missing) or 'none'}, "
+                f"not expected {sorted(unknown) or 'none'}"
+            )
+        return {name: self.error(name, actual[name]) for name in self.values}
+
+    def outside(self, errors: Mapping[str, float]) -> list[str]:
+        """A sentence for each result whose error is not within its tolerance, in the order of the results."""
+        return [
+            f"{name} {self.values[name].shape} has error {error:.2g}; expected {self.tolerances[name]:.2g} or less"
+            for name, error in errors.items()
+            if not error <= self.tolerances[name]
+        ]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to an .npz file, without pickle."""
+        arrays: dict[str, Any] = {f"value {name}": value for name, value in self.values.items()}
+        arrays |= {f"tolerance {name}": np.float64(value) for name, value in self.tolerances.items()}
+        with open(path, "wb") as file:  # noqa: PTH123  # also takes a str
+            np.savez(file, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Expectation:
+        """Read what `save` wrote."""
+        values: dict[str, NumpyArray] = {}
+        tolerances: dict[str, float] = {}
+        with np.load(path, allow_pickle=False) as arrays:
+            for key in arrays:
+                kind, _, name = key.partition(" ")
+                if kind == "value":
+                    values[name] = arrays[key]
+                else:
+                    tolerances[name] = float(arrays[key])
+        return cls(values, tolerances)
+
+
+def name_results(rnn: Rnn[Array], y: Array, h_n: Array, grads: Grads[Array] | None = None) -> dict[str, NumpyArray]:
+    """The results of `forward` or `vjp` and its pullback as NumPy arrays by the names of an `Expectation`."""
+    named = {"y": y, "h_n": h_n}
+    if grads is not None:
+        named |= name_grads(grads)
+    return {name: rnn.to_numpy(array) for name, array in named.items()}
+
+
+def name_grads(grads: Grads[Array]) -> dict[str, Array]:
+    """The gradients by the names of an `Expectation`."""
+    return {"grad_x": grads.x, "grad_h0": grads.h0} | {f"grad_{name}": g for name, g in grads.weights.items()}
+
+
+def relative(difference: float, expected: NumpyArray) -> float:
+    """A difference over max|expected|; the difference itself where all that is expected is zero."""
+    size = float(np.abs(expected).max())
+    return difference / size if size > 0 else difference
