@@ -47,6 +47,8 @@ class Pool {
 
   private:
     static constexpr std::uint32_t kOpen = 1, kOneInside = 2;
+    // Some fifty microseconds: whoever calls again and again does so by then, and waking a helper takes about as long.
+    static constexpr int kCallSpins = 4 * kSpins;
 
     static Pool*& current() {
         static Pool* pool = nullptr;
@@ -69,7 +71,7 @@ class Pool {
     [[noreturn]] void help(int index) {
         std::uint32_t seen = 0;
         for (;;) {
-            seen = wait_until(calls_, [seen](std::uint32_t calls) { return calls != seen; });
+            seen = wait_until(calls_, [seen](std::uint32_t calls) { return calls != seen; }, kCallSpins);
             if (!enter()) continue;
             if (index <= wanted_) (*job_)(index);
             gate_.fetch_sub(kOneInside, std::memory_order_acq_rel);
