@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
 from benchmarks.regression.calibration import curves as curves_of_rules
-from benchmarks.regression.calibration import planting
+from benchmarks.regression.calibration import measuring, planting
 from benchmarks.regression.calibration.measuring import Group, read_groups, read_record
 from benchmarks.regression.calibration.rules import (
     Costs,
@@ -42,13 +42,16 @@ COSTS = Costs(plain=10.0, look=1.0, pairs={1: 2.0, 2: 4.0})
 CONTROLS = ((1.0, 1.0),) * 3
 
 
-def group(number: int, again: float = 1.0, planted: float = 1.2, size: str = "0.2") -> Group:
+def group(
+    number: int, again: float = 1.0, planted: float = 1.2, size: str = "0.2", amount: int = 1, settled: bool = True
+) -> Group:
     """Two cases of about a second; the second process takes `again` times as long, the third `planted` times."""
     wobble = 1 + 0.002 * (number % 3)
     factors = (1.0, again * wobble, planted * wobble)
     sides = tuple(dict.fromkeys(CASES, (factor, factor)) for factor in factors)
     summaries = tuple({case: {"mean": each, "min": each, "median": each} for case in CASES} for each in factors)
-    return Group(sides, summaries, (CONTROLS,) * 3, dict.fromkeys(CASES, size), 1.0)
+    sizes, amounts = dict.fromkeys(CASES, size), dict.fromkeys(CASES, amount)
+    return Group(sides, summaries, (CONTROLS,) * 3, sizes, amounts, settled, 1.0)
 
 
 def replay(groups: Sequence[Group]) -> Replay:
@@ -170,6 +173,7 @@ def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch:
         "started_at": "2026-01-01T00:00:00+00:00",
         "commit": {"revision": "0123456789abcdef"},
         "cases": {"a": narrow, "b": wide},
+        "settled_by": 0,
         "costs": {"plain_seconds": [10.0], "look_seconds": [1.0], "pair_seconds": {"1": [2.0], "2": [4.0]}},
     }
     (tmp_path / "calibration.json").write_text(json.dumps(record))
@@ -214,6 +218,19 @@ def test_amounts_are_refined_by_processes_that_took_turns() -> None:
     assert planting.amounts_in_turns([(amount, 0.03 + 0.002 * amount) for amount in amounts])["0.02"] == 1
 
 
+def test_work_is_settled_by_the_groups_that_were_measured() -> None:
+    """A unit of it made the first case 0.1 % slower here; each case by its own test's amounts."""
+    groups = [group(3, planted=1 + amount / 1000, amount=amount) for amount in (10, 20, 40, 80, 160)]
+    assert measuring.settle({"a": "case"}, groups) == {"case": {"0.02": 20, "0.05": 50, "0.1": 100, "0.2": 200}}
+
+
+def test_what_was_planted_before_it_was_settled_is_no_trial() -> None:
+    """Though its equal code is."""
+    groups = [group(number, settled=number >= 30) for number in range(60)]
+    assert replay(groups).of_size("a", "0.2") == list(range(30, 60))
+    assert len(regress_on_equal_code(replay(groups), 100.0)) > len(regress_on_equal_code(replay(groups[30:]), 100.0))
+
+
 def test_a_trial_draws_what_there_is_time_for() -> None:
     """Pairs of all cases to the first look, then of one, at most what the last look and a confirmation take."""
     costs = Costs(plain=10.0, look=1.0, pairs={1: 2.0, 16: 16.0})
@@ -223,7 +240,9 @@ def test_a_trial_draws_what_there_is_time_for() -> None:
 
 def test_a_torn_last_line_is_no_group(tmp_path: Path) -> None:
     """A calibration that was killed goes on."""
-    line = json.dumps({"sides": [], "summaries": [], "controls": [], "sizes": {}, "seconds": 1.0})
+    line = json.dumps(
+        {"sides": [], "summaries": [], "controls": [], "sizes": {}, "amounts": {}, "settled": True, "seconds": 1.0}
+    )
     (tmp_path / "groups.jsonl").write_text(f"{line}\n{line[:20]}")
     assert len(list(read_groups(tmp_path))) == 1
 

@@ -36,15 +36,16 @@ COSTED = 3
 """Plain runs, looks and pairs of each number of cases whose time is taken."""
 PLANTED = tuple(map(str, (0.05, 0.10, 0.02, 0.05, 0.10, 0.20)))
 """The sizes in the order they go round in: those that there is something to reach for come twice."""
-TUNING_GROUPS = len(PLANTED)
-"""Groups that settle how much work is planted, every size once or twice in each case; no trial is made of them."""
+TUNING_GROUPS = 4 * len(PLANTED)
+"""The first groups settle how much work is planted: every size four times or eight in each case."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
     """Three processes that took turns: {case: time by stretch}, what pytest-benchmark's compare reads, and controls.
 
-    `sides` and `summaries` are of the checkout, the same again, and the planted one; `sizes` is {case: planted size}.
+    `sides` and `summaries` are of the checkout, the same again, and the planted one; `sizes` is {case: planted size},
+    `amounts` the work that was done for it, and `settled` says that it had been settled by groups before.
     `summaries` are {case: {mean, min, median}} in seconds over all rounds of a process that count.
     """
 
@@ -52,6 +53,8 @@ class Group:
     summaries: tuple[Mapping[str, Mapping[str, float]], ...]
     controls: tuple[tuple[tuple[float, float], ...], ...]
     sizes: Mapping[str, str]
+    amounts: Mapping[str, int]
+    settled: bool
     seconds: float
 
     def log_ratios(self, below: int, above: int) -> dict[str, float]:
@@ -60,21 +63,32 @@ class Group:
 
 
 def measure(folder: Path, seconds: float, say: Callable[[str], None]) -> None:
-    """Go on measuring into the folder for so long; make it, and tune what is planted, when it is new."""
+    """Go on measuring into the folder for so long, and make it when it is new."""
     end = time.monotonic() + seconds
     record = _record(folder, say)
+    groups = list(read_groups(folder))
     with (folder / "groups.jsonl").open("a", encoding="utf-8") as file:
         longest = 0.0
-        number = sum(1 for _ in read_groups(folder))
         while time.monotonic() + longest < end:
+            if len(groups) >= TUNING_GROUPS and not record["settled_by"]:
+                record |= {"amounts": settle(record["cases"], groups), "settled_by": len(groups)}
+                _write(record, folder)
             start = time.monotonic()
-            group = _measure_group(record["cases"], record["amounts"], number)
+            groups.append(_measure_group(record, len(groups)))
             longest = max(longest, time.monotonic() - start)
-            file.write(json.dumps(_rounded(dataclasses.asdict(group))) + "\n")
+            file.write(json.dumps(_rounded(dataclasses.asdict(groups[-1]))) + "\n")
             file.flush()
             os.fsync(file.fileno())
-            number += 1
-            say(f"group {number}: {group.seconds:.0f} s")
+            say(f"group {len(groups)}: {groups[-1].seconds:.0f} s")
+
+
+def settle(ids: Mapping[str, str], groups: Sequence[Group]) -> dict[str, dict[str, int]]:
+    """{case's ID: {size: amount}} by what the groups measured; `ids` are {test: case's ID}."""
+    measured = [(group.amounts, group.log_ratios(0, 2)) for group in groups]
+    return {
+        case: amounts_in_turns([(amounts[test], math.expm1(slower[test])) for amounts, slower in measured])
+        for test, case in ids.items()
+    }
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -106,9 +120,7 @@ def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
         return record
     found = look(_side("base"))
     cases = [case for case in found.seconds if "/cuda/" not in case]
-    say(f"{len(cases)} cases; settling how much work to plant")
-    ids = {case: found.extra_info[case]["case"] for case in cases}
-    amounts, tuning = _tune(ids, say)
+    say(f"{len(cases)} cases; finding out how much work to plant at first")
     record = {
         "machine": machine.describe_machine(),
         "packages": machine.packages(),
@@ -116,14 +128,18 @@ def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "passes": PASSES,
         "seconds_a_case": SECONDS_A_CASE,
-        "cases": ids,
-        "amounts": amounts,
-        "tuning": tuning,
+        "cases": {case: found.extra_info[case]["case"] for case in cases},
+        "amounts": _first_amounts(),
+        "settled_by": 0,
         "costs": _costs(cases, say),
     }
+    _write(record, folder)
+    return record
+
+
+def _write(record: Mapping[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "calibration.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    return record
 
 
 def _costs(cases: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
@@ -155,34 +171,25 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - start
 
 
-def _tune(
-    ids: Mapping[str, str], say: Callable[[str], None]
-) -> tuple[dict[str, dict[str, int]], dict[str, list[tuple[int, float]]]]:
-    """{case: {size: amount}}, and the groups that it rests on: {case: (amount, slowdown) of each}; `ids` by test."""
+def _first_amounts() -> dict[str, dict[str, int]]:
     command = [sys.executable, "-m", PLANTING]
     done = subprocess.run(  # noqa: S603  # our own module
         command, cwd=PROJECT, env=worker_environment(1), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise RuntimeError(f"{PLANTING} failed: {done.stderr[-2000:]}")
-    amounts: dict[str, dict[str, int]] = json.loads(done.stdout)
-    measured: dict[str, list[tuple[int, float]]] = {case: [] for case in ids.values()}
-    for number in range(TUNING_GROUPS):
-        group = _measure_group(ids, amounts, number)
-        slower = group.log_ratios(0, 2)
-        for test, case in ids.items():
-            measured[case].append((amounts[case][group.sizes[test]], round(math.expm1(slower[test]), 5)))
-        say(f"group {number + 1} of {TUNING_GROUPS} that settle it: {group.seconds:.0f} s")
-    return {case: amounts_in_turns(points) for case, points in measured.items()}, measured
+    found: dict[str, dict[str, int]] = json.loads(done.stdout)
+    return found
 
 
-def _measure_group(ids: Mapping[str, str], amounts: Mapping[str, Mapping[str, int]], number: int) -> Group:
-    """`ids` are {test: case's ID}, `amounts` {case's ID: {size: amount}}."""
+def _measure_group(record: Mapping[str, Any], number: int) -> Group:
     start = time.monotonic()
+    ids: Mapping[str, str] = record["cases"]
     cases = list(ids)
     turns = len(PLANTED)
     sizes = {case: PLANTED[(place + place // turns + number) % turns] for place, case in enumerate(cases)}
-    plants = json.dumps({ids[case]: amounts[ids[case]][size] for case, size in sizes.items()})
+    amounts = {case: record["amounts"][ids[case]][size] for case, size in sizes.items()}
+    plants = json.dumps({ids[case]: amount for case, amount in amounts.items()})
     planted = dataclasses.replace(_side("planted"), options=("-p", PLANTING), variables={"RNNBENCH_PLANTS": plants})
     measured, controls = measure_together(
         (_side("base"), _side("again"), planted),
@@ -200,6 +207,8 @@ def _measure_group(ids: Mapping[str, str], amounts: Mapping[str, Mapping[str, in
         summaries=tuple(_summaries(each) for each in measured),
         controls=tuple(tuple((one.product, one.loop) for one in side) for side in controls),
         sizes=sizes,
+        amounts=amounts,
+        settled=bool(record["settled_by"]),
         seconds=time.monotonic() - start,
     )
 

@@ -99,7 +99,8 @@ def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[Point]) -
             "# How often the verdicts are wrong here",
             f"{len(replay.groups)} groups of three processes, {cases} cases on one thread, on "
             f"{record['machine']['key']}, begun {record['started_at']} at commit "
-            f"`{record['commit']['revision'][:9]}`. Rates have exact 95 % intervals. Trials of a rule share "
+            f"`{record['commit']['revision'][:9]}`. The first {record['settled_by']} groups settled how much work is "
+            "planted, and count where code is equal alone. Rates have exact 95 % intervals. Trials of a rule share "
             "no process pair; trials of different cases in one size share processes, and the intervals take them as "
             "independent.",
             "![error against time](errors.png)",

@@ -90,8 +90,8 @@ class Replay:
         )
 
     def of_size(self, case: str, size: str) -> list[int]:
-        """The groups in which the case had work of this size planted, by number."""
-        return [at for at, group in enumerate(self.groups) if group.sizes[case] == size]
+        """The groups in which the case had work of this size planted, as it was settled, by number."""
+        return [at for at, group in enumerate(self.groups) if group.settled and group.sizes[case] == size]
 
 
 def regress_on_equal_code(replay: Replay, seconds: float) -> list[Told]:
