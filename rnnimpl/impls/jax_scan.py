@@ -1,6 +1,8 @@
-"""JAX: the loop over time as `jax.lax.scan`, compiled by XLA, gradients by `jax.vjp`.
+"""JAX: the loop over time as `jax.lax.scan`, compiled by XLA, gradients by `jax.vjp` with a rule for the recurrence.
 
-The input projection of all steps is one product outside the scan. XLA compiles at the first call of each network
+The input projection of all steps is one product outside the scan, and so is the gradient of w_hh: without the rule, a
+scan sums the latter step by step in its carry (https://docs.jax.dev/en/latest/notebooks/
+Custom_derivative_rules_for_Python_code.html). XLA compiles at the first call of each network
 and shape in a process (https://docs.jax.dev/en/latest/jit-compilation.html); that call has the cost.
 """
 
@@ -16,7 +18,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import CellWeights, Grads, NumpyArray, Rnn, RnnConfig, Unavailable, Weights, select_cell
+from rnnimpl.interface import (
+    CellWeights,
+    Grads,
+    NumpyArray,
+    Rnn,
+    RnnConfig,
+    Unavailable,
+    Weights,
+    cell_weight_names,
+    select_cell,
+)
 
 MATMUL_PRECISIONS = {"ieee": "highest", "tf32": "tensorfloat32"}
 
@@ -39,8 +51,11 @@ class JaxScan(Rnn[jax.Array]):
         self.jax_device = _find_device(device)
         self.dtype = jnp.dtype(config.dtype)
         self.weights = {name: self._put(array) for name, array in weights.arrays.items()}
+        # A step multiplies by w_hh.T, which XLA would read across its rows in every step.
+        recurrent = (cell_weight_names(*cell).w_hh for cell in config.cells())
+        self.turned = {name: self._put(weights.arrays[name].T) for name in recurrent}
         self.zeros: dict[int, jax.Array] = {}
-        self.queued: list[jax.Array] = list(self.weights.values())
+        self.queued: list[jax.Array] = [*self.weights.values(), *self.turned.values()]
 
     @classmethod
     def configure_process(cls, *, threads: int, precision: Precision) -> None:
@@ -62,14 +77,16 @@ class JaxScan(Rnn[jax.Array]):
         return np.array(array).astype(self.config.carrier)
 
     def forward(self, x: jax.Array, h0: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
-        y, h_n = _forward(self.config, self.weights, *self._inputs(x, h0))
+        y, h_n = _forward(self.config, self.weights, self.turned, *self._inputs(x, h0))
         self._queue(y, h_n)
         return y, h_n
 
     def vjp(
         self, x: jax.Array, h0: jax.Array | None = None
     ) -> tuple[jax.Array, jax.Array, Callable[[jax.Array, jax.Array], Grads[jax.Array]]]:
-        y, h_n, compiled_pullback = _forward_with_residuals(self.config, self.weights, *self._inputs(x, h0))
+        y, h_n, compiled_pullback = _forward_with_residuals(
+            self.config, self.weights, self.turned, *self._inputs(x, h0)
+        )
         self._queue(y, h_n, compiled_pullback)
 
         def pullback(dy: jax.Array, dh_n: jax.Array) -> Grads[jax.Array]:
@@ -128,54 +145,105 @@ def _find_device(device: str) -> Any:
     return found[int(index or 0)]
 
 
+Named = Mapping[str, jax.Array]
+
+
 def _network(
-    config: RnnConfig, weights: Mapping[str, jax.Array], x: jax.Array, h0: jax.Array
+    config: RnnConfig, turned: Named, weights: Named, x: jax.Array, h0: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """x (T, B, I), h0 (L*D, B, H) -> y (T, B, D*H), h_n (L*D, B, H)."""
+    """x (T, B, I), h0 (L*D, B, H) -> y (T, B, D*H), h_n (L*D, B, H); `turned` has each w_hh.T."""
     D = config.num_directions
     last_states = []
     for number in range(config.num_layers):
         outputs = []
         for direction in range(D):
             cell = select_cell(config, weights, number, direction)
+            w_hh_turned = turned[cell_weight_names(number, direction).w_hh]
             start = h0[number * D + direction]  # (B, H)
-            h_n, y = _layer(x, start, cell, config.nonlinearity, reverse=direction == 1)
-            last_states.append(h_n)
+            y = _recur(config.nonlinearity, direction == 1, _project(x, cell), start, cell.w_hh, w_hh_turned)
+            last_states.append(y[0] if direction else y[-1])
             outputs.append(y)
         x = jnp.concatenate(outputs, axis=2)  # (T, B, D*H)
     return x, jnp.stack(last_states)
 
 
-def _layer(
-    x: jax.Array, h0: jax.Array, weights: CellWeights[jax.Array], nonlinearity: str, *, reverse: bool
-) -> tuple[jax.Array, jax.Array]:
-    """x (T, B, I), h0 (B, H) -> the last state (B, H) and the state after each step (T, B, H)."""
+def _project(x: jax.Array, weights: CellWeights[jax.Array]) -> jax.Array:
+    """The part of every step that waits for no other (T, B, H)."""
+    projection = x @ weights.w_ih.T
+    return projection if weights.b_ih is None or weights.b_hh is None else projection + (weights.b_ih + weights.b_hh)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _recur(
+    nonlinearity: str,
+    reverse: bool,
+    projection: jax.Array,
+    h0: jax.Array,
+    w_hh: jax.Array,  # noqa: ARG001  # the pullback's
+    w_hh_turned: jax.Array,
+) -> jax.Array:
+    """projection (T, B, H), h0 (B, H), w_hh and its transpose (H, H) -> the state after each step (T, B, H)."""
     squash = jnp.tanh if nonlinearity == "tanh" else jax.nn.relu
-    projection = x @ weights.w_ih.T  # (T, B, H)
-    if weights.b_ih is not None and weights.b_hh is not None:
-        projection += weights.b_ih + weights.b_hh
 
     def step(h: jax.Array, projection_t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        h = squash(projection_t + h @ weights.w_hh.T)  # (B, H)
+        h = squash(projection_t + h @ w_hh_turned)  # (B, H)
         return h, h
 
-    h_n, y = jax.lax.scan(step, h0, projection, reverse=reverse)
-    return h_n, y
+    _, y = jax.lax.scan(step, h0, projection, reverse=reverse)
+    return y
+
+
+_Residuals = tuple[jax.Array, jax.Array, jax.Array]
+
+
+def _recur_forward(
+    nonlinearity: str,
+    reverse: bool,
+    projection: jax.Array,
+    h0: jax.Array,
+    w_hh: jax.Array,
+    w_hh_turned: jax.Array,
+) -> tuple[jax.Array, _Residuals]:
+    y = _recur(nonlinearity, reverse, projection, h0, w_hh, w_hh_turned)
+    return y, (y, h0, w_hh)
+
+
+def _recur_backward(
+    nonlinearity: str,
+    reverse: bool,
+    residuals: _Residuals,
+    dy: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array, None]:
+    """Gradients of projection, h0 and w_hh from dy (T, B, H): back through time, then one product of all steps."""
+    y, h0, w_hh = residuals
+    slope = 1 - y * y if nonlinearity == "tanh" else (y > 0).astype(y.dtype)
+
+    def step(dh: jax.Array, at_t: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        dy_t, slope_t = at_t
+        da = (dy_t + dh) * slope_t  # (B, H)
+        return da @ w_hh, da
+
+    dh0, da = jax.lax.scan(step, jnp.zeros_like(h0), (dy, slope), reverse=not reverse)
+    before = jnp.concatenate([y[1:], h0[None]] if reverse else [h0[None], y[:-1]])  # (T, B, H)
+    return da, dh0, jnp.einsum("tbi,tbj->ij", da, before), None
+
+
+_recur.defvjp(_recur_forward, _recur_backward)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _forward(
-    config: RnnConfig, weights: Mapping[str, jax.Array], x: jax.Array, h0: jax.Array
+    config: RnnConfig, weights: Named, turned: Named, x: jax.Array, h0: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    return _network(config, weights, x, h0)
+    return _network(config, turned, weights, x, h0)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _forward_with_residuals(
-    config: RnnConfig, weights: Mapping[str, jax.Array], x: jax.Array, h0: jax.Array
+    config: RnnConfig, weights: Named, turned: Named, x: jax.Array, h0: jax.Array
 ) -> tuple[jax.Array, jax.Array, Any]:
     """y, h_n and the pullback, which holds the residuals as arrays and can leave a compiled function."""
-    (y, h_n), pullback = jax.vjp(functools.partial(_network, config), weights, x, h0)
+    (y, h_n), pullback = jax.vjp(functools.partial(_network, config, turned), weights, x, h0)
     return y, h_n, pullback
 
 
