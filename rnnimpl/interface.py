@@ -32,6 +32,10 @@ Nonlinearity = Literal["tanh", "relu"]
 
 NONLINEARITIES: tuple[Nonlinearity, ...] = get_args(Nonlinearity)
 
+COMPILED = "RNNIMPL_COMPILED"
+"""The environment variable that may name a folder for what is compiled: later processes find it there, and say so in
+`describe`. Without it, each process compiles anew."""
+
 
 class Unavailable(Exception):
     """This machine cannot run the implementation; the message says what is missing and what would help."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 import torch
 
 from rnnimpl import RnnConfig, Unavailable, Unsupported, Weights, conformance, load, names, registry
-from rnnimpl.conformance.examples import representative
+from rnnimpl.conformance.examples import Example, representative
 from rnnimpl.impls.torch_cudagraph import Compute, TorchCudaGraph
+from rnnimpl.interface import COMPILED
 from tests.engines import ENGINES, runnable
 
 CONFIG = RnnConfig(input_size=3, hidden_size=4)
@@ -101,10 +103,32 @@ def test_jax_refuses_other_threads_than_it_was_started_with() -> None:
 
 
 @pytest.mark.engines
-def test_torch_compile_unrolls_no_long_loops() -> None:
-    rnn = built("torch_compile")
-    with pytest.raises(Unsupported, match=r"torch.compile unrolls the loop.* got 257 .* expected 256 or fewer"):
-        rnn.forward(rnn.from_numpy(np.ones((257, 1, 3), np.float32)))
+def test_torch_compile_computes_a_long_sequence_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of four steps and one of two, forward and backward, in both directions, from a given state."""
+    built("torch_compile")
+    monkeypatch.setattr("rnnimpl.impls.torch_compile.STEPS_AT_ONCE", 4)
+    example = Example(RnnConfig(input_size=3, hidden_size=5, bidirectional=True), T=6, B=2)
+    wanted = {"check_output", "check_gradient_of_weights", "check_gradient_of_h0"}
+    checks = {case.check for case in conformance.cases() if case.check.__name__ in wanted}
+    assert len(checks) == len(wanted)
+    for check in checks:
+        check(load("torch_compile"), example, "cpu")
+
+
+@pytest.mark.engines
+def test_torch_compile_finds_what_was_compiled_where_it_is_told_to_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says so: what was compiled by another process has another first call."""
+    monkeypatch.setenv(COMPILED, str(tmp_path))
+    said = []
+    for _ in range(2):
+        # As in a new process, nothing is compiled.
+        torch._dynamo.reset()
+        rnn = built("torch_compile")
+        rnn.forward(rnn.from_numpy(X))
+        said.append(rnn.describe()["compiled"])
+    assert said == ["by this process", "by an earlier process"]
 
 
 @pytest.mark.engines

@@ -5,10 +5,12 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from benchmarks.measuring.environment import ALLOCATOR, allocator_settings, worker_environment
+from rnnimpl.interface import COMPILED
 
 
 def test_threads_are_bound_whatever_was_set_before() -> None:
@@ -16,6 +18,12 @@ def test_threads_are_bound_whatever_was_set_before() -> None:
     environment = worker_environment(3, {"OMP_NUM_THREADS": "8", "HOME": "/home/somebody"})
     assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "3"
     assert environment["HOME"] == "/home/somebody"
+
+
+def test_what_is_compiled_is_kept_for_later_workers_unless_the_user_keeps_it_elsewhere(tmp_path: Path) -> None:
+    assert worker_environment(1, {}, compiled=tmp_path)[COMPILED] == str(tmp_path)
+    assert worker_environment(1, {COMPILED: "elsewhere"}, compiled=tmp_path)[COMPILED] == "elsewhere"
+    assert COMPILED not in worker_environment(1, {})
 
 
 def test_an_allocator_that_the_user_chose_is_kept_and_told() -> None:

@@ -45,7 +45,7 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
     monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
     monkeypatch.setattr(FakeWorker, "started", 0)
     monkeypatch.setattr(FakeWorker, "first_reply", {"ready": True})
-    return Pool(tmp_path)
+    return Pool(tmp_path, compiled=tmp_path / "compiled")
 
 
 def test_a_worker_is_started_once(pool: Pool) -> None:

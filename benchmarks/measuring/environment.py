@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
+
+from rnnimpl.interface import COMPILED
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -19,9 +22,15 @@ pages or has the kernel clear new ones: the same code on the same inputs was 19 
 """
 
 
-def worker_environment(threads: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment of a worker: its threads bound, its allocator set unless the user has set it."""
-    return {**ALLOCATOR, **environment, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+def worker_environment(
+    threads: int, environment: Mapping[str, str] = os.environ, compiled: Path | None = None
+) -> dict[str, str]:
+    """The environment of a worker: its threads bound, its allocator set unless the user has set it.
+
+    So is the folder, where there is one, in which workers find what those before them have compiled.
+    """
+    kept = {} if compiled is None else {COMPILED: str(compiled)}
+    return {**ALLOCATOR, **kept, **environment, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
 
 
 def allocator_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -15,10 +15,14 @@ _Key = tuple[str, str, int, str]
 
 
 class Pool:
-    """Workers by what they are for. A dead one is replaced when it is next asked for."""
+    """Workers by what they are for. A dead one is replaced when it is next asked for.
 
-    def __init__(self, folder: Path) -> None:
+    `folder` is for what they print, `compiled` for what they compile.
+    """
+
+    def __init__(self, folder: Path, compiled: Path) -> None:
         self.folder = folder
+        self.compiled = compiled
         self.layout = 0
         """Which layout of their memory workers are started with from now on."""
         self._workers: dict[_Key, Worker] = {}
@@ -41,6 +45,7 @@ class Pool:
             device=workload.device,
             log=log,
             layout=self.layout,
+            compiled=self.compiled,
         )
 
     def get(self, case: Case, source: str) -> Worker:

@@ -41,15 +41,26 @@ class Worker:
     """One worker process. Between requests it is suspended, so that it cannot spin on the core of another.
 
     `ready` says whether it has imported its framework and answered. Workers with the same `layout` have their code at
-    the same addresses, where the system allows it (see `address_space`).
+    the same addresses, where the system allows it (see `address_space`). In `compiled`, if given, it finds what workers
+    before it have compiled.
     """
 
-    def __init__(self, source: str, *, threads: int, precision: str, device: str, log: Path, layout: int = 0) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        threads: int,
+        precision: str,
+        device: str,
+        log: Path,
+        layout: int = 0,
+        compiled: Path | None = None,
+    ) -> None:
         self.source = source
         self.log = log
         self.device = device
         self.ready = False
-        environment = worker_environment(threads)
+        environment = worker_environment(threads, compiled=compiled)
         # What this process can import, the worker can: a module:Class may come from anywhere.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         with log.open("ab") as errors, fixed_layout():

@@ -63,7 +63,7 @@ class Sweeper:
         self.implementations = implementations
         self.progress = progress
         self.expectations = Expectations(scratch)
-        self.pool = Pool(run.folder)
+        self.pool = Pool(run.folder, compiled=scratch / "compiled")
         self.activity_seconds: dict[str, float] = defaultdict(float, run.record.get("activity_seconds") or {})
         self.devices = {name: tuple(listing(source).unavailable) for name, source in implementations.items()}
         self.deadline = time.monotonic() + sweep.budget_seconds
