@@ -23,8 +23,7 @@ def record(case: str, looks: dict[str, int], seconds: float, repeat: int = 0) ->
     phase = {"kinds": looks, "without_core": 0, "computing_threads": 1.0, "functions": []}
     times = {
         "unprofiled_seconds": seconds,
-        "profiled_over_unprofiled": [1.0],
-        "accounted_share": 1.0,
+        "pairs": [{"counts": True}, {"counts": True}],
         "phase_seconds": [seconds, 0.0],
     }
     return {"case": case, "repeat": repeat, "calls": 10, "phases": {"1": phase}, **times}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.profiling.breakdown import attribute
+from benchmarks.profiling.breakdown import attribute, seconds_of
 from benchmarks.profiling.cases import parse_cases
 from benchmarks.profiling.kinds import Kind, kind_of
 from benchmarks.profiling.launch import profile_cases
@@ -144,6 +144,21 @@ def test_a_sleeping_thread_is_seen_asleep_and_nobody_looks_between_calls() -> No
     assert set(samples["phase"]) == {FORWARD}
     asleep = samples["address"] == WAITS
     assert asleep.sum() > len(np.unique(samples["look"])) / 2
+
+
+def test_looks_stand_for_the_intervals_between_them() -> None:
+    """Once a look, of however many threads; those of a sampler that looked all along add up to the time, about."""
+    samples = [(PYTHON, 0, 0, look, thread, FORWARD, 2_000_000) for look in (1, 2) for thread in (1, 2)]
+    assert seconds_of(np.array(samples, SAMPLE)) == pytest.approx(4e-3)
+    sampler = Sampler()
+    sampler.phase.value = FORWARD
+    sampler.start()
+    start = time.perf_counter()
+    time.sleep(0.2)
+    taken = time.perf_counter() - start
+    found = sampler.stop()
+    sampler.phase.value = 0
+    assert 0.5 * taken < seconds_of(found) < 1.5 * taken
 
 
 def test_a_tiny_case_is_profiled_and_one_that_cannot_run_says_why(

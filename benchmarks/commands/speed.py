@@ -207,7 +207,9 @@ def profile(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A run's folder, or a new one; the files go to profile/ in it.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Look for so long in each repeat, and time for as long.")] = 1.0,
+    seconds: Annotated[
+        float, typer.Option(help="Look for so long in each repeat at least, and time for as long.")
+    ] = 2.0,
     repeats: Annotated[int, typer.Option(help="Processes for each case, one after another.")] = 3,
 ) -> None:
     """Say what the time of each case goes to and how near it comes to what the machine can do.

@@ -65,6 +65,12 @@ def attribute(
     return {phase: Looks(dict(counts), without[phase], computing[phase]) for phase, counts in found.items()}
 
 
+def seconds_of(samples: np.ndarray[tuple[int], np.dtype[np.void]]) -> float:
+    """The time that all looks stand for, those without a core too."""
+    _, first = np.unique(samples["look"], return_index=True)
+    return float(samples["interval"][first].sum(dtype=np.int64)) / 1e9
+
+
 class Look(NamedTuple):
     """What one look came to."""
 

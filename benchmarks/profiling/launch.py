@@ -19,6 +19,7 @@ from benchmarks.measuring.expectations import Expectations
 from benchmarks.measuring.launch import PEAK_SECONDS, measure_peaks
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
+from benchmarks.profiling.pairs import most_seconds
 from benchmarks.profiling.report import write_report
 from benchmarks.store import explained
 from benchmarks.workload import Case
@@ -112,7 +113,7 @@ def _profile(
             reply = worker.ask(prepare | {"checked_steps": checked_steps}, TIMEOUT_SECONDS)
         if "status" in reply:
             return reply
-        observed = worker.ask({"do": "profile", "seconds": seconds}, TIMEOUT_SECONDS)
+        observed = worker.ask({"do": "profile", "seconds": seconds}, TIMEOUT_SECONDS + most_seconds(seconds))
         if "status" in observed or traces is None:
             return observed
         # A breakdown stands, whatever the passes after it come to.

@@ -10,7 +10,6 @@ import pandas as pd
 
 from benchmarks.machine.bounds import bound
 from benchmarks.machine.peak import Peak
-from benchmarks.profiling.observe import BLOCKS
 from benchmarks.reporting.frames import cases_frame, limit_columns, workload_columns
 from benchmarks.workload import Case
 
@@ -33,7 +32,8 @@ def limits_frame(records: Sequence[Mapping[str, Any]], peaks: Sequence[Peak]) ->
             "implementation": case.implementation,
             "source": case.implementation,
         }
-        own |= {"status": "ok", "median_seconds": median, "rounds": len(each), "blocks": BLOCKS * len(each)}
+        own |= {"status": "ok", "median_seconds": median, "rounds": len(each)}
+        own |= {"blocks": sum(pair["counts"] for record in each for pair in record["pairs"])}
         own |= {"samples": sum(record["calls"] for record in each), "reason": None, "describe": None, "bound_by": None}
         rows.append(workload_columns(case.workload, limit) | own | limit_columns(median, limit))
     return cases_frame(rows)

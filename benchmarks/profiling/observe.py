@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import dataclasses
+import itertools
 import os
-import resource
-import statistics
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from benchmarks.measuring import memory
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.breakdown import Looks, attribute
+from benchmarks.profiling.breakdown import Looks, attribute, seconds_of
+from benchmarks.profiling.pairs import LEAST_PAIRS, Block, take_block, take_pairs, told, which_count
 from benchmarks.profiling.sampler import BACKWARD, FORWARD, HAS_NO_CORE, WAITS, Sampler
 from benchmarks.profiling.symbols import places
 
-BLOCKS = 4
-"""Pairs of blocks, one timed alone and one looked at; they take turns, as the machine drifts."""
 FUNCTIONS = 20
 """Places of a phase that are named, those with the most looks."""
 
@@ -29,54 +32,39 @@ def observe(subject: Subject, seconds: float) -> dict[str, Any]:
     Raises `rnnimpl.Unavailable` where the sampler cannot be had.
     """
     sampler = Sampler()
-    alone: list[tuple[float, float]] = []
-    watched: list[tuple[float, float]] = []
-    samples = []
-    ratios: list[float] = []
     ignored = ctypes.c_int32()
-    switches = 0
-    for _ in range(BLOCKS):
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        own = _block(subject, ignored, seconds / BLOCKS)
-        alone += own
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        switches += after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw
+    samples: list[np.ndarray[tuple[int], np.dtype[np.void]]] = []
+
+    def alone() -> Block:
+        return take_block(lambda: _call(subject, ignored), seconds / LEAST_PAIRS)
+
+    @contextlib.contextmanager
+    def looking() -> Iterator[None]:
         sampler.start()
         try:
-            looked_at = _block(subject, sampler.phase, seconds / BLOCKS)
+            yield
         finally:
             samples.append(sampler.stop())
-        watched += looked_at
-        ratios.append(statistics.median(map(sum, looked_at)) / statistics.median(map(sum, own)))
+
+    def profiled() -> Block:
+        block = take_block(lambda: _call(subject, sampler.phase), seconds / LEAST_PAIRS, looking())
+        return dataclasses.replace(block, seen_seconds=seconds_of(samples[-1]))
+
+    pairs, blocks = take_pairs(alone, profiled, seconds)
+    counts = which_count(pairs)
     addresses = {int(each) for block in samples for each in block["address"]} - {WAITS, HAS_NO_CORE}
     found = places(addresses)
     phases: dict[int, list[Looks]] = {}
-    for block in samples:
+    for block in itertools.compress(samples, counts):
         for phase, looks in attribute(block, found, os.getpid()).items():
             phases.setdefault(phase, []).append(looks)
-    watched_seconds = sum(sum(call) for call in watched)
-    looked = sum(looks.total + looks.without_core for each in phases.values() for looks in each)
     baseline = memory.start(subject.workload.device)
     _call(subject, ignored)
     return {
-        "calls": len(alone),
-        "unprofiled_seconds": statistics.median(sum(call) for call in alone),
-        "profiled_over_unprofiled": ratios,
-        "phase_seconds": [statistics.median(call[at] for call in alone) for at in (0, 1)],
-        "accounted_share": looked * sampler.interval_seconds / watched_seconds,
-        "context_switches": switches / len(alone),
+        **told(pairs, blocks),
         "peak_bytes": memory.peak(baseline),
         "phases": {str(phase): _summary(each) for phase, each in phases.items()},
     }
-
-
-def _block(subject: Subject, phase: ctypes.c_int32, seconds: float) -> list[tuple[float, float]]:
-    """Forward and backward seconds of each call, for so long and one call at least."""
-    end = time.perf_counter() + seconds
-    calls = [_call(subject, phase)]
-    while time.perf_counter() < end:
-        calls.append(_call(subject, phase))
-    return calls
 
 
 def _call(subject: Subject, phase: ctypes.c_int32) -> tuple[float, float]:

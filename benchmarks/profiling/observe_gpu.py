@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
-import resource
 import statistics
 import tempfile
 import time
@@ -17,7 +18,8 @@ from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.chrome import Event
 from benchmarks.profiling.gpu_time import GPU, Span, break_down, unprofiled, work_of
 from benchmarks.profiling.kinds import Kind
-from benchmarks.profiling.observe import BLOCKS, FUNCTIONS
+from benchmarks.profiling.observe import FUNCTIONS
+from benchmarks.profiling.pairs import LEAST_PAIRS, Block, take_block, take_pairs, told, which_count
 from benchmarks.profiling.phases import call_of, phases_of
 from rnnimpl import Unavailable
 
@@ -33,34 +35,27 @@ def observe_gpu(subject: Subject, seconds: float) -> dict[str, Any]:
     `kinds` are seconds of a call here, where `observe` has looks. Raises `rnnimpl.Unavailable` without PyTorch's CUDA.
     """
     phases = phases_of(subject)
-    alone: list[list[float]] = []
-    ratios: list[float] = []
+    seen: list[list[tuple[str, Span]]] = []
+
+    def alone() -> Block:
+        return take_block(lambda: _timed(phases), seconds / LEAST_PAIRS)
+
+    def profiled() -> Block:
+        block, events = _profiled_block(phases, seconds / LEAST_PAIRS)
+        seen.append(list(spans_of(events)))
+        microseconds = sum(sum(span.kinds.values()) for _, span in seen[-1])
+        return dataclasses.replace(block, seen_seconds=microseconds / 1e6)
+
+    pairs, blocks = take_pairs(alone, profiled, seconds)
     spans: dict[str, list[Span]] = {name: [] for name in phases}
-    switches = 0
-    watched_seconds = seen_seconds = 0.0
-    for _ in range(BLOCKS):
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        own = _block(phases, seconds / BLOCKS)
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        switches += after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw
-        alone += own
-        watched, seen = _profiled_block(phases, seconds / BLOCKS)
-        ratios.append(statistics.median(map(sum, watched)) / statistics.median(map(sum, own)))
-        watched_seconds += sum(map(sum, watched))
-        for name, span in spans_of(seen):
-            spans[name].append(span)
-            seen_seconds += sum(span.kinds.values()) / 1e6
+    for name, span in itertools.chain.from_iterable(itertools.compress(seen, which_count(pairs))):
+        spans[name].append(span)
     baseline = memory.start(subject.workload.device)
     call_of(phases)()
-    phase_seconds = [statistics.median(call[at] for call in alone) for at in range(len(phases))]
-    numbered = enumerate(zip(spans.values(), phase_seconds, strict=True), start=1)
+    record = told(pairs, blocks)
+    numbered = enumerate(zip(spans.values(), record["phase_seconds"], strict=True), start=1)
     return {
-        "calls": len(alone),
-        "unprofiled_seconds": statistics.median(map(sum, alone)),
-        "profiled_over_unprofiled": ratios,
-        "phase_seconds": [*phase_seconds, 0.0][:2],
-        "accounted_share": seen_seconds / watched_seconds,
-        "context_switches": switches / len(alone),
+        **record,
         "peak_bytes": memory.peak(baseline),
         "launches": sum(statistics.mean(span.launches for span in own) for own in spans.values()),
         "phases": {str(number): summary(own, of_phase) for number, (own, of_phase) in numbered},
@@ -94,15 +89,6 @@ def summary(spans: Sequence[Span], seconds: float) -> dict[str, Any]:
     }
 
 
-def _block(phases: Mapping[str, Callable[[], object]], seconds: float) -> list[list[float]]:
-    """Seconds of each phase of each call, for so long and one call at least."""
-    end = time.perf_counter() + seconds
-    calls = [_timed(phases)]
-    while time.perf_counter() < end:
-        calls.append(_timed(phases))
-    return calls
-
-
 def _timed(phases: Mapping[str, Callable[[], object]]) -> list[float]:
     clock, taken = time.perf_counter, []
     for phase in phases.values():
@@ -112,10 +98,8 @@ def _timed(phases: Mapping[str, Callable[[], object]]) -> list[float]:
     return taken
 
 
-def _profiled_block(
-    phases: Mapping[str, Callable[[], object]], seconds: float
-) -> tuple[list[list[float]], list[Event]]:
-    """As `_block`, with what PyTorch's profiler saw."""
+def _profiled_block(phases: Mapping[str, Callable[[], object]], seconds: float) -> tuple[Block, list[Event]]:
+    """A block with what PyTorch's profiler saw in it."""
     import torch
     from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -130,13 +114,10 @@ def _profiled_block(
         return call
 
     watched = {name: marked(name, phase) for name, phase in phases.items()}
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True) as profiled:
-        end = time.perf_counter() + seconds
-        calls = [_timed(watched)]
-        while time.perf_counter() < end and len(calls) < MOST_CALLS:
-            calls.append(_timed(watched))
+    profiler = profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True)
+    block = take_block(lambda: _timed(watched), seconds, profiler, MOST_CALLS)
     with tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch:
         raw = Path(scratch) / "trace.json"
-        profiled.export_chrome_trace(str(raw))
+        profiler.export_chrome_trace(str(raw))
         events = json.loads(raw.read_text(encoding="utf-8"))["traceEvents"]
-    return calls, [each for each in events if each.get("ph") == "X"]
+    return block, [each for each in events if each.get("ph") == "X"]

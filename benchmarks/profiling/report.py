@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,13 @@ from benchmarks.profiling.gpu_time import GPU
 from benchmarks.profiling.growth import Series, growth, growth_words, kind_seconds, series
 from benchmarks.profiling.kinds import KIND_NAMES, KINDS, kind_of
 from benchmarks.profiling.limits import RUN, limits_frame
+from benchmarks.profiling.measured import how_measured
 from benchmarks.profiling.plots import draw_bars, draw_growth, workload_words
 from benchmarks.profiling.symbols import Place
 from benchmarks.profiling.words import Facts, conclusion
-from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table, times
+from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.workload import Case, Workload
-
-NEAR_SUM = 0.05
-"""By how much the unscaled parts of a call may miss its unprofiled time before the report counts it as missed."""
 
 
 def breakdown_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -102,7 +99,7 @@ def write_report(
     lines += _growth(frame, folder)
     for plot in write_roofline(limits, folder, {RUN: peaks}):
         lines += [f"## {plot.title}", "", f"![{plot.title}]({plot.stem}.png)", "", plot.caption, ""]
-    lines += ["## How it was measured", "", *_measured(records), ""]
+    lines += ["## How it was measured", "", *how_measured(records), ""]
     lines += ["Shares are medians over repeats, each in a process of its own, least to most in parentheses.", ""]
     lines += count_reasons(records)
     lines += _untold(records)
@@ -211,33 +208,3 @@ def _growth(frame: pd.DataFrame, folder: Path) -> list[str]:
         ]
         lines += [""]
     return lines
-
-
-def _measured(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What looking cost, how much of the time looks stand for, and what follows for the sum of the parts."""
-    costs = [statistics.median(record["profiled_over_unprofiled"]) for record in records]
-    accounted = [record["accounted_share"] for record in records]
-    sums = [cost * part for cost, part in zip(costs, accounted, strict=True)]
-    near = sum(abs(each - 1) <= NEAR_SUM for each in sums)
-    said = (
-        f"The parts of a call are shares of what was seen, times its unprofiled time: they add up to that. Unscaled, "
-        f"what was seen adds up to {share(min(sums))} to {share(max(sums))} of the unprofiled time, to within "
-        f"{share(NEAR_SUM)} in {near} of {len(sums)} repeats: it stands for {share(min(accounted))} to "
-        f"{share(max(accounted))} of the profiled time, and profiling makes a call {times(min(costs))} to "
-        f"{times(max(costs))} as long, {times(statistics.median(costs))} in the median. A cost is the median over "
-        f"pairs of blocks, one with and one without; least to most in parentheses."
-    )
-    header = ["case", "repeat", "unprofiled", "profiled / unprofiled", "accounted for", "unscaled sum", "no core"]
-    header += ["threads computing", "context switches a call"]
-    rows = []
-    for record, cost, part, total in zip(records, costs, accounted, sums, strict=True):
-        looks = record["phases"].values()
-        without = sum(each["without_core"] for each in looks)
-        seen = sum(sum(each["kinds"].values()) for each in looks) + without
-        busy = max((each["computing_threads"] for each in looks), default=0.0)
-        pairs = record["profiled_over_unprofiled"]
-        ratio = f"{times(cost)} ({min(pairs):.2f} to {max(pairs):.2f})"
-        place = [code(record["case"]), str(record["repeat"]), seconds(record["unprofiled_seconds"]), ratio]
-        place += [share(part), share(total), share(without / seen if seen else 0.0)]
-        rows.append([*place, f"{busy:.2f}", f"{record['context_switches']:.1f}"])
-    return [said, "", table(header, rows)]

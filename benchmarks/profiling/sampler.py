@@ -11,7 +11,7 @@ import numpy as np
 from rnnimpl.native.build import library
 
 SOURCE = Path(__file__).parent / "native" / "sampler.cpp"
-INTERVAL_SECONDS = 2e-3
+INTERVAL_SECONDS = 4e-3
 """Mean time between two looks; each is random between half and one and a half times this."""
 CAPACITY = 500_000
 
@@ -25,13 +25,14 @@ BACKWARD = 2
 SAMPLE = np.dtype(
     [
         *(("address", "u8"), ("caller", "u8"), ("nanoseconds", "u8")),
-        *(("look", "u4"), ("thread", "i4"), ("phase", "i4"), ("padding", "i4")),
+        *(("look", "u4"), ("thread", "i4"), ("phase", "i4"), ("interval", "u4")),
     ],
 )
 """One thread at one look. The main thread is in every look, others where they ran.
 
 `caller` is the first word on its stack that points into the code that `callers` named, else 0; `nanoseconds` are of the
-clock of `time.perf_counter_ns`.
+clock of `time.perf_counter_ns`; `interval` are those that were drawn to lie between the look before and this one: added
+up over looks, the time that they stand for.
 """
 
 

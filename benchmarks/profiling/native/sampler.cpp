@@ -40,7 +40,7 @@ struct Sample {
     std::uint32_t look;
     std::int32_t thread;
     std::int32_t phase;
-    std::int32_t padding;
+    std::uint32_t interval;  // nanoseconds that were drawn to lie between the look before and this one
 };
 
 struct Watched {
@@ -132,6 +132,7 @@ class Sampler {
 
     void start() {
         thread_ = std::thread([this] { watch(); });
+        began_.wait(false);  // a thread that has no core yet would miss what it was started for
     }
 
     void stop() {
@@ -142,7 +143,6 @@ class Sampler {
     }
 
     const std::vector<Sample>& samples() const { return samples_; }
-    long looks() const { return looks_; }
 
   private:
     void watch() {
@@ -153,18 +153,27 @@ class Sampler {
         // Random, so that looks do not fall into step with a loop; and never the same intervals again, whose mean would
         // miss theirs in every short block alike.
         std::mt19937 random(std::random_device{}());
-        std::uniform_real_distribution<double> interval(0.5 * seconds_, 1.5 * seconds_);
+        std::uniform_real_distribution<double> interval(0.5 * seconds_, 1.5 * seconds_), part(0.0, 1.0);
+        // As if it had looked for ever: the beginning falls into an interval, the likelier the longer it is. So the
+        // intervals of all looks add up to the time looked at, though after the last one some of it is left.
+        double drawn = interval(random);
+        while (part(random) * 1.5 * seconds_ > drawn) drawn = interval(random);
+        double sleep = part(random) * drawn;
+        list_threads();
         timespec next;
         clock_gettime(CLOCK_MONOTONIC, &next);
-        for (long turn = 0; more_.load(); ++turn) {
+        began_.store(true);
+        began_.notify_one();
+        for (long turn = 1; more_.load(); ++turn) {
             if (turn % kLooksBetweenLists == 0) list_threads();
-            const auto nanoseconds = static_cast<long>(interval(random) * 1e9) + next.tv_nsec;
+            const auto nanoseconds = static_cast<long>(sleep * 1e9) + next.tv_nsec;
             next.tv_sec += nanoseconds / 1000000000;
             next.tv_nsec = nanoseconds % 1000000000;
             while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nullptr) == EINTR) {
             }
             collect();
-            look();
+            look(drawn);
+            drawn = sleep = interval(random);
         }
         // The last handlers may still run.
         timespec pause{0, 20000000};
@@ -172,7 +181,7 @@ class Sampler {
         collect();
     }
 
-    void look() {
+    void look(double interval) {
         const std::int32_t phase = phase_now.load(std::memory_order_relaxed);
         if (phase == 0 || samples_.size() + watched_.size() > static_cast<std::size_t>(capacity_)) return;
         ++looks_;
@@ -185,7 +194,8 @@ class Sampler {
             const bool runs = state == 'R';
             if (!runs && watched_[i].thread != main_) continue;
             samples_.push_back(
-                {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(looks_), watched_[i].thread, phase, 0});
+                {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(looks_), watched_[i].thread, phase,
+                 static_cast<std::uint32_t>(interval * 1e9)});
             if (!runs) continue;
             samples_.back().address = kHasNoCore;
             slots[i].address.store(0, std::memory_order_relaxed);
@@ -228,7 +238,7 @@ class Sampler {
     const long capacity_;
     pid_t main_ = 0, self_ = 0;
     long looks_ = 0;
-    std::atomic<bool> more_{true};
+    std::atomic<bool> began_{false}, more_{true};
     std::vector<Watched> watched_;
     std::vector<Asked> asked_;
     std::vector<Sample> samples_;
@@ -273,7 +283,5 @@ EXPORT long sampler_stop() {
     running->stop();
     return static_cast<long>(running->samples().size());
 }
-
-EXPORT long sampler_looks() { return running->looks(); }
 
 EXPORT const void* sampler_samples() { return running->samples().data(); }
