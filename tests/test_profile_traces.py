@@ -18,7 +18,7 @@ from benchmarks.profiling.breakdown import Look
 from benchmarks.profiling.chrome import Event, Slice, Track, process, write_trace
 from benchmarks.profiling.kinds import Kind
 from benchmarks.profiling.looks_trace import PARTS, Course, lay_together, look_at_calls, looks_tracks
-from benchmarks.profiling.native_phases import forward_code, phase_of
+from benchmarks.profiling.native_phases import callers_of_products, code_of_passes, phase_of
 from benchmarks.profiling.phases import prefix_phases
 from benchmarks.profiling.python_trace import python_tracks
 from benchmarks.profiling.sampler import SAMPLE
@@ -295,6 +295,7 @@ def test_what_looks_found_most_is_drawn_and_all_of_it_counted() -> None:
         ("_ZN3rnn14multiply_blockIfLi1E", 8, "recurrence"),
         ("_ZN3rnn14multiply_blockIfLi1E", 0, ""),
         ("_ZN3rnn14WeightProductsIfE3runE", 8, "gradients of the weights"),
+        ("_ZN3rnn14multiply_blockIfLi6ELi2ENS_11InterleavedEEE", 7, "gradients of the weights"),
         ("_PyEval_EvalFrameDefault", 0, ""),
     ],
 )
@@ -305,27 +306,25 @@ def test_products_of_our_kernel_belong_to_the_phase_that_they_are_called_from(
     assert phase_of(look(0, "products", function, caller), frozenset({7})) == expected
 
 
-def test_the_forward_pass_is_found_in_our_kernel() -> None:
-    """Of either type of element, by the names that the compiler gives: without it no look at it has a phase."""
+@pytest.mark.parametrize(("kind", "function"), [("elementwise", "3rnn8BackwardIfE7retreat"), ("memory", "memcpy")])
+def test_what_a_pass_does_between_products_is_the_recurrence(kind: Kind, function: str) -> None:
+    """Slopes and nonlinearities; a copy may be anybody's."""
+    assert phase_of(look(0, kind, function), frozenset()) == ("recurrence" if kind == "elementwise" else "")
+
+
+def test_products_are_shared_out_by_where_they_are_called_from() -> None:
+    """Gradients of weights, which have a function of their own, are not among them; nor is what came from nowhere."""
+    block, weights = "_ZN3rnn14multiply_blockIfLi1E", "_ZN3rnn14multiply_blockIfLi1ENS_11InterleavedEEE"
+    looks = [look(0, "products", block, caller) for caller in (7, 7, 7, 8, 0)]
+    assert callers_of_products([*looks, look(0, "products", weights, 9)]) == {7: 0.75, 8: 0.25}
+
+
+def test_both_passes_are_found_in_our_kernel() -> None:
+    """Of either type of element, by the names that the compiler gives: without them no look at them has a phase."""
     path = subject("fused_cpu", "inference").rnn.library.path  # type: ignore[attr-defined]  # a FusedCpu has one
-    single, double = (forward_code(path, dtype) for dtype in ("float32", "float64"))
-    assert single is not None
-    assert double is not None
-    assert single[0] < single[1]
-    assert single != double
-
-
-@pytest.mark.planted
-def test_our_kernel_projects_before_it_recurs() -> None:
-    """With many input features and few hidden units most of a call is projection; with few features it is not."""
-    shares = []
-    for sizes in ({"I": 512, "H": 32}, {"I": 8, "H": 256}):
-        events, untold = trace(subject("fused_cpu", "inference", T=64, B=4, L=1, **sizes))
-        assert untold == []
-        phases = tracks(events, 3)["phases"]
-        spans = {name: sum(each.end - each.start for each in phases if each.name == name) for name in names(phases)}
-        shares.append(spans.get("input projection", 0.0) / sum(spans.values()))
-    assert shares[0] > 0.5 > shares[1]
+    found = [span for dtype in ("float32", "float64") for span in code_of_passes(path, dtype).values()]
+    assert len(set(found)) == 4
+    assert all(begin < end for begin, end in found)
 
 
 class Starved:
@@ -336,9 +335,61 @@ class Starved:
     def start(self) -> None:
         """As the sampler's."""
 
+    def callers(self, begin: int, end: int) -> None:
+        """As the sampler's."""
+
     def stop(self) -> np.ndarray[tuple[int], np.dtype[np.void]]:
         """No samples."""
         return np.zeros(0, SAMPLE)
+
+
+class Recorded(Starved):
+    """Says what code was asked for in which phase."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int, int]] = []
+
+    def callers(self, begin: int, end: int) -> None:
+        self.asked.append((self.phase.value, begin, end))
+
+
+def test_each_pass_is_looked_at_with_its_own_code() -> None:
+    """Which changes while nobody looks; in the end, and in a phase that has none, nothing is looked for."""
+    sampler = Recorded()
+    phases = dict.fromkeys(("forward", "between", "backward"), lambda: None)
+    look_at_calls(phases, sampler, 0.0, {"forward": (1, 2), "backward": (3, 4)})  # type: ignore[arg-type]  # in its place
+    assert sampler.asked == [(0, 1, 2), (0, 0, 0), (0, 3, 4), (0, 0, 0)]
+
+
+def share_of_projection(mode: str, calls: str, **sizes: int) -> float:
+    """Of a call of our kernel, among projection and recurrence, as its trace draws them."""
+    events, untold = trace(subject("fused_cpu", mode, T=64, B=4, L=1, **sizes))
+    assert untold == []
+    found = tracks(events, 3)
+    call = next(each for each in found["calls"] if each.name == calls)
+    own = [each for each in found["phases"] if call.start <= each.start < call.end]
+    spans = {name: sum(each.end - each.start for each in own if each.name == name) for name in names(own)}
+    both = [spans.get(name, 0.0) for name in ("input projection", "recurrence")]
+    return both[0] / sum(both)
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize(
+    ("mode", "call"), [("inference", "forward"), ("training", "forward"), ("training", "backward")]
+)
+def test_our_kernel_projects_apart_from_recurring(mode: str, call: str) -> None:
+    """With many input features and few hidden units most of either pass is projection; with few features it is not."""
+    many, few = (share_of_projection(mode, call, **sizes) for sizes in ({"I": 512, "H": 32}, {"I": 8, "H": 256}))
+    assert many > 0.5 > few
+
+
+@pytest.mark.planted
+def test_gradients_of_the_weights_are_a_phase_of_the_backward_pass() -> None:
+    """A third of its operations and more, after the recurrence of a layer."""
+    events, _ = trace(subject("fused_cpu", "training", T=64, B=16, I=128, H=128, L=1))
+    phases = tracks(events, 3)["phases"]
+    assert phases[-1].name == "gradients of the weights"
+    assert "recurrence" in names(phases)
 
 
 def test_a_sampler_that_had_no_core_leaves_a_course_without_looks() -> None:

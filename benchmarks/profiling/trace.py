@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.breakdown import Look
 from benchmarks.profiling.chrome import Event
-from benchmarks.profiling.looks_trace import look_at_calls, looks_tracks
-from benchmarks.profiling.native_phases import forward_code, phases_by_callers
+from benchmarks.profiling.looks_trace import Code, look_at_calls, looks_tracks
+from benchmarks.profiling.native_phases import code_of_passes, phases_by_callers
 from benchmarks.profiling.phases import is_torch, phases_of, prefix_phases
 from benchmarks.profiling.python_trace import python_tracks
 from benchmarks.profiling.sampler import Sampler
@@ -40,11 +40,9 @@ def trace(subject: Subject) -> tuple[list[Event], list[str]]:
     else:
         events, untold = python_tracks(short, _median_seconds(short))
     sampler = Sampler(LOOKED_INTERVAL_SECONDS)
-    try:
-        phase_of = _native_phases(subject, sampler)
-        courses = look_at_calls(phases_of(subject), sampler, LOOKED_SECONDS)
-    finally:
-        sampler.callers(0, 0)
+    code = _native_code(subject)
+    phase_of = _native_phases(subject, sampler, code) if code else None
+    courses = look_at_calls(phases_of(subject), sampler, LOOKED_SECONDS, code)
     return events + looks_tracks(courses, phase_of), [] if phase_of else untold
 
 
@@ -61,21 +59,23 @@ def _operators(subject: Subject, phases: Mapping[str, Callable[[], object]]) -> 
     return found, ""
 
 
-def _native_phases(subject: Subject, sampler: Sampler) -> Callable[[Look], str] | None:
-    """What names the phase of a look at our own C++; None for any other code."""
+def _native_code(subject: Subject) -> dict[str, Code]:
+    """Where the passes of our own C++ lie; empty for any other code."""
     library = getattr(subject.rnn, "library", None)
-    code = forward_code(library.path, subject.workload.dtype) if isinstance(library, Library) else None
-    if code is None:
-        return None
-    calls = (_call_of(subject, *sizes) for sizes in ((PROBED_MOST, PROBED_LEAST), (PROBED_LEAST, PROBED_MOST)))
-    return phases_by_callers(sampler, code, *calls)
+    return code_of_passes(library.path, subject.workload.dtype) if isinstance(library, Library) else {}
 
 
-def _call_of(subject: Subject, inputs: int, hidden: int) -> Callable[[], object]:
-    """A forward call of another network of the same implementation, with so many input features and hidden units."""
-    workload = dataclasses.replace(subject.workload, mode="inference", T=PROBED_STEPS, B=4, I=inputs, H=hidden, L=1)
-    other = Subject(type(subject.rnn), workload, clock=time.perf_counter)
-    return lambda: other.rnn.forward(other.x)
+def _native_phases(subject: Subject, sampler: Sampler, code: Mapping[str, Code]) -> Callable[[Look], str]:
+    """What names the phase of a look at our own C++."""
+    sizes = (PROBED_MOST, PROBED_LEAST), (PROBED_LEAST, PROBED_MOST)
+    projects, recurs = (phases_of(_other(subject, inputs, hidden)) for inputs, hidden in sizes)
+    return phases_by_callers(sampler, code, projects, recurs)
+
+
+def _other(subject: Subject, inputs: int, hidden: int) -> Subject:
+    """Another network of the same implementation, with so many input features and hidden units."""
+    workload = dataclasses.replace(subject.workload, T=PROBED_STEPS, B=4, I=inputs, H=hidden, L=1)
+    return Subject(type(subject.rnn), workload, clock=time.perf_counter)
 
 
 def _median_seconds(phases: Mapping[str, Callable[[], object]], calls: int = 20) -> float:
