@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.regression.judging import Judgement
 from benchmarks.regression.regress import Result
-from benchmarks.reporting.plain_text import clean, code, escape, interval, share, table
+from benchmarks.reporting.plain_text import clean, code, count, escape, interval, share, table
 
 SCHEMA = 1
 _STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "yellow", "broken": "red"}
 _COLOURS = {"faster": "#009E73", "slower": "#D55E00", "same": "#666666", "cannot tell": "#E69F00"}
-_HEADER = ("case", "verdict", "ratio", "interval", "pairs", "could have seen")
+_HEADER = ("case", "verdict", "ratio", "interval, or why none", "pairs", "matters from", "could have seen")
+_MOST_DRAWN = 100
+_LONGEST_DRAWN = 60
 
 
 def rows(result: Result) -> list[tuple[str, ...]]:
-    """A row a case: case, verdict, head / base, its interval, pairs, the smallest slowdown that could be seen."""
+    """A row a case: verdict, head / base, its interval, pairs, from what on a slowdown matters and could be seen."""
     found: list[tuple[str, ...]] = []
     if result.outcome is not None:
         for case, judgement in result.outcome.final.items():
             each = judgement.estimate
-            verdict: str = judgement.verdict
-            if verdict == "slower" and case not in result.outcome.slower:
-                verdict = "cannot tell"
-            found.append(
-                (
-                    case,
-                    verdict,
-                    f"{each.ratio:.3f}",
-                    interval(each.low, each.high),
-                    f"{each.pairs}",
-                    share(each.detectable),
-                )
-            )
-    found += [(case, kind, "", reason, "", "") for case, (kind, reason) in result.untold.items()]
+            numbers = (f"{each.ratio:.3f}", interval(each.low, each.high), f"{each.pairs}")
+            found.append((case, judgement.verdict, *numbers, share(judgement.gate), share(each.detectable)))
+    found += [(case, kind, "", reason, "", "", "") for case, (kind, reason) in result.untold.items()]
     return found
 
 
@@ -66,15 +61,17 @@ def terminal_table(result: Result) -> Table:
 
 def markdown(result: Result) -> str:
     """For a job summary: the sentence, the table, and what it rests on."""
-    cells = [[code(row[0]), escape(row[1]), row[2], escape(row[3]), row[4], row[5]] for row in rows(result)]
-    floors = {judgement.gate for judgement in result.outcome.final.values()} if result.outcome else set()
+    cells = [[code(row[0]), row[1], row[2], escape(row[3]), *row[4:]] for row in rows(result)]
+    suspected = result.outcome.suspected if result.outcome else ()
     lines = [
-        f"## Is `{clean(result.head)}` slower than `{clean(result.base)}`?",
+        f"## Is {code(result.head)} slower than {code(result.base)}?",
         escape(summary(result)),
         table(_HEADER, cells),
-        f"A change matters from {share(min(floors))} on." if floors else "",
-        f"{len(result.pairs)} pairs of fresh processes in {result.seconds:.0f} s on {escape(result.machine['key'])}. "
-        "The ratio of a case that was suspected is that of its confirmation alone.",
+        f"{len(result.pairs)} pairs of fresh processes in {result.seconds:.0f} s on {escape(result.machine['key'])}.",
+        f"{count(len(suspected), 'case')} looked slower and {'was' if len(suspected) == 1 else 'were'} measured again: "
+        "ratio, interval and pairs are those of the second measurement alone."
+        if suspected
+        else "",
         *(escape(line) for line in result.environment),
         *(
             f"{escape(name)}: {each.ratio:.3f} ({interval(each.low, each.high)})"
@@ -91,27 +88,64 @@ def to_json(result: Result) -> dict[str, Any]:
 
 
 def draw(result: Result, path: Path) -> None:
-    """Ratios with their intervals, a line a case."""
+    """Ratios with their intervals, a line a case, before a band of what does not matter in that case."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     from benchmarks.reporting.plot_style import SETTINGS, WIDTH
 
     assert result.outcome is not None
-    judged = result.outcome.final
+    drawn = _drawn(result.outcome.final)
+    left_out = len(result.outcome.final) - len(drawn)
     with mpl.rc_context(dict(SETTINGS)):  # type: ignore[arg-type]  # the keys are matplotlib's
-        figure = Figure(figsize=(WIDTH, 1.2 + 0.3 * len(judged)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 1.6 + 0.3 * len(drawn)), layout="constrained")
         axes = figure.subplots()
-        for place, judgement in enumerate(judged.values()):
-            each, colour = judgement.estimate, _COLOURS[judgement.verdict]
+        for place, judgement in enumerate(drawn.values()):
+            each, colour, gate = judgement.estimate, _COLOURS[judgement.verdict], judgement.gate
+            axes.barh(place, 1 + gate - 1 / (1 + gate), left=1 / (1 + gate), height=1.0, color="#EEEEEE", zorder=0)
             axes.plot([each.low, each.high], [place, place], color=colour, linewidth=2.4)
             axes.plot(each.ratio, place, "o", color=colour)
-        gate = max(judgement.gate for judgement in judged.values())
-        axes.axvspan(1 / (1 + gate), 1 + gate, color="#EEEEEE", zorder=0)
-        axes.set_yticks(range(len(judged)), [f"{clean(case, 90)}  {each.verdict}" for case, each in judged.items()])
-        axes.invert_yaxis()
-        axes.set_xlabel("time of head / time of base, with 95 % intervals; grey: changes that do not matter")
+        axes.set_yticks(range(len(drawn)), [f"{_ending(case)}  {each.verdict}" for case, each in drawn.items()])
+        axes.set_ylim(len(drawn) - 0.5, -0.5)
+        # Of the whole figure: long names leave the axes little room.
+        title = f"{clean(result.head, 60)} against {clean(result.base, 60)}"
+        title += f"; {left_out} cases that changed less are left out" if left_out else ""
+        figure.suptitle(title, x=0.01, ha="left")
+        figure.supxlabel("time of head / time of base, with 95 % intervals; grey: what does not matter", fontsize=10)
         figure.savefig(path, dpi=140)
+
+
+def _drawn(judged: Mapping[str, Judgement]) -> dict[str, Judgement]:
+    """The cases, or those that changed most where a plot cannot hold all, in their order."""
+    by_change = sorted(judged, key=lambda case: -abs(math.log(judged[case].estimate.ratio)))
+    return {case: judged[case] for case in judged if case in set(by_change[:_MOST_DRAWN])}
+
+
+def _ending(case: str) -> str:
+    """A name as it fits beside a plot: its end, which tells cases of one file apart."""
+    name = clean(case)
+    return name if len(name) <= _LONGEST_DRAWN else "…" + name[1 - _LONGEST_DRAWN :]
+
+
+def check_writable(folder: Path, job_summary: str | None) -> None:
+    """Make the folder. Raises ValueError when it, or the job's summary, cannot be written: before an hour's work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"--out is {folder}, where nothing can be written: {error.strerror}; expected a folder"
+        ) from error
+    if job_summary:
+        try:
+            with Path(job_summary).open("a", encoding="utf-8"):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"GITHUB_STEP_SUMMARY is {job_summary}, which cannot be written: {error.strerror}; expected a file, "
+                "or the variable unset"
+            ) from error
 
 
 def write(result: Result, folder: Path, job_summary: str | None) -> None:
@@ -120,6 +154,8 @@ def write(result: Result, folder: Path, job_summary: str | None) -> None:
     content = json.dumps(to_json(result), indent=1)
     (folder / "regress.json").write_text(content, encoding="utf-8")
     (folder / "summary.md").write_text(markdown(result), encoding="utf-8")
+    # Not that of an earlier run beside this one's verdict.
+    (folder / "ratios.png").unlink(missing_ok=True)
     if result.outcome is not None:
         draw(result, folder / "ratios.png")
     if job_summary:

@@ -1,0 +1,130 @@
+"""What `regress` writes: the table, the summary and the plot of a verdict, whatever the cases are called."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from rich.console import Console
+
+from benchmarks.regression.judging import judge
+from benchmarks.regression.output import check_writable, draw, markdown, rows, terminal_table, write
+from benchmarks.regression.regress import Result
+from benchmarks.regression.stopping import Outcome
+
+SPREAD = (0.004, -0.006, 0.001, 0.003, -0.002)
+STRANGE = "speed/test_a.py::test_a[$x$|`y`<b>*z*-" + "long" * 30 + "]"
+
+
+def result(shifts: dict[str, float], tolerances: dict[str, float] | None = None, **changes: Any) -> Result:
+    """A run in which each case came out exp(shift) times as slow; what is slower was confirmed."""
+    log_ratios = {case: tuple(shift + each for each in SPREAD) for case, shift in shifts.items()}
+    given = {case: (tolerances or {}).get(case, 0.03) for case in shifts}
+    judged = judge(log_ratios, error=0.05, tolerances=given, floor_of=lambda _: 0.0)
+    slower = tuple(case for case, each in judged.items() if each.verdict == "slower")
+    outcome = Outcome(judged, judged, slower, log_ratios, {case: log_ratios[case] for case in slower})
+    run = Result(
+        base="main (1)",
+        head="the checkout (2)",
+        suite="speed",
+        outcome=outcome,
+        untold={},
+        control={},
+        unfit="",
+        floor_pairs=(),
+        pairs=(),
+        seconds=1.0,
+        machine={"key": "machine"},
+        environment=(),
+    )
+    return dataclasses.replace(run, **changes)
+
+
+def test_a_row_says_from_what_on_a_slowdown_of_its_case_matters() -> None:
+    """Which is not the same for all."""
+    found = {row[0]: row for row in rows(result({"a": 0.1, "b": 0.1}, {"b": 0.5}))}
+    assert (found["a"][1], found["a"][5]) == ("slower", "3.0 %")
+    assert (found["b"][1], found["b"][5]) == ("same", "50 %")
+
+
+def test_a_name_is_no_markup() -> None:
+    """Nor a reason, nor what a revision is called; each row of the table keeps its seven cells."""
+    run = result({STRANGE: 0.0}, untold={"a|b": ("broken", "head: failed, a | b\n<script>")}, base="`x|y` (1)")
+    said = markdown(run)
+    table = [line for line in said.splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in table} == {8}
+    assert "<script>" not in said
+    assert said.splitlines()[0].count("`") == 4
+
+
+def test_the_second_measurement_is_told_where_there_was_one() -> None:
+    """And only there."""
+    assert "1 case looked slower and was measured again" in markdown(result({"a": 0.1, "b": 0.0}))
+    assert "measured again" not in markdown(result({"b": 0.0}))
+
+
+def test_a_narrow_terminal_shows_all_of_a_name() -> None:
+    """Folded, not cut."""
+    console = Console(width=90, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115  # closed with the test
+    console.print(terminal_table(result({STRANGE: 0.0})))
+    console.file.close()
+    first = "".join(line.split("│")[1].strip() for line in console.export_text().splitlines() if line.startswith("│"))
+    assert first == STRANGE
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are written."""
+    written: list[Figure] = []
+    save = Figure.savefig
+
+    def note(self: Figure, *words: Any, **how: Any) -> None:
+        written.append(self)
+        save(self, *words, **how)
+
+    monkeypatch.setattr(Figure, "savefig", note)
+    return written
+
+
+def test_a_plot_has_a_band_a_case(tmp_path: Path, figures: list[Figure]) -> None:
+    """As wide as what does not matter in that case."""
+    draw(result({STRANGE: 0.0, "b": 0.1}, {"b": 0.5}), tmp_path / "ratios.png")
+    bands = [patch for patch in figures[0].axes[0].patches if isinstance(patch, Rectangle)]
+    assert [(band.get_x(), band.get_x() + band.get_width()) for band in bands] == [
+        pytest.approx((1 / 1.03, 1.03)),
+        pytest.approx((1 / 1.5, 1.5)),
+    ]
+    assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_plot_of_many_cases_shows_those_that_changed_most(
+    tmp_path: Path, figures: list[Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says how many are left out: a picture has a largest size."""
+    monkeypatch.setattr("benchmarks.regression.output._MOST_DRAWN", 2)
+    draw(result({"a": 0.0, "b": 0.1, "c": 0.01, "d": -0.2}), tmp_path / "ratios.png")
+    assert [label.get_text() for label in figures[0].axes[0].get_yticklabels()] == ["b  slower", "d  faster"]
+    assert figures[0].get_suptitle() == "the checkout (2) against main (1); 2 cases that changed less are left out"
+
+
+def test_a_run_without_verdicts_leaves_no_plot_of_an_earlier_one(tmp_path: Path) -> None:
+    """Its own files and nothing else."""
+    write(result({"a": 0.0}), tmp_path, None)
+    assert (tmp_path / "ratios.png").exists()
+    write(result({}, outcome=None, untold={"a": ("new", "")}), tmp_path, str(tmp_path / "job.md"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["job.md", "regress.json", "summary.md"]
+    assert json.loads((tmp_path / "regress.json").read_text())["untold"] == {"a": ["new", ""]}
+
+
+@pytest.mark.parametrize("name", ["out", "job.md"])
+def test_what_cannot_be_written_is_refused_before_anything_is_measured(name: str, tmp_path: Path) -> None:
+    """Naming the option or the variable, the path and the reason."""
+    (tmp_path / "file").touch()
+    paths = {"out": tmp_path / "out", "job.md": tmp_path / "job.md", name: tmp_path / "file" / name}
+    with pytest.raises(ValueError, match=f"{name}, w.*: Not a directory; expected a f"):
+        check_writable(paths["out"], str(paths["job.md"]))
