@@ -40,18 +40,25 @@ def regress(
     with wrong_use():
         from rich.console import Console
 
+        from benchmarks.measuring.ending import ended_in_order
         from benchmarks.regression import output
         from benchmarks.regression.regress import plan, regress
 
         console = Console()
+        request = plan(base, head, suite, tolerance=tolerance, budget=budget, environment=environment)
+        job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        output.prepare(out, job_summary)
         try:
-            request = plan(base, head, suite, tolerance=tolerance, budget=budget, environment=environment)
-            result = regress(request, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+            with ended_in_order():
+                result = regress(
+                    request, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True)
+                )
         except KeyboardInterrupt:
+            typer.echo("interrupted: nothing is judged")
             raise typer.Exit(INTERRUPTED) from None
         console.print(output.terminal_table(result))
         typer.echo(output.summary(result))
-        output.write(result, out, os.environ.get("GITHUB_STEP_SUMMARY"))
+        output.write(result, out, job_summary)
         typer.echo(f"every pair, summary and plot: {out}")
         raise typer.Exit(result.exit_status)
 
@@ -83,11 +90,13 @@ def track(
 
         from benchmarks.history.plan import plan_track
         from benchmarks.history.track import track
+        from benchmarks.measuring.ending import ended_in_order
 
         console = Console()
         plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
         try:
-            recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+            with ended_in_order():
+                recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
         except KeyboardInterrupt:
             typer.echo("interrupted: what was recorded is kept, and the same command goes on")
             raise typer.Exit(INTERRUPTED) from None
@@ -136,15 +145,18 @@ def calibrate(
     Example: python -m benchmarks calibrate --out results/calibration --budget 30m
     """
     with wrong_use():
+        from benchmarks.measuring.ending import ended_in_order
         from benchmarks.measuring.lock import measuring_alone
         from benchmarks.regression.calibration.measuring import measure
         from benchmarks.regression.calibration.report import write
+        from benchmarks.store import check_writable
         from benchmarks.sweeps import parse_duration
 
         seconds = 0.0 if budget == "0s" else parse_duration(budget)
         try:
             if seconds:
-                with measuring_alone("calibrate", typer.echo):
+                check_writable("--out", out)
+                with ended_in_order(), measuring_alone("calibrate", typer.echo):
                     measure(out, seconds, typer.echo)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None

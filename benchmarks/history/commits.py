@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchmarks.regression.revisions import git, remove_worktree, resolve, worktree
+from benchmarks.regression.revisions import git, remove_worktrees, resolve, worktree
+from benchmarks.regression.scratch import scratch_folder
 
 
 def commits_in_range(top: Path, span: str) -> list[str]:
@@ -47,9 +47,8 @@ def subjects_between(top: Path, before: str, after: str) -> list[str]:
 @contextlib.contextmanager
 def checked_out(top: Path, commit: str) -> Iterator[Path]:
     """The files of a commit in a temporary folder, a git worktree that is removed on leaving."""
-    with tempfile.TemporaryDirectory(prefix="rnnbench-revision-", ignore_cleanup_errors=True) as scratch:
-        revision = worktree(top, commit, commit, Path(scratch).resolve() / "files")
+    with scratch_folder("revision") as scratch:
         try:
-            yield revision.folder
+            yield worktree(top, commit, commit, scratch / "files").folder
         finally:
-            remove_worktree(top, revision.folder)
+            remove_worktrees(scratch)

@@ -30,6 +30,7 @@ from benchmarks.regression.control import Control
 from benchmarks.regression.environments import import_paths
 from benchmarks.regression.pairing import measure_together
 from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
+from benchmarks.regression.revisions import remove_abandoned
 from benchmarks.regression.session import WARM_UP_PASSES, Measured, Side, look
 from benchmarks.reporting.plain_text import count
 
@@ -79,6 +80,7 @@ def track(
     missing = {revision: lacking for revision, lacking in missing.items() if lacking}
     if not missing:
         return 0
+    remove_abandoned(say)
     with contextlib.ExitStack() as stack:
         stack.enter_context(measuring_alone("a track of revisions", say))
         prepared = _Prepared(plan, stack, look, say)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
+
+from filelock import FileLock
 
 from benchmarks.regression.revisions import Revision
 from benchmarks.regression.session import Side
@@ -68,15 +72,39 @@ def _environment(revision: Revision, say: Callable[[str], None]) -> str:
     folder = kept / dependency_key(revision.folder)
     python = folder / "bin" / "python"
     ready = folder / "ready"
-    if ready.exists():
-        say(f"{revision.label} runs in {folder}, built before")
-        return str(python)
-    say(f"{revision.label} gets an environment of its own: {folder}")
-    venv.create(folder, with_pip=True, clear=True)
-    constraints = ["--constraint", "constraints.txt"] if (revision.folder / "constraints.txt").exists() else []
-    command = [str(python), "-m", "pip", "install", "--quiet", *constraints, ".", *_TOOLS]
-    done = subprocess.run(command, cwd=revision.folder, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        raise ValueError(f"the environment of {revision.label} cannot be built: {done.stderr.strip()[-400:]}")
-    ready.touch()
+    kept.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if ready.exists():
+            say(f"{revision.label} runs in {folder}, built before")
+            return str(python)
+        say(f"{revision.label} gets an environment of its own: {folder}")
+        venv.create(folder, with_pip=True, clear=True)
+        constraints = ["--constraint", "constraints.txt"] if (revision.folder / "constraints.txt").exists() else []
+        failure = _failure(
+            [str(python), "-m", "pip", "install", "--quiet", *constraints, ".", *_TOOLS], revision.folder
+        )
+        if failure:
+            raise ValueError(f"the environment of {revision.label} cannot be built: {failure[-400:]}")
+        ready.touch()
     return str(python)
+
+
+def _failure(command: list[str], folder: Path) -> str:
+    """Run the command there, and say why it failed; empty when it did not. What it started ends with this process."""
+    with subprocess.Popen(  # noqa: S603  # pip, of an environment that was made here
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            _, said = process.communicate()
+        except BaseException:
+            # pip builds in processes of its own.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return (said.strip() or f"pip ended with {process.returncode}") if process.returncode else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ from benchmarks.regression.budget import Budget
 from benchmarks.regression.environments import Choice, sides
 from benchmarks.regression.judging import Estimate, estimate, floor
 from benchmarks.regression.pairing import CONTROLS, Pair, measure_pair
-from benchmarks.regression.revisions import check_out, top_of_checkout
+from benchmarks.regression.revisions import check_out, remove_abandoned, top_of_checkout
 from benchmarks.regression.session import Measured, Side, look
 from benchmarks.regression.stopping import Outcome, Rule, decide
+from benchmarks.reporting.plain_text import count
 from benchmarks.sweeps import parse_duration
 
 FLOOR_LOG_RATIOS = 8
@@ -92,19 +94,22 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
         said.append(text)
         say(text)
 
+    remove_abandoned(say)
     with check_out(top, request.base, request.head) as (base, head):
         say(f"base: {base.label}; head: {head.label}")
         pair_of_sides = sides(base, head, suite, request.environment, note, request.pytest_options)
         with measuring_alone(f"regress in {top}", say):
+            began = time.monotonic()
             found = _look_at_both(pair_of_sides)
             judged, untold = sort_cases(*found)
-            measuring = _Measuring(pair_of_sides, judged, request.budget_seconds, say)
+            looked_seconds = time.monotonic() - began
+            measuring = _Measuring(pair_of_sides, judged, request.budget_seconds, looked_seconds, say)
             outcome = None
             if judged:
-                floor_of = measuring.floor(request.rule)
                 tolerances = {
-                    case: float(found[1].extra_info[case].get("tolerance", request.rule.tolerance)) for case in judged
+                    case: _tolerance(case, found[1].extra_info[case], request.rule.tolerance) for case in judged
                 }
+                floor_of = measuring.floor(request.rule)
                 outcome = decide(request.rule, measuring.draw, judged, tolerances=tolerances, floor_of=floor_of)
     control = judge_control([pair.log_ratios() for pair in measuring.pairs]) if judged else {}
     return Result(
@@ -163,6 +168,17 @@ def sort_cases(base: Measured, head: Measured) -> tuple[list[str], dict[str, tup
     return judged, untold
 
 
+def _tolerance(case: str, extra_info: Mapping[str, Any], default: float) -> float:
+    """The tolerance of a case, its own where it sets one. Raises ValueError when that is none."""
+    own = extra_info.get("tolerance", default)
+    if not isinstance(own, int | float) or not 0 < own < math.inf:
+        raise ValueError(
+            f'{case} has extra_info["tolerance"] = {own!r}; expected the share that a slowdown of it matters from: '
+            "0.03 is 3 %"
+        )
+    return float(own)
+
+
 def judge_control(ratios: Sequence[Mapping[str, float]]) -> dict[str, Estimate]:
     """The control over pairs, by the log ratios of each, as if it were a case."""
     return {name: estimate([each[name] for each in ratios], CONTROL_ERROR) for name in CONTROLS}
@@ -188,19 +204,26 @@ class _Measuring:
     """Measures pairs as they are asked for, and keeps them."""
 
     def __init__(
-        self, both: tuple[Side, Side], cases: Sequence[str], budget: float, say: Callable[[str], None]
+        self,
+        both: tuple[Side, Side],
+        cases: Sequence[str],
+        budget: float,
+        looked_seconds: float,
+        say: Callable[[str], None],
     ) -> None:
         self.both = both
         self.cases = cases
         self.say = say
         self.pairs: list[Pair] = []
         self.floor_pairs: list[Pair] = []
+        self._looked_seconds = looked_seconds
         self._budget = Budget(budget)
+        self._budget.spent = looked_seconds
         self._number = 0
 
     def floor(self, rule: Rule) -> Callable[[int], float]:
         """The noise floor of so many pairs, from pairs of base against itself."""
-        self.say(f"{len(self.cases)} cases; the noise floor: base against itself")
+        self.say(f"{count(len(self.cases), 'case')}; the noise floor: base against itself")
         again = dataclasses.replace(self.both[0], name="base again")
         for _ in range(floor_pairs(len(self.cases))):
             pair = self._measure((self.both[0], again), self.cases)
@@ -215,7 +238,7 @@ class _Measuring:
             return None
         pair = self._measure(self.both, cases)
         self.pairs.append(pair)
-        self.say(f"pair {len(self.pairs)}: {len(cases)} cases, at most {self._budget.left:.0f} s left")
+        self.say(f"pair {len(self.pairs)}: {count(len(cases), 'case')}, at most {self._budget.left:.0f} s left")
         return pair.log_ratios()
 
     def _measure(self, both: tuple[Side, Side], cases: Sequence[str]) -> Pair:
@@ -231,11 +254,12 @@ class _Measuring:
 
     def _refuse_too_small(self, rule: Rule) -> None:
         longest = self._budget.expected(len(self.cases))
-        needed = longest * (floor_pairs(len(self.cases)) + rule.looks[0])
+        needed = self._looked_seconds + longest * (floor_pairs(len(self.cases)) + rule.looks[0])
         if needed > self._budget.seconds:
             raise ValueError(
-                f"--budget is {self._budget.seconds:.0f}s; a pair of processes takes {longest:.0f} s, so "
-                f"a verdict needs {needed:.0f}s at least: give more, or a smaller --suite"
+                f"--budget is {self._budget.seconds:.0f}s; to look at both takes {self._looked_seconds:.0f} s and a "
+                f"pair of processes {longest:.0f} s, so a verdict needs {math.ceil(needed)}s at least: give more, or a "
+                "smaller --suite"
             )
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from benchmarks.regression.scratch import abandoned, scratch_folder
+
+_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+"""What git tells a hook of where it is: of the checkout that the hook runs in, not of a worktree."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,29 +46,38 @@ def check_out(top: Path, base: str, head: str | None) -> Iterator[tuple[Revision
     The worktrees are removed at the end, however it comes. Raises ValueError when git knows no such revision.
     """
     commits = {name: resolve(top, name) for name in (base, head or "HEAD")}
-    with tempfile.TemporaryDirectory(prefix="rnnbench-revisions-") as scratch:
+    with scratch_folder("revisions") as scratch:
         try:
-            old = worktree(top, base, commits[base], Path(scratch) / "base")
+            old = worktree(top, base, commits[base], scratch / "base")
             if head is not None:
-                yield old, worktree(top, head, commits[head], Path(scratch) / "head")
+                yield old, worktree(top, head, commits[head], scratch / "head")
             else:
                 dirty = bool(git(top, "status", "--porcelain"))
                 yield old, Revision("the checkout", commits["HEAD"], dirty, top)
         finally:
-            for name in ("base", "head"):
-                if (Path(scratch) / name).exists():
-                    remove_worktree(top, Path(scratch) / name)
+            remove_worktrees(scratch)
 
 
 def worktree(top: Path, name: str, commit: str, folder: Path) -> Revision:
-    """The files of a commit in a new folder, as a git worktree; the caller removes it by `remove_worktree`."""
+    """The files of a commit in a new folder, as a git worktree; the caller removes it by `remove_worktrees`."""
     git(top, "worktree", "add", "--quiet", "--detach", str(folder), commit)
     return Revision(name, commit, dirty=False, folder=folder)
 
 
-def remove_worktree(top: Path, folder: Path) -> None:
-    """Remove a worktree and all that was written into it."""
-    git(top, "worktree", "remove", "--force", str(folder))
+def remove_worktrees(scratch: Path) -> None:
+    """Remove the worktrees that lie in a folder, with all that was written into them, there and in git's list."""
+    for link in scratch.glob("*/.git"):
+        # Twice: an interrupt may have left one that git was about to make, which it guards. Where that fails, the
+        # repository is gone, and its list with it.
+        with contextlib.suppress(ValueError):
+            git(link.parent, "worktree", "remove", "--force", "--force", str(link.parent))
+
+
+def remove_abandoned(say: Callable[[str], None]) -> None:
+    """Remove the folders and worktrees of runs that were killed: of this user's, in whichever repository."""
+    for folder in abandoned():
+        say(f"removing {folder}, left by a run that was killed")
+        remove_worktrees(folder)
 
 
 def resolve(top: Path, name: str) -> str:
@@ -83,6 +97,7 @@ def git(folder: Path, *arguments: str, given: str | None = None) -> str:
         done = subprocess.run(  # noqa: S603  # the arguments are this module's own
             ["git", "-C", str(folder), *arguments],  # noqa: S607  # the git that is on the path
             input=given,
+            env={name: value for name, value in os.environ.items() if name not in _OF_A_HOOK},
             capture_output=True,
             text=True,
             check=False,

@@ -16,10 +16,13 @@ has one turn. At the end the report has {"outcomes": {NODE ID: [outcome, reason]
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import mmap
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +35,10 @@ _RANK = {"passed": 0, "skipped": 1, "failed": 2}
 if _SETTINGS["reserve_bytes"]:
     # Where libraries lie changes their speed. What is reserved cannot be touched and takes no memory.
     _RESERVED = mmap.mmap(-1, _SETTINGS["reserve_bytes"], flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)
+if sys.platform.startswith("linux"):
+    # Whoever measures may be killed while a call here takes its time: this process is not to go on without it.
+    _DIE_WITH_PARENT = 1
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 _outcomes: dict[str, list[str]] = {}
 _broken: dict[str, str] = {}
 _stretches: dict[str, list[list[int]]] = {}
@@ -61,6 +68,18 @@ def timer(clock: Callable[[], float] = time.perf_counter) -> float:
         _Turn.ends = resumed + _SETTINGS["stretch_seconds"]
     _Turn.calls.append(_Turn.stretch)
     return seen
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Iterator[None]:
+    """Take back what the project's own options ask for its tests, and what spoils or forbids a measurement."""
+    args[:] = [each for each in args if each not in ("--benchmark-skip", "--benchmark-autosave")]
+    if early_config.pluginmanager.hasplugin("xdist"):
+        args += ["-n0"]
+    if early_config.pluginmanager.hasplugin("pytest_cov"):
+        args += ["--no-cov"]
+        early_config.known_args_namespace.no_cov = True
+    return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +18,7 @@ import psutil
 
 from benchmarks.measuring.address_space import SHIFT_BYTES, fixed_layout
 from benchmarks.measuring.environment import worker_environment
+from benchmarks.regression.scratch import scratch_folder
 
 PLUGIN = Path(__file__).parent / "rnnbench_turns.py"
 STRETCH_SECONDS = 0.01
@@ -82,7 +82,8 @@ class SuiteProcess:
         in_turns: bool = True,
         layout: int = 0,
     ) -> None:
-        self._scratch = Path(tempfile.mkdtemp(prefix="rnnbench-"))
+        self._held = contextlib.ExitStack()
+        self._scratch = self._held.enter_context(scratch_folder("process"))
         shutil.copy(PLUGIN, self._scratch)
         self._waiting, announce = os.pipe()
         allow, self._allow = os.pipe()
@@ -151,7 +152,7 @@ class SuiteProcess:
         self._announced.close()
         os.close(self._allow)
         self._output.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._held.close()
 
 
 def look(side: Side) -> Measured:

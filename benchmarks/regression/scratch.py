@@ -1,0 +1,62 @@
+"""A run's own folders in the temporary folder: they go when it ends, and what a killed run left goes with the next.
+
+Whoever made such a folder holds a lock on a file in it for as long as it lives. The operating system lets go of it
+however that process ends, so a folder whose lock can be had is nobody's: no process number that another process has
+by now can deceive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_PREFIX = "rnnbench-"
+_OWNED = "rnnbench-owned"
+
+
+@contextlib.contextmanager
+def scratch_folder(kind: str) -> Iterator[Path]:
+    """A new folder `rnnbench-KIND-...`, removed on leaving with all that is in it."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-")).resolve()
+    lock = os.open(folder / "new", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # It has the name by which it is known only once it is locked: another run must not take it for abandoned.
+        (folder / "new").rename(folder / _OWNED)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def abandoned() -> Iterator[Path]:
+    """The folders of this user's runs that are no more, one by one; each is removed when the next is asked for."""
+    for folder in sorted(Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*")):
+        lock = _locked(folder)
+        if lock is not None:
+            try:
+                yield folder
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """The lock of an abandoned folder; None where its owner lives, or it is no such folder or another user's."""
+    try:
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            return None
+        lock = os.open(folder / _OWNED, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock

@@ -1,0 +1,205 @@
+"""How `regress` ends when it is told to: what it started and made goes, at once or with the next run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks.measuring.ending import ended_in_order
+from benchmarks.regression.environments import _failure
+from benchmarks.regression.revisions import remove_abandoned
+from benchmarks.regression.scratch import abandoned, scratch_folder
+
+ROOT = Path(__file__).parent.parent
+HOLDS = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from benchmarks.regression.scratch import scratch_folder
+with scratch_folder("revisions") as folder:
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+WAITS = """
+import os, signal, sys
+
+def test_waits(benchmark):
+    print(os.getpid(), file=open(os.environ["SUITE_STARTED"], "w"), flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of the test's own."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def holder(temporary: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Another process, and the folder that it made and holds."""
+    command = [sys.executable, "-c", HOLDS, str(temporary)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process, Path(process.stdout.readline().strip())
+        process.kill()
+
+
+def git(folder: Path, *words: str) -> str:
+    """What git says, run as somebody."""
+    identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+    command = ["git", *identity, *words]  # the git that is on the path
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project in git whose benchmark waits for ever."""
+    folder = tmp_path / "project"
+    (folder / "speed").mkdir(parents=True)
+    (folder / "speed" / "test_waits.py").write_text(WAITS)
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "first")
+    return folder
+
+
+def worktrees(folder: Path) -> int:
+    """How many worktrees git knows of, the checkout among them."""
+    return len(git(folder, "worktree", "list").splitlines())
+
+
+def test_a_folder_whose_owner_lives_is_not_abandoned(holder: tuple[subprocess.Popen[str], Path]) -> None:
+    """One whose owner was killed is, and goes."""
+    process, folder = holder
+    assert list(abandoned()) == []
+    assert folder.is_dir()
+    process.kill()
+    process.wait()
+    assert list(abandoned()) == [folder]
+    assert not folder.exists()
+
+
+def test_what_only_has_the_name_is_left_alone(temporary: Path) -> None:
+    """A folder that no run marked as its own, a link to a marked one, and a file."""
+    with scratch_folder("here") as marked:
+        kept = [temporary / f"rnnbench-{name}" for name in ("folder", "link", "file")]
+        kept[0].mkdir()
+        kept[1].symlink_to(marked)
+        kept[2].touch()
+        assert list(abandoned()) == []
+        assert all(path.exists() for path in kept)
+
+
+@pytest.mark.usefixtures("temporary")
+def test_a_folder_of_another_user_is_left_alone(
+    holder: tuple[subprocess.Popen[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lies in it was not put there by this user's runs."""
+    process, folder = holder
+    process.kill()
+    process.wait()
+    monkeypatch.setattr("os.getuid", lambda: folder.stat().st_uid + 1)
+    assert list(abandoned()) == []
+    assert folder.is_dir()
+
+
+def test_what_a_killed_run_left_goes_with_the_next(
+    holder: tuple[subprocess.Popen[str], Path], project: Path, tmp_path: Path
+) -> None:
+    """Worktrees, in whichever repository; one that git was about to make; and one whose repository is gone."""
+    process, folder = holder
+    other = tmp_path / "other"
+    git(tmp_path, "clone", "--quiet", str(project), str(other))
+    git(project, "worktree", "add", "--quiet", "--detach", str(folder / "base"))
+    git(project, "worktree", "add", "--quiet", "--detach", "--lock", str(folder / "head"))
+    git(other, "worktree", "add", "--quiet", "--detach", str(folder / "lost"))
+    other.rename(tmp_path / "moved")
+    process.kill()
+    process.wait()
+    said: list[str] = []
+    remove_abandoned(said.append)
+    assert not folder.exists()
+    assert worktrees(project) == 1
+    assert said == [f"removing {folder}, left by a run that was killed"]
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -signal.SIGKILL)],
+    ids=lambda value: value.name if isinstance(value, signal.Signals) else "",
+)
+def test_a_signal_ends_what_was_started_and_made(
+    number: signal.Signals, status: int, project: Path, temporary: Path, tmp_path: Path
+) -> None:
+    """A test that waits for ever, and worktrees; those of a run that was killed go with the next one."""
+    os.mkfifo(tmp_path / "started")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "TMPDIR": str(temporary),
+        "SUITE_STARTED": str(tmp_path / "started"),
+    }
+    words = ("--base", "HEAD", "--suite", "speed", "--out", str(tmp_path / "out"))
+    command = [sys.executable, "-m", "benchmarks", "regress", *words]
+    with subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL) as process:
+        child = psutil.Process(int((tmp_path / "started").read_text()))
+        assert worktrees(project) == 2
+        # Twice, as `timeout` does it: the second is not to interrupt the putting in order.
+        process.send_signal(number)
+        if number == signal.SIGTERM:
+            process.send_signal(number)
+        assert process.wait() == status
+    gone, _ = psutil.wait_procs([child], timeout=20)
+    assert gone
+    if number == signal.SIGKILL:
+        remove_abandoned(lambda _: None)
+    assert worktrees(project) == 1
+    assert not [path for path in temporary.iterdir() if path.is_dir()]
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """Under nohup a closed terminal ends nothing; and what was set before is set afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    closed = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_in_order():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGTERM) is not before
+        assert signal.getsignal(signal.SIGTERM) is before
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, closed)
+
+
+def test_an_interrupt_ends_what_builds_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the processes that it has started."""
+    os.mkfifo(tmp_path / "started")
+    script = f"sleep 1000 & echo $! > {tmp_path / 'started'}; wait"
+    started: list[psutil.Process] = []
+
+    def interrupted(*_: object) -> None:
+        started.append(psutil.Process(int((tmp_path / "started").read_text())))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("subprocess.Popen.communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _failure(["sh", "-c", script], tmp_path)
+    gone, _ = psutil.wait_procs(started, timeout=20)
+    assert gone == started
+
+
+def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
+    """In its own words, or by its status where it has none."""
+    assert _failure(["sh", "-c", "echo no such package >&2; exit 1"], tmp_path) == "no such package"
+    assert _failure(["sh", "-c", "exit 3"], tmp_path) == "pip ended with 3"
+    assert _failure(["sh", "-c", "echo a warning >&2"], tmp_path) == ""
