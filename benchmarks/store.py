@@ -14,6 +14,7 @@ import dataclasses
 import json
 import math
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -196,6 +197,18 @@ def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def check_writable(option: str, folder: Path) -> None:
+    """Make the folder that an option names. Raises StoreError when nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(
+            f"{option} is {folder}, where nothing can be written: {error.strerror or error}; expected a folder"
+        ) from error
 
 
 @contextlib.contextmanager

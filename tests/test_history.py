@@ -529,7 +529,13 @@ def test_a_range_is_the_commits_after_a_up_to_b_in_order(project: Path) -> None:
     [
         (("track", "--rev", "nowhere", "--suite", "speed"), "revision is 'nowhere', which git does not know"),
         (("track", "--range", "HEAD", "--suite", "speed"), "range is 'HEAD'; expected A..B"),
-        (("track", "--range", "HEAD..HEAD~1", "--suite", "speed"), "holds no commit"),
+        (
+            ("track", "--range", "HEAD..HEAD~1", "--suite", "speed"),
+            "holds no commit: HEAD~1 is HEAD or comes before it; ",
+        ),
+        (("track", "--range", "HEAD..HEAD~1", "--suite", "speed"), "try HEAD~1..HEAD"),
+        (("track", "--range", "HEAD..HEAD", "--suite", "speed"), "give an earlier one to begin with"),
+        (("track", "--suite", "speed", "--history", "work.py/kept"), "--history is work.py/kept, where nothing can be"),
         (("track", "--suite", "nothing"), "which is not there"),
         (("track", "--suite", "/"), "outside of the checkout"),
         (("track", "--suite", "work.py"), "has no benchmark"),

@@ -13,9 +13,10 @@ from matplotlib.patches import Rectangle
 from rich.console import Console
 
 from benchmarks.regression.judging import judge
-from benchmarks.regression.output import check_writable, draw, markdown, rows, terminal_table, write
+from benchmarks.regression.output import draw, markdown, prepare, rows, terminal_table, write
 from benchmarks.regression.regress import Result
 from benchmarks.regression.stopping import Outcome
+from benchmarks.store import StoreError
 
 SPREAD = (0.004, -0.006, 0.001, 0.003, -0.002)
 STRANGE = "speed/test_a.py::test_a[$x$|`y`<b>*z*-" + "long" * 30 + "]"
@@ -126,5 +127,5 @@ def test_what_cannot_be_written_is_refused_before_anything_is_measured(name: str
     """Naming the option or the variable, the path and the reason."""
     (tmp_path / "file").touch()
     paths = {"out": tmp_path / "out", "job.md": tmp_path / "job.md", name: tmp_path / "file" / name}
-    with pytest.raises(ValueError, match=f"{name}, w.*: Not a directory; expected a f"):
-        check_writable(paths["out"], str(paths["job.md"]))
+    with pytest.raises((ValueError, StoreError), match=f"{name}, w.*: Not a directory; expected a f"):
+        prepare(paths["out"], str(paths["job.md"]))

@@ -21,9 +21,11 @@ from benchmarks.regression.budget import Budget
 from benchmarks.regression.control import measure_control
 from benchmarks.regression.judging import estimate, floor, holm, judge
 from benchmarks.regression.pairing import Pair, log_ratio, measure_together, times, undisturbed
+from benchmarks.regression.regress import _Measuring as Measuring
+from benchmarks.regression.regress import _tolerance as tolerance_of
 from benchmarks.regression.regress import sort_cases, unfit
-from benchmarks.regression.revisions import check_out
-from benchmarks.regression.session import Measured, Side, SuiteProcess
+from benchmarks.regression.revisions import check_out, top_of_checkout
+from benchmarks.regression.session import Measured, Side, SuiteProcess, look
 from benchmarks.regression.stopping import Rule, decide
 
 NOISE = (0.004, -0.006, 0.001, 0.003, -0.002, 0.005, -0.001, -0.004, 0.002, 0.000, 0.006, -0.003)
@@ -407,6 +409,7 @@ def test_a_base_that_does_not_import_is_broken(project: Path) -> None:
         (("--base", "HEAD", "--suite", "speed", "--budget", "1s"), "--budget is 1s"),
         (("--base", "HEAD", "--suite", "speed", "--tolerance", "3"), "--tolerance is 3.0; expected a share"),
         (("--base", "HEAD", "--suite", "speed", "--environment", "mine"), "expected one of auto, shared, own"),
+        (("--base", "HEAD", "--suite", "speed", "--out", "work.py/out"), "--out is work.py/out, where nothing can be"),
     ],
 )
 @pytest.mark.usefixtures("project")
@@ -415,6 +418,47 @@ def test_wrong_use_of_regress_is_answered_with_a_sentence(words: tuple[str, ...]
     status, said = regress(*words)
     assert status == 2
     assert message in said
+
+
+@pytest.mark.parametrize("own", ["a lot", -0.1, 0, math.nan, math.inf, None])
+def test_a_tolerance_of_a_case_that_is_none_is_refused(own: object) -> None:
+    """Naming the case; and the default holds where a case sets none."""
+    assert tolerance_of("a", {"tolerance": 2}, 0.03) == 2.0
+    assert tolerance_of("a", {}, 0.03) == 0.03
+    with pytest.raises(ValueError, match="a has extra_info"):
+        tolerance_of("a", {"tolerance": own}, 0.03)
+
+
+def test_the_time_of_the_looks_is_in_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they leave is what pairs may take."""
+    side = Side("base", Path(), sys.executable, "speed")
+    case = Pair({"a": (1.0,)}, {"a": (1.0,)}, (measure_control(),), (measure_control(),))
+    monkeypatch.setattr("benchmarks.regression.regress.measure_pair", lambda *_, **__: (case, None, None))
+    assert Measuring((side, side), ["a"], 10.0, 9.0, lambda _: None).draw(["a"]) is not None
+    assert Measuring((side, side), ["a"], 10.0, 10.1, lambda _: None).draw(["a"]) is None
+
+
+OPTIONS = """
+[pytest]
+addopts = -n 2 --benchmark-skip --benchmark-autosave
+"""
+
+
+def test_what_a_project_asks_for_its_tests_does_not_keep_them_from_being_measured(tmp_path: Path) -> None:
+    """Processes of pytest-xdist, in which pytest-benchmark measures nothing; skipping; and files beside the suite."""
+    (tmp_path / "pytest.ini").write_text(OPTIONS)
+    (tmp_path / "test_turns.py").write_text(TURNS)
+    seen = look(Side("base", tmp_path, sys.executable, "test_turns.py"))
+    assert seen.status == 0, seen.output
+    assert list(seen.seconds) == ["test_turns.py::test_order"]
+    assert not (tmp_path / ".benchmarks").exists()
+
+
+def test_git_answers_for_the_folder_that_is_asked_about(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a hook, to which git tells where the checkout is that it belongs to."""
+    monkeypatch.setenv("GIT_DIR", "nowhere")
+    monkeypatch.setenv("GIT_INDEX_FILE", "nowhere/index")
+    assert top_of_checkout(project / "speed") == project
 
 
 def test_a_folder_outside_of_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

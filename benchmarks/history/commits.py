@@ -21,7 +21,8 @@ def commits_in_range(top: Path, span: str) -> list[str]:
     first, last = resolve(top, start), resolve(top, end)
     found = git(top, "rev-list", "--first-parent", "--reverse", f"{first}..{last}").split()
     if not found:
-        raise ValueError(f"range {span} holds no commit: {end} is {start} or comes before it; try {end}..{start}")
+        remedy = f"try {end}..{start}" if first != last else "give an earlier one to begin with, as in HEAD~20..HEAD"
+        raise ValueError(f"range {span} holds no commit: {end} is {start} or comes before it; {remedy}")
     return found
 
 

@@ -33,6 +33,7 @@ from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
 from benchmarks.regression.revisions import remove_abandoned
 from benchmarks.regression.session import WARM_UP_PASSES, Measured, Side, look
 from benchmarks.reporting.plain_text import count
+from benchmarks.store import check_writable
 
 TOGETHER = 4
 """Processes that take turns, the anchor's among them: each holds a framework in memory."""
@@ -80,6 +81,7 @@ def track(
     missing = {revision: lacking for revision, lacking in missing.items() if lacking}
     if not missing:
         return 0
+    check_writable("--history", plan.folder)
     remove_abandoned(say)
     with contextlib.ExitStack() as stack:
         stack.enter_context(measuring_alone("a track of revisions", say))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from rich.text import Text
 from benchmarks.regression.judging import Judgement
 from benchmarks.regression.regress import Result
 from benchmarks.reporting.plain_text import clean, code, count, escape, interval, share, table
+from benchmarks.store import check_writable
 
 SCHEMA = 1
 _STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "yellow", "broken": "red"}
@@ -46,7 +46,7 @@ def summary(result: Result) -> str:
     slower = result.outcome.slower
     if slower:
         return f"{len(slower)} of {len(result.outcome.final)} cases slower, confirmed in fresh processes."
-    return f"No confirmed slowdown in {len(result.outcome.final)} cases."
+    return f"No confirmed slowdown in {count(len(result.outcome.final), 'case')}."
 
 
 def terminal_table(result: Result) -> Table:
@@ -127,16 +127,9 @@ def _ending(case: str) -> str:
     return name if len(name) <= _LONGEST_DRAWN else "…" + name[1 - _LONGEST_DRAWN :]
 
 
-def check_writable(folder: Path, job_summary: str | None) -> None:
-    """Make the folder. Raises ValueError when it, or the job's summary, cannot be written: before an hour's work."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"--out is {folder}, where nothing can be written: {error.strerror}; expected a folder"
-        ) from error
+def prepare(folder: Path, job_summary: str | None) -> None:
+    """Make the folder. Raises StoreError or ValueError when it, or the job's summary, cannot be written."""
+    check_writable("--out", folder)
     if job_summary:
         try:
             with Path(job_summary).open("a", encoding="utf-8"):
@@ -149,8 +142,7 @@ def check_writable(folder: Path, job_summary: str | None) -> None:
 
 
 def write(result: Result, folder: Path, job_summary: str | None) -> None:
-    """Write regress.json, summary.md and ratios.png into the folder; append to the job summary where there is one."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write regress.json, summary.md and ratios.png into a folder that is there; append to the job summary, if any."""
     content = json.dumps(to_json(result), indent=1)
     (folder / "regress.json").write_text(content, encoding="utf-8")
     (folder / "summary.md").write_text(markdown(result), encoding="utf-8")
