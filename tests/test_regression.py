@@ -440,7 +440,7 @@ def test_the_time_of_the_looks_is_in_the_budget(monkeypatch: pytest.MonkeyPatch)
 
 OPTIONS = """
 [pytest]
-addopts = -n 2 --benchmark-skip --benchmark-autosave
+addopts = -n 2 --benchmark-skip --benchmark-autosave --benchmark-compare
 """
 
 

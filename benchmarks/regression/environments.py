@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +46,7 @@ def sides(
         pythons = [sys.executable, sys.executable]
     else:
         pythons = [_environment(revision, say) for revision in (base, head)]
+        say(differences(*(_packages(python) for python in pythons)))
     made = [
         Side(name, revision.folder, python, suite, import_paths=import_paths(revision.folder), options=options)
         for name, revision, python in zip(("base", "head"), (base, head), pythons, strict=True)
@@ -63,6 +65,24 @@ def dependency_key(folder: Path) -> str:
     for path in sorted(path for pattern in DEPENDENCIES for path in folder.glob(pattern)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:24]
+
+
+def differences(base: Mapping[str, str], head: Mapping[str, str]) -> str:
+    """Which packages, {name: version}, the two environments do not share: they may be what became slower."""
+    changed = [name for name in sorted({*base, *head}) if base.get(name) != head.get(name)]
+    if not changed:
+        return "both environments hold the same packages"
+    told = (f"{name} {base.get(name, 'none')} and {head.get(name, 'none')}" for name in changed)
+    return f"packages of base and head that differ: {', '.join(told)}"
+
+
+def _packages(python: str) -> dict[str, str]:
+    """{name: version} of what an environment holds, as pip lists it."""
+    command = [python, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # an environment's own
+    if done.returncode != 0:
+        raise ValueError(f"the packages of {python} cannot be listed: {done.stderr.strip()[-400:]}")
+    return {entry["name"]: entry["version"] for entry in json.loads(done.stdout)}
 
 
 def _environment(revision: Revision, say: Callable[[str], None]) -> str:

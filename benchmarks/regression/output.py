@@ -42,7 +42,7 @@ def summary(result: Result) -> str:
     if result.unfit:
         return f"The machine was unfit to judge on: {result.unfit}."
     if result.outcome is None:
-        return "No case is in both revisions, so nothing was measured."
+        return "No case works in both revisions, so nothing was measured."
     slower = result.outcome.slower
     if slower:
         return f"{len(slower)} of {len(result.outcome.final)} cases slower, confirmed in fresh processes."

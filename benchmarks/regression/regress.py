@@ -140,7 +140,7 @@ def suite_path(here: Path, top: Path, suite: str) -> str:
 def sort_cases(base: Measured, head: Measured) -> tuple[list[str], dict[str, tuple[str, str]]]:
     """The cases that both revisions measure, and {case: (new, gone or broken, reason)} of the others.
 
-    What both skip is not there. Raises ValueError when head has no benchmark at all.
+    What both skip is not there. Raises ValueError when head has no benchmark that works.
     """
     judged = []
     untold: dict[str, tuple[str, str]] = {}
@@ -162,8 +162,9 @@ def sort_cases(base: Measured, head: Measured) -> tuple[list[str], dict[str, tup
         else:
             reasons = [f"{name}: {kind}, {said}" for name, (kind, said) in outcomes.items() if kind != "passed"]
             untold[case] = ("broken", "; ".join(reasons))
-    if not judged and not any(kind in ("new", "broken") for kind, _ in untold.values()):
-        reasons = [*head.broken.values()] or [_last_line(head.output)]
+    if not any(outcome == "passed" for outcome, _ in head.outcomes.values()):
+        failed = [reason for outcome, reason in head.outcomes.values() if outcome == "failed"]
+        reasons = [*head.broken.values(), *failed] or [_last_line(head.output)]
         raise ValueError(f"head has no benchmark that works in this suite: {reasons[0]}")
     return judged, untold
 

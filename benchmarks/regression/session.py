@@ -98,6 +98,8 @@ class SuiteProcess:
         command = [side.python, "-m", "pytest", "--keep-duplicates", *[side.suite] * passes]
         command += ["--rootdir=.", "-p", PLUGIN.stem, "-p", "no:cacheprovider", "--continue-on-collection-errors"]
         command += ["--benchmark-enable", "--benchmark-only", "--benchmark-quiet"]
+        # pytest-benchmark makes this folder even where nothing is kept: not in the user's checkout.
+        command += [f"--benchmark-storage=file://{self._scratch / 'kept'}"]
         command += [f"--benchmark-timer={PLUGIN.stem}.timer"] if in_turns else []
         command += [f"--benchmark-json={self._scratch / 'measured.json'}", *side.options, *options]
         self._output = (self._scratch / "output.txt").open("wb")
