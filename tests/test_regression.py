@@ -321,6 +321,22 @@ def test_what_only_one_side_has_is_new_gone_or_broken() -> None:
     assert "ImportError: x" in untold["g.py::test"][1]
 
 
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (seen({"f.py::a": "failed"}), "why"),
+        (seen({}, {"": "ImportError: x"}), "ImportError: x"),
+        (seen({"f.py::a": "skipped"}), "pytest said nothing"),
+    ],
+    ids=["fails", "does not import", "skips"],
+)
+def test_a_head_none_of_whose_benchmarks_works_is_refused(head: Measured, reason: str) -> None:
+    """With the reason: it is not to pass for one that is no slower. One that is all new is none such."""
+    with pytest.raises(ValueError, match=f"head has no benchmark that works in this suite: {reason}"):
+        sort_cases(seen({"f.py::a": "passed"}), head)
+    assert sort_cases(head, seen({"f.py::a": "passed"}))[0] == []
+
+
 def git(folder: Path, *words: str) -> None:
     """Run git as somebody."""
     identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")

@@ -122,6 +122,34 @@ def test_pytest_benchmark_compares_what_it_saved(saved: Path, tmp_path: Path) ->
     assert list(tmp_path.glob("drawn*.svg"))
 
 
+def test_pytest_benchmark_compares_with_what_it_saved_at_another_clock_rate(saved: Path, tmp_path: Path) -> None:
+    """It says so, and goes on; and draws its histogram."""
+    (tmp_path / "Linux-CPython").mkdir()
+    content = json.loads(saved.read_text())
+    content["machine_info"]["cpu"] = {"hz_actual_friendly": "1 GHz"}
+    (tmp_path / "Linux-CPython" / "0001_old.json").write_text(json.dumps(content))
+    quick = ("--benchmark-max-time=0.001", "--benchmark-min-rounds=2")
+    stored = (
+        f"--benchmark-storage={tmp_path}",
+        "--benchmark-compare=*/0001",
+        f"--benchmark-histogram={tmp_path / 'h'}",
+    )
+    done = pytest_in_a_process("benchmarks", "-k", "numpy_loop and inference", *quick, *stored)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("(0001_old)") == 1
+    assert list(tmp_path.glob("h*.svg"))
+
+
+def test_a_case_that_is_wrong_fails_and_nothing_else_does(tmp_path: Path) -> None:
+    """pytest-benchmark has nothing to save then, which is no error of its own."""
+    (tmp_path / "test_wrong.py").write_text("def test_wrong(benchmark):\n    raise ValueError('y has error 1')\n")
+    words = ("-c", str(ROOT / "pyproject.toml"), f"--benchmark-json={tmp_path / 'saved.json'}", "--benchmark-only")
+    done = pytest_in_a_process(str(tmp_path), *words)
+    assert done.returncode == 1
+    assert "1 failed, 1 warning" in done.stdout or "1 failed, 2 warnings" in done.stdout, done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_codspeed_runs_the_suite_as_it_is(tmp_path: Path) -> None:
     """With pytest-benchmark blocked, as pytest-codspeed does it."""
     quick = ("--codspeed-warmup-time=0", "--codspeed-max-time=0.001", "--codspeed-max-rounds=2")
