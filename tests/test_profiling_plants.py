@@ -56,7 +56,7 @@ def seconds_by_kind(plant: Callable[[], None]) -> tuple[dict[str, float], float]
     subject = Subject(Planted, WORKLOAD, clock=time.perf_counter)
     for _ in range(20):
         subject.rnn.forward(subject.x)
-    found: dict[str, Any] = observe(subject, 2.0)
+    found: dict[str, Any] = observe(subject, 4.0)
     looks = found["phases"]["1"]["kinds"]
     share = found["unprofiled_seconds"] / sum(looks.values())
     return {kind: count * share for kind, count in looks.items()}, statistics.median(costs)
