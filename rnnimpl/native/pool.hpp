@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <atomic>
 #include <cstdint>
@@ -35,6 +36,7 @@ class Pool {
         std::unique_lock lock(busy_, std::try_to_lock);
         if (threads <= 1 || !lock.owns_lock()) return job(0);
         start_helpers(threads - 1);
+        keep_helpers_off_this_core();
         job_ = &job;
         wanted_ = threads - 1;
         gate_.store(kOpen, std::memory_order_release);
@@ -57,15 +59,33 @@ class Pool {
 
     // Where the system gives no more threads, there are fewer helpers.
     void start_helpers(int count) {
-        while (static_cast<int>(helpers_) < count) {
-            const int index = static_cast<int>(helpers_) + 1;
+        while (static_cast<int>(helpers_.size()) < count) {
+            const int index = static_cast<int>(helpers_.size()) + 1;
             try {
-                std::thread([this, index] { help(index); }).detach();
+                std::thread helper([this, index] { help(index); });
+                helpers_.push_back(helper.native_handle());
+                helper.detach();
             } catch (const std::system_error&) {
                 return;
             }
-            ++helpers_;
+            callers_core_ = -1;
         }
+    }
+
+    // Linux wakes a thread on the core of the one that wakes it where it takes no other for idle, and on a virtual
+    // machine an idle core that the host has taken back does not count as such: the two would share one core from
+    // then on. So helpers may run wherever the caller may, but not where it is.
+    void keep_helpers_off_this_core() {
+#if defined(__linux__)
+        const int core = sched_getcpu();
+        if (core < 0 || core == callers_core_) return;
+        cpu_set_t cores;
+        if (sched_getaffinity(0, sizeof cores, &cores) != 0) return;
+        CPU_CLR(static_cast<std::size_t>(core), &cores);
+        if (CPU_COUNT(&cores) == 0) return;
+        for (const pthread_t helper : helpers_) pthread_setaffinity_np(helper, sizeof cores, &cores);
+        callers_core_ = core;
+#endif
     }
 
     [[noreturn]] void help(int index) {
@@ -90,7 +110,8 @@ class Pool {
     std::mutex busy_;
     const std::function<void(int)>* job_ = nullptr;
     int wanted_ = 0;
-    int helpers_ = 0;
+    std::vector<pthread_t> helpers_;
+    int callers_core_ = -1;  // where the caller was when helpers were last kept off it
     alignas(64) std::atomic<std::uint32_t> calls_{0};
     alignas(64) std::atomic<std::uint32_t> gate_{0};
 };
