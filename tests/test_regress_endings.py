@@ -73,6 +73,12 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+def _hear_all_signals() -> None:
+    """As a terminal starts a process: what runs the tests may ignore some, as under nohup."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def worktrees(folder: Path) -> int:
     """How many worktrees git knows of, the checkout among them."""
     return len(git(folder, "worktree", "list").splitlines())
@@ -151,14 +157,19 @@ def test_a_signal_ends_what_was_started_and_made(
     }
     words = ("--base", "HEAD", "--suite", "speed", "--out", str(tmp_path / "out"))
     command = [sys.executable, "-m", "benchmarks", "regress", *words]
-    with subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL) as process:
-        child = psutil.Process(int((tmp_path / "started").read_text()))
-        assert worktrees(project) == 2
-        # Twice, as `timeout` does it: the second is not to interrupt the putting in order.
-        process.send_signal(number)
-        if number == signal.SIGTERM:
+    with subprocess.Popen(
+        command, cwd=project, env=environment, stdout=subprocess.DEVNULL, preexec_fn=_hear_all_signals
+    ) as process:
+        try:
+            child = psutil.Process(int((tmp_path / "started").read_text()))
+            assert worktrees(project) == 2
+            # Twice, as `timeout` does it: the second is not to interrupt the putting in order.
             process.send_signal(number)
-        assert process.wait() == status
+            if number == signal.SIGTERM:
+                process.send_signal(number)
+            assert process.wait(timeout=60) == status
+        finally:
+            process.kill()
     gone, _ = psutil.wait_procs([child], timeout=20)
     assert gone
     if number == signal.SIGKILL:
