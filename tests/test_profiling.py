@@ -177,6 +177,15 @@ def test_a_tiny_case_is_profiled_and_one_that_cannot_run_says_why(
     assert rewrite(path.parent).read_text(encoding="utf-8") == text
 
 
+def test_a_profile_that_is_older_than_pairs_of_blocks_is_refused(tmp_path: Path) -> None:
+    """By name, and nothing is written."""
+    (tmp_path / "profile.json").write_text('{"peaks": [], "refused": {}}', encoding="utf-8")
+    (tmp_path / "profiles.jsonl").write_text('{"case": "x", "accounted_share": 1.0}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"profiles\.jsonl has no pairs of blocks"):
+        rewrite(tmp_path)
+    assert not (tmp_path / "profile.md").exists()
+
+
 def test_where_nothing_can_be_profiled_the_reasons_are_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is written."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -69,11 +69,19 @@ def shares_of(frame: pd.DataFrame, case: str) -> pd.DataFrame:
 
 
 def rewrite(folder: Path) -> Path:
-    """Build everything in a profile's folder again from its data; the path of `profile.md`."""
+    """Build everything in a profile's folder again from its data; the path of `profile.md`.
+
+    Raises ValueError for a profile that was taken before pairs of blocks were kept.
+    """
     about = json.loads((folder / "profile.json").read_text(encoding="utf-8"))
     lines = (folder / "profiles.jsonl").read_text(encoding="utf-8").splitlines()
     peaks = [Peak.from_json(peak) for peak in about["peaks"]]
-    return write_report(folder, [json.loads(line) for line in lines], about["refused"], peaks)
+    records = [json.loads(line) for line in lines]
+    if not all("pairs" in record for record in records):
+        raise ValueError(
+            f"{folder / 'profiles.jsonl'} has no pairs of blocks: it is older than they are; profile again"
+        )
+    return write_report(folder, records, about["refused"], peaks)
 
 
 def write_report(
