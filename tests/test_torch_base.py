@@ -20,6 +20,7 @@ from tests.engines import ordinary
 
 CONFIG = RnnConfig(input_size=3, hidden_size=4)
 WEIGHTS = Weights.init(CONFIG, 0)
+CONFIG_SQUARE = RnnConfig(input_size=4, hidden_size=4)
 X = np.ones((5, 2, 3), dtype=np.float32)
 
 TORCH = [name for name in ordinary() if issubclass(rnnimpl.load(name), TorchRnn)]
@@ -43,6 +44,17 @@ def test_training_gives_detached_results_also_without_grad_mode(name: str) -> No
     assert not y.requires_grad
     grads = pullback(torch.ones_like(y), torch.ones_like(h_n))
     assert all(torch.isfinite(grad).all() for grad in (grads.x, grads.h0, *grads.weights.values()))
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_training_starts_from_what_inference_gave(name: str) -> None:
+    """Both as the state and as the input, whose gradients are there."""
+    rnn = rnnimpl.load(name)(CONFIG_SQUARE, Weights.init(CONFIG_SQUARE, 0))
+    y, h_n = rnn.forward(rnn.from_numpy(np.ones((5, 2, 4), dtype=np.float32)))
+    again, last, pullback = rnn.vjp(y, h_n)
+    grads = pullback(again, last)
+    assert float(grads.x.abs().max()) > 0
+    assert float(grads.h0.abs().max()) > 0
 
 
 @pytest.mark.parametrize("name", TORCH)

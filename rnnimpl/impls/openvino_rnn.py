@@ -78,12 +78,13 @@ def _model(config: RnnConfig, weights: Weights, T: int, B: int) -> openvino.Mode
     h0 = opset5.parameter([L * D, B, H], np.float32, "h0")
     starts = opset5.split(h0, np.array(0), L).outputs()  # (D, B, H) each
     ends = []
-    layer_input = opset5.transpose(x, np.array([1, 0, 2]))  # (B, T, I)
+    layer_input = x  # (T, B, I)
     for layer in range(L):
         cells = [weights.cell(layer, direction) for direction in range(D)]
         biases = [cell.b_ih + cell.b_hh for cell in cells if cell.b_ih is not None and cell.b_hh is not None]
         sequence = opset5.rnn_sequence(
-            layer_input,
+            # Turned so before the sequence and so after it, as a model from ONNX has it: the plugin then turns nothing.
+            opset5.transpose(layer_input, np.array([1, 0, 2])),  # (B, T, I)
             opset5.transpose(starts[layer], np.array([1, 0, 2])),  # (B, D, H)
             np.full(B, T),
             np.stack([cell.w_ih for cell in cells]),  # (D, H, I)
@@ -95,10 +96,10 @@ def _model(config: RnnConfig, weights: Weights, T: int, B: int) -> openvino.Mode
         )
         states, end = sequence.outputs()  # (B, D, T, H), (B, D, H)
         ends.append(opset5.transpose(end, np.array([1, 0, 2])))
+        turned = opset5.transpose(states, np.array([2, 1, 0, 3]))  # (T, D, B, H)
         if D == 2:
-            turned = opset5.transpose(states, np.array([0, 2, 1, 3]))
-            layer_input = opset5.reshape(turned, np.array([B, T, D * H]), special_zero=False)
+            beside = opset5.transpose(turned, np.array([0, 2, 1, 3]))
+            layer_input = opset5.reshape(beside, np.array([T, B, D * H]), special_zero=False)
         else:
-            layer_input = opset5.squeeze(states, np.array(1))
-    y = opset5.transpose(layer_input, np.array([1, 0, 2]))  # (T, B, D*H)
-    return openvino.Model([y, opset5.concat(ends, 0)], [x, h0], "rnn")
+            layer_input = opset5.squeeze(turned, np.array(1))
+    return openvino.Model([layer_input, opset5.concat(ends, 0)], [x, h0], "rnn")
