@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,11 +97,12 @@ def test_a_folder_whose_owner_lives_is_not_abandoned(holder: tuple[subprocess.Po
 
 
 def test_what_only_has_the_name_is_left_alone(temporary: Path) -> None:
-    """A folder that no run marked as its own, a link to a marked one, and a file."""
+    """A folder that no run marked as its own, a link to one that is abandoned elsewhere, and a file."""
     with scratch_folder("here") as marked:
+        abandoned_elsewhere = shutil.copytree(marked, temporary / "elsewhere")
         kept = [temporary / f"rnnbench-{name}" for name in ("folder", "link", "file")]
         kept[0].mkdir()
-        kept[1].symlink_to(marked)
+        kept[1].symlink_to(abandoned_elsewhere)
         kept[2].touch()
         assert list(abandoned()) == []
         assert all(path.exists() for path in kept)
@@ -163,10 +165,7 @@ def test_a_signal_ends_what_was_started_and_made(
         try:
             child = psutil.Process(int((tmp_path / "started").read_text()))
             assert worktrees(project) == 2
-            # Twice, as `timeout` does it: the second is not to interrupt the putting in order.
             process.send_signal(number)
-            if number == signal.SIGTERM:
-                process.send_signal(number)
             assert process.wait(timeout=60) == status
         finally:
             process.kill()
@@ -176,6 +175,24 @@ def test_a_signal_ends_what_was_started_and_made(
         remove_abandoned(lambda _: None)
     assert worktrees(project) == 1
     assert not [path for path in temporary.iterdir() if path.is_dir()]
+
+
+def test_a_second_signal_does_not_interrupt_what_the_first_has_begun() -> None:
+    """`timeout` sends two: to the process, and to its group."""
+    order: list[str] = []
+
+    def ended() -> None:
+        with ended_in_order():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                order.append("went on")
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+                order.append("put in order")
+
+    with pytest.raises(SystemExit, match="143"):
+        ended()
+    assert order == ["put in order"]
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:

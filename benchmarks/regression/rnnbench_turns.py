@@ -73,7 +73,6 @@ def timer(clock: Callable[[], float] = time.perf_counter) -> float:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Iterator[None]:
     """Take back what the project's own options ask for its tests, and what spoils or forbids a measurement."""
-    args[:] = [each for each in args if each not in ("--benchmark-skip", "--benchmark-autosave")]
     if early_config.pluginmanager.hasplugin("xdist"):
         args += ["-n0"]
     if early_config.pluginmanager.hasplugin("pytest_cov"):
