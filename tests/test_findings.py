@@ -91,11 +91,12 @@ def test_more_than_two_may_be_too_close(tmp_path: Path) -> None:
     )
 
 
-def test_without_an_interval_it_is_too_close_to_call(tmp_path: Path) -> None:
+def test_without_an_interval_nothing_is_called(tmp_path: Path) -> None:
     """Five blocks give no interval, and so no winner, however far the medians are apart."""
     trials = [trial("nn_rnn", CENTRE, 9.0, blocks=(3,) * 5), trial("mine", CENTRE, 1.0, blocks=(3,) * 5)]
     said = winner_text(tmp_path / "run", *trials)
-    assert said == "too close to call between `mine` and `nn_rnn` (`nn_rnn` takes 9.00x the time, no interval)"
+    assert said.startswith("measured too briefly to call between `mine` and `nn_rnn` (")
+    assert said.endswith("(`nn_rnn` takes 9.00x the time, no interval)")
 
 
 def test_what_is_alone_is_not_recommended(tmp_path: Path) -> None:
@@ -213,12 +214,20 @@ def test_the_answer_says_who_wins_more_often(tmp_path: Path) -> None:
     trials = [
         *measured(workload(T=16), {"nn_rnn": 9.0, "mine": 1.0}),
         *measured(workload(T=64), {"nn_rnn": 1.0, "mine": 1.1}),
-        *measured(workload(T=65), {"nn_rnn": 1.0, "mine": 1.001}, mine=0.05),
+        *measured(workload(T=128), {"nn_rnn": 1.0, "mine": 1.1}),
+    ]
+    assert said(loaded(tmp_path / "run", *trials)).endswith("`mine` is the fastest on 1 of 3; `nn_rnn` is on 2.")
+
+
+@pytest.mark.parametrize("seconds", [0.999, 1.001])
+def test_a_workload_that_is_too_close_to_call_is_nobodys(tmp_path: Path, seconds: float) -> None:
+    """Neither the least median of it nor the next counts as the fastest there."""
+    trials = [
+        *measured(workload(T=16), {"nn_rnn": 9.0, "mine": 1.0}),
+        *measured(workload(T=64), {"nn_rnn": 1.0, "mine": seconds}, mine=0.05),
     ]
     text = said(loaded(tmp_path / "run", *trials))
-    assert text.endswith(
-        "`mine` is the fastest on 1 of 3, and too close to the fastest to call on 1 more; `nn_rnn` is on 2."
-    )
+    assert text.endswith("`mine` is the fastest on 1 of 2, and too close to call on 1 more.")
 
 
 def test_the_answer_names_the_run_where_there_are_several(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -32,7 +33,8 @@ def verdict(winner: Winner) -> str:
 
 def _close(winner: Winner) -> str:
     names = [code(name) for name in (winner.fastest, *winner.close)]
-    said = f"too close to call between {listed(names)}"
+    unbounded = winner.lead is not None and math.isnan(winner.lead.low)
+    said = f"{'measured too briefly' if unbounded else 'too close'} to call between {listed(names)}"
     if len(winner.close) == 1 and winner.lead and winner.second == winner.close[0]:
         said += f" ({code(winner.second)} takes {times(winner.lead.median)} the time, {_range(winner.lead)})"
     if winner.speedup and winner.baseline not in (winner.fastest, *winner.close):
@@ -112,16 +114,18 @@ def answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: boo
 
 
 def _wins(finding: Finding, winners: pd.DataFrame) -> str:
-    """On how many workloads the overall winner is the fastest, and who is more often, where one is."""
+    """On how many workloads the overall winner is surely the fastest, and who is more often, where one is."""
     workloads = {workload.id for workload in finding.workloads}
     rows = winners[(winners["run"] == finding.run) & winners["workload"].isin(workloads)]
     name = finding.winner.fastest
-    wins = rows["fastest"].value_counts()
+    sure = rows["close"] == ""
+    wins = rows[sure]["fastest"].value_counts()
     first = int(wins.get(name, 0))
-    close = sum(name in names.split(", ") for names in rows["close"])
+    undecided = rows[~sure].to_dict("records")
+    close = sum(name in (row["fastest"], *row["close"].split(", ")) for row in undecided)
     said = f"{code(name)} is the fastest on {first} of {len(workloads)}"
-    said += f", and too close to the fastest to call on {close} more" if close else ""
-    most = wins.max()
+    said += f", and too close to call on {close} more" if close else ""
+    most = max(wins, default=0)
     oftener = [code(other) for other in sorted(wins.index[wins == most])] if most > first else []
     verb = "are" if len(oftener) > 1 else "is"
     return f"{said}; {listed(oftener)} {verb} on {most}." if oftener else f"{said}."
