@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from rich.console import Console
 
-from benchmarks.regression.judging import judge
+from benchmarks.regression.judging import estimate_each, judge
 from benchmarks.regression.output import draw, markdown, prepare, rows, terminal_table, write
 from benchmarks.regression.regress import Result
 from benchmarks.regression.stopping import Outcome
@@ -26,7 +26,7 @@ def result(shifts: dict[str, float], tolerances: dict[str, float] | None = None,
     """A run in which each case came out exp(shift) times as slow; what is slower was confirmed."""
     log_ratios = {case: tuple(shift + each for each in SPREAD) for case, shift in shifts.items()}
     given = {case: (tolerances or {}).get(case, 0.03) for case in shifts}
-    judged = judge(log_ratios, error=0.05, tolerances=given, floor_of=lambda _: 0.0)
+    judged = judge(estimate_each(log_ratios, 0.05), error=0.05, tolerances=given, floor_of=lambda _: 0.0)
     slower = tuple(case for case, each in judged.items() if each.verdict == "slower")
     outcome = Outcome(judged, judged, slower, log_ratios, {case: log_ratios[case] for case in slower})
     run = Result(

@@ -19,7 +19,7 @@ from benchmarks.__main__ import app
 from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.regression.budget import Budget
 from benchmarks.regression.control import measure_control
-from benchmarks.regression.judging import estimate, floor, holm, judge
+from benchmarks.regression.judging import estimate, estimate_each, holm, judge, noise_floor
 from benchmarks.regression.pairing import Pair, log_ratio, measure_together, times, undisturbed
 from benchmarks.regression.regress import _Measuring as Measuring
 from benchmarks.regression.regress import _tolerance as tolerance_of
@@ -39,7 +39,8 @@ def shifted(by: float, count: int = 5) -> list[float]:
 
 def verdicts(log_ratios: Mapping[str, Sequence[float]], noise: float = 0.0) -> dict[str, str]:
     """The verdict on each case at a tolerance of 3 %."""
-    judged = judge(log_ratios, error=0.1, tolerances=dict.fromkeys(log_ratios, 0.03), floor_of=lambda _: noise)
+    estimates, tolerances = estimate_each(log_ratios, 0.1), dict.fromkeys(log_ratios, 0.03)
+    judged = judge(estimates, error=0.1, tolerances=tolerances, floor_of=lambda _: noise)
     return {case: judgement.verdict for case, judgement in judged.items()}
 
 
@@ -75,7 +76,8 @@ def test_holm_multiplies_by_what_is_left() -> None:
 
 def test_the_floor_falls_with_the_root_of_pairs() -> None:
     """Four times the pairs, half the floor."""
-    assert floor([0.01, -0.01] * 20, 20) == pytest.approx(floor([0.01, -0.01] * 20, 5) / 2, rel=0.01)
+    floor_of = noise_floor([0.01, -0.01] * 20)
+    assert floor_of(20) == pytest.approx(floor_of(5) / 2, rel=0.01)
 
 
 def test_a_disturbed_stretch_and_disturbed_rounds_do_not_move_a_pair() -> None:

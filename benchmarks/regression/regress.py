@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from benchmarks import machine
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.regression.budget import Budget
 from benchmarks.regression.environments import Choice, sides
-from benchmarks.regression.judging import Estimate, estimate, floor
+from benchmarks.regression.judging import Estimate, estimate, noise_floor
 from benchmarks.regression.pairing import CONTROLS, Pair, measure_pair
 from benchmarks.regression.revisions import check_out, remove_abandoned, top_of_checkout
 from benchmarks.regression.session import Measured, Side, look
@@ -231,7 +230,7 @@ class _Measuring:
             self.floor_pairs.append(pair)
             self._refuse_too_small(rule)
         same = [ratio for pair in self.floor_pairs for case, ratio in pair.log_ratios().items() if case in self.cases]
-        return functools.partial(floor, same)
+        return noise_floor(same)
 
     def draw(self, cases: Sequence[str]) -> Mapping[str, float] | None:
         """A fresh pair; None when it would not end within the budget."""

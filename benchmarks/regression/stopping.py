@@ -18,7 +18,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.regression.judging import LEAST_PAIRS, Judgement, judge
+from benchmarks.regression.judging import LEAST_PAIRS, Estimate, Judgement, estimate, estimate_each, judge
 
 Draw = Callable[[Sequence[str]], Mapping[str, float] | None]
 """The log ratios of the named cases in a fresh pair; None when the budget is spent."""
@@ -88,6 +88,7 @@ class _Course:
         self.pairs = 0
         self.ratios: dict[str, list[float]] = {case: [] for case in cases}
         self.again: dict[str, list[float]] = {}
+        self.estimates: dict[str, Estimate] = {}
         self.first: dict[str, Judgement] = {}
         self.final: dict[str, Judgement] = {}
         self.undecided = set(cases)
@@ -139,9 +140,12 @@ class _Course:
         return [each for each in self.families if len(self.again[each[0]]) < self.rule.confirmation_pairs]
 
     def _look(self) -> None:
-        """Judge what is undecided, by all cases together."""
-        judged = judge(self.ratios, error=self.rule.suspicion / len(self.rule.looks), **self.gates)
-        found = {case: judged[case] for case in self.cases if case in self.undecided}
+        """Judge what is undecided, by all cases together; what is decided stays as it was estimated then."""
+        error = self.rule.suspicion / len(self.rule.looks)
+        open_cases = [case for case in self.cases if case in self.undecided]
+        self.estimates |= {case: estimate(self.ratios[case], error / len(self.cases)) for case in open_cases}
+        judged = judge(self.estimates, error=error, **self.gates)
+        found = {case: judged[case] for case in open_cases}
         self.first |= found
         self.final |= found
         self.undecided = {case for case, each in found.items() if each.verdict == "cannot tell"}
@@ -152,5 +156,5 @@ class _Course:
 
     def _confirm(self, family: Sequence[str]) -> None:
         """Judge a family by what was measured after it was suspected, and by that alone."""
-        measured = {case: self.again[case] for case in family}
+        measured = estimate_each({case: self.again[case] for case in family}, self.rule.confirmation)
         self.final |= judge(measured, error=self.rule.confirmation, **self.gates)

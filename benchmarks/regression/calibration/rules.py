@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from scipy import stats
 
 from benchmarks.regression.budget import Budget
 from benchmarks.regression.calibration.measuring import Group
-from benchmarks.regression.judging import LEAST_PAIRS, floor
+from benchmarks.regression.judging import noise_floor
 from benchmarks.regression.pairing import Pair
 from benchmarks.regression.regress import floor_pairs, judge_control, unfit
 from benchmarks.regression.stopping import Rule, decide
@@ -118,7 +117,7 @@ def regress(
 
     same = [pair[case] for pair in for_floor for case in cases]
     tolerances = dict.fromkeys(cases, rule.tolerance)
-    outcome = decide(rule, draw, cases, tolerances=tolerances, floor_of=functools.partial(floor, same))
+    outcome = decide(rule, draw, cases, tolerances=tolerances, floor_of=noise_floor(same))
     verdicts = {case: judgement.verdict for case, judgement in outcome.final.items()}
     return Told(
         slower=outcome.slower,
@@ -130,12 +129,13 @@ def regress(
     )
 
 
-def t_test(log_ratios: Sequence[float]) -> bool:
-    """Whether a t-test over pairs at p < 0.05 and an effect of more than 3 % call it slower."""
-    if len(log_ratios) < LEAST_PAIRS:
-        return False
-    certain = stats.ttest_1samp(log_ratios, 0.0).pvalue < T_TEST_ERROR
-    return bool(certain and statistics.fmean(log_ratios) > math.log1p(T_TEST_EFFECT))
+def t_test(log_ratios: Sequence[Sequence[float]]) -> list[bool]:
+    """Whether a t-test over pairs at p < 0.05 and an effect of more than 3 % call it slower, for each of many."""
+    if not log_ratios:
+        return []
+    certain = stats.ttest_1samp(log_ratios, 0.0, axis=1).pvalue < T_TEST_ERROR
+    found: list[bool] = (certain & (np.mean(log_ratios, axis=1) > math.log1p(T_TEST_EFFECT))).tolist()
+    return found
 
 
 def compare_fails(

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from scipy import stats
+from scipy import special
 
 from benchmarks.regression.calibration.measuring import Group
 from benchmarks.regression.calibration.rules import (
@@ -51,8 +51,10 @@ class Rate:
         """Its bounds."""
         if not self.trials:
             return 0.0, 1.0
-        exact = stats.binomtest(self.hits, self.trials).proportion_ci(0.95, method="exact")
-        return float(exact.low), float(exact.high)
+        missed = self.trials - self.hits
+        low = special.betaincinv(self.hits, missed + 1, 0.025) if self.hits else 0.0
+        high = special.betaincinv(self.hits + 1, missed, 0.975) if missed else 1.0
+        return float(low), float(high)
 
     def __str__(self) -> str:
         if not self.trials:
@@ -162,13 +164,12 @@ def t_test_on(replay: Replay, pairs: int) -> Candidate:
         pairs,
         pairs * replay.costs.pair(len(replay.cases)),
         lambda replay: [
-            any(t_test([pair[case] for pair in trial]) for case in replay.cases)
+            any(t_test([[pair[case] for pair in trial] for case in replay.cases]))
             for trial in _chunks(replay.equal, pairs)
         ],
-        lambda replay, size, case: [
-            t_test([replay.planted[number][case] for number in trial])
-            for trial in _chunks(replay.of_size(case, size), pairs)
-        ],
+        lambda replay, size, case: t_test(
+            [[replay.planted[number][case] for number in trial] for trial in _chunks(replay.of_size(case, size), pairs)]
+        ),
     )
 
 
