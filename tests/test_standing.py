@@ -164,7 +164,7 @@ def test_ahead_on_all_is_said_with_the_least(tmp_path: Path) -> None:
         *measured(CENTRE, {"mine": 1.0, "one": 9.0, "two": 8.0}),
         *measured(LONG, {"mine": 1.0, "one": 4.0, "two": 8.0}, mine=0.1),
     ]
-    assert typed(conclusion(only(standings([loaded(tmp_path / "run", trials)])))) == (
+    assert typed(conclusion(only(standings([loaded(tmp_path / "run", trials, peaks=[])])))) == (
         "`mine` is faster than the best of the others on all 3 workloads: 4.00x (3.87-4.14) in the geometric mean. "
         f"The least is 2.00x (2.00-2.00), against `one` on `{SHORT.id}`. "
         "The best of the others is `one` on 2 and `two` on 1."
@@ -179,7 +179,7 @@ def test_behind_and_too_close_are_said(tmp_path: Path) -> None:
         *measured(workload(T=65), {"mine": 1.0, "one": 0.99}, one=0.05),
         *measured(LONG, {"mine": 1.0, "one": 0.8}),
     ]
-    said = typed(conclusion(only(standings([loaded(tmp_path / "run", trials)]))))
+    said = typed(conclusion(only(standings([loaded(tmp_path / "run", trials, peaks=[])]))))
     assert said.startswith(
         "`mine` is faster than the best of the others on 1 of 4 workloads, slower on 1 and too close to call on 2: "
     )
@@ -190,7 +190,7 @@ def test_behind_and_too_close_are_said(tmp_path: Path) -> None:
 def test_a_ratio_without_interval_is_too_close_to_call(tmp_path: Path) -> None:
     """Five blocks give no interval, so nobody is surely ahead."""
     trials = [trial(name, CENTRE, time, blocks=(3,) * 5) for name, time in (("mine", 1.0), ("one", 9.0))]
-    assert typed(conclusion(only(standings([loaded(tmp_path / "run", trials)])))) == (
+    assert typed(conclusion(only(standings([loaded(tmp_path / "run", trials, peaks=[])])))) == (
         "`mine` is faster than the best of the others on 0 of 1 workload and too close to call on 1: 9.00x "
         "(no interval) in the geometric mean. The best of the others is `one`."
     )
@@ -223,6 +223,26 @@ def test_large_products_are_set_against_their_rate_here(tmp_path: Path) -> None:
     assert "T64 B16 H256" not in table
 
 
+def test_how_far_ahead_anything_could_be_is_told(tmp_path: Path) -> None:
+    """Others that take 3 and 12 times what all operations take at the machine's rate could be outrun 6 times.
+
+    The first step has no state to multiply.
+    """
+    rate = 100e9
+    least = {each: 2 * each.B * each.H * (each.T * each.I + (each.T - 1) * each.H) / rate for each in (CENTRE, LONG)}
+    trials = [
+        *measured(CENTRE, {"mine": 2 * least[CENTRE], "one": 3 * least[CENTRE]}),
+        *measured(LONG, {"mine": 2 * least[LONG], "one": 12 * least[LONG]}),
+    ]
+    peaks = [gemm(rate, CENTRE.T * CENTRE.B, CENTRE.H, CENTRE.I)]
+    standing = only(standings([loaded(tmp_path / "run", trials, peaks=peaks)]))
+    assert [each.allowed for each in standing.compared] == pytest.approx([3, 12])
+    assert "At the machine's limit it would be 6.00x as fast as the best of the others, in the geometric mean." in (
+        typed(conclusion(standing))
+    )
+    assert list(standing_frame([standing])["ratio_allowed"]) == pytest.approx([3, 12])
+
+
 @pytest.mark.parametrize("of", [workload(B=31, H=512), workload(B=32, H=511)])
 def test_smaller_products_are_not_set_against_it(tmp_path: Path, of: Workload) -> None:
     """The sizes from which on a rate is told are B 32 and H 512."""
@@ -235,6 +255,7 @@ def test_without_peaks_no_rate_is_told(tmp_path: Path) -> None:
     found = standings([loaded(tmp_path / "run", measured(LARGE, {"mine": 1.0, "one": 2.0}), peaks=[])])
     assert large_products(found) == ""
     assert "matrix products" not in conclusion(only(found))
+    assert "limit" not in conclusion(only(found))
 
 
 def test_errors_stand_beside_times(tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def watch(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> lis
 
     class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            # In inference mode operators that are made of others arrive whole, and the profiler sees both.
+            with self:
+                whole = func.decompose(*args, **(kwargs or {}))
+            if whole is not NotImplemented:
+                return whole
             tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
             reads = frozenset(roles.get(each.untyped_storage().data_ptr(), "") for each in tensors) - {""}
             if not (func.is_view or not tensors or func._schema.name in _MAKERS):
@@ -81,10 +86,13 @@ def phases_of(operators: Sequence[Operator]) -> list[str]:
 
 
 def align(operators: Sequence[Operator], events: Sequence[Event]) -> list[int] | None:
-    """The event of each operator, by index; None where they are not the same. Events are ordered by their start."""
+    """The event of each operator, by index; None where they are not the same. Events are ordered by their start.
+
+    Some of PyTorch's operators work in place, but not where they are watched: `add_` is taken for `add`.
+    """
     found, at = [], 0
     for each in operators:
-        while at < len(events) and events[at]["name"] != each.name:
+        while at < len(events) and events[at]["name"].removesuffix("_") != each.name.removesuffix("_"):
             at += 1
         if at == len(events):
             return None

@@ -20,9 +20,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.counts import flops
-from benchmarks.machine.bounds import blas_seconds, peak_flops
+from benchmarks.machine.bounds import blas_seconds, bound, peak_flops
 from benchmarks.machine.peak import Peak
-from benchmarks.reporting.findings import Setting, find_winner, mean_of
+from benchmarks.reporting.findings import Setting, find_winner, geometric_mean, mean_of
 from benchmarks.reporting.frames import read_peaks
 from benchmarks.reporting.loading import LoadedRun
 from benchmarks.reporting.pooling import PooledCase, contenders, time_ratio
@@ -43,6 +43,8 @@ class Comparison:
     peer: PooledCase
     ratio: Estimate
     """How many times as long the peer takes."""
+    allowed: float | None
+    """What the ratio would be at the machine's limit: the peer's time over the workload's bound; None when unknown."""
     share_of_gemm: float | None
     """The subject's rate over that of the workload's products, each a call of the library that is fastest at its
     shape in this run; None when a shape was not measured."""
@@ -79,6 +81,12 @@ class Standing:
     def mean(self) -> Estimate:
         """The geometric mean of the ratios."""
         return mean_of([each.ratio for each in self.compared])
+
+    @property
+    def allowed(self) -> float | None:
+        """What the mean would be at the machine's limit; None when that of a workload is unknown."""
+        allowed = [each.allowed for each in self.compared if each.allowed is not None]
+        return geometric_mean(allowed) if len(allowed) == len(self.compared) else None
 
     @property
     def ahead(self) -> tuple[Comparison, ...]:
@@ -137,12 +145,13 @@ def _standing(run: LoadedRun, setting: Setting, mode: Mode, subject: str | None)
 
 def _compare(workload: Workload, subject: PooledCase, peer: PooledCase, peaks: Sequence[Peak]) -> Comparison:
     seconds = _seconds(subject)
-    products, peak = blas_seconds(workload, peaks), peak_flops(workload, peaks)
+    products, peak, limit = blas_seconds(workload, peaks), peak_flops(workload, peaks), bound(workload, peaks)
     return Comparison(
         workload,
         subject,
         peer,
         time_ratio(peer, subject),
+        allowed=None if limit is None else _seconds(peer) / limit.attainable_seconds,
         share_of_gemm=None if products is None else products / seconds,
         share_of_peak=None if peak is None else flops(workload) / seconds / peak,
     )
@@ -162,7 +171,7 @@ def largest_error(case: PooledCase) -> float | None:
 STANDING_COLUMNS = (
     *("run", "mode", "device", "dtype", "precision", "threads", "workload", "T", "B", "I", "H", "L"),
     *("subject", "subject_seconds", "subject_error", "peer", "peer_seconds", "peer_error"),
-    *("ratio", "ratio_low", "ratio_high", "share_of_gemm", "share_of_peak", "status"),
+    *("ratio", "ratio_low", "ratio_high", "ratio_allowed", "share_of_gemm", "share_of_peak", "status"),
 )
 STANDING_TEXTS = ("run", "mode", "device", "dtype", "precision", "workload", "subject", "peer", "status")
 """Those that hold text."""
@@ -182,6 +191,7 @@ def standing_frame(found: Iterable[Standing]) -> pd.DataFrame:
                 "ratio": each.ratio.median,
                 "ratio_low": each.ratio.low,
                 "ratio_high": each.ratio.high,
+                "ratio_allowed": each.allowed,
                 "share_of_gemm": each.share_of_gemm,
                 "share_of_peak": each.share_of_peak,
                 "status": each.subject.status,

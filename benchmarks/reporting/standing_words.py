@@ -46,7 +46,7 @@ def conclusion(standing: Standing) -> str:
     else:
         throughout = " throughout" if len(standing.compared) > 1 else ""
         said.append(f"The best of the others is {code(peers[0][0])}{throughout}.")
-    return " ".join([*said, *_of_large(standing), *_missing(standing), *_wrong(standing)])
+    return " ".join([*said, *_allowed(standing), *_of_large(standing), *_missing(standing), *_wrong(standing)])
 
 
 def _leads(standing: Standing) -> str:
@@ -59,6 +59,13 @@ def _leads(standing: Standing) -> str:
     parts += [f"slower on {behind}"] if behind else []
     parts += [f"too close to call on {close}"] if close else []
     return f"is {listed(parts)}"
+
+
+def _allowed(standing: Standing) -> list[str]:
+    if standing.allowed is None:
+        return []
+    mean = ", in the geometric mean" if len(standing.compared) > 1 else ""
+    return [f"At the machine's limit it would be {times(standing.allowed)} as fast as the best of the others{mean}."]
 
 
 def _of_large(standing: Standing) -> list[str]:
