@@ -12,6 +12,7 @@ from benchmarks.machine.peak import Level, Peak, settings
 from benchmarks.machine.roof import roof
 from benchmarks.reporting.frames import load_run, read_peaks
 from benchmarks.reporting.plots import write_roofline
+from benchmarks.reporting.roofline import FEW
 from tests.synthetic_runs import peaks, realistic_trials, run_of, workload
 
 COMMON: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 2}
@@ -70,6 +71,18 @@ def test_ceilings_batches_and_names_are_written(tmp_path: Path) -> None:
     assert words.count("multiply-adds: 300 GFLOP/s, fastest product: 200") == 2
     assert words.count("L1, L2: 160 GB/s") == words.count("memory: 20.0 GB/s") == 2
     assert {"B 1", "B 16", "torch_loop", "no implementation can be faster"} <= set(words.split("\n"))
+
+
+def test_few_workloads_are_joined_and_named_by_what_they_differ_in(tmp_path: Path) -> None:
+    """Where no two differ in the batch alone; the others are not faint then."""
+    words = drawn(tmp_path, [workload(B=B, H=H) for B, H in ((1, 64), (16, 256))])
+    assert {"B 1, H 64", "B 16, H 256"} <= set(words.split("\n"))
+    assert "Faint" not in words
+
+
+def test_of_many_workloads_one_shape_is_named(tmp_path: Path) -> None:
+    words = drawn(tmp_path, [workload(B=B, H=64 * B) for B in range(1, FEW + 2)])
+    assert "Faint: all other sizes" in words
 
 
 def test_one_workload_has_a_roofline(tmp_path: Path) -> None:

@@ -181,9 +181,7 @@ def _share_of_peak(rows: pd.DataFrame) -> _Kind:
 
 def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
     known = rows[roofline.has_roof(rows, peaks)]
-    joined, fixed = along(known, ["B"])
-    if joined.empty:
-        joined, fixed = central(known)
+    joined, said = roofline.joined_rows(known)
     return _Kind(
         stem="roofline",
         title="Roofline: how near each comes to what the machine can do",
@@ -192,7 +190,7 @@ def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
         "implementation can be faster than at these sizes; dashed: the same with the fastest chain of (B, H) products "
         "that was measured. How to read it: `docs/limits.md` in the project.",
         rows=known,
-        fixed=f"Joined: {fixed}. Faint: all other sizes. All ceilings were measured in the same run",
+        fixed=f"{said}. All ceilings were measured in the same run",
         drawer=roofline.drawer(peaks, joined),
         height=lambda _: roofline.HEIGHT,
     )

@@ -14,7 +14,7 @@ from benchmarks.machine.roof import Roof, roof
 from benchmarks.reporting.plain_text import share, significant
 from benchmarks.reporting.plot_labels import end_labels
 from benchmarks.reporting.plot_style import MUTED, TEXT, Style, log_axis
-from benchmarks.reporting.slices import Panel
+from benchmarks.reporting.slices import Panel, along, central, panels
 
 HEIGHT = 4.4
 """Inches of a panel."""
@@ -22,6 +22,8 @@ ALIKE = 1.15
 """Ceilings that are no further apart than this share one line's label."""
 DEEPEST = 500
 """Times below the highest ceiling that is still shown; what is slower stands in the tables alone."""
+FEW = 6
+"""So many workloads in a panel can be told apart without one axis that they lie on."""
 _ROOF = "#444444"
 
 
@@ -33,6 +35,19 @@ def has_roof(rows: pd.DataFrame, peaks: Mapping[str, Sequence[Peak]]) -> pd.Seri
         found = roof(tuple(setting), peaks.get(run, ()))
         known[run, *setting] = found is not None and bool(found.bytes_per_second)
     return pd.Series([known[key] for key in keys], index=rows.index, dtype=bool)
+
+
+def joined_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows that are joined and named, and in words which they are.
+
+    Those along the batch where there are several; else all where they are few, and those of one shape where not.
+    """
+    chosen, fixed = along(rows, ["B"])
+    if chosen.empty:
+        if all(panel.rows["workload"].nunique() <= FEW for panel in panels(rows)):
+            return rows, "Joined: what an implementation reaches on all sizes"
+        chosen, fixed = central(rows)
+    return chosen, f"Joined: {fixed}. Faint: all other sizes"
 
 
 def drawer(
@@ -62,7 +77,7 @@ def drawer(
             faint: dict[str, Any] = {"color": look.colour, "markersize": 4, "alpha": 0.28, "markeredgewidth": 0}
             axes.plot(cases["intensity"], cases["flops_per_second"], look.marker, **faint)
         _limits(axes, joined)
-        _batches(axes, joined)
+        _columns(axes, joined)
         end_labels(axes, _joined(axes, joined, looks), looks, height)
         return _nearest(rows)
 
@@ -145,14 +160,17 @@ def _limits(axes: Axes, joined: pd.DataFrame) -> None:
     axes.fill_between(known["intensity"], limit, axes.get_ylim()[1], color=MUTED, alpha=0.12, linewidth=0)
 
 
-def _batches(axes: Axes, joined: pd.DataFrame) -> None:
-    """Which batch each column of the slice is."""
-    for row in joined.drop_duplicates("workload").to_dict("records"):
+def _columns(axes: Axes, joined: pd.DataFrame) -> None:
+    """Which sizes each column of the slice is: of them what the columns differ in."""
+    workloads = joined.drop_duplicates("workload").sort_values("intensity")
+    letters = [letter for letter in "TBHL" if len(set(workloads[letter])) > 1] or ["B"]
+    for number, row in enumerate(workloads.to_dict("records")):
         axes.annotate(
-            f"B {row['B']}",
+            ", ".join(f"{letter} {row[letter]}" for letter in letters),
             (row["intensity"], 0.0),
             xycoords=axes.get_xaxis_transform(),
-            xytext=(0, 3),
+            # Names of several letters are wider than columns may be apart.
+            xytext=(0, 3 + 10 * (number % 2) * (len(letters) > 1)),
             textcoords="offset points",
             ha="center",
             fontsize=8,
