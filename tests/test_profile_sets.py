@@ -23,7 +23,7 @@ def record(case: str, looks: dict[str, int], seconds: float, repeat: int = 0) ->
     phase = {"kinds": looks, "without_core": 0, "computing_threads": 1.0, "functions": []}
     times = {
         "unprofiled_seconds": seconds,
-        "pairs": [{"counts": True}, {"counts": True}],
+        "pairs": [{"counts": True}, {"counts": False}],
         "phase_seconds": [seconds, 0.0],
     }
     return {"case": case, "repeat": repeat, "calls": 10, "phases": {"1": phase}, **times}
@@ -59,13 +59,14 @@ def test_an_unknown_further_implementation_is_refused_with_the_nearest() -> None
 
 
 def test_a_case_says_what_it_reaches_of_the_attainable() -> None:
-    """Half the bound's speed is half of the attainable; the time is the median of the repeats."""
+    """Half the bound's speed is half of the attainable; the time is the median of the repeats, of blocks that count."""
     peaks = [multiply_add(1e6)]
     bounded = float(limits_frame([record(CASE, {}, 1.0)], peaks)["bound_seconds"].iloc[0])
     repeats = [record(CASE, {}, times * bounded, repeat) for repeat, times in enumerate((2.0, 9.0, 1.5))]
     row = limits_frame(repeats, peaks).iloc[0]
     assert row["share_of_attainable"] == pytest.approx(0.5)
     assert row["median_seconds"] == pytest.approx(2 * bounded)
+    assert row["blocks"] == 3
 
 
 def test_without_peaks_no_limit_is_claimed() -> None:
