@@ -12,7 +12,7 @@ from benchmarks.profiling.chrome import Event
 from benchmarks.profiling.gpu_time import GPU, Work, break_down, kind_of_work, unprofiled, work_of
 from benchmarks.profiling.kinds import Kind
 from benchmarks.profiling.observe_gpu import MARK, observe_gpu, spans_of, summary
-from benchmarks.profiling.report import breakdown_frame
+from benchmarks.profiling.report import breakdown_frame, kinds_of
 from benchmarks.workload import Workload
 from rnnimpl import Unavailable, load
 
@@ -155,6 +155,12 @@ def test_a_breakdown_takes_seconds_as_it_takes_looks() -> None:
     phases = {"1": {"kinds": {"products": 0.015, "host_bound": 0.005}}}
     frame = breakdown_frame([{"case": case, "repeat": 0, "phase_seconds": [0.02, 0.0], "phases": phases}])
     assert frame.set_index("kind")["seconds"][["products", "host_bound"]].to_list() == pytest.approx([0.015, 0.005])
+
+
+def test_a_kernel_stays_what_it_was_taken_for() -> None:
+    """By its own rules: those of a processor's functions know nothing of its name. Parts are seconds, kernels µs."""
+    looks = {"kinds": {"products": 0.02}, "functions": [["products", GPU, GEMM, 15.0]]}
+    assert kinds_of(looks) == pytest.approx({"products": 0.02})
 
 
 def test_without_a_gpu_a_profile_of_one_says_what_is_missing() -> None:

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.profiling import counters
+from benchmarks.measuring.measure import Subject
+from benchmarks.profiling import counters, dissect
 from benchmarks.profiling.count_tables import count_reasons, counts_frame, counts_table
 from benchmarks.profiling.counters import EVENTS, Event
 from benchmarks.profiling.flame import native_stacks, python_stacks, speedscope
 from benchmarks.profiling.instructions import count_allocated, count_instructions
+from benchmarks.workload import Workload
+from rnnimpl import Unavailable, load
 
 CASE = "torch_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 
@@ -126,6 +129,19 @@ def test_counts_are_told_per_step() -> None:
     assert "cache misses" not in shown
 
 
+def test_threads_that_compute_are_those_of_the_busier_phase_in_the_median_of_the_repeats() -> None:
+    """One and a half forward, half a one backward; one, and a third repeat with less."""
+    first = record(counted()) | {"phases": {"1": {"computing_threads": 1.5}, "2": {"computing_threads": 0.5}}}
+    others = [{"case": CASE, "phases": {"1": {"computing_threads": number}}} for number in (1.0, 0.9)]
+    (row,) = counts_frame([first, *others]).to_dict("records")
+    assert row["threads_computing"] == 1.0
+
+
+def test_a_gpu_is_launched_upon_so_often_a_step() -> None:
+    (row,) = counts_frame([record(counted()) | {"launches": 16}]).to_dict("records")
+    assert row["launches_per_step"] == 2.0
+
+
 def test_a_case_that_was_not_counted_says_why() -> None:
     """It is in no table; a reason that several share is said once."""
     failed = record({"status": "failed", "reason": "RuntimeError: no profiler"})
@@ -145,6 +161,21 @@ def test_what_compiled_code_does_within_one_call_is_said_to_be_unknown() -> None
     within, allocated = count_reasons([engine, engine, loop])
     assert within.startswith("- Of `jax_scan` all steps are one call into compiled code")
     assert allocated.startswith("- What `jax_scan` allocates")
+
+
+@pytest.mark.parametrize("name", ["numpy_loop", "torch_loop"])
+def test_a_further_step_adds_what_a_call_of_half_as_many_does_not(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two products forward, of five steps against two; of 10 s the three further ones take 3, and all five half."""
+    workload = Workload(mode="training", T=5, B=1, I=4, H=4)
+    try:
+        case = Subject(load(name), workload, clock=time.perf_counter)
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+    monkeypatch.setattr(dissect, "_seconds", lambda *_: (10.0, 7.0))
+    further = dissect._counts(case)["further_step"]  # without its traces
+    assert further["products"] == 2.0
+    assert further["calls"] > 2.0
+    assert further["share_of_no_step"] == pytest.approx(0.5)
 
 
 def test_the_interpreters_instructions_are_counted() -> None:

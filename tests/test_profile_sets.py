@@ -63,10 +63,11 @@ def test_a_case_says_what_it_reaches_of_the_attainable() -> None:
     peaks = [multiply_add(1e6)]
     bounded = float(limits_frame([record(CASE, {}, 1.0)], peaks)["bound_seconds"].iloc[0])
     repeats = [record(CASE, {}, times * bounded, repeat) for repeat, times in enumerate((2.0, 9.0, 1.5))]
-    row = limits_frame(repeats, peaks).iloc[0]
+    repeats[1]["calls"] = 30
+    row = limits_frame([*repeats, record(CASE.replace("-B2-", "-B4-"), {}, 1.0)], peaks).iloc[0]
     assert row["share_of_attainable"] == pytest.approx(0.5)
     assert row["median_seconds"] == pytest.approx(2 * bounded)
-    assert row["blocks"] == 3
+    assert (row["rounds"], row["blocks"], row["samples"]) == (3, 3, 10 + 30 + 10)
 
 
 def test_without_peaks_no_limit_is_claimed() -> None:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import ctypes
 import gzip
+import itertools
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling import chrome
+from benchmarks.profiling import chrome, native_phases, python_trace, torch_trace
 from benchmarks.profiling.breakdown import Look
 from benchmarks.profiling.chrome import Event, Slice, Track, process, write_trace
 from benchmarks.profiling.kinds import Kind
 from benchmarks.profiling.looks_trace import PARTS, Course, lay_together, look_at_calls, looks_tracks
 from benchmarks.profiling.native_phases import callers_of_products, code_of_passes, phase_of
 from benchmarks.profiling.phases import prefix_phases
-from benchmarks.profiling.python_trace import python_tracks
+from benchmarks.profiling.python_trace import follow, mark_steps, python_tracks
 from benchmarks.profiling.sampler import SAMPLE
 from benchmarks.profiling.symbols import Place
 from benchmarks.profiling.torch_phases import Operator, mark_forward, watch
@@ -99,8 +102,9 @@ def test_a_trace_is_compressed_and_cut_to_what_opens_quickly(tmp_path: Path, mon
 @pytest.mark.parametrize("name", ["torch_loop", "numpy_loop", "fused_cpu"])
 @pytest.mark.parametrize("mode", ["inference", "training"])
 def test_every_kind_of_implementation_has_a_trace_that_opens(name: str, mode: str, tmp_path: Path) -> None:
-    """In Chrome's format, small, with its calls and a part that is laid together from looks."""
+    """In Chrome's format, small, with its calls and a part that is laid together from looks; nothing stays untold."""
     events, notes = trace(subject(name, mode))
+    assert notes == []
     write_trace(events, tmp_path / "x.gz", notes)
     document = read(tmp_path / "x.gz")
     check_format(document)
@@ -166,15 +170,26 @@ def test_phases_of_pytorch_follow_from_the_weights_that_operators_read(name: str
 
 @pytest.mark.parametrize("name", ["torch_loop", "torch_hoisted", "nn_rnn"])
 def test_a_backward_pass_is_marked_by_the_operators_that_it_belongs_to(name: str) -> None:
-    """From the last step of the last layer to the first of the first."""
+    """From the last step of the last layer to the first of the first; a step has its projection where it has its own."""
     found = torch_marks(name, "training")
     forward, backward = (each for each in found["calls"] if not each.name.startswith("call "))
     assert (forward.name, backward.name) == ("forward", "backward")
-    steps = names([each for each in found["time steps"] if each.start >= backward.start])
-    assert steps == [f"step {t}, cell {cell}" for cell in (2, 1) for t in (3, 2, 1)]
+    steps = [each for each in found["time steps"] if each.start >= backward.start]
+    assert names(steps) == [f"step {t}, cell {cell}" for cell in (2, 1) for t in (3, 2, 1)]
     phases = [each for each in found["phases"] if each.start >= backward.start]
     assert names(phases)[:3] == ["output", "recurrence", "input projection"]
     assert all(each.end <= backward.end + 0.01 for each in phases)
+    projections = [each for each in phases if each.name == "input projection"]
+    within = [any(step.start <= each.start < step.end for step in steps) for each in projections]
+    assert within == (T * L if name == "torch_loop" else L) * [name == "torch_loop"]
+
+
+def test_a_phase_has_the_operators_of_its_own_time_and_thread() -> None:
+    """Not those of the call before it, nor of another thread, nor what is no operator of the host's."""
+    phase: Event = {"name": "forward", "cat": "user_annotation", "ts": 10.0, "dur": 5.0, "tid": 1}
+    own: Event = {"name": "aten::mm", "cat": "cpu_op", "ts": 12.0, "dur": 1.0, "tid": 1}
+    others = [own | {"ts": 2.0}, own | {"ts": 16.0}, own | {"tid": 2}, own | {"cat": "kernel"}]
+    assert torch_trace._within([*others, own], phase) == [own]  # of the events of a trace
 
 
 def test_what_was_not_seen_beside_the_trace_is_not_marked() -> None:
@@ -256,6 +271,48 @@ def test_a_gradient_belongs_to_the_weight_whose_argument_it_is() -> None:
         assert any(each.name == phase and each.start <= own.start < each.end for each in found["phases"])
 
 
+def test_being_told_of_an_instruction_takes_no_time_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that moves when it is read, by more and less while the interpreter tells: one call takes the rest."""
+    passed: list[None] = []
+    steps = itertools.cycle([1, 7, 1, 2, 1, 30])
+
+    def clock() -> float:
+        passed.extend(itertools.repeat(None, next(steps)))
+        return float(len(passed))
+
+    def call() -> None:
+        started = 1
+        ended = started
+        passed.extend([None] * ended * 100)
+
+    monkeypatch.setattr(python_trace, "time", SimpleNamespace(perf_counter=clock))
+    taken = [each.end - each.start for each in follow(call)]
+    assert max(taken) == pytest.approx(100e6)
+    assert sum(taken) == pytest.approx(100e6)
+
+
+def test_the_quickest_of_a_few_calls_is_drawn_and_how_much_too_long_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 5, 3 and 4 seconds, where a call takes one and a half."""
+    code = subject.__code__
+    calls = iter([[python_trace.Told(1, 1, code, 0, 0.0, 1e6 * taken)] for taken in (5, 3, 4)])
+    monkeypatch.setattr(python_trace, "follow", lambda _: next(calls))
+    events, _ = python_tracks({"forward": lambda: None}, 1.5)
+    assert events[0]["args"]["name"].endswith("(2.0 times as long as unprofiled)")
+
+
+def test_steps_are_the_turns_of_the_longest_loop() -> None:
+    """Not of one that comes before it."""
+
+    def layer(x: Any, w_ih: Any, w_hh: Any) -> None:
+        for _ in range(2):
+            pass
+        for _ in range(3):
+            x @ w_ih + x @ w_hh
+
+    instructions = follow(lambda: layer(*np.ones((3, 2, 2))))
+    assert names(mark_steps(instructions, backwards=False)) == [f"step {t}, cell 1" for t in (1, 2, 3)]
+
+
 def test_one_call_of_compiled_code_has_no_phases_on_pythons_side() -> None:
     """And a sentence says so."""
     events, untold = python_tracks({"forward": lambda: sorted(range(3))}, 1.0)
@@ -275,12 +332,27 @@ def test_looks_at_many_calls_are_laid_over_one_another() -> None:
     assert course.seconds == pytest.approx(2.5e-6)
 
 
+def test_a_look_before_the_first_call_or_without_a_core_is_in_no_part() -> None:
+    """It says nothing of a call."""
+    before, without = look(900), look(1500)._replace(outcome=None)
+    course = lay_together("forward", [(1000, 2000)], [before, without, look(1500)])
+    assert sum(map(len, course.parts)) == 1
+
+
+def test_parts_of_which_nothing_is_known_are_not_drawn() -> None:
+    """Products before and after such a part are two slices."""
+    parts: list[list[Look]] = [[] for _ in range(PARTS)]
+    parts[0], parts[2] = [look(0)], [look(0)]
+    assert names(tracks(looks_tracks([Course("forward", 1e-4, parts)]), 3)["most of the time"]) == 2 * ["matrix products"]
+
+
 def test_what_looks_found_most_is_drawn_and_all_of_it_counted() -> None:
     """Two parts of products, one of waiting; the shares of each are a counter's."""
     parts: list[list[Look]] = [[] for _ in range(PARTS)]
     parts[0], parts[1], parts[2] = [look(0)] * 2 + [look(0, "waiting")], [look(0)], [look(0, "waiting")]
     events = looks_tracks([Course("forward", 1e-4, parts)], lambda each: each.outcome[0] if each.outcome else "")
     found = tracks(events, 3)
+    assert events[0]["args"]["name"] == "one call, laid together from 5 looks at calls"
     assert names(found["most of the time"]) == ["matrix products", "waiting"]
     assert found["most of the time"][0].end == pytest.approx(2 * 100 / PARTS)
     assert names(found["phases"]) == ["products", "waiting"]
@@ -317,6 +389,37 @@ def test_products_are_shared_out_by_where_they_are_called_from() -> None:
     block, weights = "_ZN3rnn14multiply_blockIfLi1E", "_ZN3rnn14multiply_blockIfLi1ENS_11InterleavedEEE"
     looks = [look(0, "products", block, caller) for caller in (7, 7, 7, 8, 0)]
     assert callers_of_products([*looks, look(0, "products", weights, 9)]) == {7: 0.75, 8: 0.25}
+
+
+def test_a_place_that_is_seen_more_in_a_network_that_mostly_projects_is_its_projection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each network multiplies from both places: one mostly from 7, the other from 8."""
+    seen = {"projects": (7, 7, 7, 8), "recurs": (7, 8, 8, 8)}
+    block = "_ZN3rnn14multiply_blockIfLi1E"
+
+    def looked(network: Mapping[str, object], *_: object) -> list[Course]:
+        (name,) = network
+        return [Course("forward", 1.0, [[look(0, "products", block, caller) for caller in seen[name]]])]
+
+    monkeypatch.setattr(native_phases, "look_at_calls", looked)
+    projects, recurs = ({name: lambda: None} for name in seen)
+    phase = native_phases.phases_by_callers(Starved(), {}, projects, recurs)  # type: ignore[arg-type]  # in its place
+    assert [phase(look(0, "products", block, caller)) for caller in (7, 8)] == ["input projection", "recurrence"]
+
+
+def test_the_code_of_a_pass_is_its_largest_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the dtype that runs, as compilers name a lambda and what calls it; methods of a pass are none."""
+    named = [
+        ("_ZNSt17_Function_handlerIFviEZN3rnn7ForwardIfE3runEvEUliE_E9_M_invoke", 100, 900),
+        ("_ZZN3rnn7ForwardIfE3runEvENKUliE_clEi", 1000, 1010),
+        ("_ZN3rnn7ForwardIfE7advanceEv", 2000, 9000),
+        ("_ZNSt17_Function_handlerIFviEZN3rnn8BackwardIfE3runEvEUliE_E9_M_invoke", 10_000, 10_500),
+        ("_ZZN3rnn7ForwardIdE3runEvENKUliE_clEi", 11_000, 13_000),
+    ]
+    monkeypatch.setattr(native_phases, "functions", lambda _: iter(named))
+    assert code_of_passes(Path("own.so"), "float32") == {"forward": (100, 900), "backward": (10_000, 10_500)}
+    assert code_of_passes(Path("own.so"), "float64") == {"forward": (11_000, 13_000)}
 
 
 def test_both_passes_are_found_in_our_kernel() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -139,19 +140,31 @@ def test_slow_products_are_not_called_overhead() -> None:
 
 def test_facts_are_those_of_one_layer_and_direction() -> None:
     """Four products a step of two layers are two of each; products are compared in time, not in share."""
-    counts = {"products_of_further_step": 4.0, "calls_of_further_step": 18.0, "threads_computing": 1.0}
+    counts = {"products_of_further_step": 4.0, "calls_of_further_step": 18.0, "share_of_no_step": 0.25}
+    counts |= {"operator_calls_per_step": 5.0, "operators_per_step": 9.0, "threads": 8.0, "threads_computing": 1.0}
     limit = {"median_seconds": 2.0, "blas_seconds": 0.5, "share_of_attainable": 0.2, "bound_by": "compute"}
-    facts = facts_of(limit, counts, 0.75, Workload(mode="inference", T=8, B=1, I=4, H=4, L=2))
-    assert facts.products_of_a_step == 2.0
+    facts = facts_of(limit, counts, 0.75, Workload(mode="inference", T=8, B=1, I=4, H=4, L=2, threads=2))
+    assert facts == Facts(
+        operators_per_step=9.0,
+        calls_of_a_step=18.0,
+        products_of_a_step=2.0,
+        share_of_no_step=0.25,
+        threads=2,
+        computing_threads=1.0,
+        share_of_attainable=0.2,
+        bound_by="compute",
+        products_over_fastest=3.0,
+    )
     assert facts.hoisted is False
     assert not facts.one_call
-    assert facts.products_over_fastest == pytest.approx(3.0)
 
 
 def test_what_was_not_counted_is_not_concluded_from() -> None:
     """No count, no claim of how often something is called."""
-    limit: dict[str, Any] = {"median_seconds": 2.0, "share_of_attainable": float("nan"), "bound_by": None}
+    limit: dict[str, Any] = {"median_seconds": 2.0, "share_of_attainable": math.nan, "bound_by": None}
+    limit |= {"blas_seconds": math.nan}
     facts = facts_of(limit, {}, 0.75, Workload(mode="inference", T=8, B=1, I=4, H=4))
     assert facts.hoisted is None
     assert not facts.one_call
+    assert math.isnan(facts.products_over_fastest)
     assert "attainable" not in conclusion(mostly("overhead"), facts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
 import platform
 import time
 from pathlib import Path
@@ -10,21 +12,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.profiling.breakdown import attribute, seconds_of
+from benchmarks.profiling.breakdown import attribute, outcomes, seconds_of
 from benchmarks.profiling.cases import parse_cases
 from benchmarks.profiling.kinds import Kind, kind_of
 from benchmarks.profiling.launch import profile_cases
 from benchmarks.profiling.report import breakdown_frame, kinds_of, rewrite
 from benchmarks.profiling.sampler import FORWARD, HAS_NO_CORE, SAMPLE, WAITS, Sampler
-from benchmarks.profiling.symbols import SPINS, Place, functions, places
+from benchmarks.profiling.symbols import ASLEEP, SPINS, Place, functions, places
 from rnnimpl.native.build import library
 
-PRODUCT, PYTHON, BARRIER = 100, 200, 300
+PRODUCT, PYTHON, BARRIER, VECTOR, TANH, COPY = 100, 200, 300, 400, 500, 600
 PLACES = {
     PRODUCT: Place("libtorch_cpu.so", "mkl_blas_def_sgemm_kernel_0_zen"),
+    VECTOR: Place("libtorch_cpu.so", "mkl_blas_def_xsgemv"),
+    TANH: Place("libtorch_cpu.so", "mkl_vml_kernel_sTanh_EXHAynn"),
+    COPY: Place("libc.so.6", "memcpy"),
     PYTHON: Place("libpython3.11.so.1.0", "_PyEval_EvalFrameDefault"),
     BARRIER: Place("libgomp.so.1", ""),
 }
+
+
+def samples_of(*looks: dict[int, int]) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """One look after another, {thread: address}; thread 1 is the main one."""
+    found = [
+        (address, 0, 0, number, thread, FORWARD, 0)
+        for number, threads in enumerate(looks)
+        for thread, address in threads.items()
+    ]
+    return np.array(found, SAMPLE)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +48,9 @@ PLACES = {
         ({1: PYTHON, 2: PRODUCT}, "overhead"),
         ({1: WAITS, 2: PRODUCT}, "products"),
         ({1: BARRIER, 2: PRODUCT}, "products"),
+        ({1: WAITS, 2: PYTHON, 3: TANH, 4: PRODUCT}, "products"),
+        ({1: WAITS, 2: PYTHON, 3: COPY, 4: TANH}, "elementwise"),
+        ({1: WAITS, 2: PYTHON, 3: COPY}, "memory"),
         ({1: BARRIER, 2: BARRIER}, "waiting"),
         ({1: WAITS}, "waiting"),
         ({1: HAS_NO_CORE, 2: PRODUCT}, None),
@@ -40,11 +58,32 @@ PLACES = {
     ],
 )
 def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, int], expected: Kind | None) -> None:
-    """None: the look says nothing, and is counted apart."""
-    samples = np.array([(address, 0, 0, 1, thread, FORWARD, 0) for thread, address in threads.items()], SAMPLE)
-    looks = attribute(samples, PLACES, 1)[FORWARD]
+    """Of several others products come first, then what is nearest to them. None: the look says nothing."""
+    looks = attribute(samples_of(threads), PLACES, 1)[FORWARD]
     assert looks.by_kind == ({} if expected is None else {expected: 1})
     assert looks.without_core == (expected is None)
+
+
+def test_looks_are_counted_by_kind_and_with_them_the_threads_that_compute() -> None:
+    """Of four looks one says nothing, though a thread computed; who waits at a barrier computes nothing."""
+    threads = [{1: PRODUCT, 2: PRODUCT}, {1: WAITS, 2: TANH}, {1: VECTOR, 2: BARRIER}, {1: HAS_NO_CORE, 2: PRODUCT}]
+    looks = attribute(samples_of(*threads), PLACES, 1)[FORWARD]
+    assert looks.by_kind == {"products": 2, "elementwise": 1}
+    assert looks.computing_threads == 2 + 1 + 1
+    assert looks.without_core == 1
+
+
+@pytest.mark.parametrize(("main", "place"), [(BARRIER, PLACES[BARRIER]), (WAITS, ASLEEP)])
+def test_where_nobody_computes_the_main_thread_says_where_it_waits(main: int, place: Place) -> None:
+    (look,) = outcomes(samples_of({1: main, 2: BARRIER}), PLACES, 1)
+    assert look.outcome == ("waiting", place)
+
+
+def test_a_look_is_called_from_where_the_main_thread_was() -> None:
+    """Whichever thread was seen first."""
+    samples = np.array([(PRODUCT, 9, 5, 0, 2, FORWARD, 0), (PYTHON, 7, 5, 0, 1, FORWARD, 0)], SAMPLE)
+    (look,) = outcomes(samples, PLACES, 1)
+    assert look.caller == 7
 
 
 @pytest.mark.parametrize(
@@ -144,6 +183,31 @@ def test_a_sleeping_thread_is_seen_asleep_and_nobody_looks_between_calls() -> No
     assert set(samples["phase"]) == {FORWARD}
     asleep = samples["address"] == WAITS
     assert asleep.sum() > len(np.unique(samples["look"])) / 2
+
+
+def test_looks_are_dated_by_the_clock_of_calls() -> None:
+    """That of `time.perf_counter_ns`: by it a look is put at its part of a call."""
+    sampler = Sampler(1e-3)
+    sampler.phase.value = FORWARD
+    start = time.perf_counter_ns()
+    sampler.start()
+    time.sleep(0.1)
+    samples = sampler.stop()
+    sampler.phase.value = 0
+    assert start <= samples["nanoseconds"].min() <= samples["nanoseconds"].max() <= time.perf_counter_ns()
+
+
+def test_a_sampler_without_memory_for_its_looks_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of it is asked for here than can be addressed."""
+    monkeypatch.setattr("benchmarks.profiling.sampler.CAPACITY", 1 << 51)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
+        Sampler().start()
+
+
+def test_looks_of_more_than_four_seconds_add_up() -> None:
+    """Each interval has 32 bits of nanoseconds, their sum has more."""
+    samples = [(PYTHON, 0, 0, look, 1, FORWARD, 3_000_000_000) for look in (1, 2)]
+    assert seconds_of(np.array(samples, SAMPLE)) == 6.0
 
 
 def test_looks_stand_for_the_intervals_between_them() -> None:

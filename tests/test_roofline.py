@@ -6,10 +6,14 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from benchmarks.machine.peak import Level, Peak, settings
-from benchmarks.machine.roof import roof
+from benchmarks.machine.roof import Roof, roof
+from benchmarks.reporting import roofline
 from benchmarks.reporting.frames import load_run, read_peaks
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.reporting.roofline import FEW
@@ -20,8 +24,8 @@ SETTINGS = settings(workload())
 
 
 def read(level: Level, rate: float, size: int, **changes: Any) -> Peak:
-    rates = {"bytes_per_second": rate, "working_set_bytes": size, "level": level}
-    return Peak(kind="read", engine="cores", seconds=1e-6, **{**COMMON, **rates, **changes})
+    own = {"kind": "read", "bytes_per_second": rate, "working_set_bytes": size, "level": level}
+    return Peak(engine="cores", seconds=1e-6, **{**COMMON, **own, **changes})
 
 
 ROOF = [
@@ -32,6 +36,7 @@ ROOF = [
     read("L2", 140e9, 20_000),
     read("memory", 20e9, 10**9),
     read("L1", 999e9, 1000, threads=1),
+    read("L2", 999e9, 10_000, kind="shared_read"),
 ]
 
 
@@ -47,7 +52,10 @@ def drawn(folder: Path, workloads: list[Any], with_roof: bool = True) -> str:
 
 
 def test_no_level_is_slower_than_one_beyond_it() -> None:
-    """An L1 that was measured slower than the L2 gives at least as much as that; one thread's peaks are another's."""
+    """An L1 that was measured slower than the L2 gives at least as much as that.
+
+    One thread's peaks are another's, and of an array that both read there are not as many bytes.
+    """
     found = roof(SETTINGS, ROOF)
     assert found is not None
     assert dict(found.bytes_per_second) == {"L1": 160e9, "L2": 160e9, "memory": 20e9}
@@ -63,6 +71,35 @@ def test_below_the_ridge_the_bytes_bound_and_above_it_the_operations() -> None:
 
 def test_a_setting_without_rates_has_no_roof() -> None:
     assert roof(("cpu", "float64", "ieee", 2), ROOF) is None
+
+
+def test_a_slope_ends_at_the_flat_ceiling() -> None:
+    """At 15 operations a byte: 20 GB/s make 300 GFLOP/s there."""
+    axes = Figure().subplots()
+    axes.set(xscale="log", yscale="log", xlim=(0.1, 100.0), ylim=(1e9, 500e9))
+    roofline._ceilings(axes, Roof(300e9, 200e9, {"memory": 20e9}))  # what a panel is drawn upon
+    slope = np.asarray(axes.lines[-1].get_xydata())
+    assert slope == pytest.approx(np.array([[0.1, 2e9], [15.0, 300e9]]))
+
+
+def test_limits_are_drawn_where_they_are_known() -> None:
+    """In operations a second; the chain of the second workload was not measured."""
+    axes = Figure().subplots()
+    joined = pd.DataFrame({"workload": ["one", "two"], "flops": [8e9, 8e9], "intensity": [1.0, 2.0]})
+    joined = joined.assign(bound_seconds=[2.0, 1.0], reached_seconds=[4.0, np.nan])
+    roofline._limits(axes, joined)  # of a slice
+    drawn_lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in axes.lines}
+    assert drawn_lines == {
+        "no implementation can be faster": [4e9, 8e9],
+        "with the fastest chain measured": [2e9],
+    }
+
+
+def test_the_nearest_to_its_limits_is_named_by_its_median() -> None:
+    """Not by its best case, in which another comes nearer."""
+    shares = {"torch_loop": [0.1, 0.2, 0.9], "fused_cpu": [0.4, 0.4, 0.5]}
+    rows = [{"implementation": name, "share_of_attainable": each} for name, own in shares.items() for each in own]
+    assert roofline._nearest(pd.DataFrame(rows)) == "fused_cpu comes nearest: 40 % of the attainable (median)"
 
 
 def test_ceilings_batches_and_names_are_written(tmp_path: Path) -> None:

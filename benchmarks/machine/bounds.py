@@ -154,12 +154,6 @@ def peak_bandwidth(workload: Workload, peaks: Iterable[Peak]) -> float | None:
     return max((rate for rate in rates if rate is not None), default=None)
 
 
-def call_seconds(workload: Workload, engine: str, peaks: Iterable[Peak]) -> float | None:
-    """What the least call of a library costs under the workload's settings; None when unknown."""
-    found = (peak for peak in peaks if peak.kind == "call" and peak.engine == engine and peak.belongs_to(workload))
-    return min((peak.seconds for peak in found), default=None)
-
-
 def blas_seconds(workload: Workload, peaks: Iterable[Peak]) -> float | None:
     """Seconds that the workload's products take, each a library's call at the best rate measured at its own shape.
 

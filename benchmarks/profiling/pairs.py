@@ -104,10 +104,11 @@ def counted(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def halves_differ(pairs: Sequence[Pair]) -> float:
-    """By how much of it the medians of the sums differ between every second of the pairs that count and the others."""
+    """By how much of it the medians of the sums differ between every second of the pairs that count and the others.
+
+    It takes two pairs at the least.
+    """
     totals = [pair.total for pair in counted(pairs)]
-    if len(totals) < 2:
-        return float("inf")
     first, second = statistics.median(totals[::2]), statistics.median(totals[1::2])
     return abs(first - second) / statistics.median(totals)
 

@@ -177,8 +177,6 @@ def _named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
 def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share: float, workload: Workload) -> Facts:
     """What the conclusion of a case rests on: its rows of `limits_frame` and, where it was counted, `counts_frame`."""
     cells = workload.L * workload.config.num_directions
-    fastest = limit.get("blas_seconds")
-    known = fastest is not None and fastest > 0
     return Facts(
         operators_per_step=counts.get("operators_per_step", math.nan),
         calls_of_a_step=counts.get("calls_of_further_step", math.nan),
@@ -188,7 +186,7 @@ def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share
         computing_threads=counts.get("threads_computing", math.nan),
         share_of_attainable=limit["share_of_attainable"],
         bound_by=limit["bound_by"] if isinstance(limit["bound_by"], str) else None,
-        products_over_fastest=products_share * limit["median_seconds"] / fastest if known else math.nan,
+        products_over_fastest=products_share * limit["median_seconds"] / limit["blas_seconds"],
     )
 
 

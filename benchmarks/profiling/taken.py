@@ -47,8 +47,10 @@ def _ready() -> dict[str, float] | None:
         try:
             found[thread.name] = int((thread / "schedstat").read_text(encoding="ascii").split()[1]) / 1e9
         except ProcessLookupError:
-            # It has ended since the list was read.
+            # It has ended since its file was opened.
             continue
         except OSError:
-            return None
+            # Or since the list was read.
+            if thread.exists():
+                return None
     return found
