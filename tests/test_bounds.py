@@ -361,7 +361,10 @@ def test_peaks_are_the_best_under_the_workloads_own_settings() -> None:
     measured = [
         *(gemm(8, 8, 8, 3.0), gemm(4, 4, 4, 2.0, engine="numpy"), gemm(8, 8, 8, 9.0, threads=2)),
         *(gemm(8, 8, 8, 8.0, kind="chain"), multiply_add(7.0)),
-        *(peak("bandwidth", "torch", bytes_per_second=7.0), read(8, 9.0, "L1"),),
+        *(
+            peak("bandwidth", "torch", bytes_per_second=7.0),
+            read(8, 9.0, "L1"),
+        ),
     ]
     assert peak_flops(SMALL, measured) == 3.0
     assert peak_bandwidth(SMALL, measured) == 7.0

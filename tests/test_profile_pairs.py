@@ -248,7 +248,7 @@ def test_what_is_taken_is_of_threads_that_lived_all_along_and_of_the_hypervisor(
 def test_the_hypervisor_takes_of_the_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the first and the third of three; what the others lose is no loss here."""
     cores = [SimpleNamespace(user=9.0, system=9.0, steal=stolen) for stolen in (1.0, 2.0, 4.0)]
-    monkeypatch.setattr("psutil.cpu_times", lambda percpu: cores)
+    monkeypatch.setattr("psutil.cpu_times", lambda **_: cores)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 2})
     assert taken.read().stolen == 5.0
 

@@ -16,8 +16,13 @@ WORKLOAD = "cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 OTHER = "cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
 REFUSED = f"x:Missing/{WORKLOAD}"
 COUNTS: dict[str, Any] = {
-    **{"threads": 1, "counters": {}, "counters_reason": "no counters here", "operators": None, "allocated_bytes": 0},
-    **{"instructions": {"bytecodes": 800, "operations": 160, "products": 0}, "further_step": None},
+    "threads": 1,
+    "counters": {},
+    "counters_reason": "no counters here",
+    "operators": None,
+    "allocated_bytes": 0,
+    "instructions": {"bytecodes": 800, "operations": 160, "products": 0},
+    "further_step": None,
     "untold": ["Nothing is told of its phases."],
 }
 

@@ -170,7 +170,7 @@ def test_phases_of_pytorch_follow_from_the_weights_that_operators_read(name: str
 
 @pytest.mark.parametrize("name", ["torch_loop", "torch_hoisted", "nn_rnn"])
 def test_a_backward_pass_is_marked_by_the_operators_that_it_belongs_to(name: str) -> None:
-    """From the last step of the last layer to the first of the first; a step has its projection where it has its own."""
+    """From the last step of the last layer to the first; a step has its projection where it has one of its own."""
     found = torch_marks(name, "training")
     forward, backward = (each for each in found["calls"] if not each.name.startswith("call "))
     assert (forward.name, backward.name) == ("forward", "backward")
@@ -343,7 +343,9 @@ def test_parts_of_which_nothing_is_known_are_not_drawn() -> None:
     """Products before and after such a part are two slices."""
     parts: list[list[Look]] = [[] for _ in range(PARTS)]
     parts[0], parts[2] = [look(0)], [look(0)]
-    assert names(tracks(looks_tracks([Course("forward", 1e-4, parts)]), 3)["most of the time"]) == 2 * ["matrix products"]
+    assert names(tracks(looks_tracks([Course("forward", 1e-4, parts)]), 3)["most of the time"]) == 2 * [
+        "matrix products"
+    ]
 
 
 def test_what_looks_found_most_is_drawn_and_all_of_it_counted() -> None:
