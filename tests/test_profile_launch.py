@@ -71,7 +71,7 @@ def test_a_worker_has_the_settings_of_its_case(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_breakdown_stands_whatever_the_passes_after_it_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are told what it saw; where their process is lost, the record says how."""
-    observed = {"phases": {"1": {"functions": []}}}
+    observed: dict[str, Any] = {"phases": {"1": {"functions": []}}}
     worker = Worker({"profile": observed, "dissect": WorkerLost("crashed", "it ended with signal 11")})
     reply = profiled(worker, monkeypatch, traces=Path("traces"))
     assert worker.asked["dissect"][0]["looks"] == observed["phases"]
