@@ -24,6 +24,7 @@ from rnnimpl.interface import Rnn, Unavailable
 ENTRY_POINT_GROUP = "rnnimpl.implementations"
 IMPLS = Path(__file__).parent / "impls"
 _LITERAL_FIELDS = ("devices", "requires", "only_when_named")
+_EXAMPLES = {"devices": '("cpu",) with its comma', "requires": '("numba>=0.61",) with its comma'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _require(name: str, requires: tuple[str, ...]) -> None:
 
 def _load_reference(name: str, reference: str) -> type[Rnn[Any]]:
     """Import `package.module:Class`."""
-    module_name, _, class_name = reference.partition(":")
+    module_name, class_name = _module_and_class(reference)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -135,14 +136,38 @@ def _load_reference(name: str, reference: str) -> type[Rnn[Any]]:
                 "that Python can import from here: is it installed, or in the current folder?"
             ) from error
         raise Unavailable(f"{name} needs {error.name}, which is not installed") from error
+    except Unavailable:
+        raise
+    except Exception as error:  # somebody's module may raise anything: their file is at fault, and the reason is theirs
+        raise ValueError(
+            f"implementation is {name!r}, but importing {module_name} fails with {type(error).__name__}: {error}; "
+            f"expected a module that can be imported: python -c 'import {module_name}' shows where it fails"
+        ) from error
     found = getattr(module, class_name, None)
     if found is None:
         classes = [key for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, Rnn)]
         raise ValueError(f"implementation is {name!r}, but {module_name} has no {class_name!r}; it has {classes}")
     if not (inspect.isclass(found) and issubclass(found, Rnn)):
         raise TypeError(f"implementation is {name!r}, which is {found!r}; expected a subclass of rnnimpl.Rnn")
+    devices = getattr(found, "devices", None)
+    if not isinstance(devices, tuple) or not {*devices} <= {"cpu", "cuda"} or not devices:
+        raise TypeError(
+            f"implementation is {name!r}, whose `devices` is {devices!r}; expected a tuple of cpu and cuda, "
+            f"{_EXAMPLES['devices']}"
+        )
     _require(name, found.requires)
     return found
+
+
+def _module_and_class(reference: str) -> tuple[str, str]:
+    """The two parts of `package.module:Class`. Raises ValueError where they are no names, as a path is none."""
+    module_name, _, class_name = reference.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), class_name)):
+        raise ValueError(
+            f"implementation is {reference!r}; expected package.module:Class, names as in an import, no path: "
+            "what lies in another folder is found from there, or with PYTHONPATH set to it"
+        )
+    return module_name, class_name
 
 
 def _the_class(module: Any) -> type[Rnn[Any]]:
@@ -158,30 +183,51 @@ def _the_class(module: Any) -> type[Rnn[Any]]:
 
 def _literals(path: Path, class_name: str | None = None) -> _Literals:
     """Read the docstring and the literals of the implementation in a source file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise ValueError(
+            f"{path}, line {error.lineno}, is no Python: {error.msg}; expected an implementation"
+        ) from error
     found: dict[str, Any] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and class_name in (None, node.name):
             for statement in node.body:
-                found.update(_literal_assignment(statement))
+                found.update(_literal_assignment(path, statement))
     summary = (ast.get_docstring(tree) or "").partition("\n")[0]
     return _Literals(summary, found.get("devices", ()), found.get("requires", ()), found.get("only_when_named", ""))
 
 
-def _literal_assignment(statement: ast.stmt) -> dict[str, Any]:
-    """{"devices": ...} and the like where the statement assigns one of them a literal, else {}."""
+def _literal_assignment(path: Path, statement: ast.stmt) -> dict[str, Any]:
+    """{"devices": ...} and the like where the statement assigns one of them, else {}.
+
+    Raises ValueError, naming file and line, where it is no literal of its kind.
+    """
     if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
         target, value = statement.targets[0].id, statement.value
     elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
         target, value = statement.target.id, statement.value
     else:
         return {}
-    return {target: ast.literal_eval(value)} if target in _LITERAL_FIELDS else {}
+    if target not in _LITERAL_FIELDS:
+        return {}
+    try:
+        literal = ast.literal_eval(value)
+    except (ValueError, TypeError):
+        literal = None
+    texts = [literal] if target == "only_when_named" else literal
+    if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
+        expected = "a text in quotes" if target == "only_when_named" else f"a tuple of texts, {_EXAMPLES[target]}"
+        raise ValueError(
+            f"{path}, line {statement.lineno}: {target} is {ast.unparse(value)}; expected {expected}, as a literal: "
+            "it is read without importing the file"
+        )
+    return {target: literal if target == "only_when_named" else tuple(texts)}
 
 
 def _reference_literals(reference: str) -> _Literals:
     """The same for `package.module:Class`; a class that inherits its devices has to be imported."""
-    module_name, _, class_name = reference.partition(":")
+    module_name, class_name = _module_and_class(reference)
     try:
         spec = importlib.util.find_spec(module_name)
     except ModuleNotFoundError:

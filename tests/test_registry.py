@@ -125,11 +125,46 @@ def test_a_class_that_inherits_its_devices_is_listed() -> None:
         ("nowhere.at_all:Mine", ValueError, "there is no module 'nowhere'; .*is it installed, or in the current"),
         ("rnnimpl.nowhere:Mine", ValueError, "there is no module 'rnnimpl.nowhere'"),
         ("somebodys_rnn:Needs", Unavailable, "needs no-such-framework, which is not installed: pip install"),
+        ("../somebodys_rnn:Mine", ValueError, "expected package.module:Class, names as in an import, no path"),
+        ("somebodys_rnn:", ValueError, "is 'somebodys_rnn:'; expected package.module:Class"),
+        ("rnnimpl.interface:Rnn", TypeError, "whose `devices` is None; expected a tuple of cpu and cuda"),
     ],
 )
 def test_what_cannot_be_loaded_says_why(reference: str, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         load(reference)
+
+
+@pytest.mark.parametrize("reference", ["../somebodys_rnn:Mine", ":Mine", "somebodys_rnn:Mein", "rnnimpl.interface:Rnn"])
+@pytest.mark.usefixtures("folder")
+def test_what_cannot_be_loaded_cannot_be_listed(reference: str) -> None:
+    """A sweep lists before it measures: what is wrong is said then."""
+    with pytest.raises((ValueError, TypeError), match="implementation is "):
+        listing(reference)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('devices = ("cpu")', "careless.py, line 4: devices is 'cpu'; expected a tuple of texts, .* with its comma"),
+        ("devices = tuple(ALL)", r"careless.py, line 4: devices is tuple\(ALL\); expected .* as a literal"),
+        ('devices = ("cpu",)\n    requires = "numba"', "line 5: requires is 'numba'; expected a tuple of texts"),
+        ('devices = ("cpu",)\n    only_when_named = True', "line 5: only_when_named is True; expected a text"),
+        ("devices = (", "careless.py, line 4, is no Python: "),
+    ],
+)
+def test_what_cannot_be_read_from_a_source_is_named(folder: Path, line: str, said: str) -> None:
+    """The file, the line, what stands there and what should."""
+    (folder / "careless.py").write_text(f"ALL = ['cpu']\n\nclass Careless:\n    {line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=said):
+        listing("careless:Careless")
+
+
+def test_a_module_that_raises_when_it_is_imported_says_what(folder: Path) -> None:
+    """As its author would see it, in a sentence."""
+    (folder / "raises_at_once.py").write_text("import numpy\nnp.zeros(3)\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="importing raises_at_once fails with NameError: name 'np' is not defined"):
+        load("raises_at_once:Mine")
 
 
 def test_a_module_whose_own_import_is_missing_is_unavailable(folder: Path) -> None:
