@@ -18,11 +18,14 @@ PAGE = Path(__file__).parent.parent / "docs" / "adding_an_implementation.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
+BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+"""The page's files: in NumPy, and in PyTorch."""
+
+
 @pytest.fixture
 def source() -> str:
-    """The page's one Python block."""
-    (block,) = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    return str(block)
+    """The first file, which the commands are about."""
+    return BLOCKS[0]
 
 
 def test_the_file_passes_conformance_from_the_current_folder(
@@ -37,6 +40,17 @@ def test_the_file_passes_conformance_from_the_current_folder(
     result = CliRunner().invoke(app, command.group(1).split())
     assert result.exit_code == 0, result.output
     assert " 0 failed" in result.output
+
+
+def test_the_file_in_pytorch_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each on one network."""
+    (tmp_path / "wrapped.py").write_text(BLOCKS[1], encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    cases = {case.check: case for case in conformance.cases()}
+    results = conformance.run(rnnimpl.load("wrapped:Wrapped"), "cpu", selected=list(cases.values()))
+    assert len(results) == len(cases) > 1
+    assert {result.status for result in results} == {"passed"}
+    sys.modules.pop("wrapped")
 
 
 def test_the_file_in_impls_is_an_implementation(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
