@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 from benchmarks.commands import regressions, speed  # noqa: F401  # they add their verbs to the application
 from benchmarks.commands.app import app
 
@@ -9,7 +12,9 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What a terminal's character set lacks is shown as a question mark."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     app(prog_name="python -m benchmarks")
 
 

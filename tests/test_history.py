@@ -6,9 +6,11 @@ import csv
 import dataclasses
 import json
 import math
+import os
 import random
 import statistics
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -265,6 +267,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return folder
+
+
+def test_what_commits_say_is_read_in_any_locale(project: Path) -> None:
+    """Git speaks UTF-8, whatever the terminal's character set is."""
+    before = git(project, "rev-parse", "HEAD")
+    git(project, "commit", "--quiet", "--allow-empty", "-m", "caf\N{LATIN SMALL LETTER E WITH ACUTE}")
+    reading = f"from benchmarks.history.commits import *; print(ascii(subjects_between(Path(), '{before}', 'HEAD')))"
+    ours = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-c", reading]
+    done = subprocess.run(command, cwd=project, env=os.environ | ours, check=True, capture_output=True, text=True)
+    assert r"caf\xe9" in done.stdout
 
 
 def invoke(*words: str) -> tuple[int, str]:

@@ -74,7 +74,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
         done = subprocess.run(  # noqa: S603  # the arguments are this module's own
             ["git", "--no-optional-locks", "-C", str(folder), *arguments],  # noqa: S607  # the git that is on the path
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_GIT_SECONDS,
             check=True,
         )

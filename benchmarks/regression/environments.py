@@ -79,7 +79,9 @@ def differences(base: Mapping[str, str], head: Mapping[str, str]) -> str:
 def _packages(python: str) -> dict[str, str]:
     """{name: version} of what an environment holds, as pip lists it."""
     command = [python, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # an environment's own
+    done = subprocess.run(  # noqa: S603  # an environment's own
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode != 0:
         raise ValueError(f"the packages of {python} cannot be listed: {done.stderr.strip()[-400:]}")
     return {entry["name"]: entry["version"] for entry in json.loads(done.stdout)}
@@ -117,7 +119,8 @@ def _failure(command: list[str], folder: Path) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         start_new_session=True,
     ) as process:
         try:

@@ -99,7 +99,9 @@ def git(folder: Path, *arguments: str, given: str | None = None) -> str:
             input=given,
             env={name: value for name, value in os.environ.items() if name not in _OF_A_HOOK},
             capture_output=True,
-            text=True,
+            # Whatever the locale is, commits speak UTF-8.
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
     except OSError as error:
