@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.store import StoreError
 from benchmarks.training import task
 from benchmarks.training.learning_curve import STEPS_TO_LEARN, Curve, TrainResult, final_loss, judge, tolerance
 from benchmarks.training.report import table
@@ -311,7 +312,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(
 
     # It makes rich take standard error for a terminal.
     monkeypatch.setenv("FORCE_COLOR", "1")
-    train(implementations=["numpy_loop"], steps=2, out=tmp_path)
+    train(implementations=["numpy_loop"], steps=2, out=tmp_path / "on a terminal")
     assert "training steps" in capsys.readouterr().err
 
 
@@ -323,6 +324,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(
         ({"implementations": ["numpy_loop", "numpy_loop"]}, r"implementations has numpy_loop more than once"),
         ({"steps": 0}, r"steps is 0; expected 1 or more"),
         ({"device": "tpu"}, r"device is 'tpu'; expected cpu, cuda or cuda:N"),
+        ({"device": "tpu", "implementations": []}, r"device is 'tpu'; expected cpu, cuda or cuda:N"),
         ({"dtype": "float16"}, r"dtype is 'float16': .*small updates.*; expected one of float32, float64"),
         ({"dtype": "int8"}, r"dtype is 'int8'; expected one of float32, float64"),
     ],
@@ -339,8 +341,17 @@ def test_a_file_is_not_a_folder_to_write_to(tmp_path: Path) -> None:
     file = tmp_path / "taken"
     file.touch()
 
-    with pytest.raises(ValueError, match=r"out is .*taken, which cannot be made a folder"):
+    with pytest.raises(StoreError, match=r"--out is .*taken, where nothing can be written: File exists"):
         train(implementations=["numpy_loop"], steps=1, out=file)
+
+
+def test_what_a_folder_holds_is_not_written_over(tmp_path: Path) -> None:
+    """A run's folder has a summary.csv of its own."""
+    (tmp_path / "summary.csv").write_text("of a sweep", encoding="utf-8")
+
+    with pytest.raises(StoreError, match=r"which holds summary.csv; expected a new folder: nothing was changed"):
+        train(implementations=["numpy_loop"], steps=1, out=tmp_path)
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["of a sweep"]
 
 
 def test_final_loss_is_a_mean_over_the_last_steps() -> None:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 import numpy as np
 
 import rnnimpl
+from benchmarks.store import StoreError, check_writable, explained
 from benchmarks.training import task
 from benchmarks.training.learning_curve import REFERENCE, STEPS_TO_LEARN, Curve, Step, TrainResult, judge, tolerance
 from benchmarks.training.report import write_report
@@ -44,8 +45,8 @@ def train(
     results/train-TIME. One that cannot run or raises becomes a row with its reason, and the others go on.
     An implementation's CPU threads are set to 1: with so small a network, more would wait for each other.
 
-    Raises ValueError for a name, a number of steps, a dtype, a device or a folder that cannot be used, and
-    TypeError when module:Class is no Rnn.
+    Raises ValueError for a name, a number of steps, a dtype or a device that cannot be used, TypeError when
+    module:Class is no Rnn, and StoreError for a folder that cannot be written to or holds something.
     """
     checked_dtype = _check(implementations, device, steps, dtype)
     found = {name: _load(name) for name in implementations}
@@ -68,7 +69,8 @@ def train(
         dtype=checked_dtype,
         folder=folder,
     )
-    write_report(result)
+    with explained(folder, "write the training to"):
+        write_report(result)
     return result
 
 
@@ -98,6 +100,9 @@ def descend(implementation: type[Rnn[Any]], device: str, dtype: Dtype, seed: int
 
 def _check(implementations: Sequence[str], device: str, steps: int, dtype: str) -> Dtype:
     """Raise ValueError for arguments that cannot be used; return the dtype as what it is."""
+    # First: without a name given, those that run on the device are meant, and on none none does.
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise ValueError(f"device is {device!r}; expected cpu, cuda or cuda:N")
     if not implementations:
         raise ValueError(f"implementations is empty; expected one or more of {', '.join(rnnimpl.names())}")
     twice = sorted({name for name in implementations if list(implementations).count(name) > 1})
@@ -105,8 +110,6 @@ def _check(implementations: Sequence[str], device: str, steps: int, dtype: str) 
         raise ValueError(f"implementations has {', '.join(twice)} more than once; name each once")
     if steps < 1:
         raise ValueError(f"steps is {steps}; expected 1 or more, and {STEPS_TO_LEARN} or more to see it learn")
-    if device.partition(":")[0] not in ("cpu", "cuda"):
-        raise ValueError(f"device is {device!r}; expected cpu, cuda or cuda:N")
     for known in DTYPES:
         if dtype == known:
             return known
@@ -117,10 +120,12 @@ def _check(implementations: Sequence[str], device: str, steps: int, dtype: str) 
 def _folder(out: Path | None) -> Path:
     """The folder to write to, made now: better to hear that it cannot be before the training than after."""
     folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"out is {folder}, which cannot be made a folder ({error}); expected a folder") from error
+    check_writable("--out", folder)
+    present = sorted(path.name for path in folder.iterdir())
+    if present:
+        raise StoreError(
+            f"--out is {folder}, which holds {', '.join(present[:5])}; expected a new folder: nothing was changed"
+        )
     return folder
 
 
