@@ -25,7 +25,7 @@ Record = TypeVar("Record")
 
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
-DERIVED = ("summary.csv", "report.md", "plots")
+DERIVED = ("summary.csv", "standing.csv", "report.md", "plots")
 """What `report` writes into the folder and may write again."""
 
 _LARGEST = 2**53
@@ -55,6 +55,21 @@ class Run:
     def record(self) -> Mapping[str, Any]:
         """The mapping that `run.json` holds."""
         return self._record
+
+    def known(self, *names: str) -> Any:
+        """What the record holds under a name, in the mapping of that name's own, and so on.
+
+        Raises StoreError where it does not: `run.json` was written by something else, or changed.
+        """
+        found: Any = self._record
+        for name in names:
+            if not isinstance(found, Mapping) or name not in found:
+                raise StoreError(
+                    f"{self.folder / RUN_FILE} does not say {'.'.join(names)}; expected it as a sweep writes it: "
+                    "restore the file from a copy, or sweep anew"
+                )
+            found = found[name]
+        return found
 
     def update(self, **fields: Any) -> None:
         """Set fields of the record and rewrite `run.json` in one step: a reader sees the old or the new.

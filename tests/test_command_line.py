@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -11,13 +12,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from benchmarks.__main__ import app
+from benchmarks.__main__ import app, main
 from benchmarks.measuring.launch import plan_sweep
 from benchmarks.store import open_run
 from rnnimpl.registry import default_names, names
 from tests.synthetic_runs import run_of, trial, workload
 
 VERBS = ("list", "sweep", "report", "compare", "train", "regress", "calibrate", "track", "history", "profile")
+CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
 
 
 @pytest.fixture
@@ -86,6 +88,10 @@ def test_the_list_is_the_same_for_people_and_programs(runner: CliRunner) -> None
         (["profile", "torch_loop"], "case is 'torch_loop'; expected a form like"),
         (["profile", "nn_rnn/cuda/inference/T4-B1-I4-H4-L1-tanh-float32"], "this machine has no NVIDIA GPU"),
         (["train", "--impl", "torch_lop"], "did you mean torch_loop"),
+        (["train", "--device", "gpu"], "device is 'gpu'; expected cpu, cuda or cuda:N"),
+        (["profile", CASE, "--batch", ","], "B is empty; expected one or more whole numbers"),
+        (["profile", CASE, "--hidden", "-8"], "H is -8; expected 1 or more"),
+        (["calibrate", "--out", "nowhere", "--budget", "0s"], "nowhere holds no calibration"),
     ],
 )
 def test_wrong_use_is_answered_with_a_sentence(runner: CliRunner, words: list[str], message: str) -> None:
@@ -95,6 +101,59 @@ def test_wrong_use_is_answered_with_a_sentence(runner: CliRunner, words: list[st
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("words", [["profile", CASE], ["train", "--impl", "numpy_loop"], ["calibrate"]])
+def test_where_nothing_can_be_written_is_said_at_once(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """Not after what was to be written has been measured."""
+    _have_measuring_fail(monkeypatch, AssertionError("measured"))
+    Path("taken").touch()
+    result = run(runner, *words, "--out", "taken")
+    assert result.exit_code == 2
+    assert "--out is taken, where nothing can be written: File exists; expected a folder" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["sweep", "quick", "--out", "my run"], "what was measured is kept: go on with --resume 'my run'\n"),
+        (["profile", CASE], "interrupted: nothing is kept\n"),
+        (["train", "--impl", "numpy_loop"], "interrupted: nothing is kept\n"),
+        (["calibrate", "--out", "mine"], "are kept, and the same command goes on\n"),
+    ],
+)
+def test_ctrl_c_is_answered_with_what_is_kept(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, words: list[str], kept: str
+) -> None:
+    """On one line, in words that can be copied, and with a status that is no verdict."""
+    _have_measuring_fail(monkeypatch, KeyboardInterrupt())
+    result = runner.invoke(app, words, env={"COLUMNS": "30"})
+    assert result.exit_code == 130
+    assert result.output.endswith(kept)
+
+
+def _have_measuring_fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    for name in (
+        "measuring.launch.measure_peaks",
+        "profiling.launch.measure_peaks",
+        "training.train._reference",
+        "regression.calibration.measuring.measure",
+    ):
+        monkeypatch.setattr(f"benchmarks.{name}", fail)
+
+
+def test_what_a_terminal_cannot_show_becomes_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of ASCII has no multiplication sign; the table is shown all the same."""
+    shown = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown, encoding="ascii"))
+    monkeypatch.setattr("benchmarks.__main__.app", lambda **_: print("1.5\N{MULTIPLICATION SIGN}", flush=True))
+    main()
+    assert shown.getvalue() == b"1.5?\n"
 
 
 def test_all_stands_for_every_implementation() -> None:
@@ -220,3 +279,14 @@ def test_runs_of_two_machines_are_not_compared_unless_told(runner: CliRunner, mi
     resumed = run(runner, "sweep", "--resume", "theirs")
     assert resumed.exit_code == 2
     assert "another machine" in resumed.output
+
+
+@pytest.mark.parametrize("words", [["compare", "mine", "mine"], ["sweep", "--resume", "mine"]])
+def test_a_record_without_its_machine_is_told(runner: CliRunner, mine: Path, words: list[str]) -> None:
+    """Somebody changed it: the file, what is missing, and what to do; no KeyError."""
+    record = json.loads((mine / "run.json").read_text())
+    del record["machine"]
+    (mine / "run.json").write_text(json.dumps(record))
+    result = run(runner, *words)
+    assert result.exit_code == 2
+    assert f"{Path('mine', 'run.json')} does not say machine.key; expected it as a sweep writes it" in result.output

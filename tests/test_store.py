@@ -178,6 +178,15 @@ def test_the_record_is_kept_and_updated(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "a" / "run").iterdir()] == ["run.json"]
 
 
+@pytest.mark.parametrize(("names", "said"), [(("sweep",), "sweep"), (("machine", "key"), r"machine\.key")])
+def test_what_a_record_lacks_is_named(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+    """With the file; where it is there, it is given."""
+    run = create_run(tmp_path / "run", {"name": "default", "machine": "a stranger's"})
+    assert run.known("name") == "default"
+    with pytest.raises(StoreError, match=rf"run\.json does not say {said}; expected it as a sweep writes it"):
+        run.known(*names)
+
+
 def test_an_update_that_fails_leaves_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk is full, the old run.json is whole, no temporary file is left, and the message says why."""
     run = create_run(tmp_path / "run", {"name": "default"})

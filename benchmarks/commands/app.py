@@ -33,6 +33,16 @@ def wrong_use() -> Iterator[None]:
         raise typer.Exit(WRONG_USE) from error
 
 
+@contextmanager
+def interruptible(kept: str) -> Iterator[None]:
+    """Answer Ctrl-C with what is kept, in a sentence, and its exit status."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: {kept}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
 def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
     """The comma-separated whole numbers of an option."""
     if text is None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.commands.app import INTERRUPTED, app, wrong_use
+from benchmarks.commands.app import app, interruptible, wrong_use
 
 
 @app.command()
@@ -48,14 +48,8 @@ def regress(
         request = plan(base, head, suite, tolerance=tolerance, budget=budget, environment=environment)
         job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
         output.prepare(out, job_summary)
-        try:
-            with ended_in_order():
-                result = regress(
-                    request, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True)
-                )
-        except KeyboardInterrupt:
-            typer.echo("interrupted: nothing is judged")
-            raise typer.Exit(INTERRUPTED) from None
+        with interruptible("nothing is judged"), ended_in_order():
+            result = regress(request, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
         console.print(output.terminal_table(result))
         typer.echo(output.summary(result))
         output.write(result, out, job_summary)
@@ -94,12 +88,8 @@ def track(
 
         console = Console()
         plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
-        try:
-            with ended_in_order():
-                recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
-        except KeyboardInterrupt:
-            typer.echo("interrupted: what was recorded is kept, and the same command goes on")
-            raise typer.Exit(INTERRUPTED) from None
+        with interruptible("what was recorded is kept, and the same command goes on"), ended_in_order():
+            recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
         typer.echo(f"{recorded} processes added to {plan.folder / plan.machine}")
 
 
@@ -153,11 +143,9 @@ def calibrate(
         from benchmarks.sweeps import parse_duration
 
         seconds = 0.0 if budget == "0s" else parse_duration(budget)
-        try:
-            if seconds:
-                check_writable("--out", out)
-                with ended_in_order(), measuring_alone("calibrate", typer.echo):
-                    measure(out, seconds, typer.echo)
-        except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED) from None
+        if seconds:
+            check_writable("--out", out)
+            kept = "the groups that were measured are kept, and the same command goes on"
+            with interruptible(kept), ended_in_order(), measuring_alone("calibrate", typer.echo):
+                measure(out, seconds, typer.echo)
         typer.echo(write(out))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.commands.app import INTERRUPTED, VERDICT_AGAINST, app, numbers, words, wrong_use
+from benchmarks.commands.app import INTERRUPTED, VERDICT_AGAINST, app, interruptible, numbers, words, wrong_use
 
 
 @app.command("list")
@@ -184,9 +184,9 @@ def train(
         sys.path.insert(0, str(Path.cwd()))
         kind = device.partition(":")[0]
         here = [name for name in default_names() if kind in listing(name).unavailable]
-        result = train(
-            implementations=impl or here, device=device, dtype=dtype, steps=STEPS if steps is None else steps, out=out
-        )
+        steps = STEPS if steps is None else steps
+        with interruptible("nothing is kept"):
+            result = train(implementations=impl or here, device=device, dtype=dtype, steps=steps, out=out)
         Console().print(Markdown(table(result)))
         typer.echo(f"curves, tables and plots: {result.folder}")
         if not result.passed:
@@ -227,7 +227,7 @@ def profile(
         sys.path.insert(0, str(Path.cwd()))
 
         def say(message: str) -> None:
-            console.print(message, highlight=False, markup=False)
+            console.print(message, highlight=False, markup=False, soft_wrap=True)
 
         axes = {
             "T": numbers(seq_len, "--seq-len"),
@@ -237,7 +237,8 @@ def profile(
         }
         sizes = {letter: values for letter, values in axes.items() if values is not None}
         varied = vary(parse_cases(cases), impl or (), sizes)
-        path = profile_cases(varied, out=out, seconds=seconds, repeats=repeats, say=say)
+        with interruptible("nothing is kept"):
+            path = profile_cases(varied, out=out, seconds=seconds, repeats=repeats, say=say)
         lines = path.read_text(encoding="utf-8").split("\n")
         console.print(Markdown("\n".join(line for line in lines if not line.startswith("!["))))
         console.print(f"profile: {path}", highlight=False, soft_wrap=True)

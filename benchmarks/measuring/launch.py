@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from benchmarks import machine
 from benchmarks.counts import too_large
@@ -94,7 +95,8 @@ def start_sweep(plan: Plan, *, out: Path | None, console: Console) -> Run:
         "activity_seconds": {},
     }
     run = create_run(folder, record)
-    console.print(f"[bold]{plan.sweep.name}[/]: {plan.sweep.summary}; writing to {folder}", highlight=False)
+    begun = Text.assemble((plan.sweep.name, "bold"), f": {plan.sweep.summary}; writing to {folder}")
+    console.print(begun, highlight=False, soft_wrap=True)
     _measure(run, plan, console)
     return run
 
@@ -111,17 +113,18 @@ def resume_sweep(folder: Path, *, budget: str | None, console: Console) -> Run:
     Raises StoreError when the folder holds no run, or one that this machine or version cannot add to.
     """
     run = open_run(folder)
-    here, there = machine.describe_machine()["key"], run.record["machine"]["key"]
+    here, there = machine.describe_machine()["key"], run.known("machine", "key")
     if here != there:
         raise StoreError(
             f"{folder} was measured on {there}; this is {here}: times of two machines do not belong in one run, "
             "start a sweep of its own here"
         )
-    sweep = Sweep.from_json(run.record["sweep"])
+    sweep = Sweep.from_json(run.known("sweep"))
     if budget is not None:
         sweep = dataclasses.replace(sweep, budget_seconds=parse_duration(budget))
-    plan = _plan(sweep, run.record["implementations"])
-    console.print(f"going on with {folder}: {len(run.trials())} trials are there", highlight=False)
+    plan = _plan(sweep, run.known("implementations"))
+    going_on = f"going on with {folder}: {len(run.trials())} trials are there"
+    console.print(going_on, highlight=False, markup=False, soft_wrap=True)
     _measure(run, plan, console)
     return run
 
@@ -163,32 +166,36 @@ def _measure(run: Run, plan: Plan, console: Console) -> None:
     """Measure what is missing from the run, alone on this machine."""
 
     def say(message: str) -> None:
-        console.print(message, highlight=False)
+        # On one line, however narrow the terminal is: a command in it can be copied.
+        console.print(message, highlight=False, markup=False, soft_wrap=True)
 
-    with (
-        measuring_alone(f"sweep {run.folder}", say),
-        tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch,
-        SweepProgress(console) as progress,
-    ):
-        sweeper = Sweeper(
-            run, plan.sweep, plan.workloads, plan.implementations, scratch=Path(scratch), progress=progress
-        )
-        if not run.record.get("peaks"):
-            with sweeper.activity("peaks"):
-                progress.show(
-                    done=0, total=len(plan.workloads), what="measuring peaks", seconds_left=plan.sweep.budget_seconds
-                )
-                seconds = peak_seconds(plan.sweep.budget_seconds, len(set(map(settings, plan.workloads))))
-                log = run.folder / "worker-peaks.log"
-                run.update(peaks=measure_peaks(plan.workloads, seconds=seconds, log=log, say=say))
-        try:
-            complete = sweeper.measure()
-        except KeyboardInterrupt:
-            say(f"stopped; what was measured is kept: go on with --resume {run.folder}")
-            raise
+    resume = f"go on with --resume {shlex.quote(str(run.folder))}"
+    try:
+        with (
+            measuring_alone(f"sweep {run.folder}", say),
+            tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch,
+            SweepProgress(console) as progress,
+        ):
+            complete = _sweep(run, plan, Path(scratch), progress, say)
+    except KeyboardInterrupt:
+        say(f"stopped; what was measured is kept: {resume}")
+        raise
     run.update(finished_at=datetime.now(UTC).isoformat(timespec="seconds") if complete else None)
     if not complete:
-        say(f"the budget ended before every workload was measured; go on with --resume {run.folder}")
+        say(f"the budget ended before every workload was measured; {resume}")
+
+
+def _sweep(run: Run, plan: Plan, scratch: Path, progress: SweepProgress, say: Callable[[str], None]) -> bool:
+    """Measure the peaks unless the run has them, then what is missing; whether every workload was measured."""
+    sweeper = Sweeper(run, plan.sweep, plan.workloads, plan.implementations, scratch=scratch, progress=progress)
+    if not run.record.get("peaks"):
+        with sweeper.activity("peaks"):
+            budget = plan.sweep.budget_seconds
+            progress.show(done=0, total=len(plan.workloads), what="measuring peaks", seconds_left=budget)
+            seconds = peak_seconds(budget, len(set(map(settings, plan.workloads))))
+            log = run.folder / "worker-peaks.log"
+            run.update(peaks=measure_peaks(plan.workloads, seconds=seconds, log=log, say=say))
+    return sweeper.measure()
 
 
 def peak_seconds(budget_seconds: float, groups: int) -> float:

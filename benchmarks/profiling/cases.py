@@ -22,8 +22,15 @@ def parse_cases(texts: Sequence[str]) -> tuple[Case, ...]:
 def vary(cases: Iterable[Case], implementations: Sequence[str], sizes: Mapping[str, Sequence[int]]) -> tuple[Case, ...]:
     """The cases with each further implementation and each combination of sizes, {T, B, H or L: values}.
 
-    Where a case has as many input features as hidden units, they stay as many. Raises ValueError as `parse_cases`.
+    Where a case has as many input features as hidden units, they stay as many. Raises ValueError as `parse_cases`, and
+    for a size of which no value is given or one below 1.
     """
+    for letter, values in sizes.items():
+        if not values:
+            raise ValueError(f"{letter} is empty; expected one or more whole numbers, or the option left out")
+        # By the letter that was given: with H, I may change too.
+        if min(values) < 1:
+            raise ValueError(f"{letter} is {min(values)}; expected 1 or more")
     found = []
     for case in cases:
         for values in itertools.product(*sizes.values()):

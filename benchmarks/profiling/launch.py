@@ -21,7 +21,7 @@ from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.profiling.pairs import most_seconds
 from benchmarks.profiling.report import write_report
-from benchmarks.store import explained
+from benchmarks.store import check_writable, explained
 from benchmarks.workload import Case
 
 RESULTS = Path("results")
@@ -43,7 +43,8 @@ def profile_cases(
 
     The peaks that bound the cases are measured first, about so many seconds for each setting.
 
-    `out` is a run's folder or a new one. Raises ValueError where no case could be profiled, with each one's reason.
+    `out` is a run's folder or a new one. Raises ValueError where no case could be profiled, with each one's reason,
+    and StoreError before anything is measured where nothing can be written.
     """
     if not 0 < seconds <= 60:
         raise ValueError(f"--seconds is {seconds}; expected more than 0 and at most 60")
@@ -52,7 +53,9 @@ def profile_cases(
     started = datetime.now(UTC)
     # Before files of this run make the checkout look changed.
     commit = machine.commit()
-    folder = (out or RESULTS / f"profile-{started:%Y%m%d-%H%M%S}") / FOLDER
+    run = out or RESULTS / f"profile-{started:%Y%m%d-%H%M%S}"
+    check_writable("--out", run)
+    folder = run / FOLDER
     traces = folder / TRACES
     records: list[dict[str, Any]] = []
     refused: dict[str, str] = {}

@@ -37,7 +37,7 @@ def compare_runs(old: Path, new: Path, *, across_machines: bool = False) -> pd.D
     Times are medians of one call in seconds; `ratio` is new over old. Raises StoreError when the runs were made on
     different machines, unless `across_machines`, and ValueError when they have no measured case in common.
     """
-    machines = [open_run(folder).record["machine"]["key"] for folder in (old, new)]
+    machines = [open_run(folder).known("machine", "key") for folder in (old, new)]
     if machines[0] != machines[1] and not across_machines:
         raise StoreError(
             f"{old} was measured on {machines[0]}, {new} on {machines[1]}: a ratio would compare the machines; "

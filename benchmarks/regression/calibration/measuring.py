@@ -95,8 +95,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     """What a calibration measured on, and what was planted. Raises ValueError where there is none."""
     try:
         record: dict[str, Any] = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder} holds no calibration ({error})") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{folder} holds no calibration ({error}); expected a folder that `calibrate --out` measured into: "
+            "measure one by a --budget above 0s"
+        ) from None
     return record
 
 
