@@ -56,7 +56,7 @@ class Noise:
     def least_visible(self, revisions: int, cases: int) -> float:
         """The smallest step, as a log ratio, that is told when it lies in the middle of so many revisions."""
         needed = _quantile(1, self.degrees, revisions, cases)
-        return math.sqrt(needed * 4 / revisions) * self.deviation
+        return max(math.log1p(LEAST_STEP), math.sqrt(needed * 4 / revisions) * self.deviation)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,14 +26,7 @@ DEPENDENCIES = ("pyproject.toml", "constraints.txt", "requirements*.txt", "setup
 _TOOLS = ("pytest", "pytest-benchmark")
 
 
-def sides(
-    base: Revision,
-    head: Revision,
-    suite: str,
-    choice: Choice,
-    say: Callable[[str], None],
-    options: tuple[str, ...] = (),
-) -> tuple[Side, Side]:
+def sides(base: Revision, head: Revision, suite: str, choice: Choice, say: Callable[[str], None]) -> tuple[Side, Side]:
     """Both revisions ready to be measured. Raises ValueError when an environment cannot be built.
 
     `auto` shares this interpreter's environment when the dependency files of both are the same, byte by byte, and
@@ -48,7 +41,7 @@ def sides(
         pythons = [_environment(revision, say) for revision in (base, head)]
         say(differences(*(_packages(python) for python in pythons)))
     made = [
-        Side(name, revision.folder, python, suite, import_paths=import_paths(revision.folder), options=options)
+        Side(name, revision.folder, python, suite, import_paths=import_paths(revision.folder))
         for name, revision, python in zip(("base", "head"), (base, head), pythons, strict=True)
     ]
     return made[0], made[1]

@@ -13,7 +13,7 @@ from benchmarks import machine
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.regression.budget import Budget
 from benchmarks.regression.environments import Choice, sides
-from benchmarks.regression.judging import Estimate, estimate, noise_floor
+from benchmarks.regression.judging import Estimate, estimate_each, noise_floor
 from benchmarks.regression.pairing import CONTROLS, Pair, measure_pair
 from benchmarks.regression.revisions import check_out, remove_abandoned, top_of_checkout
 from benchmarks.regression.session import Measured, Side, look
@@ -43,7 +43,6 @@ class Request:
     environment: Choice = "auto"
     budget_seconds: float = 300.0
     rule: Rule = dataclasses.field(default_factory=Rule)
-    pytest_options: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +95,7 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
     remove_abandoned(say)
     with check_out(top, request.base, request.head) as (base, head):
         say(f"base: {base.label}; head: {head.label}")
-        pair_of_sides = sides(base, head, suite, request.environment, note, request.pytest_options)
+        pair_of_sides = sides(base, head, suite, request.environment, note)
         with measuring_alone(f"regress in {top}", say):
             began = time.monotonic()
             found = _look_at_both(pair_of_sides)
@@ -181,7 +180,7 @@ def _tolerance(case: str, extra_info: Mapping[str, Any], default: float) -> floa
 
 def judge_control(ratios: Sequence[Mapping[str, float]]) -> dict[str, Estimate]:
     """The control over pairs, by the log ratios of each, as if it were a case."""
-    return {name: estimate([each[name] for each in ratios], CONTROL_ERROR) for name in CONTROLS}
+    return estimate_each({name: [each[name] for each in ratios] for name in CONTROLS}, CONTROL_ERROR)
 
 
 def unfit(control: Mapping[str, Estimate]) -> str:

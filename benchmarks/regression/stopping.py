@@ -18,7 +18,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.regression.judging import LEAST_PAIRS, Estimate, Judgement, estimate, estimate_each, judge
+from benchmarks.regression.judging import LEAST_PAIRS, Estimate, Judgement, estimate_each, judge
 
 Draw = Callable[[Sequence[str]], Mapping[str, float] | None]
 """The log ratios of the named cases in a fresh pair; None when the budget is spent."""
@@ -53,7 +53,7 @@ class Outcome:
     @property
     def slower(self) -> tuple[str, ...]:
         """The cases with a confirmed slowdown."""
-        return tuple(case for case in self.suspected if case in self.again and self.final[case].verdict == "slower")
+        return tuple(case for case in self.suspected if self.final[case].verdict == "slower")
 
 
 def decide(
@@ -118,7 +118,7 @@ class _Course:
                 f"the budget ends after {self.pairs} pairs of processes; a verdict needs {LEAST_PAIRS} at least, "
                 f"and {LEAST_PAIRS + self.rule.confirmation_pairs} to be of use: give a longer --budget"
             )
-        if self.undecided and self.pairs not in self.rule.looks and self.pairs < self.rule.looks[-1]:
+        if self.undecided and self.pairs not in self.rule.looks:
             self._look()
         for family in self._unconfirmed():
             if len(self.again[family[0]]) >= LEAST_PAIRS:
@@ -143,7 +143,7 @@ class _Course:
         """Judge what is undecided, by all cases together; what is decided stays as it was estimated then."""
         error = self.rule.suspicion / len(self.rule.looks)
         open_cases = [case for case in self.cases if case in self.undecided]
-        self.estimates |= {case: estimate(self.ratios[case], error / len(self.cases)) for case in open_cases}
+        self.estimates |= estimate_each({case: self.ratios[case] for case in open_cases}, error / len(self.cases))
         judged = judge(self.estimates, error=error, **self.gates)
         found = {case: judged[case] for case in open_cases}
         self.first |= found
@@ -156,5 +156,6 @@ class _Course:
 
     def _confirm(self, family: Sequence[str]) -> None:
         """Judge a family by what was measured after it was suspected, and by that alone."""
-        measured = estimate_each({case: self.again[case] for case in family}, self.rule.confirmation)
-        self.final |= judge(measured, error=self.rule.confirmation, **self.gates)
+        error = self.rule.confirmation
+        measured = estimate_each({case: self.again[case] for case in family}, error / len(family))
+        self.final |= judge(measured, error=error, **self.gates)
