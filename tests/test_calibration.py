@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
@@ -27,14 +28,18 @@ from benchmarks.regression.calibration.rules import (
 from benchmarks.regression.calibration.trials import (
     IN_TURNS,
     ONE_AFTER_ANOTHER,
+    T_TEST,
     Rate,
     Replay,
     compare_of,
     regress_on_equal_code,
     regress_on_planted,
+    regress_within,
+    t_test_on,
 )
 from benchmarks.regression.regress import floor_pairs
 from benchmarks.reporting.plain_text import interval
+from benchmarks.suite import test_speed
 from rnnimpl import RnnConfig, Weights, load
 
 CASES = ("a", "b")
@@ -93,6 +98,62 @@ def test_regress_finds_what_is_planted_in_one_case() -> None:
     assert not regress_on_planted(replay(groups), "0.05", "b", 100.0)
 
 
+def test_the_floor_is_of_the_groups_just_before() -> None:
+    """Of those in which the case had work of another size: the machine of then. The first there are, where none is."""
+    unlike = [group(number, again=(1.5, 0.7)[number % 2], size="0.02") for number in range(2)]
+    alike = [group(number, size="0.02") for number in range(2)]
+    planted = [group(number) for number in range(most_pairs(COSTS, len(CASES), 100.0))]
+    found = [
+        [each.slower for each in regress_on_planted(replay(groups), "0.2", "b", 100.0)]
+        for groups in ((*unlike, *alike, *planted), (*alike, *unlike, *planted), (*planted, *alike, *unlike))
+    ]
+    assert found == [[("b",)], [()], [("b",)]]
+    assert regress_on_planted(replay([*alike[:1], *planted]), "0.2", "b", 100.0) == []
+
+
+def test_groups_in_another_order_are_the_same_groups() -> None:
+    """Each with its own log ratios; the seed settles the order."""
+    groups = replay([group(number, again=1 + number / 100, planted=2 + number / 100) for number in range(20)])
+    other = groups.shuffled(1)
+    assert other == groups.shuffled(1)
+    assert other.groups != groups.groups
+    assert other == replay(other.groups)
+    assert sorted(each.sides[1]["a"] for each in other.groups) == [each.sides[1]["a"] for each in groups.groups]
+
+
+def test_a_find_on_an_unfit_machine_is_none() -> None:
+    """Nor is an alarm raised on it."""
+    drift = (CONTROLS, ((1.2, 1.2),) * 3, CONTROLS)
+    for controls, said in (((CONTROLS,) * 3, True), (drift, False)):
+        slower = [dataclasses.replace(group(number, again=1.3), controls=controls) for number in range(26)]
+        floor = [group(number, size="0.02") for number in range(2)]
+        groups = replay([*floor, *slower])
+        rule = regress_within(groups, 100.0)
+        assert rule.finds(groups, "0.2", "a")[0] is said
+        assert rule.alarms(groups)[0] is said
+
+
+def test_the_t_test_takes_each_trials_pairs_once() -> None:
+    """An alarm is one in any case; what is found is of the planted case, in groups of its size."""
+    groups = replay([group(number, size=("0.2", "0.02")[number % 2]) for number in range(13)])
+    rule = t_test_on(groups, 3)
+    assert rule.alarms(groups) == [False] * 4
+    assert rule.finds(groups, "0.2", "a") == [True] * 2
+    assert rule.finds(groups, "0.05", "a") == []
+    slower = []
+    for each in groups.groups:
+        base, head, planted = each.sides
+        slower.append(dataclasses.replace(each, sides=(base, {**head, "b": planted["b"]}, planted)))
+    assert t_test_on(replay(slower), 3).alarms(replay(slower)) == [True] * 4
+
+
+def test_a_time_without_room_for_a_first_look_is_no_candidate() -> None:
+    """Two looks of a second, two pairs of four for the floor and three to judge by: 24 s is enough, 21 s is not."""
+    groups = Replay.of([group(number) for number in range(6)], CASES, dataclasses.replace(COSTS, plain=3.0))
+    found = [each for each in curves_of_rules.candidates(groups) if each.rule == "regress"]
+    assert [(each.seconds, each.pairs) for each in found] == [(24.0, 4), (30.0, 7), (36.0, 10)]
+
+
 def test_a_replayed_verdict_ends_with_its_budget() -> None:
     """Two looks of a second, two pairs for the floor and three to judge by, of four each: there is no time for more."""
     pairs = [dict(each) for each in replay([group(number, again=1.3) for number in range(12)]).equal]
@@ -146,8 +207,12 @@ def test_the_t_test_asks_for_certainty_and_effect() -> None:
 
 
 def test_a_rate_has_its_exact_interval() -> None:
-    """None of 20: at most 17 % (Clopper and Pearson)."""
+    """None of 20: at most 17 % (Clopper and Pearson); of nothing, nothing is known."""
     assert str(Rate(0, 20)) == "0 of 20 (0 % to 17 %)"
+    assert str(Rate.of([True] * 5 + [False] * 15)) == "5 of 20 (8.7 % to 49 %)"
+    assert str(Rate(20, 20)) == "20 of 20 (83 % to 100 %)"
+    assert str(Rate(0, 0)) == "none measured"
+    assert Rate(0, 0).interval == (0.0, 1.0)
 
 
 def test_a_pair_costs_what_lies_between_few_cases_and_all() -> None:
@@ -162,6 +227,8 @@ def test_a_pair_costs_what_lies_between_few_cases_and_all() -> None:
 def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Table, curves and plot; without a measurement."""
     monkeypatch.setattr(curves_of_rules, "RESAMPLES", 3)
+    saved: list[tuple[Figure, Path, str]] = []
+    monkeypatch.setattr("benchmarks.reporting.plot_style.save", lambda *what: saved.append(what))
     wide = "nn_rnn/cpu/inference/T4-B64-I256-H256-L1-tanh-float32"
     narrow = "nn_rnn/cpu/inference/T32-B1-I64-H64-L1-tanh-float32"
     groups = [
@@ -179,15 +246,31 @@ def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch:
     (tmp_path / "calibration.json").write_text(json.dumps(record))
     result = CliRunner().invoke(app, ["calibrate", "--out", str(tmp_path), "--budget", "0s"], catch_exceptions=False)
     assert result.exit_code == 0
-    assert "| regress | 1.7 | 0 of " in (tmp_path / "table.md").read_text()
+    table = (tmp_path / "table.md").read_text()
+    equal = len(regress_on_equal_code(replay([Group(**each) for each in groups]), 100.0))
+    assert f"| regress | 1.7 | 0 of {equal} (" in table
+    assert f"| five pairs, {T_TEST} | 0.3 | 0 of 20 (" in table
+    assert "| pytest-benchmark, min > 5 %, one run after another | 0.1 | 0 of 50 (" in table
+    assert f"On equal code, {equal} verdicts of `regress` on the whole suite took " in table
+    assert "A plain `pytest benchmarks` takes 10.0 s here; a look at a revision 1.00 s, a pair of all 2 cases" in table
+    assert f"| 10 | 1.7 | 0 % of {3 * equal} | 100 % of " in table
     curves = pd.read_csv(tmp_path / "curves.csv")
     found = curves[(curves.rule == "regress") & (curves.seconds == 100) & (curves.planted == 0.2)].set_index("cases")
     assert (found.called == found.trials).all()
     assert found.trials["all"] == found.trials["Python-bound"] + found.trials["GEMM-bound"]
     assert found.trials["GEMM-bound"] > 0
-    assert f"| 20 % | {interval(1.2, 1.2)} |" in (tmp_path / "table.md").read_text()
-    assert (tmp_path / "errors.png").stat().st_size > 0
-    assert (tmp_path / "errors.svg").stat().st_size > 0
+    of_regress = curves.rule == "regress"
+    assert curves.trials_in_other_orders[~of_regress].isna().all()
+    assert (curves.trials_in_other_orders[of_regress & (curves.planted == 0)] > 0).all()
+    assert f"| 20 % | {interval(1.2, 1.2)} |" in table
+    ((figure, *where),) = saved
+    assert where == [tmp_path, "errors"]
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    of_five = panels["Finds a slowdown of 5.0 % in a case"].containers
+    (line, *_) = next(each for each in of_five if each.get_label() == "regress")
+    of_all = curves[of_regress & (curves.planted == 0.05) & (curves.cases == "all") & (curves.trials > 0)]
+    assert line.get_xdata() == pytest.approx((of_all.seconds / 60).tolist(), rel=1e-5)
+    assert line.get_ydata() == pytest.approx((of_all.called / of_all.trials).tolist())
 
 
 def test_what_is_planted_changes_the_work_and_not_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +286,53 @@ def test_what_is_planted_changes_the_work_and_not_the_results(monkeypatch: pytes
     np.testing.assert_array_equal(planted.forward(x)[0], plain.forward(x)[0])
     planted.vjp(x)
     assert done == [(8, 7), (8, 0)]
+
+
+def test_the_suite_loads_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as pytest has collected it, by the amounts of the variable."""
+    done: list[tuple[int, int]] = []
+    monkeypatch.setattr(planting, "work", lambda H, amount: done.append((H, amount)))
+    monkeypatch.setattr(test_speed, "load", load)
+    monkeypatch.setenv("RNNBENCH_PLANTS", json.dumps({"numpy_loop/cpu/training/T4-B1-I8-H8-L1-tanh-float32": 3}))
+    planting.pytest_collection_finish()
+    config = RnnConfig(input_size=8, hidden_size=8)
+    loaded = vars(test_speed)["load"]("numpy_loop")(config, Weights.init(config, seed=0), "cpu")
+    loaded.vjp(np.ones((4, 1, 8), dtype=np.float32))
+    assert done == [(8, 3)]
+
+
+def test_planted_work_grows_with_its_amount(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of a loop where Python is the bottleneck, rows of a product where products are; none is none."""
+    products: list[tuple[int, ...]] = []
+    monkeypatch.setattr("numpy.matmul", lambda rows, matrix, **_: products.append((*rows.shape, *matrix.shape)))
+    for amount in (0, 5, 6):
+        planting.work(planting.WIDE, amount)
+    assert products == [(5, 128, 128, 128), (6, 128, 128, 128)]
+    steps: list[int] = []
+
+    def counted(amount: int) -> range:
+        steps.append(amount)
+        return range(amount)
+
+    monkeypatch.setattr(planting, "range", counted, raising=False)
+    planting.work(planting.WIDE - 1, 7)
+    assert (steps, len(products)) == ([7], 2)
+
+
+def test_a_slowdown_is_the_median_over_calls_that_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock: calls of a second, with the work of 1.5 s, one pair of which was interrupted."""
+    now = [0.0]
+    waits = iter([0.0, 9.0, 0.0, 0.0])
+
+    def without() -> None:
+        now[0] += 1.0
+
+    def with_work() -> None:
+        now[0] += 1.5 + next(waits)
+
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    assert planting._slowdown(with_work, without, 15.0) == pytest.approx(0.5)
+    assert next(waits) == 0.0
 
 
 def test_amounts_lie_between_the_probes() -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import os
+import platform
 import random
 import statistics
 import subprocess
@@ -20,8 +21,8 @@ from typer.testing import CliRunner
 from benchmarks.__main__ import app
 from benchmarks.history import folder as histories
 from benchmarks.history.causes import elsewhere
-from benchmarks.history.commits import commits_in_range, in_order
-from benchmarks.history.plan import Plan, digest
+from benchmarks.history.commits import commits_in_range, in_order, subjects_between
+from benchmarks.history.plan import Plan, digest, installed_packages
 from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.history.series import Series, series_of
 from benchmarks.history.steps import find_steps, levels_end, noise_of
@@ -90,7 +91,10 @@ def test_too_few_revisions_have_no_steps(revisions: int) -> None:
 
 
 def test_the_noise_is_the_larger_of_processes_and_revisions() -> None:
-    """Five processes of 1 % make a median of 0.56 %; revisions that differ by 5 % count as that."""
+    """Five processes of 1 % make a median of 0.56 %, two one of 0.71 %; revisions that differ by 5 % count as that."""
+    few = noise_of(processes([0.0] * 200, count=2))
+    assert few is not None
+    assert few.deviation == pytest.approx(0.0071, rel=0.1)
     quiet, moving = noise_of(processes([0.0] * 200)), noise_of(processes([0.0] * 200, between=0.05))
     assert quiet is not None
     assert moving is not None
@@ -150,9 +154,12 @@ def test_what_a_moment_does_to_all_is_in_no_revisions_time() -> None:
     found = series(in_groups([0.0, 0.1, 0.2, 0.3], moments, noise=5e-4))
     levels = [statistics.median(seconds) for seconds in found.processes]
     assert [level / levels[0] for level in levels] == pytest.approx([1, *map(math.exp, (0.1, 0.2, 0.3))], rel=0.003)
+    # As it is in the usual moment: the median of them all.
+    assert levels[0] == pytest.approx(math.exp(0.35), rel=0.003)
     assert all(max(seconds) / min(seconds) < 1.02 for seconds in found.processes)
     moved = [math.log(moment.seconds / found.moments[0].seconds) for moment in found.moments]
     assert moved == pytest.approx(moments, abs=0.01)
+    assert [moment.seconds for moment in found.moments] == pytest.approx(list(map(math.exp, moments)), rel=0.01)
 
 
 def test_noise_of_those_set_beside_is_in_a_process() -> None:
@@ -191,6 +198,7 @@ def cause_of(after: Mapping[str, object] | None = None, *, size: float = 0.2) ->
         ({"controls": {"fixed Python loop": 1.2}}, "machine", "the fixed Python loop, which is none of this code"),
         ({"controls": {"fixed Python loop": 1.2}, "packages": {"torch": "2.13"}}, "machine", "+20.0%"),
         ({"controls": {"fixed Python loop": 1.01}, "packages": {"torch": "2.13"}}, "packages", "torch"),
+        ({"controls": {"fixed Python loop": 0.8}, "packages": {"torch": "2.13"}}, "packages", "torch"),
         (None, "machine", "nothing was recorded to differ"),
     ],
 )
@@ -224,7 +232,15 @@ def test_a_process_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         ("group", None),
         ("controls", {"loop": -1}),
         ("cases", {CASE: {}}),
+        ("cases", {CASE: {"low_seconds": 1.0, "median_seconds": 1.0, "min_seconds": 0.0, "rounds": 3}}),
+        ("cases", {CASE: {"low_seconds": math.inf, "median_seconds": 1.0, "min_seconds": 1.0, "rounds": 3}}),
+        ("cases", {CASE: {"low_seconds": 1.0, "median_seconds": True, "min_seconds": 1.0, "rounds": 3}}),
         ("packages", {"torch": 2}),
+        ("system", ["kernel"]),
+        ("suite", None),
+        ("suite_digest", 1),
+        ("measured_at", 1.5),
+        ("failure", 3),
     ],
 )
 def test_a_record_of_another_form_is_refused(field: str, value: object) -> None:
@@ -233,15 +249,65 @@ def test_a_record_of_another_form_is_refused(field: str, value: object) -> None:
     assert Measurement.from_json(record) == process(1, 1.0)
     with pytest.raises((ValueError, TypeError)):
         Measurement.from_json({**record, field: value})
+    with pytest.raises(ValueError, match="a list; expected a mapping"):
+        Measurement.from_json([record])
+
+
+def test_a_cases_times_are_taken_over_its_passes() -> None:
+    """Of each the undisturbed time, of these the median; the median and the least of all rounds."""
+    passes = [[5.0, 1.0, 9.0], [2.0, 2.0], [4.0, 3.0, 8.0]]
+    assert CaseTimes.of_passes(passes) == CaseTimes(2.0, 3.5, 1.0, 8)
+
+
+def test_only_the_cases_that_the_pattern_is_found_in_are_told_of() -> None:
+    """Anywhere in the name, by the case of its letters; all where there is none."""
+    times = CaseTimes(1.0, 1.0, 1.0, 9)
+    measured = [process(0, 1.0, cases={"speed::a[x-1]": times, "speed::b[x-2]": times})]
+    order = [measured[0].revision]
+    assert [one.case for one in series_of(measured, order)] == ["speed::a[x-1]", "speed::b[x-2]"]
+    assert [one.case for one in series_of(measured, order, "b*2")] == ["speed::b[x-2]"]
+    assert series_of(measured, order, "B") == []
+    assert series_of(measured, []) == []
 
 
 def test_a_suites_digest_follows_its_files(tmp_path: Path) -> None:
-    """The same content, the same name."""
-    (tmp_path / "a.py").write_text("1")
+    """The same content, the same name; what lies deeper counts, and a file's name, and nothing that is no Python."""
+    (tmp_path / "deeper").mkdir()
+    file = tmp_path / "deeper" / "a.py"
+    file.write_text("1")
     before = digest(tmp_path)
+    (tmp_path / "a.pyc").write_text("1")
     assert digest(tmp_path) == before
-    (tmp_path / "a.py").write_text("2")
+    assert digest(file) == before
+    file.write_text("2")
     assert digest(tmp_path) != before
+    file.write_text("1")
+    file.rename(tmp_path / "deeper" / "b.py")
+    assert digest(tmp_path) != before
+
+
+class Distribution:
+    """An installed package, or one whose files lie in a checkout."""
+
+    def __init__(self, name: str | None, version: str, origin: str | None = None) -> None:
+        self.metadata, self.version, self.origin = {"Name": name}, version, origin
+
+    def read_text(self, _: str) -> str | None:
+        """What pip has noted of where it came from."""
+        return self.origin
+
+
+def test_a_package_that_lies_in_a_checkout_is_not_one_of_those_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code is what is measured. The first that is found of a name is the one that is imported."""
+    found = [
+        Distribution("B_c", "2"),
+        Distribution("a", "1", '{"url": "https://example.org/a.whl"}'),
+        Distribution("mine", "0", '{"dir_info": {"editable": true}}'),
+        Distribution("b-c", "1"),
+        Distribution(None, "1"),
+    ]
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: found)
+    assert installed_packages() == {"a": "1", "b-c": "2", "python": platform.python_version()}
 
 
 def git(folder: Path, *words: str) -> str:
@@ -503,6 +569,19 @@ def test_each_machine_has_a_series_of_its_own(project: Path) -> None:
     assert taken == {("fast", "1.0"), ("slow", "2.0")}
 
 
+def test_a_step_between_revisions_that_were_measured_alone_may_be_the_machines(project: Path) -> None:
+    """It is told so, beside the step between the moments, which is the same one."""
+    suite = Suite(project)
+    for place, revision in enumerate(suite.order):
+        for number in range(3):
+            seconds = (1.3 if place >= 4 else 1.0) * (1 + 0.002 * number)
+            one = process(place, seconds, revision=revision, group=f"{place}-{number}")
+            histories.append(project / "results/history", "machine", one)
+    assert invoke("history", "--out", "out")[0] == 0
+    causes = [step["cause"] for step in rows(project / "out" / "steps.csv")]
+    assert causes == ["code or machine", "machine"]
+
+
 def test_commits_that_the_checkout_lacks_are_left_out_and_named(project: Path) -> None:
     """The rest is judged."""
     suite = Suite(project)
@@ -531,10 +610,31 @@ def test_track_measures_a_range_from_the_command_line(project: Path) -> None:
 
 
 def test_a_range_is_the_commits_after_a_up_to_b_in_order(project: Path) -> None:
-    """Oldest first."""
+    """Oldest first, along first parents: what a merge brought in is not measured commit by commit."""
     order = git(project, "rev-list", "--reverse", "HEAD").split()
     assert commits_in_range(project, "HEAD~3..HEAD") == order[-3:]
-    assert in_order(project, reversed(order)) == order
+    git(project, "switch", "--quiet", "-c", "aside", "HEAD~1")
+    git(project, "commit", "--quiet", "--allow-empty", "-m", "aside")
+    git(project, "switch", "--quiet", "main")
+    git(project, "merge", "--quiet", "--no-ff", "-m", "merge", "aside")
+    assert commits_in_range(project, f"{order[-2]}..main") == [order[-1], git(project, "rev-parse", "main")]
+
+
+def test_commits_are_put_in_order_and_others_left_out(project: Path) -> None:
+    """What the checkout has not, and what is no commit."""
+    order = git(project, "rev-list", "--reverse", "HEAD").split()
+    tree = git(project, "rev-parse", "HEAD^{tree}")
+    assert in_order(project, [*reversed(order), tree, "0" * 40]) == order
+    assert in_order(project, order[3:5]) == order[3:5]
+    assert in_order(project, ["0" * 40]) == in_order(project, []) == []
+
+
+def test_the_commits_between_two_are_told_newest_first(project: Path) -> None:
+    """By their abbreviated names and subjects."""
+    order = git(project, "rev-list", "--reverse", "HEAD").split()
+    told = subjects_between(project, order[4], order[6])
+    assert [line.split(" ", 1)[1] for line in told] == ["change 6", "change 5"]
+    assert order[6].startswith(told[0].split()[0])
 
 
 @pytest.mark.parametrize(
@@ -542,6 +642,7 @@ def test_a_range_is_the_commits_after_a_up_to_b_in_order(project: Path) -> None:
     [
         (("track", "--rev", "nowhere", "--suite", "speed"), "revision is 'nowhere', which git does not know"),
         (("track", "--range", "HEAD", "--suite", "speed"), "range is 'HEAD'; expected A..B"),
+        (("track", "--range", "HEAD~1...HEAD", "--suite", "speed"), "range is 'HEAD~1...HEAD'; expected A..B"),
         (
             ("track", "--range", "HEAD..HEAD~1", "--suite", "speed"),
             "holds no commit: HEAD~1 is HEAD or comes before it; ",

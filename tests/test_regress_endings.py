@@ -97,15 +97,57 @@ def test_a_folder_whose_owner_lives_is_not_abandoned(holder: tuple[subprocess.Po
 
 
 def test_what_only_has_the_name_is_left_alone(temporary: Path) -> None:
-    """A folder that no run marked as its own, a link to one that is abandoned elsewhere, and a file."""
+    """A folder that no run marked as its own or whose mark is a link, one that is itself a link, and a file."""
     with scratch_folder("here") as marked:
         abandoned_elsewhere = shutil.copytree(marked, temporary / "elsewhere")
-        kept = [temporary / f"rnnbench-{name}" for name in ("folder", "link", "file")]
+        kept = [temporary / f"rnnbench-{name}" for name in ("folder", "link", "file", "linked-mark")]
         kept[0].mkdir()
         kept[1].symlink_to(abandoned_elsewhere)
         kept[2].touch()
+        kept[3].mkdir()
+        (kept[3] / "rnnbench-owned").symlink_to(abandoned_elsewhere / "rnnbench-owned")
         assert list(abandoned()) == []
         assert all(path.exists() for path in kept)
+
+
+def test_a_folder_goes_with_all_that_is_in_it(temporary: Path) -> None:
+    """Also when it is left by an interrupt."""
+
+    def interrupted() -> None:
+        with scratch_folder("here") as folder:
+            (folder / "more").mkdir()
+            (folder / "more" / "file").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_folder_has_its_mark_only_once_it_is_held(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run must not come between, and take it for abandoned."""
+    files: list[list[str]] = []
+
+    def look(*_: object) -> None:
+        files.append([path.name for path in temporary.glob("*/*")])
+
+    monkeypatch.setattr("fcntl.flock", look)
+    with scratch_folder("here") as folder:
+        assert files == [["new"]]
+        assert [path.name for path in folder.iterdir()] == ["rnnbench-owned"]
+
+
+def test_what_is_looked_at_is_not_kept_open(holder: tuple[subprocess.Popen[str], Path]) -> None:
+    """Of a run that lives, of one that was killed, and of one's own that ended."""
+    process, _ = holder
+    files = psutil.Process().num_fds()
+    assert list(abandoned()) == []
+    process.kill()
+    process.wait()
+    assert len(list(abandoned())) == 1
+    with scratch_folder("here"):
+        pass
+    assert psutil.Process().num_fds() == files
 
 
 @pytest.mark.usefixtures("temporary")

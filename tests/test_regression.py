@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import math
@@ -18,15 +19,15 @@ from typer.testing import CliRunner
 from benchmarks.__main__ import app
 from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.regression.budget import Budget
-from benchmarks.regression.control import measure_control
-from benchmarks.regression.judging import estimate, estimate_each, holm, judge, noise_floor
-from benchmarks.regression.pairing import Pair, log_ratio, measure_together, times, undisturbed
+from benchmarks.regression.control import Control, measure_control
+from benchmarks.regression.judging import Estimate, estimate_each, holm, judge, noise_floor
+from benchmarks.regression.pairing import LEAST_CONTROLS, Pair, log_ratio, measure_together, times, undisturbed
 from benchmarks.regression.regress import _Measuring as Measuring
 from benchmarks.regression.regress import _tolerance as tolerance_of
-from benchmarks.regression.regress import sort_cases, unfit
-from benchmarks.regression.revisions import check_out, top_of_checkout
+from benchmarks.regression.regress import floor_pairs, sort_cases, unfit
+from benchmarks.regression.revisions import check_out
 from benchmarks.regression.session import Measured, Side, SuiteProcess, look
-from benchmarks.regression.stopping import Rule, decide
+from benchmarks.regression.stopping import Outcome, Rule, decide
 
 NOISE = (0.004, -0.006, 0.001, 0.003, -0.002, 0.005, -0.001, -0.004, 0.002, 0.000, 0.006, -0.003)
 RULE = Rule(looks=(5, 8), confirmation_pairs=5)
@@ -37,9 +38,14 @@ def shifted(by: float, count: int = 5) -> list[float]:
     return [by + NOISE[number % len(NOISE)] for number in range(count)]
 
 
+def estimate(log_ratios: Sequence[float], error: float = 0.05) -> Estimate:
+    """Of a case by itself."""
+    return estimate_each({"case": log_ratios}, error)["case"]
+
+
 def verdicts(log_ratios: Mapping[str, Sequence[float]], noise: float = 0.0) -> dict[str, str]:
     """The verdict on each case at a tolerance of 3 %."""
-    estimates, tolerances = estimate_each(log_ratios, 0.1), dict.fromkeys(log_ratios, 0.03)
+    estimates, tolerances = estimate_each(log_ratios, 0.01), dict.fromkeys(log_ratios, 0.03)
     judged = judge(estimates, error=0.1, tolerances=tolerances, floor_of=lambda _: noise)
     return {case: judgement.verdict for case, judgement in judged.items()}
 
@@ -52,9 +58,20 @@ def test_each_verdict_is_given() -> None:
 
 
 def test_a_certain_change_within_the_tolerance_is_the_same() -> None:
-    """One percent is certain here, and does not matter."""
-    assert estimate(shifted(0.01, 12), 0.05).p_slower < 0.001
-    assert verdicts({"case": shifted(0.01, 12)}) == {"case": "same"}
+    """One percent is certain here, in either direction, and does not matter."""
+    assert estimate(shifted(0.01, 12)).p_slower < 0.001
+    assert verdicts({"slower": shifted(0.01, 12), "faster": shifted(-0.01, 12)}) == {"slower": "same", "faster": "same"}
+
+
+def test_what_may_lie_on_either_side_of_the_tolerance_cannot_be_told() -> None:
+    """On average it is within, but the interval is not, above or below."""
+    near = {"above": shifted(0.029), "below": shifted(-0.029)}
+    assert verdicts(near) == {"above": "cannot tell", "below": "cannot tell"}
+
+
+def test_a_clock_that_stands_still_has_a_verdict() -> None:
+    """Ratios without any spread."""
+    assert verdicts({"case": [0.0] * 5}) == {"case": "same"}
 
 
 def test_a_change_within_the_noise_floor_is_no_slowdown() -> None:
@@ -64,20 +81,35 @@ def test_a_change_within_the_noise_floor_is_no_slowdown() -> None:
 
 def test_the_interval_of_the_mean_is_students() -> None:
     """Of the numbers 1 to 5: 3 ± 2.776 * sqrt(0.5)."""
-    found = estimate([1.0, 2.0, 3.0, 4.0, 5.0], 0.05)
+    found = estimate([1.0, 2.0, 3.0, 4.0, 5.0])
     assert math.log(found.high) == pytest.approx(3 + 2.7764 * math.sqrt(0.5), abs=1e-3)
     assert math.log(found.low) == pytest.approx(3 - 2.7764 * math.sqrt(0.5), abs=1e-3)
 
 
+def test_what_could_have_been_seen_is_found_four_times_in_five() -> None:
+    """Of the numbers 1 to 5, at an error of 0.05: 2.132 + 0.941 times the deviation of the mean."""
+    assert math.log1p(estimate([1.0, 2.0, 3.0, 4.0, 5.0], 0.05).detectable) == pytest.approx(
+        3.0728 * math.sqrt(0.5), abs=1e-3
+    )
+
+
+def test_two_pairs_are_no_estimate() -> None:
+    """Three are the least."""
+    assert estimate([0.0, 0.1, 0.2]).pairs == 3
+    with pytest.raises(ValueError, match="2 pairs; expected 3 or more"):
+        estimate([0.0, 0.1])
+
+
 def test_holm_multiplies_by_what_is_left() -> None:
-    """The example of three: the least by three, the next by two, none below one before it."""
+    """The example of three: the least by three, the next by two, none below one before it, or above one."""
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
+    assert holm({"a": 0.6, "b": 0.9}) == {"a": 1.0, "b": 1.0}
 
 
 def test_the_floor_falls_with_the_root_of_pairs() -> None:
-    """Four times the pairs, half the floor."""
+    """Student's t of as many degrees as there are log ratios: 2.021 times 1 % for forty, divided by that root."""
     floor_of = noise_floor([0.01, -0.01] * 20)
-    assert floor_of(20) == pytest.approx(floor_of(5) / 2, rel=0.01)
+    assert [math.log1p(floor_of(pairs)) for pairs in (1, 16)] == pytest.approx([0.02021, 0.02021 / 4], rel=1e-3)
 
 
 def test_a_disturbed_stretch_and_disturbed_rounds_do_not_move_a_pair() -> None:
@@ -108,11 +140,12 @@ def test_only_stretches_that_both_sides_have_are_compared() -> None:
 
 
 PLACES = """
-import ctypes, mmap, os
+import ctypes, mmap, os, time
 
 def test_where(benchmark):
     block = mmap.mmap(-1, 64 * 2**20)
     benchmark.extra_info["address"] = ctypes.addressof(ctypes.c_char.from_buffer(block))
+    benchmark.extra_info["began"] = time.monotonic()
     benchmark.extra_info["cores"] = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     benchmark(abs, -1)
 """
@@ -176,8 +209,9 @@ def test_a_suite_with_a_timer_of_its_own_takes_turns_test_by_test(tmp_path: Path
     """Each pass is one stretch."""
     (tmp_path / "test_own.py").write_text(OWN_TIMER)
     side, case = Side("base", tmp_path, sys.executable, "test_own.py"), "test_own.py::test_own"
-    measured, _ = measure_together((side, side), [case], number=0, passes=2, seconds_a_case=0)
+    measured, controls = measure_together((side, side), [case], number=0, passes=2, seconds_a_case=0)
     assert [len(each[case]) for each in times(measured)] == [2, 2]
+    assert min(map(len, controls)) >= LEAST_CONTROLS
 
 
 def test_both_sides_of_a_pair_run_in_one_layout_on_one_core(tmp_path: Path) -> None:
@@ -196,6 +230,8 @@ def test_both_sides_of_a_pair_run_in_one_layout_on_one_core(tmp_path: Path) -> N
     for base, head in pairs:
         assert base["cores"] == head["cores"]
         assert len(base["cores"]) == 1
+    # The other side goes first in the next pass, and in the next pair.
+    assert [base["began"] < head["began"] for base, head in pairs] == [False, True]
     if cores:
         assert os.sched_getaffinity(0) == cores
     with fixed_layout() as fixed:
@@ -249,9 +285,53 @@ def test_a_slowdown_is_measured_again_before_it_is_called_one() -> None:
 
 
 def test_a_slowdown_that_does_not_come_again_is_none() -> None:
-    """The fresh pairs alone decide."""
+    """The fresh pairs alone decide; what the first said is kept beside."""
     source = Source({"a": 0.0, "b": 0.1}, again={"a": 0.0, "b": 0.0})
-    assert decided(source) == ({"a": "same", "b": "same"}, ())
+    outcome = decide(RULE, source, ["a", "b"], tolerances={"a": 0.03, "b": 0.03}, floor_of=lambda _: 0.0)
+    assert (outcome.first["b"].verdict, outcome.final["b"].verdict) == ("slower", "same")
+    assert (outcome.suspected, outcome.slower) == (("b",), ())
+
+
+def listed(ratios: Mapping[str, Sequence[float]]) -> Outcome:
+    """What comes of these log ratios by case, until they end."""
+    pairs = iter(zip(*ratios.values(), strict=True))
+
+    def draw(_: Sequence[str]) -> dict[str, float] | None:
+        pair = next(pairs, None)
+        return None if pair is None else dict(zip(ratios, pair, strict=True))
+
+    return decide(RULE, draw, list(ratios), tolerances=dict.fromkeys(ratios, 0.03), floor_of=lambda _: 0.0)
+
+
+def test_each_look_has_an_equal_part_of_the_suspicion() -> None:
+    """Of 0.2 at two looks, 0.1: a case at p = 0.15 is not suspected."""
+    wide = [0.05 + 0.0594 * step for step in (-2, -1, 0, 1, 2)]
+    assert estimate(wide).p_slower == pytest.approx(0.15, abs=0.01)
+    assert listed({"a": wide}).suspected == ()
+
+
+def test_a_case_that_is_decided_still_counts_among_those_looked_at() -> None:
+    """One of ten at p = 0.03, the others the same since the look before: chance makes one such in three runs."""
+    wide = [0.05 + 0.02578 * step for step in (-3.5, 3.5, -2.5, 2.5, -0.5, -1.5, 1.5, 0.5)]
+    assert estimate(wide).p_slower == pytest.approx(0.03, abs=0.005)
+    outcome = listed({"wide": wide, **{f"{number}": shifted(0.0, 8) for number in range(9)}})
+    assert [len(outcome.log_ratios[case]) for case in ("wide", "0")] == [8, 5]
+    assert outcome.suspected == ()
+    assert listed({"wide": wide}).suspected == ("wide",)
+
+
+def test_what_could_have_been_seen_is_by_the_part_of_the_error_that_a_case_has() -> None:
+    """Of two cases, half of a look's; and of those that are measured again together, of the confirmation's."""
+    outcome = decide(
+        RULE, Source({"a": 0.0, "b": 0.1}), ["a", "b"], tolerances={"a": 0.03, "b": 0.03}, floor_of=lambda _: 0.0
+    )
+    found = {case: judged.estimate.detectable for case, judged in outcome.final.items()}
+    assert found == pytest.approx(
+        {
+            "a": estimate(shifted(0.0), 0.2 / 2 / 2).detectable,
+            "b": estimate(outcome.again["b"], 0.05).detectable,
+        }
+    )
 
 
 def test_what_looks_slower_is_measured_again_beside_what_cannot_be_told() -> None:
@@ -272,8 +352,18 @@ def test_what_looks_slower_is_measured_again_beside_what_cannot_be_told() -> Non
 
 
 def test_a_suspicion_that_the_budget_cannot_confirm_is_no_verdict() -> None:
-    """It cannot be told."""
-    assert decided(Source({"a": 0.0, "b": 0.1}, most=6)) == ({"a": "same", "b": "cannot tell"}, ())
+    """It cannot be told; three pairs are the least that can."""
+    source = Source({"a": 0.0, "b": 0.1}, most=7)
+    outcome = decide(RULE, source, ["a", "b"], tolerances={"a": 0.03, "b": 0.03}, floor_of=lambda _: 0.0)
+    assert {case: judged.verdict for case, judged in outcome.final.items()} == {"a": "same", "b": "cannot tell"}
+    assert (outcome.suspected, outcome.slower, outcome.again) == (("b",), (), {})
+    assert decided(Source({"a": 0.0, "b": 0.1}, most=8)) == ({"a": "same", "b": "slower"}, ("b",))
+
+
+def test_what_is_not_told_when_the_budget_ends_is_judged_by_what_there_is() -> None:
+    """Between two looks."""
+    far = [0.3, -0.3, 0.1, -0.2, 0.2]
+    assert listed({"a": [*far, 0.0]}).final["a"].estimate.pairs == 6
 
 
 def test_too_few_pairs_for_any_verdict_are_refused() -> None:
@@ -284,7 +374,7 @@ def test_too_few_pairs_for_any_verdict_are_refused() -> None:
 
 def test_a_budget_expects_of_a_pair_what_those_as_large_took() -> None:
     """The longest of them; few cases take as long as many until a pair of few was measured."""
-    budget = Budget(40.0)
+    budget = Budget(39.0)
     assert budget.allows(16)
     for cases, seconds in ((16, 10.0), (16, 12.0), (2, 5.0)):
         budget.spend(cases, seconds)
@@ -292,14 +382,33 @@ def test_a_budget_expects_of_a_pair_what_those_as_large_took() -> None:
     assert [budget.allows(cases) for cases in (16, 2)] == [True, True]
     budget.spend(2, 5.0)
     assert [budget.allows(cases) for cases in (16, 2)] == [False, True]
-    assert budget.left == 8.0
+    assert budget.left == 7.0
+    budget.spend(16, 10.0)
+    assert budget.left == 0.0
 
 
 def test_a_control_that_drifts_makes_the_machine_unfit() -> None:
-    """Or one that is not known well."""
-    assert unfit({"control": estimate(shifted(0.0, 12), 0.01)}) == ""
-    assert "came out 1.05" in unfit({"control": estimate(shifted(0.05, 12), 0.01)})
-    assert "too noisy" in unfit({"control": estimate([0.3, -0.3, 0.2, -0.2, 0.1], 0.01)})
+    """In either direction, by more than a percent; or one that is not known well."""
+    assert unfit({"control": estimate(shifted(0.0, 12))}) == ""
+    assert "came out 1.05" in unfit({"control": estimate(shifted(0.05, 12))})
+    assert "came out 0.952" in unfit({"control": estimate(shifted(-0.05, 12))})
+    certain = estimate([0.005 + each / 10 for each in NOISE])
+    assert certain.p_slower < 1e-6
+    assert unfit({"control": certain}) == ""
+    assert "too noisy" in unfit({"control": estimate([0.3, -0.3, 0.2, -0.2, 0.1])})
+
+
+def test_two_controls_drift_by_chance_as_seldom_as_one() -> None:
+    """At p = 0.004, beyond half a percent for one and not beyond a quarter for each of two."""
+    drifting = estimate([0.05 + 14 * (each - statistics.fmean(NOISE)) for each in NOISE])
+    assert 0.0025 < drifting.p_slower < 0.005
+    assert "came out" in unfit({"product": drifting})
+    assert unfit({"product": drifting, "loop": drifting}) == ""
+
+
+def test_the_floor_of_few_cases_rests_on_a_pair_more() -> None:
+    """On eight log ratios, if it can be."""
+    assert [floor_pairs(cases) for cases in (1, 7, 8, 16)] == [2, 2, 1, 1]
 
 
 def seen(outcomes: Mapping[str, str], broken: Mapping[str, str] | None = None) -> Measured:
@@ -309,9 +418,11 @@ def seen(outcomes: Mapping[str, str], broken: Mapping[str, str] | None = None) -
 
 
 def test_what_only_one_side_has_is_new_gone_or_broken() -> None:
-    """And the rest is judged."""
+    """And the rest is judged; what both skip, or measure nothing in, is not there."""
     base = seen({"f.py::both": "passed", "f.py::gone": "passed", "f.py::fails": "failed"}, {"g.py": "ImportError: x"})
     head = seen({"f.py::both": "passed", "f.py::new": "passed", "f.py::fails": "passed", "g.py::test": "passed"})
+    more = {"f.py::skips": ("skipped", ""), "f.py::nothing": ("passed", "")}
+    base, head = (dataclasses.replace(each, outcomes={**each.outcomes, **more}) for each in (base, head))
     judged, untold = sort_cases(base, head)
     assert judged == ["f.py::both"]
     assert {case: kind for case, (kind, _) in untold.items()} == {
@@ -320,7 +431,8 @@ def test_what_only_one_side_has_is_new_gone_or_broken() -> None:
         "f.py::fails": "broken",
         "g.py::test": "broken",
     }
-    assert "ImportError: x" in untold["g.py::test"][1]
+    assert untold["g.py::test"][1] == "base: ImportError: x"
+    assert untold["f.py::fails"][1] == "base: failed, why"
 
 
 @pytest.mark.parametrize(
@@ -454,6 +566,37 @@ def test_the_time_of_the_looks_is_in_the_budget(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("benchmarks.regression.regress.measure_pair", lambda *_, **__: (case, None, None))
     assert Measuring((side, side), ["a"], 10.0, 9.0, lambda _: None).draw(["a"]) is not None
     assert Measuring((side, side), ["a"], 10.0, 10.1, lambda _: None).draw(["a"]) is None
+    with pytest.raises(
+        ValueError, match=r"--budget is 10s; to look at both takes 10 s .* a verdict needs 11s at least"
+    ):
+        Measuring((side, side), ["a"], 10.0, 10.1, lambda _: None).floor(RULE)
+
+
+def test_the_floor_is_of_the_cases_and_not_of_the_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Base against itself, in which the control drifts and the case comes out a percent apart."""
+    side = Side("base", Path(), sys.executable, "speed")
+    pair = Pair({"a": (1.0,)}, {"a": (math.exp(0.01),)}, (Control(1.0, 1.0),), (Control(2.0, 2.0),))
+    sides: list[str] = []
+
+    def measure(base: Side, head: Side, *_: object, **__: object) -> tuple[Pair, None, None]:
+        sides.extend((base.name, head.name))
+        return pair, None, None
+
+    monkeypatch.setattr("benchmarks.regression.regress.measure_pair", measure)
+    measuring = Measuring((side, dataclasses.replace(side, name="head")), ["a"], 10.0, 0.0, lambda _: None)
+    assert measuring.floor(RULE)(5) == pytest.approx(noise_floor([0.01, 0.01])(5))
+    assert sides == ["base", "base again"] * 2
+    assert measuring.pairs == []
+
+
+def test_a_case_that_worked_at_first_and_then_did_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what each process said of it."""
+    side = Side("base", Path(), sys.executable, "speed")
+    measured = seen({"a": "passed"}), seen({"a": "failed"})
+    pair = Pair({"a": (1.0,)}, {}, (Control(1.0, 1.0),), (Control(1.0, 1.0),))
+    monkeypatch.setattr("benchmarks.regression.regress.measure_pair", lambda *_, **__: (pair, *measured))
+    with pytest.raises(ValueError, match=r"a worked at first and then did not: .*'failed', 'why'"):
+        Measuring((side, side), ["a"], 10.0, 0.0, lambda _: None).draw(["a"])
 
 
 OPTIONS = """
@@ -470,13 +613,6 @@ def test_what_a_project_asks_for_its_tests_does_not_keep_them_from_being_measure
     assert seen.status == 0, seen.output
     assert list(seen.seconds) == ["test_turns.py::test_order"]
     assert not (tmp_path / ".benchmarks").exists()
-
-
-def test_git_answers_for_the_folder_that_is_asked_about(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also in a hook, to which git tells where the checkout is that it belongs to."""
-    monkeypatch.setenv("GIT_DIR", "nowhere")
-    monkeypatch.setenv("GIT_INDEX_FILE", "nowhere/index")
-    assert top_of_checkout(project / "speed") == project
 
 
 def test_a_folder_outside_of_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,163 @@
+"""What `calibrate` measures and keeps: groups of three sides, what is planted in which, and going on where it was."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from benchmarks.regression.calibration import measuring
+from benchmarks.regression.calibration.measuring import PLANTED, measure, read_groups, read_record, summary
+from benchmarks.regression.control import Control
+from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
+from benchmarks.regression.session import Measured, Side
+
+IDS = {
+    f"suite.py::test[{place}]": f"numpy_loop/cpu/inference/T4-B1-I8-H{8 + place}-L1-tanh-float32" for place in range(8)
+}
+FIRST = {"0.02": 2, "0.05": 5, "0.1": 10, "0.2": 20}
+
+
+class Processes:
+    """Stands for what is measured: a second a call, a unit of planted work 0.2 % more, a group an hour."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.numbers: list[int] = []
+        self.failing = False
+
+    def __call__(
+        self, sides: Sequence[Side], cases: Sequence[str], *, number: int, passes: int, seconds_a_case: float
+    ) -> tuple[list[Measured], list[tuple[Control, ...]]]:
+        """One group of three."""
+        assert [side.name for side in sides] == ["base", "again", "planted"]
+        assert (passes, seconds_a_case) == (PASSES, SECONDS_A_CASE)
+        self.now += 3600.0
+        self.numbers.append(number)
+        measured = []
+        for side in sides:
+            plants = json.loads(side.variables.get("RNNBENCH_PLANTS", "{}"))
+            taken = {case: 1.0 + 0.002 * plants.get(IDS[case], 0) for case in cases}
+            seconds = {case: [[99.0], [one, 2 * one, 4 * one]] for case, one in taken.items()}
+            outcomes = dict.fromkeys(cases, ("failed" if self.failing and plants else "passed", "why"))
+            stretches = {case: [[0], [0, 1, 2]] for case in cases}
+            measured.append(Measured(seconds, {}, outcomes, {}, {}, 0, "the end", stretches))
+        return measured, [(Control(1.0, 2.0),)] * len(sides)
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
+    """In place of real ones, with a clock that they move."""
+    found = Processes()
+    monkeypatch.setattr(measuring, "measure_together", found)
+    monkeypatch.setattr("time.monotonic", lambda: found.now)
+    monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "a machine"})
+    monkeypatch.setattr(measuring, "TUNING_GROUPS", 6)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A calibration that has begun, and measured nothing yet."""
+    record = {
+        "machine": {"key": "a machine"},
+        "cases": IDS,
+        "amounts": dict.fromkeys(IDS.values(), FIRST),
+        "settled_by": 0,
+    }
+    (tmp_path / "calibration.json").write_text(json.dumps(record))
+    return tmp_path
+
+
+def hours(count: int) -> float:
+    """In seconds, and a little more."""
+    return 3600.0 * (count + 0.5)
+
+
+def test_sizes_go_round_from_group_to_group(processes: Processes, folder: Path) -> None:
+    """Every case has each in turn, and in a group neighbours have others."""
+    measure(folder, hours(6), lambda _: None)
+    groups = list(read_groups(folder))
+    assert processes.numbers == list(range(6))
+    for case in IDS:
+        assert sorted(group.sizes[case] for group in groups) == sorted(PLANTED)
+    sizes = list(groups[0].sizes.values())
+    assert sizes[:6] == list(PLANTED)
+    assert sizes[6:] == [PLANTED[1], PLANTED[2]]
+    assert groups[1].sizes["suite.py::test[0]"] == PLANTED[1]
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_group_keeps_what_was_planted_and_what_each_side_took(folder: Path) -> None:
+    """In the third side alone; of the passes that count, the time of each stretch and the rounds' summary."""
+    said: list[str] = []
+    measure(folder, hours(1), said.append)
+    (group,) = read_groups(folder)
+    assert group.amounts == {case: FIRST[size] for case, size in group.sizes.items()}
+    for case, amount in group.amounts.items():
+        one = 1 + 0.002 * amount
+        assert [side[case] for side in group.sides] == [[1, 2, 4], [1, 2, 4], pytest.approx([one, 2 * one, 4 * one])]
+        assert group.log_ratios(0, 2)[case] == pytest.approx(math.log(one), abs=1e-5)
+        assert group.summaries[2][case] == pytest.approx({"mean": 7 / 3 * one, "min": one, "median": 2 * one}, rel=1e-5)
+    assert [list(map(list, side)) for side in group.controls] == [[[1.0, 2.0]]] * 3
+    assert (group.seconds, said) == (3600.0, ["group 1: 3600 s"])
+
+
+def test_it_goes_on_where_it_was_and_settles_the_work_once(processes: Processes, folder: Path) -> None:
+    """By the groups until then: a unit is 0.2 %, so 5 % take 25. What comes later has it, and changes it no more."""
+    measure(folder, hours(4), lambda _: None)
+    assert read_record(folder)["settled_by"] == 0
+    measure(folder, hours(4), lambda _: None)
+    record = read_record(folder)
+    assert processes.numbers == list(range(8))
+    assert [group.settled for group in read_groups(folder)] == [False] * 6 + [True] * 2
+    assert record["settled_by"] == 6
+    assert record["amounts"] == {case: {"0.02": 10, "0.05": 25, "0.1": 50, "0.2": 100} for case in IDS.values()}
+    last = list(read_groups(folder))[-1]
+    assert last.amounts == {case: record["amounts"][IDS[case]][size] for case, size in last.sizes.items()}
+
+
+def test_no_group_is_begun_that_would_not_end_in_time(processes: Processes, folder: Path) -> None:
+    """By the longest so far; the first is measured in any case."""
+    measure(folder, 3600.0 * 2.9, lambda _: None)
+    assert processes.numbers == [0, 1]
+    measure(folder, 1.0, lambda _: None)
+    assert processes.numbers == [0, 1, 2]
+
+
+def test_another_machine_begins_a_calibration_of_its_own(
+    processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is measured into one of this machine's."""
+    monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "another"})
+    with pytest.raises(ValueError, match="was measured on a machine; this is another: begin a new one"):
+        measure(folder, hours(1), lambda _: None)
+    assert processes.numbers == []
+
+
+def test_a_group_in_which_a_case_fails_is_not_kept(processes: Processes, folder: Path) -> None:
+    """The case is named with the reason."""
+    processes.failing = True
+    with pytest.raises(RuntimeError, match=r"suite.py::test\[0\] did not pass: \('failed', 'why'\) the end"):
+        measure(folder, hours(1), lambda _: None)
+    assert list(read_groups(folder)) == []
+
+
+@pytest.mark.usefixtures("processes")
+def test_numbers_are_kept_to_six_digits(folder: Path) -> None:
+    """Finer than any of them is known, and a third of the bytes."""
+    amounts: Mapping[str, Mapping[str, int]] = dict.fromkeys(IDS.values(), dict.fromkeys(FIRST, 61_728_394))
+    record = {**read_record(folder), "amounts": amounts}
+    (folder / "calibration.json").write_text(json.dumps(record))
+    measure(folder, hours(1), lambda _: None)
+    (group,) = read_groups(folder)
+    assert list(group.sides[2]["suite.py::test[0]"]) == [123458.0, 246916.0, 493831.0]
+    assert group.amounts["suite.py::test[0]"] == 61_728_394
+
+
+def test_what_compare_looks_at_is_mean_minimum_and_median() -> None:
+    """Of all rounds."""
+    assert summary([4.0, 1.0, 2.0, 2.0, 1.0]) == {"mean": 2.0, "min": 1.0, "median": 2.0}
