@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -80,6 +81,9 @@ def profile_cases(
                 else:
                     records.append({"case": case.id, "repeat": repeat, **reply})
         if not records:
+            # A folder that was made for this; one of a run holds files, and stays.
+            with contextlib.suppress(OSError):
+                run.rmdir()
             raise ValueError("; ".join(f"{case} could not be profiled ({reason})" for case, reason in refused.items()))
         with explained(folder, "write the profile to"):
             traces.mkdir(parents=True, exist_ok=True)
