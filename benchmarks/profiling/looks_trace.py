@@ -10,7 +10,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +26,6 @@ _NUMBER = 3
 """Of this group of tracks among those of a trace."""
 
 
-Code = tuple[int, int]
-"""Where code begins and ends in this process."""
-
-
 class Course(NamedTuple):
     """One phase of a call, laid together from many."""
 
@@ -41,25 +36,15 @@ class Course(NamedTuple):
     """The looks that say something, by the part of the phase's time that they fell in."""
 
 
-def look_at_calls(
-    phases: Mapping[str, Callable[[], object]],
-    sampler: Sampler,
-    seconds: float,
-    code: Mapping[str, Code] = MappingProxyType({}),
-) -> list[Course]:
-    """Call for so long and once at least, and look. The first phase has the sampler's number 1, and so on.
-
-    Each look also finds from where in the code of its phase, if that has any in `code`, the main thread was called.
-    """
+def look_at_calls(phases: Mapping[str, Callable[[], object]], sampler: Sampler, seconds: float) -> list[Course]:
+    """Call for so long and once at least, and look. The first phase has the sampler's number 1, and so on."""
     clock = time.perf_counter_ns
     spans: dict[int, list[tuple[int, int]]] = {number: [] for number in range(1, len(phases) + 1)}
     end = clock() + int(seconds * 1e9)
     sampler.start()
     try:
         while clock() < end or not spans[1]:
-            for number, (name, phase) in enumerate(phases.items(), start=1):
-                sampler.phase.value = 0
-                sampler.callers(*code.get(name, (0, 0)))
+            for number, phase in enumerate(phases.values(), start=1):
                 sampler.phase.value = number
                 start = clock()
                 phase()
@@ -68,7 +53,6 @@ def look_at_calls(
     finally:
         sampler.phase.value = 0
         samples = sampler.stop()
-        sampler.callers(0, 0)
     found = places({int(each) for each in samples["address"]} - {WAITS, HAS_NO_CORE})
     looks = list(outcomes(samples, found, os.getpid()))
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,14 @@ SAMPLE = np.dtype(
 )
 """One thread at one look. The main thread is in every look, others where they ran.
 
-`caller` is the first word on its stack that points into the code that `callers` named, else 0; `nanoseconds` are of the
-clock of `time.perf_counter_ns`; `interval` are those that were drawn to lie between the look before and this one: added
-up over looks, the time that they stand for.
+`caller` is where in the code that `callers` named the main thread was called from, else 0. `phase` and `nanoseconds`,
+of the clock of `time.perf_counter_ns`, are of when the main thread answered. `interval` are the nanoseconds that were
+drawn to lie between the look before and this one: added up over looks, the time that they stand for.
 """
 
 
 class Sampler:
-    """Looks at this process between `start` and `stop`, while `phase.value` is not 0.
+    """Looks at this process between `start` and `stop`; what it finds while `phase.value` is 0 is dropped.
 
     The thread that starts it is the main one. Raises `rnnimpl.Unavailable`, with what is missing, where the
     sampler cannot be compiled or loaded.
@@ -47,15 +48,19 @@ class Sampler:
         self.interval_seconds = interval_seconds
         self._native = library(SOURCE).functions
         self._native.sampler_phase.restype = ctypes.POINTER(ctypes.c_int32)
-        self._native.sampler_callers.argtypes = [ctypes.c_uint64, ctypes.c_uint64]
+        self._native.sampler_callers.argtypes = [ctypes.POINTER(ctypes.c_uint64), ctypes.c_int]
         self._native.sampler_start.argtypes = [ctypes.c_double, ctypes.c_long]
         self._native.sampler_stop.restype = ctypes.c_long
         self._native.sampler_samples.restype = ctypes.c_void_p
         self.phase: ctypes.c_int32 = self._native.sampler_phase().contents
 
-    def callers(self, begin: int, end: int) -> None:
-        """From now on look also for what between two addresses a thread was called from; 0, 0 for nothing."""
-        self._native.sampler_callers(begin, end)
+    def callers(self, code: Sequence[tuple[int, int]]) -> None:
+        """From now on look also for where in this code, ranges of addresses, the main thread was called from.
+
+        What lies between must keep frame pointers.
+        """
+        addresses = [address for begin_and_end in code for address in begin_and_end]
+        self._native.sampler_callers((ctypes.c_uint64 * len(addresses))(*addresses), len(code))
 
     def start(self) -> None:
         """Begin to look. Raises OSError when no thread or no signal can be had."""

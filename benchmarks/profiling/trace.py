@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Mapping
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.breakdown import Look
 from benchmarks.profiling.chrome import Event
-from benchmarks.profiling.looks_trace import Code, look_at_calls, looks_tracks
-from benchmarks.profiling.native_phases import code_of_passes, phases_by_callers
+from benchmarks.profiling.looks_trace import look_at_calls, looks_tracks
+from benchmarks.profiling.native_phases import PhaseCode, code_of_phases, phase_of
 from benchmarks.profiling.phases import is_torch, phases_of, prefix_phases
 from benchmarks.profiling.python_trace import python_tracks
 from benchmarks.profiling.sampler import Sampler
@@ -22,8 +20,6 @@ from rnnimpl.native.build import Library
 TRACED_STEPS = 16
 """Time steps of the calls that are followed one by one, at most: a trace stays small enough to open."""
 CALLS = 2
-PROBED_STEPS, PROBED_LEAST, PROBED_MOST = 64, 8, 256
-"""Of the networks that tell where our own kernel projects and where it recurs."""
 LOOKED_SECONDS = 0.4
 LOOKED_INTERVAL_SECONDS = 0.25e-3
 """Looks are denser here than in the breakdown, whose times they are not to disturb."""
@@ -41,9 +37,9 @@ def trace(subject: Subject) -> tuple[list[Event], list[str]]:
         events, untold = python_tracks(short, _median_seconds(short))
     sampler = Sampler(LOOKED_INTERVAL_SECONDS)
     code = _native_code(subject)
-    phase_of = _native_phases(subject, sampler, code) if code else None
-    courses = look_at_calls(phases_of(subject), sampler, LOOKED_SECONDS, code)
-    return events + looks_tracks(courses, phase_of), [] if phase_of else untold
+    sampler.callers([(each.begin, each.end) for each in code])
+    courses = look_at_calls(phases_of(subject), sampler, LOOKED_SECONDS)
+    return events + looks_tracks(courses, lambda look: phase_of(look, code)), [] if code else untold
 
 
 def _operators(subject: Subject, phases: Mapping[str, Callable[[], object]]) -> tuple[list[Operator], str]:
@@ -59,23 +55,10 @@ def _operators(subject: Subject, phases: Mapping[str, Callable[[], object]]) -> 
     return found, ""
 
 
-def _native_code(subject: Subject) -> dict[str, Code]:
-    """Where the passes of our own C++ lie; empty for any other code."""
+def _native_code(subject: Subject) -> list[PhaseCode]:
+    """The phases of our own C++; none for any other code."""
     library = getattr(subject.rnn, "library", None)
-    return code_of_passes(library.path, subject.workload.dtype) if isinstance(library, Library) else {}
-
-
-def _native_phases(subject: Subject, sampler: Sampler, code: Mapping[str, Code]) -> Callable[[Look], str]:
-    """What names the phase of a look at our own C++."""
-    sizes = (PROBED_MOST, PROBED_LEAST), (PROBED_LEAST, PROBED_MOST)
-    projects, recurs = (phases_of(_other(subject, inputs, hidden)) for inputs, hidden in sizes)
-    return phases_by_callers(sampler, code, projects, recurs)
-
-
-def _other(subject: Subject, inputs: int, hidden: int) -> Subject:
-    """Another network of the same implementation, with so many input features and hidden units."""
-    workload = dataclasses.replace(subject.workload, T=PROBED_STEPS, B=4, I=inputs, H=hidden, L=1)
-    return Subject(type(subject.rnn), workload, clock=time.perf_counter)
+    return code_of_phases(library.path) if isinstance(library, Library) else []
 
 
 def _median_seconds(phases: Mapping[str, Callable[[], object]], calls: int = 20) -> float:

@@ -102,12 +102,12 @@ class Backward {
         work.panel_begin = panels * work.member / plan_.members;
         work.panel_end = panels * (work.member + 1) / plan_.members;
         if (step == meetings_) {
-            retreat(work, -1);
+            recur_back(work, 0, -1);
             multiply_input(work, part);
             return;
         }
-        const long begin = step * steps_per_meeting_;
-        for (long i = begin; i < std::min(call_.T, begin + steps_per_meeting_); ++i) retreat(work, call_.T - 1 - i);
+        const long last = call_.T - 1 - step * steps_per_meeting_;
+        recur_back(work, last + 1, std::max(0L, last + 1 - steps_per_meeting_));
     }
 
     const Cell<S>& cell(const Work& work) const { return network_.cell(work.layer, work.direction); }
@@ -122,6 +122,11 @@ class Backward {
         return layer == config_.L - 1 ? call_.dy : between(layer);
     }
     S* between(int layer) const { return between_ + layer % 2 * (call_.T * call_.B * config_.D * config_.H); }
+
+    // The steps before the p-th, down to the one at `end`.
+    RNN_PHASE void recur_back(const Work& work, long p, long end) {
+        while (p > end) retreat(work, --p);
+    }
 
     // da[p] = (dy[p] + da[p+1] @ w_hh) * f'(y[p]); before the first step, dh0 = da[0] @ w_hh.
     void retreat(const Work& work, long p) {
@@ -172,7 +177,7 @@ class Backward {
     }
 
     // dx = da @ w_ih, summed over directions, for the part's share of the time steps.
-    void multiply_input(const Work& work, int part) {
+    RNN_PHASE void multiply_input(const Work& work, int part) {
         const Share steps = share_of(call_.T, part, parts_);
         const long size = work.share.size;
         const long I = config_.layer_input(work.layer);

@@ -83,9 +83,11 @@ class Forward {
         work.panel_end = panels * (work.member + 1) / plan_.members;
         const long begin = meeting * steps_per_meeting_;
         const long end = std::min(call_.T, begin + steps_per_meeting_);
-        for (long p = begin; p < end; ++p) {
-            if (p % chunk_ == 0) project(work, p, std::min(chunk_, call_.T - p));
-            advance(work, p);
+        for (long p = begin; p < end;) {
+            const long within = p % chunk_, count = std::min(chunk_ - within, end - p);
+            if (within == 0) project(work, p, std::min(chunk_, call_.T - p));
+            recur(work, p, count);
+            p += count;
         }
         if (end == call_.T) keep_last(work);
     }
@@ -116,7 +118,7 @@ class Forward {
     }
 
     // x @ w_ih.T + b for `count` steps from the p-th on.
-    void project(const Work& work, long p, long count) {
+    RNN_PHASE void project(const Work& work, long p, long count) {
         const Sequence<const S> x = input_of(work.layer);
         const long sign = work.direction == 0 ? 1 : -1;
         const Rows<S> rows{x.at(time_of(work.direction, p, call_.T), work.share.begin), x.row, work.share.size,
@@ -125,6 +127,11 @@ class Forward {
         for (long panel = work.panel_begin; panel < work.panel_end; ++panel)
             multiply_panel(rows, count * work.share.size, input, panel, cell(work).bias.data() + input[panel].column, 0,
                            projection_of(work, panel, p), work.share.size == 1 ? input.padded() : input.width(panel));
+    }
+
+    // `count` steps from the p-th on.
+    RNN_PHASE void recur(const Work& work, long p, long count) {
+        for (const long end = p + count; p < end; ++p) advance(work, p);
     }
 
     // The state after the p-th step from the one before.

@@ -7,6 +7,9 @@
 
 #include "simd.hpp"
 
+// A phase of a pass: a function of its own, which whoever looks at a running call knows by its name.
+#define RNN_PHASE __attribute__((noinline))
+
 namespace rnn {
 
 // Where the left factor's element (row, k) of a block lies: in rows of their own ...

@@ -50,7 +50,7 @@ class WeightProducts {
         std::fill_n(bias_, size, S(0));
     }
 
-    void run(const CellGradients<S>& gradients) {
+    RNN_PHASE void run(const CellGradients<S>& gradients) {
         const long K = rows_.T * rows_.B;
         for (long k = 0; k < K; k += kRowsAtOnce) {
             const long count = std::min(kRowsAtOnce, K - k);

@@ -2,7 +2,7 @@
 //
 // A thread of its own wakes at random intervals. It reads from /proc which threads run and which wait, and sends a
 // signal to those that run; their handler notes where they were. A thread that waits is left alone: its system call
-// is not interrupted. Nothing is unwound, so a look costs a few microseconds.
+// is not interrupted. Nothing is unwound but by frame pointers, so a look costs a few microseconds.
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,6 +23,7 @@
 #include <new>
 #include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -35,8 +36,8 @@ constexpr std::uint64_t kHasNoCore = 1;
 // One thread at one look; the layout that the Python side reads.
 struct Sample {
     std::uint64_t address;
-    std::uint64_t caller;       // the first word on its stack that points into the code that was asked for, or 0
-    std::uint64_t nanoseconds;  // of CLOCK_MONOTONIC, when it was looked at
+    std::uint64_t caller;       // where in the code that was asked for it was called from, or 0
+    std::uint64_t nanoseconds;  // of CLOCK_MONOTONIC, when the main thread was there
     std::uint32_t look;
     std::int32_t thread;
     std::int32_t phase;
@@ -48,17 +49,30 @@ struct Watched {
     int stat = -1;
 };
 
-// Where a handler notes its thread's address; the place is claimed by the thread's number.
+// Where a handler notes where its thread is, and when.
 struct Slot {
-    std::atomic<pid_t> thread{0};
-    std::atomic<std::uint64_t> address{0}, caller{0};
+    std::atomic<std::uint64_t> address{0}, caller{0}, nanoseconds{0};
+    std::atomic<std::uint64_t> stack_end{0};  // 0 where callers are not looked for
+    std::atomic<std::int32_t> phase{0};
 };
 
-constexpr int kMostWords = 256;  // of a stack that are read; above a thread's stack lies its control block
-std::atomic<std::uint64_t> code_begin{0}, code_end{0};
+constexpr int kMostFrames = 32;  // that are followed
+constexpr int kMostRanges = 64;
+
+struct Range {
+    std::uint64_t begin, end;
+};
+Range code[kMostRanges];
+std::atomic<int> ranges{0};
 
 Slot slots[kMostThreads];
 std::atomic<std::int32_t> phase_now{0};
+
+std::uint64_t nanoseconds_now() {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1000000000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
 
 int signal_number() { return SIGRTMIN + 7; }
 
@@ -73,20 +87,31 @@ std::uint64_t instruction(const void* context) {
 #endif
 }
 
-std::uint64_t stack(const void* context) {
+struct Frame {
+    std::uint64_t before, returns_to;
+};
+
+// Where the stack ends that is in use, and the innermost frame of code that keeps a frame pointer.
+std::pair<std::uint64_t, std::uint64_t> stack(const void* context) {
     const auto* machine = &static_cast<const ucontext_t*>(context)->uc_mcontext;
 #if defined(__x86_64__)
-    return static_cast<std::uint64_t>(machine->gregs[REG_RSP]);
+    return {static_cast<std::uint64_t>(machine->gregs[REG_RSP]), static_cast<std::uint64_t>(machine->gregs[REG_RBP])};
 #else
-    return machine->sp;
+    return {machine->sp, machine->regs[29]};
 #endif
 }
 
-// Nothing is unwound: a word that points into the code may also be left over from an earlier call.
-std::uint64_t caller_within(std::uint64_t begin, std::uint64_t end, const void* context) {
-    const auto* words = reinterpret_cast<const std::uint64_t*>(stack(context));
-    for (int i = 0; i < kMostWords; ++i)
-        if (words[i] >= begin && words[i] < end) return words[i];
+// Follows frame pointers for as long as they are some: code without them leaves anything in that register.
+std::uint64_t caller_within(int count, const void* context, std::uint64_t stack_end) {
+    auto [least, frame] = stack(context);
+    for (int i = 0; i < kMostFrames; ++i) {
+        if (frame < least || frame % alignof(Frame) != 0 || frame > stack_end - sizeof(Frame)) return 0;
+        const auto [before, returns_to] = *reinterpret_cast<const Frame*>(frame);
+        for (const Range* range = code; range != code + count; ++range)
+            if (returns_to >= range->begin && returns_to < range->end) return returns_to;
+        least = frame + sizeof(Frame);
+        frame = before;
+    }
     return 0;
 }
 
@@ -94,9 +119,13 @@ void note_address(int, siginfo_t* info, void* context) {
     const int saved = errno;
     const auto index = static_cast<unsigned>(info->si_value.sival_int);
     if (info->si_code == SI_QUEUE && index < kMostThreads) {
-        const std::uint64_t begin = code_begin.load(std::memory_order_relaxed), end = code_end.load();
-        slots[index].caller.store(begin < end ? caller_within(begin, end, context) : 0, std::memory_order_relaxed);
-        slots[index].address.store(instruction(context), std::memory_order_release);
+        Slot& slot = slots[index];
+        const int count = ranges.load(std::memory_order_acquire);
+        slot.phase.store(phase_now.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        slot.nanoseconds.store(nanoseconds_now(), std::memory_order_relaxed);
+        const std::uint64_t stack_end = slot.stack_end.load(std::memory_order_relaxed);
+        slot.caller.store(stack_end == 0 ? 0 : caller_within(count, context, stack_end), std::memory_order_relaxed);
+        slot.address.store(instruction(context), std::memory_order_release);
     }
     errno = saved;
 }
@@ -128,6 +157,13 @@ class Sampler {
     Sampler(double seconds, long capacity) : seconds_(seconds), capacity_(capacity) {
         samples_.reserve(static_cast<std::size_t>(capacity));
         main_ = static_cast<pid_t>(syscall(SYS_gettid));
+        pthread_attr_t attributes;
+        if (pthread_getattr_np(pthread_self(), &attributes) != 0) return;
+        void* begin = nullptr;
+        std::size_t size = 0;
+        if (pthread_attr_getstack(&attributes, &begin, &size) == 0)
+            stack_end_ = reinterpret_cast<std::uint64_t>(begin) + size;
+        pthread_attr_destroy(&attributes);
     }
 
     void start() {
@@ -181,37 +217,45 @@ class Sampler {
         collect();
     }
 
+    // Between calls too: by the time that the main thread answers, it may be in one.
     void look(double interval) {
-        const std::int32_t phase = phase_now.load(std::memory_order_relaxed);
-        if (phase == 0 || samples_.size() + watched_.size() > static_cast<std::size_t>(capacity_)) return;
+        if (samples_.size() + watched_.size() > static_cast<std::size_t>(capacity_)) return;
         ++looks_;
-        timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        const auto nanoseconds =
-            static_cast<std::uint64_t>(now.tv_sec) * 1000000000 + static_cast<std::uint64_t>(now.tv_nsec);
+        begin_ = samples_.size();
+        phase_ = phase_now.load(std::memory_order_relaxed);
+        const std::uint64_t nanoseconds = nanoseconds_now();
         for (std::size_t i = 0; i < watched_.size(); ++i) {
             const char state = state_of(watched_[i].stat);
             const bool runs = state == 'R';
             if (!runs && watched_[i].thread != main_) continue;
             samples_.push_back(
-                {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(looks_), watched_[i].thread, phase,
+                {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(looks_), watched_[i].thread, phase_,
                  static_cast<std::uint32_t>(interval * 1e9)});
             if (!runs) continue;
             samples_.back().address = kHasNoCore;
             slots[i].address.store(0, std::memory_order_relaxed);
+            slots[i].stack_end.store(watched_[i].thread == main_ ? stack_end_ : 0, std::memory_order_relaxed);
             if (ask(watched_[i].thread, static_cast<int>(i))) asked_.push_back({i, samples_.size() - 1});
         }
     }
 
-    // What handlers have noted since the last look.
+    // What handlers have noted since the last look. It was in the phase that the main thread was in when it answered.
     void collect() {
         for (const Asked& asked : asked_) {
-            const std::uint64_t address = slots[asked.slot].address.load(std::memory_order_acquire);
+            const Slot& slot = slots[asked.slot];
+            Sample& sample = samples_[asked.sample];
+            const std::uint64_t address = slot.address.load(std::memory_order_acquire);
             if (address == 0) continue;
-            samples_[asked.sample].address = address;
-            samples_[asked.sample].caller = slots[asked.slot].caller.load(std::memory_order_relaxed);
+            sample.address = address;
+            sample.caller = slot.caller.load(std::memory_order_relaxed);
+            if (sample.thread != main_) continue;
+            phase_ = slot.phase.load(std::memory_order_relaxed);
+            sample.nanoseconds = slot.nanoseconds.load(std::memory_order_relaxed);
         }
         asked_.clear();
+        if (phase_ == 0) samples_.resize(begin_);
+        for (std::size_t i = begin_; i < samples_.size(); ++i) samples_[i].phase = phase_;
+        begin_ = samples_.size();
     }
 
     void list_threads() {
@@ -237,7 +281,10 @@ class Sampler {
     const double seconds_;
     const long capacity_;
     pid_t main_ = 0, self_ = 0;
+    std::uint64_t stack_end_ = 0;  // of the main thread; 0 where it is not known
     long looks_ = 0;
+    std::size_t begin_ = 0;    // of the samples of the last look
+    std::int32_t phase_ = 0;  // of the last look
     std::atomic<bool> began_{false}, more_{true};
     std::vector<Watched> watched_;
     std::vector<Asked> asked_;
@@ -254,10 +301,12 @@ std::unique_ptr<Sampler> running;
 // Where the caller writes its phase: 0 between calls, when nobody looks.
 EXPORT std::int32_t* sampler_phase() { return reinterpret_cast<std::int32_t*>(&phase_now); }
 
-// From now on each look also finds what in this code a thread was called from; 0, 0 for nothing.
-EXPORT void sampler_callers(std::uint64_t begin, std::uint64_t end) {
-    code_begin.store(begin);
-    code_end.store(end);
+// From now on each look also finds from where in these ranges of code, pairs of addresses, the main thread was called.
+EXPORT void sampler_callers(const std::uint64_t* addresses, int count) {
+    count = std::min(count, kMostRanges);
+    ranges.store(0);
+    for (int i = 0; i < count; ++i) code[i] = {addresses[2 * i], addresses[2 * i + 1]};
+    ranges.store(count, std::memory_order_release);
 }
 
 // Begins to look at the threads of this process; the calling thread is the main one. 0, or errno.
