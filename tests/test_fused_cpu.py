@@ -282,3 +282,14 @@ def test_describe_names_compiler_vectors_and_threads() -> None:
     assert described["compiler"] == library().compiler
     assert described["threads"] == "3"
     assert int(described["vector_bits"]) in (128, 256, 512)
+
+
+def test_a_meeting_of_threads_is_measured_once() -> None:
+    """In cycles, of the order that lines travel between cores in; and by all who ask later the same."""
+    cycles = library().functions.rnn_meeting_cycles
+    cycles.restype = ctypes.c_double
+    assert cycles(1) == 0
+    for threads in (2, 8):
+        measured = cycles(threads)
+        assert 50 < measured < 1e6
+        assert cycles(threads) == measured

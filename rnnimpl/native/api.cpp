@@ -120,5 +120,6 @@ extern "C" {
 RNN_API(float, float32)
 RNN_API(double, float64)
 int rnn_vector_bits() { return 8 * rnn::kVectorBytes; }
+double rnn_meeting_cycles(int threads) { return rnn::Meetings(threads).cycles(threads); }
 }
 #pragma GCC visibility pop

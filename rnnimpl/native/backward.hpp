@@ -32,7 +32,7 @@ class Backward {
         : network_(network),
           config_(network.config),
           call_(call),
-          plan_(make_plan<S>(call.T, call.B, config_.H, config_.L, config_.D, config_.threads, false)),
+          plan_(make_plan<S>(network, call.T, call.B, false)),
           parts_(config_.D * plan_.members) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
         steps_per_meeting_ = plan_.members > 1 ? 1 : std::max(1L, kRows / rows);
@@ -50,8 +50,8 @@ class Backward {
         columns_ = std::clamp(threads_ / (config_.D * blocks_), 1L,
                               WeightProducts<S>::panel_count(config_.layer_input(0), config_.H));
         for (int layer = 0; layer < config_.L; ++layer) {
-            for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings_ + 1, parts_);
-            products_.emplace_back(1, static_cast<int>(config_.D * blocks_ * columns_));
+            for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings_ + 1, parts_, threads_);
+            products_.emplace_back(1, static_cast<int>(config_.D * blocks_ * columns_), threads_);
         }
     }
 

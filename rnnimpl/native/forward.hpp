@@ -33,7 +33,7 @@ class Forward {
         : network_(network),
           config_(network.config),
           call_(call),
-          plan_(make_plan<S>(call.T, call.B, config_.H, config_.L, config_.D, config_.threads, true)),
+          plan_(make_plan<S>(network, call.T, call.B, true)),
           parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
         const long most = plan_.layers_apart ? call_.T / kWaves : call_.T;
@@ -44,7 +44,7 @@ class Forward {
             plan_.layers_apart ? meetings_per_layer_ + config_.L - 1 : meetings_per_layer_ * config_.L;
         part_scratch_ = chunk_ * rows * network_.cell(0, 0).state.padded();
         network_.team_scratch.reserve(part_scratch_ * sequential_parts() * plan_.teams);
-        for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings, parts_);
+        for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings, parts_, plan_.threads);
     }
 
     void run() {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "activation.hpp"
+#include "machine.hpp"
 #include "panels.hpp"
 
 namespace rnn {
@@ -37,7 +38,7 @@ template <class S>
 class Network {
   public:
     Network(const Config& config, const CellWeights<S>* weights)
-        : config(config), with_bias(weights[0].b_ih != nullptr) {
+        : config(config), with_bias(weights[0].b_ih != nullptr), meetings(config.threads) {
         const long H = config.H;
         for (int layer = 0; layer < config.L; ++layer)
             for (int direction = 0; direction < config.D; ++direction) {
@@ -61,6 +62,7 @@ class Network {
 
     const Config config;
     const bool with_bias;
+    const Meetings meetings;
 
     // Room for what lies between layers, kept from call to call; whoever uses it holds the lock.
     std::mutex lock;

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "simd.hpp"
+#include "network.hpp"
 
 namespace rnn {
 
@@ -21,18 +21,26 @@ inline constexpr double kWakingCycles = 30e3;
 // Layers that are apart meet about this many times.
 inline constexpr long kWaves = 8;
 
-// Cycles of one step of one direction for one thread, by what bounds it: the multipliers, or the cache that
-// holds its part of w_hh.
+// Cycles more that a vector of w_hh takes where it comes from the second and third cache.
+inline constexpr double kFromSecond = 1.0, kFromThird = 2.5;
+
+// The part of so many bytes that a cache does not hold; what is read back and forth finds the rest there. Some of
+// the cache holds what else a step reads and writes.
+inline double beyond(double cache, double bytes) { return std::max(0.0, 1.0 - 0.85 * cache / bytes); }
+
+// Cycles of one step of one direction for one thread: of the products with w_hh by what bounds them, the multipliers or
+// the caches that hold its part; of those with w_ih, of many steps at once, and the nonlinearity by the multipliers.
 template <class S>
-double step_cycles(long rows, long H, int members) {
+double step_cycles(long rows, long I, long H, int members) {
     const double vectors = static_cast<double>((H + kLanes<S> - 1) / kLanes<S>);
     const double own = std::max(1.0, vectors / members);
     const double bytes = own * kVectorBytes * static_cast<double>(H);
-    const double first = bytes <= 24e3 ? 1.0 : (bytes <= 900e3 ? 2.0 : 4.5);
+    const Caches& caches = Caches::here();
+    const double first = 1.0 + kFromSecond * beyond(caches.first, bytes) + kFromThird * beyond(caches.second, bytes);
     const double blocks = static_cast<double>((rows + kBlockRows - 1) / kBlockRows);
     const double products = std::max(static_cast<double>(rows), first + 2.0 * (blocks - 1));
-    const double meeting = members > 1 ? 600.0 : 0.0;
-    return own * (static_cast<double>(H) * products + 25.0 * static_cast<double>(rows)) + 100.0 + meeting;
+    const double row = static_cast<double>(I) + 25.0;
+    return own * (static_cast<double>(H) * products + row * static_cast<double>(rows)) + 100.0;
 }
 
 // One thread's share of steps when `workers` take a layer each at a time, with the waves that run in and out.
@@ -41,16 +49,21 @@ inline double wave_steps(long T, int L, int workers) {
     return static_cast<double>(T * layers) * (1.0 + static_cast<double>(L - 1) / kWaves);
 }
 
-// The cheapest way for up to `threads` threads; fewer than all where waking and meeting cost more than they save.
+// The cheapest way for up to the network's threads; fewer than all where waking and meeting cost more than they save.
 template <class S>
-Plan make_plan(long T, long B, long H, int L, int D, int threads, bool layers_may_be_apart) {
+Plan make_plan(const Network<S>& network, long T, long B, bool layers_may_be_apart) {
+    const Config& config = network.config;
+    const int L = config.L, D = config.D, threads = config.threads;
+    // Of a layer, on average.
+    const long I = (config.I + (L - 1) * D * config.H) / L;
     Plan best;
     double least = 0;
     for (int teams = 1; teams <= std::min<long>(threads, B); ++teams) {
         for (int workers = 1; teams * workers <= threads; ++workers) {
             const auto consider = [&](int members, double steps, bool layers_apart) {
                 const double waking = teams * workers > 1 ? kWakingCycles : 0.0;
-                const double cycles = waking + steps * step_cycles<S>((B + teams - 1) / teams, H, members);
+                const double step = step_cycles<S>((B + teams - 1) / teams, I, config.H, members);
+                const double cycles = waking + steps * (step + network.meetings.cycles(members));
                 if (least == 0 || cycles < least) {
                     least = cycles;
                     best = {teams, members, teams * workers, layers_apart};

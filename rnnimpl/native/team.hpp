@@ -14,11 +14,18 @@ namespace rnn {
 // the operating system keeps from its core, costs its help and not the others' time.
 class Team {
   public:
-    Team(long steps, int parts) : steps_(steps), parts_(parts), claimed_(new Claim[static_cast<std::size_t>(parts)]) {}
+    // Of `threads` that may come to run it; one alone neither claims nor tells.
+    Team(long steps, int parts, long threads)
+        : steps_(steps), parts_(parts), alone_(threads == 1), claimed_(new Claim[static_cast<std::size_t>(parts)]) {}
 
     // Runs `part(step, i)` for all that nobody else runs; returns when all parts of all steps are done.
     template <class Part>
     void run(int preferred, Part&& part) {
+        if (alone_) {
+            for (long step = 0; step < steps_; ++step)
+                for (int i = 0; i < parts_; ++i) part(step, i);
+            return;
+        }
         // All steps before the one that part 0 is at are done.
         for (long step = joins_at(); step < steps_; ++step) {
             for (int offset = 0; offset < parts_; ++offset) {
@@ -38,6 +45,9 @@ class Team {
         std::atomic<long> next{0};  // the step that nobody has claimed yet
     };
     struct alignas(64) Done {
+        // libstdc++ counts sleepers together that wait at addresses alike in these bits: helpers that sleep in the pool
+        // would have the system called after every part.
+        std::uint32_t apart[8] = {};
         std::atomic<std::uint32_t> value{0};  // parts, counted over all steps; may wrap around
     };
 
@@ -60,6 +70,7 @@ class Team {
 
     long steps_;
     int parts_;
+    bool alone_;
     std::unique_ptr<Claim[]> claimed_;
     Done done_;
 };

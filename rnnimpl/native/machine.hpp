@@ -1,0 +1,133 @@
+// What the plan has to know of the machine: its caches, by what the system says, and what a meeting of threads costs,
+// measured at first use.
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "pool.hpp"
+#include "team.hpp"
+
+namespace rnn {
+
+// Bytes of a core's own caches.
+struct Caches {
+    double first = 32e3, second = 512e3;
+
+    static const Caches& here() {
+        static const Caches caches = [] {
+            Caches found;
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+            // 0 or -1 where the system does not know.
+            if (const long bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0) found.first = static_cast<double>(bytes);
+            if (const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); bytes > 0) found.second = static_cast<double>(bytes);
+#endif
+            return found;
+        }();
+        return caches;
+    }
+};
+
+// Trials of a few meetings by threads that do nothing but exchange some lines, as states are exchanged after a step.
+class MeetingTrials {
+  public:
+    // Cycles, in the median of the trials in which all helped all along; a guess where they hardly ever did.
+    static double cycles(int members) {
+        std::vector<double> found;
+        for (int trial = 0; trial < kTrials; ++trial) {
+            const MeetingTrials own(members);
+            if (own.all_helped_) found.push_back(own.seconds_ / cycle_seconds() / kMeetings);
+        }
+        if (found.size() < kTrials / 4) return kGuess;
+        std::nth_element(found.begin(), found.begin() + static_cast<long>(found.size() / 2), found.end());
+        return found[found.size() / 2];
+    }
+
+  private:
+    static constexpr std::size_t kTrials = 40, kLines = 4;
+    static constexpr long kMeetings = 64;
+    static constexpr double kGuess = 1000;
+
+    using Clock = std::chrono::steady_clock;
+
+    struct alignas(64) Line {
+        float value = 0;
+    };
+
+    explicit MeetingTrials(int members) {
+        // What is written in one step is read in the next.
+        std::array<std::vector<std::array<Line, kLines>>, 2> exchanged;
+        for (auto& lines : exchanged) lines.resize(static_cast<std::size_t>(members));
+        std::vector<std::atomic<long>> helped(static_cast<std::size_t>(members));
+        Team team(kMeetings, members, members);
+        const auto begin = Clock::now();
+        Pool::shared().run(members, [&](int thread) {
+            team.run(thread, [&](long step, int part) {
+                if (part == thread) helped[static_cast<std::size_t>(part)].fetch_add(1, std::memory_order_relaxed);
+                const std::size_t now = static_cast<std::size_t>(step % 2);
+                float sum = 1;
+                for (const auto& lines : exchanged[now])
+                    for (const Line& line : lines) sum += line.value;
+                for (Line& line : exchanged[1 - now][static_cast<std::size_t>(part)]) line.value = 0.5F * sum;
+            });
+        });
+        seconds_ = std::chrono::duration<double>(Clock::now() - begin).count();
+        all_helped_ = std::all_of(helped.begin(), helped.end(), [](const auto& own) { return own > kMeetings * 3 / 4; });
+    }
+
+    // An addition takes one cycle, and each of these waits for the one before.
+    static double cycle_seconds() {
+        static const double seconds = [] {
+            double least = 1;
+            for (int trial = 0; trial < 5; ++trial) {
+                constexpr int count = 20000;
+                unsigned long sum = 0;
+                const auto begin = Clock::now();
+                for (int i = 0; i < count; ++i) asm volatile("" : "+r"(++sum));
+                least = std::min(least, std::chrono::duration<double>(Clock::now() - begin).count() / count);
+            }
+            return least;
+        }();
+        return seconds;
+    }
+
+    double seconds_ = 0;
+    bool all_helped_ = false;
+};
+
+// Cycles of a meeting of so many threads, measured once a process in about a millisecond.
+inline double measured_meeting_cycles(int members) {
+    static std::mutex lock;
+    static std::map<int, double> measured;
+    const std::scoped_lock locked(lock);
+    const auto [place, is_new] = measured.try_emplace(members);
+    if (is_new) place->second = MeetingTrials::cycles(members);
+    return place->second;
+}
+
+// What it costs that some of up to `threads` threads meet: in a straight line between two of them and all.
+class Meetings {
+  public:
+    explicit Meetings(int threads)
+        : threads_(threads),
+          of_two_(threads > 1 ? measured_meeting_cycles(2) : 0),
+          of_all_(threads > 2 ? measured_meeting_cycles(threads) : of_two_) {}
+
+    double cycles(int members) const {
+        if (members <= 1) return 0;
+        return of_two_ + (of_all_ - of_two_) * (members - 2) / std::max(1, threads_ - 2);
+    }
+
+  private:
+    int threads_;
+    double of_two_, of_all_;
+};
+
+}  // namespace rnn
