@@ -1,0 +1,102 @@
+"""`track`: the record of a process on disk, and what it is recorded of."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from pathlib import Path
+
+import pytest
+
+from benchmarks.history import folder as histories
+from benchmarks.history.plan import digest, installed_packages
+from benchmarks.history.record import CaseTimes, Measurement
+from tests.synthetic_history import CASE, process
+
+
+def test_a_process_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    """And a torn line costs only itself."""
+    histories.append(tmp_path, "machine", process(1, 1.0))
+    with (tmp_path / "machine" / "processes.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"torn": ')
+    histories.append(tmp_path, "machine", process(2, 2.0))
+    found, problems = histories.read(tmp_path, "machine")
+    assert found == [process(1, 1.0), process(2, 2.0)]
+    assert len(problems) == 1
+    assert "line 2: not a process's record" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema", 2),
+        ("revision", 7),
+        ("group", None),
+        ("controls", {"loop": -1}),
+        ("cases", {CASE: {}}),
+        ("cases", {CASE: {"low_seconds": 1.0, "median_seconds": 1.0, "min_seconds": 0.0, "rounds": 3}}),
+        ("cases", {CASE: {"low_seconds": math.inf, "median_seconds": 1.0, "min_seconds": 1.0, "rounds": 3}}),
+        ("cases", {CASE: {"low_seconds": 1.0, "median_seconds": True, "min_seconds": 1.0, "rounds": 3}}),
+        ("packages", {"torch": 2}),
+        ("system", ["kernel"]),
+        ("suite", None),
+        ("suite_digest", 1),
+        ("measured_at", 1.5),
+        ("failure", 3),
+    ],
+)
+def test_a_record_of_another_form_is_refused(field: str, value: object) -> None:
+    """Field by field."""
+    record = json.loads(json.dumps(process(1, 1.0).to_json()))
+    assert Measurement.from_json(record) == process(1, 1.0)
+    with pytest.raises((ValueError, TypeError)):
+        Measurement.from_json({**record, field: value})
+    with pytest.raises(ValueError, match="a list; expected a mapping"):
+        Measurement.from_json([record])
+
+
+def test_a_cases_times_are_taken_over_its_passes() -> None:
+    """Of each the undisturbed time, of these the median; the median and the least of all rounds."""
+    passes = [[5.0, 1.0, 9.0], [2.0, 2.0], [4.0, 3.0, 8.0]]
+    assert CaseTimes.of_passes(passes) == CaseTimes(2.0, 3.5, 1.0, 8)
+
+
+def test_a_suites_digest_follows_its_files(tmp_path: Path) -> None:
+    """The same content, the same name; what lies deeper counts, and a file's name, and nothing that is no Python."""
+    (tmp_path / "deeper").mkdir()
+    file = tmp_path / "deeper" / "a.py"
+    file.write_text("1")
+    before = digest(tmp_path)
+    (tmp_path / "a.pyc").write_text("1")
+    assert digest(tmp_path) == before
+    assert digest(file) == before
+    file.write_text("2")
+    assert digest(tmp_path) != before
+    file.write_text("1")
+    file.rename(tmp_path / "deeper" / "b.py")
+    assert digest(tmp_path) != before
+
+
+class Distribution:
+    """An installed package, or one whose files lie in a checkout."""
+
+    def __init__(self, name: str | None, version: str, origin: str | None = None) -> None:
+        self.metadata, self.version, self.origin = {"Name": name}, version, origin
+
+    def read_text(self, _: str) -> str | None:
+        """What pip has noted of where it came from."""
+        return self.origin
+
+
+def test_a_package_that_lies_in_a_checkout_is_not_one_of_those_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code is what is measured. The first that is found of a name is the one that is imported."""
+    found = [
+        Distribution("B_c", "2"),
+        Distribution("a", "1", '{"url": "https://example.org/a.whl"}'),
+        Distribution("mine", "0", '{"dir_info": {"editable": true}}'),
+        Distribution("b-c", "1"),
+        Distribution(None, "1"),
+    ]
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: found)
+    assert installed_packages() == {"a": "1", "b-c": "2", "python": platform.python_version()}

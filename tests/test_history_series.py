@@ -1,0 +1,116 @@
+"""`history`: from processes to the series of a case, and to what a step may come of."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from benchmarks.history.causes import elsewhere
+from benchmarks.history.record import CaseTimes, Measurement
+from benchmarks.history.series import Series, series_of
+from benchmarks.history.steps import find_steps
+from tests.synthetic_history import process
+
+
+def in_groups(
+    levels: Sequence[float],
+    moments: Sequence[float],
+    *,
+    after: Mapping[str, object] | None = None,
+    late: int = 99,
+    noise: float = 0.002,
+) -> list[Measurement]:
+    """In each moment a group of the first revision and another in turn; from the group `late` on, with these fields."""
+    draw = random.Random(0)
+    found = []
+    for number, moment in enumerate(moments):
+        for revision in (0, 1 + number % (len(levels) - 1)):
+            taken = math.exp(levels[revision] + moment + draw.gauss(0.0, noise))
+            fields = {"group": f"{number}", "measured_at": f"2026-01-01T{number:02}:00:00+00:00"}
+            found.append(process(revision, taken, **fields, **(after or {} if number >= late else {})))
+    return found
+
+
+def series(measured: Sequence[Measurement]) -> Series:
+    """The series of the one case."""
+    (one,) = series_of(measured, sorted({each.revision for each in measured}))
+    return one
+
+
+def test_what_a_moment_does_to_all_is_in_no_revisions_time() -> None:
+    """The machine was a fifth slower in every other group, and for good from the middle on."""
+    moments = [0.2 * (number % 2) + (0.5 if number >= 10 else 0.0) for number in range(20)]
+    found = series(in_groups([0.0, 0.1, 0.2, 0.3], moments, noise=5e-4))
+    levels = [statistics.median(seconds) for seconds in found.processes]
+    assert [level / levels[0] for level in levels] == pytest.approx([1, *map(math.exp, (0.1, 0.2, 0.3))], rel=0.003)
+    # As it is in the usual moment: the median of them all.
+    assert levels[0] == pytest.approx(math.exp(0.35), rel=0.003)
+    assert all(max(seconds) / min(seconds) < 1.02 for seconds in found.processes)
+    moved = [math.log(moment.seconds / found.moments[0].seconds) for moment in found.moments]
+    assert moved == pytest.approx(moments, abs=0.01)
+    assert [moment.seconds for moment in found.moments] == pytest.approx(list(map(math.exp, moments)), rel=0.01)
+
+
+def test_noise_of_those_set_beside_is_in_a_process() -> None:
+    """Of two that took turns, each has the noise of both: neither takes the other's for the moment's."""
+    found = series(in_groups([0.0, 0.0], [0.0] * 200, noise=0.01))
+    spread = statistics.stdev(map(math.log, found.points[1].seconds))
+    assert spread == pytest.approx(0.01 * math.sqrt(2), rel=0.15)
+
+
+def test_processes_that_took_turns_count_before_those_that_were_alone() -> None:
+    """An anchor that was measured alone at first; and one that has nothing else keeps what it has."""
+    lone = process(0, 7.0, group="alone", measured_at="2025-12-31T00:00:00+00:00")
+    found = series([lone, *in_groups([0.0, 0.1], [0.0, 0.0])])
+    assert all(point.beside for point in found.points)
+    assert len(found.points[0].seconds) == 2
+    (only,) = series([lone]).points
+    assert (only.seconds, only.beside) == ((7.0,), False)
+
+
+def cause_of(after: Mapping[str, object] | None = None, *, size: float = 0.2) -> tuple[str, str]:
+    """Kind and reason of the one step over time, where moments grew by `size` from the seventh of twelve on."""
+    found = series(in_groups([0.0, 0.0, 0.0], [0.0] * 6 + [size] * 6, after=after, late=6))
+    assert not find_steps(found.processes)
+    (one,) = elsewhere(found, 1)
+    assert one.step.low < math.exp(size) < one.step.high
+    return one.cause.kind, one.cause.why
+
+
+@pytest.mark.parametrize(
+    ("after", "kind", "said"),
+    [
+        ({"packages": {"torch": "2.13"}}, "packages", "torch 2.12 → 2.13"),
+        ({"system": {"kernel": "6.2"}}, "system", "kernel 6.1 → 6.2"),
+        ({"suite_digest": "two"}, "suite", "the suite's own files"),
+        ({"suite_digest": "two", "packages": {"torch": "2.13"}}, "several", "torch 2.12 → 2.13, the suite's own files"),
+        ({"controls": {"fixed Python loop": 1.2}}, "machine", "the fixed Python loop, which is none of this code"),
+        ({"controls": {"fixed Python loop": 1.2}, "packages": {"torch": "2.13"}}, "machine", "+20.0%"),
+        ({"controls": {"fixed Python loop": 1.01}, "packages": {"torch": "2.13"}}, "packages", "torch"),
+        ({"controls": {"fixed Python loop": 0.8}, "packages": {"torch": "2.13"}}, "packages", "torch"),
+        (None, "machine", "nothing was recorded to differ"),
+    ],
+)
+def test_a_step_of_the_same_revisions_is_not_the_codes(
+    after: Mapping[str, object] | None, kind: str, said: str
+) -> None:
+    """The machine's where a control took it, too, else that of what was recorded to differ; the code has none."""
+    known = {"controls": {"fixed Python loop": 1.0}, **(after or {})} if after and "controls" in after else after
+    found, why = cause_of(known)
+    assert found == kind
+    assert said in why
+
+
+def test_only_the_cases_that_the_pattern_is_found_in_are_told_of() -> None:
+    """Anywhere in the name, by the case of its letters; all where there is none."""
+    times = CaseTimes(1.0, 1.0, 1.0, 9)
+    measured = [process(0, 1.0, cases={"speed::a[x-1]": times, "speed::b[x-2]": times})]
+    order = [measured[0].revision]
+    assert [one.case for one in series_of(measured, order)] == ["speed::a[x-1]", "speed::b[x-2]"]
+    assert [one.case for one in series_of(measured, order, "b*2")] == ["speed::b[x-2]"]
+    assert series_of(measured, order, "B") == []
+    assert series_of(measured, []) == []
