@@ -98,7 +98,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     # What makes a machine unfit, a loaded test machine may have; it is tested above.
     monkeypatch.setattr("benchmarks.regression.regress.unfit", lambda _: "")
-    monkeypatch.setattr("benchmarks.regression.regress.floor_pairs", lambda _: 1)
     return folder
 
 
