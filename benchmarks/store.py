@@ -227,6 +227,23 @@ def check_writable(option: str, folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def folder_for(option: str, folder: Path) -> Iterator[None]:
+    """Make the folder that an option names, and take it away again where the block ends by raising and left it empty.
+
+    Raises StoreError when nothing can be written there.
+    """
+    is_new = not folder.exists()
+    check_writable(option, folder)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def explained(path: Path, action: str) -> Iterator[None]:
     """Turn an OSError of the block into a StoreError that says what could not be done, why, and what helps."""
     try:

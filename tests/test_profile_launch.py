@@ -126,3 +126,13 @@ def test_a_profile_of_no_time_or_no_end_is_refused(seconds: float, repeats: int,
     with pytest.raises(ValueError, match=said):
         launch.profile_cases([Case.parse(CASE)], out=out, seconds=seconds, repeats=repeats, say=lambda _: None)
     assert not out.exists()
+
+
+def test_the_traces_of_an_earlier_profile_go(tmp_path: Path) -> None:
+    """What else lies in their folder stays."""
+    for name in ("old.trace.json.gz", "notes.txt"):
+        (tmp_path / name).touch()
+    new = tmp_path.parent / "new.trace.json.gz"
+    new.write_bytes(b"new")
+    launch._replace_traces(tmp_path, [new])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.trace.json.gz", "notes.txt"]

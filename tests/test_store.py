@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.store import StoreError, create_run, open_run
+from benchmarks.store import StoreError, create_run, folder_for, open_run
 from benchmarks.trial import SCHEMA
 from tests.synthetic_runs import failed, run_of, trial, workload
 
@@ -335,3 +335,20 @@ def test_a_run_without_trials_has_none(tmp_path: Path) -> None:
     """A sweep killed before its first trial left a run that can be read."""
     create_run(tmp_path / "run", {})
     assert open_run(tmp_path / "run").trials() == []
+
+
+@pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt])
+def test_a_folder_made_for_nothing_goes(tmp_path: Path, raised: type[BaseException]) -> None:
+    """One that was there before stays, and so does what was written."""
+
+    def fail(folder: Path, *written: str) -> None:
+        with folder_for("--out", folder):
+            for name in written:
+                (folder / name).touch()
+            raise raised
+
+    (tmp_path / "before").mkdir()
+    for names in (["new"], ["before"], ["holds", "a.txt"]):
+        with pytest.raises(raised):
+            fail(tmp_path / names[0], *names[1:])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["before", "holds"]

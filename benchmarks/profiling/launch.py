@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.profiling.pairs import most_seconds
 from benchmarks.profiling.report import write_report
-from benchmarks.store import check_writable, explained
+from benchmarks.store import explained, folder_for
 from benchmarks.workload import Case
 
 RESULTS = Path("results")
@@ -55,40 +55,16 @@ def profile_cases(
     # Before files of this run make the checkout look changed.
     commit = machine.commit()
     run = out or RESULTS / f"profile-{started:%Y%m%d-%H%M%S}"
-    check_writable("--out", run)
     folder = run / FOLDER
-    traces = folder / TRACES
-    records: list[dict[str, Any]] = []
-    refused: dict[str, str] = {}
-    with measuring_alone(f"profile {folder}", say), tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch:
-        expectations = Expectations(Path(scratch))
+    with folder_for("--out", run), measuring_alone(f"profile {folder}", say), _scratch() as scratch:
         say("measuring peaks")
         workloads = dict.fromkeys(case.workload for case in cases)
-        peaks = measure_peaks(workloads, seconds=peak_seconds, log=Path(scratch) / "peaks.log", say=say)
-        for repeat in range(repeats):
-            for case in cases:
-                if case.id in refused:
-                    continue
-                say(f"{repeat + 1} of {repeats}: {case.id}")
-                try:
-                    expected = expectations.get(case.workload)
-                    into = Path(scratch) if repeat == 0 else None
-                    reply = _profile(case, *expected, seconds, Path(scratch) / "worker.log", into)
-                except WorkerLost as lost:
-                    reply = {"status": lost.status, "reason": lost.reason}
-                if "status" in reply:
-                    refused[case.id] = f"{reply['status']}: {reply['reason']}"
-                else:
-                    records.append({"case": case.id, "repeat": repeat, **reply})
+        peaks = measure_peaks(workloads, seconds=peak_seconds, log=scratch / "peaks.log", say=say)
+        records, refused = _measure(cases, repeats, seconds, scratch, say)
         if not records:
-            # A folder that was made for this; one of a run holds files, and stays.
-            with contextlib.suppress(OSError):
-                run.rmdir()
             raise ValueError("; ".join(f"{case} could not be profiled ({reason})" for case, reason in refused.items()))
         with explained(folder, "write the profile to"):
-            traces.mkdir(parents=True, exist_ok=True)
-            for path in sorted(Path(scratch).glob("*.json.gz")):
-                shutil.copyfile(path, traces / path.name)
+            _replace_traces(folder / TRACES, sorted(scratch.glob("*.json.gz")))
     with explained(folder, "write the profile to"):
         about = {
             "machine": machine.describe_machine(),
@@ -103,6 +79,46 @@ def profile_cases(
         lines = "".join(json.dumps(record) + "\n" for record in records)
         (folder / "profiles.jsonl").write_text(lines, encoding="utf-8")
         return write_report(folder, records, refused, [Peak.from_json(peak) for peak in peaks])
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rnnbench-") as folder:
+        yield Path(folder)
+
+
+def _measure(
+    cases: Sequence[Case], repeats: int, seconds: float, scratch: Path, say: Callable[[str], None]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The records of all repeats, and {case: why it could not be profiled}; traces of the first go to `scratch`."""
+    expectations = Expectations(scratch)
+    records: list[dict[str, Any]] = []
+    refused: dict[str, str] = {}
+    for repeat in range(repeats):
+        for case in cases:
+            if case.id in refused:
+                continue
+            say(f"{repeat + 1} of {repeats}: {case.id}")
+            try:
+                expected = expectations.get(case.workload)
+                into = scratch if repeat == 0 else None
+                reply = _profile(case, *expected, seconds, scratch / "worker.log", into)
+            except WorkerLost as lost:
+                reply = {"status": lost.status, "reason": lost.reason}
+            if "status" in reply:
+                refused[case.id] = f"{reply['status']}: {reply['reason']}"
+            else:
+                records.append({"case": case.id, "repeat": repeat, **reply})
+    return records, refused
+
+
+def _replace_traces(folder: Path, traces: Sequence[Path]) -> None:
+    """Put traces into a folder, and none of an earlier profile stays beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.json.gz"):
+        old.unlink()
+    for trace in traces:
+        shutil.copyfile(trace, folder / trace.name)
 
 
 def _profile(

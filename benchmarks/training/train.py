@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 
 import rnnimpl
-from benchmarks.store import StoreError, check_writable, explained
+from benchmarks.store import StoreError, explained, folder_for
 from benchmarks.training import task
 from benchmarks.training.learning_curve import REFERENCE, STEPS_TO_LEARN, Curve, Step, TrainResult, judge, tolerance
 from benchmarks.training.report import write_report
@@ -50,8 +50,10 @@ def train(
     """
     checked_dtype = _check(implementations, device, steps, dtype)
     found = {name: _load(name) for name in implementations}
-    folder = _folder(out)
-    with _progress((len(found) + len(DTYPES)) * steps) as advance:
+    folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    # Better to hear that nothing can be written before the training than after.
+    with folder_for("--out", folder), _progress((len(found) + len(DTYPES)) * steps) as advance:
+        _check_empty(folder)
         plain = {each: _reference(each, steps, advance) for each in DTYPES}
         allowed = tolerance(plain["float32"], plain["float64"], checked_dtype)
         curves = []
@@ -117,16 +119,12 @@ def _check(implementations: Sequence[str], device: str, steps: int, dtype: str) 
     raise ValueError(f"dtype is {dtype!r}{why}; expected one of {', '.join(DTYPES)}")
 
 
-def _folder(out: Path | None) -> Path:
-    """The folder to write to, made now: better to hear that it cannot be before the training than after."""
-    folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    check_writable("--out", folder)
+def _check_empty(folder: Path) -> None:
     present = sorted(path.name for path in folder.iterdir())
     if present:
         raise StoreError(
             f"--out is {folder}, which holds {', '.join(present[:5])}; expected a new folder: nothing was changed"
         )
-    return folder
 
 
 def _load(name: str) -> type[Rnn[Any]] | Unavailable:
