@@ -53,6 +53,13 @@ def test_near_the_limit_no_change_is_recommended(kind: Kind) -> None:
     assert "would help" not in text
 
 
+def test_where_nothing_says_what_there_is_to_win_no_number_is_told() -> None:
+    """All of the time goes to one kind, and no peak bounds it."""
+    text = said("memory", 1.0)
+    assert text.endswith("no stacking")
+    assert "at most" not in text
+
+
 def test_faster_than_its_bound_by_noise_a_call_has_nothing_to_win() -> None:
     text = said("products", share_of_attainable=1.03, bound_by="compute")
     assert "little is left to win; it reaches" in text

@@ -82,7 +82,9 @@ def conclusion(shares: Mapping[Kind, float], facts: Facts | None = None) -> str:
     if facts.share_of_attainable >= NEAR:
         left = f", at most {times(most)}" if most > 1 else ""
         return f"{said}: near the limit, little is left to win{left}{_limit(first, facts)}"
-    return f"{said}: {_remedy(first, shares[first], facts)}, at most {times(most)}{_limit(first, facts)}"
+    # Where all of the time goes to it and the peaks are not known, nothing says how much there is to win.
+    left = f", at most {times(most)}" if math.isfinite(most) else ""
+    return f"{said}: {_remedy(first, shares[first], facts)}{left}{_limit(first, facts)}"
 
 
 def _at_work(kind: Kind, facts: Facts) -> str:
