@@ -1,5 +1,5 @@
-// What the plan has to know of the machine: its caches, by what the system says, and what a meeting of threads costs,
-// measured at first use.
+// What the plan has to know of the machine: its caches, by what the system says; and, measured at first use, how fast
+// it multiplies and what a meeting of threads costs.
 #pragma once
 
 #include <unistd.h>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "pool.hpp"
+#include "simd.hpp"
 #include "team.hpp"
 
 namespace rnn {
@@ -35,6 +36,53 @@ struct Caches {
     }
 };
 
+using Clock = std::chrono::steady_clock;
+
+// The least seconds for one of `count` things that `run` does, of a few tries.
+template <class Run>
+double least_seconds(int count, Run&& run) {
+    double least = 1;
+    for (int trial = 0; trial < 5; ++trial) {
+        const auto begin = Clock::now();
+        run();
+        least = std::min(least, std::chrono::duration<double>(Clock::now() - begin).count() / count);
+    }
+    return least;
+}
+
+// An addition takes one cycle, and each of these waits for the one before.
+inline double cycle_seconds() {
+    static const double seconds = [] {
+        constexpr int count = 20000;
+        unsigned long sum = 0;
+        return least_seconds(count, [&] {
+            for (int i = 0; i < count; ++i) asm volatile("" : "+r"(++sum));
+        });
+    }();
+    return seconds;
+}
+
+// Vectors that are multiplied and added a cycle, none waiting for another.
+template <class S>
+double multiply_adds_per_cycle() {
+    static const double rate = [] {
+        constexpr int count = 2000, independent = 12;
+        const double seconds = least_seconds(count * independent, [] {
+            Vector<S> sums[independent] = {};
+            Vector<S> factor = broadcast(S(0.5));
+            // What the compiler does not know it cannot work out beforehand.
+            asm volatile("" : "+m"(factor));
+            const Vector<S> by = factor;
+            for (int i = 0; i < count; ++i)
+#pragma GCC unroll 12
+                for (int j = 0; j < independent; ++j) sums[j] = sums[j] * by + by;
+            for (Vector<S>& sum : sums) asm volatile("" : "+m"(sum));
+        });
+        return cycle_seconds() / seconds;
+    }();
+    return rate;
+}
+
 // Trials of a few meetings by threads that do nothing but exchange some lines, as states are exchanged after a step.
 class MeetingTrials {
   public:
@@ -54,8 +102,6 @@ class MeetingTrials {
     static constexpr std::size_t kTrials = 40, kLines = 4;
     static constexpr long kMeetings = 64;
     static constexpr double kGuess = 1000;
-
-    using Clock = std::chrono::steady_clock;
 
     struct alignas(64) Line {
         float value = 0;
@@ -80,22 +126,6 @@ class MeetingTrials {
         });
         seconds_ = std::chrono::duration<double>(Clock::now() - begin).count();
         all_helped_ = std::all_of(helped.begin(), helped.end(), [](const auto& own) { return own > kMeetings * 3 / 4; });
-    }
-
-    // An addition takes one cycle, and each of these waits for the one before.
-    static double cycle_seconds() {
-        static const double seconds = [] {
-            double least = 1;
-            for (int trial = 0; trial < 5; ++trial) {
-                constexpr int count = 20000;
-                unsigned long sum = 0;
-                const auto begin = Clock::now();
-                for (int i = 0; i < count; ++i) asm volatile("" : "+r"(++sum));
-                least = std::min(least, std::chrono::duration<double>(Clock::now() - begin).count() / count);
-            }
-            return least;
-        }();
-        return seconds;
     }
 
     double seconds_ = 0;

@@ -21,26 +21,24 @@ inline constexpr double kWakingCycles = 30e3;
 // Layers that are apart meet about this many times.
 inline constexpr long kWaves = 8;
 
-// Cycles more that a vector of w_hh takes where it comes from the second and third cache.
-inline constexpr double kFromSecond = 1.0, kFromThird = 2.5;
+// Cycles more that a vector of w_hh takes where it comes from the second cache, and again from the third.
+inline constexpr double kFromSecond = 0.7, kFromThird = 0.7;
 
 // The part of so many bytes that a cache does not hold; what is read back and forth finds the rest there. Some of
 // the cache holds what else a step reads and writes.
 inline double beyond(double cache, double bytes) { return std::max(0.0, 1.0 - 0.85 * cache / bytes); }
 
-// Cycles of one step of one direction for one thread: of the products with w_hh by what bounds them, the multipliers or
-// the caches that hold its part; of those with w_ih, of many steps at once, and the nonlinearity by the multipliers.
+// Cycles of one step of one direction for one thread: its part of w_hh comes from where it lies and is multiplied by
+// all rows; that of w_ih, of many steps at once, comes at no cost; and then there is the nonlinearity.
 template <class S>
 double step_cycles(long rows, long I, long H, int members) {
     const double vectors = static_cast<double>((H + kLanes<S> - 1) / kLanes<S>);
     const double own = std::max(1.0, vectors / members);
     const double bytes = own * kVectorBytes * static_cast<double>(H);
     const Caches& caches = Caches::here();
-    const double first = 1.0 + kFromSecond * beyond(caches.first, bytes) + kFromThird * beyond(caches.second, bytes);
-    const double blocks = static_cast<double>((rows + kBlockRows - 1) / kBlockRows);
-    const double products = std::max(static_cast<double>(rows), first + 2.0 * (blocks - 1));
-    const double row = static_cast<double>(I) + 25.0;
-    return own * (static_cast<double>(H) * products + row * static_cast<double>(rows)) + 100.0;
+    const double loads = kFromSecond * beyond(caches.first, bytes) + kFromThird * beyond(caches.second, bytes);
+    const double products = static_cast<double>((I + H) * rows) / multiply_adds_per_cycle<S>();
+    return own * (static_cast<double>(H) * loads + products + 25.0 * static_cast<double>(rows)) + 100.0;
 }
 
 // One thread's share of steps when `workers` take a layer each at a time, with the waves that run in and out.
@@ -54,6 +52,7 @@ template <class S>
 Plan make_plan(const Network<S>& network, long T, long B, bool layers_may_be_apart) {
     const Config& config = network.config;
     const int L = config.L, D = config.D, threads = config.threads;
+    if (threads == 1) return {};
     // Of a layer, on average.
     const long I = (config.I + (L - 1) * D * config.H) / L;
     Plan best;
