@@ -22,11 +22,11 @@ inline constexpr double kWakingCycles = 30e3;
 inline constexpr long kWaves = 8;
 
 // Cycles more that a vector of w_hh takes where it comes from the second cache, and again from the third.
-inline constexpr double kFromSecond = 0.7, kFromThird = 0.7;
+inline constexpr double kFromSecond = 0.85, kFromThird = 0.6;
 
-// The part of so many bytes that a cache does not hold; what is read back and forth finds the rest there. Some of
-// the cache holds what else a step reads and writes.
-inline double beyond(double cache, double bytes) { return std::max(0.0, 1.0 - 0.85 * cache / bytes); }
+// The part of so many bytes, read back and forth, that a cache does not hold. Some of it holds what else a step reads
+// and writes, and what is just too large is evicted twice as fast as it would have to be.
+inline double beyond(double cache, double bytes) { return std::clamp(2.0 * (1.0 - 0.85 * cache / bytes), 0.0, 1.0); }
 
 // Cycles of one step of one direction for one thread: its part of w_hh comes from where it lies and is multiplied by
 // all rows; that of w_ih, of many steps at once, comes at no cost; and then there is the nonlinearity.
