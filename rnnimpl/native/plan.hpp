@@ -24,6 +24,9 @@ inline constexpr long kWaves = 8;
 // Cycles more that a vector of w_hh takes where it comes from the second cache, and again from the third.
 inline constexpr double kFromSecond = 0.85, kFromThird = 0.6;
 
+// Of the rate of multiply-adds, by products whose operands are at hand.
+inline constexpr double kReached = 0.85;
+
 // The part of so many bytes, read back and forth, that a cache does not hold. Some of it holds what else a step reads
 // and writes, and what is just too large is evicted twice as fast as it would have to be.
 inline double beyond(double cache, double bytes) { return std::clamp(2.0 * (1.0 - 0.85 * cache / bytes), 0.0, 1.0); }
@@ -37,7 +40,7 @@ double step_cycles(long rows, long I, long H, int members) {
     const double bytes = own * kVectorBytes * static_cast<double>(H);
     const Caches& caches = Caches::here();
     const double loads = kFromSecond * beyond(caches.first, bytes) + kFromThird * beyond(caches.second, bytes);
-    const double products = static_cast<double>((I + H) * rows) / multiply_adds_per_cycle<S>();
+    const double products = static_cast<double>((I + H) * rows) / (kReached * multiply_adds_per_cycle<S>());
     return own * (static_cast<double>(H) * loads + products + 25.0 * static_cast<double>(rows)) + 100.0;
 }
 

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -142,14 +143,22 @@ bool ask(pid_t thread, int index) {
     return syscall(SYS_rt_tgsigqueueinfo, getpid(), thread, signal_number(), &info) == 0;
 }
 
-// R runs or could, S and D wait; 0 when the thread is gone.
-char state_of(int stat) {
-    char text[512];
+struct State {
+    char letter = 0;  // R runs or could, S and D wait; 0 when the thread is gone
+    int core = -1;    // where it ran last; -1 where that is not known
+};
+
+// By proc_pid_stat(5): the third field and the 39th, the second being a name in parentheses.
+State state_of(int stat) {
+    char text[1024];
     const ssize_t length = pread(stat, text, sizeof text - 1, 0);
-    if (length <= 0) return 0;
+    if (length <= 0) return {};
     text[length] = 0;
-    const char* end = std::strrchr(text, ')');
-    return end != nullptr && end[1] == ' ' ? end[2] : 0;
+    const char* at = std::strrchr(text, ')');
+    if (at == nullptr || at[1] != ' ') return {};
+    const State found{at[2], -1};
+    for (int field = 2; field < 39 && at != nullptr; ++field) at = std::strchr(at + 1, ' ');
+    return {found.letter, at == nullptr ? -1 : std::atoi(at)};
 }
 
 class Sampler {
@@ -225,8 +234,9 @@ class Sampler {
         phase_ = phase_now.load(std::memory_order_relaxed);
         const std::uint64_t nanoseconds = nanoseconds_now();
         for (std::size_t i = 0; i < watched_.size(); ++i) {
-            const char state = state_of(watched_[i].stat);
-            const bool runs = state == 'R';
+            const State state = state_of(watched_[i].stat);
+            const bool runs = state.letter == 'R';
+            if (watched_[i].thread == main_) follow(state.core);
             if (!runs && watched_[i].thread != main_) continue;
             samples_.push_back(
                 {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(looks_), watched_[i].thread, phase_,
@@ -237,6 +247,16 @@ class Sampler {
             slots[i].stack_end.store(watched_[i].thread == main_ ? stack_end_ : 0, std::memory_order_relaxed);
             if (ask(watched_[i].thread, static_cast<int>(i))) asked_.push_back({i, samples_.size() - 1});
         }
+    }
+
+    // Wakes from now on where the main thread runs, which then notes where it was taken from its core. Elsewhere it would take
+    // the core of a thread that the main one works with: what that does then, alone, it does because it is looked at.
+    void follow(int core) {
+        if (core < 0 || core >= CPU_SETSIZE || core == core_) return;
+        cpu_set_t cores;
+        CPU_ZERO(&cores);
+        CPU_SET(static_cast<std::size_t>(core), &cores);
+        if (sched_setaffinity(0, sizeof cores, &cores) == 0) core_ = core;
     }
 
     // What handlers have noted since the last look. It was in the phase that the main thread was in when it answered.
@@ -281,6 +301,7 @@ class Sampler {
     const double seconds_;
     const long capacity_;
     pid_t main_ = 0, self_ = 0;
+    int core_ = -1;  // that this thread is kept on
     std::uint64_t stack_end_ = 0;  // of the main thread; 0 where it is not known
     long looks_ = 0;
     std::size_t begin_ = 0;    // of the samples of the last look
