@@ -197,6 +197,33 @@ def test_looks_are_dated_by_the_clock_of_calls() -> None:
     assert start <= samples["nanoseconds"].min() <= samples["nanoseconds"].max() <= time.perf_counter_ns()
 
 
+def test_it_wakes_where_the_main_thread_runs() -> None:
+    """And goes with it to another core: it is to take nobody else's."""
+    tasks, cores = Path("/proc/self/task"), os.sched_getaffinity(0)
+    if len(cores) < 2:
+        pytest.skip("this process has one core")
+    sampler = Sampler(1e-3)
+    before = set(tasks.iterdir())
+    sampler.start()
+    try:
+        (own,) = set(tasks.iterdir()) - before
+        for core in sorted(cores)[:2]:
+            os.sched_setaffinity(0, {core})
+            until = time.monotonic() + 20
+            while (kept := _cores_of(own)) != str(core) and time.monotonic() < until:
+                sum(range(1000))
+            assert kept == str(core)
+    finally:
+        os.sched_setaffinity(0, cores)
+        sampler.stop()
+
+
+def _cores_of(task: Path) -> str:
+    """Where a thread may run, as the kernel writes it."""
+    lines = (task / "status").read_text().splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith("Cpus_allowed_list"))
+
+
 def test_a_sampler_without_memory_for_its_looks_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """More of it is asked for here than can be addressed."""
     monkeypatch.setattr("benchmarks.profiling.sampler.CAPACITY", 1 << 51)
