@@ -114,13 +114,6 @@ def test_what_makes_products_faster_depends_on_what_bounds_them(
     assert absent not in text
 
 
-def test_threads_without_work_are_told() -> None:
-    """And are not where all of them compute."""
-    idle, busy = (said("products", threads=2, computing_threads=number) for number in (1.1, 1.9))
-    assert "1.1 of its 2 threads at work" in idle
-    assert "threads at work" not in busy
-
-
 def test_one_thread_is_not_told_to_become_fewer() -> None:
     alone, several = (said("waiting", threads=threads) for threads in (1, 2))
     assert "fewer threads" not in alone
@@ -157,7 +150,6 @@ def test_facts_are_those_of_one_layer_and_direction() -> None:
         products_of_a_step=2.0,
         share_of_no_step=0.25,
         threads=2,
-        computing_threads=1.0,
         share_of_attainable=0.2,
         bound_by="compute",
         products_over_fastest=3.0,

@@ -183,7 +183,6 @@ def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share
         products_of_a_step=counts.get("products_of_further_step", math.nan) / cells,
         share_of_no_step=counts.get("share_of_no_step", math.nan),
         threads=workload.threads,
-        computing_threads=counts.get("threads_computing", math.nan),
         share_of_attainable=limit["share_of_attainable"],
         bound_by=limit["bound_by"] if isinstance(limit["bound_by"], str) else None,
         products_over_fastest=products_share * limit["median_seconds"] / limit["blas_seconds"],

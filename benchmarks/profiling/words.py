@@ -18,8 +18,6 @@ FEW_CALLS = 1.0
 """What a further step adds in calls, at the least, where something is called once a step."""
 PROJECTED_EACH_STEP = 1.5
 """Products that a further step adds to each cell's forward pass: one is the recurrence's, two are with a projection."""
-IDLE = 0.75
-"""Of the threads: where fewer compute on average, some have nothing to do."""
 FAR = 1.25
 """Times as long as the fastest library's products: such products are slow ones."""
 
@@ -40,7 +38,6 @@ class Facts:
     share_of_no_step: float = math.nan
     """Of a call's time, what is left when each step has what a further one takes."""
     threads: int = 1
-    computing_threads: float = math.nan
     share_of_attainable: float = math.nan
     bound_by: str | None = None
     """A value of `LIMIT_NAMES`."""
@@ -78,20 +75,13 @@ def conclusion(shares: Mapping[Kind, float], facts: Facts | None = None) -> str:
         return f"{said}; no single change wins more than {times(most)}{_limit(first, facts)}"
     known = not math.isnan(facts.operators_per_step)
     calls = f", {significant(facts.operators_per_step, 2)} operators a step" if known else ""
-    said = f"spends {share(shares[first])} in {KIND_NAMES[first]}{calls}{_at_work(first, facts)}"
+    said = f"spends {share(shares[first])} in {KIND_NAMES[first]}{calls}"
     if facts.share_of_attainable >= NEAR:
         left = f", at most {times(most)}" if most > 1 else ""
         return f"{said}: near the limit, little is left to win{left}{_limit(first, facts)}"
     # Where all of the time goes to it and the peaks are not known, nothing says how much there is to win.
     left = f", at most {times(most)}" if math.isfinite(most) else ""
     return f"{said}: {_remedy(first, shares[first], facts)}{left}{_limit(first, facts)}"
-
-
-def _at_work(kind: Kind, facts: Facts) -> str:
-    """How many threads multiply, where some have nothing to do; empty else."""
-    if kind != "products" or not facts.computing_threads < IDLE * facts.threads:
-        return ""
-    return f", {facts.computing_threads:.1f} of its {facts.threads} threads at work"
 
 
 def _most(part: float, facts: Facts) -> float:
