@@ -68,6 +68,8 @@ _RULES: tuple[tuple[str, str, Kind], ...] = (
     (r".*", r"_ZN3rnn\d+multiply_|_ZN3rnn14WeightProducts", "products"),
     (r".*", r"_ZN3rnn\w*(pack|copy|transpose)", "memory"),
     (r".*", r"_ZN3rnn\d+(wait|Team|Pool|Meeting)|atomic_wait", "waiting"),
+    # What a pass does outside of its phases: its threads claim steps and meet.
+    (r".*", r"3rnn(7Forward|8Backward)I[fd]E3runEv", "waiting"),
     (r".*", r"_ZN\w*3rnn", "elementwise"),
 )
 _COMPILED = tuple((re.compile(library), re.compile(function), kind) for library, function, kind in _RULES)
