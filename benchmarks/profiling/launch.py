@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,12 @@ def profile_cases(
     commit = machine.commit()
     run = out or RESULTS / f"profile-{started:%Y%m%d-%H%M%S}"
     folder = run / FOLDER
-    with folder_for("--out", run), measuring_alone(f"profile {folder}", say), _scratch() as scratch:
+    with (
+        folder_for("--out", run),
+        measuring_alone(f"profile {folder}", say),
+        tempfile.TemporaryDirectory(prefix="rnnbench-") as name,
+    ):
+        scratch = Path(name)
         say("measuring peaks")
         workloads = dict.fromkeys(case.workload for case in cases)
         peaks = measure_peaks(workloads, seconds=peak_seconds, log=scratch / "peaks.log", say=say)
@@ -79,12 +83,6 @@ def profile_cases(
         lines = "".join(json.dumps(record) + "\n" for record in records)
         (folder / "profiles.jsonl").write_text(lines, encoding="utf-8")
         return write_report(folder, records, refused, [Peak.from_json(peak) for peak in peaks])
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="rnnbench-") as folder:
-        yield Path(folder)
 
 
 def _measure(
