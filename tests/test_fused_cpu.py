@@ -126,6 +126,15 @@ def test_any_number_of_threads(threads: int, bidirectional: bool, B: int, H: int
     check(Example(config, T=25, B=B), threads)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("B", [1, 9])
+def test_more_than_caches_hold(threads: int, bidirectional: bool, B: int) -> None:
+    """Gradients are taken in several stretches of steps, and arrays are so large that what comes next is fetched ahead."""
+    config = RnnConfig(input_size=300, hidden_size=260, num_layers=2, bidirectional=bidirectional, dtype="float64")
+    check(Example(config, T=1100 // B, B=B), threads)
+
+
 def test_a_row_of_nan_stays_in_its_sequence() -> None:
     """In a block of rows that are computed together, forward and backward."""
     config = RnnConfig(input_size=6, hidden_size=20)

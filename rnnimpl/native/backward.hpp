@@ -1,4 +1,5 @@
-// Backpropagation through time: for each layer from the last, the recurrence backwards, then the large products.
+// Backpropagation through time: for each layer from the last, stretch by stretch, the recurrence backwards and then the
+// large products.
 #pragma once
 
 #include <deque>
@@ -33,40 +34,50 @@ class Backward {
           config_(network.config),
           call_(call),
           plan_(make_plan<S>(network, call.T, call.B, false)),
-          parts_(config_.D * plan_.members) {
+          parts_(config_.D * plan_.members),
+          far_(is_far<S>(call.T * call.B * (config_.I + config_.D * config_.H))) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
+        threads_ = plan_.threads > 1 || product_cycles() > 4 * kWakingCycles ? config_.threads : 1;
+        stretch_ = steps_at_once();
+        stretches_ = (call_.T + stretch_ - 1) / stretch_;
         steps_per_meeting_ = plan_.members > 1 ? 1 : std::max(1L, kRows / rows);
-        meetings_ = (call_.T + steps_per_meeting_ - 1) / steps_per_meeting_;
         direction_scratch_ = rows * network_.cell(0, 0).state_back.padded();
         network_.team_scratch.reserve(direction_scratch_ * config_.D * plan_.teams);
-        const long cell_size = call_.T * call_.B * config_.H;
-        da_ = network_.layer_scratch.reserve(cell_size * config_.D * (config_.L > 1 ? 3 : 1));
-        between_ = da_ + cell_size * config_.D;
-        threads_ = plan_.threads > 1 || product_cycles() > 4 * kWakingCycles ? config_.threads : 1;
+        const long da_size = config_.D * stretch_ * call_.B * config_.H;
+        const long between_size = config_.L > 1 ? 2 * call_.T * call_.B * config_.D * config_.H : 0;
+        da_ = network_.layer_scratch.reserve(da_size + between_size);
+        between_ = da_ + da_size;
         blocks_ = std::max((config_.H + kProductRows - 1) / kProductRows,
                            std::min(config_.H / kBlockRows / 8, 2L * threads_ / config_.D));
         blocks_ = std::max(1L, blocks_);
         // Too few rows for a block a thread: then threads have columns of their own as well.
         columns_ = std::clamp(threads_ / (config_.D * blocks_), 1L,
                               WeightProducts<S>::panel_count(config_.layer_input(0), config_.H));
-        for (int layer = 0; layer < config_.L; ++layer) {
-            for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings_ + 1, parts_, threads_);
-            products_.emplace_back(1, static_cast<int>(config_.D * blocks_ * columns_), threads_);
+        product_parts_ = static_cast<int>(config_.D * blocks_ * columns_);
+        const long most_inputs = std::max(config_.layer_input(0), config_.layer_input(config_.L - 1));
+        sums_size_ = WeightProducts<S>::sums_size(config_.H, most_inputs, (config_.H + blocks_ - 1) / blocks_, columns_);
+        network_.product_scratch.reserve(product_parts_ * sums_size_);
+        for (long i = 0; i < config_.L * stretches_; ++i) {
+            const Stretch stretch = stretch_of(i % stretches_);
+            for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings(stretch) + 1, parts_, threads_);
+            products_.emplace_back(1, product_parts_, threads_);
         }
     }
 
     void run() {
         Pool::shared().run(static_cast<int>(threads_), [this](int thread) {
-            for (int layer = config_.L - 1; layer >= 0; --layer) {
-                for (int i = 0; i < plan_.teams; ++i) {
-                    const int team = (thread + i) % plan_.teams;
-                    teams_[static_cast<std::size_t>(layer * plan_.teams + team)].run(
+            for (long i = config_.L * stretches_ - 1; i >= 0; --i) {
+                const int layer = static_cast<int>(i / stretches_);
+                const Stretch stretch = stretch_of(i % stretches_);
+                for (int ahead = 0; ahead < plan_.teams; ++ahead) {
+                    const int team = (thread + ahead) % plan_.teams;
+                    teams_[static_cast<std::size_t>(i * plan_.teams + team)].run(
                         thread / plan_.teams % parts_,
-                        [&](long step, int part) { this->step(layer, team, step, part); });
+                        [&](long step, int part) { this->step(layer, stretch, team, step, part); });
                 }
-                products_[static_cast<std::size_t>(layer)].run(
-                    static_cast<int>(thread * config_.D * blocks_ * columns_ / threads_),
-                    [&](long, int part) { this->multiply_weights(layer, part); });
+                products_[static_cast<std::size_t>(i)].run(
+                    static_cast<int>(thread * product_parts_ / threads_),
+                    [&](long, int part) { this->multiply_weights(layer, stretch, part); });
             }
         });
     }
@@ -74,6 +85,7 @@ class Backward {
   private:
     static constexpr long kRows = 96;          // of dx at once, and of da between meetings
     static constexpr long kProductRows = 384;  // of a weight's gradient at once
+    static constexpr long kShareOfSecond = 4;  // one part in so many of the second-level cache is for da
 
     // Of all weight gradients, for one thread.
     double product_cycles() const {
@@ -84,37 +96,60 @@ class Backward {
         return cycles;
     }
 
+    // Steps after which the large products are taken, while da and what else they multiply are still in cache.
+    struct Stretch {
+        long begin, end;
+    };
+
+    Stretch stretch_of(long index) const { return {index * stretch_, std::min(call_.T, (index + 1) * stretch_)}; }
+
+    long steps_at_once() const {
+        // Directions run through time from both ends, and dx is the sum of both. Helpers who come for the products
+        // alone come once.
+        if (config_.D > 1 || threads_ > plan_.threads) return call_.T;
+        const long rows = static_cast<long>(Caches::here().second / (kShareOfSecond * sizeof(S))) / config_.H;
+        return std::clamp(plan_.teams * std::max(rows, WeightProducts<S>::kRowsAtOnce) / call_.B, 1L, call_.T);
+    }
+
+    long meetings(const Stretch& stretch) const {
+        return (stretch.end - stretch.begin + steps_per_meeting_ - 1) / steps_per_meeting_;
+    }
+
     struct Work {
         int layer, direction, member;
+        Stretch stretch;
         Share share;  // sequences
         S* sums;
         long panel_begin, panel_end;
     };
 
-    void step(int layer, int team, long step, int part) {
+    void step(int layer, const Stretch& stretch, int team, long step, int part) {
         Work work;
         work.layer = layer;
         work.direction = part / plan_.members;
         work.member = part % plan_.members;
+        work.stretch = stretch;
         work.share = share_of(call_.B, team, plan_.teams);
         work.sums = network_.team_scratch.data() + (team * config_.D + work.direction) * direction_scratch_;
         const long panels = cell(work).state_back.count();
         work.panel_begin = panels * work.member / plan_.members;
         work.panel_end = panels * (work.member + 1) / plan_.members;
-        if (step == meetings_) {
-            recur_back(work, 0, -1);
+        if (step == meetings(stretch)) {
+            if (stretch.begin == 0) recur_back(work, 0, -1);
             multiply_input(work, part);
             return;
         }
-        const long last = call_.T - 1 - step * steps_per_meeting_;
-        recur_back(work, last + 1, std::max(0L, last + 1 - steps_per_meeting_));
+        const long end = stretch.end - step * steps_per_meeting_;
+        recur_back(work, end, std::max(stretch.begin, end - steps_per_meeting_));
     }
 
     const Cell<S>& cell(const Work& work) const { return network_.cell(work.layer, work.direction); }
 
-    // da of one direction, in the order in which it runs through time.
-    S* da(int direction, long p, long b) const {
-        return da_ + ((direction * call_.T + p) * call_.B + b) * config_.H;
+    // da of one direction, in the order in which it runs through time: of a stretch and, while that step's place is not
+    // taken yet, of the step after it.
+    S* da(const Stretch& stretch, int direction, long p, long b) const {
+        const long step = p - stretch.begin;
+        return da_ + ((direction * stretch_ + (step < stretch_ ? step : 0)) * call_.B + b) * config_.H;
     }
 
     // Gradient of a layer's output, (T, B, D*H): given for the last one, else what the layer above sent back.
@@ -132,7 +167,7 @@ class Backward {
     void retreat(const Work& work, long p) {
         const long H = config_.H, size = work.share.size;
         const bool last = p == call_.T - 1;
-        const Rows<S> after{last ? nullptr : da(work.direction, p + 1, work.share.begin), H, size, 0};
+        const Rows<S> after{last ? nullptr : da(work.stretch, work.direction, p + 1, work.share.begin), H, size, 0};
         const Panels<S>& panels = cell(work).state_back;
         const auto retreat_by = [&](long panel, long count) {
             const long column = panels[panel].column, width = count * panels.width(panel);
@@ -157,19 +192,31 @@ class Backward {
         return (work.layer * config_.D + work.direction) * call_.B + work.share.begin;
     }
 
+    // Where a column of the work's sequences lies in a layer's output.
+    long output_at(const Work& work, long p, long column) const {
+        const long t = time_of(work.direction, p, call_.T);
+        return (t * call_.B + work.share.begin) * output_row() + work.direction * config_.H + column;
+    }
+    long output_row() const { return config_.D * config_.H; }
+    const S* output(int layer) const { return call_.outputs[static_cast<std::size_t>(layer)].data; }
+
     void finish(const Work& work, long p, long column, long columns, const S* sums, long stride) const {
-        const long t = time_of(work.direction, p, call_.T), row = config_.D * config_.H;
-        const long at = (t * call_.B + work.share.begin) * row + work.direction * config_.H + column;
+        const long at = output_at(work, p, column), row = output_row();
+        const bool more = far_ && p > 0;
+        const long ahead = (work.direction == 0 ? 1 : -1) * call_.B * row;
         const S* dy = output_gradient(work.layer) + at;
-        const S* y = call_.outputs[static_cast<std::size_t>(work.layer)].data + at;
-        S* to = da(work.direction, p, work.share.begin) + column;
-        for (long r = 0; r < work.share.size; ++r)
+        const S* y = output(work.layer) + at;
+        S* to = da(work.stretch, work.direction, p, work.share.begin) + column;
+        for (long r = 0; r < work.share.size; ++r) {
+            if (more)
+                for (const S* from : {dy, y}) prefetch(from + r * row - ahead, columns);
             for (long j = 0; j < columns; j += kLanes<S>) {
                 const long count = columns - j;
                 const Vector<S> dh = load_first(dy + r * row + j, count) + load_first(sums + r * stride + j, count);
                 const Vector<S> h = load_first(y + r * row + j, count);
                 store_first<S>(to + r * config_.H + j, dh * slope<S>(config_.nonlinearity, h), count);
             }
+        }
     }
 
     static void copy_rows(const S* from, long from_stride, long rows, long columns, S* to, long to_stride) {
@@ -178,15 +225,16 @@ class Backward {
 
     // dx = da @ w_ih, summed over directions, for the part's share of the time steps.
     RNN_PHASE void multiply_input(const Work& work, int part) {
-        const Share steps = share_of(call_.T, part, parts_);
+        const Share steps = share_of(work.stretch.end - work.stretch.begin, part, parts_);
+        const long begin = work.stretch.begin + steps.begin, end = begin + steps.size;
         const long size = work.share.size;
         const long I = config_.layer_input(work.layer);
         S* dx = work.layer == 0 ? call_.dx : between(work.layer - 1);
         const long at_once = std::max(1L, kRows / size);
         thread_local Buffer<S> buffer;
         S* sums = buffer.reserve(at_once * size * kBlockVectors * kLanes<S>);
-        for (long t = steps.begin; t < steps.begin + steps.size; t += at_once) {
-            const long count = std::min(at_once, steps.begin + steps.size - t);
+        for (long t = begin; t < end; t += at_once) {
+            const long count = std::min(at_once, end - t);
             const Panels<S>& panels = cell(work).input_back;
             for (long panel = 0; panel < panels.count(); ++panel) {
                 const long column = panels[panel].column, width = panels.width(panel);
@@ -197,7 +245,7 @@ class Backward {
                 const long stride = straight ? I : width;
                 for (int direction = 0; direction < config_.D; ++direction) {
                     const long p = time_of(direction, t, call_.T);
-                    const Rows<S> rows{da(direction, p, work.share.begin), config_.H, size,
+                    const Rows<S> rows{da(work.stretch, direction, p, work.share.begin), config_.H, size,
                                        (direction == 0 ? 1 : -1) * call_.B * config_.H};
                     multiply_panel<S>(rows, count * size, network_.cell(work.layer, direction).input_back, panel,
                                       direction == 0 ? nullptr : to, stride, to, stride);
@@ -210,7 +258,7 @@ class Backward {
         }
     }
 
-    void multiply_weights(int layer, int part) {
+    void multiply_weights(int layer, const Stretch& stretch, int part) {
         const int direction = static_cast<int>(part / (blocks_ * columns_));
         const long block = part / columns_ % blocks_, column = part % columns_;
         const Share rows = share_of(config_.H, block, blocks_);
@@ -222,10 +270,12 @@ class Backward {
         const Sequence<S>& y = call_.outputs[static_cast<std::size_t>(layer)];
         const long index = layer * config_.D + direction;
         const S* h0 = call_.h0 == nullptr ? nullptr : call_.h0 + index * call_.B * config_.H;
-        const ProductRows<S> factors{direction, call_.T, call_.B, config_.H, da(direction, 0, 0), x,
+        const ProductRows<S> factors{direction, call_.T, call_.B, config_.H, stretch.begin, stretch.end,
+                                     da(stretch, direction, stretch.begin, 0), x,
                                      {y.data + direction * config_.H, y.step, y.row}, h0};
-        WeightProducts<S>(factors, config_.layer_input(layer), rows.begin, rows.size, column, columns_)
-            .run(call_.gradients[static_cast<std::size_t>(index)]);
+        WeightProducts<S>(factors, config_.layer_input(layer), rows.begin, rows.size, column, columns_,
+                          network_.product_scratch.data() + part * sums_size_)
+            .run(stretch.end == call_.T, stretch.begin == 0, call_.gradients[static_cast<std::size_t>(index)]);
     }
 
     Network<S>& network_;
@@ -233,7 +283,9 @@ class Backward {
     const BackwardCall<S>& call_;
     const Plan plan_;
     const int parts_;
-    long threads_, steps_per_meeting_, meetings_, direction_scratch_, blocks_, columns_;
+    const bool far_;  // x, y and their gradients
+    long threads_, stretch_, stretches_, steps_per_meeting_, direction_scratch_, blocks_, columns_, sums_size_;
+    int product_parts_;
     S *da_, *between_;
     std::deque<Team> teams_, products_;  // neither copied nor moved
 };

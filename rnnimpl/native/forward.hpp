@@ -34,7 +34,8 @@ class Forward {
           config_(network.config),
           call_(call),
           plan_(make_plan<S>(network, call.T, call.B, true)),
-          parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members) {
+          parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members),
+          far_(is_far<S>(call.T * call.B * (config_.I + config_.D * config_.H))) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
         const long most = plan_.layers_apart ? call_.T / kWaves : call_.T;
         chunk_ = std::min(most, std::max(1L, kProjectionRows / rows));
@@ -124,9 +125,13 @@ class Forward {
         const Rows<S> rows{x.at(time_of(work.direction, p, call_.T), work.share.begin), x.row, work.share.size,
                            sign * x.step};
         const Panels<S>& input = cell(work).input;
-        for (long panel = work.panel_begin; panel < work.panel_end; ++panel)
+        const bool more = far_ && p + 2 * chunk_ <= call_.T;
+        for (long panel = work.panel_begin; panel < work.panel_end; ++panel) {
+            const Share next = share_of(input.depth(), panel - work.panel_begin, work.panel_end - work.panel_begin);
             multiply_panel(rows, count * work.share.size, input, panel, cell(work).bias.data() + input[panel].column, 0,
-                           projection_of(work, panel, p), work.share.size == 1 ? input.padded() : input.width(panel));
+                           projection_of(work, panel, p), work.share.size == 1 ? input.padded() : input.width(panel),
+                           more ? Ahead{sign * chunk_ * x.step, next.begin, next.size} : Ahead{});
+        }
     }
 
     // `count` steps from the p-th on.
@@ -139,6 +144,9 @@ class Forward {
         const Rows<S> before = state_before(work, p);
         const Sequence<S> y = output(work);
         S* to = y.at(time_of(work.direction, p, call_.T), work.share.begin);
+        // From the state before to what is written after this step.
+        const long distance = (work.direction == 0 ? 2 : -2) * y.step;
+        const bool more = far_ && p + 1 < call_.T;
         const Panels<S>& state = cell(work).state;
         const long rows = work.share.size;
         for_each_panel(state, work.panel_begin, work.panel_end, rows == 1, p % 2 != 0, [&](long panel, long count) {
@@ -147,7 +155,8 @@ class Forward {
             if (before.data != nullptr && rows == 1)
                 multiply_row(before.data, state, panel, count, sums, sums);
             else if (before.data != nullptr)
-                multiply_panel(before, rows, state, panel, sums, width, sums, width);
+                multiply_panel(before, rows, state, panel, sums, width, sums, width,
+                               more ? Ahead{distance, column, std::min(width, config_.H - column)} : Ahead{});
             finish(sums, width, rows, to + column, y.row, config_.H - column);
         });
     }
@@ -202,6 +211,7 @@ class Forward {
     const ForwardCall<S>& call_;
     const Plan plan_;
     const int parts_;
+    const bool far_;  // x and y
     long chunk_, steps_per_meeting_, meetings_per_layer_, part_scratch_;
     std::deque<Team> teams_;  // neither copied nor moved
 };

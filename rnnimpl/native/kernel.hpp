@@ -12,6 +12,14 @@
 
 namespace rnn {
 
+// Brings `count` elements into the cache while something else is computed. Few at a time: of many at once, most are waited
+// for. Inlined, for GCC takes a call of what only prefetches for one of nothing.
+template <class S>
+[[gnu::always_inline]] inline void prefetch(const S* from, long count) {
+    constexpr long line = 64 / static_cast<long>(sizeof(S));
+    for (long i = 0; i < count; i += line) __builtin_prefetch(from + i);
+}
+
 // Where the left factor's element (row, k) of a block lies: in rows of their own ...
 template <class S, int R>
 struct InRows {
@@ -38,7 +46,7 @@ struct Interleaved {
 template <class S, int R, int V, template <class, int> class Left>
 void multiply_block(const S* const* rows, const S* panel, long K, const S* from, long from_stride, S* to,
                     long to_stride) {
-    constexpr int sets = R * V >= 8 ? 1 : (R * V >= 4 ? 2 : 4);
+    constexpr int sets = R * V < 4 ? 4 : (2 * R * V <= kBlockRows * kBlockVectors ? 2 : 1);
     constexpr long width = V * kLanes<S>;
     const Left<S, R> left(rows);
     Vector<S> sum[sets][R][V];
@@ -48,14 +56,20 @@ void multiply_block(const S* const* rows, const S* panel, long K, const S* from,
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v) sum[set][r][v] = Vector<S>{};
-    // Long since evicted from the first-level cache when it was another block's turn in between; needed at the end.
-    if (from != nullptr)
-        for (int r = 0; r < R; ++r)
-            for (int v = 0; v < V; ++v) __builtin_prefetch(from + r * from_stride + v * kLanes<S>);
+    // Needed at the end, and not in the first-level cache, if another block's turn was in between, or not in any.
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v)
+            if (from != nullptr)
+                __builtin_prefetch(from + r * from_stride + v * kLanes<S>);
+            else
+                __builtin_prefetch(to + r * to_stride + v * kLanes<S>, 1);
     const auto add = [&](int set, long k) __attribute__((always_inline)) {
         Vector<S> right[V];
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) right[v] = load(panel + k * width + v * kLanes<S>);
+        for (int v = 0; v < V; ++v) {
+            right[v] = load(panel + k * width + v * kLanes<S>);
+            if (R > 1 && R < 5) hold_in_register(right[v]);  // of larger blocks it is what the compiler does
+        }
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             const Vector<S> element = broadcast(left.at(r, k));

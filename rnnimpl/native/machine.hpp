@@ -36,6 +36,13 @@ struct Caches {
     }
 };
 
+// Whether so many elements, read one after the other, are not found in time unless they are asked for ahead. Asking for
+// those that are nearer costs more than it saves.
+template <class S>
+bool is_far(long size) {
+    return static_cast<double>(size) * sizeof(S) > 4 * Caches::here().second;
+}
+
 using Clock = std::chrono::steady_clock;
 
 // The least seconds for one of `count` things that `run` does, of a few tries.

@@ -66,7 +66,7 @@ class Network {
 
     // Room for what lies between layers, kept from call to call; whoever uses it holds the lock.
     std::mutex lock;
-    Buffer<S> layer_scratch, team_scratch;
+    Buffer<S> layer_scratch, team_scratch, product_scratch;
 
   private:
     // Below this size no two threads share a step, and panels are best as wide as they can be.

@@ -96,6 +96,11 @@ class RowCursor {
     long in_group_ = 0;
 };
 
+// Rows that come next, so far behind each row, and which of their elements shall come into the cache meanwhile.
+struct Ahead {
+    long distance = 0, begin = 0, size = 0;
+};
+
 // to (count rows, `to_stride` apart) = from + rows (count, K) @ panel p.
 //
 // A deep panel is taken in pieces: they stay in the second-level cache while all rows pass over them, and their
@@ -104,7 +109,7 @@ inline constexpr long kPiece = 512;
 
 template <class S>
 void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, long p, const S* from, long from_stride,
-                    S* to, long to_stride) {
+                    S* to, long to_stride, const Ahead& ahead = {}) {
     const long width = panels.width(p), depth = panels.depth();
     const EvenSplit blocks(count, kBlockRows);
     for (long k = 0; k < depth; k += kPiece) {
@@ -114,6 +119,7 @@ void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, lo
             const S* row[kBlockRows];
             for (long r = 0; r < size; ++r) row[r] = cursor.next() + k;
             const bool begins = k == 0;
+            for (long r = 0; begins && r < size; ++r) prefetch(row[r] + ahead.distance + ahead.begin, ahead.size);
             const S* start = !begins ? to + first * to_stride : (from == nullptr ? nullptr : from + first * from_stride);
             multiply_block_for<S, InRows>(size, panels[p].vectors)(
                 row, panels.data(p) + k * width, std::min(kPiece, depth - k), start, begins ? from_stride : to_stride,

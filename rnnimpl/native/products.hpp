@@ -1,4 +1,4 @@
-// Gradients of one cell's weights: products over all steps and sequences, da.T @ x and da.T @ h.
+// Gradients of one cell's weights: products over steps and sequences, da.T @ x and da.T @ h.
 #pragma once
 
 #include <vector>
@@ -7,12 +7,13 @@
 
 namespace rnn {
 
-// da, x and h of one cell by row k = p * B + b, in the order in which the cell ran through time.
+// da, x and h of one cell for some steps, in the order in which the cell ran through time.
 template <class S>
 struct ProductRows {
     int direction;
     long T, B, H;
-    const S* da;           // (T*B, H)
+    long begin, end;       // steps
+    const S* da;           // ((end - begin)*B, H)
     Sequence<const S> x;
     Sequence<const S> y;   // the cell's own outputs
     const S* h0;           // (B, H) or null for zeros
@@ -33,31 +34,47 @@ struct CellGradients {
 template <class S>
 class WeightProducts {
   public:
+    // A packed panel of that depth, and the packed left factor, stay in the second-level cache.
+    static constexpr long kRowsAtOnce = 256;
+
     // For rows `begin` to `begin + size` of both weights, and the `part`-th of `parts` of their panels, taken together.
-    WeightProducts(const ProductRows<S>& rows, long I, long begin, long size, long part, long parts)
+    // Sums of steps before lie in `sums`, from call to call.
+    WeightProducts(const ProductRows<S>& rows, long I, long begin, long size, long part, long parts, S* sums)
         : rows_(rows),
           I_(I),
           begin_(begin),
           size_(size),
           with_bias_(part == 0),
+          far_(is_far<S>(rows.T * rows.B * (I + rows.H))),
           blocks_((size + kBlockRows - 1) / kBlockRows),
           block_((size + blocks_ - 1) / blocks_),
           factors_(share_of_factors(rows.H, I, part, parts)),
           left_(scratch(0, kRowsAtOnce * blocks_ * block_)),
           right_(scratch(1, kRowsAtOnce * kBlockVectors * kLanes<S>)),
-          sums_(scratch(2, sums_before(factors_.size()))),
-          bias_(scratch(3, 2 * size)) {
-        std::fill_n(bias_, size, S(0));
+          bias_(sums),
+          sums_(sums + bias_size(size)) {}
+
+    // How many sums lie in `sums`, at most.
+    static long sums_size(long H, long I, long size, long parts) {
+        const long factors = (panel_count(I, H) + parts - 1) / parts;
+        return bias_size(size) + factors * kBlockVectors * kLanes<S> * (size + kBlockRows);
     }
 
-    RNN_PHASE void run(const CellGradients<S>& gradients) {
-        const long K = rows_.T * rows_.B;
+    // Adds the rows to the sums, which the first ones begin, and after the last ones writes them out.
+    RNN_PHASE void run(bool first, bool last, const CellGradients<S>& gradients) {
+        if (first) std::fill_n(bias_, size_, S(0));
+        const long K = (rows_.end - rows_.begin) * rows_.B;
         for (long k = 0; k < K; k += kRowsAtOnce) {
             const long count = std::min(kRowsAtOnce, K - k);
             pack_left(k, count);
             if (with_bias_) add_to_bias(k, count);
-            for (std::size_t i = 0; i < factors_.size(); ++i) multiply(factors_[i], k, count, sums_ + sums_before(i));
+            for (std::size_t i = 0; i < factors_.size(); ++i) {
+                pack_right(factors_[i], k, count);
+                const Factor* next = far_ && i + 1 < factors_.size() ? &factors_[i + 1] : nullptr;
+                multiply(factors_[i], next, k, count, sums_ + sums_before(i), first && k == 0);
+            }
         }
+        if (!last) return;
         for (std::size_t i = 0; i < factors_.size(); ++i) write(factors_[i], sums_ + sums_before(i), gradients);
         if (!with_bias_) return;
         for (S* bias : {gradients.b_ih, gradients.b_hh})
@@ -70,12 +87,12 @@ class WeightProducts {
     }
 
   private:
-    // A packed panel of that depth, and the packed left factor, stay in the second-level cache.
-    static constexpr long kRowsAtOnce = 256;
+    // Two rows, padded so that what follows is as aligned as what came before.
+    static long bias_size(long size) { return (2 * size + kLanes<S> - 1) / kLanes<S> * kLanes<S>; }
 
     // Each thread keeps its own; a call has no say over which threads help.
     static S* scratch(int which, long size) {
-        thread_local Buffer<S> buffers[4];
+        thread_local Buffer<S> buffers[2];
         return buffers[which].reserve(size);
     }
 
@@ -138,23 +155,51 @@ class WeightProducts {
         for (long r = 0; r < size_; ++r) bias_[r] += piece[r];
     }
 
-    void multiply(const Factor& factor, long k, long count, S* sums) {
-        const Panel& panel = factor.panel;
-        const long width = panel.vectors * kLanes<S>, columns = (factor.of_states ? rows_.H : I_) - panel.column;
+    // A factor's rows from the k-th on.
+    class RightRows {
+      public:
         // One division: one for each row would take a tenth of the time of a small network.
-        long p = k / rows_.B, b = k % rows_.B;
-        for (long i = 0; i < count; ++i) {
-            const S* from = factor.of_states ? rows_.state_before(p, b) : rows_.input(p, b);
-            if (++b == rows_.B) b = 0, ++p;
-            for (long j = 0; j < width; j += kLanes<S>)
-                store(right_ + i * width + j,
-                      from == nullptr ? Vector<S>{} : load_first(from + panel.column + j, columns - j));
+        RightRows(const ProductRows<S>& rows, const Factor& factor, long k)
+            : rows_(rows), factor_(factor), p_(rows.begin + k / rows.B), b_(k % rows.B) {}
+
+        // Null where they are zeros.
+        const S* next() {
+            const S* row = factor_.of_states ? rows_.state_before(p_, b_) : rows_.input(p_, b_);
+            if (++b_ == rows_.B) b_ = 0, ++p_;
+            return row == nullptr ? nullptr : row + factor_.panel.column;
         }
-        const auto multiply_one = multiply_block_for<S, Interleaved>(block_, panel.vectors);
+
+      private:
+        const ProductRows<S>& rows_;
+        const Factor& factor_;
+        long p_, b_;
+    };
+
+    long columns(const Factor& factor) const { return (factor.of_states ? rows_.H : I_) - factor.panel.column; }
+
+    void pack_right(const Factor& factor, long k, long count) {
+        const long width = factor.panel.vectors * kLanes<S>;
+        RightRows rows(rows_, factor, k);
+        for (S *to = right_, *end = to + count * width; to < end; to += width) {
+            const S* from = rows.next();
+            for (long j = 0; j < width; j += kLanes<S>)
+                store(to + j, from == nullptr ? Vector<S>{} : load_first(from + j, columns(factor) - j));
+        }
+    }
+
+    // Meanwhile the rows of the factor that is packed next come into the cache.
+    void multiply(const Factor& factor, const Factor* next, long k, long count, S* sums, bool first) {
+        const long width = factor.panel.vectors * kLanes<S>;
+        const auto multiply_one = multiply_block_for<S, Interleaved>(block_, factor.panel.vectors);
+        RightRows rows(rows_, next == nullptr ? factor : *next, k);
+        const long next_width = next == nullptr ? 0 : std::min(next->panel.vectors * kLanes<S>, columns(*next));
+        long ahead = 0;
         for (long block = 0; block < blocks_; ++block) {
+            for (const long end = count * (block + 1) / blocks_; next_width > 0 && ahead < end; ++ahead)
+                if (const S* row = rows.next(); row != nullptr) prefetch(row, next_width);
             const S* left = left_ + block * block_ * kRowsAtOnce;
             S* to = sums + block * block_ * width;
-            multiply_one(&left, right_, count, k == 0 ? nullptr : to, width, to, width);
+            multiply_one(&left, right_, count, first ? nullptr : to, width, to, width);
         }
     }
 
@@ -168,9 +213,10 @@ class WeightProducts {
     const ProductRows<S>& rows_;
     const long I_, begin_, size_;
     const bool with_bias_;
+    const bool far_;             // x and h
     const long blocks_, block_;  // blocks of rows, and rows of a block: all alike, the last one padded
     const std::vector<Factor> factors_;
-    S *const left_, *const right_, *const sums_, *const bias_;
+    S *const left_, *const right_, *const bias_, *const sums_;
 };
 
 }  // namespace rnn

@@ -65,6 +65,19 @@ inline void store(S* to, const Vector<S>& vector) {
     std::memcpy(to, &vector, sizeof vector);
 }
 
+// Has the compiler load the vector once. It takes an operand from memory for as cheap as one from a register and would
+// load it again for each use, of which there are more than loads a cycle.
+template <class V>
+[[gnu::always_inline]] inline void hold_in_register(V& vector) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(vector));
+#elif defined(__SSE2__)
+    asm("" : "+x"(vector));
+#elif defined(__aarch64__)
+    asm("" : "+w"(vector));
+#endif
+}
+
 // The first `count` lanes from memory, zeros in the others; nothing beyond `from + count` is touched.
 template <class S>
 inline Vector<S> load_first(const S* from, long count) {
