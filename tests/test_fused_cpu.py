@@ -130,7 +130,7 @@ def test_any_number_of_threads(threads: int, bidirectional: bool, B: int, H: int
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("B", [1, 9])
 def test_more_than_caches_hold(threads: int, bidirectional: bool, B: int) -> None:
-    """Gradients are taken in several stretches of steps, and arrays are so large that what comes next is fetched ahead."""
+    """Gradients are taken in several stretches of steps, and what comes next is fetched ahead."""
     config = RnnConfig(input_size=300, hidden_size=260, num_layers=2, bidirectional=bidirectional, dtype="float64")
     check(Example(config, T=1100 // B, B=B), threads)
 

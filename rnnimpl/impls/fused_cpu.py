@@ -200,6 +200,10 @@ class _Native:
         self.backward = function("backward", whole, pointer, size, size, *sequence, *[pointer] * 8)
 
 
+# Looked up once: a pass needs ten addresses, and a small network takes no longer than they do.
+_addressof, _from_buffer = ctypes.addressof, ctypes.c_char.from_buffer
+
+
 def _address(array: NumpyArray | None) -> int | None:
     """Where the array's first element lies; None, a null pointer, for None and for nothing."""
     if array is None or array.size == 0:
@@ -212,7 +216,7 @@ def _address_of_new(array: NumpyArray) -> int:
 
     Several times faster than `array.ctypes`, which would take longer than a small network.
     """
-    return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]  # it is a buffer
+    return _addressof(_from_buffer(array))  # type: ignore[arg-type]  # it is a buffer
 
 
 def _addresses(arrays: Iterable[NumpyArray | None]) -> ctypes.Array[ctypes.c_void_p]:

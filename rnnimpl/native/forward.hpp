@@ -14,8 +14,9 @@ namespace rnn {
 // Rows of the projection computed at once: enough to reuse each packed weight often, few enough to stay in cache.
 inline constexpr long kProjectionRows = 48;
 
-// Vectors that go through the nonlinearity side by side.
-inline constexpr std::size_t kTogether = 4;
+// Vectors that go through the nonlinearity side by side. Processors with vectors of 512 bits look far enough ahead to
+// begin with the next one by themselves, and what the next step reads first is there earlier.
+inline constexpr std::size_t kTogether = kVectorBytes == 64 ? 1 : 4;
 
 template <class S>
 struct ForwardCall {
