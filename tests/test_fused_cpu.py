@@ -135,6 +135,12 @@ def test_more_than_caches_hold(threads: int, bidirectional: bool, B: int) -> Non
     check(Example(config, T=1100 // B, B=B), threads)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_weights_larger_than_caches(threads: int) -> None:
+    """They are fetched ahead, too."""
+    check(Example(RnnConfig(input_size=5, hidden_size=900, dtype="float64"), T=3, B=13), threads)
+
+
 def test_a_row_of_nan_stays_in_its_sequence() -> None:
     """In a block of rows that are computed together, forward and backward."""
     config = RnnConfig(input_size=6, hidden_size=20)

@@ -218,7 +218,9 @@ def _names_both(code: CodeType) -> bool:
 @functools.lru_cache(maxsize=256)
 def _simple(code: CodeType) -> frozenset[int]:
     """Where an instruction does nothing but take a local name's value, or a constant."""
-    return frozenset(each.offset for each in dis.get_instructions(code) if each.opname in ("LOAD_FAST", "LOAD_CONST"))
+    # Later Pythons have several of each kind: LOAD_FAST_BORROW, LOAD_SMALL_INT ...
+    takes = ("LOAD_FAST", "LOAD_CONST", "LOAD_SMALL_INT")
+    return frozenset(each.offset for each in dis.get_instructions(code) if each.opname.startswith(takes))
 
 
 @functools.lru_cache(maxsize=256)

@@ -179,7 +179,8 @@ class Backward {
             else if (size == 1)
                 multiply_row<S>(after.data, panels, panel, count, nullptr, sums);
             else
-                multiply_panel<S>(after, size, panels, panel, nullptr, 0, sums, width);
+                multiply_panel<S>(after, size, panels, panel, nullptr, 0, sums, width,
+                                  next_panel(panel, work.panel_begin, work.panel_end, p % 2 != 0));
             if (p >= 0)
                 finish(work, p, column, std::min(width, columns), from, stride);
             else
@@ -248,7 +249,8 @@ class Backward {
                     const Rows<S> rows{da(work.stretch, direction, p, work.share.begin), config_.H, size,
                                        (direction == 0 ? 1 : -1) * call_.B * config_.H};
                     multiply_panel<S>(rows, count * size, network_.cell(work.layer, direction).input_back, panel,
-                                      direction == 0 ? nullptr : to, stride, to, stride);
+                                      direction == 0 ? nullptr : to, stride, to, stride,
+                                      next_panel(panel, 0, panels.count(), false));
                 }
                 if (straight) continue;
                 for (long i = 0; i < count; ++i)

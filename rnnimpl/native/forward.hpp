@@ -131,6 +131,7 @@ class Forward {
             const Share next = share_of(input.depth(), panel - work.panel_begin, work.panel_end - work.panel_begin);
             multiply_panel(rows, count * work.share.size, input, panel, cell(work).bias.data() + input[panel].column, 0,
                            projection_of(work, panel, p), work.share.size == 1 ? input.padded() : input.width(panel),
+                           next_panel(panel, work.panel_begin, work.panel_end, false),
                            more ? Ahead{sign * chunk_ * x.step, next.begin, next.size} : Ahead{});
         }
     }
@@ -157,6 +158,7 @@ class Forward {
                 multiply_row(before.data, state, panel, count, sums, sums);
             else if (before.data != nullptr)
                 multiply_panel(before, rows, state, panel, sums, width, sums, width,
+                               next_panel(panel, work.panel_begin, work.panel_end, p % 2 != 0),
                                more ? Ahead{distance, column, std::min(width, config_.H - column)} : Ahead{});
             finish(sums, width, rows, to + column, y.row, config_.H - column);
         });

@@ -42,10 +42,11 @@ struct Interleaved {
 //
 // `from` may be null, and `from_stride` 0: the same row, a bias, for all. It is added last, so that what is
 // summed over pieces of K has the small rounding error of short sums. Few sums would leave the multipliers
-// waiting for one another; then several sets of them take turns over k.
+// waiting for one another; then several sets of them take turns over k. Meanwhile `ahead`, `ahead_step` elements at each
+// k, comes into the second-level cache; a step of 0 asks for nothing.
 template <class S, int R, int V, template <class, int> class Left>
 void multiply_block(const S* const* rows, const S* panel, long K, const S* from, long from_stride, S* to,
-                    long to_stride) {
+                    long to_stride, const S* ahead, long ahead_step) {
     constexpr int sets = R * V < 4 ? 4 : (2 * R * V <= kBlockRows * kBlockVectors ? 2 : 1);
     constexpr long width = V * kLanes<S>;
     const Left<S, R> left(rows);
@@ -64,6 +65,8 @@ void multiply_block(const S* const* rows, const S* panel, long K, const S* from,
             else
                 __builtin_prefetch(to + r * to_stride + v * kLanes<S>, 1);
     const auto add = [&](int set, long k) __attribute__((always_inline)) {
+        // Of fewer rows, loads are what bounds it.
+        if (R >= 3) __builtin_prefetch(ahead + k * ahead_step, 0, 2);
         Vector<S> right[V];
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) {
@@ -94,7 +97,7 @@ void multiply_block(const S* const* rows, const S* panel, long K, const S* from,
 }
 
 template <class S>
-using MultiplyBlock = void (*)(const S* const*, const S*, long, const S*, long, S*, long);
+using MultiplyBlock = void (*)(const S* const*, const S*, long, const S*, long, S*, long, const S*, long);
 
 template <class S, template <class, int> class Left, int... Index>
 constexpr auto block_table(std::integer_sequence<int, Index...>) {

@@ -6,6 +6,7 @@
 
 #include "buffer.hpp"
 #include "kernel.hpp"
+#include "machine.hpp"
 
 namespace rnn {
 
@@ -44,7 +45,8 @@ class Panels {
 
     // Columns beyond the last are zeros up to a whole vector.
     Panels(Strided<S> matrix, long depth, long columns, long multiple)
-        : depth_(depth), columns_(columns), panels_(cut_panels<S>(columns, multiple)), data_(depth * padded()) {
+        : depth_(depth), columns_(columns), panels_(cut_panels<S>(columns, multiple)), data_(depth * padded()),
+          far_(is_far<S>(depth * padded())) {
         for (const Panel& panel : panels_) {
             S* to = data_.data() + panel.column * depth;
             const long width = panel.vectors * kLanes<S>;
@@ -62,11 +64,13 @@ class Panels {
     // Columns with the padding.
     long padded() const { return panels_.back().column + panels_.back().vectors * kLanes<S>; }
     const S* data(long p) const { return data_.data() + (*this)[p].column * depth_; }
+    bool far() const { return far_; }
 
   private:
     long depth_ = 0, columns_ = 0;
     std::vector<Panel> panels_;
     Buffer<S> data_;
+    bool far_ = false;
 };
 
 // Rows of a left factor: `group` of them `stride` apart, then the next group `group_stride` further on.
@@ -104,16 +108,26 @@ struct Ahead {
 // to (count rows, `to_stride` apart) = from + rows (count, K) @ panel p.
 //
 // A deep panel is taken in pieces: they stay in the second-level cache while all rows pass over them, and their
-// sums are short.
+// sums are short. Meanwhile the next piece comes into that cache, of this panel or, where it is given, of panel `next`.
 inline constexpr long kPiece = 512;
 
 template <class S>
 void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, long p, const S* from, long from_stride,
-                    S* to, long to_stride, const Ahead& ahead = {}) {
+                    S* to, long to_stride, long next = -1, const Ahead& ahead = {}) {
     const long width = panels.width(p), depth = panels.depth();
     const EvenSplit blocks(count, kBlockRows);
     for (long k = 0; k < depth; k += kPiece) {
         RowCursor<S> cursor(rows);
+        const S* piece = panels.data(p) + k * width;
+        const long K = std::min(kPiece, depth - k);
+        const S* coming = piece;
+        long coming_step = 0;
+        if (panels.far() && blocks.parts > 1 && (k + K < depth || next >= 0)) {
+            const bool same = k + K < depth;
+            coming = same ? piece + K * width : panels.data(next);
+            const long size = same ? std::min(kPiece, depth - k - K) * width : std::min(kPiece, depth) * panels.width(next);
+            coming_step = (size - 1) / (blocks.parts * K) + 1;
+        }
         for (long block = 0; block < blocks.parts; ++block) {
             const long first = blocks.begin(block), size = blocks.size(block);
             const S* row[kBlockRows];
@@ -122,10 +136,16 @@ void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, lo
             for (long r = 0; begins && r < size; ++r) prefetch(row[r] + ahead.distance + ahead.begin, ahead.size);
             const S* start = !begins ? to + first * to_stride : (from == nullptr ? nullptr : from + first * from_stride);
             multiply_block_for<S, InRows>(size, panels[p].vectors)(
-                row, panels.data(p) + k * width, std::min(kPiece, depth - k), start, begins ? from_stride : to_stride,
-                to + first * to_stride, to_stride);
+                row, piece, K, start, begins ? from_stride : to_stride, to + first * to_stride, to_stride,
+                coming + block * K * coming_step, coming_step);
         }
     }
+}
+
+// The one that follows among panels `begin` to `end`, back or forth; -1 for none.
+inline long next_panel(long panel, long begin, long end, bool backwards) {
+    const long next = backwards ? panel - 1 : panel + 1;
+    return next >= begin && next < end ? next : -1;
 }
 
 // Calls `use(first, count)` for panels `begin` to `end`: one at a time or, `together`, as many at a time as are alike

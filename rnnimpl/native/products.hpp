@@ -199,7 +199,7 @@ class WeightProducts {
                 if (const S* row = rows.next(); row != nullptr) prefetch(row, next_width);
             const S* left = left_ + block * block_ * kRowsAtOnce;
             S* to = sums + block * block_ * width;
-            multiply_one(&left, right_, count, first ? nullptr : to, width, to, width);
+            multiply_one(&left, right_, count, first ? nullptr : to, width, to, width, right_, 0);
         }
     }
 
