@@ -101,7 +101,7 @@ def test_without_an_interval_nothing_is_called(tmp_path: Path) -> None:
 
 def test_what_is_alone_is_not_recommended(tmp_path: Path) -> None:
     """One implementation is no comparison."""
-    assert winner_text(tmp_path / "run", trial("nn_rnn", CENTRE)) == "only `nn_rnn` was measured on all of it"
+    assert winner_text(tmp_path / "run", trial("nn_rnn", CENTRE)) == "only `nn_rnn` was measured throughout"
 
 
 def test_without_the_baseline_the_second_is_compared(tmp_path: Path) -> None:

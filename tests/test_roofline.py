@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from benchmarks.machine.peak import Level, Peak, settings
 from benchmarks.machine.roof import Roof, roof
@@ -82,12 +83,24 @@ def test_a_slope_ends_at_the_flat_ceiling() -> None:
     assert slope == pytest.approx(np.array([[0.1, 2e9], [15.0, 300e9]]))
 
 
+def test_slopes_too_close_for_a_label_each_are_named_together() -> None:
+    axes = Figure().subplots()
+    axes.set(xscale="log", yscale="log", xlim=(0.1, 100.0), ylim=(1e9, 500e9))
+    roofline._ceilings(axes, Roof(300e9, 200e9, {"L1": 480e9, "L2": 380e9, "L3": 130e9, "memory": 40e9}))
+    assert [text.get_text() for text in axes.texts][1:] == [
+        "L1: 480, L2: 380 GB/s",
+        "L3: 130 GB/s",
+        "memory: 40.0 GB/s",
+    ]
+    assert len(axes.lines) == 2 + 4
+
+
 def test_limits_are_drawn_where_they_are_known() -> None:
     """In operations a second; the chain of the second workload was not measured."""
     axes = Figure().subplots()
     joined = pd.DataFrame({"workload": ["one", "two"], "flops": [8e9, 8e9], "intensity": [1.0, 2.0]})
     joined = joined.assign(bound_seconds=[2.0, 1.0], reached_seconds=[4.0, np.nan])
-    roofline._limits(axes, joined)  # of a slice
+    roofline._limits(axes, joined, above=1)  # of a slice
     drawn_lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in axes.lines}
     assert drawn_lines == {
         "no implementation can be faster": [4e9, 8e9],
@@ -113,8 +126,19 @@ def test_ceilings_batches_and_names_are_written(tmp_path: Path) -> None:
 def test_few_workloads_are_joined_and_named_by_what_they_differ_in(tmp_path: Path) -> None:
     """Where no two differ in the batch alone; the others are not faint then."""
     words = drawn(tmp_path, [workload(B=B, H=H) for B, H in ((1, 64), (16, 256))])
-    assert {"B 1, H 64", "B 16, H 256"} <= set(words.split("\n"))
+    assert {"B1 H64", "B16 H256"} <= set(words.split("\n"))
     assert "Faint" not in words
+
+
+def test_names_that_would_lie_on_one_another_get_rows_of_their_own() -> None:
+    axes = Figure().subplots()
+    axes.set(xscale="log", yscale="log", xlim=(0.1, 100.0), ylim=(1e9, 500e9))
+    sizes = {"T": [64, 128, 256], "B": [16, 32, 64], "H": [1024, 1760, 512], "L": [1, 1, 2]}
+    joined = pd.DataFrame({**sizes, "workload": ["one", "two", "three"], "intensity": [1.0, 1.1, 60.0]})
+    assert roofline._columns(axes, joined) == 2
+    rows = {text.get_text(): text.xyann[1] for text in axes.texts if isinstance(text, Annotation)}
+    assert rows.keys() == {"T64 B16 H1024", "T128 B32 H1760", "T256 B64 H512 L2"}
+    assert rows["T64 B16 H1024"] == rows["T256 B64 H512 L2"] < rows["T128 B32 H1760"]
 
 
 def test_of_many_workloads_one_shape_is_named(tmp_path: Path) -> None:

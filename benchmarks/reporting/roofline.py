@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,12 +19,16 @@ from benchmarks.reporting.slices import Panel, along, central, panels
 HEIGHT = 4.4
 """Inches of a panel."""
 ALIKE = 1.15
-"""Ceilings that are no further apart than this share one line's label."""
+"""Ceilings that are no further apart than this are drawn as one."""
+CLOSE = 1.6
+"""Slopes that are no further apart than this are named together, on the uppermost: there is no room between them."""
 DEEPEST = 500
 """Times below the highest ceiling that is still shown; what is slower stands in the tables alone."""
 FEW = 6
 """So many workloads in a panel can be told apart without one axis that they lie on."""
 _ROOF = "#444444"
+_SMALL, _ROW = 8, 10
+"""Points of the letters within a panel, and of a row of them."""
 
 
 def has_roof(rows: pd.DataFrame, peaks: Mapping[str, Sequence[Peak]]) -> pd.Series:
@@ -63,7 +67,7 @@ def drawer(
         axes.set_xscale("log")
         axes.set_yscale("log")
         # To the left there is room for the slopes and their names.
-        low, high = rows["intensity"].min() / 12, rows["intensity"].max() * 1.35
+        low, high = rows["intensity"].min() / 20, rows["intensity"].max() * 1.35
         bottom = max(rows["flops_per_second"].min() / 1.6, found.flops_per_second / DEEPEST)
         axes.set_xlim(low, high)
         axes.set_ylim(bottom, found.flops_per_second * 2.1)
@@ -76,8 +80,7 @@ def drawer(
             look = looks[str(name)]
             faint: dict[str, Any] = {"color": look.colour, "markersize": 4, "alpha": 0.28, "markeredgewidth": 0}
             axes.plot(cases["intensity"], cases["flops_per_second"], look.marker, **faint)
-        _limits(axes, joined)
-        _columns(axes, joined)
+        _limits(axes, joined, above=_columns(axes, joined))
         end_labels(axes, _joined(axes, joined, looks), looks, height)
         return _nearest(rows)
 
@@ -114,15 +117,17 @@ def _ceilings(axes: Axes, found: Roof) -> None:
     if found.gemm_flops_per_second is not None and found.gemm_flops_per_second < top:
         said += f", fastest product: {significant(found.gemm_flops_per_second / 1e9)}"
         axes.axhline(found.gemm_flops_per_second, color=MUTED, linewidth=0.8)
-    text: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": _ROOF}
+    text: dict[str, Any] = {"textcoords": "offset points", "fontsize": _SMALL, "color": _ROOF}
     axes.annotate(said, (high, top), xytext=(-2, 3), ha="right", **text)
-    for levels, rate in _merged(found.bytes_per_second):
+    slopes = _merged(found.bytes_per_second)
+    for _, rate in slopes:
         ridge = min(top / rate, high)
         axes.plot([low, ridge], [low * rate, ridge * rate], color=_ROOF, linewidth=1.1)
+    for name, rate in _names(slopes):
         start = 1.08 * max(low, bottom / rate)
         (x0, y0), (x1, y1) = axes.transData.transform([(start, start * rate), (2 * start, 2 * start * rate)])
         axes.annotate(
-            f"{', '.join(levels)}: {significant(rate / 1e9)} GB/s",
+            name,
             (start, start * rate),
             xytext=(0, 2),
             rotation=math.degrees(math.atan2(y1 - y0, x1 - x0)),
@@ -143,8 +148,25 @@ def _merged(rates: Mapping[Level, float]) -> list[tuple[list[Level], float]]:
     return merged
 
 
-def _limits(axes: Axes, joined: pd.DataFrame) -> None:
-    """What nothing can pass at the slice's sizes, and what the fastest chain of products has shown to be possible."""
+def _names(slopes: Sequence[tuple[list[Level], float]]) -> list[tuple[str, float]]:
+    """What is written on slopes, from the uppermost, and at which rate."""
+    names: list[tuple[list[str], float]] = []
+    above = math.inf
+    for levels, rate in slopes:
+        said = f"{', '.join(levels)}: {significant(rate / 1e9)}"
+        if above <= rate * CLOSE:
+            names[-1][0].append(said)
+        else:
+            names.append(([said], rate))
+        above = rate
+    return [(f"{', '.join(said)} GB/s", rate) for said, rate in names]
+
+
+def _limits(axes: Axes, joined: pd.DataFrame, above: int) -> None:
+    """What nothing can pass at the slice's sizes, and what the fastest chain of products has shown to be possible.
+
+    They are named `above` so many rows of sizes.
+    """
     cases = joined.drop_duplicates("workload")
     lines: dict[str, tuple[Any, str]] = {
         "bound_seconds": ((0, (1, 1.2)), "no implementation can be faster"),
@@ -154,28 +176,44 @@ def _limits(axes: Axes, joined: pd.DataFrame) -> None:
         known = cases[cases[column].notna()]
         rates = known["flops"] / known[column]
         axes.plot(known["intensity"], rates, color=TEXT, linewidth=1.3, linestyle=line, label=said)
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.03), frameon=False, fontsize=8, handlelength=2.6)
+    height = axes.get_window_extent().height * 72 / axes.get_figure(root=True).dpi  # type: ignore[union-attr]
+    bottom = (_ROW * above + 3) / height
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, bottom), frameon=False, fontsize=_SMALL, handlelength=2.6)
     known = cases[cases["bound_seconds"].notna()]
     limit = known["flops"] / known["bound_seconds"]
     axes.fill_between(known["intensity"], limit, axes.get_ylim()[1], color=MUTED, alpha=0.12, linewidth=0)
 
 
-def _columns(axes: Axes, joined: pd.DataFrame) -> None:
-    """Which sizes each column of the slice is: of them what the columns differ in."""
+def _columns(axes: Axes, joined: pd.DataFrame) -> int:
+    """Which sizes each column of the slice is: what the columns differ in. In how many rows they are written."""
     workloads = joined.drop_duplicates("workload").sort_values("intensity")
     letters = [letter for letter in "TBHL" if len(set(workloads[letter])) > 1] or ["B"]
-    for number, row in enumerate(workloads.to_dict("records")):
+    points = 72 / axes.get_figure(root=True).dpi  # type: ignore[union-attr]  # these axes have a figure
+    (left, _), (right, _) = axes.transAxes.transform([(0, 0), (1, 0)]) * points
+    ends: list[float] = []  # of what is written in each row so far
+    for row in workloads.to_dict("records"):
+        name = _sizes(row, letters)
+        half = len(name) * _SMALL * 0.29
+        x = min(max(axes.transData.transform((row["intensity"], 1.0))[0] * points, left + half), right - half)
+        level = next((i for i, end in enumerate(ends) if x - half > end), len(ends))
+        ends[level : level + 1] = [x + half + 4]
         axes.annotate(
-            ", ".join(f"{letter} {row[letter]}" for letter in letters),
-            (row["intensity"], 0.0),
-            xycoords=axes.get_xaxis_transform(),
-            # Names of several letters are wider than columns may be apart.
-            xytext=(0, 3 + 10 * (number % 2) * (len(letters) > 1)),
+            name,
+            ((x - left) / (right - left), 0.0),
+            xycoords="axes fraction",
+            xytext=(0, 3 + _ROW * level),
             textcoords="offset points",
             ha="center",
-            fontsize=8,
+            fontsize=_SMALL,
             color=MUTED,
         )
+    return len(ends)
+
+
+def _sizes(row: Mapping[Hashable, Any], letters: Sequence[str]) -> str:
+    if len(letters) == 1:
+        return f"{letters[0]} {row[letters[0]]}"
+    return " ".join(f"{letter}{row[letter]}" for letter in letters if (letter, row[letter]) != ("L", 1))
 
 
 def _nearest(rows: pd.DataFrame) -> str:

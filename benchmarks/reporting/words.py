@@ -27,7 +27,7 @@ def verdict(winner: Winner) -> str:
     if winner.second and winner.lead:
         clauses.append(f"{_faster(winner.lead)} as the second, {code(winner.second)} {_bounds(winner.lead)}")
     if not clauses:
-        return f"only {code(winner.fastest)} was measured on all of it"
+        return f"only {code(winner.fastest)} was measured throughout"
     return f"use {code(winner.fastest)}: {listed(clauses)}"
 
 
