@@ -25,7 +25,12 @@ template <class S, int R>
 struct InRows {
     const S* row[R];
     explicit InRows(const S* const* rows) {
-        for (int r = 0; r < R; ++r) row[r] = rows[r];
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            row[r] = rows[r];
+            // One by one, as they were just stored: loaded together, they would have to wait for the stores to end.
+            asm("" : "+r"(row[r]));
+        }
     }
     S at(int r, long k) const { return row[r][k]; }
 };
@@ -37,6 +42,17 @@ struct Interleaved {
     explicit Interleaved(const S* const* rows) : data(rows[0]) {}
     S at(int r, long k) const { return data[k * R + r]; }
 };
+
+// Calls `use(r, row)` for R rows. Each address is made of the one before: all of them made at first, as g++ would, take
+// more registers than there are, and as long as a tenth of a block of 64 products deep.
+template <int R, class T, class Use>
+[[gnu::always_inline]] inline void each_row(T* row, long stride, Use&& use) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r, row += stride) {
+        asm("" : "+r"(row));
+        use(r, row);
+    }
+}
 
 // to (R rows of V vectors) = from + left (R, K) @ panel (K rows of V vectors).
 //
@@ -58,12 +74,14 @@ void multiply_block(const S* const* rows, const S* panel, long K, const S* from,
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v) sum[set][r][v] = Vector<S>{};
     // Needed at the end, and not in the first-level cache, if another block's turn was in between, or not in any.
-    for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v)
-            if (from != nullptr)
-                __builtin_prefetch(from + r * from_stride + v * kLanes<S>);
-            else
-                __builtin_prefetch(to + r * to_stride + v * kLanes<S>, 1);
+    if (from != nullptr)
+        each_row<R>(from, from_stride, [](int, const S* row) {
+            for (int v = 0; v < V; ++v) __builtin_prefetch(row + v * kLanes<S>);
+        });
+    else
+        each_row<R>(to, to_stride, [](int, S* row) {
+            for (int v = 0; v < V; ++v) __builtin_prefetch(row + v * kLanes<S>, 1);
+        });
     const auto add = [&](int set, long k) __attribute__((always_inline)) {
         // Of fewer rows, loads are what bounds it.
         if (R >= 3) __builtin_prefetch(ahead + k * ahead_step, 0, 2);
@@ -86,14 +104,20 @@ void multiply_block(const S* const* rows, const S* panel, long K, const S* from,
         for (int set = 0; set < sets; ++set) add(set, k + set);
     for (; k < K; ++k) add(0, k);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
+    for (int set = 1; set < sets; ++set)
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) {
+        for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-            for (int set = 1; set < sets; ++set) sum[0][r][v] += sum[set][r][v];
-            if (from != nullptr) sum[0][r][v] += load(from + r * from_stride + v * kLanes<S>);
-            store(to + r * to_stride + v * kLanes<S>, sum[0][r][v]);
-        }
+            for (int v = 0; v < V; ++v) sum[0][r][v] += sum[set][r][v];
+    if (from != nullptr)
+        each_row<R>(from, from_stride, [&](int r, const S* row) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[0][r][v] += load(row + v * kLanes<S>);
+        });
+    each_row<R>(to, to_stride, [&](int r, S* row) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) store(row + v * kLanes<S>, sum[0][r][v]);
+    });
 }
 
 template <class S>
