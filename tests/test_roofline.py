@@ -126,15 +126,18 @@ def test_ceilings_batches_and_names_are_written(tmp_path: Path) -> None:
 def test_few_workloads_are_joined_and_named_by_what_they_differ_in(tmp_path: Path) -> None:
     """Where no two differ in the batch alone; the others are not faint then."""
     words = drawn(tmp_path, [workload(B=B, H=H) for B, H in ((1, 64), (16, 256))])
-    assert {"B1 H64", "B16 H256"} <= set(words.split("\n"))
+    assert {"T64 B1 H64", "T64 B16 H256"} <= set(words.split("\n"))
     assert "Faint" not in words
 
 
 def test_names_that_would_lie_on_one_another_get_rows_of_their_own() -> None:
     axes = Figure().subplots()
     axes.set(xscale="log", yscale="log", xlim=(0.1, 100.0), ylim=(1e9, 500e9))
-    sizes = {"T": [64, 128, 256], "B": [16, 32, 64], "H": [1024, 1760, 512], "L": [1, 1, 2]}
-    joined = pd.DataFrame({**sizes, "workload": ["one", "two", "three"], "intensity": [1.0, 1.1, 60.0]})
+    workloads = [workload(T=64, H=1024), workload(T=128, B=32, H=1760), workload(T=256, B=64, H=512, L=2)]
+    joined = pd.DataFrame(
+        [{"workload": each.id, "T": each.T, "B": each.B, "H": each.H, "L": each.L} for each in workloads]
+    )
+    joined["intensity"] = [1.0, 1.1, 60.0]
     assert roofline._columns(axes, joined) == 2
     rows = {text.get_text(): text.xyann[1] for text in axes.texts if isinstance(text, Annotation)}
     assert rows.keys() == {"T64 B16 H1024", "T128 B32 H1760", "T256 B64 H512 L2"}

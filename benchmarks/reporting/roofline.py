@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,8 @@ from benchmarks.machine.roof import Roof, roof
 from benchmarks.reporting.plain_text import share, significant
 from benchmarks.reporting.plot_labels import end_labels
 from benchmarks.reporting.plot_style import MUTED, TEXT, Style, log_axis
-from benchmarks.reporting.slices import Panel, along, central, panels
+from benchmarks.reporting.slices import Panel, along, central, panels, short_name
+from benchmarks.workload import Workload
 
 HEIGHT = 4.4
 """Inches of a panel."""
@@ -176,23 +177,27 @@ def _limits(axes: Axes, joined: pd.DataFrame, above: int) -> None:
         known = cases[cases[column].notna()]
         rates = known["flops"] / known[column]
         axes.plot(known["intensity"], rates, color=TEXT, linewidth=1.3, linestyle=line, label=said)
-    height = axes.get_window_extent().height * 72 / axes.get_figure(root=True).dpi  # type: ignore[union-attr]
-    bottom = (_ROW * above + 3) / height
+    bottom = (_ROW * above + 3) / (axes.get_window_extent().height * _points(axes))
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, bottom), frameon=False, fontsize=_SMALL, handlelength=2.6)
     known = cases[cases["bound_seconds"].notna()]
     limit = known["flops"] / known["bound_seconds"]
     axes.fill_between(known["intensity"], limit, axes.get_ylim()[1], color=MUTED, alpha=0.12, linewidth=0)
 
 
+def _points(axes: Axes) -> float:
+    """Points of a pixel."""
+    return 72 / axes.get_figure(root=True).dpi  # type: ignore[union-attr]  # these axes have a figure
+
+
 def _columns(axes: Axes, joined: pd.DataFrame) -> int:
     """Which sizes each column of the slice is: what the columns differ in. In how many rows they are written."""
     workloads = joined.drop_duplicates("workload").sort_values("intensity")
     letters = [letter for letter in "TBHL" if len(set(workloads[letter])) > 1] or ["B"]
-    points = 72 / axes.get_figure(root=True).dpi  # type: ignore[union-attr]  # these axes have a figure
+    points = _points(axes)
     (left, _), (right, _) = axes.transAxes.transform([(0, 0), (1, 0)]) * points
     ends: list[float] = []  # of what is written in each row so far
     for row in workloads.to_dict("records"):
-        name = _sizes(row, letters)
+        name = f"{letters[0]} {row[letters[0]]}" if len(letters) == 1 else short_name(Workload.parse(row["workload"]))
         half = len(name) * _SMALL * 0.29
         x = min(max(axes.transData.transform((row["intensity"], 1.0))[0] * points, left + half), right - half)
         level = next((i for i, end in enumerate(ends) if x - half > end), len(ends))
@@ -208,12 +213,6 @@ def _columns(axes: Axes, joined: pd.DataFrame) -> int:
             color=MUTED,
         )
     return len(ends)
-
-
-def _sizes(row: Mapping[Hashable, Any], letters: Sequence[str]) -> str:
-    if len(letters) == 1:
-        return f"{letters[0]} {row[letters[0]]}"
-    return " ".join(f"{letter}{row[letter]}" for letter in letters if (letter, row[letter]) != ("L", 1))
 
 
 def _nearest(rows: pd.DataFrame) -> str:

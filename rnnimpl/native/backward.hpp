@@ -35,7 +35,7 @@ class Backward {
           call_(call),
           plan_(make_plan<S>(network, call.T, call.B, false)),
           parts_(config_.D * plan_.members),
-          far_(is_far<S>(call.T * call.B * (config_.I + config_.D * config_.H))) {
+          far_(network.far(call.T, call.B)) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
         threads_ = plan_.threads > 1 || product_cycles() > 4 * kWakingCycles ? config_.threads : 1;
         stretch_ = steps_at_once();
@@ -169,7 +169,7 @@ class Backward {
         const bool last = p == call_.T - 1;
         const Rows<S> after{last ? nullptr : da(work.stretch, work.direction, p + 1, work.share.begin), H, size, 0};
         const Panels<S>& panels = cell(work).state_back;
-        const auto retreat_by = [&](long panel, long count) {
+        const auto retreat_by = [&](long panel, long count, long next) {
             const long column = panels[panel].column, width = count * panels.width(panel);
             S* sums = work.sums + column * size;
             const S* from = sums;
@@ -179,8 +179,7 @@ class Backward {
             else if (size == 1)
                 multiply_row<S>(after.data, panels, panel, count, nullptr, sums);
             else
-                multiply_panel<S>(after, size, panels, panel, nullptr, 0, sums, width,
-                                  next_panel(panel, work.panel_begin, work.panel_end, p % 2 != 0));
+                multiply_panel<S>(after, size, panels, panel, nullptr, 0, sums, width, next);
             if (p >= 0)
                 finish(work, p, column, std::min(width, columns), from, stride);
             else
@@ -237,7 +236,7 @@ class Backward {
         for (long t = begin; t < end; t += at_once) {
             const long count = std::min(at_once, end - t);
             const Panels<S>& panels = cell(work).input_back;
-            for (long panel = 0; panel < panels.count(); ++panel) {
+            for_each_panel(panels, 0, panels.count(), false, false, [&](long panel, long, long next) {
                 const long column = panels[panel].column, width = panels.width(panel);
                 S* result = dx + (t * call_.B + work.share.begin) * I + column;
                 // Straight into dx, where the panel's rows are whole and lie evenly apart.
@@ -249,14 +248,12 @@ class Backward {
                     const Rows<S> rows{da(work.stretch, direction, p, work.share.begin), config_.H, size,
                                        (direction == 0 ? 1 : -1) * call_.B * config_.H};
                     multiply_panel<S>(rows, count * size, network_.cell(work.layer, direction).input_back, panel,
-                                      direction == 0 ? nullptr : to, stride, to, stride,
-                                      next_panel(panel, 0, panels.count(), false));
+                                      direction == 0 ? nullptr : to, stride, to, stride, next);
                 }
-                if (straight) continue;
-                for (long i = 0; i < count; ++i)
+                for (long i = 0; !straight && i < count; ++i)
                     copy_rows(sums + i * size * width, width, size, std::min(width, I - column),
                               result + i * call_.B * I, I);
-            }
+            });
         }
     }
 
@@ -272,7 +269,7 @@ class Backward {
         const Sequence<S>& y = call_.outputs[static_cast<std::size_t>(layer)];
         const long index = layer * config_.D + direction;
         const S* h0 = call_.h0 == nullptr ? nullptr : call_.h0 + index * call_.B * config_.H;
-        const ProductRows<S> factors{direction, call_.T, call_.B, config_.H, stretch.begin, stretch.end,
+        const ProductRows<S> factors{direction, call_.T, call_.B, config_.H, far_, stretch.begin, stretch.end,
                                      da(stretch, direction, stretch.begin, 0), x,
                                      {y.data + direction * config_.H, y.step, y.row}, h0};
         WeightProducts<S>(factors, config_.layer_input(layer), rows.begin, rows.size, column, columns_,

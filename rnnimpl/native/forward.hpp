@@ -36,7 +36,7 @@ class Forward {
           call_(call),
           plan_(make_plan<S>(network, call.T, call.B, true)),
           parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members),
-          far_(is_far<S>(call.T * call.B * (config_.I + config_.D * config_.H))) {
+          far_(network.far(call.T, call.B)) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
         const long most = plan_.layers_apart ? call_.T / kWaves : call_.T;
         chunk_ = std::min(most, std::max(1L, kProjectionRows / rows));
@@ -127,13 +127,12 @@ class Forward {
                            sign * x.step};
         const Panels<S>& input = cell(work).input;
         const bool more = far_ && p + 2 * chunk_ <= call_.T;
-        for (long panel = work.panel_begin; panel < work.panel_end; ++panel) {
-            const Share next = share_of(input.depth(), panel - work.panel_begin, work.panel_end - work.panel_begin);
+        for_each_panel(input, work.panel_begin, work.panel_end, false, false, [&](long panel, long, long next) {
+            const Share columns = share_of(input.depth(), panel - work.panel_begin, work.panel_end - work.panel_begin);
             multiply_panel(rows, count * work.share.size, input, panel, cell(work).bias.data() + input[panel].column, 0,
                            projection_of(work, panel, p), work.share.size == 1 ? input.padded() : input.width(panel),
-                           next_panel(panel, work.panel_begin, work.panel_end, false),
-                           more ? Ahead{sign * chunk_ * x.step, next.begin, next.size} : Ahead{});
-        }
+                           next, more ? Ahead{sign * chunk_ * x.step, columns.begin, columns.size} : Ahead{});
+        });
     }
 
     // `count` steps from the p-th on.
@@ -151,14 +150,13 @@ class Forward {
         const bool more = far_ && p + 1 < call_.T;
         const Panels<S>& state = cell(work).state;
         const long rows = work.share.size;
-        for_each_panel(state, work.panel_begin, work.panel_end, rows == 1, p % 2 != 0, [&](long panel, long count) {
+        for_each_panel(state, work.panel_begin, work.panel_end, rows == 1, p % 2 != 0, [&](long panel, long count, long next) {
             S* sums = projection_of(work, panel, p);
             const long width = count * state.width(panel), column = state[panel].column;
             if (before.data != nullptr && rows == 1)
                 multiply_row(before.data, state, panel, count, sums, sums);
             else if (before.data != nullptr)
-                multiply_panel(before, rows, state, panel, sums, width, sums, width,
-                               next_panel(panel, work.panel_begin, work.panel_end, p % 2 != 0),
+                multiply_panel(before, rows, state, panel, sums, width, sums, width, next,
                                more ? Ahead{distance, column, std::min(width, config_.H - column)} : Ahead{});
             finish(sums, width, rows, to + column, y.row, config_.H - column);
         });

@@ -60,6 +60,9 @@ class Network {
         return cells_[static_cast<std::size_t>(layer * config.D + direction)];
     }
 
+    // Whether x and y of a call are.
+    bool far(long T, long B) const { return is_far<S>(T * B * (config.I + config.D * config.H)); }
+
     const Config config;
     const bool with_bias;
     const Meetings meetings;

@@ -45,8 +45,7 @@ class Panels {
 
     // Columns beyond the last are zeros up to a whole vector.
     Panels(Strided<S> matrix, long depth, long columns, long multiple)
-        : depth_(depth), columns_(columns), panels_(cut_panels<S>(columns, multiple)), data_(depth * padded()),
-          far_(is_far<S>(depth * padded())) {
+        : depth_(depth), columns_(columns), panels_(cut_panels<S>(columns, multiple)), data_(depth * padded()) {
         for (const Panel& panel : panels_) {
             S* to = data_.data() + panel.column * depth;
             const long width = panel.vectors * kLanes<S>;
@@ -64,13 +63,12 @@ class Panels {
     // Columns with the padding.
     long padded() const { return panels_.back().column + panels_.back().vectors * kLanes<S>; }
     const S* data(long p) const { return data_.data() + (*this)[p].column * depth_; }
-    bool far() const { return far_; }
+    bool far() const { return is_far<S>(depth_ * padded()); }
 
   private:
     long depth_ = 0, columns_ = 0;
     std::vector<Panel> panels_;
     Buffer<S> data_;
-    bool far_ = false;
 };
 
 // Rows of a left factor: `group` of them `stride` apart, then the next group `group_stride` further on.
@@ -142,14 +140,9 @@ void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, lo
     }
 }
 
-// The one that follows among panels `begin` to `end`, back or forth; -1 for none.
-inline long next_panel(long panel, long begin, long end, bool backwards) {
-    const long next = backwards ? panel - 1 : panel + 1;
-    return next >= begin && next < end ? next : -1;
-}
-
-// Calls `use(first, count)` for panels `begin` to `end`: one at a time or, `together`, as many at a time as are alike
-// and at most kRowVectors wide. Back and forth: what the last step left in the cache is what the next one begins with.
+// Calls `use(first, count, next)` for panels `begin` to `end`: one at a time or, `together`, as many at a time as are alike
+// and at most kRowVectors wide; `next` comes after them, -1 for none. Back and forth: what the last step left in the cache
+// is what the next one begins with.
 template <class S, class Use>
 void for_each_panel(const Panels<S>& panels, long begin, long end, bool together, bool backwards, Use&& use) {
     while (begin < end) {
@@ -157,8 +150,9 @@ void for_each_panel(const Panels<S>& panels, long begin, long end, bool together
         const long vectors = panels[first].vectors, most = together ? std::min(end - begin, kRowVectors / vectors) : 1;
         long count = 1;
         while (count < most && panels[first + count * step].vectors == vectors) ++count;
-        use(backwards ? end - count : begin, count);
+        const long at = backwards ? end - count : begin;
         (backwards ? end : begin) += step * count;
+        use(at, count, begin == end ? -1 : (backwards ? end - 1 : begin));
     }
 }
 

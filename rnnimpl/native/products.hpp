@@ -12,6 +12,7 @@ template <class S>
 struct ProductRows {
     int direction;
     long T, B, H;
+    bool far;              // x and y
     long begin, end;       // steps
     const S* da;           // ((end - begin)*B, H)
     Sequence<const S> x;
@@ -45,7 +46,6 @@ class WeightProducts {
           begin_(begin),
           size_(size),
           with_bias_(part == 0),
-          far_(is_far<S>(rows.T * rows.B * (I + rows.H))),
           blocks_((size + kBlockRows - 1) / kBlockRows),
           block_((size + blocks_ - 1) / blocks_),
           factors_(share_of_factors(rows.H, I, part, parts)),
@@ -70,7 +70,7 @@ class WeightProducts {
             if (with_bias_) add_to_bias(k, count);
             for (std::size_t i = 0; i < factors_.size(); ++i) {
                 pack_right(factors_[i], k, count);
-                const Factor* next = far_ && i + 1 < factors_.size() ? &factors_[i + 1] : nullptr;
+                const Factor* next = rows_.far && i + 1 < factors_.size() ? &factors_[i + 1] : nullptr;
                 multiply(factors_[i], next, k, count, sums_ + sums_before(i), first && k == 0);
             }
         }
@@ -213,7 +213,6 @@ class WeightProducts {
     const ProductRows<S>& rows_;
     const long I_, begin_, size_;
     const bool with_bias_;
-    const bool far_;             // x and h
     const long blocks_, block_;  // blocks of rows, and rows of a block: all alike, the last one padded
     const std::vector<Factor> factors_;
     S *const left_, *const right_, *const bias_, *const sums_;
