@@ -284,7 +284,15 @@ def _read_trial(record: Any) -> Trial:
 _TEXTS = ("source", "started_at", "finished_at")
 _NUMBERS = (
     *("setup_seconds", "first_call_seconds", "check_seconds", "warmup_seconds", "sampling_seconds"),
-    *("peak_bytes", "checked_steps", "device_span_seconds", "kernel_seconds", "kernel_launches", "elsewhere_share"),
+    *(
+        "peak_bytes",
+        "checked_steps",
+        "input_seed",
+        "device_span_seconds",
+        "kernel_seconds",
+        "kernel_launches",
+        "elsewhere_share",
+    ),
 )
 _MAPPINGS = ("describe", "gpu_before", "gpu_after")
 

@@ -73,6 +73,8 @@ class Trial:
     """The same of all gradients, in training."""
     checked_steps: int | None = None
     """How many of the T steps the reference was computed for."""
+    input_seed: int | None = None
+    """The seed of weights and inputs, which the sweep drew and no implementation knew before."""
     describe: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Which path ran, as the implementation says."""
 

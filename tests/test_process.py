@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.measuring.checking import read_results
 from benchmarks.measuring.expectations import Expectations
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.workload import Workload
@@ -17,9 +18,9 @@ FAULTY = "tests.faulty_implementations"
 
 
 @pytest.fixture
-def expectation(tmp_path: Path) -> str:
-    """The file of what the workload's results should be."""
-    return str(Expectations(tmp_path).get(WORKLOAD)[0])
+def results(tmp_path: Path) -> str:
+    """The file for a worker's results."""
+    return str(tmp_path / "results.npz")
 
 
 @pytest.fixture
@@ -39,20 +40,25 @@ def start(workers: list[Worker], tmp_path: Path, source: str) -> Worker:
     return worker
 
 
-def prepare(expectation: str) -> dict[str, object]:
-    """The request that builds and checks the workload."""
-    return {"do": "prepare", "workload": WORKLOAD.id, "expectation": expectation, "checked_steps": WORKLOAD.T}
+def prepare(results: str) -> dict[str, object]:
+    """The request that builds the workload and makes the first call."""
+    return {"do": "prepare", "workload": WORKLOAD.id, "seed": 1, "steps": WORKLOAD.T, "results": results}
 
 
-def test_a_case_is_prepared_sampled_and_finished(workers: list[Worker], tmp_path: Path, expectation: str) -> None:
+def test_a_case_is_prepared_sampled_and_finished(workers: list[Worker], tmp_path: Path, results: str) -> None:
     """The three requests that make a trial; what the implementation prints is no reply."""
     worker = start(workers, tmp_path, f"{FAULTY}:Sound")
-    prepared = worker.ask(prepare(expectation), 60)
-    assert prepared["errors"]["error_output"] < 1e-5
+    prepared = worker.ask(prepare(results), 60)
+    expected = Expectations(seed=1).get(WORKLOAD)
+    assert expected.expectation.outside(expected.expectation.errors(read_results(Path(results)))) == []
     assert prepared["describe"]["library"].startswith("numpy")
-    block = worker.ask({"do": "block"}, 60)
+    assert worker.ask({"do": "warm_up"}, 60)["calls_per_sample"] >= 1
+    block = worker.ask({"do": "block", "checked": {"place": 0.5, "feature": 3, "seed": 2}}, 60)
     assert 1 <= len(block["seconds"]) <= 8
     assert all(seconds > 0 for seconds in block["seconds"])
+    assert block["began"] < block["ended"]
+    worker.ask({"do": "results", "rows": [1], "steps": 3, "weights": False, "results": results}, 60)
+    assert read_results(Path(results))["y"].shape == (3, 1, 5)
     assert "peak_bytes" in worker.ask({"do": "finish"}, 60)
 
 
@@ -68,16 +74,15 @@ def test_an_idle_worker_is_suspended(workers: list[Worker], tmp_path: Path) -> N
         ("RaisesAtBuild", "failed", "RuntimeError: no such kernel"),
         ("Missing", "unavailable", "the library is not installed: install it"),
         ("Picky", "unsupported", "hidden_size must be a multiple of 128"),
-        ("WrongByOnePercent", "wrong", "y"),
         ("ExhaustsMemory", "out_of_memory", "Unable to allocate"),
     ],
 )
 def test_what_an_implementation_raises_is_the_reply(
-    workers: list[Worker], tmp_path: Path, expectation: str, fault: str, status: str, reason: str
+    workers: list[Worker], tmp_path: Path, results: str, fault: str, status: str, reason: str
 ) -> None:
     """The worker lives on and says what happened."""
     worker = start(workers, tmp_path, f"{FAULTY}:{fault}")
-    reply = worker.ask(prepare(expectation), 60)
+    reply = worker.ask(prepare(results), 60)
     assert reply["status"] == status
     assert reason in reply["reason"]
     assert worker.alive
@@ -94,7 +99,7 @@ def test_what_an_implementation_raises_is_the_reply(
 def test_a_worker_that_is_lost_is_told_with_its_reason(
     workers: list[Worker],
     tmp_path: Path,
-    expectation: str,
+    results: str,
     fault: str,
     timeout_seconds: float,
     status: str,
@@ -103,7 +108,7 @@ def test_a_worker_that_is_lost_is_told_with_its_reason(
     """Whether it hung, died or left."""
     worker = start(workers, tmp_path, f"{FAULTY}:{fault}")
     with pytest.raises(WorkerLost) as lost:
-        worker.ask(prepare(expectation), timeout_seconds)
+        worker.ask(prepare(results), timeout_seconds)
     assert lost.value.status == status
     assert reason in lost.value.reason
     assert not worker.alive
@@ -118,13 +123,13 @@ def test_a_worker_that_was_killed_is_told_when_it_is_next_asked(workers: list[Wo
 
 
 def test_a_worker_dies_before_memory_runs_out(
-    workers: list[Worker], tmp_path: Path, expectation: str, monkeypatch: pytest.MonkeyPatch
+    workers: list[Worker], tmp_path: Path, results: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it works, the free memory is watched."""
     worker = start(workers, tmp_path, f"{FAULTY}:Hangs")
     monkeypatch.setattr("benchmarks.measuring.process.LEAST_FREE_SHARE", 2.0)
     with pytest.raises(WorkerLost) as lost:
-        worker.ask(prepare(expectation), 60)
+        worker.ask(prepare(results), 60)
     assert lost.value.status == "out_of_memory"
 
 

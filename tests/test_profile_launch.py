@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.measuring.checking import Expected
 from benchmarks.measuring.process import WorkerLost
 from benchmarks.profiling import launch, pairs
 from benchmarks.workload import Case
+from rnnimpl.expectation import Expectation
 
 CASE = "numpy_loop/cpu/inference/T2-B1-I2-H2-L1-tanh-float32"
 
@@ -45,11 +47,14 @@ class Worker:
 
 
 def profiled(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch, case: str = CASE, traces: Path | None = None
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, case: str = CASE, *, with_traces: bool = False
 ) -> Mapping[str, Any]:
-    """What one repeat of a minute a side comes to."""
+    """What one repeat of a minute a side comes to, of a case whose results are right."""
     monkeypatch.setattr(launch, "Worker", worker)
-    return launch._profile(Case.parse(case), Path("expected"), 2, 60.0, Path("log"), traces)  # of one repeat
+    monkeypatch.setattr(launch, "prepare", lambda ask, *_: ask({"do": "prepare"}))
+    expected = Expected(seed=1, steps=2, expectation=Expectation({}, {}))
+    scratch = Path("scratch")
+    return launch._profile(Case.parse(case), expected, 60.0, scratch, with_traces=with_traces)  # of one repeat
 
 
 def test_a_profile_may_take_as_long_as_its_pairs_may(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +70,13 @@ def test_a_worker_has_the_settings_of_its_case(monkeypatch: pytest.MonkeyPatch) 
     """Products of another precision, or on another device, are another case."""
     worker = Worker({})
     profiled(worker, monkeypatch, "nn_rnn/cuda/inference/T2-B1-I2-H2-L1-tanh-float32-tf32-threads2")
-    of_case = {"implementation": "nn_rnn", "threads": 2, "precision": "tf32", "device": "cuda", "log": Path("log")}
+    of_case = {
+        "implementation": "nn_rnn",
+        "threads": 2,
+        "precision": "tf32",
+        "device": "cuda",
+        "log": Path("scratch/worker.log"),
+    }
     assert worker.settings == of_case
 
 
@@ -73,7 +84,7 @@ def test_a_breakdown_stands_whatever_the_passes_after_it_come_to(monkeypatch: py
     """They are told what it saw; where their process is lost, the record says how."""
     observed: dict[str, Any] = {"phases": {"1": {"functions": []}}}
     worker = Worker({"profile": observed, "dissect": WorkerLost("crashed", "it ended with signal 11")})
-    reply = profiled(worker, monkeypatch, traces=Path("traces"))
+    reply = profiled(worker, monkeypatch, with_traces=True)
     assert worker.asked["dissect"][0]["looks"] == observed["phases"]
     assert reply == observed | {"counts": {"status": "crashed", "reason": "it ended with signal 11"}}
 
@@ -81,7 +92,7 @@ def test_a_breakdown_stands_whatever_the_passes_after_it_come_to(monkeypatch: py
 def test_a_case_that_could_not_be_looked_at_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = {"status": "unavailable", "reason": "no compiler"}
     worker = Worker({"profile": refused})
-    assert profiled(worker, monkeypatch, traces=Path("traces")) == refused
+    assert profiled(worker, monkeypatch, with_traces=True) == refused
     assert "dissect" not in worker.asked
 
 
@@ -98,8 +109,8 @@ def test_a_case_that_cannot_be_profiled_is_tried_once(tmp_path: Path, monkeypatc
     """Another is profiled as often as was asked for, and dissected the first time alone."""
     tried: list[tuple[str, bool]] = []
 
-    def profile(case: Case, *rest: Any) -> dict[str, Any]:
-        tried.append((case.implementation, rest[-1] is not None))
+    def profile(case: Case, *_: Any, with_traces: bool) -> dict[str, Any]:
+        tried.append((case.implementation, with_traces))
         return {"status": "failed", "reason": "no"} if case.implementation == "nn_rnn" else {"phases": {}}
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -1,17 +1,24 @@
-"""One case in this process: build it, check it, warm it up, take its samples."""
+"""One case in this process: build it, make its first call, warm it up, take samples, and keep what is to be checked.
+
+Nothing here knows what is expected. A sweep checks results in the process that started this one; see `checking`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.measuring import gpu, memory
-from benchmarks.measuring.inputs import make_inputs
+import numpy as np
+
+from benchmarks.measuring import arrays, gpu, memory
+from benchmarks.measuring.changing_input import ChangingInput
+from benchmarks.measuring.inputs import SEED, fresh_feature, make_inputs
 from benchmarks.measuring.timing import CallSeconds, Clock, calls_per_sample, resolution, sample_block, warm_up
 from benchmarks.workload import Workload
-from rnnimpl.expectation import Expectation, name_results
+from rnnimpl.expectation import Expectation, name_grads, name_results
 from rnnimpl.interface import Grads, NumpyArray, Rnn
+from rnnimpl.tolerance import PER_SEQUENCE
 
 SAMPLES_PER_BLOCK = 8
 BLOCK_SECONDS = 0.03
@@ -24,9 +31,9 @@ REWARM_SECONDS = 0.05
 class Wrong(Exception):
     """The implementation's results are outside their tolerance; `errors` is what `largest_errors` gives."""
 
-    def __init__(self, reason: str, errors: Mapping[str, float | None]) -> None:
+    def __init__(self, reason: str, errors: Mapping[str, float | None] | None = None) -> None:
         super().__init__(reason)
-        self.errors = errors
+        self.errors = errors or {}
 
 
 def largest_errors(errors: Mapping[str, float]) -> dict[str, float | None]:
@@ -35,60 +42,131 @@ def largest_errors(errors: Mapping[str, float]) -> dict[str, float | None]:
     return {"error_output": max(errors["y"], errors["h_n"]), "error_gradient": max(gradients, default=None)}
 
 
+def check_results(expectation: Expectation, results: Mapping[str, NumpyArray]) -> dict[str, float | None]:
+    """The largest errors. Raises Wrong when a result is outside its tolerance: nothing wrong is ever timed."""
+    errors = expectation.errors(results)
+    outside = expectation.outside(errors)
+    if outside:
+        raise Wrong("; ".join(outside), largest_errors(errors))
+    return largest_errors(errors)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared:
     """What building, checking and warming up a case gave; errors are relative, seconds are seconds."""
 
     setup_seconds: float
     first_call_seconds: float
-    check_seconds: float
     warmup_seconds: float
-    call_seconds: float
-    calls_per_sample: int
     errors: Mapping[str, float | None]
     describe: Mapping[str, str]
 
 
-class Subject:
-    """One case under measurement. Raises what the implementation raises."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckedCall:
+    """Which call of a block is checked: the first at `place` 0, the last below 1; and what its input is.
 
-    def __init__(self, implementation: type[Rnn[Any]], workload: Workload, *, clock: Clock) -> None:
+    Feature number `feature` of x has the values of `fresh_feature` with `seed`.
+    """
+
+    place: float
+    feature: int
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Block:
+    """A block of samples, by this process's clock.
+
+    `began` and `ended` are readings of the clock; `untimed_seconds` of the time between went into making ready and
+    into keeping results, `calls` calls into the samples.
+    """
+
+    samples: Sequence[CallSeconds]
+    calls: int
+    began: float
+    ended: float
+    untimed_seconds: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Results:
+    """What a call gave, in the implementation's own arrays."""
+
+    y: Any
+    h_n: Any
+    grads: Grads[Any] | None
+
+    def named(self) -> dict[str, Any]:
+        """The arrays by the names of an `Expectation`."""
+        return {"y": self.y, "h_n": self.h_n} | ({} if self.grads is None else name_grads(self.grads))
+
+
+class Subject:
+    """One case under measurement. Raises what the implementation raises, and Wrong for what is no result."""
+
+    def __init__(self, implementation: type[Rnn[Any]], workload: Workload, *, clock: Clock, seed: int = SEED) -> None:
         self.workload = workload
         self.clock = clock
+        self.inputs = make_inputs(workload, seed)
         self.memory = memory.start(workload.device)
-        self.inputs = make_inputs(workload)
         start = clock()
         self.rnn: Rnn[Any] = implementation(workload.config, self.inputs.weights, workload.device)
         self.rnn.synchronize()
         self.setup_seconds = clock() - start
-        arrays = (self.inputs.x, self.inputs.dy, self.inputs.dh_n)
-        self.x, self.dy, self.dh_n = (None if each is None else self.rnn.from_numpy(each) for each in arrays)
+        self.input = ChangingInput(self.rnn, self.inputs.x)
+        self.dy, self.dh_n = (
+            None if each is None else self.rnn.from_numpy(each) for each in (self.inputs.dy, self.inputs.dh_n)
+        )
         self.rnn.synchronize()
         self.calls = 1
+        self.call_seconds = 0.0
+        self.is_converted = self.input.is_own
+        """Whether arrays are converted within the timed region, since only the implementation can."""
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._kept: dict[str, NumpyArray] | None = None
+
+    @property
+    def x(self) -> Any:
+        """The input as it is now, in the implementation's own array."""
+        return self.input.array
 
     def prepare(
         self, expectation: Expectation, checked_steps: int, warm_up_seconds: float = WARM_UP_MOST_SECONDS
     ) -> Prepared:
-        """Make the first call, check results against what is expected, and warm up, for `warm_up_seconds` at most.
+        """Make the first call, check its results here, and warm up, for `warm_up_seconds` at most.
 
-        Raises Wrong when a result is outside its tolerance: nothing wrong is ever timed.
+        For a process that knows what is expected. Raises Wrong when a result is outside its tolerance.
+        """
+        first_call_seconds, results = self.first_call(checked_steps)
+        errors = check_results(expectation, results)
+        del results
+        return Prepared(
+            setup_seconds=self.setup_seconds,
+            first_call_seconds=first_call_seconds,
+            warmup_seconds=self.warm_up(warm_up_seconds),
+            errors=errors,
+            describe=self.rnn.describe(),
+        )
+
+    def first_call(self, checked_steps: int) -> tuple[float, dict[str, NumpyArray]]:
+        """Make the first call: how long it took, and its results by name.
+
+        Where fewer steps than all are checked, the results are those of a second call on the first steps alone; in one
+        direction its y is that of the first call, which must begin the same way.
         """
         start = self.clock()
         called = self._call(self.x, self.dy, self.dh_n)
-        first_call_seconds = self.clock() - start
-
-        start = self.clock()
-        results = self._to_numpy(called)
+        seconds = self.clock() - start
+        results = self._read(called)
+        self._shapes = {name: array.shape for name, array in results.items()}
         if checked_steps < self.workload.T:
             results = self._check_prefix(results, checked_steps)
-        errors = expectation.errors(results)
-        outside = expectation.outside(errors)
-        if outside:
-            raise Wrong("; ".join(outside), largest_errors(errors))
-        del called, results
-        check_seconds = self.clock() - start
+        return seconds, results
 
-        warmed = warm_up(self._timed, self.clock, least=WARM_UP_LEAST_SECONDS, most=warm_up_seconds)
+    def warm_up(self, most_seconds: float = WARM_UP_MOST_SECONDS) -> float:
+        """Call until calls are steady, and settle how many make a sample; the seconds that it took."""
+        warmed = warm_up(self._changed_call, self.clock, least=WARM_UP_LEAST_SECONDS, most=most_seconds)
         self.calls = calls_per_sample(
             warmed.call,
             clock_resolution=resolution(self.clock),
@@ -96,38 +174,79 @@ class Subject:
             samples=SAMPLES_PER_BLOCK,
         )
         self.call_seconds = warmed.call
-        return Prepared(
-            setup_seconds=self.setup_seconds,
-            first_call_seconds=first_call_seconds,
-            check_seconds=check_seconds,
-            warmup_seconds=warmed.elapsed,
-            call_seconds=warmed.call,
-            calls_per_sample=self.calls,
-            errors=largest_errors(errors),
-            describe=self.rnn.describe(),
-        )
+        return warmed.elapsed
 
-    def block(self) -> list[CallSeconds]:
-        """Take one block of samples."""
+    def block(self, checked: CheckedCall) -> Block:
+        """Take one block of samples, and keep the results of one of its calls for `results`."""
+        clock = self.clock
+        began = clock()
+        fresh = fresh_feature(self.workload, checked.seed)
+        self._kept = None
         if self.call_seconds < REWARM_SECONDS:
-            self._timed()
-        return sample_block(
-            self._timed,
-            self.clock,
+            self._changed_call()
+        expected_calls = max(1, min(SAMPLES_PER_BLOCK * self.calls, int(BLOCK_SECONDS / max(self.call_seconds, 1e-9))))
+        position = int(checked.place * expected_calls)
+        made = 0
+        untimed_seconds = clock() - began
+
+        def timed() -> CallSeconds:
+            nonlocal made, untimed_seconds
+            made += 1
+            if made - 1 != position:
+                return self._changed_call()
+            start = clock()
+            self.input.change_to(checked.feature, fresh)
+            call = self._timed_and_kept()
+            untimed_seconds += clock() - start - call.total
+            return call
+
+        samples = sample_block(
+            timed,
+            clock,
             calls=self.calls,
             block_seconds=BLOCK_SECONDS,
             samples=SAMPLES_PER_BLOCK,
+            least_calls=position + 1,
         )
+        return Block(samples=samples, calls=made, began=began, ended=clock(), untimed_seconds=untimed_seconds)
+
+    def results(self, rows: Sequence[int], steps: int, weights: bool) -> dict[str, NumpyArray]:
+        """What the checked call of the last block gave, by name: of some sequences, and y of the first steps.
+
+        Where these are all steps, the other results too: those of single sequences, and with `weights` the gradients of
+        weights.
+        """
+        assert self._kept is not None
+        kept, self._kept = self._kept, None
+        other = [name for name, shape in self._shapes.items() if name not in kept or kept[name].shape != shape]
+        if other:
+            raise Wrong(f"{', '.join(other)} of a timed call had another shape than of the first call")
+        of_rows = {name: array[:, list(rows)] for name, array in kept.items() if name in PER_SEQUENCE}
+        if steps < self.workload.T:
+            return {"y": of_rows["y"][:steps]}
+        return of_rows | ({name: array for name, array in kept.items() if name not in of_rows} if weights else {})
 
     def finish(self) -> dict[str, Any]:
-        """What is known only at the end: peak memory, and on a GPU where the time of a call went."""
+        """What is known only at the end: peak memory, and on a GPU where the time of a call went.
+
+        Raises Wrong when results do not stay what they are while another call is made.
+        """
         found: dict[str, Any] = {"peak_bytes": memory.peak(self.memory)}
+        if not self.is_converted:
+            self._check_that_results_stay()
         if self.workload.device == "cuda":
             found |= gpu.profile_call(self._timed)
         return found
 
+    def _changed_call(self) -> CallSeconds:
+        """One call on an input that was not there before."""
+        self.input.change()
+        return self._timed()
+
     def _timed(self) -> CallSeconds:
         """One call, from its input on the device until its results are ready there."""
+        if self.is_converted:
+            return self._timed_with_conversion()[0]
         clock = self.clock
         start = clock()
         if self.workload.mode == "inference":
@@ -142,26 +261,94 @@ class Subject:
         end = clock()
         return CallSeconds(end - start, end - middle)
 
-    def _call(self, x: Any, dy: Any, dh_n: Any) -> tuple[Any, Any, Grads[Any] | None]:
-        """Y, h_n and, in training, the gradients of one call, ready on the device."""
+    def _timed_and_kept(self) -> CallSeconds:
+        """The same, and what its results were when the clock stopped is kept. Raises Wrong where they were not ready.
+
+        Giving the results' memory back is part of a call, so it is timed here too.
+        """
+        if self.is_converted:
+            call, self._kept = self._timed_with_conversion()
+            return call
+        clock = self.clock
+        start = clock()
         if self.workload.mode == "inference":
-            y, h_n = self.rnn.forward(x)
-            grads = None
+            called = _Results(*self.rnn.forward(self.x), None)
+            self.rnn.synchronize()
+            middle = end = clock()
+        else:
+            y, h_n, pullback = self.rnn.vjp(self.x)
+            self.rnn.synchronize()
+            middle = clock()
+            called = _Results(y, h_n, pullback(self.dy, self.dh_n))
+            del y, h_n
+            self.rnn.synchronize()
+            end = clock()
+        # Asked first: reading waits.
+        unfinished = [name for name, array in called.named().items() if not arrays.is_finished(array)]
+        if unfinished:
+            raise Wrong(f"{', '.join(unfinished)} were still being computed when synchronize had returned")
+        self._kept = self._read(called)
+        dropping = clock()
+        del called
+        dropped_seconds = clock() - dropping
+        backward_seconds = end - middle + dropped_seconds if self.workload.mode == "training" else 0.0
+        return CallSeconds(end - start + dropped_seconds, backward_seconds)
+
+    def _timed_with_conversion(self) -> tuple[CallSeconds, dict[str, NumpyArray]]:
+        """One call from NumPy's x to NumPy's results, with these: what an array holds is known only then."""
+        clock = self.clock
+        start = clock()
+        self.input.convert()
+        if self.workload.mode == "inference":
+            y, h_n = self.rnn.forward(self.x)
+            results = name_results(self.rnn, y, h_n)
+            return CallSeconds(clock() - start, 0.0), results
+        y, h_n, pullback = self.rnn.vjp(self.x)
+        results = name_results(self.rnn, y, h_n)
+        middle = clock()
+        results |= {name: self.rnn.to_numpy(array) for name, array in name_grads(pullback(self.dy, self.dh_n)).items()}
+        end = clock()
+        return CallSeconds(end - start, end - middle), results
+
+    def _call(self, x: Any, dy: Any, dh_n: Any) -> _Results:
+        """What one call gives, ready on the device."""
+        if self.workload.mode == "inference":
+            called = _Results(*self.rnn.forward(x), None)
         else:
             y, h_n, pullback = self.rnn.vjp(x)
-            grads = pullback(dy, dh_n)
+            called = _Results(y, h_n, pullback(dy, dh_n))
         self.rnn.synchronize()
-        return y, h_n, grads
+        return called
 
-    def _to_numpy(self, called: tuple[Any, Any, Grads[Any] | None]) -> dict[str, NumpyArray]:
-        y, h_n, grads = called
-        return name_results(self.rnn, y, h_n, grads)
+    def _read(self, called: _Results) -> dict[str, NumpyArray]:
+        """Copies of the results as NumPy arrays by name. Raises Wrong for what is no array as the input is one."""
+        named = called.named()
+        expected = type(self.x)
+        other = [f"{name} is a {type(array).__name__}" for name, array in named.items() if type(array) is not expected]
+        if other:
+            raise Wrong(f"{', '.join(other)}; expected a {expected.__name__}, as from_numpy gives")
+        if self.is_converted:
+            return name_results(self.rnn, called.y, called.h_n, called.grads)
+        try:
+            return {name: arrays.read(array, self.workload.dtype) for name, array in named.items()}
+        except TypeError as error:
+            raise Wrong(str(error)) from error
+
+    def _check_that_results_stay(self) -> None:
+        """Raise Wrong where a call wrote into what the call before gave: memory that is not given up costs nothing."""
+        called = self._call(self.x, self.dy, self.dh_n)
+        before = self._read(called)
+        self._changed_call()
+        after = self._read(called)
+        changed = [name for name, array in before.items() if not np.array_equal(array, after[name], equal_nan=True)]
+        if changed:
+            raise Wrong(f"{', '.join(changed)} of one call changed while another was made; results must stay")
 
     def _check_prefix(self, results: dict[str, NumpyArray], steps: int) -> dict[str, NumpyArray]:
         """Results of a call on the first steps alone; in one direction the long call must begin the same way."""
         inputs = self.inputs.prefix(steps)
-        arrays = (inputs.x, inputs.dy, inputs.dh_n)
-        short = self._to_numpy(self._call(*(None if each is None else self.rnn.from_numpy(each) for each in arrays)))
+        given = (inputs.x, inputs.dy, inputs.dh_n)
+        short = self._read(self._call(*(None if each is None else self.rnn.from_numpy(each) for each in given)))
         if not self.workload.bidirectional:
             short["y"] = results["y"][:steps]
         return short

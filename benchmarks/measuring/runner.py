@@ -62,7 +62,8 @@ class Sweeper:
         self.workloads = workloads
         self.implementations = implementations
         self.progress = progress
-        self.expectations = Expectations(scratch)
+        self.expectations = Expectations()
+        self.results = scratch / "results.npz"
         self.pool = Pool(run.folder, compiled=scratch / "compiled")
         self.activity_seconds: dict[str, float] = defaultdict(float, run.record.get("activity_seconds") or {})
         self.devices = {name: tuple(listing(source).unavailable) for name, source in implementations.items()}
@@ -123,7 +124,8 @@ class Sweeper:
 
         show(f"{workload.id}: computing the reference")
         with self.activity("reference"):
-            expectation, checked_steps = self.expectations.get(workload)
+            expected = self.expectations.get(workload)
+            checks = self.expectations.spot_checks(workload, MINIMUM_BLOCKS)
         visits = [Visit(Case(name, workload), self.implementations[name], round_number) for name in names]
         for visit in rotated(visits, round_number):
             show(f"{visit.case.id}: building, checking, warming up")
@@ -133,7 +135,7 @@ class Sweeper:
                 except WorkerLost as lost:
                     visit.end(lost.status, lost.reason)
                 else:
-                    visit.prepare(worker, expectation, checked_steps, self.sweep)
+                    visit.prepare(worker, expected, self.sweep, self.results)
             self.activity_seconds["building and checking"] -= visit.warmup_seconds
             self.activity_seconds["warm-up"] += visit.warmup_seconds
             if visit.ended:
@@ -146,7 +148,7 @@ class Sweeper:
                 if not visit.ended:
                     show(f"{visit.case.id}: sampling, block {block + 1} of {MINIMUM_BLOCKS}")
                     with self.activity("sampling"):
-                        visit.take_block()
+                        visit.take_block(checks[block])
         with self.activity("finishing"):
             for visit in active:
                 if not visit.ended:

@@ -74,11 +74,16 @@ def calls_per_sample(call_seconds: float, *, clock_resolution: float, block_seco
     return max(1, math.ceil(max(long_enough, block_seconds / samples) / max(call_seconds, clock_resolution) - 0.5))
 
 
-def sample_block(timed: Timed, clock: Clock, *, calls: int, block_seconds: float, samples: int) -> list[CallSeconds]:
-    """Take samples of `calls` calls each until `block_seconds` have passed or there are `samples`; at least one."""
+def sample_block(
+    timed: Timed, clock: Clock, *, calls: int, block_seconds: float, samples: int, least_calls: int = 1
+) -> list[CallSeconds]:
+    """Take samples of `calls` calls each until `block_seconds` have passed or there are `samples`.
+
+    `least_calls` calls are made however long they take.
+    """
     taken: list[CallSeconds] = []
     start = clock()
-    while not taken or (len(taken) < samples and clock() - start < block_seconds):
+    while len(taken) * calls < least_calls or (len(taken) < samples and clock() - start < block_seconds):
         total = backward = 0.0
         for _ in range(calls):
             call = timed()

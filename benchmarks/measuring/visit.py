@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,11 @@ from typing import Any
 import psutil
 
 from benchmarks.machine import gpu_state
+from benchmarks.measuring import checking
+from benchmarks.measuring.checking import Expected, SpotCheck
+from benchmarks.measuring.clocks import BlockClock, contradiction, on_core_seconds
 from benchmarks.measuring.interference import Interference
+from benchmarks.measuring.measure import Wrong
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.sweeps import Sweep
 from benchmarks.trial import MEASURED, Status, Trial
@@ -31,6 +37,7 @@ class Visit:
         self.backward_seconds: list[float] = []
         self.blocks: list[int] = []
         self.sampling_seconds = 0.0
+        self.clocks: list[BlockClock] = []
         self.interference = Interference()
         self.fields: dict[str, Any] = {}
 
@@ -51,39 +58,61 @@ class Visit:
         if status not in MEASURED:
             self.seconds, self.backward_seconds, self.blocks = [], [], []
 
-    def prepare(self, worker: Worker, expectation: Path, checked_steps: int, sweep: Sweep) -> None:
-        """Have the case built, checked and warmed up."""
+    def prepare(self, worker: Worker, expected: Expected, sweep: Sweep, results: Path) -> None:
+        """Have the case built and warmed up, and check its first call; `results` is a file for the worker to write."""
         self.worker = worker
         self.timeout_seconds = sweep.timeout_seconds
-        self.fields["checked_steps"] = checked_steps
+        self.results = results
+        self.fields["checked_steps"] = expected.steps
+        self.fields["input_seed"] = expected.seed
         if self.case.workload.device == "cuda":
             self.fields["gpu_before"] = gpu_state()
-        reply = self._ask(
-            {
-                "do": "prepare",
-                "workload": self.case.workload.id,
-                "expectation": str(expectation),
-                "checked_steps": checked_steps,
-            }
-        )
+        start = time.monotonic()
+        reply = self._settle(lambda: checking.prepare(self._request, self.case.workload, expected, results))
+        spent = sum(reply.get(name, 0.0) for name in ("setup_seconds", "first_call_seconds", "warmup_seconds"))
+        self.fields["check_seconds"] = max(0.0, time.monotonic() - start - spent)
         self.fields |= reply.pop("errors", {})
         self.fields |= reply
 
-    def take_block(self) -> None:
-        """Have one block of samples taken."""
+    def take_block(self, check: SpotCheck) -> None:
+        """Have one block of samples taken, and check one of its calls once the clock has stopped."""
         before = self.worker.read_interference()
-        reply = self._ask({"do": "block"})
-        if not self.ended:
-            self.interference.add(before, self.worker.read_interference(), psutil.cpu_count() or 1)
-            self.seconds += reply["seconds"]
-            self.blocks.append(len(reply["seconds"]))
-            self.sampling_seconds += reply["elapsed"]
-            if self.case.workload.mode == "training":
-                self.backward_seconds += reply["backward_seconds"]
+        on_core_before = on_core_seconds(self.worker.pid)
+        sent = time.perf_counter()
+        reply = self._ask({"do": "block", "checked": dataclasses.asdict(check.call)})
+        received = time.perf_counter()
+        on_core_after = on_core_seconds(self.worker.pid)
+        if self.ended:
+            return
+        self.interference.add(before, self.worker.read_interference(), psutil.cpu_count() or 1)
+        request = {"do": "results", "rows": check.rows, "steps": check.steps, "weights": check.weights}
+        self._ask({**request, "results": str(self.results)})
+        if self.ended:
+            return
+        try:
+            problem = check.problem(checking.read_results(self.results))
+        except Wrong as wrong:
+            problem = str(wrong)
+        if problem is not None:
+            self.end("wrong", problem)
+            return
+        self.seconds += reply["seconds"]
+        self.blocks.append(len(reply["seconds"]))
+        self.sampling_seconds += reply["ended"] - reply["began"]
+        if self.case.workload.mode == "training":
+            self.backward_seconds += reply["backward_seconds"]
+        timed = sum(reply["seconds"]) * self.fields["calls_per_sample"]
+        clock = {name: reply[name] for name in ("began", "ended", "untimed", "calls")}
+        on_core = None if on_core_before is None or on_core_after is None else on_core_after - on_core_before
+        self.clocks.append(BlockClock(sent=sent, received=received, timed=timed, on_core=on_core, **clock))
 
     def finish(self) -> None:
-        """Have the case taken down, and learn what is known only then."""
+        """Have the case taken down, learn what is known only then, and hold its clock against this process's."""
         self.fields |= self._ask({"do": "finish"})
+        workload = self.case.workload
+        problem = None if self.ended else contradiction(self.clocks, changed_elements=workload.T * workload.B)
+        if problem is not None:
+            self.end("wrong", problem)
         if self.case.workload.device == "cuda":
             self.fields["gpu_after"] = gpu_state()
 
@@ -107,10 +136,17 @@ class Visit:
             **known,
         )
 
+    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self.worker.ask(request, self.timeout_seconds)
+
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask the worker; where it cannot go on, the visit has ended with its reason."""
+        return self._settle(lambda: self._request(dict(request)))
+
+    def _settle(self, replied: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What is replied; where the case cannot go on, the visit has ended with the reason."""
         try:
-            reply = self.worker.ask(dict(request), self.timeout_seconds)
+            reply = replied()
         except WorkerLost as lost:
             self.end(lost.status, lost.reason)
             return {}
@@ -129,6 +165,7 @@ _FIELDS = (
     "error_output",
     "error_gradient",
     "checked_steps",
+    "input_seed",
     "describe",
     "device_span_seconds",
     "kernel_seconds",

@@ -1,13 +1,16 @@
 """The process in which one implementation is measured: requests come in as lines of JSON, replies go out so.
 
-    {"do": "prepare", "workload": ID, "expectation": FILE, "checked_steps": 64}
-    {"do": "block"}
+    {"do": "prepare", "workload": ID, "seed": 1, "steps": 64, "results": FILE}
+    {"do": "warm_up"}
+    {"do": "block", "checked": {"place": 0.5, "feature": 3, "seed": 2}}
+    {"do": "results", "rows": [0, 1], "steps": 64, "weights": true, "results": FILE}
     {"do": "profile", "seconds": 1.0}
     {"do": "dissect", "folder": FOLDER, "stem": NAME, "looks": PHASES}
     {"do": "finish"}
     {"do": "peaks", "workloads": [ID, ...], "seconds": 10}
 
-A reply has what was measured or, where the case cannot go on, `status` and `reason` as a trial has them.
+A reply has what was measured or, where the case cannot go on, `status` and `reason` as a trial has them. Results are
+written to the file that the request names; what is expected of them is known to the asking process alone.
 It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION LAYOUT`; SOURCE is empty where only
 peaks are asked for.
 """
@@ -25,10 +28,16 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from benchmarks.measuring.address_space import shift_layout
 from benchmarks.trial import Status
 from benchmarks.workload import Workload
 from rnnimpl import Rnn, Unavailable, Unsupported, load
+from rnnimpl.interface import NumpyArray
+
+_CLOCK = time.perf_counter
+"""Taken before any implementation is loaded, which might replace it."""
 
 
 def main() -> None:
@@ -71,14 +80,13 @@ class _Bench:
         match request["do"]:
             case "prepare":
                 return self.prepare(request)
+            case "warm_up":
+                return {"warmup_seconds": self.subject.warm_up(), "calls_per_sample": self.subject.calls}
             case "block":
-                start = time.perf_counter()
-                samples = self.subject.block()
-                return {
-                    "seconds": [sample.total for sample in samples],
-                    "backward_seconds": [sample.backward for sample in samples],
-                    "elapsed": time.perf_counter() - start,
-                }
+                return self.block(request["checked"])
+            case "results":
+                _write(request["results"], self.subject.results(request["rows"], request["steps"], request["weights"]))
+                return {}
             case "profile":
                 if self.subject.workload.device == "cuda":
                     from benchmarks.profiling.observe_gpu import observe_gpu as observe
@@ -106,14 +114,31 @@ class _Bench:
 
     def prepare(self, request: dict[str, Any]) -> dict[str, Any]:
         from benchmarks.measuring.measure import Subject
-        from rnnimpl.expectation import Expectation
 
         assert self.implementation is not None
         self.subject = None
-        self.subject = Subject(self.implementation, Workload.parse(request["workload"]), clock=time.perf_counter)
-        expectation = Expectation.load(request["expectation"])
-        prepared: dict[str, Any] = vars(self.subject.prepare(expectation, request["checked_steps"])).copy()
-        return prepared
+        workload = Workload.parse(request["workload"])
+        subject = self.subject = Subject(self.implementation, workload, clock=_CLOCK, seed=request["seed"])
+        first_call_seconds, results = subject.first_call(request["steps"])
+        _write(request["results"], results)
+        return {
+            "setup_seconds": subject.setup_seconds,
+            "first_call_seconds": first_call_seconds,
+            "describe": dict(subject.rnn.describe()),
+        }
+
+    def block(self, checked: dict[str, Any]) -> dict[str, Any]:
+        from benchmarks.measuring.measure import CheckedCall
+
+        block = self.subject.block(CheckedCall(**checked))
+        return {
+            "seconds": [sample.total for sample in block.samples],
+            "backward_seconds": [sample.backward for sample in block.samples],
+            "began": block.began,
+            "ended": block.ended,
+            "untimed": block.untimed_seconds,
+            "calls": block.calls,
+        }
 
 
 def status_of(error: BaseException) -> Status:
@@ -137,6 +162,12 @@ def describe_error(error: BaseException) -> str:
     """One line: what was said, with the type where it is not one of ours."""
     said = " ".join(str(error).split())
     return said if status_of(error) in ("unavailable", "unsupported", "wrong") else f"{type(error).__name__}: {said}"
+
+
+def _write(path: str, results: dict[str, NumpyArray]) -> None:
+    """Write results to a file, by name."""
+    arrays: dict[str, Any] = dict(results)
+    np.savez(path, **arrays)
 
 
 def _take_stdout() -> IO[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.machine.peak import Peak
+from benchmarks.measuring.checking import Expected, prepare
 from benchmarks.measuring.expectations import Expectations
 from benchmarks.measuring.launch import PEAK_SECONDS, measure_peaks
 from benchmarks.measuring.lock import measuring_alone
@@ -89,7 +90,7 @@ def _measure(
     cases: Sequence[Case], repeats: int, seconds: float, scratch: Path, say: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The records of all repeats, and {case: why it could not be profiled}; traces of the first go to `scratch`."""
-    expectations = Expectations(scratch)
+    expectations = Expectations()
     records: list[dict[str, Any]] = []
     refused: dict[str, str] = {}
     for repeat in range(repeats):
@@ -99,8 +100,7 @@ def _measure(
             say(f"{repeat + 1} of {repeats}: {case.id}")
             try:
                 expected = expectations.get(case.workload)
-                into = scratch if repeat == 0 else None
-                reply = _profile(case, *expected, seconds, scratch / "worker.log", into)
+                reply = _profile(case, expected, seconds, scratch, with_traces=repeat == 0)
             except WorkerLost as lost:
                 reply = {"status": lost.status, "reason": lost.reason}
             if "status" in reply:
@@ -119,28 +119,33 @@ def _replace_traces(folder: Path, traces: Sequence[Path]) -> None:
         shutil.copyfile(trace, folder / trace.name)
 
 
-def _profile(
-    case: Case, expectation: Path, checked_steps: int, seconds: float, log: Path, traces: Path | None
-) -> Mapping[str, Any]:
-    """One repeat: built, checked, warmed up and looked at in a fresh process; with `traces`, counted and traced."""
+def _profile(case: Case, expected: Expected, seconds: float, scratch: Path, *, with_traces: bool) -> Mapping[str, Any]:
+    """One repeat: built, checked, warmed up and looked at in a fresh process; with traces, counted and traced."""
     workload = case.workload
     worker = Worker(
-        case.implementation, threads=workload.threads, precision=workload.precision, device=workload.device, log=log
+        case.implementation,
+        threads=workload.threads,
+        precision=workload.precision,
+        device=workload.device,
+        log=scratch / "worker.log",
     )
+
+    def ask(request: dict[str, Any]) -> dict[str, Any]:
+        return worker.ask(request, TIMEOUT_SECONDS)
+
     try:
         reply = worker.wait_ready()
         if "status" not in reply:
-            prepare = {"do": "prepare", "workload": workload.id, "expectation": str(expectation)}
-            reply = worker.ask(prepare | {"checked_steps": checked_steps}, TIMEOUT_SECONDS)
+            reply = prepare(ask, workload, expected, scratch / "results.npz")
         if "status" in reply:
             return reply
         observed = worker.ask({"do": "profile", "seconds": seconds}, TIMEOUT_SECONDS + most_seconds(seconds))
-        if "status" in observed or traces is None:
+        if "status" in observed or not with_traces:
             return observed
         # A breakdown stands, whatever the passes after it come to.
         try:
-            request = {"do": "dissect", "folder": str(traces), "stem": stem_of(case), "looks": observed["phases"]}
-            counts = worker.ask(request, TIMEOUT_SECONDS)
+            request = {"do": "dissect", "folder": str(scratch), "stem": stem_of(case), "looks": observed["phases"]}
+            counts = ask(request)
         except WorkerLost as lost:
             counts = {"status": lost.status, "reason": lost.reason}
         return {**observed, "counts": counts}

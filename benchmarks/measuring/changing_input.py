@@ -1,0 +1,80 @@
+"""The input of timed calls: another one for each call, so that no result can be one that was there before.
+
+Before each call one feature of x, at all steps of all sequences, gets values that no call before had, and the feature
+that the call before had changed gets its own again. Every state and every gradient differs by that; and a call finds
+the rest of x in the caches where the call before left it, as it would with the same x again.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measuring.arrays import as_stored, is_known, is_on_host, writable_view
+from benchmarks.measuring.inputs import FRESH_SCALE
+from rnnimpl.dtypes import round_to
+from rnnimpl.interface import NumpyArray, Rnn
+
+OFFSETS = 4096
+"""So many features, each one value further, are cut out of values that are drawn at once."""
+
+
+class ChangingInput:
+    """x (T, B, I) on the implementation's device, with one feature changed at a time.
+
+    `array` is what the implementation is called with. `is_own` says that only the implementation knows what its array
+    holds: `convert`, which makes it anew, then belongs into the timed region. `x` may be changed with it.
+    """
+
+    def __init__(self, rnn: Rnn[Any], x: NumpyArray) -> None:
+        self.rnn = rnn
+        self.values = x
+        self.array = rnn.from_numpy(self.values)
+        on_host = is_on_host(self.array)
+        memory = writable_view(self.array, self.values) if on_host else None
+        self.is_own = not is_known(self.array) or (on_host and memory is None)
+        self._stored: NumpyArray = self.values if memory is None else memory
+        T, B, self._features = x.shape
+        self._shape = (T, B)
+        # Seeded by the system: nobody can repeat what it gives.
+        self._generator = np.random.default_rng()
+        self._random = random.Random()  # noqa: S311  # it is no key
+        self._draw()
+        self._changed = 0
+        self._before: NumpyArray = self._stored[:, :, 0].copy()
+
+    def change(self) -> None:
+        """Give a feature, drawn by chance, values that no call before had."""
+        if self._start == OFFSETS:
+            self._draw()
+        T, B = self._shape
+        values = self._drawn[self._start : self._start + T * B].reshape(T, B)
+        self._start += 1
+        self._put(self._random.randrange(self._features), values)
+
+    def change_to(self, feature: int, values: NumpyArray) -> None:
+        """Give this feature these values (T, B), of the config's carrier dtype; the others are those of x."""
+        self._put(feature, as_stored(values, self._stored.dtype))
+
+    def convert(self) -> None:
+        """Make the array anew by the implementation's `from_numpy`."""
+        self.array = self.rnn.from_numpy(self.values)
+
+    def _draw(self) -> None:
+        T, B = self._shape
+        drawn = FRESH_SCALE * self._generator.standard_normal(T * B + OFFSETS, dtype=np.float32)
+        self._drawn = as_stored(round_to(drawn, self.rnn.config.dtype), self._stored.dtype)
+        self._start = 0
+
+    def _put(self, feature: int, values: NumpyArray) -> None:
+        stored = self._stored
+        stored[:, :, self._changed] = self._before
+        self._before = stored[:, :, feature].copy()
+        stored[:, :, feature] = values
+        self._changed = feature
+        if not self.is_own and stored is self.values and stored is not self.array:
+            # On a GPU.
+            self.convert()
+            self.rnn.synchronize()

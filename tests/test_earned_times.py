@@ -1,0 +1,335 @@
+"""No time without the work: what is caught in timed calls, by what, and that honest implementations pass."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.measuring.arrays import is_known, read, writable_view
+from benchmarks.measuring.changing_input import ChangingInput
+from benchmarks.measuring.checking import SpotCheck
+from benchmarks.measuring.clocks import BlockClock, contradiction
+from benchmarks.measuring.expectations import Expectations, checked_steps
+from benchmarks.measuring.inputs import fresh_feature
+from benchmarks.measuring.measure import CheckedCall, Subject, Wrong
+from benchmarks.measuring.runner import Sweeper
+from benchmarks.store import create_run
+from benchmarks.sweeps.grid import Grid, Sweep
+from benchmarks.trial import MEASURED, Trial
+from benchmarks.workload import Workload
+from rnnimpl import Weights, load
+from rnnimpl.impls.numpy_loop import NumpyLoop
+from rnnimpl.interface import NumpyArray, Rnn
+from tests import cheating_implementations as cheats
+from tests.test_runner import Said
+
+EXPECTATIONS = Expectations(seed=1)
+BLOCKS = 2
+
+
+def visit(implementation: type[Rnn[Any]], workload: Workload) -> str | None:
+    """Why a visit finds the implementation wrong, in this process; None where it does not."""
+    expected = EXPECTATIONS.get(workload)
+    try:
+        subject = Subject(implementation, workload, clock=time.perf_counter, seed=expected.seed)
+        subject.prepare(expected.expectation, expected.steps, warm_up_seconds=0.0)
+        for check in EXPECTATIONS.spot_checks(workload, BLOCKS):
+            subject.block(check.call)
+            problem = check.problem(subject.results(check.rows, check.steps, check.weights))
+            if problem is not None:
+                return problem
+        subject.finish()
+    except Wrong as wrong:
+        return str(wrong)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("cheat", "caught"),
+    [
+        (cheats.SameArray, "did not compute its input"),
+        (cheats.SameBeginning, "did not compute its input"),
+        (cheats.NothingLater, "is a NoneType; expected a ndarray"),
+        (cheats.EmptyLater, "did not compute its input"),
+        (cheats.HalfBatchLater, "had another shape than of the first call"),
+        (cheats.HalfBatchTwice, "did not compute its input"),
+        (cheats.FewStepsLater, "did not compute its input"),
+        (cheats.Promise, "is a function; expected a ndarray"),
+        (cheats.LazyArray, "is a _Lazy; expected a ndarray"),
+        (cheats.LaterThread, "is a tuple; expected a ndarray"),
+        (cheats.FillingThread, "did not compute its input"),
+        (cheats.WorkInFromNumpy, "did not compute its input"),
+        (cheats.OneBuffer, "changed while another was made"),
+    ],
+)
+def test_a_timed_forward_pass_without_the_work_is_wrong(cheat: type[Rnn[Any]], caught: str) -> None:
+    """The first call is right, and a later one is not: the check of a timed call says so."""
+    reason = visit(cheat, Workload(mode="inference", T=12, B=4, I=6, H=5))
+    assert reason is not None
+    assert caught in reason
+
+
+@pytest.mark.parametrize("cheat", [cheats.CachedPullback, cheats.CachedWeightGradients, cheats.NoGradientOfState])
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_a_gradient_of_an_earlier_call_is_wrong(cheat: type[Rnn[Any]], nonlinearity: str) -> None:
+    """Every gradient of a checked call is compared, those of weights too."""
+    workload = Workload(mode="training", T=12, B=4, I=6, H=5, nonlinearity=nonlinearity)  # type: ignore[arg-type]
+    reason = visit(cheat, workload)
+    assert reason is not None
+    assert "did not compute its input: grad_" in reason
+
+
+@pytest.mark.parametrize("name", ["numpy_loop", "numpy_hoisted", "nn_rnn", "torch_hoisted"])
+@pytest.mark.parametrize("mode", ["inference", "training"])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "L": 2}, {"nonlinearity": "relu"}, {"I": 1, "B": 1}])
+def test_an_honest_implementation_passes(name: str, mode: str, options: dict[str, object]) -> None:
+    """Whatever the workload's options are."""
+    workload = Workload(**{"mode": mode, "T": 12, "B": 4, "I": 6, "H": 5, **options})  # type: ignore[arg-type]
+    assert visit(load(name), workload) is None
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_an_honest_implementation_passes_in_other_dtypes(dtype: str) -> None:
+    """The input's memory holds bits of bfloat16."""
+    assert visit(load("nn_rnn"), Workload(mode="training", T=12, B=4, I=6, H=5, dtype=dtype)) is None  # type: ignore[arg-type]
+
+
+def test_a_cheat_is_caught_in_bfloat16() -> None:
+    """Results of another input differ by more than bfloat16 rounds."""
+    nn_rnn = load("nn_rnn")
+
+    class SameTensor(nn_rnn):  # type: ignore[misc,valid-type]  # of what load gives
+        """Gives the last result again for the same tensor."""
+
+        known = None
+
+        def forward(self, x: object, h0: object = None) -> object:
+            if self.known is not x:
+                self.known, self.result = x, super().forward(x, h0)
+            return self.result
+
+    reason = visit(SameTensor, Workload(mode="inference", T=12, B=4, I=64, H=64, dtype="bfloat16"))
+    assert reason is not None
+    assert "did not compute its input" in reason
+
+
+def large(workload: Workload) -> Workload:
+    """The workload, so long that only its first steps are checked in the first call."""
+    assert checked_steps(workload) < workload.T
+    return workload
+
+
+def test_a_long_sequence_in_both_directions_is_checked_in_timed_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call's check ends after some steps; the timed calls' goes to the last step of some sequences."""
+    monkeypatch.setattr("benchmarks.measuring.expectations.REFERENCE_FLOPS", 1e4)
+    monkeypatch.setattr("benchmarks.measuring.checking.SPOT_FLOPS", 1e4)
+    monkeypatch.setattr("benchmarks.measuring.checking.WHOLE_FLOPS", 1e4)
+    workload = large(Workload(mode="training", T=40, B=4, I=6, H=5, bidirectional=True))
+    assert visit(load("numpy_loop"), workload) is None
+    for check in EXPECTATIONS.spot_checks(workload, BLOCKS):
+        assert check.steps == workload.T
+        assert set(check.values) == {"y", "h_n", "grad_x", "grad_h0"}
+        assert 1 <= len(check.rows) < workload.B
+    reason = visit(cheats.CachedPullback, workload)
+    assert reason is not None
+    assert "grad_" in reason
+
+
+def test_all_results_of_a_costly_workload_are_checked_in_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some sequences in every block, the gradients of weights in one, so that a visit's checks cost no more."""
+    monkeypatch.setattr("benchmarks.measuring.checking.SPOT_FLOPS", 1e4)
+    workload = Workload(mode="training", T=40, B=4, I=6, H=5)
+    checks = EXPECTATIONS.spot_checks(workload, 5)
+    assert [check.weights for check in checks].count(True) == 1
+    assert all(check.values["y"].shape[1] == len(check.rows) for check in checks)
+
+
+def test_checks_are_drawn_anew() -> None:
+    """No implementation can have seen the input, or the place, of a checked call before."""
+    workload = Workload(mode="inference", T=12, B=4, I=6, H=5)
+    calls = [check.call for _ in range(3) for check in EXPECTATIONS.spot_checks(workload, 2)]
+    assert len({call.seed for call in calls}) == len(calls)
+    assert Expectations().seed != Expectations().seed
+
+
+def test_the_checked_call_is_at_its_place_and_the_others_have_other_inputs() -> None:
+    """Every call of a block has an input of its own; one has the feature that was asked for."""
+    seen: list[NumpyArray] = []
+
+    class Recording(NumpyLoop):
+        """Remembers its inputs."""
+
+        devices = ("cpu",)
+
+        def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+            seen.append(x.copy())
+            return super().forward(x, h0)
+
+    workload = Workload(mode="inference", T=3, B=2, I=4, H=5)
+    subject = Subject(Recording, workload, clock=time.perf_counter)
+    subject.first_call(workload.T)
+    subject.warm_up(0.0)
+    seen.clear()
+    block = subject.block(CheckedCall(place=0.5, feature=2, seed=7))
+    inputs = seen[-block.calls :]
+    assert len({each.tobytes() for each in inputs}) == len(inputs)
+    places = [n for n, each in enumerate(inputs) if np.array_equal(each[:, :, 2], fresh_feature(workload, 7))]
+    assert len(places) == 1
+    checked = inputs[places[0]]
+    assert np.array_equal(np.delete(checked, 2, axis=2), np.delete(subject.inputs.x, 2, axis=2))
+
+
+def test_an_array_of_an_unknown_type_is_converted_within_the_timed_region() -> None:
+    """Only its implementation knows when it is computed, so that counts as part of a call."""
+
+    class Box:
+        """Somebody's own array."""
+
+        def __init__(self, values: np.ndarray) -> None:
+            self.values = values
+            self.shape = values.shape
+
+    converted: list[str] = []
+
+    class Boxed(NumpyLoop):
+        """Computes with arrays of its own type."""
+
+        devices = ("cpu",)
+
+        def from_numpy(self, array: np.ndarray) -> Box:  # type: ignore[override]  # its own type
+            converted.append("from")
+            return Box(array.copy())
+
+        def to_numpy(self, array: Box) -> np.ndarray:  # type: ignore[override]  # the same
+            converted.append("to")
+            return array.values.copy()
+
+        def forward(self, x: Box, h0: Box | None = None) -> tuple[Box, Box]:  # type: ignore[override]  # the same
+            converted.append("forward")
+            y, h_n = super().forward(x.values, None)
+            return Box(y), Box(h_n)
+
+    workload = Workload(mode="inference", T=3, B=2, I=4, H=5)
+    assert visit(Boxed, workload) is None
+    assert converted[-4:] == ["from", "forward", "to", "to"]
+
+
+def test_the_input_is_changed_in_the_memory_of_a_tensor() -> None:
+    """No other memory is touched than that of the call's own input, so times stay what they were."""
+    config = Workload(mode="inference", T=3, B=2, I=4, H=5).config
+    rnn = load("nn_rnn")(config, Weights.init(config, 0))
+    x = np.ones((3, 2, 4), np.float32)
+    changing = ChangingInput(rnn, x)
+    tensor = changing.array
+    changing.change_to(1, np.full((3, 2), 5.0, np.float32))
+    changing.change_to(2, np.full((3, 2), 7.0, np.float32))
+    assert changing.array is tensor
+    assert tensor[:, :, 2].eq(7).all()
+    assert tensor[:, :, [0, 1, 3]].eq(1).all()
+
+
+def test_a_subclass_of_an_array_is_not_known() -> None:
+    """It could compute when it is read."""
+    assert is_known(np.zeros(1))
+    assert not is_known(np.zeros(1).view(cheats._Lazy))
+    assert not is_known([1.0])
+
+
+def test_a_result_of_another_dtype_is_told() -> None:
+    """Half of the digits would be half of the work."""
+    with pytest.raises(TypeError, match="a result has dtype float16; expected float32"):
+        read(np.zeros(1, np.float16), "float32")
+
+
+def test_memory_that_does_not_hold_the_values_is_not_written() -> None:
+    """An implementation's array may be laid out in its own way."""
+    assert writable_view(np.zeros((2, 3)), np.ones((2, 3))) is None
+    values = np.ones((2, 3))
+    values.setflags(write=False)
+    assert writable_view(values, values) is None
+
+
+def clock(**changed: float) -> BlockClock:
+    """A block of ten calls of a millisecond, told as it was."""
+    usual = {"sent": 0.0, "began": 0.001, "ended": 0.0113, "received": 0.012, "timed": 0.010, "untimed": 0.0002}
+    return BlockClock(**{**usual, **changed}, calls=10)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, None),
+        ({"began": -1.0, "ended": -0.99}, "does not show the machine's time"),
+        ({"ended": 0.5}, "does not show the machine's time"),
+        ({"received": 0.1, "on_core": 0.1}, "goes slower than the machine's: it counted 11% of the time"),
+        ({"received": 0.1, "on_core": 0.011}, None),
+        ({"timed": 0.001}, "work is left out of what is timed"),
+        ({"timed": 0.0099}, None),
+        ({"timed": 0.009, "on_core": 0.001}, None),
+    ],
+)
+def test_times_that_contradict_the_asking_process_are_told(changed: dict[str, float], said: str | None) -> None:
+    """By a clock that runs slowly, or by work between the samples."""
+    found = contradiction([clock(**changed)] * 3, changed_elements=64)
+    assert (found is None) if said is None else (found is not None and said in found)
+
+
+def test_one_disturbed_block_is_no_contradiction() -> None:
+    """A process may lose its core between two samples, but not in every block."""
+    disturbed = clock(received=0.2, ended=0.15, untimed=0.0)
+    assert contradiction([disturbed, clock()], changed_elements=64) is None
+    assert contradiction([], changed_elements=64) is None
+
+
+@pytest.fixture
+def trials(tmp_path: Path) -> dict[str, Trial]:
+    """One visit to each of the implementations that attack the measuring process, in workers."""
+    names = ("ReplacedChecker", "FindsExpectation", "RecognisesInputs", "SlowClock", "SlowModuleClock")
+    implementations = {name: f"tests.cheating_implementations:{name}" for name in names}
+    grid = Grid(mode=("inference",), T=(12,), B=(4,), I=(6,), H=(5,), threads=(1,), device=("cpu",))
+    sweep = Sweep(
+        name="cheats",
+        summary="for a test",
+        grids=(grid,),
+        budget_seconds=60.0,
+        target_interval=0.99,
+        stop_interval=0.99,
+        timeout_seconds=60.0,
+    )
+    run = create_run(tmp_path / "run", {"sweep": sweep.to_json(), "implementations": implementations})
+    workloads = sweep.workloads(("cpu",), 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmarks.measuring.runner.MAX_VISITS", 1)
+        Sweeper(run, sweep, workloads, implementations, scratch=tmp_path, progress=Said()).measure()
+    return {trial.case.implementation: trial for trial in run.trials()}
+
+
+def test_attacks_on_the_measuring_process_give_no_time(trials: dict[str, Trial]) -> None:
+    """What is expected, the checker and a witness of the clock are in another process; data are drawn for the sweep."""
+    reasons = {
+        "ReplacedChecker": "did not compute its input",
+        "FindsExpectation": "y (12, 4, 5) has error",
+        "SlowClock": "its clock",
+    }
+    for name, reason in reasons.items():
+        assert trials[name].status == "wrong"
+        assert reason in (trials[name].reason or "")
+        assert trials[name].seconds == ()
+    # What is known of the suite's data, and a clock replaced in its module, are of no use.
+    for name in ("RecognisesInputs", "SlowModuleClock"):
+        assert trials[name].status in MEASURED
+        assert trials[name].input_seed is not None
+
+
+def test_a_check_names_what_is_missing() -> None:
+    """A worker may answer with anything."""
+    check = SpotCheck(
+        CheckedCall(place=0.0, feature=0, seed=0), (0,), 1, False, {"y": np.zeros((1, 1, 1))}, {"y": 1e-6}
+    )
+    assert "gave nothing; expected y" in (check.problem({}) or "")
+    assert "has shape (2,); expected (1, 1, 1)" in (check.problem({"y": np.zeros(2)}) or "")
+    assert "error inf" in (check.problem({"y": np.full((1, 1, 1), np.nan)}) or "")
