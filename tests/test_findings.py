@@ -255,6 +255,16 @@ def test_a_quarter_of_the_cases_calls_for_caution(tmp_path: Path, disturbed: int
     assert bool(found) == bool(said)
 
 
+@pytest.mark.parametrize(("share", "said"), [(1.09, False), (1.11, True), (2507.77, True)])
+def test_a_time_below_the_limit_calls_for_caution(tmp_path: Path, share: float, said: bool) -> None:
+    """One case is enough: either the limit or the time is not what it seems."""
+    frame = runs_frame([loaded(tmp_path / "run", *(trial("mine", workload(T=at + 1)) for at in range(8)))])
+    frame["share_of_attainable"] = [share, *[0.5] * 7]
+    found = cautions(frame)
+    assert ("1 case is faster than the hardware limit" in found) is said
+    assert (f"`mine` on `{workload(T=1).id}`" in found) is said
+
+
 def test_winners_by_workload(tmp_path: Path) -> None:
     """A row a workload in measured order, with the second, its lead and who is too close."""
     trials = [

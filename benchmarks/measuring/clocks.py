@@ -17,7 +17,7 @@ TRANSFER_SECONDS = 0.002
 """A worker's clock shows this share at least of the time its thread was on a core, but for reading and replying."""
 CHANGE_SECONDS = 5e-5
 CHANGE_SECONDS_AN_ELEMENT = 4e-8
-"""What changing the input of a call may take on a core: a part, and another for each of the T*B elements that change."""
+"""What changing the input of a call may take on a core: a part, and one for each of the T*B elements that change."""
 UNACCOUNTED_SHARE = 0.15
 """Unaccounted time below this share of a call is none of anybody's gain."""
 

@@ -15,6 +15,8 @@ DISTURBED = 0.1
 """A case counts as disturbed where others took at least this share of the cores' time."""
 MANY = 0.25
 """The share of cases from which on a report begins with a caution."""
+TOO_FAST = 1.1
+"""From this share of the hardware limit on, a time is doubted: the limit is measured to some hundredths."""
 
 
 def verdict(winner: Winner) -> str:
@@ -90,6 +92,17 @@ def cautions(frame: pd.DataFrame) -> str:
         said.append(
             f"The intervals of {noisy} of {count(len(measured), 'case')} are wider than the sweep asked for: "
             "go on with `--resume`, or give it a larger `--budget`."
+        )
+    too_fast = measured[measured["share_of_attainable"] >= TOO_FAST]
+    if len(too_fast):
+        name, workload, most = too_fast.loc[
+            too_fast["share_of_attainable"].idxmax(), ["implementation", "workload", "share_of_attainable"]
+        ]
+        are = "are" if len(too_fast) > 1 else "is"
+        said.append(
+            f"{count(len(too_fast), 'case')} {are} faster than the hardware limit that was measured here, at most "
+            f"{code(name)} on {code(workload)} with {share(most)} of it. Either the limit was measured too low, or the "
+            "time was not earned: look at how it is computed before you believe it."
         )
     return " ".join(said)
 
