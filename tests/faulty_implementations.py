@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -97,4 +100,114 @@ class ExhaustsMemory(NumpyLoop):
 
     def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
         np.empty(1 << 60, dtype=np.uint8)
+        return super().forward(x, h0)
+
+
+def sockets() -> list[int]:
+    """The descriptors of this process that are sockets: its connection to the sweep is one of them."""
+    found = []
+    for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+        try:
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                found.append(number)
+        except OSError:
+            continue
+    return found
+
+
+class WritesStrayLine(NumpyLoop):
+    """Writes a line to every descriptor that is open."""
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        for number in sockets():
+            os.write(number, b"warning: deprecated\n")
+        return super().forward(x, h0)
+
+
+class WritesWithoutEnd(NumpyLoop):
+    """Never stops writing to the descriptors that are open."""
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        while True:
+            for number in sockets():
+                os.write(number, b"\xff" * 4096)
+
+
+class ClosesEverything(NumpyLoop):
+    """Closes all descriptors, as a program that becomes a daemon does."""
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        os.closerange(3, 4096)
+        return super().forward(x, h0)
+
+
+class DescribesItselfByAList(NumpyLoop):
+    """Says which path ran in a form that no reply has."""
+
+    def describe(self) -> dict[str, str]:
+        return {"path": ["fast"]}  # type: ignore[dict-item]  # the fault
+
+
+class ReadsStandardInput(NumpyLoop):
+    """Asks for something at its first call."""
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        assert sys.stdin.read() == ""
+        return super().forward(x, h0)
+
+
+class StartsHelpers(NumpyLoop):
+    """Has two processes that keep cores busy: a child, and a daemon that forked twice and has its own session."""
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        super().__init__(config, weights, device)
+        self.child = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
+        between = os.fork()
+        if between == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.closerange(0, 4096)
+                while True:
+                    pass
+            os._exit(0)
+        os.waitpid(between, 0)
+
+
+class ForksAndGoesOn(NumpyLoop):
+    """Has a child that goes on with the program of its parent."""
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        super().__init__(config, weights, device)
+        os.fork()
+
+
+class KillsSupervisor(NumpyLoop):
+    """Ends the process that started it, while it has a child."""
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+        return super().forward(x, h0)
+
+
+class KilledAtVisits(NumpyLoop):
+    """Is killed in some visits, as by somebody else: VISITS_KILLED names them, VISITS_MADE a file that counts."""
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        super().__init__(config, weights, device)
+        counter = Path(os.environ["VISITS_MADE"])
+        made = len(counter.read_bytes()) if counter.exists() else 0
+        counter.write_bytes(b"x" * (made + 1))
+        if str(made) in os.environ["VISITS_KILLED"].split():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class RemovesRunFolder(NumpyLoop):
+    """Removes the folder that it prints into."""
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        folder = Path("/proc/self/fd/2").readlink().parent
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
         return super().forward(x, h0)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import psutil
 
+from benchmarks.measuring.process_tree import ProcessTree
+
 
 class Reading(NamedTuple):
     """Seconds since the machine's or the process's start: of all cores together but for `at`, which is one clock."""
@@ -39,12 +41,15 @@ class Interference:
         self._core_seconds += (after.at - before.at) * cores
 
 
-def read(worker: psutil.Process) -> Reading:
-    """Now: what the whole machine has worked, time stolen by a hypervisor included, and what of it was ours."""
+def read(worker: ProcessTree) -> Reading:
+    """Now: what the whole machine has worked, time stolen by a hypervisor included, and what of it was ours.
+
+    Ours is what this process did, and the worker with all that it has started.
+    """
     machine = psutil.cpu_times()
     idle = machine.idle + getattr(machine, "iowait", 0.0)
     # Guests are counted in user time already.
     counted_twice = getattr(machine, "guest", 0.0) + getattr(machine, "guest_nice", 0.0)
-    of_worker, of_parent = worker.cpu_times(), psutil.Process().cpu_times()
-    ours = of_worker.user + of_worker.system + of_parent.user + of_parent.system
+    of_parent = psutil.Process().cpu_times()
+    ours = worker.cpu_seconds() + of_parent.user + of_parent.system
     return Reading(time.monotonic(), sum(machine) - idle - counted_twice, ours)

@@ -216,7 +216,11 @@ def measure_peaks(
         groups[settings(workload)].append(workload)
     peaks: list[dict[str, Any]] = []
     for (device, _, precision, threads), members in groups.items():
-        worker = Worker("", threads=threads, precision=precision, device=device, log=log)
+        try:
+            worker = Worker("", threads=threads, precision=precision, device=device, log=log)
+        except WorkerLost as lost:
+            say(f"the peaks of {device} could not be measured: {lost.reason}")
+            continue
         request = {"do": "peaks", "workloads": [each.id for each in members], "seconds": seconds}
         try:
             worker.wait_ready()

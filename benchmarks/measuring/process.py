@@ -3,38 +3,61 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.measuring import replies, supervisor
 from benchmarks.measuring.address_space import fixed_layout
+from benchmarks.measuring.channel import LOST_CONNECTION, ChannelError, Closed, SweepEnd
+from benchmarks.measuring.ended import how_ended, last_words, opened_log, printable, was_killed_by_kernel
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.measuring.interference import Reading, read
+from benchmarks.measuring.process_tree import ProcessTree
+from benchmarks.measuring.watch import Watch, now
 from benchmarks.trial import Status
 
 START_SECONDS = 120.0
 """How long importing a framework may take."""
+LEAST_START_SECONDS = 5.0
+"""What is left of that for a worker that was started long ago and had not been waited for."""
 POLL_SECONDS = 0.2
-STOP_SECONDS = 1.0
+LINK_SECONDS = 60.0
+"""How long the supervisor may take to start the worker, which takes it some milliseconds."""
+LAST_MESSAGE_SECONDS = 10.0
+"""How long it may take a process that has closed its connection to end; a core dump takes a while."""
+BUDGET_GRACE_SECONDS = 60.0
+"""What has begun within a sweep's budget may take so much longer."""
+END_SECONDS = supervisor.KILL_SECONDS + 5.0
 LEAST_FREE_SHARE = 0.02
 """A worker is killed before less than this share of memory is left: the kernel's choice of victim may be another."""
 
 
 class WorkerLost(Exception):
-    """The worker is gone: `status` and `reason` as a trial has them."""
+    """The worker is gone: `status` and `reason` as a trial has them.
 
-    def __init__(self, status: Status, reason: str) -> None:
+    `from_outside` says that something else than the worker ended it, as far as can be told: it may well go on when it
+    is tried again.
+    """
+
+    def __init__(self, status: Status, reason: str, *, from_outside: bool = False) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.from_outside = from_outside
+
+
+def ended_by_budget(lost: WorkerLost) -> WorkerLost:
+    """The same for a worker that the end of the budget left no more time: it may well do better with another."""
+    reason = f"the budget had ended {BUDGET_GRACE_SECONDS:.0f} s before: {lost.reason}"
+    return WorkerLost(lost.status, reason, from_outside=True)
 
 
 class Worker:
@@ -42,7 +65,8 @@ class Worker:
 
     `ready` says whether it has imported its framework and answered. Workers with the same `layout` have their code at
     the same addresses, where the system allows it (see `address_space`). In `compiled`, if given, it finds what workers
-    before it have compiled.
+    before it have compiled. What it starts is suspended and ended with it (see `supervisor`). Raises WorkerLost when it
+    cannot be started.
     """
 
     def __init__(
@@ -60,136 +84,257 @@ class Worker:
         self.log = log
         self.device = device
         self.ready = False
+        self.suspended_seconds = 0.0
+        """For how long this process, and the worker perhaps, did not run while it last waited for an answer."""
+        self._started = now()
+        self._killed = False
         environment = worker_environment(threads, compiled=compiled)
         # What this process can import, the worker can: a module:Class may come from anywhere.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        with log.open("ab") as errors, fixed_layout():
-            self._popen = subprocess.Popen(  # noqa: S603  # our own module, no shell
-                [sys.executable, "-m", "benchmarks.measuring.worker", source, str(threads), precision, str(layout)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment,
-            )
-        self._process = psutil.Process(self._popen.pid)
-        if device == "cpu":
-            self._bind(threads)
-        self._selector = selectors.DefaultSelector()
-        assert self._popen.stdout is not None
-        self._selector.register(self._popen.stdout, selectors.EVENT_READ)
-        self._received = b""
+        cores = _cores(threads) if device == "cpu" else "all"
+        link, its_link = socket.socketpair()
+        channel, its_channel = socket.socketpair()
+        command = [sys.executable, "-m", "benchmarks.measuring.worker", source, str(threads), precision, str(layout)]
+        command.append(str(its_channel.fileno()))
+        supervision = [supervisor.__file__, str(its_link.fileno()), str(its_channel.fileno()), cores]
+        self._link = link
+        self._channel = SweepEnd(channel)
+        try:
+            with its_link, its_channel, opened_log(log) as errors, fixed_layout():
+                self._popen = subprocess.Popen(  # noqa: S603  # our own module, no shell
+                    [sys.executable, "-I", "-S", *supervision, *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=errors,
+                    stderr=errors,
+                    env=environment,
+                    pass_fds=(its_link.fileno(), its_channel.fileno()),
+                    # Ctrl-C and Ctrl-Z in a terminal reach the sweep, and it ends or waits: workers obey the sweep.
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._close()
+            raise WorkerLost("failed", f"its process could not be started: {error}", from_outside=True) from error
+        try:
+            self.pid = self._worker_pid()
+            self._tree = ProcessTree(self._popen.pid, psutil.Process(self.pid))
+            self._channel.greet()
+        except (OSError, psutil.Error, ValueError):
+            last = last_words(self.log)
+            self._close()
+            self._popen.kill()
+            self._popen.wait()
+            raise WorkerLost("crashed", f"its process ended at its start{last}", from_outside=True) from None
 
     @property
     def alive(self) -> bool:
         """Whether the process is there."""
-        return self._popen.poll() is None
+        return not self._killed and self._popen.poll() is None and not _readable(self._link)
 
     @property
-    def pid(self) -> int:
-        """The process."""
-        return self._popen.pid
+    def most_helpers(self) -> int:
+        """How many processes that the worker has started there were at most after an answer, since `begin_visit`."""
+        return self._tree.most_helpers
 
-    def wait_ready(self) -> dict[str, Any]:
+    @property
+    def unsuspended_seconds(self) -> float:
+        """Core time that it and its helpers used while they should have stood, since `begin_visit`."""
+        return self._tree.unsuspended_seconds
+
+    def begin_visit(self) -> None:
+        """Count helpers, and what they do while they should stand, from here on."""
+        self._tree.most_helpers = 0
+        self._tree.unsuspended_seconds = 0.0
+
+    def wait_ready(self, most_seconds: float = START_SECONDS) -> dict[str, Any]:
         """Wait until the framework is imported; the reply says `ready`, or why not. Raises WorkerLost."""
-        reply = self._receive(time.monotonic() + START_SECONDS, "start")
+        left = min(START_SECONDS, most_seconds) - (now() - self._started)
+        reply = self._receive(Watch(max(LEAST_START_SECONDS, left)), "start")
         self.ready = True
-        self._suspend()
+        self._tree.suspend()
         return reply
 
     def ask(self, request: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """Send a request and wait for its reply. Raises WorkerLost when it dies, hangs or eats the memory."""
-        assert self._popen.stdin is not None
+        """Send a request and wait for its reply. Raises WorkerLost when it dies, hangs, eats the memory or talks rot.
+
+        A reply has the form that `replies` declares for its request.
+        """
+        watch = Watch(timeout_seconds)
+        doing = request["do"]
         try:
-            self._resume()
-            self._popen.stdin.write(json.dumps(request).encode() + b"\n")
-            self._popen.stdin.flush()
-        except (BrokenPipeError, psutil.NoSuchProcess):
+            self._tree.resume()
+            self._channel.send(request, lambda selector: self._wait(selector, watch, doing))
+        except (Closed, psutil.Error):
             raise self._lost() from None
-        reply = self._receive(time.monotonic() + timeout_seconds, request["do"])
-        self._suspend()
+        except ChannelError as error:
+            raise self._broken(str(error)) from None
+        reply = self._receive(watch, doing)
+        self._tree.suspend()
         return reply
 
     def read_interference(self) -> Reading:
-        """What the machine and this worker have done so far."""
-        return read(self._process)
+        """What the machine and this worker, with all that it has started, have done so far."""
+        return read(self._tree)
+
+    def begin_kill(self) -> None:
+        """Have the process ended, and all that it has started, without waiting for it."""
+        self._link.close()
+        # It may have been stopped, by an implementation that does not want to be ended.
+        if self._popen.poll() is None:
+            self._popen.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End the process, suspended or not, and wait until it is gone."""
-        with contextlib.suppress(ProcessLookupError):
+        """End the process, suspended or not, with all that it has started, and wait until it is gone."""
+        self.begin_kill()
+        try:
+            self._popen.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Whatever keeps the supervisor from its task: it must not keep the sweep.
+            self._tree.kill(find=True)
             self._popen.kill()
-        self._popen.wait()
-        self._selector.close()
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-        if self.log.exists() and not self.log.stat().st_size:
-            self.log.unlink()
+            self._popen.wait()
+        self._tree.kill(find=False)
+        self._killed = True
+        self._close()
+        # A sweep leaves no empty logs; whose log cannot be looked at is left.
+        with contextlib.suppress(OSError):
+            if not self.log.stat().st_size:
+                self.log.unlink()
 
-    def _bind(self, threads: int) -> None:
-        """Give the process as many cores as it has threads, for engines that count cores and not variables."""
-        if not hasattr(os, "sched_setaffinity"):
+    def _close(self) -> None:
+        self._link.close()
+        self._channel.close()
+
+    def _worker_pid(self) -> int:
+        """The worker's process, as the supervisor says. Raises OSError or ValueError when it does not."""
+        self._link.settimeout(LINK_SECONDS)
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = self._link.recv(1)
+            if not byte:
+                raise OSError("the supervisor has ended")
+            line += byte
+        word, pid = line.split()
+        if word != b"started":
+            raise ValueError(line)
+        return int(pid)
+
+    def _receive(self, watch: Watch, doing: str) -> dict[str, Any]:
+        """The answer to the last request, while watching the time, its life and the memory."""
+        try:
+            reply = self._channel.receive(
+                replies.most_bytes(doing), lambda selector: self._wait(selector, watch, doing)
+            )
+        except Closed:
+            raise self._lost() from None
+        except ChannelError as error:
+            raise self._broken(str(error)) from None
+        finally:
+            self.suspended_seconds = watch.suspended_seconds
+        problem = replies.problem(doing, reply)
+        if problem:
+            raise self._broken(problem)
+        answer: dict[str, Any] = reply
+        return answer
+
+    def _wait(self, selector: selectors.BaseSelector, watch: Watch, doing: str) -> None:
+        """Wait a little for the channel. Raises WorkerLost when there is nothing more to wait for."""
+        something = selector.select(POLL_SECONDS)
+        if watch.is_over():
+            raise self._too_late(watch, doing)
+        if something:
             return
-        cores = sorted(os.sched_getaffinity(0))
-        if threads < len(cores):
-            # The last ones: interrupts and this process tend to the first.
-            os.sched_setaffinity(self.pid, cores[-threads:])
+        if _readable(self._link):
+            raise self._lost()
+        free = psutil.virtual_memory()
+        if self.device == "cpu" and free.available < LEAST_FREE_SHARE * free.total:
+            held = 0
+            with contextlib.suppress(psutil.Error):
+                held = self._tree.worker.memory_info().rss
+            self.kill()
+            raise WorkerLost(
+                "out_of_memory", f"killed at {held / 2**30:.1f} GiB before the memory ran out", from_outside=True
+            )
 
-    def _receive(self, deadline: float, doing: str) -> dict[str, Any]:
-        """The next line from the worker, while watching the time, its life and the memory."""
-        assert self._popen.stdout is not None
-        while b"\n" not in self._received:
-            if self._selector.select(POLL_SECONDS):
-                chunk = os.read(self._popen.stdout.fileno(), 1 << 20)
-                if not chunk:
-                    raise self._lost()
-                self._received += chunk
-                continue
-            if time.monotonic() > deadline:
-                self.kill()
-                raise WorkerLost("timeout", f"{doing} was not done in time; the process was killed")
-            free = psutil.virtual_memory()
-            if self.device == "cpu" and free.available < LEAST_FREE_SHARE * free.total:
-                held = self._process.memory_info().rss
-                self.kill()
-                raise WorkerLost("out_of_memory", f"killed at {held / 2**30:.1f} GiB before the memory ran out")
-        line, _, self._received = self._received.partition(b"\n")
-        reply: dict[str, Any] = json.loads(line)
-        return reply
+    def _too_late(self, watch: Watch, doing: str) -> WorkerLost:
+        with contextlib.suppress(psutil.Error):
+            stood = self._tree.worker.status() == psutil.STATUS_STOPPED
+            self.kill()
+            if stood:
+                return WorkerLost(
+                    "timeout",
+                    f"{doing} was not done in time: the process was stopped by something else, and was killed",
+                    from_outside=True,
+                )
+        self.kill()
+        reason = f"{doing} was not done in time; the process was killed after {watch.limit_seconds:.0f} s"
+        if watch.suspended_seconds:
+            # What ran on while this process stood, and what did not, cannot be told.
+            reason += f", in which the machine or the sweep was suspended for another {watch.suspended_seconds:.0f} s"
+        return WorkerLost("timeout", reason, from_outside=watch.suspended_seconds > 0)
+
+    def _broken(self, problem: str) -> WorkerLost:
+        """The worker answers what no worker does: it is ended, and nothing that it said since counts."""
+        self.kill()
+        return WorkerLost("crashed", f"{printable(problem)}; the process was killed{last_words(self.log)}")
 
     def _lost(self) -> WorkerLost:
-        """Why the process ended, from its exit status and the last line it printed."""
-        code = self._popen.wait()
+        """Why the process ended, from what its supervisor says and the last line that it printed."""
+        said = self._last_message()
+        # What died of itself has died before this.
         self.kill()
-        last = self._last_words()
-        if code == -signal.SIGKILL and _kernel_killed(self.pid):
-            return WorkerLost("out_of_memory", "killed by the kernel, which was out of memory")
-        if code < 0:
-            return WorkerLost("crashed", f"died of signal {-code} ({signal.strsignal(-code)}){last}")
-        return WorkerLost("crashed", f"the process ended with exit status {code}{last}")
+        last = last_words(self.log)
+        if said is None:
+            return WorkerLost("crashed", f"it closed its connection to the sweep; the process was killed{last}")
+        if not said:
+            return WorkerLost(
+                "crashed",
+                f"the process that watches over it {how_ended(self._popen.returncode)}{last}",
+                from_outside=True,
+            )
+        code = int(said.split()[1])
+        if code == LOST_CONNECTION:
+            return WorkerLost("crashed", f"its connection to the sweep was closed or replaced from within{last}")
+        if code == -signal.SIGKILL and was_killed_by_kernel(self.pid):
+            return WorkerLost("out_of_memory", "killed by the kernel, which was out of memory", from_outside=True)
+        return WorkerLost(
+            "crashed",
+            f"{how_ended(code) if code < 0 else f'the process {how_ended(code)}'}{last}",
+            from_outside=code in (-signal.SIGKILL, -signal.SIGTERM),
+        )
 
-    def _last_words(self) -> str:
-        if not self.log.exists():
-            return ""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"; last printed: {lines[-1][:300]}" if lines else ""
+    def _last_message(self) -> bytes | None:
+        """What the supervisor says of the worker's end: empty when it has ended itself, None when it says nothing."""
+        self._link.settimeout(LAST_MESSAGE_SECONDS)
+        line = b""
+        try:
+            while not line.endswith(b"\n"):
+                byte = self._link.recv(1)
+                if not byte:
+                    return b""
+                line += byte
+        except TimeoutError:
+            return None
+        except OSError:
+            return b""
+        return line
 
-    def _suspend(self) -> None:
-        """Stop the process, and wait until it stands: the signal takes effect a moment after it is sent."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            self._process.suspend()
-            deadline = time.monotonic() + STOP_SECONDS
-            while self._process.status() != psutil.STATUS_STOPPED and time.monotonic() < deadline:
-                pass
 
-    def _resume(self) -> None:
-        self._process.resume()
+def _cores(threads: int) -> str:
+    """As many cores as threads, for engines that count cores and not variables; all where they cannot be bound."""
+    if not hasattr(os, "sched_getaffinity"):
+        return "all"
+    cores = sorted(os.sched_getaffinity(0))
+    # The last ones: interrupts and this process tend to the first.
+    return ",".join(map(str, cores[-threads:])) if threads < len(cores) else "all"
 
 
-def _kernel_killed(pid: int) -> bool:
-    """Whether the kernel's log says that it killed the process for want of memory; False where it is not readable."""
+def _readable(connection: socket.socket) -> bool:
+    """Whether something came on a connection, or its end."""
+    connection.setblocking(False)
     try:
-        log = subprocess.run(["dmesg"], capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S607
-    except (OSError, subprocess.TimeoutExpired):
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
         return False
-    return any(f"Killed process {pid} " in line for line in log.splitlines())
+    except OSError:
+        return True
+    return True

@@ -1,4 +1,4 @@
-"""The process in which one implementation is measured: requests come in as lines of JSON, replies go out so.
+"""The process in which one implementation is measured: requests come in as JSON, replies go out so, see `channel`.
 
     {"do": "prepare", "workload": ID, "seed": 1, "steps": 64, "results": FILE}
     {"do": "warm_up"}
@@ -9,10 +9,12 @@
     {"do": "finish"}
     {"do": "peaks", "workloads": [ID, ...], "seconds": 10}
 
-A reply has what was measured or, where the case cannot go on, `status` and `reason` as a trial has them. Results are
-written to the file that the request names; what is expected of them is known to the asking process alone.
-It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION LAYOUT`; SOURCE is empty where only
-peaks are asked for.
+A reply has what was measured or, where the case cannot go on, `status` and `reason` as a trial has them; `replies`
+declares the form of each. Results are written to the file that the request names; what is expected of them is known to
+the asking process alone.
+It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION LAYOUT CHANNEL`; SOURCE is empty where
+only peaks are asked for, CHANNEL is the descriptor of its end of the connection. Standard input is empty, and standard
+output is the log: an implementation may read and print as it likes.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from benchmarks.measuring.address_space import shift_layout
+from benchmarks.measuring.channel import LOST_CONNECTION, ChannelError, WorkerEnd
 from benchmarks.trial import Status
 from benchmarks.workload import Workload
 from rnnimpl import Rnn, Unavailable, Unsupported, load
@@ -39,34 +42,74 @@ from rnnimpl.interface import NumpyArray
 _CLOCK = time.perf_counter
 """Taken before any implementation is loaded, which might replace it."""
 
+LONGEST_REASON = 2000
+"""Characters of what an implementation raised that are kept."""
+
 
 def main() -> None:
-    """Serve requests until the pipe closes."""
-    # Ctrl-C reaches the whole group of processes; what becomes of a worker is the parent's business.
+    """Serve requests until the connection closes."""
+    # A worker is its sweep's to end, also where the sweep is stopped in a terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    replies = _take_stdout()
-    source, threads, precision, layout = sys.argv[1:]
+    source, threads, precision, layout, descriptor = sys.argv[1:]
+    channel = WorkerEnd(int(descriptor))
     shift_layout(int(layout))
     try:
-        implementation = None
+        _serve(channel, source, threads=int(threads), precision=precision)
+    except ChannelError as error:
+        # Nobody hears a reply any more; the sweep tells what was printed last.
+        print(error, file=sys.stderr, flush=True)
+        os._exit(LOST_CONNECTION)
+
+
+def _serve(channel: WorkerEnd, source: str, *, threads: int, precision: str) -> None:
+    implementation = None
+    refusal = None
+    try:
         if source:
             implementation = load(source)
-            implementation.configure_process(threads=int(threads), precision=precision)  # type: ignore[arg-type]  # from a Workload
-        _reply(replies, {"ready": True})
+            implementation.configure_process(threads=threads, precision=precision)  # type: ignore[arg-type]  # from a Workload
     except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason of a trial
-        _reply(replies, {"status": status_of(error), "reason": describe_error(error)})
+        refusal = _refusal(error)
+    channel.send(_encoded("start", refusal or {"ready": True}))
+    if refusal:
         return
     bench = _Bench(implementation)
     gc.freeze()
-    for line in sys.stdin:
+    while (request := channel.receive()) is not None:
         try:
-            reply = bench.serve(json.loads(line))
+            content = _encoded(request["do"], bench.serve(request))
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason of a trial
             bench.subject = None
-            reply = {"status": status_of(error), "reason": describe_error(error)}
-            reply["errors"] = getattr(error, "errors", {})
-        _reply(replies, reply)
+            content = _encoded(request["do"], _refusal(error))
+        channel.send(content)
+
+
+def _refusal(error: Exception) -> dict[str, Any]:
+    """The reply in place of what was asked for."""
+    from benchmarks.measuring.measure import Wrong
+
+    # Half of a surrogate pair cannot be written, and a reason that fills the memory is none.
+    reason = describe_error(error).encode(errors="replace").decode()[:LONGEST_REASON]
+    return {
+        "status": status_of(error),
+        "reason": reason,
+        "errors": error.errors if isinstance(error, Wrong) else {},
+    }
+
+
+def _encoded(request: str, reply: dict[str, Any]) -> bytes:
+    """The reply as JSON. Raises TypeError or ValueError where an implementation's part of it does not belong there."""
+    # Only now: the framework has been imported before it.
+    from benchmarks.measuring import replies
+
+    content = json.dumps(reply).encode()
+    if len(content) > replies.most_bytes(request):
+        raise ValueError(f"the answer to {request} has {len(content):,} bytes; expected fewer")
+    problem = replies.problem(request, json.loads(content))
+    if problem:
+        raise TypeError(problem)
+    return content
 
 
 class _Bench:
@@ -168,18 +211,6 @@ def _write(path: str, results: dict[str, NumpyArray]) -> None:
     """Write results to a file, by name."""
     arrays: dict[str, Any] = dict(results)
     np.savez(path, **arrays)
-
-
-def _take_stdout() -> IO[str]:
-    """Keep the pipe to the parent for replies; what libraries print goes to stderr from here on."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return replies
-
-
-def _reply(replies: IO[str], reply: dict[str, Any]) -> None:
-    replies.write(json.dumps(reply) + "\n")
-    replies.flush()
 
 
 def _die_with_parent() -> None:

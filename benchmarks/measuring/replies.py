@@ -1,0 +1,172 @@
+"""What a worker may answer to each request: which fields, of which types, and how many bytes in all.
+
+What an implementation does to its process, it can do to its answers. They are checked here once, as they come in, and
+the rest of a sweep relies on them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from benchmarks.measuring.measure import SAMPLES_PER_BLOCK
+from benchmarks.trial import Status
+
+REFUSALS: tuple[Status, ...] = ("unavailable", "unsupported", "wrong", "out_of_memory", "failed")
+"""The statuses that a worker may give its case; the others are the sweep's to give."""
+LONGEST_REASON = 10_000
+LARGEST = 2**53
+"""Beyond it a float does not hold every whole number: no measurement is as large."""
+KIB = 1024
+
+Check = Callable[[Any], bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """The fields of an answer, each with what holds of its value, and its size in bytes at most."""
+
+    fields: Mapping[str, Check]
+    most_bytes: int
+    optional: Mapping[str, Check] = dataclasses.field(default_factory=dict)
+    is_open: bool = False
+    """Whether other fields may stand beside these."""
+
+
+def is_text(value: Any) -> bool:
+    """Whether it is a text that UTF-8 can write: half of a surrogate pair cannot be stored or shown."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def is_seconds(value: Any) -> bool:
+    """Whether it is a finite number from 0."""
+    return _is_number(value) and 0 <= value < LARGEST
+
+
+def is_count(value: Any) -> bool:
+    """Whether it is a whole number from 0."""
+    return type(value) is int and 0 <= value < LARGEST
+
+
+def is_errors(value: Any) -> bool:
+    """Whether it maps the names of errors to numbers, also infinite ones or NaN, or to None."""
+    return isinstance(value, dict) and all(
+        name in ("error_output", "error_gradient") and (error is None or _is_number(error))
+        for name, error in value.items()
+    )
+
+
+def is_short_text(value: Any) -> bool:
+    """Whether it is a text of at most `LONGEST_REASON` characters."""
+    return is_text(value) and len(value) <= LONGEST_REASON
+
+
+def maybe(check: Check) -> Check:
+    """The same, or None."""
+    return lambda value: value is None or check(value)
+
+
+def list_of(check: Check, *, least: int = 0, most: int | None = None) -> Check:
+    """A list of such values, of a length between two bounds."""
+    return lambda value: (
+        isinstance(value, list)
+        and least <= len(value)
+        and (most is None or len(value) <= most)
+        and all(map(check, value))
+    )
+
+
+def mapping_of(check: Check) -> Check:
+    """A mapping from texts to such values."""
+    return lambda value: isinstance(value, dict) and all(map(is_text, value)) and all(map(check, value.values()))
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is a text, a number, a truth value or None."""
+    return value is None or isinstance(value, bool) or _is_number(value) or is_text(value)
+
+
+def _is_number(value: Any) -> bool:
+    # A whole number beyond what a float holds breaks arithmetic later on.
+    return (type(value) is float) or (type(value) is int and abs(value) < LARGEST)
+
+
+def _is_sample(value: Any) -> bool:
+    return is_seconds(value) and value > 0
+
+
+REPLIES: Mapping[str, Form] = {
+    "start": Form({"ready": lambda value: value is True}, KIB),
+    "prepare": Form(
+        {"setup_seconds": is_seconds, "first_call_seconds": is_seconds, "describe": mapping_of(is_plain)}, 64 * KIB
+    ),
+    "warm_up": Form(
+        {"warmup_seconds": is_seconds, "calls_per_sample": lambda value: is_count(value) and value >= 1}, KIB
+    ),
+    # A number is at most 25 characters long.
+    "block": Form(
+        {
+            "seconds": list_of(_is_sample, least=1, most=SAMPLES_PER_BLOCK),
+            "backward_seconds": list_of(is_seconds, least=1, most=SAMPLES_PER_BLOCK),
+            **dict.fromkeys(("began", "ended", "untimed"), is_seconds),
+            "calls": lambda value: is_count(value) and value >= 1,
+        },
+        4 * KIB + 2 * 32 * SAMPLES_PER_BLOCK,
+    ),
+    # Arrays go through a file.
+    "results": Form({}, KIB),
+    "finish": Form(
+        {"peak_bytes": maybe(is_count)},
+        4 * KIB,
+        optional={
+            "device_span_seconds": maybe(is_seconds),
+            "kernel_seconds": maybe(is_seconds),
+            "kernel_launches": maybe(is_count),
+        },
+    ),
+    # Some peaks for each workload of a sweep, which has thousands at most.
+    "peaks": Form({"peaks": list_of(lambda value: isinstance(value, dict)), "problems": list_of(is_text)}, 16 * KIB**2),
+    # Places in code with how often each was seen; a trace is a file of its own.
+    "profile": Form({}, 256 * KIB**2, is_open=True),
+    "dissect": Form({}, 256 * KIB**2, is_open=True),
+}
+"""By request; `start` is what a worker says once its framework is imported."""
+
+REFUSAL = Form(
+    {"status": lambda value: value in REFUSALS, "reason": is_short_text},
+    64 * KIB,
+    optional={"errors": is_errors},
+)
+"""The answer to any request of a worker that cannot go on with its case."""
+
+
+def most_bytes(request: str) -> int:
+    """The size of an answer to a request at most, a refusal included."""
+    return max(REPLIES[request].most_bytes, REFUSAL.most_bytes)
+
+
+def problem(request: str, reply: Any) -> str | None:
+    """What is wrong with the answer to a request, in a clause; None for one that has its form."""
+    if not isinstance(reply, dict):
+        return f"its answer to {request} is a {type(reply).__name__}; expected a mapping"
+    form = REFUSAL if "status" in reply else REPLIES[request]
+    for name, check in form.fields.items():
+        if name not in reply:
+            return f"its answer to {request} has no {name}"
+        if not check(reply[name]):
+            return _unexpected(request, name, reply[name])
+    for name in reply.keys() - form.fields.keys():
+        if name in form.optional:
+            if not form.optional[name](reply[name]):
+                return _unexpected(request, name, reply[name])
+        elif not form.is_open:
+            return f"its answer to {request} has the field {str(name)[:40]!r}, which is not asked for"
+    if "backward_seconds" in form.fields and len(reply["seconds"]) != len(reply["backward_seconds"]):
+        return f"its answer to {request} has {len(reply['seconds'])} samples and {len(reply['backward_seconds'])} parts"
+    return None
+
+
+def _unexpected(request: str, name: str, value: Any) -> str:
+    shown = repr(value)
+    return f"its answer to {request} has {name} {shown[:60]}{'…' if len(shown) > 60 else ''}, which cannot be"

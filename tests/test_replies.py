@@ -1,0 +1,87 @@
+"""Which answers of a worker are taken: those that have the declared fields, with values that can be."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from benchmarks.measuring.replies import problem
+
+PREPARED: dict[str, Any] = {
+    "setup_seconds": 0.1,
+    "first_call_seconds": 0.2,
+    "describe": {"library": "numpy", "threads": 2},
+}
+WARMED_UP: dict[str, Any] = {"warmup_seconds": 0.3, "calls_per_sample": 3}
+BLOCK: dict[str, Any] = {
+    "seconds": [1.0, 2.0],
+    "backward_seconds": [0.0, 0.0],
+    "began": 5.0,
+    "ended": 8.5,
+    "untimed": 0.1,
+    "calls": 6,
+}
+REFUSED: dict[str, Any] = {"status": "failed", "reason": "RuntimeError: no", "errors": {"error_output": math.inf}}
+
+
+@pytest.mark.parametrize(
+    ("request_name", "reply"),
+    [
+        ("start", {"ready": True}),
+        ("prepare", PREPARED),
+        ("warm_up", WARMED_UP),
+        ("block", BLOCK),
+        ("results", {}),
+        ("finish", {"peak_bytes": None}),
+        ("finish", {"peak_bytes": 5, "kernel_seconds": None, "kernel_launches": 3, "device_span_seconds": 0.1}),
+        ("peaks", {"peaks": [{"rate": 1}], "problems": ["no compiler"]}),
+        ("profile", {"phases": {"0": [1, 2]}}),
+        *((request, REFUSED) for request in ("start", "prepare", "block", "finish", "peaks", "profile", "dissect")),
+    ],
+)
+def test_what_a_worker_answers_is_taken(request_name: str, reply: dict[str, Any]) -> None:
+    """To each request, or a refusal in its place."""
+    assert problem(request_name, reply) is None
+
+
+@pytest.mark.parametrize(
+    ("request_name", "reply", "said"),
+    [
+        ("block", [1, 2], "is a list; expected a mapping"),
+        ("block", {}, "has no seconds"),
+        ("start", {"ready": False}, "ready False"),
+        ("finish", {"peak_bytes": None, "seconds": [1.0]}, "'seconds', which is not asked for"),
+        ("block", BLOCK | {"seconds": []}, "seconds"),
+        ("block", BLOCK | {"seconds": 1.0}, "seconds 1.0"),
+        ("block", BLOCK | {"seconds": [0.0, 1.0]}, "seconds"),
+        ("block", BLOCK | {"seconds": [math.nan, 1.0]}, "seconds"),
+        ("block", BLOCK | {"seconds": [math.inf, 1.0]}, "seconds"),
+        ("block", BLOCK | {"seconds": [True, 1.0]}, "seconds"),
+        ("block", BLOCK | {"seconds": [-1.0, 1.0]}, "seconds"),
+        ("block", BLOCK | {"seconds": [1.0] * 1000}, "seconds"),
+        ("block", BLOCK | {"backward_seconds": [0.5]}, "2 samples and 1 parts"),
+        ("warm_up", WARMED_UP | {"calls_per_sample": 0}, "calls_per_sample 0"),
+        ("warm_up", WARMED_UP | {"calls_per_sample": 10**400}, "calls_per_sample"),
+        ("prepare", REFUSED | {"errors": {"status": 1.0}}, "errors"),
+        ("block", BLOCK | {"began": math.nan}, "began nan"),
+        ("block", BLOCK | {"calls": 0}, "calls 0"),
+        ("results", {"y": [1.0]}, "'y', which is not asked for"),
+        ("prepare", PREPARED | {"describe": {"a": ["b"]}}, "describe"),
+        ("prepare", PREPARED | {"describe": {"a": "\ud800"}}, "describe"),
+        ("prepare", REFUSED | {"status": "ok"}, "status 'ok'"),
+        ("prepare", REFUSED | {"status": "crashed"}, "status 'crashed'"),
+        ("prepare", REFUSED | {"status": ["failed"]}, "status"),
+        ("prepare", REFUSED | {"reason": "x" * 100_000}, "reason 'xxx"),
+        ("prepare", REFUSED | {"reason": None}, "reason None"),
+        ("prepare", REFUSED | {"seconds": [1.0]}, "which is not asked for"),
+        ("prepare", {"status": "failed"}, "has no reason"),
+    ],
+)
+def test_what_cannot_be_is_named(request_name: str, reply: Any, said: str) -> None:
+    """Field by field, shortened; a worker cannot call itself measured, nor name what the sweep has to settle."""
+    found = problem(request_name, reply)
+    assert found is not None
+    assert said in found
+    assert len(found) < 200
