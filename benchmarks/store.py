@@ -249,6 +249,11 @@ def explained(path: Path, action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and action.startswith("write") and not path.parent.exists():
+            raise StoreError(
+                f"cannot {action} {path}: its folder is gone, and what was measured with it; expected that nothing "
+                "removes a run while it is measured, which one of its implementations may have done: sweep anew"
+            ) from error
         raise StoreError(
             f"cannot {action} {path}: {error.strerror or error}. What was written before is whole: "
             "free space or allow writing, or choose another folder, and go on with --resume"
@@ -292,6 +297,8 @@ _NUMBERS = (
         "kernel_seconds",
         "kernel_launches",
         "elsewhere_share",
+        "helper_processes",
+        "unsuspended_seconds",
     ),
 )
 _MAPPINGS = ("describe", "gpu_before", "gpu_after")
@@ -301,7 +308,7 @@ def _check_trial(trial: Trial) -> None:
     """Raise ValueError where a field is not what `Trial` declares: a stranger's file may hold anything."""
     workload = trial.case.workload
     texts = {name: getattr(trial, name) for name in _TEXTS} | {"implementation": trial.case.implementation}
-    texts |= {} if trial.reason is None else {"reason": trial.reason}
+    texts |= {name: text for name in ("reason", "lost") if (text := getattr(trial, name)) is not None}
     numbers = {name: getattr(trial, name) for name in _NUMBERS if getattr(trial, name) is not None}
     numbers |= {name: getattr(workload, name) for name in ("T", "B", "I", "H", "L", "threads")}
     _expect(all(isinstance(value, str) for value in texts.values()), f"{', '.join(texts)}: expected texts")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from benchmarks.workload import Case, Workload
@@ -42,6 +42,9 @@ class Trial:
     status: Status
     reason: str | None = None
     """Why the status is not ok, in a sentence."""
+    lost: str | None = None
+    """What the visit lost to something else than the implementation, in a sentence: its process was killed from
+    outside, the machine was suspended, the budget ended. Where enough was measured before, the status is by that."""
     started_at: str
     """UTC, ISO 8601."""
     finished_at: str
@@ -63,6 +66,10 @@ class Trial:
     sampling_seconds: float | None = None
     elsewhere_share: float | None = None
     """The share of all cores' time that other programs, or the hypervisor, took while the samples were taken."""
+    helper_processes: int | None = None
+    """How many processes of its own the implementation had at most when it was suspended for another's turn."""
+    unsuspended_seconds: float | None = None
+    """Core time that the implementation used while it should have been suspended."""
 
     peak_bytes: int | None = None
     """CPU: how far the process's peak resident set rose above what it held before the case was built.
@@ -111,6 +118,17 @@ class Trial:
         for name in ("error_output", "error_gradient"):
             fields[name] = None if fields.get(name) is None else float(fields[name])
         return cls(case=Case(mapping["implementation"], workload), **fields)
+
+
+def deciding(trials: Sequence[Trial]) -> Trial:
+    """The one of a case's trials, in the order of their visits, whose status the case has.
+
+    That is the first wrong one, since no time of an implementation that is wrong is to be believed; else the last, of
+    those that were not lost where there is one.
+    """
+    wrong = [trial for trial in trials if trial.status == "wrong"]
+    whole = [trial for trial in trials if trial.lost is None or trial.status in MEASURED]
+    return wrong[0] if wrong else (whole or trials)[-1]
 
 
 def _plain(value: Any) -> Any:

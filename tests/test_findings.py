@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -250,6 +251,23 @@ def test_a_quarter_of_the_cases_calls_for_caution(tmp_path: Path, disturbed: int
     for at in range(8):
         samples = [sample for block in ((0.5, 1, 1, 1, 1, 2) if at < noisy else (1,) * 6) for sample in (block,) * 3]
         trials.append(trial("mine", workload(T=at + 1), samples, elsewhere_share=0.1 if at < disturbed else 0.09))
+    found = cautions(runs_frame([loaded(tmp_path / "run", *trials)]))
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"helper_processes": 0, "unsuspended_seconds": 0.09}, ""),
+        ({"helper_processes": 3}, "`mine` has processes of its own, up to 3 at a time"),
+        ({"unsuspended_seconds": 0.1}, "Processes of `mine` used up to 0.1 s of the cores in others' turns"),
+        ({"lost": "died of signal 9"}, "Visits to 1 case were lost to a kill from outside"),
+    ],
+)
+def test_processes_and_kills_call_for_caution(tmp_path: Path, fields: dict[str, Any], said: str) -> None:
+    """A single case with processes of its own, or a visit that was killed, is told."""
+    trials = trial("nn_rnn", CENTRE, 1.0), trial("mine", CENTRE, 1.0, **fields)
     found = cautions(runs_frame([loaded(tmp_path / "run", *trials)]))
     assert found.startswith(said)
     assert bool(found) == bool(said)

@@ -136,6 +136,32 @@ def test_a_case_that_failed_at_last_has_no_time(tmp_path: Path) -> None:
     assert found[["median_seconds", "speedup", "slowdown", "flops_per_second"]].isna().all()
 
 
+def test_a_visit_that_was_killed_costs_no_other_its_times(tmp_path: Path) -> None:
+    """What was measured before and after stays; the visit is counted."""
+    killed = failed("nn_rnn", CENTRE, "crashed", "signal 9", lost="signal 9", round_number=1)
+    found = row(load(tmp_path / "last", trial("nn_rnn", CENTRE), killed), "nn_rnn")
+    assert (found["status"], found["rounds"], found["samples"], found["lost_visits"]) == ("ok", 2, 18, 1)
+    again = trial("nn_rnn", CENTRE, round_number=2)
+    found = row(load(tmp_path / "between", trial("nn_rnn", CENTRE), killed, again), "nn_rnn")
+    assert (found["status"], found["samples"], found["lost_visits"]) == ("ok", 36, 1)
+
+
+def test_a_case_of_which_every_visit_was_killed_says_so(tmp_path: Path) -> None:
+    """There is nothing to fall back on."""
+    killed = failed("nn_rnn", CENTRE, "crashed", "signal 9", lost="signal 9")
+    found = row(load(tmp_path / "run", killed), "nn_rnn")
+    assert (found["status"], found["reason"], found["lost_visits"]) == ("crashed", "signal 9", 1)
+
+
+@pytest.mark.parametrize("round_number", [0, 2, 3])
+def test_a_case_that_was_ever_wrong_has_no_time(tmp_path: Path, round_number: int) -> None:
+    """Whichever of its visits found that, and whatever became of the last."""
+    wrong = failed("nn_rnn", CENTRE, "wrong", "y is off", round_number=round_number)
+    killed = failed("nn_rnn", CENTRE, "crashed", "signal 9", lost="signal 9", round_number=4)
+    found = row(load(tmp_path / "run", trial("nn_rnn", CENTRE, round_number=1), wrong, killed), "nn_rnn")
+    assert (found["status"], found["reason"], found["samples"]) == ("wrong", "y is off", 0)
+
+
 def test_the_last_visit_is_told_by_its_round(tmp_path: Path) -> None:
     """The order of the lines does not matter: the round says which visit was the last."""
     again = failed("nn_rnn", CENTRE, "crashed", "SIGSEGV", round_number=1)

@@ -26,7 +26,7 @@ class FakeWorker:
         self.ready = False
         self.alive = True
 
-    def wait_ready(self) -> dict[str, Any]:
+    def wait_ready(self, most_seconds: float) -> dict[str, Any]:
         """What `first_reply` is, raised or returned."""
         if isinstance(self.first_reply, Exception):
             self.alive = False
@@ -86,3 +86,33 @@ def test_a_worker_that_is_lost_at_its_start_is_tried_a_few_times(pool: Pool) -> 
         with pytest.raises(WorkerLost, match="signal 9"):
             pool.get(Case("a", WORKLOAD), "numpy_loop")
     assert FakeWorker.started == STARTS_TRIED
+
+
+def test_a_start_that_the_budget_ended_is_not_held_against_the_implementation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again as often as it is asked for."""
+    monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
+    monkeypatch.setattr(FakeWorker, "started", 0)
+    monkeypatch.setattr(FakeWorker, "first_reply", WorkerLost("timeout", "start was not done in time"))
+    pool = Pool(tmp_path, compiled=tmp_path / "compiled", most_start_seconds=lambda: 60.0)
+    for _ in range(STARTS_TRIED + 3):
+        with pytest.raises(WorkerLost, match="the budget had ended") as lost:
+            pool.get(Case("a", WORKLOAD), "numpy_loop")
+        assert lost.value.from_outside
+    assert FakeWorker.started == STARTS_TRIED + 3
+
+
+def test_a_process_that_cannot_be_started_is_a_reason(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told when the worker is asked for, not where workers are started for later."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise WorkerLost("failed", "its process could not be started: no memory", from_outside=True)
+
+    monkeypatch.setattr("benchmarks.measuring.pool.Worker", refused)
+    case = Case("a", WORKLOAD)
+    pool.start(case, "numpy_loop")
+    with pytest.raises(WorkerLost, match="could not be started"):
+        pool.get(case, "numpy_loop")
+    monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
+    assert pool.get(case, "numpy_loop").ready

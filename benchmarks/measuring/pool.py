@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring.process import Worker, WorkerLost
+from benchmarks.measuring.process import START_SECONDS, Worker, WorkerLost, ended_by_budget
 from benchmarks.workload import Case
 
 STARTS_TRIED = 5
@@ -17,15 +19,20 @@ _Key = tuple[str, str, int, str]
 class Pool:
     """Workers by what they are for. A dead one is replaced when it is next asked for.
 
-    `folder` is for what they print, `compiled` for what they compile.
+    `folder` is for what they print, `compiled` for what they compile; `most_start_seconds` says how long the
+    budget lets a start take that is waited for now.
     """
 
-    def __init__(self, folder: Path, compiled: Path) -> None:
+    def __init__(
+        self, folder: Path, compiled: Path, *, most_start_seconds: Callable[[], float] = lambda: math.inf
+    ) -> None:
         self.folder = folder
         self.compiled = compiled
+        self.most_start_seconds = most_start_seconds
         self.layout = 0
         """Which layout of their memory workers are started with from now on."""
         self._workers: dict[_Key, Worker] = {}
+        self._not_started: dict[_Key, WorkerLost] = {}
         self._refused: dict[_Key, WorkerLost] = {}
         self._failed_starts: dict[_Key, int] = {}
 
@@ -38,15 +45,18 @@ class Pool:
             self._workers.pop(key).kill()
         workload = case.workload
         log = self.folder / f"worker-{'-'.join(map(str, key)).replace('/', '_').replace(':', '.')}.log"
-        self._workers[key] = Worker(
-            source,
-            threads=workload.threads,
-            precision=workload.precision,
-            device=workload.device,
-            log=log,
-            layout=self.layout,
-            compiled=self.compiled,
-        )
+        try:
+            self._workers[key] = Worker(
+                source,
+                threads=workload.threads,
+                precision=workload.precision,
+                device=workload.device,
+                log=log,
+                layout=self.layout,
+                compiled=self.compiled,
+            )
+        except WorkerLost as lost:
+            self._not_started[key] = lost
 
     def get(self, case: Case, source: str) -> Worker:
         """The worker for a case, ready and idle. Raises WorkerLost with the status and reason when there is none."""
@@ -54,12 +64,17 @@ class Pool:
         self.start(case, source)
         if key in self._refused:
             raise self._refused[key]
-        worker = self._workers[key]
-        if worker.ready:
-            return worker
+        most_seconds = self.most_start_seconds()
         try:
-            reply = worker.wait_ready()
+            if key in self._not_started:
+                raise self._not_started.pop(key)
+            worker = self._workers[key]
+            if worker.ready:
+                return worker
+            reply = worker.wait_ready(most_seconds)
         except WorkerLost as lost:
+            if lost.status == "timeout" and most_seconds < START_SECONDS:
+                raise ended_by_budget(lost) from None
             self._failed_starts[key] = self._failed_starts.get(key, 0) + 1
             if self._failed_starts[key] >= STARTS_TRIED:
                 self._refused[key] = lost
@@ -73,7 +88,9 @@ class Pool:
         return worker
 
     def kill(self) -> None:
-        """End all workers."""
+        """End all workers: all are told before any is waited for."""
+        for worker in self._workers.values():
+            worker.begin_kill()
         for worker in self._workers.values():
             worker.kill()
         self._workers.clear()

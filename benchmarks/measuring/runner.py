@@ -2,9 +2,10 @@
 
 Round 0 visits every workload once. Later rounds go back to the workloads that were built few times or have a case
 whose interval could be narrower, the least visited and then the widest first, until all are narrow or the budget is
-spent. A new round has new processes, laid out anew in memory, unless those there are have hardly been used. In a
-visit, the implementations of one workload are built one after another and then take turns, block by block, each in
-turn being first; the processes of all others are suspended meanwhile.
+spent; before them come the cases that have no time because their process was killed from outside. A new round has new
+processes, laid out anew in memory, unless those there are have hardly been used. In a visit, the implementations of one
+workload are built one after another and then take turns, block by block, each in turn being first; the processes of all
+others are suspended meanwhile.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from typing import Protocol, TypeVar
 
 from benchmarks.measuring.expectations import Expectations
 from benchmarks.measuring.pool import Pool
-from benchmarks.measuring.process import WorkerLost
+from benchmarks.measuring.process import BUDGET_GRACE_SECONDS, WorkerLost
 from benchmarks.measuring.visit import Visit
 from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, estimate
 from benchmarks.store import Run
 from benchmarks.sweeps import Sweep
-from benchmarks.trial import MEASURED, Status, Trial
+from benchmarks.trial import MEASURED, Status, Trial, deciding
 from benchmarks.workload import Case, Workload
 from rnnimpl.registry import listing
 
@@ -32,6 +33,8 @@ MAX_VISITS = 30
 LEAST_VISITS = 3
 """Visits to a workload while the budget lasts, however narrow its intervals: one process can be fast or slow by where
 its code and arrays happen to lie in memory, and the interval over its blocks does not know."""
+LOSSES_TRIED = 5
+"""A case whose visits were lost so often, by signals or suspensions, is not visited again: perhaps it is no chance."""
 RENEWAL_SHARE = 0.1
 """Starting new processes may take this share of the time at most."""
 Item = TypeVar("Item")
@@ -64,14 +67,20 @@ class Sweeper:
         self.progress = progress
         self.expectations = Expectations()
         self.results = scratch / "results.npz"
-        self.pool = Pool(run.folder, compiled=scratch / "compiled")
+        self.pool = Pool(
+            run.folder,
+            compiled=scratch / "compiled",
+            most_start_seconds=lambda: max(0.0, self._seconds_left()) + BUDGET_GRACE_SECONDS,
+        )
         self.activity_seconds: dict[str, float] = defaultdict(float, run.record.get("activity_seconds") or {})
         self.devices = {name: tuple(listing(source).unavailable) for name, source in implementations.items()}
         self.deadline = time.monotonic() + sweep.budget_seconds
         self.workers_round = 0
         self.workers_started = time.monotonic()
         self.start_seconds = 0.0
+        self.trials: dict[str, list[Trial]] = defaultdict(list)
         self.status: dict[str, Status] = {}
+        self.losses: dict[str, int] = defaultdict(int)
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.blocks: dict[str, list[int]] = defaultdict(list)
         self.visits: dict[Workload, int] = defaultdict(int)
@@ -106,9 +115,10 @@ class Sweeper:
 
     def _improve(self) -> bool:
         while wide := [workload for workload in self.workloads if self._worth_a_visit(workload)]:
-            workload = min(wide, key=lambda each: (self.visits[each], -self._widest(each)))
+            # A case that something outside kept from having any time comes before a narrower interval.
+            workload = min(wide, key=lambda each: (not self._lost(each), self.visits[each], -self._widest(each)))
             # All that was measured is measured again, so that its implementations are compared block by block.
-            names = [case.implementation for case in self._measured(workload)]
+            names = [case.implementation for case in self._to_visit(workload)]
             total = len(self.workloads)
             done = total - len(wide)
             self._renew_workers(self.visits[workload], wide, done=done, total=total)
@@ -126,14 +136,17 @@ class Sweeper:
         with self.activity("reference"):
             expected = self.expectations.get(workload)
             checks = self.expectations.spot_checks(workload, MINIMUM_BLOCKS)
-        visits = [Visit(Case(name, workload), self.implementations[name], round_number) for name in names]
+        visits = [
+            Visit(Case(name, workload), self.implementations[name], round_number, budget_left=self._seconds_left)
+            for name in names
+        ]
         for visit in rotated(visits, round_number):
             show(f"{visit.case.id}: building, checking, warming up")
             with self.activity("building and checking"):
                 try:
                     worker = self.pool.get(visit.case, visit.source)
                 except WorkerLost as lost:
-                    visit.end(lost.status, lost.reason)
+                    visit.lose(lost)
                 else:
                     visit.prepare(worker, expected, self.sweep, self.results)
             self.activity_seconds["building and checking"] -= visit.warmup_seconds
@@ -145,7 +158,7 @@ class Sweeper:
             if block > 0 and self._seconds_left() <= 0:
                 break
             for visit in rotated(active, round_number + block):
-                if not visit.ended:
+                if visit.goes_on:
                     show(f"{visit.case.id}: sampling, block {block + 1} of {MINIMUM_BLOCKS}")
                     with self.activity("sampling"):
                         visit.take_block(checks[block])
@@ -156,7 +169,7 @@ class Sweeper:
                 if not visit.ended:
                     self._judge(visit)
                 self._write(visit)
-        self.visits[workload] = round_number + 1
+        self.visits[workload] = max(self.visits[workload], round_number + 1)
         self.visit_seconds[workload] = time.monotonic() - start
         self.run.update(activity_seconds=dict(self.activity_seconds))
 
@@ -182,7 +195,9 @@ class Sweeper:
 
     def _take_in(self, trial: Trial) -> None:
         case = trial.case.id
-        self.status[case] = trial.status
+        self.trials[case].append(trial)
+        self.status[case] = deciding(self.trials[case]).status
+        self.losses[case] += trial.lost is not None and trial.status not in MEASURED
         self.seconds[case] += trial.seconds
         self.blocks[case] += trial.blocks
         self.visits[trial.case.workload] = max(self.visits[trial.case.workload], trial.round + 1)
@@ -194,12 +209,32 @@ class Sweeper:
     def _measured(self, workload: Workload) -> list[Case]:
         return [case for case in self.cases(workload) if self.status.get(case.id) in MEASURED]
 
+    def _lost(self, workload: Workload) -> list[Case]:
+        """The cases that have no time because something outside ended their visits, and that may well have one yet."""
+        return [
+            case
+            for case in self.cases(workload)
+            if self.status.get(case.id) in ("crashed", "timeout", "failed")
+            and deciding(self.trials[case.id]).lost is not None
+            and self.losses[case.id] < LOSSES_TRIED
+        ]
+
+    def _to_visit(self, workload: Workload) -> list[Case]:
+        """The cases of a later visit, in their order."""
+        again = {case.id for case in self._measured(workload) if self.losses[case.id] < LOSSES_TRIED}
+        again |= {case.id for case in self._lost(workload)}
+        return [case for case in self.cases(workload) if case.id in again]
+
     def _worth_a_visit(self, workload: Workload) -> bool:
         return (
-            bool(self._measured(workload))
+            bool(self._to_visit(workload))
             and self.visits[workload] < MAX_VISITS
             and self.visit_seconds[workload] < self._seconds_left()
-            and (self.visits[workload] < LEAST_VISITS or self._widest(workload) > self.sweep.stop_interval)
+            and (
+                self.visits[workload] < LEAST_VISITS
+                or bool(self._lost(workload))
+                or self._widest(workload) > self.sweep.stop_interval
+            )
         )
 
     def _widest(self, workload: Workload) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -17,19 +18,32 @@ from benchmarks.measuring.checking import Expected, SpotCheck
 from benchmarks.measuring.clocks import BlockClock, contradiction, on_core_seconds
 from benchmarks.measuring.interference import Interference
 from benchmarks.measuring.measure import Wrong
-from benchmarks.measuring.process import Worker, WorkerLost
+from benchmarks.measuring.process import BUDGET_GRACE_SECONDS, Worker, WorkerLost, ended_by_budget
+from benchmarks.statistics import MINIMUM_BLOCKS
 from benchmarks.sweeps import Sweep
 from benchmarks.trial import MEASURED, Status, Trial
 from benchmarks.workload import Case
 
+LEAST_BLOCKS_KEPT = MINIMUM_BLOCKS // 2
+"""A visit that is lost to something outside after so many blocks keeps them."""
+
 
 class Visit:
-    """A case between its first request and its trial. Once `status` is set, it has ended."""
+    """A case between its first request and its trial. Once `status` is set, it has ended.
 
-    def __init__(self, case: Case, source: str, round_number: int) -> None:
+    `budget_left` says how many seconds of the sweep's budget are left.
+    """
+
+    def __init__(
+        self, case: Case, source: str, round_number: int, *, budget_left: Callable[[], float] = lambda: math.inf
+    ) -> None:
         self.case = case
         self.source = source
         self.round = round_number
+        self.budget_left = budget_left
+        self.lost: str | None = None
+        self.is_cut_short = False
+        """Whether the worker is gone, and what was measured before is kept."""
         self.status: Status | None = None
         self.reason: str | None = None
         self.started_at = _now()
@@ -47,6 +61,11 @@ class Visit:
         return self.status is not None
 
     @property
+    def goes_on(self) -> bool:
+        """Whether its worker can be asked for more."""
+        return self.status is None and not self.is_cut_short
+
+    @property
     def warmup_seconds(self) -> float:
         """Seconds the warm-up took, 0 before it is over."""
         return float(self.fields.get("warmup_seconds", 0.0))
@@ -58,9 +77,18 @@ class Visit:
         if status not in MEASURED:
             self.seconds, self.backward_seconds, self.blocks = [], [], []
 
+    def lose(self, lost: WorkerLost) -> None:
+        """Take in that the worker is gone: what was measured is kept where the implementation had no part in it."""
+        self.lost = lost.reason if lost.from_outside else None
+        if lost.from_outside and len(self.blocks) >= LEAST_BLOCKS_KEPT:
+            self.is_cut_short = True
+        else:
+            self.end(lost.status, lost.reason)
+
     def prepare(self, worker: Worker, expected: Expected, sweep: Sweep, results: Path) -> None:
         """Have the case built and warmed up, and check its first call; `results` is a file for the worker to write."""
         self.worker = worker
+        worker.begin_visit()
         self.timeout_seconds = sweep.timeout_seconds
         self.results = results
         self.fields["checked_steps"] = expected.steps
@@ -82,12 +110,13 @@ class Visit:
         reply = self._ask({"do": "block", "checked": dataclasses.asdict(check.call)})
         received = time.perf_counter()
         on_core_after = on_core_seconds(self.worker.pid)
-        if self.ended:
+        if not self.goes_on:
             return
-        self.interference.add(before, self.worker.read_interference(), psutil.cpu_count() or 1)
+        suspended_seconds = self.worker.suspended_seconds
+        after = self.worker.read_interference()
         request = {"do": "results", "rows": check.rows, "steps": check.steps, "weights": check.weights}
         self._ask({**request, "results": str(self.results)})
-        if self.ended:
+        if not self.goes_on:
             return
         try:
             problem = check.problem(checking.read_results(self.results))
@@ -96,6 +125,11 @@ class Visit:
         if problem is not None:
             self.end("wrong", problem)
             return
+        if suspended_seconds:
+            # Its samples may hold the time in which nothing ran.
+            self.lost = f"a block: the machine or the sweep was suspended for {suspended_seconds:.0f} s"
+            return
+        self.interference.add(before, after, psutil.cpu_count() or 1)
         self.seconds += reply["seconds"]
         self.blocks.append(len(reply["seconds"]))
         self.sampling_seconds += reply["ended"] - reply["began"]
@@ -108,7 +142,8 @@ class Visit:
 
     def finish(self) -> None:
         """Have the case taken down, learn what is known only then, and hold its clock against this process's."""
-        self.fields |= self._ask({"do": "finish"})
+        if self.goes_on:
+            self.fields |= self._ask({"do": "finish"})
         workload = self.case.workload
         problem = None if self.ended else contradiction(self.clocks, changed_elements=workload.T * workload.B)
         if problem is not None:
@@ -126,6 +161,7 @@ class Visit:
             round=self.round,
             status=self.status,
             reason=self.reason,
+            lost=self.lost,
             started_at=self.started_at,
             finished_at=_now(),
             seconds=tuple(self.seconds),
@@ -137,7 +173,14 @@ class Visit:
         )
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self.worker.ask(request, self.timeout_seconds)
+        """The worker's reply, within what the budget leaves. Raises WorkerLost."""
+        of_budget = max(0.0, self.budget_left()) + BUDGET_GRACE_SECONDS
+        try:
+            return self.worker.ask(request, min(self.timeout_seconds, of_budget))
+        except WorkerLost as lost:
+            if lost.status == "timeout" and of_budget < self.timeout_seconds:
+                raise ended_by_budget(lost) from None
+            raise
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ask the worker; where it cannot go on, the visit has ended with its reason."""
@@ -148,8 +191,11 @@ class Visit:
         try:
             reply = replied()
         except WorkerLost as lost:
-            self.end(lost.status, lost.reason)
+            self.lose(lost)
             return {}
+        finally:
+            self.fields["helper_processes"] = self.worker.most_helpers
+            self.fields["unsuspended_seconds"] = self.worker.unsuspended_seconds
         if "status" in reply:
             self.end(reply.pop("status"), reply.pop("reason"))
         return reply
@@ -161,6 +207,8 @@ _FIELDS = (
     "first_call_seconds",
     "check_seconds",
     "warmup_seconds",
+    "helper_processes",
+    "unsuspended_seconds",
     "peak_bytes",
     "error_output",
     "error_gradient",

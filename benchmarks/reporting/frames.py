@@ -44,6 +44,7 @@ COLUMNS: Mapping[str, str] = {
             *("setup_seconds", "first_call_seconds", "payback_calls"),
             *("peak_bytes", "error_output", "error_gradient", "checked_steps"),
             *("device_span_seconds", "kernel_seconds", "kernel_launches", "elsewhere_share"),
+            *("helper_processes", "unsuspended_seconds", "lost_visits"),
         ),
         "float64",
     ),
@@ -190,6 +191,9 @@ def _own(case: PooledCase) -> dict[str, Any]:
         "error_gradient": _largest(case, "error_gradient"),
         "checked_steps": _first(case, "checked_steps"),
         "elsewhere_share": _largest(case, "elsewhere_share"),
+        "helper_processes": _largest(case, "helper_processes"),
+        "unsuspended_seconds": _largest(case, "unsuspended_seconds"),
+        "lost_visits": len(case.lost),
         **{name: _last(case, name) for name in ("device_span_seconds", "kernel_seconds", "kernel_launches")},
     }
 

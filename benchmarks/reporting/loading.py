@@ -68,7 +68,7 @@ def target_interval(record: Mapping[str, Any]) -> float:
 
 def _cleaned(trial: Trial) -> Trial:
     """The trial with texts that can be shown: a stranger's may hold terminal escapes or break a table."""
-    texts = (trial.case.implementation, trial.source, trial.reason or "")
+    texts = (trial.case.implementation, trial.source, trial.reason or "", trial.lost or "")
     if all(text.isprintable() for text in texts):
         return trial
     return dataclasses.replace(
@@ -76,6 +76,7 @@ def _cleaned(trial: Trial) -> Trial:
         case=Case(clean(trial.case.implementation), trial.case.workload),
         source=clean(trial.source),
         reason=None if trial.reason is None else clean(trial.reason),
+        lost=None if trial.lost is None else clean(trial.lost),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, block_medians, estimate, estimate_ratio, side_by_side
-from benchmarks.trial import MEASURED, Status, Trial
+from benchmarks.trial import MEASURED, Status, Trial, deciding
 from benchmarks.workload import Case, Workload
 
 BASELINE = "nn_rnn"
@@ -45,7 +45,7 @@ class PooledCase:
 
     @property
     def measured(self) -> bool:
-        """Whether it has times: a case that failed when it was last visited has none."""
+        """Whether it has times: a case that failed when it was last visited has none, nor one that was ever wrong."""
         return self.estimate is not None
 
     @property
@@ -54,9 +54,19 @@ class PooledCase:
         return self.trials[-1]
 
     @cached_property
+    def decisive(self) -> Trial:
+        """The trial whose status the case has, but for `ok` and `noisy`."""
+        return deciding(self.trials)
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What its visits lost to something else than the implementation, in sentences."""
+        return tuple(trial.lost for trial in self.trials if trial.lost is not None)
+
+    @cached_property
     def visits(self) -> tuple[tuple[Trial, list[float]], ...]:
         """Each visit that gave times, with the medians of its blocks."""
-        if self.last.status not in MEASURED:
+        if self.decisive.status not in MEASURED:
             return ()
         measured = [trial for trial in self.trials if trial.status in MEASURED and trial.seconds]
         return tuple((trial, block_medians(trial.seconds, trial.blocks)) for trial in measured)
@@ -72,16 +82,16 @@ class PooledCase:
 
     @property
     def status(self) -> Status:
-        """That of the last visit, except that `ok` and `noisy` are told apart by all samples."""
+        """That of the decisive visit, except that `ok` and `noisy` are told apart by all samples."""
         if self.estimate is None:
-            return self.last.status if self.last.status not in MEASURED else "failed"
+            return self.decisive.status if self.decisive.status not in MEASURED else "failed"
         return "ok" if self.estimate.relative_half_width <= self.target_interval else "noisy"
 
     @property
     def reason(self) -> str | None:
         """Why the status is not `ok`, in a sentence."""
         if self.estimate is None:
-            return self.last.reason or "it has no samples"
+            return self.decisive.reason or "it has no samples"
         if self.status == "ok":
             return None
         if math.isnan(self.estimate.relative_half_width):

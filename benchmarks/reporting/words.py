@@ -13,6 +13,8 @@ from benchmarks.statistics import Estimate
 
 DISTURBED = 0.1
 """A case counts as disturbed where others took at least this share of the cores' time."""
+UNSUSPENDED_SECONDS = 0.1
+"""Of an implementation that used so much of the cores in others' turns it is told: several ticks of the clock."""
 MANY = 0.25
 """The share of cases from which on a report begins with a caution."""
 TOO_FAST = 1.1
@@ -95,16 +97,41 @@ def cautions(frame: pd.DataFrame) -> str:
         )
     too_fast = measured[measured["share_of_attainable"] >= TOO_FAST]
     if len(too_fast):
-        name, workload, most = too_fast.loc[
-            too_fast["share_of_attainable"].idxmax(), ["implementation", "workload", "share_of_attainable"]
-        ]
+        fastest = too_fast.sort_values("share_of_attainable").iloc[-1]
+        name, workload, most = (fastest[column] for column in ("implementation", "workload", "share_of_attainable"))
         are = "are" if len(too_fast) > 1 else "is"
         said.append(
             f"{count(len(too_fast), 'case')} {are} faster than the hardware limit that was measured here, at most "
             f"{code(name)} on {code(workload)} with {share(most)} of it. Either the limit was measured too low, or the "
             "time was not earned: look at how it is computed before you believe it."
         )
+    said += _own_processes(measured)
+    lost = int((frame["lost_visits"] > 0).sum())
+    if lost:
+        said.append(
+            f"Visits to {count(lost, 'case')} were lost to a kill from outside, a suspension or the end of the budget; "
+            "what had been measured before is kept."
+        )
     return " ".join(said)
+
+
+def _own_processes(measured: pd.DataFrame) -> list[str]:
+    """Which implementations have processes of their own, and whether those kept cores busy in others' turns."""
+    said = []
+    for name, cases in measured.groupby("implementation", sort=False):
+        most = cases["helper_processes"].max()
+        if most > 0:
+            said.append(
+                f"{code(name)} has processes of its own, up to {most:.0f} at a time: "
+                "they are measured with it and suspended in others' turns."
+            )
+        ran = cases["unsuspended_seconds"].max()
+        if ran >= UNSUSPENDED_SECONDS:
+            said.append(
+                f"Processes of {code(name)} used up to {ran:.1f} s of the cores in others' turns, although they were "
+                "suspended: what was measured beside it may look slower than it is."
+            )
+    return said
 
 
 def answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: bool) -> str:
