@@ -29,13 +29,13 @@ class SameArray(NumpyLoop):
 
 
 class SameBeginning(NumpyLoop):
-    """Gives the result again of an x that had the same first steps."""
+    """Gives the result again of an x that began with the same number."""
 
     devices = ("cpu",)
 
     def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
         results: dict[bytes, Results] = self.__dict__.setdefault("results", {})
-        key = x[:1, :1, :2].tobytes()
+        key = x[0, 0, 0].tobytes()
         if key not in results:
             results[key] = super().forward(x, h0)
         return results[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from benchmarks.measuring.arrays import is_known, read, writable_view
 from benchmarks.measuring.changing_input import ChangingInput
-from benchmarks.measuring.checking import SpotCheck
+from benchmarks.measuring.checking import SpotCheck, read_results
 from benchmarks.measuring.clocks import BlockClock, contradiction
 from benchmarks.measuring.expectations import Expectations, checked_steps
 from benchmarks.measuring.inputs import fresh_feature
@@ -28,7 +29,7 @@ from tests import cheating_implementations as cheats
 from tests.test_runner import Said
 
 EXPECTATIONS = Expectations(seed=1)
-BLOCKS = 2
+BLOCKS = 6
 
 
 def visit(implementation: type[Rnn[Any]], workload: Workload) -> str | None:
@@ -323,6 +324,28 @@ def test_attacks_on_the_measuring_process_give_no_time(trials: dict[str, Trial])
     for name in ("RecognisesInputs", "SlowModuleClock"):
         assert trials[name].status in MEASURED
         assert trials[name].input_seed is not None
+
+
+@pytest.mark.parametrize("kind", ["missing", "garbage", "pipe", "link", "bomb", "large"])
+def test_a_file_that_holds_no_results_is_wrong(tmp_path: Path, kind: str) -> None:
+    """A worker may leave anything where its results should be; nothing of it is waited for or unpacked."""
+    path = tmp_path / "results.npz"
+    match kind:
+        case "garbage":
+            path.write_bytes(b"PK\x03\x04garbage")
+        case "pipe":
+            os.mkfifo(path)
+        case "link":
+            np.savez(tmp_path / "other.npz", y=np.zeros(1))
+            path.symlink_to(tmp_path / "other.npz")
+        case "bomb":
+            np.savez_compressed(path, y=np.zeros(10_000_000))
+        case "large":
+            np.savez(path, y=np.zeros(10_000_000))
+    with pytest.raises(Wrong, match=r"could not be read|bytes; expected 8 at most"):
+        read_results(path, 8)
+    assert not path.exists()
+    assert (tmp_path / "other.npz").exists() is (kind == "link")
 
 
 def test_a_check_names_what_is_missing() -> None:

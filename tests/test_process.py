@@ -64,7 +64,7 @@ def test_a_case_is_prepared_sampled_and_finished(workers: list[Worker], tmp_path
     worker = start(workers, tmp_path, f"{FAULTY}:Sound")
     prepared = worker.ask(prepare(results), 60)
     expected = Expectations(seed=1).get(WORKLOAD)
-    assert expected.expectation.outside(expected.expectation.errors(read_results(Path(results)))) == []
+    assert expected.expectation.outside(expected.expectation.errors(read_results(Path(results), 1000))) == []
     assert prepared["describe"]["library"].startswith("numpy")
     assert worker.ask({"do": "warm_up"}, 60)["calls_per_sample"] >= 1
     block = worker.ask(BLOCK, 60)
@@ -72,7 +72,7 @@ def test_a_case_is_prepared_sampled_and_finished(workers: list[Worker], tmp_path
     assert all(seconds > 0 for seconds in block["seconds"])
     assert block["began"] < block["ended"]
     worker.ask({"do": "results", "rows": [1], "steps": 3, "weights": False, "results": results}, 60)
-    assert read_results(Path(results))["y"].shape == (3, 1, 5)
+    assert read_results(Path(results), 1000)["y"].shape == (3, 1, 5)
     assert "peak_bytes" in worker.ask({"do": "finish"}, 60)
 
 

@@ -8,7 +8,10 @@ call before had. That check asks whether the results are those of that input, so
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
+import stat
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,9 @@ SPOT_MOST = 0.05
 """The limit never grows beyond this by `SPOT_FACTOR`: in bfloat16, tolerances come near to it."""
 KINKED_LIMIT = 0.02
 """The gradients of relu jump where rounding moves a unit over zero."""
+
+HEADER_BYTES = 1 << 20
+"""What the names and headers of all arrays take, by far."""
 
 Ask = Callable[[dict[str, Any]], dict[str, Any]]
 """Sends a request to a worker and gives its reply. Raises WorkerLost."""
@@ -62,6 +68,13 @@ class SpotCheck:
     weights: bool
     values: Mapping[str, NumpyArray]
     limits: Mapping[str, float]
+
+    def problem_in(self, path: Path) -> str | None:
+        """The same of the file that a worker wrote; what is no such file is a problem too."""
+        try:
+            return self.problem(read_results(path, _bytes_of(self.values)))
+        except Wrong as wrong:
+            return str(wrong)
 
     def problem(self, results: Mapping[str, NumpyArray]) -> str | None:
         """Why the results are not those of the call's input, in a sentence; None where they are."""
@@ -92,7 +105,9 @@ def prepare(ask: Ask, workload: Workload, expected: Expected, results: Path) -> 
     if "status" in reply:
         return reply
     try:
-        reply["errors"] = check_results(expected.expectation, read_results(results))
+        reply["errors"] = check_results(
+            expected.expectation, read_results(results, _bytes_of(expected.expectation.values))
+        )
     except Wrong as wrong:
         return {"status": "wrong", "reason": str(wrong), "errors": wrong.errors}
     except ValueError as error:
@@ -101,15 +116,46 @@ def prepare(ask: Ask, workload: Workload, expected: Expected, results: Path) -> 
     return {**reply, **ask({"do": "warm_up"})}
 
 
-def read_results(path: Path) -> dict[str, NumpyArray]:
-    """The arrays that a worker wrote, by name; the file is removed. Raises Wrong where it is no such file."""
+def read_results(path: Path, most_bytes: int) -> dict[str, NumpyArray]:
+    """The arrays that a worker wrote, by name; the file is removed.
+
+    Raises Wrong where it is no such file, or holds more than `most_bytes` and what a few arrays' headers take.
+    """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        with open(path, "rb", opener=_open_file) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > most_bytes + HEADER_BYTES:
+                raise Wrong(f"the results have {size} bytes; expected {most_bytes} at most")
+            with zipfile.ZipFile(file) as archive:
+                _check_sizes(archive, most_bytes)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise Wrong(f"the results could not be read: {type(error).__name__}: {error}") from error
     finally:
         path.unlink(missing_ok=True)
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open a regular file: a link could lead anywhere, a pipe would never end."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no regular file")
+    return descriptor
+
+
+def _check_sizes(archive: zipfile.ZipFile, most_bytes: int) -> None:
+    """Raise Wrong where an archive unpacks to more than it may hold."""
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > most_bytes + HEADER_BYTES:
+        raise Wrong(f"the results unpack to {unpacked} bytes; expected {most_bytes} at most")
+
+
+def _bytes_of(values: Mapping[str, NumpyArray]) -> int:
+    """What results of these shapes take in any dtype: float64 is the widest, which the reference has."""
+    return sum(value.nbytes for value in values.values())
 
 
 def make_spot_checks(workload: Workload, inputs: Inputs, expected: Expected, blocks: int) -> list[SpotCheck]:

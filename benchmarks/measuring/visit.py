@@ -17,7 +17,6 @@ from benchmarks.measuring import checking
 from benchmarks.measuring.checking import Expected, SpotCheck
 from benchmarks.measuring.clocks import BlockClock, contradiction, on_core_seconds
 from benchmarks.measuring.interference import Interference
-from benchmarks.measuring.measure import Wrong
 from benchmarks.measuring.process import BUDGET_GRACE_SECONDS, Worker, WorkerLost, ended_by_budget
 from benchmarks.statistics import MINIMUM_BLOCKS
 from benchmarks.sweeps import Sweep
@@ -118,10 +117,7 @@ class Visit:
         self._ask({**request, "results": str(self.results)})
         if not self.goes_on:
             return
-        try:
-            problem = check.problem(checking.read_results(self.results))
-        except Wrong as wrong:
-            problem = str(wrong)
+        problem = check.problem_in(self.results)
         if problem is not None:
             self.end("wrong", problem)
             return
