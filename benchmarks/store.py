@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmarks.quoting import quoted
+from benchmarks.reading import LARGEST_FILE, lines_of, open_regular, parse_json, read_whole
 from benchmarks.trial import SCHEMA, Trial
 
 Record = TypeVar("Record")
@@ -30,6 +32,10 @@ DERIVED = ("summary.csv", "standing.csv", "report.md", "plots")
 
 _LARGEST = 2**53
 """Sizes and counts beyond what a float holds exactly are no measurement and would break the arithmetic."""
+
+
+_LONGEST_NAME = 1000
+"""Letters of an implementation's name: tables and plots have it in every row."""
 
 
 class StoreError(Exception):
@@ -118,21 +124,21 @@ def append_line(path: Path, record: Mapping[str, Any], what: str) -> None:
 def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[list[Record], list[str]]:
     """What `parse` makes of each line's JSON, and a sentence for each line that is not `what`, but a torn last one.
 
-    `parse` raises ValueError, TypeError or KeyError for what it does not take. A file that is not there holds
-    nothing. Raises StoreError when the file cannot be read.
+    `parse` raises ValueError, TypeError, LookupError, AttributeError or ArithmeticError for what it does not take. A
+    file that is not there holds nothing. Raises StoreError when the file cannot be read.
     """
     found: list[Record] = []
     problems: list[str] = []
     if not path.exists():
         return found, problems
-    with explained(path, "read"), path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+    with explained(path, "read"), open_regular(path) as file:
+        for number, line in enumerate(lines_of(file), start=1):
             if not line.strip():
                 continue
             try:
-                found.append(parse(json.loads(line.decode())))
-            except (ValueError, TypeError, KeyError, RecursionError) as error:
-                if line.endswith(b"\n"):
+                found.append(parse(parse_json(line)))
+            except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+                if line.endswith(b"\n") or len(line) >= LARGEST_FILE:
                     reason = f"{type(error).__name__}: {error}"
                     problems.append(f"{path}, line {number}: not {what}, passed over ({reason[:200]})")
     return found, problems
@@ -172,11 +178,11 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         within = sorted(str(inner.parent) for inner in path.glob(f"*/{RUN_FILE}"))[:5]
         remedy = f"name one of the runs in it: {', '.join(within)}" if within else "name the folder that holds it"
         raise StoreError(f"{path} holds no {RUN_FILE}, so it is no run folder: {remedy}")
-    with explained(file, "read"):
-        content = file.read_bytes()
     try:
-        record = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        with explained(file, "read"):
+            content = read_whole(file)
+        record = parse_json(content)
+    except ValueError as error:
         raise StoreError(
             f"{file} is not JSON ({error}): restore it from a copy; the trials in {TRIALS_FILE} are not touched"
         ) from error
@@ -189,7 +195,7 @@ def _check_record(file: Path, record: Any) -> None:
         raise StoreError(f"{file} holds a {type(record).__name__}; expected a mapping, as a sweep writes it")
     schema = record.get("schema")
     if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
-        raise StoreError(f"{file} has schema {str(schema)[:50]}; expected a whole number from 1 to {SCHEMA}")
+        raise StoreError(f"{file} has schema {quoted(schema)}; expected a whole number from 1 to {SCHEMA}")
     if schema > SCHEMA:
         raise StoreError(
             f"{file} has schema {schema}, later than the {SCHEMA} that this version knows: "
@@ -316,6 +322,8 @@ def _check_trial(trial: Trial) -> None:
     _expect(
         all(isinstance(getattr(trial, name), dict) for name in _MAPPINGS), f"{', '.join(_MAPPINGS)}: expected mappings"
     )
+    name = trial.case.implementation
+    _expect(0 < len(name) <= _LONGEST_NAME, f"implementation: expected a name of at most {_LONGEST_NAME} letters")
     _expect(isinstance(trial.round, int) and 0 <= trial.round < _LARGEST, "round: expected a whole number from 0")
     _expect(isinstance(trial.calls_per_sample, int) and trial.calls_per_sample >= 1, "calls_per_sample: expected 1 up")
     _expect(_are_numbers(trial.seconds), "seconds: expected numbers from 0")

@@ -23,6 +23,11 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 MEASURED: tuple[Status, ...] = ("ok", "noisy")
 """The statuses of a trial that has times."""
 
+
+class NothingMeasured(Exception):
+    """No case has a time, so nothing can be told; the message says why."""
+
+
 _WORKLOAD_FIELDS = tuple(field.name for field in dataclasses.fields(Workload))
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import re
 from typing import Literal, get_args
 
+from benchmarks.quoting import quoted
 from rnnimpl.dtypes import PRECISIONS, Dtype, Precision
 from rnnimpl.interface import Nonlinearity, RnnConfig
 
@@ -18,6 +19,13 @@ Device = Literal["cpu", "cuda"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEVICES: tuple[Device, ...] = get_args(Device)
+
+LARGEST_SIZE = 2**31 - 1
+"""What libraries count the elements of an axis by; with it, all formulas stay within the range of a float."""
+MOST_LAYERS = 1000
+"""Formulas add up over layers: a number of layers from a stranger's file is not to take hours."""
+LONGEST_NAME = 120
+"""Bytes of an implementation's name, which is part of file names beside the workload's ID."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,12 +55,15 @@ class Workload:
         for name in ("T", "B", "I", "H", "L", "threads"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name} is {value!r}; expected a whole number of 1 or more")
+                raise TypeError(f"{name} is {quoted(value)}; expected a whole number of 1 or more")
             if value < 1:
-                raise ValueError(f"{name} is {value}; expected 1 or more")
+                raise ValueError(f"{name} is {quoted(value)}; expected 1 or more")
+            most = MOST_LAYERS if name == "L" else LARGEST_SIZE
+            if value > most:
+                raise ValueError(f"{name} is {quoted(value)}; expected at most {most}")
         for name, known in (("mode", MODES), ("device", DEVICES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}")
+                raise ValueError(f"{name} is {quoted(getattr(self, name))}; expected one of {', '.join(known)}")
         if self.precision == "tf32" and (self.device != "cuda" or self.dtype != "float32"):
             raise ValueError(f"precision tf32 is for float32 on cuda; got {self.dtype} on {self.device}")
         self.config  # noqa: B018  # checks the sizes and options that make up the network
@@ -87,7 +98,7 @@ class Workload:
         """The workload that an ID names. Raises ValueError that shows the form when it names none."""
         matched = _ID.fullmatch(text)
         if matched is None:
-            raise ValueError(f"workload is {text!r}; expected a form like {_EXAMPLE}")
+            raise ValueError(f"workload is {quoted(text)}; expected a form like {_EXAMPLE}")
         fields = matched.groupdict()
         return cls(
             mode=fields["mode"],  # type: ignore[arg-type]  # the pattern admits no other
@@ -100,6 +111,18 @@ class Workload:
             device=fields["device"],  # type: ignore[arg-type]  # the pattern admits no other
             threads=int(fields["threads"] or 1),
         )
+
+
+def check_name(name: str) -> str:
+    """An implementation's name. Raises ValueError where files, tables and IDs could not hold it."""
+    if not name or "/" in name or not name.isprintable():
+        raise ValueError(f"implementation is {quoted(name)}; expected a name of printable letters without a slash")
+    if len(name.encode(errors="replace")) > LONGEST_NAME:
+        raise ValueError(
+            f"implementation is {quoted(name)}, a name of {len(name.encode(errors='replace'))} bytes; expected at most "
+            f"{LONGEST_NAME}: give it a shorter one by LABEL=NAME"
+        )
+    return name
 
 
 _EXAMPLE = "cuda/training/T256-B32-I128-H128-L1-tanh-float32"
@@ -127,5 +150,5 @@ class Case:
         """The case that an ID names. Raises ValueError that shows the form when it names none."""
         implementation, _, workload = text.partition("/")
         if not implementation or not workload:
-            raise ValueError(f"case is {text!r}; expected a form like nn_rnn/{_EXAMPLE}")
+            raise ValueError(f"case is {quoted(text)}; expected a form like nn_rnn/{_EXAMPLE}")
         return cls(implementation, Workload.parse(workload))

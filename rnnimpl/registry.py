@@ -138,7 +138,8 @@ def _load_reference(name: str, reference: str) -> type[Rnn[Any]]:
         raise Unavailable(f"{name} needs {error.name}, which is not installed") from error
     except Unavailable:
         raise
-    except Exception as error:  # somebody's module may raise anything: their file is at fault, and the reason is theirs
+    # Somebody's module may raise anything, or end the interpreter: their file is at fault, and the reason is theirs.
+    except (Exception, SystemExit) as error:
         raise ValueError(
             f"implementation is {name!r}, but importing {module_name} fails with {type(error).__name__}: {error}; "
             f"expected a module that can be imported: python -c 'import {module_name}' shows where it fails"

@@ -308,7 +308,7 @@ def test_what_is_no_run_folder_is_said(tmp_path: Path) -> None:
         ("[" * 100_000, "is not JSON"),
         ("[1]", "holds a list; expected a mapping"),
         ("{}", "has schema None; expected a whole number from 1"),
-        ('{"schema": "1"}', "has schema 1; expected"),
+        ('{"schema": "1"}', "has schema '1'; expected"),
         ('{"schema": true}', "has schema True; expected"),
         ('{"schema": 0}', "has schema 0; expected"),
         (json.dumps({"schema": SCHEMA + 1}), f"has schema {SCHEMA + 1}, later than the {SCHEMA}.*nothing was changed"),

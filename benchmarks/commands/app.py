@@ -1,13 +1,36 @@
-"""What all verbs share: the application, its exit statuses, wrong use in a sentence, lists in options."""
+"""What all verbs share: the application, how options are read, and an answer to Ctrl-C."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+
+from benchmarks.commands.endings import INTERRUPTED, VERDICT_AGAINST, WRONG_USE, answered
+from benchmarks.commands.terminal import echo
+
+__all__ = ["INTERRUPTED", "VERDICT_AGAINST", "WRONG_USE", "app", "folder", "numbers", "words", "wrong_use"]
+
+MOST_VALUES = 10_000
+"""Of one option: more are a mistake, and would be checked one by one."""
+
+
+class Verbs(TyperGroup):
+    """The verbs, each ended by an exit status of `endings` and a sentence, whatever it raises."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # the context that typer hands to commands
+        with answered():
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
+    cls=Verbs,
     help="Which RNN is fastest on this machine, why, and how far from the limit.",
     no_args_is_help=True,
     add_completion=False,
@@ -16,21 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERDICT_AGAINST = 1
-WRONG_USE = 2
-INTERRUPTED = 130
-
-
-@contextmanager
-def wrong_use() -> Iterator[None]:
-    """Turn what the user got wrong into one sentence and exit status 2; anything else is a fault of ours."""
-    from benchmarks.store import StoreError
-
-    try:
-        yield
-    except (ValueError, TypeError, StoreError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(WRONG_USE) from error
+wrong_use = answered
+"""The same within a verb; `Verbs` does it for all of them."""
 
 
 @contextmanager
@@ -39,20 +49,68 @@ def interruptible(kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"interrupted: {kept}")
+        echo(f"interrupted: {kept}")
         raise typer.Exit(INTERRUPTED) from None
 
 
+def folder(text: str) -> Path:
+    """The folder that an option or argument names. An empty name would be the current folder."""
+    if not text.strip():
+        raise typer.BadParameter(f"is {text!r}; expected a folder's name, or . for the current folder")
+    return Path(text)
+
+
 def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    """The comma-separated whole numbers of an option."""
+    """The comma-separated whole numbers of an option, each from 1 to what a size may be."""
+    from benchmarks.workload import LARGEST_SIZE
+
+    parts = words(text, option)
+    if parts is None:
+        return None
+    expected = f"whole numbers from 1 to {LARGEST_SIZE} with commas between, such as 16,64"
+    try:
+        values = tuple(map(int, parts))
+    except ValueError:
+        raise ValueError(f"{option} is {_quoted(text)}; expected {expected}") from None
+    for value in values:
+        if not 1 <= value <= LARGEST_SIZE:
+            raise ValueError(f"{option} is {_quoted(text)}; expected {expected}: {str(value)[:30]} is none")
+    return values
+
+
+def words(text: str | None, option: str, known: Sequence[str] = ()) -> tuple[str, ...] | None:
+    """The comma-separated words of an option, each one of `known` where that is given."""
     if text is None:
         return None
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    expected = f"one or more of {', '.join(known)}" if known else "one or more values with commas between"
+    if not parts:
+        raise ValueError(f"{option} is {_quoted(text)}, which is empty; expected {expected}, or the option left out")
+    if len(parts) > MOST_VALUES:
+        raise ValueError(f"{option} has {len(parts)} values; expected at most {MOST_VALUES}")
+    for part in parts:
+        if known and part not in known:
+            raise ValueError(f"{option} is {_quoted(part)}; expected {expected}")
+    return parts
+
+
+def _quoted(text: str | None) -> str:
+    return repr(text if text is None or len(text) <= 80 else f"{text[:79]}…")
+
+
+def check_temporary() -> None:
+    """Raise ValueError where no temporary file can be written: what is measured needs some, and nothing is begun."""
+    named = os.environ.get("TMPDIR")
     try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(f"{option} is {text!r}; expected whole numbers with commas between, such as 16,64") from None
-
-
-def words(text: str | None) -> tuple[str, ...] | None:
-    """The comma-separated words of an option."""
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+        # Where the named one is full or missing, Python goes to another in silence, and so past the machine's lock.
+        where = named or tempfile.gettempdir()
+        with tempfile.TemporaryFile(dir=where) as file:
+            # A full disk has room for names and none for content.
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ValueError(
+            f"no temporary file can be written ({error.strerror or error}); expected a folder with free space: "
+            + (f"TMPDIR is {named!r}" if named else "set TMPDIR to one")
+        ) from error

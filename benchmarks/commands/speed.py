@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.commands.app import INTERRUPTED, VERDICT_AGAINST, app, interruptible, numbers, words, wrong_use
+from benchmarks.commands.app import app, check_temporary, folder, interruptible, numbers, words
+from benchmarks.commands.endings import INTERRUPTED, NOTHING_TO_TELL, VERDICT_AGAINST
+from benchmarks.commands.terminal import Terminal, echo
+
+_MOST_PROBLEMS = 20
 
 
 @app.command("list")
@@ -28,10 +33,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         shown = {entry.name: {field: getattr(entry, field) for field in fields} for entry in listings}
         typer.echo(json.dumps({"implementations": shown, "sweeps": sweeps}, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Terminal()
     table = Table("implementation", "device", "here", "what it is", title="Implementations")
     for entry in listings:
         yes = f"yes, when named: {entry.only_when_named}" if entry.only_when_named else "yes"
@@ -69,52 +73,56 @@ def sweep(
     dtype: Annotated[str | None, typer.Option(metavar="DTYPE,...", help="float16, bfloat16, float32, float64")] = None,
     threads: Annotated[str | None, typer.Option(metavar="N,...", help="CPU threads; all cores if not given.")] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after so long: 90s, 5m, 2h.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder, a new one.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=folder, metavar="DIR", help="The run's folder, a new one.")] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Go on with this run; other options but --budget do not apply.")
+        Path | None,
+        typer.Option(
+            parser=folder, metavar="DIR", help="Go on with this run; other options but --budget do not apply."
+        ),
     ] = None,
 ) -> None:
     """Measure implementations over workloads and report which is fastest where.
 
     Example: python -m benchmarks sweep quick --impl nn_rnn --impl torch_loop --hidden 64,256 --budget 2m
     """
-    with wrong_use():
-        from rich.console import Console
+    from benchmarks.measuring.launch import plan_sweep, resume_sweep, start_sweep
+    from benchmarks.workload import DEVICES, MODES
+    from rnnimpl.dtypes import DTYPES
 
-        from benchmarks.measuring.launch import plan_sweep, resume_sweep, start_sweep
-
-        console = Console()
-        axes: dict[str, Any] = {
-            "T": numbers(seq_len, "--seq-len"),
-            "B": numbers(batch, "--batch"),
-            "H": numbers(hidden, "--hidden"),
-            "L": numbers(layers, "--layers"),
-            "I": numbers(input_, "--input"),
-            "mode": words(mode),
-            "device": words(device),
-            "dtype": words(dtype),
-            "threads": numbers(threads, "--threads"),
-        }
-        axes = {axis: values for axis, values in axes.items() if values is not None}
-        # With the current folder importable, module:Class may stand in a file there.
-        sys.path.insert(0, str(Path.cwd()))
-        try:
-            if resume is not None:
-                run = resume_sweep(resume, budget=budget, console=console)
-            else:
-                plan = plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
-                run = start_sweep(plan, out=out, console=console)
-        except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED) from None
-        _report([run.folder], console)
+    console = Terminal()
+    axes: dict[str, Any] = {
+        "T": numbers(seq_len, "--seq-len"),
+        "B": numbers(batch, "--batch"),
+        "H": numbers(hidden, "--hidden"),
+        "L": numbers(layers, "--layers"),
+        "I": numbers(input_, "--input"),
+        "mode": words(mode, "--mode", MODES),
+        "device": words(device, "--device", DEVICES),
+        "dtype": words(dtype, "--dtype", DTYPES),
+        "threads": numbers(threads, "--threads"),
+    }
+    axes = {axis: values for axis, values in axes.items() if values is not None}
+    # With the current folder importable, module:Class may stand in a file there.
+    sys.path.insert(0, str(Path.cwd()))
+    check_temporary()
+    try:
+        if resume is not None:
+            run = resume_sweep(resume, budget=budget, console=console)
+        else:
+            plan = plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
+            run = start_sweep(plan, out=out, console=console)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    _report([run.folder], console)
 
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(parser=folder, metavar="RUN...", help="Run folders.")],
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=folder,
             metavar="DIR",
             help="Where the files go; if not given, the run's folder, or side-by-side/ in the first of several.",
         ),
@@ -128,33 +136,32 @@ def report(
 
     Example: python -m benchmarks report results/default-20260101-120000 --subject nn_rnn
     """
-    with wrong_use():
-        from rich.console import Console
-
-        _report(runs, Console(), out, subject)
+    _report(runs, Terminal(), out, subject)
 
 
 @app.command()
 def compare(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="A run folder.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another one.")],
+    old: Annotated[Path, typer.Argument(parser=folder, metavar="OLD", help="A run folder.")],
+    new: Annotated[Path, typer.Argument(parser=folder, metavar="NEW", help="Another one.")],
     across_machines: Annotated[
         bool, typer.Option("--across-machines", help="Compare also when they were measured on different machines.")
     ] = False,
 ) -> None:
-    """Compare two runs case by case: ratio, interval and verdict; exit status 1 when a case is slower.
+    """Compare two runs case by case: ratio, interval and verdict.
 
+    Exit status 1 when a case is slower, 3 when of no case it can be told.
     Example: python -m benchmarks compare results/monday results/tuesday
     """
-    with wrong_use():
-        from rich.console import Console
+    from benchmarks.reporting.compare import compare_runs, comparison_table
 
-        from benchmarks.reporting.compare import compare_runs, comparison_table
-
-        compared = compare_runs(old, new, across_machines=across_machines)
-        Console().print(comparison_table(compared))
-        if (compared["verdict"] == "slower").any():
-            raise typer.Exit(VERDICT_AGAINST)
+    compared = compare_runs(old, new, across_machines=across_machines, say=_passed_over)
+    Terminal().print(comparison_table(compared))
+    verdicts = set(compared["verdict"])
+    if "slower" in verdicts:
+        raise typer.Exit(VERDICT_AGAINST)
+    if verdicts == {"cannot tell"}:
+        echo("no case can be told: the intervals are wider than what matters; sweep both again with a larger --budget")
+        raise typer.Exit(NOTHING_TO_TELL)
 
 
 @app.command()
@@ -166,31 +173,32 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     steps: Annotated[int | None, typer.Option(metavar="N", help="Steps of gradient descent.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files go, a new folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=folder, metavar="DIR", help="Where the files go, a new folder.")
+    ] = None,
 ) -> None:
     """Train implementations on one task by plain gradient descent and lay their loss curves side by side.
 
-    Exit status 1 when a curve leaves the others or does not reach the stated loss.
+    Exit status 1 when a curve leaves the others or does not reach the stated loss, 3 when none could be trained.
     Example: python -m benchmarks train --impl numpy_loop --impl nn_rnn
     """
-    with wrong_use():
-        from rich.console import Console
-        from rich.markdown import Markdown
+    from rich.markdown import Markdown
 
-        from benchmarks.training.report import table
-        from benchmarks.training.train import STEPS, train
-        from rnnimpl.registry import default_names, listing
+    from benchmarks.training.report import table
+    from benchmarks.training.train import STEPS, train
+    from rnnimpl.registry import default_names, listing
 
-        sys.path.insert(0, str(Path.cwd()))
-        kind = device.partition(":")[0]
-        here = [name for name in default_names() if kind in listing(name).unavailable]
-        steps = STEPS if steps is None else steps
-        with interruptible("nothing is kept"):
-            result = train(implementations=impl or here, device=device, dtype=dtype, steps=steps, out=out)
-        Console().print(Markdown(table(result)))
-        typer.echo(f"curves, tables and plots: {result.folder}")
-        if not result.passed:
-            raise typer.Exit(VERDICT_AGAINST)
+    sys.path.insert(0, str(Path.cwd()))
+    kind = device.partition(":")[0]
+    here = [name for name in default_names() if kind in listing(name).unavailable]
+    steps = STEPS if steps is None else steps
+    with interruptible("nothing is kept"):
+        result = train(implementations=impl or here, device=device, dtype=dtype, steps=steps, out=out)
+    Terminal().print(Markdown(table(result)))
+    echo(f"curves, tables and plots: {result.folder}")
+    result.check_trained()
+    if not result.passed:
+        raise typer.Exit(VERDICT_AGAINST)
 
 
 @app.command()
@@ -205,7 +213,10 @@ def profile(
     hidden: Annotated[str | None, typer.Option(metavar="H,...", help="In place of the cases' hidden size.")] = None,
     layers: Annotated[str | None, typer.Option(metavar="L,...", help="In place of the cases' layers.")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A run's folder, or a new one; the files go to profile/ in it.")
+        Path | None,
+        typer.Option(
+            parser=folder, metavar="DIR", help="A run's folder, or a new one; the files go to profile/ in it."
+        ),
     ] = None,
     seconds: Annotated[
         float, typer.Option(help="Look for so long in each repeat at least, and time for as long.")
@@ -216,38 +227,50 @@ def profile(
 
     Example: python -m benchmarks profile torch_loop/cpu/inference/T128-B1-I128-H128-L1-tanh-float32 --impl fused_cpu
     """
-    with wrong_use():
-        from rich.console import Console
-        from rich.markdown import Markdown
+    from rich.markdown import Markdown
 
-        from benchmarks.profiling.cases import parse_cases, vary
-        from benchmarks.profiling.launch import profile_cases
+    from benchmarks.profiling.cases import parse_cases, vary
+    from benchmarks.profiling.launch import profile_cases
 
-        console = Console()
-        sys.path.insert(0, str(Path.cwd()))
+    console = Terminal()
+    sys.path.insert(0, str(Path.cwd()))
 
-        def say(message: str) -> None:
-            console.print(message, highlight=False, markup=False, soft_wrap=True)
-
-        axes = {
-            "T": numbers(seq_len, "--seq-len"),
-            "B": numbers(batch, "--batch"),
-            "H": numbers(hidden, "--hidden"),
-            "L": numbers(layers, "--layers"),
-        }
-        sizes = {letter: values for letter, values in axes.items() if values is not None}
-        varied = vary(parse_cases(cases), impl or (), sizes)
-        with interruptible("nothing is kept"):
-            path = profile_cases(varied, out=out, seconds=seconds, repeats=repeats, say=say)
-        lines = path.read_text(encoding="utf-8").split("\n")
-        console.print(Markdown("\n".join(line for line in lines if not line.startswith("!["))))
-        console.print(f"profile: {path}", highlight=False, soft_wrap=True)
+    axes = {
+        "T": numbers(seq_len, "--seq-len"),
+        "B": numbers(batch, "--batch"),
+        "H": numbers(hidden, "--hidden"),
+        "L": numbers(layers, "--layers"),
+    }
+    sizes = {letter: values for letter, values in axes.items() if values is not None}
+    check_temporary()
+    varied = vary(parse_cases(cases), impl or (), sizes)
+    with interruptible("nothing is kept"):
+        path = profile_cases(varied, out=out, seconds=seconds, repeats=repeats, say=console.say)
+    lines = path.read_text(encoding="utf-8").split("\n")
+    console.print(Markdown("\n".join(line for line in lines if not line.startswith("!["))))
+    console.say(f"profile: {path}")
 
 
-def _report(runs: list[Path], console: Any, out: Path | None = None, subject: str | None = None) -> None:
-    from benchmarks.reporting.frames import load_run
+def _report(runs: list[Path], console: Terminal, out: Path | None = None, subject: str | None = None) -> None:
+    """Write the report and show its table. Raises NothingMeasured, after both, where no case has a time."""
+    from benchmarks.reporting.frames import runs_frame
+    from benchmarks.reporting.loading import load_runs
     from benchmarks.reporting.report import build_report, terminal_table
+    from benchmarks.reporting.unmeasured import check_measured
 
     path = build_report(runs, out, subject=subject)
-    console.print(terminal_table(load_run(runs)))
-    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+    loaded = load_runs(runs)
+    _passed_over([problem for run in loaded for problem in run.problems])
+    frame = runs_frame(loaded)
+    if len(frame):
+        console.print(terminal_table(frame))
+    console.say(f"report: {path}")
+    check_measured(loaded)
+
+
+def _passed_over(problems: Sequence[str]) -> None:
+    """Name the lines of runs that could not be read, or as many as leave the rest of the output to be seen."""
+    for problem in problems[:_MOST_PROBLEMS]:
+        echo(f"caution: {problem}", err=True)
+    if len(problems) > _MOST_PROBLEMS:
+        echo(f"caution: and {len(problems) - _MOST_PROBLEMS} more lines", err=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.quoting import quoted
 from benchmarks.regression.pairing import undisturbed
 
+LARGEST_SECONDS = 1e15
+"""Beyond it a number is no measurement, and would break the arithmetic."""
 SCHEMA = 1
 """1: the first."""
 
@@ -38,8 +41,8 @@ class CaseTimes:
         times = cls(**fields)
         for field in dataclasses.fields(times):
             _check_number(field.name, getattr(times, field.name))
-        if not times.min_seconds > 0:
-            raise ValueError("min_seconds: no call takes no time")
+        if not min(times.low_seconds, times.median_seconds, times.min_seconds) > 0:
+            raise ValueError("low_seconds, median_seconds, min_seconds: no call takes no time")
         return times
 
 
@@ -83,25 +86,35 @@ class Measurement:
         if not isinstance(record, dict):
             raise ValueError(f"a {type(record).__name__}; expected a mapping")
         if record.get("schema") != SCHEMA:
-            raise ValueError(f"schema {record.get('schema')}; this version knows {SCHEMA}")
+            raise ValueError(f"schema {quoted(record.get('schema'))}; this version knows {SCHEMA}")
         fields = {field.name: record[field.name] for field in dataclasses.fields(cls)}
         for name in ("revision", "suite", "suite_digest", "group", "measured_at"):
             if not isinstance(fields[name], str):
-                raise ValueError(f"{name} is {fields[name]!r}; expected a text")
+                raise ValueError(f"{name} is {quoted(fields[name])}; expected a text")
+        # It is handed to git, which takes what begins with a dash for an option.
+        if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", fields["revision"]):
+            raise ValueError(
+                f"revision is {quoted(fields['revision'])}; expected a commit in full, 40 hexadecimal digits"
+            )
         for name in ("packages", "system"):
             if not _is_texts(fields[name]):
                 raise ValueError(f"{name}: expected a mapping of texts")
         if not isinstance(fields["failure"], str | None):
             raise ValueError("failure: expected a text or null")
+        for name in ("controls", "cases"):
+            if not isinstance(fields[name], dict):
+                raise ValueError(f"{name} is {quoted(fields[name])}; expected a mapping")
         for name, seconds in fields["controls"].items():
             _check_number(name, seconds)
+            if not seconds > 0:
+                raise ValueError(f"{quoted(name)}: no work takes no time")
         fields["cases"] = {case: CaseTimes.from_json(times) for case, times in fields["cases"].items()}
         return cls(**fields)
 
 
 def _check_number(name: str, value: Any) -> None:
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
-        raise ValueError(f"{name} is {value!r}; expected a number from 0")
+    if type(value) not in (int, float) or not 0 <= value < LARGEST_SECONDS:
+        raise ValueError(f"{name} is {quoted(value)}; expected a number from 0 to {LARGEST_SECONDS:g}")
 
 
 def _is_texts(value: Any) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from benchmarks.history.findings import CaseHistory, Change, MachineHistory
 from benchmarks.history.plot import draw_history
 from benchmarks.history.steps import FALSE_ALARMS, LEAST_STEP, SHORTEST
 from benchmarks.history.words import commits, short_names, size, visible
+from benchmarks.reporting.csv_text import rows_csv
 from benchmarks.reporting.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
 from benchmarks.store import explained
 
@@ -35,8 +34,8 @@ def write_history(histories: Sequence[MachineHistory], folder: Path, job_summary
         for old in (*folder.glob("history-*.png"), *folder.glob("history-*.svg")):
             old.unlink()
         plots = {each.machine: draw_history(each, folder, f"history-{each.machine}") for each in histories}
-        (folder / "steps.csv").write_text(_csv(_STEP_COLUMNS, _step_rows(histories)), encoding="utf-8")
-        (folder / "series.csv").write_text(_csv(_SERIES_COLUMNS, _series_rows(histories)), encoding="utf-8")
+        (folder / "steps.csv").write_text(rows_csv(_STEP_COLUMNS, _step_rows(histories)), encoding="utf-8")
+        (folder / "series.csv").write_text(rows_csv(_SERIES_COLUMNS, _series_rows(histories)), encoding="utf-8")
         text = markdown(histories, plots)
         path.write_text(text, encoding="utf-8")
     if job_summary:
@@ -153,14 +152,6 @@ def _how() -> str:
         "of a level where that is larger. Intervals are of 95 %. The commits named hold the change with the same "
         "confidence."
     )
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _step_rows(histories: Sequence[MachineHistory]) -> Iterable[Sequence[object]]:

@@ -26,9 +26,10 @@ from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.measuring.progress import SweepProgress
 from benchmarks.measuring.runner import Sweeper
+from benchmarks.quoting import quoted
 from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps import Sweep, load_sweep, parse_duration
-from benchmarks.workload import Workload
+from benchmarks.workload import Workload, check_name
 from rnnimpl.registry import default_names, listing, names
 
 RESULTS = Path("results")
@@ -153,11 +154,14 @@ def _named(text: str) -> tuple[str, str]:
     name, equals, source = text.partition("=")
     source = source if equals else name
     if not name or "/" in name:
-        raise ValueError(f"implementation is {text!r}; expected NAME, module:Class, or LABEL=either, without a slash")
+        raise ValueError(
+            f"implementation is {quoted(text)}; expected NAME, module:Class, or LABEL=either, without a slash"
+        )
+    check_name(name)
     if ":" not in source and source not in names():
         nearest = difflib.get_close_matches(source, names(), n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
-        raise ValueError(f"implementation is {source!r}; {hint}Known: {', '.join(names())}")
+        raise ValueError(f"implementation is {quoted(source)}; {hint}Known: {', '.join(names())}")
     listing(source)
     return name, source
 

@@ -18,9 +18,14 @@ class SweepProgress:
         self._bar = Progress(
             BarColumn(bar_width=20, table_column=Column(min_width=20)),
             MofNCompleteColumn(table_column=Column(min_width=5)),
-            TextColumn("{task.fields[left]} left", table_column=Column(min_width=9, no_wrap=True)),
+            TextColumn("{task.fields[left]} left", markup=False, table_column=Column(min_width=9, no_wrap=True)),
             # What is measured has the rest of the line: a long name is cut, not the bar.
-            TextColumn("[dim]{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            TextColumn(
+                "{task.description}",
+                style="dim",
+                markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
             console=console,
             auto_refresh=False,
             transient=True,
@@ -45,7 +50,9 @@ class SweepProgress:
             self._bar.update(self._task, completed=done, total=total, description=what, left=left)
             self._bar.refresh()
         elif (done, total) != self._last_done:
-            self.console.print(f"{done} of {total} workloads, {left} left: {what}", highlight=False, soft_wrap=True)
+            self.console.print(
+                f"{done} of {total} workloads, {left} left: {what}", highlight=False, markup=False, soft_wrap=True
+            )
         self._last_done = (done, total)
 
 

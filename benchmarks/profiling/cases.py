@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks import machine
 from benchmarks.counts import too_large
 from benchmarks.machine.nvml import gpu_count
-from benchmarks.workload import Case
+from benchmarks.workload import Case, check_name
 from rnnimpl.registry import listing, names
+
+MOST_CASES = 1000
+"""Each takes a minute or so."""
 
 
 def parse_cases(texts: Sequence[str]) -> tuple[Case, ...]:
@@ -31,6 +35,10 @@ def vary(cases: Iterable[Case], implementations: Sequence[str], sizes: Mapping[s
         # By the letter that was given: with H, I may change too.
         if min(values) < 1:
             raise ValueError(f"{letter} is {min(values)}; expected 1 or more")
+    cases = tuple(cases)
+    wanted = len(cases) * math.prod(map(len, sizes.values())) * (1 + len(implementations))
+    if wanted > MOST_CASES:
+        raise ValueError(f"{wanted} cases are to be profiled; expected at most {MOST_CASES}: name fewer sizes")
     found = []
     for case in cases:
         for values in itertools.product(*sizes.values()):
@@ -46,7 +54,7 @@ def checked(cases: Iterable[Case]) -> tuple[Case, ...]:
     """The cases, each once. Raises ValueError for one that cannot be profiled here, with the nearest where it can."""
     distinct = tuple(dict.fromkeys(cases))
     for case in distinct:
-        source = case.implementation
+        source = check_name(case.implementation)
         if ":" not in source and source not in names():
             nearest = difflib.get_close_matches(source, names(), n=1, cutoff=0.3)
             hint = f"did you mean {Case(nearest[0], case.workload).id}? " if nearest else ""

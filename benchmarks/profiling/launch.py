@@ -23,6 +23,7 @@ from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.profiling.pairs import most_seconds
 from benchmarks.profiling.report import write_report
 from benchmarks.store import explained, folder_for
+from benchmarks.trial import NothingMeasured
 from benchmarks.workload import Case
 
 RESULTS = Path("results")
@@ -44,7 +45,7 @@ def profile_cases(
 
     The peaks that bound the cases are measured first, about so many seconds for each setting.
 
-    `out` is a run's folder or a new one. Raises ValueError where no case could be profiled, with each one's reason,
+    `out` is a run's folder or a new one. Raises NothingMeasured, with each case's reason, where none could be profiled,
     and StoreError before anything is measured where nothing can be written.
     """
     if not 0 < seconds <= 60:
@@ -67,7 +68,9 @@ def profile_cases(
         peaks = measure_peaks(workloads, seconds=peak_seconds, log=scratch / "peaks.log", say=say)
         records, refused = _measure(cases, repeats, seconds, scratch, say)
         if not records:
-            raise ValueError("; ".join(f"{case} could not be profiled ({reason})" for case, reason in refused.items()))
+            raise NothingMeasured(
+                "; ".join(f"{case} could not be profiled ({reason})" for case, reason in refused.items())
+            )
         with explained(folder, "write the profile to"):
             _replace_traces(folder / TRACES, sorted(scratch.glob("*.json.gz")))
     with explained(folder, "write the profile to"):

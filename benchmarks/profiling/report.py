@@ -21,6 +21,7 @@ from benchmarks.profiling.measured import how_measured
 from benchmarks.profiling.plots import draw_bars, draw_growth, workload_words
 from benchmarks.profiling.symbols import Place
 from benchmarks.profiling.words import Facts, conclusion
+from benchmarks.reporting.csv_text import frame_csv
 from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.workload import Case, Workload
@@ -134,7 +135,7 @@ def _untold(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False, lineterminator="\n")
+    path.write_text(frame_csv(frame), encoding="utf-8")
 
 
 def _workload(

@@ -6,6 +6,7 @@ therefore the widest that the two medians' own intervals allow, and a verdict ne
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.reporting.frames import load_run
+from benchmarks.reporting.frames import runs_frame
+from benchmarks.reporting.loading import load_runs
 from benchmarks.store import StoreError, open_run
 
 Verdict = Literal["faster", "same", "slower", "cannot tell"]
@@ -31,10 +33,17 @@ def verdict(low: float, high: float, floor: float = FLOOR) -> Verdict:
     return "same" if 1 / (1 + floor) <= low and high <= 1 + floor else "cannot tell"
 
 
-def compare_runs(old: Path, new: Path, *, across_machines: bool = False) -> pd.DataFrame:
+def compare_runs(
+    old: Path,
+    new: Path,
+    *,
+    across_machines: bool = False,
+    say: Callable[[Sequence[str]], object] = tuple,
+) -> pd.DataFrame:
     """One row a case that both runs measured: case, old_seconds, new_seconds, ratio, low, high, verdict.
 
-    Times are medians of one call in seconds; `ratio` is new over old. Raises StoreError when the runs were made on
+    Times are medians of one call in seconds; `ratio` is new over old. `say` is handed a sentence for each line of the
+    runs that could not be read. Raises StoreError when the runs were made on
     different machines, unless `across_machines`, and ValueError when they have no measured case in common.
     """
     machines = [open_run(folder).known("machine", "key") for folder in (old, new)]
@@ -44,7 +53,9 @@ def compare_runs(old: Path, new: Path, *, across_machines: bool = False) -> pd.D
             "give --across-machines if that is what you want"
         )
     columns = ["implementation", "workload", "median_seconds", "low_seconds", "high_seconds"]
-    frames = [load_run(folder)[columns].dropna() for folder in (old, new)]
+    runs = [run for folder in (old, new) for run in load_runs(folder)]
+    say([problem for run in runs for problem in run.problems])
+    frames = [runs_frame([run])[columns].dropna() for run in runs]
     both = frames[0].merge(frames[1], on=["implementation", "workload"], suffixes=("_old", "_new"))
     if both.empty:
         raise ValueError(f"{old} and {new} have no measured case in common: sweep the same workloads in both")

@@ -139,15 +139,18 @@ def pool(trials: Iterable[Trial], target_interval: float) -> dict[Case, PooledCa
 
 def _blocks_in_turns(cases: Sequence[PooledCase]) -> NDArray[np.float64]:
     """Block medians (cases, blocks): blocks that took turns in one visit share a column; NaN where one has none."""
-    visits = [(trial, row, medians) for row, case in enumerate(cases) for trial, medians in case.visits]
+    rows = [(trial, row, medians) for row, case in enumerate(cases) for trial, medians in case.visits]
+    visits: list[list[tuple[Trial, int, list[float]]]] = []
+    for trial, row, medians in sorted(rows, key=lambda each: (each[0].round, _span(each[0]))):
+        same_visit = visits and _met(visits[-1][0][0], trial) and all(row != other for _, other, _ in visits[-1])
+        if not same_visit:
+            visits.append([])
+        visits[-1].append((trial, row, medians))
     parts: list[NDArray[np.float64]] = []
-    first: Trial | None = None
-    for trial, row, medians in sorted(visits, key=lambda visit: visit[0].started_at):
-        if first is None or not _met(first, trial):
-            first = trial
-            most = max(len(each) for other, _, each in visits if _met(first, other))
-            parts.append(np.full((len(cases), most), np.nan))
-        parts[-1][row, : len(medians)] = medians
+    for visit in visits:
+        parts.append(np.full((len(cases), max(len(medians) for _, _, medians in visit)), np.nan))
+        for _, row, medians in visit:
+            parts[-1][row, : len(medians)] = medians
     return np.hstack(parts)
 
 
@@ -208,8 +211,15 @@ def time_ratio(above: PooledCase, below: PooledCase) -> Estimate:
 
 
 def _met(one: Trial, other: Trial) -> bool:
-    """Whether two trials were of one visit: a resumed sweep may visit one workload twice in the same round.
+    """Whether two trials were of one visit: a resumed sweep may visit one workload twice in the same round."""
+    (begun, ended), (other_begun, other_ended) = _span(one), _span(other)
+    return one.round == other.round and begun < other_ended and other_begun < ended
+
+
+def _span(trial: Trial) -> tuple[str, str]:
+    """When a trial's visit began and ended; the other way round where the system's clock was set back within it.
 
     Times are UTC in ISO 8601, so their order is that of their letters.
     """
-    return one.started_at < other.finished_at and other.started_at < one.finished_at
+    begun, ended = sorted((trial.started_at, trial.finished_at))
+    return begun, ended

@@ -145,13 +145,19 @@ def _peaks(run: LoadedRun) -> str:
     return f"Peaks, measured in the same run:\n\n{table(header, rows)}"
 
 
-def activity_shares(record: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds by activity as a share of all that are accounted for, the largest first; empty without any."""
+def activity_seconds(record: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds by activity, the largest first; empty without any."""
     known = {
         clean(name): float(value) for name, value in _mapping(record, "activity_seconds").items() if _is_positive(value)
     }
+    return {name: known[name] for name in sorted(known, key=lambda name: -known[name])}
+
+
+def activity_shares(record: Mapping[str, Any]) -> dict[str, float]:
+    """The same as a share of all that are accounted for."""
+    known = activity_seconds(record)
     total = sum(known.values())
-    return {name: known[name] / total for name in sorted(known, key=lambda name: -known[name])}
+    return {name: value / total for name, value in known.items()}
 
 
 def _activities(record: Mapping[str, Any]) -> str:
@@ -159,8 +165,7 @@ def _activities(record: Mapping[str, Any]) -> str:
     if not shares:
         return ""
     measuring = sum(shares.get(name, 0.0) for name in MEASURING)
-    taken = _mapping(record, "activity_seconds")
-    total = sum(value for value in taken.values() if _is_positive(value))
+    total = sum(activity_seconds(record).values())
     rows = [[escape(name), seconds(total * part), share(part)] for name, part in shares.items()]
     said = f"Of {seconds(total)} that the sweep took, {share(measuring)} was {' and '.join(MEASURING)}:"
     return f"{said}\n\n{table(['activity', 'time', 'share'], rows)}"

@@ -7,22 +7,23 @@ data is left out. The same trials give the same bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.reporting import sections
 from benchmarks.reporting.all_times import all_times
+from benchmarks.reporting.csv_text import frame_csv
 from benchmarks.reporting.findings import Finding, findings, winners_by_workload
-from benchmarks.reporting.frames import COLUMNS, read_peaks, runs_frame
+from benchmarks.reporting.frames import read_peaks, runs_frame
 from benchmarks.reporting.loading import Folder, LoadedRun, load_runs
 from benchmarks.reporting.plain_text import code, escape
 from benchmarks.reporting.plots import Plot, write_plots
 from benchmarks.reporting.provenance import how_measured
 from benchmarks.reporting.scan import scan_lines
 from benchmarks.reporting.scan_words import scan_section
-from benchmarks.reporting.standing import STANDING_TEXTS, Standing, standing_frame, standings
+from benchmarks.reporting.standing import Standing, standing_frame, standings
 from benchmarks.reporting.standing_words import standing_section
 from benchmarks.reporting.terminal import terminal_table
 from benchmarks.reporting.words import answer, cautions
@@ -60,7 +61,7 @@ def build_report(
         plots_folder.mkdir(parents=True, exist_ok=True)
         _write(target / SUMMARY_FILE, summary_csv(frame))
         if found:
-            _write(target / STANDING_FILE, _csv(standing, STANDING_TEXTS))
+            _write(target / STANDING_FILE, frame_csv(standing))
         else:
             (target / STANDING_FILE).unlink(missing_ok=True)
         peaks = {run.label: read_peaks(run.record) for run in runs}
@@ -91,15 +92,7 @@ def _remove_older(folder: Path, plots: Sequence[Plot]) -> None:
 
 def summary_csv(frame: pd.DataFrame) -> str:
     """The frame of `load_run` as CSV."""
-    return _csv(frame, (name for name, dtype in COLUMNS.items() if dtype == "str"))
-
-
-def _csv(frame: pd.DataFrame, texts: Iterable[str]) -> str:
-    """A frame as CSV. A text that a spreadsheet would take for a formula has an apostrophe before it."""
-    guarded = frame.copy()
-    for name in texts:
-        guarded[name] = frame[name].str.replace(r"^(?=[=+\-@])", "'", regex=True)
-    return guarded.to_csv(index=False, lineterminator="\n")
+    return frame_csv(frame)
 
 
 def _report(

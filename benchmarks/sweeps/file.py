@@ -28,10 +28,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.sweeps.grid import Grid, Sweep, check_key
+from benchmarks.quoting import quoted
+from benchmarks.sweeps.grid import LONGEST_SECONDS, Grid, Sweep, check_key
 
 DEFAULT_BUDGET_SECONDS = 600.0
 """For a file that names neither a budget nor a base."""
+
+LARGEST_FILE = 2**20
+"""Bytes of a sweep file: a device or a data file that was named by mistake is not read into memory."""
 
 _KEYS = ("name", "summary", "base", "budget", "target_interval", "stop_interval", "timeout", "grid", "override")
 _OTHER_NAMES = {
@@ -42,21 +46,31 @@ _OTHER_NAMES = {
     "timeout_seconds": "timeout",
     "axes": "override",
 }
-_DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
+_DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?", re.ASCII)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of `5m`, `90s`, `1h30m` or a plain number of seconds.
+def parse_duration(text: str, what: str = "--budget") -> float:
+    """Seconds of `5m`, `90s`, `1h30m`; `what` names the option or key in the error.
 
-    Raises ValueError, showing the form, for anything else and for no time at all.
+    Raises ValueError, showing the form, for anything else, for a number without a unit and for no time at all.
     """
-    matched = _DURATION.fullmatch(text.strip())
-    if matched is None:
-        raise ValueError(f"duration is {text!r}; expected a form like 90s, 5m, 1h30m or a number of seconds")
+    plain = text.strip()
+    expected = "expected a time like 90s, 5m or 1h30m"
+    matched = _DURATION.fullmatch(plain)
+    if _NUMBER.fullmatch(plain) and float(plain) > 0:
+        raise ValueError(
+            f"{what} is {quoted(text)}, a number without a unit; {expected}: "
+            f"did you mean {plain[:20]}s or {plain[:20]}m?"
+        )
+    if matched is None or not plain:
+        raise ValueError(f"{what} is {quoted(text)}; {expected}")
     hours, minutes, seconds = (float(matched[unit] or 0) for unit in "hms")
     total = 3600 * hours + 60 * minutes + seconds
-    if not 0 < total < float("inf"):
-        raise ValueError(f"duration is {text!r}; expected more than 0, such as 90s or 5m")
+    if not 0 < total <= LONGEST_SECONDS:
+        raise ValueError(
+            f"{what} is {quoted(text)}; {expected}, more than 0s and at most {LONGEST_SECONDS / 3600:.0f}h"
+        )
     return total
 
 
@@ -66,13 +80,19 @@ def read_sweep_file(path: Path, named: Callable[[str], Sweep]) -> Sweep:
     Raises ValueError, naming the file and what is wrong in it.
     """
     try:
-        content = path.read_text(encoding="utf-8")
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"sweep file {path} has more than {LARGEST_FILE} bytes; expected a few lines of TOML")
+        content = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ValueError(f"sweep file {path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"sweep file {path} is no UTF-8 text: {error}") from error
     try:
         return _from_document(tomllib.loads(content), path.stem, named)
+    except RecursionError as error:
+        raise ValueError(
+            f"sweep file {path}: its tables or lists are nested too deeply; expected a list at most"
+        ) from error
     except ValueError as error:  # TOMLDecodeError is one
         raise ValueError(f"sweep file {path}: {error}") from error
 
@@ -96,21 +116,21 @@ def _from_document(document: dict[str, Any], stem: str, named: Callable[[str], S
     )
     override = document.get("override", {})
     if not isinstance(override, dict):
-        raise ValueError(f"override is {override!r}; expected a table: a line [override], below it axes")
+        raise ValueError(f"override is {quoted(override)}; expected a table: a line [override], below it axes")
     return sweep.override(**override)
 
 
 def _tables(document: dict[str, Any]) -> tuple[Grid, ...]:
     tables = document.get("grid", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise ValueError(f"grid is {tables!r}; expected tables: a line [[grid]] with two brackets, below it axes")
+        raise ValueError(f"grid is {quoted(tables)}; expected tables: a line [[grid]] with two brackets, below it axes")
     return tuple(Grid.from_mapping(table) for table in tables)
 
 
 def _text(document: dict[str, Any], key: str, otherwise: str = "") -> str:
     value = document.get(key, otherwise)
     if not isinstance(value, str):
-        raise ValueError(f"{key} is {value!r}; expected text in quotes")
+        raise ValueError(f"{key} is {quoted(value)}; expected text in quotes")
     return value
 
 
@@ -118,7 +138,9 @@ def _seconds(document: dict[str, Any], key: str, otherwise: float) -> float:
     """The duration that a key names: text as people write it, or a number of seconds."""
     value = document.get(key, otherwise)
     if isinstance(value, str):
-        return parse_duration(value)
+        return parse_duration(value, key)
     if type(value) not in (int, float):
-        raise ValueError(f"{key} is {value!r}; expected a duration such as '5m' or a number of seconds")
+        raise ValueError(f"{key} is {quoted(value)}; expected a duration such as '5m' or a number of seconds")
+    if not 0 < value <= LONGEST_SECONDS:  # before it becomes a float, which a number of 400 digits cannot
+        raise ValueError(f"{key} is {quoted(value)}; expected more than 0 and at most {LONGEST_SECONDS:.0f} seconds")
     return float(value)

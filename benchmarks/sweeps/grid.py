@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmarks.counts import flops
-from benchmarks.workload import DEVICES, MODES, Device, Mode, Workload
+from benchmarks.quoting import quoted
+from benchmarks.workload import DEVICES, LARGEST_SIZE, MODES, MOST_LAYERS, Device, Mode, Workload
 from rnnimpl.dtypes import DTYPES, PRECISIONS, Dtype, Precision
 from rnnimpl.interface import NONLINEARITIES, Nonlinearity
 
@@ -47,12 +48,12 @@ class Grid:
             if values is None and axis in _MAY_BE_NONE:
                 continue
             if not isinstance(values, tuple):
-                raise ValueError(f"{axis} is {values!r}; expected a tuple of {_expected(axis)}")
+                raise ValueError(f"{axis} is {quoted(values)}; expected a tuple of {_expected(axis)}")
             if not values:
                 raise ValueError(f"{axis} is empty; expected one or more values, {_expected(axis)}: leave the axis out")
             for value in values:
                 if not _fits(axis, value):
-                    raise ValueError(f"{axis} is {value!r}; expected {_expected(axis)}")
+                    raise ValueError(f"{axis} is {quoted(value)}; expected {_expected(axis)}")
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Grid:
@@ -68,6 +69,14 @@ class Grid:
         """{axis: list of values, or None}; `from_mapping` reads it."""
         axes = {axis: getattr(self, axis) for axis in AXES}
         return {axis: None if values is None else list(values) for axis, values in axes.items()}
+
+    def size(self, devices: int) -> int:
+        """How many points the grid has on a machine with so many kinds of device."""
+        given = {axis: getattr(self, axis) for axis in AXES}
+        lengths = [1 if values is None else len(values) for values in given.values()]
+        if self.device is None:
+            lengths.append(devices)
+        return math.prod(lengths)
 
     def workloads(self, devices: Iterable[Device], cores: int) -> Iterable[Workload]:
         """Each point of the grid on a machine with these kinds of device and physical cores; may repeat itself.
@@ -101,7 +110,11 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "device": DEVICES,
 }
 _SWITCHES = ("bidirectional", "bias")
-_LARGEST_SIZE = 2**31 - 1
+MOST_WORKLOADS = 20_000
+"""Of a sweep: at a second for each, its first round takes hours. More are refused before they are built."""
+LONGEST_SECONDS = 1000 * 3600.0
+"""Budgets and time-outs beyond it are a mistake, and more than clocks of the operating system take."""
+_SECONDS_EXPECTED = f"more than 0 and at most {LONGEST_SECONDS:.0f}"
 # What other programs call the axes that are a letter here.
 _OTHER_NAMES = {
     **dict.fromkeys(("t", "seq_len", "seqlen", "length", "steps", "sequence_length", "time"), "T"),
@@ -116,7 +129,7 @@ _OTHER_NAMES = {
 def _expected(axis: str) -> str:
     if axis in _CHOICES:
         return f"one of {', '.join(_CHOICES[axis])}"
-    return "true or false" if axis in _SWITCHES else f"a whole number from 1 to {_LARGEST_SIZE}"
+    return "true or false" if axis in _SWITCHES else f"a whole number from 1 to {_most(axis)}"
 
 
 def _fits(axis: str, value: Any) -> bool:
@@ -124,7 +137,11 @@ def _fits(axis: str, value: Any) -> bool:
         return isinstance(value, str) and value in _CHOICES[axis]
     if axis in _SWITCHES:
         return isinstance(value, bool)
-    return type(value) is int and 1 <= value <= _LARGEST_SIZE
+    return type(value) is int and 1 <= value <= _most(axis)
+
+
+def _most(axis: str) -> int:
+    return MOST_LAYERS if axis == "L" else LARGEST_SIZE
 
 
 def as_axis(values: Any) -> Any:
@@ -173,19 +190,25 @@ class Sweep:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}", self.name):
-            raise ValueError(f"name is {self.name!r}; expected up to 80 letters, digits, dots, dashes or underscores")
+            raise ValueError(
+                f"name is {quoted(self.name)}; expected up to 80 letters, digits, dots, dashes or underscores"
+            )
         if not isinstance(self.summary, str):
-            raise ValueError(f"summary is {self.summary!r}; expected text")
+            raise ValueError(f"summary is {quoted(self.summary)}; expected text")
         if not self.grids or not all(isinstance(grid, Grid) for grid in self.grids):
-            raise ValueError(f"sweep {self.name} has grids {self.grids!r}; expected one or more")
-        if not _is_number(self.budget_seconds) or not 0 < self.budget_seconds < math.inf:
-            raise ValueError(f"budget is {self.budget_seconds!r} seconds; expected more than 0: 5m is five minutes")
-        if not _is_number(self.timeout_seconds) or not 0 < self.timeout_seconds < math.inf:
-            raise ValueError(f"timeout is {self.timeout_seconds!r} seconds; expected more than 0: 2m is two minutes")
+            raise ValueError(f"sweep {self.name} has grids {quoted(self.grids)}; expected one or more")
+        if not _is_number(self.budget_seconds) or not 0 < self.budget_seconds <= LONGEST_SECONDS:
+            raise ValueError(
+                f"budget is {quoted(self.budget_seconds)} seconds; expected {_SECONDS_EXPECTED}: 5m is five minutes"
+            )
+        if not _is_number(self.timeout_seconds) or not 0 < self.timeout_seconds <= LONGEST_SECONDS:
+            raise ValueError(
+                f"timeout is {quoted(self.timeout_seconds)} seconds; expected {_SECONDS_EXPECTED}: 2m is two minutes"
+            )
         for field in ("target_interval", "stop_interval"):
             value = getattr(self, field)
             if not _is_number(value) or not 0 < value < 1:
-                raise ValueError(f"{field} is {value!r}; expected a share of the median, such as 0.05, below 1")
+                raise ValueError(f"{field} is {quoted(value)}; expected a share of the median, such as 0.05, below 1")
 
     def override(self, **axes: Any) -> Sweep:
         """The same sweep with an axis replaced in every grid: `sweep.override(T=(16, 64), device=("cpu",))`.
@@ -206,6 +229,12 @@ class Sweep:
         the ones with fewer operations come first.
         """
         devices = tuple(devices)
+        points = sum(grid.size(len(devices)) for grid in self.grids)
+        if points > MOST_WORKLOADS:
+            raise ValueError(
+                f"sweep {self.name} has {points} workloads; expected at most {MOST_WORKLOADS}: "
+                "name fewer values of its axes"
+            )
         found = dict.fromkeys(workload for grid in self.grids for workload in grid.workloads(devices, cores))
         return tuple(sorted(found, key=_order))
 
@@ -233,7 +262,7 @@ class Sweep:
             raise ValueError(f"the sweep has no {', '.join(missing)}; expected all of {', '.join(names)}")
         grids = mapping["grids"]
         if not isinstance(grids, list) or not all(isinstance(grid, dict) for grid in grids):
-            raise ValueError(f"grids is {grids!r}; expected a list of mappings")
+            raise ValueError(f"grids is {quoted(grids)}; expected a list of mappings")
         return cls(**{**mapping, "grids": tuple(Grid.from_mapping(grid) for grid in grids)})
 
 

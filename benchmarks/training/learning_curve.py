@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.training.task import TARGET_LOSS
-from benchmarks.trial import Status
+from benchmarks.trial import NothingMeasured, Status
 from rnnimpl.dtypes import Dtype, unit_roundoff
 from rnnimpl.interface import NumpyArray
 
@@ -75,6 +75,12 @@ class TrainResult:
         """Whether one or more trained as they should, and none that could run did not."""
         statuses = {curve.status for curve in self.curves}
         return "ok" in statuses and statuses <= {"ok", "unavailable", "unsupported"}
+
+    def check_trained(self) -> None:
+        """Raise NothingMeasured, with the reasons, where no implementation could be trained at all."""
+        if all(curve.status in ("unavailable", "unsupported") for curve in self.curves):
+            reasons = (f"{curve.implementation} is {curve.status}: {curve.reason}" for curve in self.curves)
+            raise NothingMeasured(f"nothing was trained: {'; '.join(reasons)}")
 
 
 def final_loss(losses: NumpyArray) -> float:

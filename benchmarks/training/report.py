@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.reporting.csv_text import frame_csv
+from benchmarks.reporting.plain_text import escape
 from benchmarks.training import task
 from benchmarks.training.learning_curve import (
     FINAL_STEPS,
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 def write_report(result: TrainResult) -> None:
     """Write all files into the result's folder, which exists; the plots only where there is a loss to show."""
-    losses_frame(result).to_csv(result.folder / "losses.csv", index=False)
-    summary_frame(result).to_csv(result.folder / "summary.csv", index=False)
+    for name, frame in (("losses.csv", losses_frame(result)), ("summary.csv", summary_frame(result))):
+        (result.folder / name).write_text(frame_csv(frame), encoding="utf-8")
     (result.folder / "table.md").write_text(table(result), encoding="utf-8")
     if any(np.isfinite(curve.losses).any() for curve in result.curves):
         figure = plot(result)
@@ -70,13 +72,13 @@ def table(result: TrainResult) -> str:
     ]
     for row in (_summary(curve, result) for curve in result.curves):
         cells = [
-            row["implementation"],
+            escape(row["implementation"]),
             row["status"],
             _shown(row["final_loss"], "{:.6f}"),
             _shown(row["largest_deviation"], "{:.1e}"),
             _shown(row["seconds_per_step"], "{:.2f}", 1e3),
             _shown(row["setup_seconds_per_step"], "{:.2f}", 1e3),
-            str(row["reason"]).replace("|", "\\|").replace("\n", " "),
+            escape(row["reason"]),
         ]
         lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
     judged = "" if result.reference.size >= STEPS_TO_LEARN else f"; asked for from {STEPS_TO_LEARN} steps on"

@@ -14,8 +14,10 @@ from typing import Any, get_args
 import numpy as np
 
 import rnnimpl
+from benchmarks.quoting import quoted
 from benchmarks.store import StoreError, explained, folder_for
 from benchmarks.training import task
+from benchmarks.training.containing import ends_the_program, exits_raised
 from benchmarks.training.learning_curve import REFERENCE, STEPS_TO_LEARN, Curve, Step, TrainResult, judge, tolerance
 from benchmarks.training.report import write_report
 from benchmarks.trial import Status
@@ -25,6 +27,7 @@ from rnnimpl.interface import NumpyArray, Rnn, Unavailable, Unsupported, Weights
 DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 """In 16 bits an update is often smaller than a weight's roundoff and lost; training there keeps float32 weights."""
 STEPS = 300
+MOST_STEPS = 1_000_000
 SEED = 0
 
 Advance = Callable[[int], None]
@@ -49,10 +52,11 @@ def train(
     module:Class is no Rnn, and StoreError for a folder that cannot be written to or holds something.
     """
     checked_dtype = _check(implementations, device, steps, dtype)
-    found = {name: _load(name) for name in implementations}
+    with exits_raised():
+        found = {name: _load(name) for name in implementations}
     folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     # Better to hear that nothing can be written before the training than after.
-    with folder_for("--out", folder), _progress((len(found) + len(DTYPES)) * steps) as advance:
+    with folder_for("--out", folder), exits_raised(), _progress((len(found) + len(DTYPES)) * steps) as advance:
         _check_empty(folder)
         plain = {each: _reference(each, steps, advance) for each in DTYPES}
         allowed = tolerance(plain["float32"], plain["float64"], checked_dtype)
@@ -104,19 +108,22 @@ def _check(implementations: Sequence[str], device: str, steps: int, dtype: str) 
     """Raise ValueError for arguments that cannot be used; return the dtype as what it is."""
     # First: without a name given, those that run on the device are meant, and on none none does.
     if device.partition(":")[0] not in ("cpu", "cuda"):
-        raise ValueError(f"device is {device!r}; expected cpu, cuda or cuda:N")
+        raise ValueError(f"device is {quoted(device)}; expected cpu, cuda or cuda:N")
     if not implementations:
         raise ValueError(f"implementations is empty; expected one or more of {', '.join(rnnimpl.names())}")
     twice = sorted({name for name in implementations if list(implementations).count(name) > 1})
     if twice:
         raise ValueError(f"implementations has {', '.join(twice)} more than once; name each once")
-    if steps < 1:
-        raise ValueError(f"steps is {steps}; expected 1 or more, and {STEPS_TO_LEARN} or more to see it learn")
+    if not 1 <= steps <= MOST_STEPS:
+        raise ValueError(
+            f"steps is {quoted(steps)}; expected 1 or more, {STEPS_TO_LEARN} or more to see it learn, and at most "
+            f"{MOST_STEPS}"
+        )
     for known in DTYPES:
         if dtype == known:
             return known
     why = ": plain gradient descent loses small updates in it" if dtype in get_args(Dtype) else ""
-    raise ValueError(f"dtype is {dtype!r}{why}; expected one of {', '.join(DTYPES)}")
+    raise ValueError(f"dtype is {quoted(dtype)}{why}; expected one of {', '.join(DTYPES)}")
 
 
 def _check_empty(folder: Path) -> None:
@@ -163,7 +170,9 @@ def _learn(
         status, reason = "unavailable", str(error)
     except Unsupported as error:
         status, reason = "unsupported", str(error)
-    except Exception as error:  # noqa: BLE001  # whatever an implementation raises is the reason in its row
+    except BaseException as error:  # whatever an implementation raises is the reason in its row
+        if ends_the_program(error):
+            raise
         status, reason = "failed", f"{type(error).__name__} at step {len(taken) + 1}: {error}"
     advance(steps - len(taken))
     return Curve(implementation=name, status=status, reason=reason, steps=tuple(taken), describe=describe)

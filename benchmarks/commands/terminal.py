@@ -1,0 +1,49 @@
+"""How text reaches the terminal: as it is, and without control characters that a stranger's file may hold.
+
+An escape code in the name of an implementation could rename the window, hide a line or write over one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from benchmarks.reporting.plain_text import clean
+
+LONGEST_LINE = 2000
+"""An error may quote a value of any length."""
+
+
+class Terminal(Console):
+    """A rich console for text that is not ours: no markup, no emoji codes, and no control characters but rich's own."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            # rich moves the cursor and asks for colours by control segments and styles, never by their text.
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    def on_broken_pipe(self) -> None:
+        # rich would exit with status 1, which is a verdict here.
+        raise BrokenPipeError
+
+    def say(self, text: str) -> None:
+        """Print a message on one line, however narrow the terminal is: a command in it can be copied."""
+        self.print(text, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """The text without its control characters, line ends apart; of a width of zero, they move nothing in a table."""
+    if text.isprintable():
+        return text
+    return "".join(letter for letter in text if letter.isprintable() or letter == "\n")
+
+
+def echo(text: object, *, err: bool = False) -> None:
+    """Print text that may come from a stranger, each line of it cleaned and cut to `LONGEST_LINE` letters."""
+    typer.echo("\n".join(clean(line, LONGEST_LINE) for line in str(text).splitlines()), err=err)

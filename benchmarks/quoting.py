@@ -1,0 +1,17 @@
+"""A value in an error message, as Python writes it and cut: a stranger's file may hold one of any size and depth."""
+
+from __future__ import annotations
+
+import reprlib
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 4
+_REPR.maxstring = _REPR.maxlong = _REPR.maxother = 80
+
+
+def quoted(value: object) -> str:
+    """The value as Python writes it, with what is too long or too deep left out."""
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python refuses to write whole numbers of more than some thousand digits
+        return f"a {type(value).__name__} too large to be written"
