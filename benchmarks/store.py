@@ -77,6 +77,22 @@ class Run:
             found = found[name]
         return found
 
+    def known_texts(self, name: str) -> dict[str, str]:
+        """The mapping of texts that the record holds under a name. Raises StoreError where it holds none."""
+        found = self.known(name)
+        if not isinstance(found, dict) or not found or not all(isinstance(text, str) for text in found.values()):
+            raise StoreError(
+                f"{self.folder / RUN_FILE} has {name} {quoted(found)}; expected a mapping of texts, as a sweep writes: "
+                "restore the file from a copy, or sweep anew"
+            )
+        return found
+
+    def activity_seconds(self) -> dict[str, float]:
+        """Seconds by activity; what is no number in a record that something else wrote is left out."""
+        found = self._record.get("activity_seconds")
+        pairs = found.items() if isinstance(found, dict) else ()
+        return {name: float(value) for name, value in pairs if _is_number(value)}
+
     def update(self, **fields: Any) -> None:
         """Set fields of the record and rewrite `run.json` in one step: a reader sees the old or the new.
 

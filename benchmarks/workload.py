@@ -126,10 +126,13 @@ def check_name(name: str) -> str:
 
 
 _EXAMPLE = "cuda/training/T256-B32-I128-H128-L1-tanh-float32"
+# Python reads no whole number of some thousand digits.
+_NUMBER = "[0-9]{1,19}"
 _ID = re.compile(
     r"(?P<device>cpu|cuda)/(?P<mode>inference|training)/"
-    r"T(?P<T>\d+)-B(?P<B>\d+)-I(?P<I>\d+)-H(?P<H>\d+)-L(?P<L>\d+)(?P<D2>-D2)?"
-    r"-(?P<nonlinearity>[a-z]+)(?P<nobias>-nobias)?-(?P<dtype>[a-z0-9]+?)(?P<tf32>-tf32)?(-threads(?P<threads>\d+))?"
+    rf"T(?P<T>{_NUMBER})-B(?P<B>{_NUMBER})-I(?P<I>{_NUMBER})-H(?P<H>{_NUMBER})-L(?P<L>{_NUMBER})(?P<D2>-D2)?"
+    r"-(?P<nonlinearity>[a-z]+)(?P<nobias>-nobias)?-(?P<dtype>[a-z0-9]+?)(?P<tf32>-tf32)?"
+    rf"(-threads(?P<threads>{_NUMBER}))?"
 )
 
 

@@ -453,3 +453,29 @@ def test_a_run_without_samples_has_an_empty_long_form(tmp_path: Path) -> None:
     """No samples, no rows, the same columns."""
     run_of(tmp_path / "run", [])
     assert list(load_samples(tmp_path / "run").columns) == list(SAMPLE_COLUMNS)
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=31), timedelta(hours=3)], ids=str)
+def test_a_clock_that_was_set_back_within_a_visit_costs_nothing(tmp_path: Path, back: timedelta) -> None:
+    """A trial that ends before it began is read, and its blocks stand beside those that took turns with it."""
+    ended = (START + timedelta(seconds=30) - back).isoformat(timespec="milliseconds")
+    slow, fast = (
+        [1e-3 * (1 + 0.1 * (at // 3 % 2)) for at in range(18)],
+        [5e-4 * (1 + 0.1 * (at // 3 % 2)) for at in range(18)],
+    )
+    one = trial("nn_rnn", workload(), slow, finished_at=ended)
+    other = trial("torch_loop", workload(), fast, finished_at=ended)
+    later = [trial(name, workload(), times, round_number=1) for name, times in (("nn_rnn", slow), ("torch_loop", fast))]
+    run_of(tmp_path / "run", [one, other, *later])
+    frame = load_run(tmp_path / "run").set_index("implementation")
+    assert list(frame["blocks"]) == [12, 12]
+    # Both saw the same machine: by blocks that took turns, the ratio has no width.
+    assert frame.loc["torch_loop", ["speedup_low", "speedup", "speedup_high"]].tolist() == pytest.approx([2, 2, 2])
+
+
+def test_one_trial_that_ends_before_it_began_is_no_hindrance(tmp_path: Path) -> None:
+    """Beside others of its visit that do not."""
+    ended = (START - timedelta(seconds=2)).isoformat(timespec="milliseconds")
+    trials = [trial("nn_rnn", workload(), 1e-3, finished_at=ended), trial("torch_loop", workload(), 5e-4)]
+    run_of(tmp_path / "run", trials)
+    assert load_run(tmp_path / "run").set_index("implementation").loc["torch_loop", "speedup"] == pytest.approx(2)

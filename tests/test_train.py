@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ import pytest
 from benchmarks.store import StoreError
 from benchmarks.training import task
 from benchmarks.training.learning_curve import STEPS_TO_LEARN, Curve, TrainResult, final_loss, judge, tolerance
-from benchmarks.training.report import table
+from benchmarks.training.report import table, write_report
 from benchmarks.training.train import train
+from benchmarks.trial import NothingMeasured
 from rnnimpl import Grads, RnnConfig, Unavailable, Weights
 from rnnimpl.dtypes import Dtype
 from rnnimpl.impls.numpy_loop import NumpyLoop
@@ -56,6 +59,18 @@ class FailsAtTheThirdStep(NumpyLoop):
         type(self).built += 1
         if self.built == 4:
             raise ArithmeticError("lost the thread")
+
+
+class Leaves(NumpyLoop):
+    """Its backward pass ends the program by the exception or the call that `how` names."""
+
+    devices = ("cpu",)
+    how = ""
+
+    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
+        if self.how == "os._exit":
+            os._exit(0)
+        raise {"SystemExit": SystemExit(0), "KeyboardInterrupt": KeyboardInterrupt()}[self.how]
 
 
 class Overflows(NumpyLoop):
@@ -357,3 +372,59 @@ def test_what_a_folder_holds_is_not_written_over(tmp_path: Path) -> None:
 def test_final_loss_is_a_mean_over_the_last_steps() -> None:
     assert final_loss(np.r_[np.full(50, 9.0), np.full(20, 2.0)]) == 2.0
     assert math.isnan(final_loss(np.array([])))
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("SystemExit", "SystemExit at step 1: 0"),
+        ("os._exit", "Exited at step 1: 0"),
+        ("KeyboardInterrupt", "at step 1"),
+    ],
+)
+def test_an_implementation_that_ends_the_program_has_failed(
+    how: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the reason in its row; the others are trained, and the program goes on."""
+    monkeypatch.setattr(Leaves, "how", how)
+    trained = train(implementations=["tests.test_train:Leaves", "numpy_loop"], steps=2, out=tmp_path / "out")
+    left, right = trained.curves
+    assert left.status == "failed"
+    assert said in str(left.reason)
+    assert right.status == "ok"
+    assert not trained.passed
+
+
+def test_ctrl_c_amid_somebodys_code_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not that code's failure: no statement of it raised the exception."""
+
+    def interrupted(self: Leaves, *_: object) -> Any:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Leaves, "vjp", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(implementations=["tests.test_train:Leaves"], steps=2, out=tmp_path / "out")
+
+
+def test_a_training_that_nothing_could_do_is_told(tmp_path: Path) -> None:
+    """With each reason: nothing was judged."""
+    result = train(implementations=["tests.test_train:NeedsAnotherMachine"], steps=2, out=tmp_path / "out")
+    with pytest.raises(NothingMeasured, match="NeedsAnotherMachine is unavailable: this machine has no abacus"):
+        result.check_trained()
+
+
+def test_markup_and_formulas_of_a_reason_are_shown_as_they_are(tmp_path: Path) -> None:
+    """In the table, which is Markdown, and in the CSV files, which spreadsheets open."""
+    reason = "=cmd()|[link](http://example.org) **bold** <b>\x1b[31m"
+    curve = Curve(implementation="@mine", status="unavailable", reason=reason)
+    result = TrainResult(
+        curves=(curve,), reference=np.ones(1), tolerance=1.0, device="cpu", dtype="float32", folder=tmp_path
+    )
+    row = table(result).splitlines()[6]
+    assert row.count(" | ") == 6
+    assert r"=cmd()\|\[link\](http://example.org) \*\*bold\*\* &lt;b&gt;" in row
+    assert "\x1b" not in row
+    write_report(result)
+    summary = pd.read_csv(tmp_path / "summary.csv").iloc[0]
+    assert summary["implementation"] == "'@mine"
+    assert summary["reason"].startswith("'=cmd()")

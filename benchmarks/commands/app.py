@@ -12,10 +12,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from benchmarks.commands.endings import INTERRUPTED, VERDICT_AGAINST, WRONG_USE, answered
+from benchmarks.commands.endings import INTERRUPTED, answered
 from benchmarks.commands.terminal import echo
-
-__all__ = ["INTERRUPTED", "VERDICT_AGAINST", "WRONG_USE", "app", "folder", "numbers", "words", "wrong_use"]
 
 MOST_VALUES = 10_000
 """Of one option: more are a mistake, and would be checked one by one."""
@@ -56,8 +54,24 @@ def interruptible(kept: str) -> Iterator[None]:
 def folder(text: str) -> Path:
     """The folder that an option or argument names. An empty name would be the current folder."""
     if not text.strip():
-        raise typer.BadParameter(f"is {text!r}; expected a folder's name, or . for the current folder")
+        raise typer.BadParameter(f"{text!r}; expected a folder's name, or . for the current folder")
     return Path(text)
+
+
+def whole_number(text: str) -> int:
+    """The whole number that an option holds."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{_quoted(text)}; expected a whole number") from None
+
+
+def number(text: str) -> float:
+    """The number that an option holds."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{_quoted(text)}; expected a number") from None
 
 
 def numbers(text: str | None, option: str) -> tuple[int, ...] | None:

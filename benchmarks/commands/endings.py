@@ -128,7 +128,7 @@ def _kept(error: Exception) -> str:
         [
             shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
             f"Python {platform.python_version()}, {platform.platform()}",
-            *traceback.format_exception(error),
+            "".join(traceback.format_exception(error)),
         ]
     )
     try:

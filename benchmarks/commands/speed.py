@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.commands.app import app, check_temporary, folder, interruptible, numbers, words
+from benchmarks.commands.app import app, check_temporary, folder, interruptible, number, numbers, whole_number, words
 from benchmarks.commands.endings import INTERRUPTED, NOTHING_TO_TELL, VERDICT_AGAINST
 from benchmarks.commands.terminal import Terminal, echo
 
@@ -39,8 +39,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     table = Table("implementation", "device", "here", "what it is", title="Implementations")
     for entry in listings:
         yes = f"yes, when named: {entry.only_when_named}" if entry.only_when_named else "yes"
-        for number, (device, reason) in enumerate(entry.unavailable.items()):
-            first = number == 0
+        for row, (device, reason) in enumerate(entry.unavailable.items()):
+            first = row == 0
             table.add_row(entry.name if first else "", device, reason or yes, entry.summary if first else "")
     console.print(table)
     presets = Table("sweep", "what it measures", title="Sweeps")
@@ -105,13 +105,14 @@ def sweep(
     # With the current folder importable, module:Class may stand in a file there.
     sys.path.insert(0, str(Path.cwd()))
     check_temporary()
+    plan = None if resume else plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
     try:
-        if resume is not None:
-            run = resume_sweep(resume, budget=budget, console=console)
-        else:
-            plan = plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
+        if plan is not None:
             run = start_sweep(plan, out=out, console=console)
-    except KeyboardInterrupt:
+        else:
+            assert resume is not None
+            run = resume_sweep(resume, budget=budget, console=console)
+    except KeyboardInterrupt:  # it said what is kept
         raise typer.Exit(INTERRUPTED) from None
     _report([run.folder], console)
 
@@ -172,7 +173,9 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps of gradient descent.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Steps of gradient descent.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(parser=folder, metavar="DIR", help="Where the files go, a new folder.")
     ] = None,
@@ -219,9 +222,14 @@ def profile(
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="Look for so long in each repeat at least, and time for as long.")
+        float,
+        typer.Option(
+            parser=number, metavar="SECONDS", help="Look for so long in each repeat at least, and time for as long."
+        ),
     ] = 2.0,
-    repeats: Annotated[int, typer.Option(help="Processes for each case, one after another.")] = 3,
+    repeats: Annotated[
+        int, typer.Option(parser=whole_number, metavar="N", help="Processes for each case, one after another.")
+    ] = 3,
 ) -> None:
     """Say what the time of each case goes to and how near it comes to what the machine can do.
 

@@ -123,7 +123,7 @@ def resume_sweep(folder: Path, *, budget: str | None, console: Console) -> Run:
     sweep = Sweep.from_json(run.known("sweep"))
     if budget is not None:
         sweep = dataclasses.replace(sweep, budget_seconds=parse_duration(budget))
-    plan = _plan(sweep, run.known("implementations"))
+    plan = _plan(sweep, run.known_texts("implementations"))
     going_on = f"going on with {folder}: {len(run.trials())} trials are there"
     console.print(going_on, highlight=False, markup=False, soft_wrap=True)
     _measure(run, plan, console)

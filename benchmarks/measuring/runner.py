@@ -72,7 +72,7 @@ class Sweeper:
             compiled=scratch / "compiled",
             most_start_seconds=lambda: max(0.0, self._seconds_left()) + BUDGET_GRACE_SECONDS,
         )
-        self.activity_seconds: dict[str, float] = defaultdict(float, run.record.get("activity_seconds") or {})
+        self.activity_seconds: dict[str, float] = defaultdict(float, run.activity_seconds())
         self.devices = {name: tuple(listing(source).unavailable) for name, source in implementations.items()}
         self.deadline = time.monotonic() + sweep.budget_seconds
         self.workers_round = 0

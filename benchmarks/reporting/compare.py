@@ -6,6 +6,7 @@ therefore the widest that the two medians' own intervals allow, and a verdict ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -38,11 +39,12 @@ def compare_runs(
     new: Path,
     *,
     across_machines: bool = False,
-    say: Callable[[Sequence[str]], object] = tuple,
+    say: Callable[[Sequence[str]], None] | None = None,
 ) -> pd.DataFrame:
     """One row a case that both runs measured: case, old_seconds, new_seconds, ratio, low, high, verdict.
 
-    Times are medians of one call in seconds; `ratio` is new over old. `say` is handed a sentence for each line of the
+    Times are medians of one call in seconds; `ratio` is new over old. Its bounds are NaN where a run has too few
+    blocks for an interval, and then nothing can be told. `say` is handed a sentence for each line of the
     runs that could not be read. Raises StoreError when the runs were made on
     different machines, unless `across_machines`, and ValueError when they have no measured case in common.
     """
@@ -54,8 +56,9 @@ def compare_runs(
         )
     columns = ["implementation", "workload", "median_seconds", "low_seconds", "high_seconds"]
     runs = [run for folder in (old, new) for run in load_runs(folder)]
-    say([problem for run in runs for problem in run.problems])
-    frames = [runs_frame([run])[columns].dropna() for run in runs]
+    if say is not None:
+        say([problem for run in runs for problem in run.problems])
+    frames = [runs_frame([run])[columns].dropna(subset=["median_seconds"]) for run in runs]
     both = frames[0].merge(frames[1], on=["implementation", "workload"], suffixes=("_old", "_new"))
     if both.empty:
         raise ValueError(f"{old} and {new} have no measured case in common: sweep the same workloads in both")
@@ -82,7 +85,7 @@ def comparison_table(compared: pd.DataFrame) -> Table:
         table.add_row(
             Text(str(row.case)),
             f"{row.ratio:.3f}",
-            f"{row.low:.3f} to {row.high:.3f}",
+            "none, too few blocks" if math.isnan(row.low) else f"{row.low:.3f} to {row.high:.3f}",
             Text(str(row.verdict), style=styles[str(row.verdict)]),
         )
     return table

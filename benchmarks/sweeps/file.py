@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.quoting import quoted
+from benchmarks.reading import read_whole
 from benchmarks.sweeps.grid import LONGEST_SECONDS, Grid, Sweep, check_key
 
 DEFAULT_BUDGET_SECONDS = 600.0
@@ -80,13 +81,13 @@ def read_sweep_file(path: Path, named: Callable[[str], Sweep]) -> Sweep:
     Raises ValueError, naming the file and what is wrong in it.
     """
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"sweep file {path} has more than {LARGEST_FILE} bytes; expected a few lines of TOML")
-        content = path.read_text(encoding="utf-8-sig")
+        content = read_whole(path, LARGEST_FILE).decode("utf-8-sig")
     except OSError as error:
         raise ValueError(f"sweep file {path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"sweep file {path} is no UTF-8 text: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"sweep file {path}: {error}; expected a few lines of TOML") from error
     try:
         return _from_document(tomllib.loads(content), path.stem, named)
     except RecursionError as error:

@@ -253,6 +253,8 @@ class Sweep:
     @classmethod
     def from_json(cls, mapping: Mapping[str, Any]) -> Sweep:
         """The sweep that `to_json` wrote. Raises ValueError when it is none."""
+        if not isinstance(mapping, Mapping):
+            raise ValueError(f"the sweep is {quoted(mapping)}; expected a mapping")
         names = tuple(field.name for field in dataclasses.fields(cls))
         for key in mapping:
             check_key(key, names, "field of a sweep")
