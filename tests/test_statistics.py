@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from benchmarks.statistics import (
+    CONFIDENCE,
     MINIMUM_BLOCKS,
     block_medians,
     estimate,
@@ -101,3 +103,11 @@ def test_side_by_side_is_nearer_than_medians() -> None:
         plain.append(abs(math.log(np.median(seconds[0]) / np.median(seconds[1]))))
         freed.append(abs(math.log(np.divide(*side_by_side(seconds)))))
     assert np.mean(freed) < 0.7 * np.mean(plain)
+
+
+@pytest.mark.parametrize("count", [1001, 1500, 10_001, 10**6])
+def test_of_many_blocks_the_interval_is_no_narrower_than_the_exact_one(count: int) -> None:
+    """No float holds their binomials: the rank is at most the exact one, and nearly so."""
+    rank = lowest_rank(count)
+    assert 2 * binom.cdf(rank - 1, count, 0.5) <= 1 - CONFIDENCE
+    assert 2 * binom.cdf(rank + 3, count, 0.5) > 1 - CONFIDENCE

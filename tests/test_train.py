@@ -61,16 +61,41 @@ class FailsAtTheThirdStep(NumpyLoop):
             raise ArithmeticError("lost the thread")
 
 
-class Leaves(NumpyLoop):
-    """Its backward pass ends the program by the exception or the call that `how` names."""
+class LeavesBySystemExit(NumpyLoop):
+    """Its backward pass ends the program, as the argument parser of a script does."""
 
     devices = ("cpu",)
-    how = ""
 
     def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        if self.how == "os._exit":
-            os._exit(0)
-        raise {"SystemExit": SystemExit(0), "KeyboardInterrupt": KeyboardInterrupt()}[self.how]
+        raise SystemExit(0)
+
+
+class LeavesAtOnce(NumpyLoop):
+    """Its backward pass ends the process."""
+
+    devices = ("cpu",)
+
+    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
+        os._exit(0)
+
+
+class LeavesByKeyboardInterrupt(NumpyLoop):
+    """Its backward pass says that the user pressed Ctrl-C."""
+
+    devices = ("cpu",)
+
+    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
+        raise KeyboardInterrupt
+
+
+class IsInterrupted(NumpyLoop):
+    """The user presses Ctrl-C in its backward pass."""
+
+    devices = ("cpu",)
+
+    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
+        signal.raise_signal(signal.SIGINT)
+        return super().vjp(x, h0)
 
 
 class Overflows(NumpyLoop):
@@ -375,35 +400,27 @@ def test_final_loss_is_a_mean_over_the_last_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("name", "said"),
     [
-        ("SystemExit", "SystemExit at step 1: 0"),
-        ("os._exit", "Exited at step 1: 0"),
-        ("KeyboardInterrupt", "at step 1"),
+        ("LeavesBySystemExit", "SystemExit at step 1: 0"),
+        ("LeavesAtOnce", "Exited at step 1: 0"),
+        ("LeavesByKeyboardInterrupt", "KeyboardInterrupt at step 1"),
     ],
 )
-def test_an_implementation_that_ends_the_program_has_failed(
-    how: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_implementation_that_ends_the_program_has_failed(name: str, said: str, tmp_path: Path) -> None:
     """With the reason in its row; the others are trained, and the program goes on."""
-    monkeypatch.setattr(Leaves, "how", how)
-    trained = train(implementations=["tests.test_train:Leaves", "numpy_loop"], steps=2, out=tmp_path / "out")
-    left, right = trained.curves
+    result = train(implementations=[f"tests.test_train:{name}", "numpy_loop"], steps=2, out=tmp_path / "out")
+    left, right = result.curves
     assert left.status == "failed"
     assert said in str(left.reason)
     assert right.status == "ok"
-    assert not trained.passed
+    assert not result.passed
 
 
-def test_ctrl_c_amid_somebodys_code_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_amid_somebodys_code_ends_the_training(tmp_path: Path) -> None:
     """It is not that code's failure: no statement of it raised the exception."""
-
-    def interrupted(self: Leaves, *_: object) -> Any:
-        signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(Leaves, "vjp", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(implementations=["tests.test_train:Leaves"], steps=2, out=tmp_path / "out")
+        train(implementations=["tests.test_train:IsInterrupted"], steps=2, out=tmp_path / "out")
 
 
 def test_a_training_that_nothing_could_do_is_told(tmp_path: Path) -> None:

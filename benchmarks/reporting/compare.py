@@ -6,7 +6,6 @@ therefore the widest that the two medians' own intervals allow, and a verdict ne
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -81,11 +80,12 @@ def comparison_table(compared: pd.DataFrame) -> Table:
     """The comparison for a terminal."""
     table = Table("case", "ratio", "interval", "verdict", title="new time / old time")
     styles = {"faster": "green", "slower": "red", "same": "", "cannot tell": "dim"}
-    for row in compared.itertuples():
+    bounded = (compared["low"] + compared["high"]).notna()
+    for row, is_bounded in zip(compared.itertuples(), bounded, strict=True):
         table.add_row(
             Text(str(row.case)),
             f"{row.ratio:.3f}",
-            "none, too few blocks" if math.isnan(row.low) else f"{row.low:.3f} to {row.high:.3f}",
+            f"{row.low:.3f} to {row.high:.3f}" if is_bounded else "none, too few blocks",
             Text(str(row.verdict), style=styles[str(row.verdict)]),
         )
     return table

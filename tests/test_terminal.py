@@ -1,0 +1,88 @@
+"""Text on its way to the terminal: shown as it is, and without control characters but the terminal's own."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.commands.terminal import LONGEST_LINE, Terminal, echo
+from benchmarks.measuring.progress import SweepProgress
+from benchmarks.reporting.csv_text import cell, rows_csv
+
+HOSTILE = "a\x1b]0;title\x07\x1b[31m\x9b2J\rb\u202ec [red]d[/red] [/] :smile:"
+SHOWN = "a]0;title[31m2Jbc [red]d[/red] [/] :smile:"
+
+
+def shown(print_: Callable[[Terminal], object]) -> str:
+    """What a terminal without colours is sent."""
+    terminal = Terminal()
+    terminal.file = io.StringIO()
+    terminal.width = 200
+    print_(terminal)
+    return terminal.file.getvalue()
+
+
+def table() -> Table:
+    made = Table(HOSTILE)
+    made.add_row(HOSTILE)
+    made.add_row(Text(HOSTILE))
+    return made
+
+
+@pytest.mark.parametrize(
+    "print_",
+    [
+        lambda terminal: terminal.print(HOSTILE),
+        lambda terminal: terminal.print(Text(HOSTILE)),
+        lambda terminal: terminal.say(HOSTILE),
+        lambda terminal: terminal.print(table()),
+    ],
+)
+def test_text_is_shown_without_control_characters(print_: Callable[[Terminal], object]) -> None:
+    """Markup and emoji codes are text like any other."""
+    text = shown(print_)
+    assert SHOWN in text.replace("\n", "")
+    assert text.replace("\n", "").isprintable()
+
+
+def test_a_table_in_markdown_is_shown_without_control_characters() -> None:
+    """What an implementation says of itself may be in it."""
+    text = shown(lambda terminal: terminal.print(Markdown("| a |\n|---|\n| x\x1b[31my |")))
+    assert "x[31my" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_shows_no_control_characters_of_a_name(is_terminal: bool) -> None:
+    """Nor its markup; on a terminal the bar's own movements of the cursor remain."""
+    terminal = Terminal()
+    terminal.file = io.StringIO()
+    terminal.width = 200
+    terminal._force_terminal = is_terminal
+    with SweepProgress(terminal) as progress:
+        progress.show(done=0, total=2, what=HOSTILE, seconds_left=60.0)
+    text = terminal.file.getvalue()
+    assert "[red]d[/red] [/]" in text
+    for code in ("\x1b]0;", "\x07", "\x9b", "\u202e"):
+        assert code not in text
+
+
+def test_a_message_is_cleaned_and_cut_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own line ends remain."""
+    echo(f"one\x1b[31m\ntwo{'x' * 10_000}", err=True)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "one [31m"
+    assert len(second) == LONGEST_LINE
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_text_that_would_be_a_formula_has_an_apostrophe(text: str) -> None:
+    """Numbers stay numbers, and texts that are none stay texts."""
+    assert cell(text) == f"'{text}"
+    assert [cell(value) for value in (-1, -1.5, "a-b", "", None)] == [-1, -1.5, "a-b", "", None]
+    assert rows_csv(["a", "b"], [["=x", -1]]) == "a,b\n'=x,-1\n"
