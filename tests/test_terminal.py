@@ -58,8 +58,9 @@ def test_a_table_in_markdown_is_shown_without_control_characters() -> None:
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_progress_shows_no_control_characters_of_a_name(is_terminal: bool) -> None:
+def test_progress_shows_no_control_characters_of_a_name(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor its markup; on a terminal the bar's own movements of the cursor remain."""
+    monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     terminal.file = io.StringIO()
     terminal.width = 200
