@@ -64,7 +64,7 @@ def test_progress_shows_no_control_characters_of_a_name(is_terminal: bool, monke
     terminal = Terminal()
     terminal.file = io.StringIO()
     terminal.width = 200
-    terminal._force_terminal = is_terminal
+    terminal._force_terminal = terminal.is_interactive = is_terminal
     with SweepProgress(terminal) as progress:
         progress.show(done=0, total=2, what=HOSTILE, seconds_left=60.0)
     text = terminal.file.getvalue()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.commands.app import app, interruptible, wrong_use
+from benchmarks.commands.terminal import Terminal, echo
 
 
 @app.command()
@@ -38,22 +39,20 @@ def regress(
     Example: python -m benchmarks regress --base main
     """
     with wrong_use():
-        from rich.console import Console
-
         from benchmarks.measuring.ending import ended_in_order
         from benchmarks.regression import output
         from benchmarks.regression.regress import plan, regress
 
-        console = Console()
+        console = Terminal()
         request = plan(base, head, suite, tolerance=tolerance, budget=budget, environment=environment)
         job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
         output.prepare(out, job_summary)
         with interruptible("nothing is judged"), ended_in_order():
             result = regress(request, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
         console.print(output.terminal_table(result))
-        typer.echo(output.summary(result))
+        echo(output.summary(result))
         output.write(result, out, job_summary)
-        typer.echo(f"every pair, summary and plot: {out}")
+        echo(f"every pair, summary and plot: {out}")
         raise typer.Exit(result.exit_status)
 
 
@@ -80,17 +79,15 @@ def track(
     Example: python -m benchmarks track --range HEAD~20..HEAD
     """
     with wrong_use():
-        from rich.console import Console
-
         from benchmarks.history.plan import plan_track
         from benchmarks.history.track import track
         from benchmarks.measuring.ending import ended_in_order
 
-        console = Console()
+        console = Terminal()
         plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
         with interruptible("what was recorded is kept, and the same command goes on"), ended_in_order():
             recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
-        typer.echo(f"{recorded} processes added to {plan.folder / plan.machine}")
+        echo(f"{recorded} processes added to {plan.folder / plan.machine}")
 
 
 @app.command()
@@ -110,12 +107,10 @@ def history(
     Example: python -m benchmarks history --case nn_rnn
     """
     with wrong_use():
-        from rich.console import Console
-
         from benchmarks.history.findings import find_history
         from benchmarks.history.report import terminal_table, write_history
 
-        console = Console()
+        console = Terminal()
         found = find_history(Path.cwd(), history, case)
         path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
         for machine in found:
@@ -146,6 +141,6 @@ def calibrate(
         if seconds:
             check_writable("--out", out)
             kept = "the groups that were measured are kept, and the same command goes on"
-            with interruptible(kept), ended_in_order(), measuring_alone("calibrate", typer.echo):
-                measure(out, seconds, typer.echo)
-        typer.echo(write(out))
+            with interruptible(kept), ended_in_order(), measuring_alone("calibrate", echo):
+                measure(out, seconds, echo)
+        echo(write(out))
