@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnimpl.cache import private_folder
 from rnnimpl.interface import Unavailable
 from rnnimpl.native import build
 
@@ -20,7 +21,8 @@ case "$*" in
 esac
 """
 # The last argument is the path of the result.
-WRITES = 'for path; do :; done; printf "half" > "$path"; printf " and half" >> "$path"'
+LAST = "for path; do :; done"
+WRITES = f'{LAST}; printf "half" > "$path"; printf " and half" >> "$path"'
 FAILS = 'echo "api.cpp:1:1: warning: odd" >&2; echo "api.cpp:2:1: error: no such thing" >&2; exit 1'
 
 
@@ -40,44 +42,60 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "rnnimpl"
 
 
+@pytest.fixture(scope="module")
+def compiled() -> Path:
+    """What the compiler of this machine makes, kept where the user has it."""
+    return build.library().path
+
+
+@pytest.fixture
+def copying(compiled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty cache, and a compiler that gives at once what has been compiled before."""
+    monkeypatch.setenv("CXX", fake_compiler(tmp_path, f'{LAST}; cp "{compiled}" "$path"'))
+    return cache
+
+
 def load() -> build.Library:
     """As `library`, which a process does once."""
     return build.library.__wrapped__()
 
 
-def test_the_folder_is_the_users_own(cache: Path) -> None:
-    assert build.cache_folder() == cache
-    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+def test_a_library_that_others_can_write_is_not_loaded(copying: Path) -> None:
+    """Also where the folder is the user's alone now: who could write to it before may have put it there."""
+    path = load().path
+    path.chmod(0o770)
+    with pytest.raises(Unavailable, match=rf"{path} can be written by others: its mode is 770.*remove {copying}, "):
+        load()
 
 
-@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
-def test_a_folder_that_others_can_write_is_refused(cache: Path, mode: int) -> None:
-    cache.mkdir(parents=True)
-    cache.chmod(mode)
-    with pytest.raises(Unavailable, match=r"can be written by others.*chmod 700"):
-        build.cache_folder()
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_library_of_another_user_is_not_loaded(copying: Path) -> None:
+    path = load().path
+    os.chown(path, 12345, 12345)
+    with pytest.raises(Unavailable, match=rf"{path} belongs to user 12345.*remove {copying}, "):
+        load()
 
 
-def test_a_folder_of_another_user_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.mkdir(parents=True, mode=0o700)
-    owner = cache.stat().st_uid
-    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
-    with pytest.raises(Unavailable, match=f"belongs to user {owner}"):
-        build.cache_folder()
+@pytest.mark.usefixtures("copying")
+def test_a_library_that_is_a_link_is_not_loaded(tmp_path: Path) -> None:
+    """Nor is what is compiled written through one that leads nowhere."""
+    path = load().path
+    for target in (path.rename(tmp_path / "elsewhere.so"), tmp_path / "nothing.so"):
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+        with pytest.raises(Unavailable, match=rf"{path} is a link.*remove {path}, "):
+            load()
+    assert not (tmp_path / "nothing.so").exists()
 
 
-def test_a_link_is_refused(cache: Path, tmp_path: Path) -> None:
-    cache.parent.mkdir()
-    (tmp_path / "elsewhere").mkdir(mode=0o700)
-    cache.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(Unavailable, match="is a link or no folder"):
-        build.cache_folder()
-
-
-def test_a_folder_that_cannot_be_made_is_said(cache: Path) -> None:
-    cache.parent.write_text("a file in the way")
-    with pytest.raises(Unavailable, match="set XDG_CACHE_HOME"):
-        build.cache_folder()
+@pytest.mark.usefixtures("cache")
+def test_a_compiled_library_is_the_users_alone_whatever_the_linker_and_the_umask_do(
+    compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some linkers make their result anew, with a mode that a group can write."""
+    compiler = fake_compiler(tmp_path, f'{LAST}; rm -f "$path"; cp "{compiled}" "$path"; chmod 777 "$path"')
+    monkeypatch.setenv("CXX", compiler)
+    assert stat.S_IMODE(load().path.stat().st_mode) == 0o700
 
 
 def test_without_a_compiler_it_says_what_would_help(
@@ -125,10 +143,9 @@ def test_the_name_changes_with_whatever_the_result_depends_on(monkeypatch: pytes
     assert len(set(names)) == len(names)
 
 
-def test_it_is_compiled_once(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_compiled_once(compiled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second process finds what the first has compiled, even where there is no source of trouble left to hide."""
-    compiled = build.library().path
-    copies = f'for path; do :; done; cp "{compiled}" "$path"'
+    copies = f'{LAST}; cp "{compiled}" "$path"'
     monkeypatch.setenv("CXX", fake_compiler(tmp_path, f"{copies}; echo compiled >> {tmp_path}/log"))
     first, second = load(), load()
     assert first.path == second.path
@@ -138,7 +155,7 @@ def test_it_is_compiled_once(cache: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_processes_that_compile_at_once_leave_one_whole_file(cache: Path, tmp_path: Path) -> None:
-    folder = build.cache_folder()
+    folder = private_folder("rnnimpl")
     compiler = fake_compiler(tmp_path, WRITES)
     context = multiprocessing.get_context("spawn")
     processes = [

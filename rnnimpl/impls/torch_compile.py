@@ -25,6 +25,7 @@ from torch._inductor import config as inductor_config
 from torch._inductor.cpp_builder import get_cpp_compiler
 from torch._inductor.exc import InvalidCxxCompiler
 
+from rnnimpl.cache import private_folder
 from rnnimpl.dtypes import Precision
 from rnnimpl.interface import COMPILED, CellWeights, RnnConfig, Unavailable, Weights
 from rnnimpl.torch_base import TorchRnn, hoisted_layer, run_layers
@@ -130,10 +131,8 @@ def _prepare_compiler() -> None:
 
 def _own_folder() -> Path:
     """This process's folder for what is compiled; those of processes that are gone are removed."""
-    folders = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rnnimpl" / "torch_compile"
-    own = folders / str(os.getpid())
-    own.mkdir(parents=True, exist_ok=True)
-    for folder in folders.iterdir():
-        if not psutil.pid_exists(int(folder.name)):
+    own = private_folder(f"rnnimpl/torch_compile/{os.getpid()}")
+    for folder in own.parent.iterdir():
+        if folder.name.isdecimal() and not psutil.pid_exists(int(folder.name)):
             shutil.rmtree(folder, ignore_errors=True)
     return own

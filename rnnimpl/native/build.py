@@ -10,11 +10,11 @@ import os
 import platform
 import shlex
 import shutil
-import stat
 import subprocess
 import tempfile
 from pathlib import Path
 
+from rnnimpl.cache import check_private, private_folder
 from rnnimpl.interface import Unavailable
 
 SOURCE = Path(__file__).parent
@@ -49,10 +49,12 @@ def library(source: Path = API) -> Library:
     compiler = find_compiler()
     version = _first_line(_run([*compiler, "--version"]).stdout)
     flags = (*FLAGS, *target_flags(compiler), *shlex.split(os.environ.get(EXTRA_FLAGS_VARIABLE, "")))
-    path = cache_folder() / f"{_key(compiler, version, flags, source)}.so"
-    if not path.exists():
+    path = private_folder("rnnimpl") / f"{_key(compiler, version, flags, source)}.so"
+    # A dangling link is something that is there: it is refused, and not compiled to.
+    if not os.path.lexists(path):
         compile_to(path, compiler, flags, source)
     try:
+        check_private(path)
         return Library(ctypes.CDLL(str(path)), version, path)
     except OSError as error:
         raise Unavailable(f"the compiled library does not load: {error}; delete {path} to compile again") from error
@@ -78,25 +80,6 @@ def target_flags(compiler: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def cache_folder() -> Path:
-    """The folder of compiled libraries, made if need be. Raises Unavailable when others could write there."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification has relative paths ignored.
-    folder = (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "rnnimpl"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.lstat()
-    except OSError as error:
-        raise Unavailable(f"no folder for the compiled library: {error}; set XDG_CACHE_HOME to one") from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise Unavailable(f"{folder} is a link or no folder; code is only loaded from a folder of the user's own")
-    if status.st_uid != os.geteuid():
-        raise Unavailable(f"{folder} belongs to user {status.st_uid}; code is only loaded from a folder of one's own")
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise Unavailable(f"{folder} can be written by others, who could put code there; chmod 700 {folder}")
-    return folder
-
-
 def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: Path = API) -> None:
     """Compile a source; `path` appears whole or not at all, whoever else compiles at the same time."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
@@ -105,6 +88,8 @@ def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: 
         done = _run([*compiler, *flags, f"-I{SOURCE}", str(source), "-o", temporary])
         if done.returncode != 0:
             raise Unavailable(f"{compiler[0]} does not compile the source: {_first_error(done.stderr)}")
+        # Linkers make their result anew, with the mode that the umask gives: often one that a group can write.
+        Path(temporary).chmod(0o700)
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
