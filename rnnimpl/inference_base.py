@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import Grads, NumpyArray, Rnn, RnnConfig, Unsupported, Weights
+from rnnimpl.interface import Grads, NotCopied, NumpyArray, Rnn, RnnConfig, Unsupported, Weights
 
 
-class InferenceRnn(Rnn[NumpyArray]):
+class InferenceRnn(NotCopied, Rnn[NumpyArray]):
     """A network that an inference engine computes; a subclass builds it and says how it is run."""
 
     threads: ClassVar[int] = 0
@@ -22,6 +22,7 @@ class InferenceRnn(Rnn[NumpyArray]):
         super().__init__(config, weights, device)
         if config.dtype == "bfloat16":
             raise Unsupported(f"{type(self).__name__} takes NumPy arrays, and NumPy has no bfloat16")
+        self._dtype = config.carrier
 
     @classmethod
     def configure_process(cls, *, threads: int, precision: Precision) -> None:
@@ -40,6 +41,7 @@ class InferenceRnn(Rnn[NumpyArray]):
         return array.copy()
 
     def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        self.check_dtypes(self._dtype, x=x, h0=h0)
         self.check_shapes(x, h0)
         if h0 is None:
             config = self.config

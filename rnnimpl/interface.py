@@ -19,7 +19,18 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import (
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NamedTuple,
+    NoReturn,
+    SupportsIndex,
+    TypeAlias,
+    TypeVar,
+    get_args,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -192,6 +203,10 @@ class Weights:
         """
         return cls(config, {name: round_to(_as_numpy(value), config.dtype) for name, value in mapping.items()})
 
+    def __reduce__(self) -> tuple[type[Weights], tuple[RnnConfig, dict[str, NumpyArray]]]:
+        """What `copy` and `pickle` make another from: a mapping proxy is nothing that they can take."""
+        return type(self), (self.config, dict(self.arrays))
+
     def state_dict(self) -> dict[str, NumpyArray]:
         """Copies of the arrays by `nn.RNN`'s names; `torch.as_tensor` on each gives what it can load."""
         return {name: array.copy() for name, array in self.arrays.items()}
@@ -278,15 +293,17 @@ class Rnn(abc.ABC, Generic[Array]):
 
         Records no gradients, leaves its inputs as they were and keeps nothing for the next call; its
         results stay what they are when it is called again. Work may still be queued on the device when it
-        returns. Raises ValueError for shapes that do not fit (`check_shapes` does it).
+        returns. Raises TypeError for arrays of another dtype than the config's and ValueError for shapes that
+        do not fit (`check_dtypes` and `check_shapes` do it).
         """
 
     @abc.abstractmethod
     def vjp(self, x: Array, h0: Array | None = None) -> tuple[Array, Array, Callable[[Array, Array], Grads[Array]]]:
         """Training: the same y and h_n, and pullback(dy, dh_n) -> Grads for cotangents of their shapes.
 
-        As `jax.vjp`, but the pullback may be called once: it may free what it used. Raises Unsupported
-        where an implementation does inference only.
+        As `jax.vjp`, but the pullback may be called once: it may free what it used. Both refuse arrays as
+        `forward` does (`check_cotangents` knows the pullback's shapes). Raises Unsupported where an
+        implementation does inference only.
         """
 
     def synchronize(self) -> None:
@@ -305,6 +322,28 @@ class Rnn(abc.ABC, Generic[Array]):
                 f"convert it with array.astype(numpy.{expected})"
             )
 
+    def check_dtypes(self, expected: Any, **arrays: Any) -> None:
+        """Raise TypeError unless each array has the framework's dtype `expected`; one that is None is passed over.
+
+        For use in `forward`, `vjp` and the pullback: an integer or a wider x would otherwise be computed in its
+        own dtype, converted in silence, or read as other numbers.
+        """
+        for name, array in arrays.items():
+            dtype = getattr(array, "dtype", None)
+            if dtype is expected or array is None or _equal(dtype, expected):
+                continue
+            what = f"has dtype {dtype}" if dtype is not None else f"is a {type(array).__name__}"
+            numpy = isinstance(array, np.ndarray) and isinstance(expected, np.dtype)
+            remedy = f"convert it with {name}.astype(numpy.{expected})" if numpy else "from_numpy makes such arrays"
+            raise TypeError(f"{name} {what}; expected {expected} for dtype {self.config.dtype}: {remedy}")
+
+    def check_cotangents(self, dy: Any, dh_n: Any, y: Any, h_n: Any) -> None:
+        """Raise ValueError unless dy has the shape of y and dh_n that of h_n; for use in the pullback."""
+        for name, array, result_name, result in (("dy", dy, "y", y), ("dh_n", dh_n, "h_n", h_n)):
+            shape, expected = tuple(array.shape), tuple(result.shape)
+            if shape != expected:
+                raise ValueError(f"{name} has shape {shape}; expected {expected}, the shape of {result_name}")
+
     def check_shapes(self, x: Any, h0: Any | None) -> None:
         """Raise ValueError unless x is (T, B, I) and h0 is None or (L*D, B, H); for use in `forward` and `vjp`."""
         config = self.config
@@ -319,3 +358,26 @@ class Rnn(abc.ABC, Generic[Array]):
                     f"h0 has shape {tuple(h0.shape)}; expected {expected}: (L*D, B, H) with "
                     f"num_layers {config.num_layers}, num_directions {config.num_directions} and x's B of {shape[1]}"
                 )
+
+
+class NotCopied:
+    """For implementations that hold native memory, compiled code or handles of a device: derive from it first.
+
+    `copy.copy` would share them with the instance that frees them, and no other process has them.
+    """
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse what `copy.copy`, `copy.deepcopy` and `pickle` all ask for."""
+        name = type(self).__name__
+        raise TypeError(
+            f"{name} cannot be copied or pickled: it holds what belongs to one instance in one process; "
+            f"build another from the same weights instead: {name}(config, weights, device)"
+        )
+
+
+def _equal(dtype: Any, expected: Any) -> bool:
+    """Whether two dtypes are the same. NumPy raises where the other is a framework's that it does not know."""
+    try:
+        return bool(dtype == expected)
+    except TypeError:
+        return False

@@ -43,6 +43,7 @@ class NumpyRnn(Rnn[NumpyArray]):
         super().__init__(config, weights, device)
         if config.dtype == "bfloat16":
             raise Unsupported("NumPy has no bfloat16")
+        self._dtype = config.carrier
         self.cells = {cell: weights.cell(*cell) for cell in config.cells()}
 
     @classmethod
@@ -77,6 +78,8 @@ class NumpyRnn(Rnn[NumpyArray]):
         y, h_n, layers = self._run(x, h0)
 
         def pullback(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
+            self.check_dtypes(self._dtype, dy=dy, dh_n=dh_n)
+            self.check_cotangents(dy, dh_n, y, h_n)
             return self._backward(dy, dh_n, layers)
 
         return y, h_n, pullback
@@ -96,6 +99,7 @@ class NumpyRnn(Rnn[NumpyArray]):
         self, x: NumpyArray, h0: NumpyArray | None
     ) -> tuple[NumpyArray, NumpyArray, dict[tuple[int, int], _LayerRun]]:
         """Run all layers; also return what each took and gave, which the backward pass needs."""
+        self.check_dtypes(self._dtype, x=x, h0=h0)
         self.check_shapes(x, h0)
         config = self.config
         D = config.num_directions

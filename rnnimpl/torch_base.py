@@ -68,6 +68,9 @@ class TorchRnn(Rnn[torch.Tensor]):
         leaves = (x, h0, *self.weights.values())
 
         def pullback(dy: torch.Tensor, dh_n: torch.Tensor) -> Grads[torch.Tensor]:
+            # Autograd would convert a cotangent of another dtype.
+            self.check_dtypes(self.dtype, dy=dy, dh_n=dh_n)
+            self.check_cotangents(dy, dh_n, y, h_n)
             dx, dh0, *dweights = torch.autograd.grad((y, h_n), leaves, (dy, dh_n))
             return Grads(dx, dh0, dict(zip(self.weights, dweights, strict=True)))
 
@@ -89,10 +92,8 @@ class TorchRnn(Rnn[torch.Tensor]):
 
     def _inputs(self, x: torch.Tensor, h0: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Check x and h0, and put zeros where h0 is not given."""
+        self.check_dtypes(self.dtype, x=x, h0=h0)
         self.check_shapes(x, h0)
-        if x.dtype != self.dtype or (h0 is not None and h0.dtype != self.dtype):
-            given = [array.dtype for array in (x, h0) if array is not None]
-            raise TypeError(f"x and h0 have dtypes {given}; expected {self.dtype}: from_numpy makes such tensors")
         if h0 is None:
             config = self.config
             h0 = x.new_zeros(config.num_layers * config.num_directions, x.shape[1], config.hidden_size)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rnnimpl import Rnn, conformance
+from tests import broken_by_arguments  # noqa: F401  # its implementations are registered by it
 from tests.broken_implementations import CAUGHT_BY, Sound
 
 PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"

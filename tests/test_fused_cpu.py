@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import copy
 import ctypes
+import pickle
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,8 +177,16 @@ def test_arrays_of_another_dtype_are_refused() -> None:
     y, h_n, pullback = rnn.vjp(x)
     with pytest.raises(TypeError, match="float64"):
         pullback(y.astype(np.float64), h_n)
-    with pytest.raises(ValueError, match=r"the cotangent has shape \(1, 3\); expected \(4, 1, 3\)"):
+    with pytest.raises(ValueError, match=r"dy has shape \(1, 3\); expected \(4, 1, 3\), the shape of y"):
         pullback(y[0], h_n)
+
+
+@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_is_refused(copier: Callable[[object], object]) -> None:
+    """It would free the native network a second time; the message says what to do instead."""
+    config = RnnConfig(input_size=2, hidden_size=3)
+    with pytest.raises(TypeError, match=r"FusedCpu cannot be copied .* instead: FusedCpu\(config, weights, device\)"):
+        copier(FusedCpu(config, Weights.init(config, 0)))
 
 
 def test_views_need_no_copy_to_be_right() -> None:

@@ -185,9 +185,9 @@ def test_float64_is_unsupported() -> None:
 def test_cotangents_that_the_kernel_would_misread_are_refused() -> None:
     rnn = EmulatedCuda(CONFIG, Weights.init(CONFIG, 0), "cpu")
     y, h_n, pullback = rnn.vjp(torch.zeros(4, 2, 13))
-    with pytest.raises(ValueError, match=r"dy is torch.float64 \(4, 2, 7\) on cpu; expected torch.float32 \(4, 2, 7\)"):
+    with pytest.raises(TypeError, match=r"dy has dtype torch.float64; expected torch.float32"):
         pullback(y.double(), h_n)
-    with pytest.raises(ValueError, match=r"dh_n is torch.float32 \(1, 7\) on cpu; expected torch.float32 \(1, 2, 7\)"):
+    with pytest.raises(ValueError, match=r"dh_n has shape \(1, 7\); expected \(1, 2, 7\)"):
         pullback(y, h_n[:, 0])
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -212,6 +215,51 @@ def test_a_wrong_dtype_says_how_to_convert() -> None:
     rnn = NumpyLoop(CONFIG, Weights.init(CONFIG, 0))
     with pytest.raises(TypeError, match=r"has dtype float64; expected float32 .*array.astype\(numpy.float32\)"):
         rnn.from_numpy(np.ones((7, 5, 3)))
+
+
+@pytest.mark.parametrize("name", ["numpy_loop", "torch_loop"])
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (np.eye(3, dtype=np.int64)[:, None], "x has dtype int64; expected"),
+        (np.eye(3, dtype=bool)[:, None], "x has dtype bool; expected"),
+        (np.ones((7, 5, 3)), "x has dtype float64; expected"),
+        (np.ones((7, 5, 3), ">f4"), "x has dtype >f4; expected"),
+        (torch.ones(7, 5, 3, dtype=torch.float64), "x has dtype torch.float64; expected"),
+        ([[[1.0, 2.0, 3.0]]], "x is a list; expected"),
+    ],
+    ids=["int64", "bool", "float64", "other byte order", "a float64 tensor", "a list"],
+)
+def test_x_of_another_dtype_is_named_with_the_right_one(name: str, x: Any, said: str) -> None:
+    """In inference and training, however the array came to be."""
+    rnn = rnnimpl.load(name)(CONFIG, Weights.init(CONFIG, 0))
+    for call in (rnn.forward, rnn.vjp):
+        with pytest.raises(TypeError, match=said):
+            call(x)
+
+
+def test_a_wrong_dtype_in_a_call_says_how_to_convert() -> None:
+    rnn = NumpyLoop(CONFIG, Weights.init(CONFIG, 0))
+    with pytest.raises(
+        TypeError, match=r"x has dtype int64; expected float32 .*: convert it with x.astype\(numpy.float32"
+    ):
+        rnn.forward(np.ones((7, 5, 3), np.int64))
+
+
+def pickled(weights: Weights) -> Weights:
+    copied: Weights = pickle.loads(pickle.dumps(weights))  # noqa: S301  # what it has just written
+    return copied
+
+
+@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickled])
+def test_weights_can_be_copied(copier: Callable[[Weights], Weights]) -> None:
+    """Their arrays stay read-only."""
+    weights = Weights.init(CONFIG, 0)
+    copied = copier(weights)
+    assert copied.config == weights.config
+    for name, array in weights.arrays.items():
+        np.testing.assert_array_equal(copied.arrays[name], array)
+        assert not copied.arrays[name].flags.writeable
 
 
 def test_tf32_is_unsupported_unless_an_implementation_has_it() -> None:

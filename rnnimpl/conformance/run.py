@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from rnnimpl.conformance import calls, results, sequences
+from rnnimpl.conformance import arguments, calls, copies, results, sequences
 from rnnimpl.conformance.compare import ConformanceError, Measured
 from rnnimpl.conformance.examples import Example, every_structure, representative
 from rnnimpl.interface import Rnn, Unavailable, Unsupported
@@ -47,6 +47,8 @@ def cases() -> list[Case]:
             (results, every_structure()),
             (sequences, representative()),
             (calls, representative()),
+            (arguments, representative()),
+            (copies, representative()),
         )
         for check in _checks(module)
         for example in examples

@@ -17,6 +17,7 @@ from rnnimpl.dtypes import Precision
 from rnnimpl.interface import (
     NONLINEARITIES,
     Grads,
+    NotCopied,
     NumpyArray,
     Rnn,
     RnnConfig,
@@ -27,7 +28,7 @@ from rnnimpl.interface import (
 from rnnimpl.native.build import Library, library
 
 
-class FusedCpu(Rnn[NumpyArray]):
+class FusedCpu(NotCopied, Rnn[NumpyArray]):
     """Packed weights, register blocks, threads that share sequences or hidden units and sleep between calls."""
 
     devices = ("cpu",)
@@ -89,7 +90,12 @@ class FusedCpu(Rnn[NumpyArray]):
         y, h_n = self._run(x, given, h0, hidden)
 
         def pullback(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
-            return self._gradients(x, given, h0, hidden, y, self._cotangent(dy, y), self._cotangent(dh_n, h_n))
+            self._check_dtype("dy", dy)
+            self._check_dtype("dh_n", dh_n)
+            if dy.shape != y.shape or dh_n.shape != h_n.shape:
+                self.check_cotangents(dy, dh_n, y, h_n)
+            dy, dh_n = np.ascontiguousarray(dy), np.ascontiguousarray(dh_n)
+            return self._gradients(x, given, h0, hidden, y, dy, dh_n)
 
         return y, h_n, pullback
 
@@ -103,12 +109,13 @@ class FusedCpu(Rnn[NumpyArray]):
 
     def _inputs(self, x: NumpyArray, h0: NumpyArray | None) -> tuple[NumpyArray, NumpyArray | None]:
         """Check x and h0; make the rows of x and all of h0 contiguous."""
+        self._check_dtype("x", x)
+        if h0 is not None:
+            self._check_dtype("h0", h0)
         self.check_shapes(x, h0)
-        self._check_dtype(x)
         if x.strides[2] != x.itemsize or not x.flags.aligned:
             x = np.ascontiguousarray(x)
         if h0 is not None:
-            self._check_dtype(h0)
             h0 = np.ascontiguousarray(h0)
         return x, h0
 
@@ -125,16 +132,10 @@ class FusedCpu(Rnn[NumpyArray]):
             raise MemoryError(f"no memory for the forward pass of {self.config} with T = {T} and B = {B}")
         return y, h_n
 
-    def _check_dtype(self, array: NumpyArray) -> None:
-        if array.dtype != self._dtype:
-            self.check_dtype(array)
-
-    def _cotangent(self, given: NumpyArray, of: NumpyArray) -> NumpyArray:
-        """Check a cotangent against what it belongs to, and make it contiguous."""
-        if given.shape != of.shape:
-            raise ValueError(f"the cotangent has shape {given.shape}; expected {of.shape}, as what it belongs to")
-        self._check_dtype(given)
-        return np.ascontiguousarray(given)
+    def _check_dtype(self, name: str, array: NumpyArray) -> None:
+        # The rest takes as long as a small network, and nearly always this decides.
+        if not (isinstance(array, np.ndarray) and array.dtype is self._dtype):
+            self.check_dtypes(self._dtype, **{name: array})
 
     def _gradients(
         self,

@@ -17,13 +17,13 @@ from rnnimpl.cuda.plan import Chip, Plan, choose
 from rnnimpl.cuda.source import KERNEL, VECTOR_BYTES, Arguments, kernel_source
 from rnnimpl.cuda.stepwise import run_steps
 from rnnimpl.dtypes import Dtype
-from rnnimpl.interface import Grads, RnnConfig, Unavailable, Unsupported, Weights, cell_weight_names
+from rnnimpl.interface import Grads, NotCopied, RnnConfig, Unavailable, Unsupported, Weights, cell_weight_names
 from rnnimpl.torch_base import TorchRnn
 
 Pullback = Callable[[torch.Tensor, torch.Tensor], Grads[torch.Tensor]]
 
 
-class FusedCuda(TorchRnn):
+class FusedCuda(NotCopied, TorchRnn):
     """One product projects the input of all steps and directions; one launch then runs all steps where weights fit.
 
     Where they do not, each step is a product and a pointwise kernel. float16, bfloat16 and float32; products of the
@@ -89,6 +89,8 @@ class FusedCuda(TorchRnn):
             h_n = self._last_states(ys)
 
         def pullback(dy: torch.Tensor, dh_n: torch.Tensor) -> Grads[torch.Tensor]:
+            self.check_dtypes(self.dtype, dy=dy, dh_n=dh_n)
+            self.check_cotangents(dy, dh_n, ys[-1], h_n)
             with torch.no_grad():
                 return self._gradients(x, h0, ys, dy, dh_n)
 
@@ -114,7 +116,7 @@ class FusedCuda(TorchRnn):
     def _run_layers(self, x: torch.Tensor, h0: torch.Tensor) -> list[torch.Tensor]:
         """The outputs (T, B, D*H) of every layer."""
         ys = []
-        h0 = self._own("h0", h0, tuple(h0.shape))
+        h0 = self._own("h0", h0)
         for layer, initial in zip(self.layers, self._by_layer(h0), strict=True):
             projection = functional.linear(x, layer.w_ih, layer.bias)  # (T, B, D*H)
             x = self._recur(projection, layer.w_hh, initial=initial)
@@ -135,8 +137,8 @@ class FusedCuda(TorchRnn):
     ) -> Grads[torch.Tensor]:
         config = self.config
         H = config.hidden_size
-        dy = self._own("dy", dy, tuple(ys[-1].shape))
-        dh_n = self._own("dh_n", dh_n, tuple(h0.shape))
+        dy = self._own("dy", dy)
+        dh_n = self._own("dh_n", dh_n)
         dh0: list[torch.Tensor] = []
         weights: dict[str, torch.Tensor] = {}
         for number in reversed(range(config.num_layers)):
@@ -192,14 +194,11 @@ class FusedCuda(TorchRnn):
             self.launch(plan, Arguments(*pointers, T, B, D, first_direction, plan.rows, nonlinearity == "relu"))
         return output
 
-    def _own(self, name: str, array: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-        """The array as kernels read it: on the weights' device, of this dtype and shape, contiguous and aligned."""
+    def _own(self, name: str, array: torch.Tensor) -> torch.Tensor:
+        """The array as kernels read it: on the weights' device, contiguous and aligned."""
         device = self.layers[0].w_ih.device
-        if (array.device, array.dtype, tuple(array.shape)) != (device, self.dtype, shape):
-            raise ValueError(
-                f"{name} is {array.dtype} {tuple(array.shape)} on {array.device}; "
-                f"expected {self.dtype} {shape} on {device}"
-            )
+        if array.device != device:
+            raise ValueError(f"{name} is on {array.device}; expected {device}, where the weights are")
         array = array.contiguous()
         return array if array.data_ptr() % VECTOR_BYTES == 0 else array.clone()
 

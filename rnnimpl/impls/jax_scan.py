@@ -21,6 +21,7 @@ from rnnimpl.dtypes import Precision
 from rnnimpl.interface import (
     CellWeights,
     Grads,
+    NotCopied,
     NumpyArray,
     Rnn,
     RnnConfig,
@@ -33,7 +34,7 @@ from rnnimpl.interface import (
 MATMUL_PRECISIONS = {"ieee": "highest", "tf32": "tensorfloat32"}
 
 
-class JaxScan(Rnn[jax.Array]):
+class JaxScan(NotCopied, Rnn[jax.Array]):
     """Forward, forward with residuals, and pullback: three compiled functions of weights and data."""
 
     devices = ("cpu", "cuda")
@@ -90,6 +91,8 @@ class JaxScan(Rnn[jax.Array]):
         self._queue(y, h_n, compiled_pullback)
 
         def pullback(dy: jax.Array, dh_n: jax.Array) -> Grads[jax.Array]:
+            self.check_dtypes(self.dtype, dy=dy, dh_n=dh_n)
+            self.check_cotangents(dy, dh_n, y, h_n)
             dweights, dx, dh0 = _pull_back(compiled_pullback, dy, dh_n)
             self._queue(dweights, dx, dh0)
             return Grads(dx, dh0, {name: dweights[name] for name in self.weights})
@@ -111,6 +114,7 @@ class JaxScan(Rnn[jax.Array]):
 
     def _inputs(self, x: jax.Array, h0: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Check x and h0, and put zeros where h0 is not given."""
+        self.check_dtypes(self.dtype, x=x, h0=h0)
         self.check_shapes(x, h0)
         B = x.shape[1]
         # JAX arrays cannot change, so one array of zeros serves all calls.

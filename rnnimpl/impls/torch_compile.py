@@ -27,7 +27,7 @@ from torch._inductor.exc import InvalidCxxCompiler
 
 from rnnimpl.cache import private_folder
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import COMPILED, CellWeights, RnnConfig, Unavailable, Weights
+from rnnimpl.interface import COMPILED, CellWeights, NotCopied, RnnConfig, Unavailable, Weights
 from rnnimpl.torch_base import TorchRnn, hoisted_layer, run_layers
 
 with warnings.catch_warnings():
@@ -41,7 +41,7 @@ STEPS_AT_ONCE = 64
 ANY_NUMBER = 1_000_000
 
 
-class TorchCompile(TorchRnn):
+class TorchCompile(NotCopied, TorchRnn):
     """One graph of all steps, or of a piece of a layer's, without breaks, specialised on its shapes."""
 
     devices = ("cpu", "cuda")

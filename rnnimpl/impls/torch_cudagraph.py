@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from rnnimpl.interface import Grads, RnnConfig, Weights
+from rnnimpl.interface import Grads, NotCopied, RnnConfig, Weights
 from rnnimpl.torch_base import TorchRnn, hoisted_layer, run_layers
 
 Compute = Callable[[], Sequence[torch.Tensor]]
@@ -22,7 +22,7 @@ WARM_UP_CALLS = 3
 """As `torch.cuda.make_graphed_callables` makes: libraries choose algorithms and allocate before the capture."""
 
 
-class TorchCudaGraph(TorchRnn):
+class TorchCudaGraph(NotCopied, TorchRnn):
     """One graph a shape for inference, and for training one forward and one backward that share their memory."""
 
     devices = ("cuda",)
@@ -54,6 +54,9 @@ class TorchCudaGraph(TorchRnn):
         call = graphs.calls
 
         def pullback(dy: torch.Tensor, dh_n: torch.Tensor) -> Grads[torch.Tensor]:
+            # Copying into the graph's memory would convert and broadcast.
+            self.check_dtypes(self.dtype, dy=dy, dh_n=dh_n)
+            self.check_cotangents(dy, dh_n, y, h_n)
             if graphs.calls != call:
                 # A later call has overwritten what the backward graph reads: compute it again.
                 graphs.run_forward(*given)

@@ -7,11 +7,11 @@ import warnings
 import torch
 from torch.nn import functional
 
-from rnnimpl.interface import CellWeights, RnnConfig, Unavailable, Weights
+from rnnimpl.interface import CellWeights, NotCopied, RnnConfig, Unavailable, Weights
 from rnnimpl.torch_base import TorchRnn, run_layers
 
 
-class TorchScriptLoop(TorchRnn):
+class TorchScriptLoop(NotCopied, TorchRnn):
     """The statements of `torch_loop`, run by TorchScript's interpreter in place of Python's."""
 
     devices = ("cpu", "cuda")

@@ -1,0 +1,84 @@
+"""The check on copies of an instance: by `copy.copy`, `copy.deepcopy` and `pickle`."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gc
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from rnnimpl.conformance.compare import ConformanceError, Measured, agree, build, infer, poison, require, train, worst
+from rnnimpl.conformance.examples import Example
+from rnnimpl.interface import Rnn, Unsupported
+
+
+def check_copies(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+    """A copy computes the same, and both go on doing so when the other is used and gone; else it is a TypeError.
+
+    The TypeError names the class that is not copied, as that of `NotCopied` does.
+    """
+    copiers: dict[str, Callable[[Any], Any]] = {"copy.copy": copy.copy, "copy.deepcopy": copy.deepcopy}
+    # pickle finds a class by its name, which one that is defined in a function does not have.
+    if "<locals>" not in implementation.__qualname__:
+        copiers["pickle"] = lambda rnn: pickle.loads(pickle.dumps(rnn))  # noqa: S301  # what it has just written
+    rnn = build(implementation, example, device)
+    measured = [_right(rnn, example, "before it is copied")]
+    copies = []
+    for name, copier in copiers.items():
+        other = _copied(rnn, name, copier)
+        if other is not None:
+            measured.append(_right(other, example, f"the copy that {name} gives"))
+            _use(other, example.reseeded())
+            measured.append(_right(rnn, example, f"after a copy by {name} was used"))
+            copies.append(other)
+            del other
+    copies.clear()
+    _free(rnn, example)
+    measured.append(_right(rnn, example, "after its copies are gone"))
+    for name, copier in copiers.items():
+        original = build(implementation, example, device)
+        other = _copied(original, name, copier)
+        del original
+        if other is not None:
+            _free(other, example)
+            measured.append(_right(other, example, f"a copy by {name} whose original is gone"))
+    return worst(*measured)
+
+
+def _free(rnn: Rnn[Any], example: Example) -> None:
+    """Have what nobody has any more taken down, and its memory overwritten."""
+    # What is new is young: a collection of everything would take longer than the whole check.
+    gc.collect(1)
+    poison(rnn, example)
+
+
+def _copied(rnn: Rnn[Any], name: str, copier: Callable[[Any], Any]) -> Rnn[Any] | None:
+    """The copy; None where it is refused in the right way."""
+    class_name = type(rnn).__name__
+    expected = f"expected a copy, or a TypeError that names {class_name}: rnnimpl.interface.NotCopied raises it"
+    try:
+        other = copier(rnn)
+    except TypeError as error:
+        require(class_name in str(error), f"{name} raises TypeError: {error}; {expected}")
+        return None
+    except Exception as error:
+        raise ConformanceError(f"{name} raises {type(error).__name__}: {error}; {expected}") from error
+    require(type(other) is type(rnn), f"{name} gives a {type(other).__name__}; {expected}")
+    require(other is not rnn, f"{name} gives the instance itself; {expected}")
+    copied: Rnn[Any] = other
+    return copied
+
+
+def _right(rnn: Rnn[Any], example: Example, when: str) -> Measured:
+    x, h0, _, _ = example.data()
+    return agree(example.expected(), infer(rnn, x, h0), when=when)
+
+
+def _use(rnn: Rnn[Any], example: Example) -> None:
+    """Inference and, where there is any, training, on other data."""
+    x, h0, _, _ = example.data()
+    infer(rnn, x, h0)
+    with contextlib.suppress(Unsupported):
+        train(rnn, example.data())
