@@ -137,6 +137,13 @@ def test_more_than_caches_hold(threads: int, bidirectional: bool, B: int) -> Non
     check(Example(config, T=1100 // B, B=B), threads)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("T", [1, 2, 3, 5])
+def test_a_step_that_is_more_than_caches_hold(T: int, dtype: Dtype) -> None:
+    """The gradients of a step are not written over those of the step after it while they are read."""
+    check(Example(RnnConfig(input_size=3, hidden_size=270, dtype=dtype), T=T, B=700), threads=1)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_weights_larger_than_caches(threads: int) -> None:
     """They are fetched ahead, too: within bounds, as the sanitizers see."""

@@ -1,4 +1,4 @@
-"""Checks on arguments that a call must refuse: arrays of a dtype that is not the config's, cotangents of wrong shapes."""
+"""Checks on what a call must refuse: arrays of another dtype than the config's, cotangents of wrong shapes."""
 
 from __future__ import annotations
 

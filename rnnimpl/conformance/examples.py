@@ -70,6 +70,15 @@ class Example:
         """What the reference gives for this data, with h0 or from zeros; `without` as in `data_without`."""
         return _expected(self, given_h0, without)
 
+    def expected_from_zeros(self) -> Expectation:
+        """What the reference gives from a state of zeros, without gradients, which take several times as long."""
+        return _expected_from_zeros(self)
+
+
+@functools.lru_cache(maxsize=1024)
+def _expected_from_zeros(example: Example) -> Expectation:
+    return expect(example.config, example.weights(), example.data().x, None)
+
 
 @functools.lru_cache(maxsize=1024)
 def _expected(example: Example, given_h0: bool, without: str | None) -> Expectation:

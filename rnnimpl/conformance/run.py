@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from rnnimpl.conformance import arguments, calls, copies, results, sequences
+from rnnimpl.conformance import arguments, calls, copies, results, results_at_sizes, sequences
 from rnnimpl.conformance.compare import ConformanceError, Measured
 from rnnimpl.conformance.examples import Example, every_structure, representative
+from rnnimpl.conformance.sizes import every_size
 from rnnimpl.interface import Rnn, Unavailable, Unsupported
 
 Check: TypeAlias = Callable[[type[Rnn[Any]], Example, str], Measured | None]
@@ -40,11 +41,12 @@ class CheckResult:
 
 
 def cases() -> list[Case]:
-    """Every check with its examples: numbers on every structure of network, behaviour on a few."""
+    """Every check with its examples: numbers on every structure of network and at many sizes, behaviour on a few."""
     return [
         Case(check, example)
         for module, examples in (
             (results, every_structure()),
+            (results_at_sizes, every_size()),
             (sequences, representative()),
             (calls, representative()),
             (arguments, representative()),

@@ -108,7 +108,9 @@ class Backward {
         // alone come once.
         if (config_.D > 1 || threads_ > plan_.threads) return call_.T;
         const long rows = static_cast<long>(Caches::here().second / (kShareOfSecond * sizeof(S))) / config_.H;
-        return std::clamp(plan_.teams * std::max(rows, WeightProducts<S>::kRowsAtOnce) / call_.B, 1L, call_.T);
+        // Two at least: da of a single step would be written where that of the step after it is still read.
+        return std::clamp(plan_.teams * std::max(rows, WeightProducts<S>::kRowsAtOnce) / call_.B,
+                          std::min(2L, call_.T), call_.T);
     }
 
     long meetings(const Stretch& stretch) const {

@@ -1,0 +1,25 @@
+"""Checks that outputs and gradients are the reference's at the sizes at which kernels change their way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnimpl.conformance.compare import Measured, agree, build, infer, train, worst
+from rnnimpl.conformance.examples import Example
+from rnnimpl.interface import Rnn
+
+
+def check_outputs_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+    """y and h_n of inference, from a state that is given and from zeros."""
+    rnn = build(implementation, example, device)
+    x, h0, _, _ = example.data()
+    return worst(
+        agree(example.expected(), infer(rnn, x, h0), when="h0 given"),
+        agree(example.expected_from_zeros(), infer(rnn, x, None), when="h0 None"),
+    )
+
+
+def check_gradients_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+    """y and h_n of training and every gradient, from a state that is given."""
+    rnn = build(implementation, example, device)
+    return agree(example.expected(), train(rnn, example.data()))

@@ -1,0 +1,135 @@
+"""Networks and data of the sizes at which kernels change their way: what is right at one may be wrong at the next.
+
+Kernels work in vectors, tiles and blocks of 16, 64, 100 or 128, and have paths of their own for one step, one sequence,
+one feature and one unit. `PLAIN` is a covering set: in it every axis has each of `EDGES` and a `LARGE` size, every two
+axes have each of the `KINDS` of sizes together, and I is less than H, equal and more beside each kind of H. All sizes
+with all others would be 28,561 networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from rnnimpl.conformance.examples import Example
+from rnnimpl.interface import RnnConfig
+
+EDGES = (1, 15, 16, 17, 63, 64, 65, 99, 100, 101, 127, 128, 129)
+"""One, and what lies on either side of the sizes of blocks."""
+LARGE = 256
+"""As much as the largest blocks of rows and columns hold, or more."""
+KINDS: Mapping[str, Callable[[int], bool]] = MappingProxyType(
+    {
+        "one": lambda size: size == 1,
+        "whole blocks of 16": lambda size: size % 16 == 0,
+        "one more than whole blocks": lambda size: size > 1 and size % 16 == 1,
+        "one less than whole blocks": lambda size: size % 16 == 15,
+        "above 64": lambda size: size > 64,
+        "100 or more": lambda size: size >= 100,
+    }
+)
+
+
+class Sizes(NamedTuple):
+    """The lengths of the axes of one example."""
+
+    T: int
+    B: int
+    I: int
+    H: int
+
+
+PLAIN = tuple(
+    Sizes(*sizes)
+    for sizes in (
+        # One on every axis, on all but one, and on one alone.
+        (1, 1, 1, 1),
+        (129, 1, 1, 1),
+        (1, 129, 1, 1),
+        (1, 1, 129, 1),
+        (1, 1, 1, 129),
+        (65, 1, 65, 65),
+        (65, 65, 1, 65),
+        (65, 65, 65, 1),
+        (1, 65, 65, 65),
+        # Every axis in whole blocks, and in one more or one less.
+        (16, 16, 16, 16),
+        (15, 15, 15, 15),
+        (17, 17, 17, 17),
+        (64, 64, 64, 64),
+        (63, 63, 63, 63),
+        # The edges of larger blocks, each with others.
+        (16, 128, 100, 64),
+        (15, 127, 16, 128),
+        (17, 100, 127, 99),
+        (63, 99, 17, 100),
+        (64, 101, 99, 101),
+        (99, 17, 128, 128),
+        (100, 16, 101, 127),
+        (101, 15, 64, 129),
+        (127, 2, 63, 16),
+        (128, 3, 129, 63),
+        (128, 128, 8, 16),
+        (112, 113, 15, 17),
+        # One sequence and one step, as when a network answers while it reads.
+        (100, 1, 64, 128),
+        (17, 1, 128, 64),
+        (1, 128, 128, 128),
+        (1, 1, 256, 256),
+        # One axis is large.
+        (600, 2, 3, 5),
+        (3, 300, 5, 20),
+        (5, 3, 1030, 6),
+        (4, 5, 260, 520),
+        (3, 130, 260, 260),
+        # The kinds of sizes that are not yet together.
+        (127, 112, 127, 17),
+        (1, 127, 113, 15),
+        (112, 33, 15, 1),
+        (65, 1, 128, 112),
+        (15, 16, 1, 1),
+        (48, 15, 1, 1),
+        (1, 16, 17, 16),
+        (16, 1, 15, 129),
+        (1, 1, 48, 15),
+        (17, 15, 1, 15),
+        (15, 1, 128, 1),
+        (1, 17, 95, 15),
+        (17, 16, 1, 16),
+        (15, 33, 1, 1),
+    )
+)
+"""T, B, I, H of one layer in one direction, tanh, with bias, in float32."""
+
+OTHERS: tuple[tuple[Sizes, Mapping[str, Any]], ...] = (
+    (Sizes(T=65, B=17, I=17, H=64), {"bidirectional": True}),
+    (Sizes(T=15, B=128, I=65, H=33), {"bidirectional": True}),
+    (Sizes(T=17, B=101, I=64, H=33), {"num_layers": 2}),
+    (Sizes(T=66, B=3, I=15, H=128), {"num_layers": 2}),
+    (Sizes(T=33, B=64, I=15, H=65), {"num_layers": 2, "bidirectional": True}),
+    (Sizes(T=65, B=101, I=16, H=16), {"num_layers": 2, "bidirectional": True}),
+    (Sizes(T=66, B=100, I=48, H=32), {"nonlinearity": "relu"}),
+    (Sizes(T=16, B=16, I=129, H=129), {"nonlinearity": "relu"}),
+    (Sizes(T=17, B=128, I=128, H=128), {"bias": False}),
+    (Sizes(T=128, B=1, I=100, H=65), {"bias": False}),
+    (Sizes(T=65, B=17, I=64, H=64), {"dtype": "float64"}),
+    (Sizes(T=17, B=100, I=65, H=129), {"dtype": "float64", "bidirectional": True}),
+    (Sizes(T=1, B=1, I=128, H=128), {"dtype": "float64"}),
+    (Sizes(T=65, B=17, I=64, H=64), {"dtype": "float16"}),
+    (Sizes(T=17, B=100, I=65, H=65), {"dtype": "float16", "bidirectional": True}),
+    (Sizes(T=1, B=1, I=128, H=128), {"dtype": "float16"}),
+    (Sizes(T=65, B=17, I=64, H=64), {"dtype": "bfloat16"}),
+    (Sizes(T=17, B=100, I=65, H=65), {"dtype": "bfloat16", "bidirectional": True}),
+    (Sizes(T=1, B=1, I=128, H=128), {"dtype": "bfloat16"}),
+)
+"""Other structures and dtypes, on either side of blocks."""
+
+
+def every_size() -> tuple[Example, ...]:
+    """The examples of `PLAIN` and `OTHERS`."""
+    tables = (*((sizes, {}) for sizes in PLAIN), *OTHERS)
+    return tuple(
+        Example(RnnConfig(input_size=sizes.I, hidden_size=sizes.H, **fields), T=sizes.T, B=sizes.B)
+        for sizes, fields in tables
+    )

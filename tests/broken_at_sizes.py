@@ -1,0 +1,192 @@
+"""Implementations that are wrong at some sizes only, as kernels with tiles, thresholds and special cases are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnimpl import Grads
+from rnnimpl.interface import CellWeights, NumpyArray
+from tests.broken_implementations import Pullback, Sound, Spoilt, caught_by
+
+
+class _OutputsSpoilt(Sound):
+    """Sound, with y (T, B, D*H) of inference at hand to be spoilt in place, and the x it is of."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        raise NotImplementedError
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        y, h_n = super().forward(x, h0)
+        self.spoil(y, x)
+        return y, h_n
+
+
+@caught_by("check_outputs_at_sizes")
+class WholeBlocksOfUnits(_OutputsSpoilt):
+    """Gives zeros where H is a multiple of 16."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        y *= self.config.hidden_size % 16 != 0
+
+
+@caught_by("check_outputs_at_sizes")
+class WholeBlocksOfEverything(_OutputsSpoilt):
+    """Has a fast path for sizes that are multiples of 16 on every axis, and that one is wrong."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        if all(size % 16 == 0 for size in (*x.shape, self.config.hidden_size)):
+            y[-1, -1, -1] += 1
+
+
+@caught_by("check_outputs_at_sizes")
+class BatchesOfAHundred(_OutputsSpoilt):
+    """Computes the first 100 sequences of a batch."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        y[:, 100:] = 0
+
+
+@caught_by("check_outputs_at_sizes")
+class LongSequences(_OutputsSpoilt):
+    """Repeats the 64th step from there on."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        y[64:] = y[63:64]
+
+
+@caught_by("check_outputs_at_sizes")
+class LastRowOfABlock(_OutputsSpoilt):
+    """Leaves out the last sequence where the batch is one more than whole blocks of 16."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        if x.shape[1] > 1 and x.shape[1] % 16 == 1:
+            y[:, -1] = 0
+
+
+@caught_by("check_outputs_at_sizes")
+class LastColumnOfABlock(_OutputsSpoilt):
+    """Leaves out the last unit where there is one more than whole blocks of 16."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        if self.config.hidden_size > 1 and self.config.hidden_size % 16 == 1:
+            y[:, :, -1] = 0
+
+
+@caught_by("check_outputs_at_sizes")
+class IndexOf16Bits(_OutputsSpoilt):
+    """Begins again at the first element of y after 65,536 of them."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        flat = y.reshape(-1)
+        flat[1 << 16 :] = np.resize(flat[: 1 << 16], flat[1 << 16 :].shape)
+
+
+@caught_by("check_outputs_at_sizes")
+class OneUnit(_OutputsSpoilt):
+    """Sums over the batch where there is one unit, by broadcasting."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        if self.config.hidden_size == 1 and self.config.num_layers == 1:
+            y[:] = y.mean(axis=1, keepdims=True)
+
+
+@caught_by("check_outputs_at_sizes")
+class OneSequenceOfManyUnits(_OutputsSpoilt):
+    """Has a path of its own for one sequence and 64 units or more, and that one swaps two of them."""
+
+    def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
+        if x.shape[1] == 1 and self.config.hidden_size >= 64:
+            y[:, :, :2] = y[:, :, 1::-1]
+
+
+@caught_by("check_outputs_at_sizes")
+class SquareWeightTransposed(Sound):
+    """Takes the shape of w_ih for its layout, which tells nothing where I is H."""
+
+    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
+        if self.config.num_layers == 1 and weights.w_ih.shape[0] == weights.w_ih.shape[1]:
+            weights = weights._replace(w_ih=np.ascontiguousarray(weights.w_ih.T))
+        return super().layer_forward(x, h0, weights)
+
+
+@caught_by("check_outputs_at_sizes")
+class FewerFeaturesThanUnits(Sound):
+    """Ignores the last feature where I is less than H."""
+
+    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
+        if x.shape[2] < weights.w_hh.shape[0] and self.config.num_layers == 1:
+            x = x.copy()
+            x[:, :, -1] = 0
+        return super().layer_forward(x, h0, weights)
+
+
+@caught_by("check_outputs_at_sizes")
+class ManyFeatures(Sound):
+    """Multiplies the first 1,024 features."""
+
+    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
+        return super().layer_forward(x[:, :, :1024], h0, weights._replace(w_ih=weights.w_ih[:, :1024]))
+
+
+@caught_by("check_outputs_at_sizes")
+class StateOfLargeBatchesIgnored(Sound):
+    """Starts batches of more than 64 from zeros, whatever it is given."""
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        return super().forward(x, h0 if h0 is None or x.shape[1] <= 64 else np.zeros_like(h0))
+
+
+@caught_by("check_outputs_at_sizes")
+class ZerosOfLargeBatchesNotWritten(Sound):
+    """Starts batches of more than 64 from ones where no state is given."""
+
+    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        if h0 is None and x.shape[1] > 64:
+            c = self.config
+            h0 = np.ones((c.num_layers * c.num_directions, x.shape[1], c.hidden_size), c.carrier)
+        return super().forward(x, h0)
+
+
+@caught_by("check_gradients_at_sizes")
+class GradientOfLargeBatches(Sound):
+    """Sums the gradients of weights over the first 100 sequences."""
+
+    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
+        y, h_n, pullback = super().vjp(x, h0)
+        if x.shape[1] <= 100 or h0 is None:
+            return y, h_n, pullback
+        _, _, of_first = super().vjp(x[:, :100], h0[:, :100])
+
+        def spoilt(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
+            grads = pullback(dy, dh_n)
+            return Grads(grads.x, grads.h0, of_first(dy[:, :100], dh_n[:, :100]).weights)
+
+        return y, h_n, spoilt
+
+
+@caught_by("check_gradients_at_sizes")
+class GradientOfWholeBlocks(Spoilt):
+    """Leaves one row of the gradient of w_hh as zeros where H is a multiple of 64."""
+
+    def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
+        if self.config.hidden_size % 64 == 0:
+            grads.weights["weight_hh_l0"][-1] = 0
+        return grads
+
+
+@caught_by("check_gradients_at_sizes")
+class GradientOfLongSequences(Spoilt):
+    """Gives the gradient of x for the first 128 steps."""
+
+    def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
+        grads.x[128:] = 0
+        return grads
+
+
+@caught_by("check_gradients_at_sizes")
+class GradientOfOneFeature(Spoilt):
+    """Drops the last axis of the gradient of w_ih where there is one feature."""
+
+    def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
+        squeezed = {name: grad.squeeze() if "weight_ih" in name else grad for name, grad in grads.weights.items()}
+        return Grads(grads.x, grads.h0, squeezed) if self.config.input_size == 1 else grads
