@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from rnnimpl import Rnn
     from rnnimpl.conformance import CheckResult
+    from rnnimpl.conformance.apart import Outcome
 
 app = typer.Typer(
     help="Implementations of a recurrent network: which there are, and whether one is right.",
@@ -58,16 +58,16 @@ def list(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
 def check(
     implementation: Annotated[str, typer.Argument(metavar="NAME|module:Class", help="What to check.")],
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one check may take, or the import.")] = 300,
 ) -> None:
-    """Run the conformance suite on an implementation; exit status 1 when a check fails."""
-    found = _load(implementation, device)
-
+    """Run the conformance suite on an implementation, in a process of its own; exit status 1 when a check fails."""
     from rich.console import Console
 
-    results = _run(found, device)
+    outcome, made_of = _run(implementation, device, timeout)
+    results = outcome.results
     passed = sum(result.status == "passed" for result in results)
     failed = [result for result in results if result.status == "failed"]
-    if not failed and not passed:
+    if not failed and not passed and not outcome.ended:
         _wrong_use(f"{implementation} cannot be checked on {device}: {results[0].message}")
     console = Console()
     console.print(_table(results))
@@ -77,36 +77,45 @@ def check(
         console.print(told, markup=False, highlight=False, soft_wrap=True)
     rest = len(results) - passed - len(failed)
     counts = f"{passed} passed, {len(failed)} failed, {rest} not supported"
-    console.print(f"{implementation} on {device}: {counts}", soft_wrap=True)
-    if failed:
+    if len(results) < made_of:
+        counts += f", {made_of - len(results)} not made"
+    if outcome.ended:
+        console.print(f"{implementation}: {outcome.ended}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{implementation} on {device}: {counts}", markup=False, soft_wrap=True)
+    if failed or outcome.ended or len(results) < made_of:
         raise typer.Exit(1)
 
 
-def _load(implementation: str, device: str) -> type[Rnn[Any]]:
-    """The class, from anywhere Python can import from here, the current folder included."""
-    from rnnimpl import Unavailable, load
+def _run(implementation: str, device: str, timeout_seconds: float) -> tuple[Outcome, int]:
+    """All checks, under a progress bar where somebody looks, and how many there are to make.
 
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = load(implementation)
-    except (ValueError, TypeError, Unavailable) as error:
-        _wrong_use(str(error))
-    if device.partition(":")[0] not in found.devices:
-        _wrong_use(f"--device is {device!r}; expected one of {', '.join(found.devices)}: {implementation} runs there")
-    return found
-
-
-def _run(implementation: type[Rnn[Any]], device: str) -> Sequence[CheckResult]:
-    """All checks, under a progress bar where somebody looks."""
+    The class may come from anywhere Python can import from here, the current folder included.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     from rnnimpl import conformance
+    from rnnimpl.conformance.apart import Refused, run_apart
 
+    sys.path.insert(0, str(Path.cwd()))
     cases = conformance.cases()
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("checking", total=len(cases))
-        return conformance.run(implementation, device, selected=cases, progress=lambda _: progress.advance(task))
+    made = 0
+    try:
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+            task = progress.add_task("checking", total=len(cases))
+
+            def tell(_: CheckResult) -> None:
+                nonlocal made
+                made += 1
+                progress.advance(task)
+
+            outcome = run_apart(implementation, device, selected=cases, progress=tell, timeout_seconds=timeout_seconds)
+    except Refused as reason:
+        _wrong_use(str(reason))
+    except KeyboardInterrupt:
+        print(f"interrupted: {made} of {len(cases)} checks were made", file=sys.stderr)
+        raise typer.Exit(130) from None
+    return outcome, len(cases)
 
 
 def _table(results: Sequence[CheckResult]) -> Any:

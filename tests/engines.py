@@ -1,7 +1,7 @@
 """Which implementations are engines: what needs more than the project does, or compiles for long.
 
 The ordinary tests leave them out; `nox -s engines` installs them and puts each through the conformance suite, on as
-many structures of networks as show any two fields' values together, or on every one if asked.
+many structures of networks as show any two fields' values together and at a few sizes, or on every one if asked.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from rnnimpl import names, registry
 from rnnimpl.conformance.examples import Example, pairwise, representative
+from rnnimpl.conformance.sizes import Sizes, sized
 
 PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -37,7 +38,8 @@ def ordinary(device: str = "cpu") -> list[str]:
     return [name for name in runnable(device) if name not in ENGINES]
 
 
-_ROUTINE = frozenset((*pairwise(), *representative()))
+_SIZES = ((16, 16, 16, 16), (17, 100, 127, 99), (1, 128, 128, 128), (101, 15, 64, 129))
+_ROUTINE = frozenset((*pairwise(), *representative(), *(sized(Sizes(*sizes)) for sizes in _SIZES)))
 
 
 def marks(group: str, example: Example) -> tuple[pytest.MarkDecorator, ...]:

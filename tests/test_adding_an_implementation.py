@@ -31,7 +31,9 @@ def source() -> str:
 def test_the_file_passes_conformance_from_the_current_folder(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the command that the page shows."""
+    """With the command that the page shows; of the sizes, which take longest, every fourth."""
+    cases = [case for at, case in enumerate(conformance.cases()) if "_at_sizes-" not in case.id or at % 4 == 0]
+    monkeypatch.setattr(conformance, "cases", lambda: cases)
     (tmp_path / "numpy_fused.py").write_text(source, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", list(sys.path))

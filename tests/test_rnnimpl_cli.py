@@ -6,15 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from typer.testing import CliRunner
 
 import rnnimpl
-from rnnimpl import Rnn, conformance
+from rnnimpl import conformance
 from rnnimpl.__main__ import app
-from rnnimpl.impls.numpy_loop import NumpyLoop
 from tests.engines import ENGINES
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check one config alone."""
-    few = [case for case in conformance.cases() if case.example.id.endswith("L1-D1-tanh-bias-float32")]
+    few = [case for case in conformance.cases() if case.example.id == "T11-B5-I13-H7-L1-D1-tanh-bias-float32"]
     monkeypatch.setattr(conformance, "cases", lambda: few)
 
 
@@ -115,20 +114,54 @@ def test_wrong_use_is_status_2_and_one_sentence(arguments: list[str], said: str)
     assert result.stdout == ""
 
 
-def test_what_cannot_run_here_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("few_cases")
+def test_what_cannot_run_here_is_said_once() -> None:
     """Not once for each check."""
-
-    class Absent(NumpyLoop):
-        def __init__(self, *_: object) -> None:
-            raise rnnimpl.Unavailable("there is no accelerator")
-
-    def load(_: str) -> type[Rnn[Any]]:
-        return Absent
-
-    monkeypatch.setattr(rnnimpl, "load", load)
-    result = invoke("check", "absent")
+    result = invoke("check", "tests.faulty_implementations:Missing")
     assert result.exit_code == 2
-    assert result.stderr == "absent cannot be checked on cpu: there is no accelerator\n"
+    assert result.stderr == (
+        "tests.faulty_implementations:Missing cannot be checked on cpu: the library is not installed: install it\n"
+    )
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_names_the_check_in_which_the_process_ended() -> None:
+    """With exit status 1, and how many checks were not made."""
+    result = invoke("check", "tests.faulty_implementations:Exits")
+    assert result.exit_code == 1
+    assert "the process ended with exit status 7 in the course of check_output-T11-B5-I13-H7" in result.stdout
+    not_made = len(conformance.cases()) - 1
+    assert f"Exits on cpu: 0 passed, 1 failed, 0 not supported, {not_made} not made" in result.stdout
+    assert "licence expired" in result.stderr
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_that_is_interrupted_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the exit status of what ends by Ctrl-C."""
+
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rnnimpl.conformance.apart.run_apart", interrupted)
+    result = invoke("check", "numpy_loop")
+    assert result.exit_code == 130
+    assert result.stderr == f"interrupted: 0 of {len(conformance.cases())} checks were made\n"
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_of_a_module_that_ends_the_interpreter_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a script without a guard does, whatever its exit status, and one that parses the command line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "argv", ["rnnimpl", "check", "script:Mine"])
+    for code in ("import sys; sys.exit(0)", "import argparse; argparse.ArgumentParser().parse_args()"):
+        (tmp_path / "script.py").write_text(code, encoding="utf-8")
+        result = invoke("check", "script:Mine")
+        assert result.exit_code == 2
+        assert "implementation is 'script:Mine', but importing script ends with SystemExit" in result.stderr
+        assert "`if __name__ == '__main__':`" in result.stderr
 
 
 def test_the_program_runs_as_a_module() -> None:

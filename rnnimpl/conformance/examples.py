@@ -26,12 +26,17 @@ class Data(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A network, a sequence length T, a batch size B and the seed from which weights and data are drawn."""
+    """A network, a sequence length T, a batch size B and the seed from which weights and data are drawn.
+
+    x and h0 are standard normal times `scale`. Where the sum of I terms is large tanh is nearly 1, and the gradients
+    then say more of the last bits of tanh than of what they are gradients of.
+    """
 
     config: RnnConfig
     T: int
     B: int
     seed: int = 0
+    scale: float = 1.0
 
     @property
     def id(self) -> str:
@@ -54,12 +59,14 @@ class Example:
         return Weights.init(self.config, self.seed)
 
     def data(self) -> Data:
-        """The data, standard normal; new arrays at each call, so that one check cannot spoil the next."""
+        """The data; new arrays at each call, so that one check cannot spoil the next."""
         c = self.config
         generator = np.random.default_rng((self.seed, self.T, self.B))
         state = (c.num_layers * c.num_directions, self.B, c.hidden_size)
         shapes = ((self.T, self.B, c.input_size), state, (self.T, self.B, c.num_directions * c.hidden_size), state)
-        return Data(*(round_to(generator.standard_normal(shape), c.dtype) for shape in shapes))
+        scales = (self.scale, self.scale, 1, 1)
+        drawn = (scale * generator.standard_normal(shape) for scale, shape in zip(scales, shapes, strict=True))
+        return Data(*(round_to(array, c.dtype) for array in drawn))
 
     def data_without(self, cotangent: str) -> Data:
         """The data with dy or dh_n zero: the loss depends on the final state or on the output alone."""

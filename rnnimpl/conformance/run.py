@@ -89,7 +89,9 @@ def _run_case(implementation: type[Rnn[Any]], case: Case, device: str) -> CheckR
         return CheckResult(check, example, "unsupported", str(error))
     except Unavailable as error:
         return CheckResult(check, example, "unavailable", str(error))
-    except Exception as error:  # noqa: BLE001  # whatever another's code raises is what this reports
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever another's code raises, SystemExit too, is what this reports
         return CheckResult(check, example, "failed", f"{type(error).__name__}: {error}")
     return CheckResult(check, example, "passed", measured=measured)
 

@@ -8,6 +8,7 @@ with all others would be 28,561 networks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -29,6 +30,10 @@ KINDS: Mapping[str, Callable[[int], bool]] = MappingProxyType(
         "100 or more": lambda size: size >= 100,
     }
 )
+
+
+SEED = 5
+"""By it the one unit of the smallest networks takes as much of x and h as of its biases, and is not saturated."""
 
 
 class Sizes(NamedTuple):
@@ -100,7 +105,7 @@ PLAIN = tuple(
         (15, 33, 1, 1),
     )
 )
-"""T, B, I, H of one layer in one direction, tanh, with bias, in float32."""
+"""T, B, I, H of networks of one layer in one direction, tanh, with bias, in float32."""
 
 OTHERS: tuple[tuple[Sizes, Mapping[str, Any]], ...] = (
     (Sizes(T=65, B=17, I=17, H=64), {"bidirectional": True}),
@@ -128,8 +133,12 @@ OTHERS: tuple[tuple[Sizes, Mapping[str, Any]], ...] = (
 
 def every_size() -> tuple[Example, ...]:
     """The examples of `PLAIN` and `OTHERS`."""
-    tables = (*((sizes, {}) for sizes in PLAIN), *OTHERS)
-    return tuple(
-        Example(RnnConfig(input_size=sizes.I, hidden_size=sizes.H, **fields), T=sizes.T, B=sizes.B)
-        for sizes, fields in tables
-    )
+    return (*(sized(sizes) for sizes in PLAIN), *(sized(sizes, **fields) for sizes, fields in OTHERS))
+
+
+def sized(sizes: Sizes, **fields: Any) -> Example:
+    """One layer in one direction, tanh, with bias, in float32, but for the fields that are given."""
+    # Weights are as large as 1/sqrt(H), and I of them are summed.
+    scale = min(0.5, math.sqrt(sizes.H / sizes.I))
+    config = RnnConfig(input_size=sizes.I, hidden_size=sizes.H, **fields)
+    return Example(config, T=sizes.T, B=sizes.B, seed=SEED, scale=scale)
