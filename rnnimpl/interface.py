@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import (
     Any,
@@ -35,6 +35,7 @@ from typing import (
 import numpy as np
 import numpy.typing as npt
 
+from rnnimpl import state_dict
 from rnnimpl.dtypes import DTYPES, Dtype, Precision, carrier, round_to
 
 Array = TypeVar("Array")
@@ -163,12 +164,8 @@ class Weights:
 
     def __post_init__(self) -> None:
         shapes = self.config.weight_shapes()
-        missing = [name for name in shapes if name not in self.arrays]
-        unknown = [name for name in self.arrays if name not in shapes]
-        if missing or unknown:
-            raise ValueError(
-                f"the weights do not fit {self.config}: missing {missing or 'none'}, not expected {unknown or 'none'}"
-            )
+        if shapes.keys() != self.arrays.keys():
+            raise ValueError(_misfit(self.config, self.arrays))
         frozen: dict[str, NumpyArray] = {}
         for name, shape in shapes.items():
             array = np.array(self.arrays[name])
@@ -196,12 +193,22 @@ class Weights:
         return cls(config, {name: round_to(array, config.dtype) for name, array in drawn.items()})
 
     @classmethod
-    def from_state_dict(cls, config: RnnConfig, mapping: Mapping[str, Any]) -> Weights:
+    def from_state_dict(cls, config: RnnConfig, mapping: Mapping[str, Any], prefix: str = "") -> Weights:
         """Take the weights of an `nn.RNN`: its `state_dict()`, or NumPy arrays by the same names.
 
-        Values are rounded to the config's dtype, as `nn.Module.load_state_dict` does.
+        With a prefix, such as "encoder.rnn.", only the names that begin with it count, without it: those of one module
+        of a larger one. Values are rounded to the config's dtype, as `nn.Module.load_state_dict` does. Raises TypeError
+        for values that are no real numbers, ValueError for names and shapes that do not fit, saying of the forms that
+        are known what would help.
         """
-        return cls(config, {name: round_to(_as_numpy(value), config.dtype) for name, value in mapping.items()})
+        arrays = state_dict.select(mapping, prefix)
+        known = state_dict.explain(arrays, config.weight_shapes())
+        if known is not None:
+            raise ValueError(known)
+        wanted = config.weight_shapes()
+        if wanted.keys() != arrays.keys():
+            raise ValueError(_misfit(config, arrays))
+        return cls(config, {name: round_to(state_dict.to_numpy(name, arrays[name]), config.dtype) for name in wanted})
 
     def __reduce__(self) -> tuple[type[Weights], tuple[RnnConfig, dict[str, NumpyArray]]]:
         """What `copy` and `pickle` make another from: a mapping proxy is nothing that they can take."""
@@ -216,12 +223,12 @@ class Weights:
         return select_cell(self.config, self.arrays, layer, direction)
 
 
-def _as_numpy(value: Any) -> NumpyArray:
-    """A NumPy array from an array or a torch tensor; float32 holds what NumPy has no type for (bfloat16)."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = value.double() if value.element_size() == 8 else value.float()
-    return np.asarray(value)
+def _misfit(config: RnnConfig, names: Iterable[str]) -> str:
+    """Which names are missing and which are not expected."""
+    shapes, given = config.weight_shapes(), list(names)
+    missing = [name for name in shapes if name not in given]
+    unknown = [name for name in given if name not in shapes]
+    return f"the weights do not fit {config}: missing {missing or 'none'}, not expected {unknown or 'none'}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -139,6 +139,6 @@ def every_size() -> tuple[Example, ...]:
 def sized(sizes: Sizes, **fields: Any) -> Example:
     """One layer in one direction, tanh, with bias, in float32, but for the fields that are given."""
     # Weights are as large as 1/sqrt(H), and I of them are summed.
-    scale = min(0.5, math.sqrt(sizes.H / sizes.I))
+    scale = 0.5 * min(1.0, math.sqrt(sizes.H / sizes.I))
     config = RnnConfig(input_size=sizes.I, hidden_size=sizes.H, **fields)
     return Example(config, T=sizes.T, B=sizes.B, seed=SEED, scale=scale)

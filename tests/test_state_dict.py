@@ -1,0 +1,170 @@
+"""The forms in which weights of recurrent networks come out of real programs: taken, or told with what would help."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnnimpl import RnnConfig, Weights
+from rnnimpl.interface import NumpyArray
+
+CONFIG = RnnConfig(input_size=4, hidden_size=3)
+MODULE = torch.nn.RNN(4, 3)
+PLAIN = MODULE.state_dict()
+
+
+class Model(torch.nn.Module):
+    """A network of which the recurrent one is a part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = torch.nn.Embedding(9, 4)
+        self.rnn = torch.nn.RNN(4, 3)
+        self.decoder = torch.nn.Linear(3, 9)
+
+
+def prefixed(prefix: str) -> dict[str, Any]:
+    return {prefix + name: value for name, value in PLAIN.items()}
+
+
+def changed(name: str, value: Any) -> dict[str, Any]:
+    return {**PLAIN, name: value}
+
+
+def quantized() -> Any:
+    """A quantized tensor, of which PyTorch warns that there will be none any more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.quantize_per_tensor(PLAIN["weight_hh_l0"], 0.1, 0, torch.qint8)
+
+
+def weight_norm() -> Mapping[str, Any]:
+    module: torch.nn.Module = torch.nn.utils.parametrizations.weight_norm(torch.nn.RNN(4, 3), "weight_hh_l0")
+    return module.state_dict()
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "encoder.rnn."])
+def test_a_prefix_is_named_and_can_be_given(prefix: str) -> None:
+    """DataParallel's, torch.compile's, and that of a module in another."""
+    with pytest.raises(ValueError, match=f"begin with '{prefix}'; pass prefix='{prefix}'"):
+        Weights.from_state_dict(CONFIG, prefixed(prefix))
+    weights = Weights.from_state_dict(CONFIG, prefixed(prefix), prefix=prefix)
+    for name, array in weights.arrays.items():
+        np.testing.assert_array_equal(array, PLAIN[name].numpy())
+
+
+def test_a_part_of_a_model_is_taken_by_its_prefix() -> None:
+    """What belongs to other parts is passed over, with the prefix alone."""
+    model = Model()
+    with pytest.raises(ValueError, match=r"pass prefix='rnn\.'"):
+        Weights.from_state_dict(CONFIG, model.state_dict())
+    weights = Weights.from_state_dict(CONFIG, model.state_dict(), prefix="rnn.")
+    np.testing.assert_array_equal(weights.arrays["weight_hh_l0"], model.state_dict()["rnn.weight_hh_l0"].numpy())
+
+
+def test_all_prefixes_are_named_where_there_are_several() -> None:
+    both = prefixed("encoder.") | prefixed("decoder.")
+    with pytest.raises(
+        ValueError, match=r"begin with 'encoder\.' and 'decoder\.'; pass prefix='encoder\.' or the other"
+    ):
+        Weights.from_state_dict(CONFIG, both)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"epoch": 3, "state_dict": PLAIN}, r"is a checkpoint: the weights are in its 'state_dict'; pass checkpoint\["),
+        ({"model": prefixed("module."), "epoch": 3}, r"is a checkpoint: the weights are in its 'model'; pass"),
+        ({"epoch": 3, "model": MODULE}, r"'model' is a RNN; pass checkpoint\['model'\]\.state_dict\(\)"),
+        (weight_norm(), r"weight_hh_l0 is computed from others: .*remove_parametrizations\(module, 'weight_hh_l0'\)"),
+        (
+            {f"{name}_v": value for name, value in PLAIN.items()},
+            "weight_ih_l0 is computed from others: .*remove_weight",
+        ),
+        (
+            {f"{name}_orig": value for name, value in PLAIN.items()},
+            "weight_ih_l0 is computed from others: .*prune.remove",
+        ),
+        (
+            torch.nn.RNNCell(4, 3).state_dict(),
+            r"weights of an RNNCell, .* 'weight_ih'; expected 'weight_ih_l0': pass \{name \+ '_l0': value for",
+        ),
+        (
+            torch.nn.LSTM(4, 3).state_dict(),
+            r"weights of an LSTM: weight_hh_l0 has shape \(12, 3\), 4\*H rows; expected",
+        ),
+        (torch.nn.GRU(4, 3).state_dict(), r"weights of a GRU: weight_hh_l0 has shape \(9, 3\), 3\*H rows; expected"),
+        (torch.nn.LSTMCell(4, 3).state_dict(), r"weights of an LSTM: weight_hh has shape \(12, 3\)"),
+        (
+            {f"lstm.{name}": value for name, value in torch.nn.LSTM(4, 3).state_dict().items()},
+            r"weights of an LSTM: lstm.weight_hh_l0 has shape",
+        ),
+        ({"kernel": np.ones((4, 3))}, r"missing \['weight_ih_l0', .*not expected \['kernel'\]"),
+    ],
+    ids=lambda form: form if isinstance(form, str) else "",
+)
+def test_another_form_is_told_with_what_would_help(form: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Weights.from_state_dict(CONFIG, form)
+
+
+def test_a_prefix_that_no_name_has_is_told_with_the_names() -> None:
+    with pytest.raises(
+        ValueError, match=r"prefix is 'rnn\.', which no name begins with; the names are 'weight_ih_l0', "
+    ):
+        Weights.from_state_dict(CONFIG, PLAIN, prefix="rnn.")
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (MODULE, r"got a RNN; expected its weights by name: pass module\.state_dict\(\)"),
+        ("weights.pt", r"got a str; expected a mapping .*torch\.load\(path, weights_only=True\)"),
+        (list(PLAIN.values()), "got a list; expected a mapping of names to arrays"),
+        ({0: np.ones(3)}, "the mapping has the key 0; expected names"),
+        (torch.nn.RNN(4, 3, device="meta").state_dict(), "weight_ih_l0 is on the meta device"),
+        (changed("weight_hh_l0", PLAIN["weight_hh_l0"].to_sparse()), r"weight_hh_l0 has layout .*value\.to_dense\(\)"),
+        (changed("weight_hh_l0", PLAIN["weight_hh_l0"] * 1j), "weight_hh_l0 has dtype torch.complex64; expected real"),
+        (changed("weight_hh_l0", np.ones((3, 3), complex)), "weight_hh_l0 has dtype complex128; expected real"),
+        (changed("weight_hh_l0", torch.ones(3, 3, dtype=torch.int8)), "dtype torch.int8; expected floating-point"),
+        (changed("weight_hh_l0", np.ones((3, 3), int)), "weight_hh_l0 has dtype int64; expected floating-point"),
+        (changed("weight_hh_l0", quantized()), r"weight_hh_l0 is quantized, .*value\.dequantize\(\)"),
+        (changed("weight_hh_l0", [[1.0], [2.0, 3.0]]), "weight_hh_l0 is a list, of which NumPy makes no array"),
+        (changed("weight_hh_l0", None), "weight_hh_l0 has dtype object; expected floating-point"),
+    ],
+    ids=lambda form: form if isinstance(form, str) else "",
+)
+def test_what_holds_no_real_numbers_is_a_type_error(form: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        Weights.from_state_dict(CONFIG, form)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [lambda tensor: tensor.half().float(), lambda tensor: tensor.t().contiguous().t(), lambda tensor: tensor.numpy()],
+    ids=["rounded", "transposed in memory", "NumPy"],
+)
+def test_other_arrays_of_numbers_are_taken(convert: Any) -> None:
+    taken = Weights.from_state_dict(CONFIG, {name: convert(value) for name, value in PLAIN.items()})
+    for name, array in taken.arrays.items():
+        expected: NumpyArray = np.asarray(convert(PLAIN[name]))
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_a_square_weight_of_one_unit_is_no_gated_network() -> None:
+    """Rows are counted in units: three units by three are no three gates of one."""
+    for hidden_size in (1, 3, 4):
+        config = RnnConfig(input_size=hidden_size, hidden_size=hidden_size)
+        module = torch.nn.RNN(hidden_size, hidden_size)
+        assert Weights.from_state_dict(config, module.state_dict()).config == config
+
+
+def test_the_weights_of_a_cell_are_taken_as_the_message_says() -> None:
+    cell = torch.nn.RNNCell(4, 3).state_dict()
+    weights = Weights.from_state_dict(CONFIG, {name + "_l0": value for name, value in cell.items()})
+    np.testing.assert_array_equal(weights.arrays["weight_hh_l0"], cell["weight_hh"].numpy())
