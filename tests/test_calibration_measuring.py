@@ -12,8 +12,9 @@ import pytest
 from benchmarks.regression.calibration import measuring
 from benchmarks.regression.calibration.measuring import PLANTED, measure, read_groups, read_record, summary
 from benchmarks.regression.control import Control
-from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
-from benchmarks.regression.session import Measured, Side
+from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
+from benchmarks.regression.session import Side
+from benchmarks.regression.session_record import Measured
 
 IDS = {
     f"suite.py::test[{place}]": f"numpy_loop/cpu/inference/T4-B1-I8-H{8 + place}-L1-tanh-float32" for place in range(8)

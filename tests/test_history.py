@@ -19,7 +19,8 @@ from benchmarks.history.commits import commits_in_range, in_order, subjects_betw
 from benchmarks.history.plan import Plan, digest
 from benchmarks.history.track import track
 from benchmarks.regression.control import Control
-from benchmarks.regression.session import Measured, Side
+from benchmarks.regression.session import Side
+from benchmarks.regression.session_record import Measured
 from benchmarks.store import StoreError
 from tests.synthetic_history import CASE, process
 

@@ -14,15 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
+from benchmarks.regression.budget import Budget
 from benchmarks.regression.control import Control, measure_control
 from benchmarks.regression.judging import noise_floor
+from benchmarks.regression.measuring import Measuring
 from benchmarks.regression.pairing import Pair
-from benchmarks.regression.regress import _Measuring as Measuring
-from benchmarks.regression.regress import _tolerance as tolerance_of
-from benchmarks.regression.regress import sort_cases
 from benchmarks.regression.revisions import check_out
-from benchmarks.regression.session import Measured, Side
+from benchmarks.regression.session import Side
+from benchmarks.regression.session_record import Measured
 from benchmarks.regression.stopping import Rule
+from benchmarks.regression.suite_cases import sort_cases, tolerance_of
 
 RULE = Rule(looks=(5, 8), confirmation_pairs=5)
 
@@ -39,24 +40,24 @@ def test_what_only_one_side_has_is_new_gone_or_broken() -> None:
     head = seen({"f.py::both": "passed", "f.py::new": "passed", "f.py::fails": "passed", "g.py::test": "passed"})
     more = {"f.py::skips": ("skipped", ""), "f.py::nothing": ("passed", "")}
     base, head = (dataclasses.replace(each, outcomes={**each.outcomes, **more}) for each in (base, head))
-    judged, untold = sort_cases(base, head)
-    assert judged == ["f.py::both"]
-    assert {case: kind for case, (kind, _) in untold.items()} == {
+    found = sort_cases(base, head)
+    assert found.judged == ("f.py::both",)
+    assert {case: kind for case, (kind, _) in found.untold.items()} == {
         "f.py::gone": "gone",
         "f.py::new": "new",
         "f.py::fails": "broken",
         "g.py::test": "broken",
     }
-    assert untold["g.py::test"][1] == "base: ImportError: x"
-    assert untold["f.py::fails"][1] == "base: failed, why"
+    assert found.untold["g.py::test"][1] == "base: ImportError: x"
+    assert found.untold["f.py::fails"][1] == "base: failed, why"
 
 
 @pytest.mark.parametrize(
     ("head", "reason"),
     [
-        (seen({"f.py::a": "failed"}), "why"),
+        (seen({"f.py::a": "failed"}), "f.py::a: why"),
         (seen({}, {"": "ImportError: x"}), "ImportError: x"),
-        (seen({"f.py::a": "skipped"}), "pytest said nothing"),
+        (seen({"f.py::a": "skipped"}), "f.py::a is skipped: why"),
     ],
     ids=["fails", "does not import", "skips"],
 )
@@ -64,7 +65,7 @@ def test_a_head_none_of_whose_benchmarks_works_is_refused(head: Measured, reason
     """With the reason: it is not to pass for one that is no slower. One that is all new is none such."""
     with pytest.raises(ValueError, match=f"head has no benchmark that works in this suite: {reason}"):
         sort_cases(seen({"f.py::a": "passed"}), head)
-    assert sort_cases(head, seen({"f.py::a": "passed"}))[0] == []
+    assert sort_cases(head, seen({"f.py::a": "passed"})).judged == ()
 
 
 def git(folder: Path, *words: str) -> None:
@@ -122,26 +123,27 @@ def test_a_confirmed_slowdown_is_exit_status_1(project: Path) -> None:
     assert worktrees(project) == 1
 
 
-def test_a_base_without_the_suite_has_only_new_cases(project: Path) -> None:
-    """Nothing is measured, and that is no slowdown."""
+def test_a_base_without_the_suite_leaves_nothing_to_compare(project: Path) -> None:
+    """That is no slowdown, nor the absence of one: exit status 3."""
     (project / "more").mkdir()
     (project / "more" / "test_more.py").write_text("def test_more(benchmark):\n    benchmark(sum, range(9))\n")
     status, said = regress("--base", "HEAD", "--suite", "more", "--out", "out")
-    assert status == 0
+    assert status == 3
     assert "more/test_more.py::test_more │ new" in said
+    assert "Nothing was judged: base and head have no case in common (1 new, 0 gone)" in said
 
 
-def test_a_base_that_does_not_import_is_broken(project: Path) -> None:
-    """With the error."""
+def test_a_base_that_does_not_import_leaves_nothing_to_judge(project: Path) -> None:
+    """Exit status 2, with the error: it can be mended."""
     suite = project / "speed" / "test_work.py"
     right = suite.read_text()
     suite.write_text("import no_such_module\n")
     git(project, "commit", "--quiet", "-am", "broken")
     suite.write_text(right)
     status, said = regress("--base", "HEAD", "--suite", "speed", "--out", "out")
-    assert status == 0
-    assert "broken" in said
-    assert "no_such_module" in said
+    assert status == 2
+    assert "Nothing was judged: 2 cases are broken" in said
+    assert "No module named 'no_such_module'" in said
 
 
 @pytest.mark.parametrize(
@@ -174,17 +176,24 @@ def test_a_tolerance_of_a_case_that_is_none_is_refused(own: object) -> None:
         tolerance_of("a", {"tolerance": own}, 0.03)
 
 
-def test_the_time_of_the_looks_is_in_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What they leave is what pairs may take."""
+def budget_after(seconds: float, spent: float) -> Budget:
+    """A budget of so many seconds, of which the first run took some."""
+    budget = Budget(seconds)
+    budget.spent = spent
+    return budget
+
+
+def test_the_time_of_the_first_run_is_in_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it leaves is what pairs may take."""
     side = Side("base", Path(), sys.executable, "speed")
     case = Pair({"a": (1.0,)}, {"a": (1.0,)}, (measure_control(),), (measure_control(),))
-    monkeypatch.setattr("benchmarks.regression.regress.measure_pair", lambda *_, **__: (case, None, None))
-    assert Measuring((side, side), ["a"], 10.0, 9.0, lambda _: None).draw(["a"]) is not None
-    assert Measuring((side, side), ["a"], 10.0, 10.1, lambda _: None).draw(["a"]) is None
+    monkeypatch.setattr("benchmarks.regression.measuring.measure_pair", lambda *_, **__: (case, seen({}), seen({})))
+    assert Measuring((side, side), ["a"], budget_after(10.0, 9.0), lambda _: None).draw(["a"]) is not None
+    assert Measuring((side, side), ["a"], budget_after(10.0, 10.1), lambda _: None).draw(["a"]) is None
     with pytest.raises(
-        ValueError, match=r"--budget is 10s; to look at both takes 10 s .* a verdict needs 11s at least"
+        ValueError, match=r"--budget is 10s; the first run of both takes 10 s .* a verdict needs 11s at least"
     ):
-        Measuring((side, side), ["a"], 10.0, 10.1, lambda _: None).floor(RULE)
+        Measuring((side, side), ["a"], budget_after(10.0, 10.1), lambda _: None).floor(RULE)
 
 
 def test_the_floor_is_of_the_cases_and_not_of_the_control(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,25 +202,16 @@ def test_the_floor_is_of_the_cases_and_not_of_the_control(monkeypatch: pytest.Mo
     pair = Pair({"a": (1.0,)}, {"a": (math.exp(0.01),)}, (Control(1.0, 1.0),), (Control(2.0, 2.0),))
     sides: list[str] = []
 
-    def measure(base: Side, head: Side, *_: object, **__: object) -> tuple[Pair, None, None]:
+    def measure(base: Side, head: Side, *_: object, **__: object) -> tuple[Pair, Measured, Measured]:
         sides.extend((base.name, head.name))
-        return pair, None, None
+        return pair, seen({}), seen({})
 
-    monkeypatch.setattr("benchmarks.regression.regress.measure_pair", measure)
-    measuring = Measuring((side, dataclasses.replace(side, name="head")), ["a"], 10.0, 0.0, lambda _: None)
+    monkeypatch.setattr("benchmarks.regression.measuring.measure_pair", measure)
+    both = (side, dataclasses.replace(side, name="head"))
+    measuring = Measuring(both, ["a"], Budget(10.0), lambda _: None)
     assert measuring.floor(RULE)(5) == pytest.approx(noise_floor([0.01, 0.01])(5))
     assert sides == ["base", "base again"] * 2
     assert measuring.pairs == []
-
-
-def test_a_case_that_worked_at_first_and_then_did_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what each process said of it."""
-    side = Side("base", Path(), sys.executable, "speed")
-    measured = seen({"a": "passed"}), seen({"a": "failed"})
-    pair = Pair({"a": (1.0,)}, {}, (Control(1.0, 1.0),), (Control(1.0, 1.0),))
-    monkeypatch.setattr("benchmarks.regression.regress.measure_pair", lambda *_, **__: (pair, *measured))
-    with pytest.raises(ValueError, match=r"a worked at first and then did not: .*'failed', 'why'"):
-        Measuring((side, side), ["a"], 10.0, 0.0, lambda _: None).draw(["a"])
 
 
 def test_a_folder_outside_of_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

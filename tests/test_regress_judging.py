@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from benchmarks.regression.fitness import unfit
 from benchmarks.regression.judging import estimate_each, holm, judge, noise_floor
-from benchmarks.regression.regress import floor_pairs, unfit
+from benchmarks.regression.measuring import floor_pairs
 from benchmarks.regression.stopping import Rule
 from tests.synthetic_ratios import NOISE, estimate, shifted
 

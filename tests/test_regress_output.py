@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from rich.console import Console
 
 from benchmarks.regression.judging import estimate_each, judge
-from benchmarks.regression.output import draw, markdown, prepare, rows, summary, terminal_table, write
+from benchmarks.regression.output import draw, markdown, prepare, rows, summary, terminal_table, write, write_plot
 from benchmarks.regression.regress import Result
 from benchmarks.regression.stopping import Outcome
 from benchmarks.store import StoreError
@@ -57,15 +57,37 @@ def test_the_verdict_is_said_in_a_sentence() -> None:
     """What is slower, that nothing is, that nothing could be measured, or that the machine was unfit."""
     assert summary(result({"a": 0.1, "b": 0.0})) == "1 of 2 cases slower, confirmed in fresh processes."
     assert summary(result({"a": 0.0})) == "No confirmed slowdown in 1 case."
-    assert summary(result({"a": 0.0}, outcome=None)) == "No case works in both revisions, so nothing was measured."
-    assert summary(result({"a": 0.1}, unfit="it drifts")) == "The machine was unfit to judge on: it drifts."
+    assert summary(result({"a": 0.0}, outcome=None)) == "Nothing was judged: base and head have no case in common."
+    control = estimate_each({"loop": [0.4 + each for each in SPREAD]}, 0.01)
+    unfit = result({"a": 0.1}, unfit="it drifts", control=control)
+    assert summary(unfit) == "The machine was unfit to judge on: it drifts."
+    assert summary(result({"a": 0.1, "b": 0.7}, unfit="it drifts", control=control)).startswith(
+        "1 of 2 cases slower by far, confirmed in fresh processes"
+    )
 
 
 def test_the_exit_status_is_that_of_the_verdict() -> None:
-    """1 for a slowdown, 3 where the machine was unfit to tell, else 0."""
-    assert result({"a": 0.1}).exit_status == 1
-    assert result({"a": 0.1}, unfit="it drifts").exit_status == 3
-    assert [result({"a": 0.0}, **fields).exit_status for fields in ({}, {"outcome": None})] == [0, 0]
+    """1 for a slowdown, 2 for a case that broke, 3 where nothing can be told, else 0; the first of these that holds."""
+    lost: dict[str, Any] = {"untold": {"b": ("broken", "head: failed, why")}, "lost": ("b",)}
+    control = estimate_each({"loop": [0.4 + each for each in SPREAD]}, 0.01)
+    unfit: dict[str, Any] = {"unfit": "it drifts", "control": control}
+    assert result({"a": 0.1}, **lost).exit_status == 1
+    assert result({"a": 0.0}, **lost, **unfit).exit_status == 2
+    assert result({"a": 0.1}, **unfit).exit_status == 3
+    assert result({"a": 0.0}).exit_status == 0
+
+
+def test_a_run_in_which_nothing_is_told_never_ends_with_0() -> None:
+    """2 where something broke, 3 where nothing did: all is new, or no interval is narrow enough."""
+    broken, new = {"a": ("broken", "base: why")}, {"a": ("new", "")}
+    assert result({"a": 0.0}, outcome=None, untold=broken).exit_status == 2
+    assert result({"a": 0.0}, outcome=None, untold=new).exit_status == 3
+    assert result({"a": 0.0}, outcome=None).exit_status == 3
+    wide = result({"a": 0.0299})
+    assert wide.outcome is not None
+    assert wide.outcome.final["a"].verdict == "cannot tell"
+    assert wide.exit_status == 3
+    assert summary(wide).startswith("None of 1 case can be told: ")
 
 
 def test_a_name_is_no_markup() -> None:
@@ -77,6 +99,7 @@ def test_a_name_is_no_markup() -> None:
         environment=("<script> 1 and 2",),
         machine={"key": "<script>"},
         unfit="<script>",
+        control=estimate_each({"<script>": SPREAD}, 0.01),
     )
     said = markdown(run)
     table = [line for line in said.splitlines() if line.startswith("|")]
@@ -151,6 +174,7 @@ def test_a_plot_of_many_cases_shows_those_that_changed_most(
 def test_a_run_without_verdicts_leaves_no_plot_of_an_earlier_one(tmp_path: Path) -> None:
     """Its own files and nothing else."""
     write(result({"a": 0.0}), tmp_path, None)
+    assert write_plot(result({"a": 0.0}), tmp_path) == ""
     assert (tmp_path / "ratios.png").exists()
     write(result({"a": 0.0}, outcome=None, untold={"a": ("new", "")}), tmp_path, str(tmp_path / "job.md"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["job.md", "regress.json", "summary.md"]

@@ -16,7 +16,8 @@ import pytest
 from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.regression.control import measure_control
 from benchmarks.regression.pairing import LEAST_CONTROLS, Pair, log_ratio, measure_together, times, undisturbed
-from benchmarks.regression.session import Measured, Side, SuiteProcess, look
+from benchmarks.regression.session import Side, SuiteProcess, look
+from benchmarks.regression.session_record import Measured
 
 
 def test_a_disturbed_stretch_and_disturbed_rounds_do_not_move_a_pair() -> None:

@@ -30,11 +30,15 @@ def regress(
             help="Run both in this environment, each in one of its own, or share where both depend on the same.",
         ),
     ] = "auto",
+    pytest_options: Annotated[
+        str,
+        typer.Option("--pytest", metavar="OPTIONS", help="Further options for pytest on both sides: '--run-slow'."),
+    ] = "",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where JSON, Markdown and plot go.")] = Path(
         "results/regress"
     ),
 ) -> None:
-    """Is head slower than base? Exit status 1 for a slowdown that was confirmed, 3 when the machine was unfit to tell.
+    """Is head slower than base? Exit status 1 for a slowdown that was confirmed, 3 when it cannot be told.
 
     Example: python -m benchmarks regress --base main
     """
@@ -44,15 +48,28 @@ def regress(
         from benchmarks.regression.regress import plan, regress
 
         console = Terminal()
-        request = plan(base, head, suite, tolerance=tolerance, budget=budget, environment=environment)
+
+        def say(text: str) -> None:
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+        request = plan(
+            base,
+            head,
+            suite,
+            tolerance=tolerance,
+            budget=budget,
+            environment=environment,
+            pytest_options=pytest_options,
+        )
         job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
         output.prepare(out, job_summary)
         with interruptible("nothing is judged"), ended_in_order():
-            result = regress(request, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+            result = regress(request, say)
         console.print(output.terminal_table(result))
         echo(output.summary(result))
         output.write(result, out, job_summary)
-        echo(f"every pair, summary and plot: {out}")
+        problem = output.write_plot(result, out)
+        echo(f"every pair, summary and plot: {out}{f' ({problem})' if problem else ''}")
         raise typer.Exit(result.exit_status)
 
 

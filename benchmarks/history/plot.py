@@ -7,15 +7,20 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator
 
 from benchmarks.history.findings import CaseHistory, MachineHistory
 from benchmarks.history.steps import values
 from benchmarks.history.words import finding, short_names
+from benchmarks.reporting.figures import (
+    Axes,
+    Figure,
+    FixedFormatter,
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    own_settings,
+)
 from benchmarks.reporting.plain_text import clean, seconds
 from benchmarks.reporting.plot_style import SETTINGS, TEXT, WIDTH, heading, panel_heading, save
 
@@ -39,7 +44,7 @@ def draw_history(history: MachineHistory, folder: Path, stem: str) -> list[str]:
     stems = []
     for page, first in enumerate(range(0, len(history.cases), size), start=1):
         stems.append(stem if page == 1 else f"{stem}-{page}")
-        with mpl.rc_context(dict(SETTINGS)):  # type: ignore[arg-type]  # the keys are matplotlib's
+        with own_settings(SETTINGS):
             figure = _figure(history, history.cases[first : first + size], names)
             save(figure, folder, stems[-1])
     return stems

@@ -28,10 +28,11 @@ from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.regression.control import Control
 from benchmarks.regression.environments import import_paths
+from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
 from benchmarks.regression.pairing import measure_together
-from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
 from benchmarks.regression.revisions import remove_abandoned
-from benchmarks.regression.session import WARM_UP_PASSES, Measured, Side, look
+from benchmarks.regression.session import WARM_UP_PASSES, Side, look
+from benchmarks.regression.session_record import Measured
 from benchmarks.reporting.plain_text import count
 from benchmarks.store import check_writable
 
@@ -168,9 +169,10 @@ def _measure(
     recorded = 0
     for revision, each, beside in zip(revisions, measured, controls, strict=True):
         timed = {
-            case: CaseTimes.of_passes(passes[WARM_UP_PASSES:])
+            case: CaseTimes.of_passes(counted)
             for case, passes in each.seconds.items()
-            if each.outcomes.get(case, ("failed", ""))[0] == "passed" and len(passes) > WARM_UP_PASSES
+            if each.outcomes.get(case, ("failed", ""))[0] == "passed"
+            and (counted := [rounds for rounds in passes[WARM_UP_PASSES:] if rounds])
         }
         if not timed:
             say(f"a process of {revision[:10]} ended with {each.status} before it had measured: not recorded")

@@ -3,45 +3,144 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from filelock import FileLock, Timeout
+import psutil
+
+from benchmarks.reporting.plain_text import LONGEST, clean
+
+_MOST_BYTES = 4096
+"""Of the file that names the holder."""
 
 
 @contextlib.contextmanager
 def measuring_alone(what: str, say: Callable[[str], None], folder: Path | None = None) -> Iterator[None]:
     """Hold the machine's lock; when another process holds it, say which and wait until it is free.
 
-    The lock is the operating system's own on an open file, so it goes when its holder dies, however it dies.
+    The lock is the operating system's own on an open file, so it goes when its holder dies, however it dies. The file
+    is whichever user's who came first, and is only opened for reading. Raises ValueError where something stands in its
+    place that cannot be locked, or no file can be made.
     """
-    folder = Path(tempfile.gettempdir()) if folder is None else folder
-    path = folder / "rnnbench.lock"
+    try:
+        folder = Path(tempfile.gettempdir()) if folder is None else folder
+    except FileNotFoundError as error:
+        raise ValueError(f"{error}; expected a temporary folder that can be written: set TMPDIR to one") from None
     holder_path = folder / "rnnbench.lock.json"
-    lock = FileLock(path, mode=0o666)
+    lock = _locked(folder / "rnnbench.lock", lambda: say(_waiting_for(holder_path)))
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"{_holder(holder_path)} is measuring on this machine; waiting until it is done (Ctrl-C to stop)")
-        lock.acquire()
-    try:
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        with contextlib.suppress(OSError):
-            # Only for the message above; another user's file may stand there.
-            holder_path.write_text(json.dumps({"pid": os.getpid(), "what": what, "since": started}), encoding="utf-8")
+        _write_holder(holder_path, what)
         yield
     finally:
-        lock.release()
+        os.close(lock)
+
+
+def _locked(path: Path, wait_begins: Callable[[], None]) -> int:
+    """The file's descriptor, once it is locked. Raises ValueError."""
+    while True:
+        lock = _opened(path)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                wait_begins()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            # Who cleans temporary folders may have removed it meanwhile: then others lock the file that follows it.
+            if _is_same(lock, path):
+                return lock
+        except OSError as error:
+            os.close(lock)
+            raise ValueError(_refusal(path, f"cannot be locked: {error.strerror}")) from None
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+
+
+def _opened(path: Path) -> int:
+    """The file opened for reading, which every user may, and made where there is none. Raises ValueError.
+
+    It is not opened with the wish to make it where it is there: Linux refuses that for another user's file in a folder
+    like /tmp (fs.protected_regular). Links are not followed, and a pipe that nobody writes to is not waited for.
+    """
+    kept_out = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        while True:
+            try:
+                lock = os.open(path, os.O_RDONLY | kept_out)
+            except FileNotFoundError:
+                with contextlib.suppress(FileExistsError):
+                    os.close(_made(path, kept_out))
+                continue
+            break
+    except OSError as error:
+        why = "is a link" if error.errno == errno.ELOOP else f"cannot be opened: {error.strerror}"
+        raise ValueError(_refusal(path, why)) from None
+    if not stat.S_ISREG(os.fstat(lock).st_mode):
+        os.close(lock)
+        raise ValueError(_refusal(path, "is not a regular file"))
+    return lock
+
+
+def _made(path: Path, flags: int) -> int:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags, 0o666)
+    # Whatever the user's mask is, other users are to read it.
+    os.fchmod(lock, 0o666)
+    return lock
+
+
+def _refusal(path: Path, why: str) -> str:
+    return (
+        f"{path}, the lock by which one measurement at a time runs on this machine, {why}; expected a file that every "
+        "user can read, or room for one: remove what stands there or have its owner do it, or set TMPDIR to another "
+        "folder"
+    )
+
+
+def _is_same(lock: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _write_holder(path: Path, what: str) -> None:
+    """Write who measures, for those who wait: in a new file that takes the place of whatever stands there."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    content = json.dumps({"pid": os.getpid(), "what": what, "since": started})
+    # Only for a message; another user's file may stand there, or the disk be full.
+    with contextlib.suppress(OSError):
+        file, name = tempfile.mkstemp(prefix=f"{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(file, "w", encoding="utf-8") as new:
+                new.write(content)
+                os.fchmod(file, 0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink()
+            raise
+
+
+def _waiting_for(path: Path) -> str:
+    return f"{_holder(path)} is measuring on this machine; waiting until it is done (Ctrl-C to stop)"
 
 
 def _holder(path: Path) -> str:
-    """Who holds the lock, as far as it was written down."""
+    """Who holds the lock, as far as it was written down by a process that lives."""
     try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-        return f"{holder['what']} (process {holder['pid']}, since {holder['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(file, "rb") as opened:
+            holder: Any = json.loads(opened.read(_MOST_BYTES))
+        if not psutil.pid_exists(int(holder["pid"])):
+            return "another process"
+        return clean(f"{holder['what']} (process {holder['pid']}, since {holder['since']})", LONGEST)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "another process"

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from benchmarks.profiling.growth import Series, kind_seconds
 from benchmarks.profiling.kinds import KIND_NAMES, KINDS, Kind
+from benchmarks.reporting.figures import Axes, Figure, own_settings
 from benchmarks.reporting.plain_text import clean, seconds, share
 from benchmarks.reporting.plot_style import MUTED, SETTINGS, WIDTH, heading, log_axis, plain_seconds, save, size_axis
 from benchmarks.reporting.slices import AXIS_NAMES
@@ -54,7 +52,7 @@ def draw_bars(shares: pd.DataFrame, limits: pd.DataFrame, workload: Workload, fo
     calls = limits.set_index("implementation").loc[list(shares.index)].sort_values("median_seconds")
     ordered = shares.loc[calls.index]
     inches = _TOP + _BAR_INCHES * len(ordered) + _BOTTOM
-    with mpl.rc_context(cast(Any, SETTINGS)):
+    with own_settings(SETTINGS):
         figure = Figure(figsize=(WIDTH, inches))
         height = _BAR_INCHES * len(ordered) / inches
         axes = figure.add_axes((_LEFT / WIDTH, _BOTTOM / inches, (WIDTH - _LEFT - _RIGHT) / WIDTH, height))
@@ -109,7 +107,7 @@ def draw_growth(frame: pd.DataFrame, letter: str, drawn: Sequence[Series], folde
     columns = min(3, len(shown))
     rows = math.ceil(len(shown) / columns)
     inches = 1.35 + 2.75 * rows
-    with mpl.rc_context(cast(Any, SETTINGS)):
+    with own_settings(SETTINGS):
         figure = Figure(figsize=(WIDTH, inches))
         heading(figure, f"What grows with {AXIS_NAMES[letter]}", "Time of a call and what it goes to; axes logarithmic")
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)

@@ -21,6 +21,10 @@ class Budget:
         self.spent += seconds
         self._taken.append((cases, seconds))
 
+    def spend_the_rest(self) -> None:
+        """Count all that is left, for a pair that did not end in it."""
+        self.spent = max(self.spent, self.seconds)
+
     def expected(self, cases: int) -> float:
         """How long a pair of so many cases will take at most: as the longest of the smallest that were no smaller."""
         as_many = [(measured, seconds) for measured, seconds in self._taken if measured >= cases]

@@ -78,6 +78,13 @@ def estimate_each(log_ratios: Mapping[str, Sequence[float]], error: float) -> di
     }
 
 
+def bounds(found: Estimate, error: float) -> tuple[float, float]:
+    """The interval of a ratio outside of which the true one lies with a probability of `error`, on either side half."""
+    spread = math.log(found.high / found.ratio) / _student(found.pairs - 1, (1 + CONFIDENCE) / 2)
+    half = _student(found.pairs - 1, 1 - error / 2) * spread
+    return found.ratio * math.exp(-half), found.ratio * math.exp(half)
+
+
 def noise_floor(same_code: Sequence[float]) -> Callable[[int], float]:
     """How far apart the same code against itself may come out over so many pairs, as a share, by number of pairs.
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from benchmarks.regression.judging import Judgement
 from benchmarks.regression.regress import Result
-from benchmarks.reporting.plain_text import clean, code, count, escape, interval, share, table
+from benchmarks.reporting.plain_text import LONGEST, clean, code, count, escape, interval, share, table
 from benchmarks.store import check_writable
 
 SCHEMA = 1
@@ -38,15 +38,53 @@ def rows(result: Result) -> list[tuple[str, ...]]:
 
 
 def summary(result: Result) -> str:
-    """The verdict in a sentence."""
+    """The verdict in a sentence or two."""
+    sentences = [_verdict(result)]
+    if result.lost:
+        case = result.lost[0]
+        sentences.append(
+            f"{_are(len(result.lost), 'case')} broken on head and not on base, such as {clean(case, LONGEST)} "
+            f"({clean(result.untold[case][1], LONGEST)}): mend the code or the suite."
+        )
+    return " ".join(sentences)
+
+
+def _verdict(result: Result) -> str:
+    if result.outcome is None:
+        return f"Nothing was judged: {_why_nothing(result)}."
+    of = f"{len(result.slower)} of {len(result.outcome.final)} cases slower"
+    if result.unfit and result.slower:
+        return (
+            f"{of} by far, confirmed in fresh processes: more than the machine explains, on which small changes cannot "
+            f"be told ({result.unfit})."
+        )
     if result.unfit:
         return f"The machine was unfit to judge on: {result.unfit}."
-    if result.outcome is None:
-        return "No case works in both revisions, so nothing was measured."
-    slower = result.outcome.slower
-    if slower:
-        return f"{len(slower)} of {len(result.outcome.final)} cases slower, confirmed in fresh processes."
-    return f"No confirmed slowdown in {count(len(result.outcome.final), 'case')}."
+    if result.slower:
+        return f"{of}, confirmed in fresh processes."
+    cases = count(len(result.outcome.final), "case")
+    if not result.told:
+        return f"None of {cases} can be told: the intervals are too wide; give a longer --budget or a quieter machine."
+    return f"No confirmed slowdown in {cases}."
+
+
+def _why_nothing(result: Result) -> str:
+    broken = {case: reason for case, (kind, reason) in result.untold.items() if kind == "broken"}
+    if broken:
+        case, reason = next(iter(broken.items()))
+        return (
+            f"{_are(len(broken), 'case')} broken, such as {clean(case, LONGEST)} ({clean(reason, LONGEST)}); mend it, "
+            "or name another --base"
+        )
+    if result.untold:
+        new = sum(kind == "new" for kind, _ in result.untold.values())
+        gone = len(result.untold) - new
+        return f"base and head have no case in common ({new} new, {gone} gone); name a --base that has these cases"
+    return "base and head have no case in common"
+
+
+def _are(number: int, noun: str) -> str:
+    return f"{count(number, noun)} {'is' if number == 1 else 'are'}"
 
 
 def terminal_table(result: Result) -> Table:
@@ -89,15 +127,13 @@ def to_json(result: Result) -> dict[str, Any]:
 
 def draw(result: Result, path: Path) -> None:
     """Ratios with their intervals, a line a case, before a band of what does not matter in that case."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
+    from benchmarks.reporting.figures import Figure, own_settings
     from benchmarks.reporting.plot_style import SETTINGS, WIDTH
 
     assert result.outcome is not None
     drawn = _drawn(result.outcome.final)
     left_out = len(result.outcome.final) - len(drawn)
-    with mpl.rc_context(dict(SETTINGS)):  # type: ignore[arg-type]  # the keys are matplotlib's
+    with own_settings(SETTINGS):
         figure = Figure(figsize=(WIDTH, 1.6 + 0.3 * len(drawn)), layout="constrained")
         axes = figure.subplots()
         for place, judgement in enumerate(drawn.values()):
@@ -142,14 +178,26 @@ def prepare(folder: Path, job_summary: str | None) -> None:
 
 
 def write(result: Result, folder: Path, job_summary: str | None) -> None:
-    """Write regress.json, summary.md and ratios.png into a folder that is there; append to the job summary, if any."""
+    """Write regress.json and summary.md into a folder that is there; append to the job summary, if any."""
     content = json.dumps(to_json(result), indent=1)
     (folder / "regress.json").write_text(content, encoding="utf-8")
     (folder / "summary.md").write_text(markdown(result), encoding="utf-8")
-    # Not that of an earlier run beside this one's verdict.
-    (folder / "ratios.png").unlink(missing_ok=True)
-    if result.outcome is not None:
-        draw(result, folder / "ratios.png")
     if job_summary:
         with Path(job_summary).open("a", encoding="utf-8") as file:
             file.write(markdown(result))
+    # Not that of an earlier run beside this one's verdict.
+    (folder / "ratios.png").unlink(missing_ok=True)
+
+
+def write_plot(result: Result, folder: Path) -> str:
+    """Write ratios.png, where there is something to draw, and say why it could not be; empty when it could.
+
+    After `write`: whatever a drawing library raises, the verdict is known and kept.
+    """
+    if result.outcome is None:
+        return ""
+    try:
+        draw(result, folder / "ratios.png")
+    except Exception as error:  # noqa: BLE001  # fonts, settings and versions of another project's libraries
+        return clean(f"no plot: {type(error).__name__}: {error}", LONGEST)
+    return ""

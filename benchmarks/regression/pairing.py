@@ -21,7 +21,8 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from benchmarks.regression.control import Control, measure_control
-from benchmarks.regression.session import WARM_UP_PASSES, WITHIN, Measured, Side, SuiteProcess
+from benchmarks.regression.session import UNLIMITED, WARM_UP_PASSES, WITHIN, Limits, Side, SuiteProcess
+from benchmarks.regression.session_record import Measured
 
 CONTROLS = ("control: matrix product", "control: Python loop")
 """The control's names among the cases."""
@@ -40,13 +41,24 @@ class Pair:
     head_control: tuple[Control, ...]
 
     def log_ratios(self) -> dict[str, float]:
-        """log(head / base) of each case that both have, the control's two among them."""
+        """log(head / base) of each case that both have, the control's two among them where it was measured."""
         found = log_ratios(self.base, self.head)
+        if not self.base_control:
+            return found
         for name, base, head in zip(
             CONTROLS, zip(*self.base_control, strict=True), zip(*self.head_control, strict=True), strict=True
         ):
             found[name] = log_ratio(base, head)
         return found
+
+    def joined(self, other: Pair) -> Pair:
+        """With the cases and controls of another pair of the same sides, which measured what this one could not."""
+        return Pair(
+            {**self.base, **other.base},
+            {**self.head, **other.head},
+            self.base_control + other.base_control,
+            self.head_control + other.head_control,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """For a file."""
@@ -73,14 +85,23 @@ def log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
 
 
 def measure_pair(
-    base: Side, head: Side, cases: Sequence[str], *, number: int, passes: int, seconds_a_case: float
+    base: Side,
+    head: Side,
+    cases: Sequence[str],
+    *,
+    number: int,
+    passes: int,
+    seconds_a_case: float,
+    limits: Limits = UNLIMITED,
 ) -> tuple[Pair, Measured, Measured]:
     """The pair of two sides, and what each measured; see `measure_together`."""
     measured, controls = measure_together(
-        (base, head), cases, number=number, passes=passes, seconds_a_case=seconds_a_case
+        (base, head), cases, number=number, passes=passes, seconds_a_case=seconds_a_case, limits=limits
     )
     base_times, head_times = times(measured)
-    return Pair(base_times, head_times, *controls), measured[0], measured[1]
+    # Where a process ended early, the controls of the other one go on alone.
+    both = min(map(len, controls))
+    return Pair(base_times, head_times, controls[0][:both], controls[1][:both]), measured[0], measured[1]
 
 
 def measure_together(
@@ -90,12 +111,14 @@ def measure_together(
     number: int,
     passes: int,
     seconds_a_case: float,
+    limits: Limits = UNLIMITED,
     control: Callable[[], Control] = measure_control,
 ) -> tuple[list[Measured], list[tuple[Control, ...]]]:
     """Start a process a side, let them take turns, and give what each measured and the control beside its tests.
 
     `number` counts what was measured in a run and settles which side is first in the first pass; `seconds_a_case` is
-    how long each case is measured in each pass, by pytest-benchmark's `--benchmark-max-time`.
+    how long each case is measured in each pass, by pytest-benchmark's `--benchmark-max-time`. A process that ends early
+    has measured what came before; raises BudgetOver where the `limits` have a deadline and it is over.
     """
     options = (f"--benchmark-max-time={seconds_a_case}", "--benchmark-min-rounds=3")
     controls: list[list[Control]] = [[] for _ in sides]
@@ -106,7 +129,14 @@ def measure_together(
         # All start at once, on a core each: nothing is measured yet.
         processes = [
             stack.enter_context(
-                SuiteProcess(side, only=cases, passes=WARM_UP_PASSES + passes, options=options, layout=number + 1)
+                SuiteProcess(
+                    side,
+                    only=cases,
+                    passes=WARM_UP_PASSES + passes,
+                    options=options,
+                    layout=number + 1,
+                    limits=limits,
+                )
             )
             for side in sides
         ]

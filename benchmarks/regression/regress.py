@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import os
+import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,24 +14,19 @@ from benchmarks import machine
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.regression.budget import Budget
 from benchmarks.regression.environments import Choice, sides
-from benchmarks.regression.judging import Estimate, estimate_each, noise_floor
-from benchmarks.regression.pairing import CONTROLS, Pair, measure_pair
+from benchmarks.regression.fitness import judge_control, slower_by_far, unfit
+from benchmarks.regression.judging import Estimate
+from benchmarks.regression.measuring import Measuring, first_limits, pair_limits
+from benchmarks.regression.pairing import Pair
 from benchmarks.regression.revisions import check_out, remove_abandoned, top_of_checkout
-from benchmarks.regression.session import Measured, Side, look
+from benchmarks.regression.session import BudgetOver, Side, look
+from benchmarks.regression.session_record import Measured
 from benchmarks.regression.stopping import Outcome, Rule, decide
-from benchmarks.reporting.plain_text import count
+from benchmarks.regression.suite_cases import sort_cases, tolerance_of
 from benchmarks.sweeps import parse_duration
 
-FLOOR_LOG_RATIOS = 8
-"""The noise floor rests on so many log ratios of base against itself: one pair, or two where there are few cases."""
-PASSES = 1
-SECONDS_A_CASE = 0.3
-"""Some thirty turns of a hundredth of a second. In ten, how far the turns of a process come apart made up all of how
-far equal pairs did (1 to 3 %), and two thirds of a pair's time goes into starting its processes."""
-CONTROL_ERROR = 0.01
-CONTROL_SHIFT = 0.01
-CONTROL_WIDTH = 0.05
-"""The machine is unfit when the control surely differs by more, or its interval reaches farther: shares."""
+SLOWER, NOT_JUDGED, UNFIT = 1, 2, 3
+"""Exit statuses: a confirmed slowdown; a case that broke, or none to judge; nothing that could be told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +39,16 @@ class Request:
     environment: Choice = "auto"
     budget_seconds: float = 300.0
     rule: Rule = dataclasses.field(default_factory=Rule)
+    pytest_options: tuple[str, ...] = ()
+    """Further words for pytest, on both sides."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """All that a run gave. `untold` is {case: (new, gone or broken, reason)}; `unfit` says why the machine was."""
+    """All that a run gave. `untold` is {case: (new, gone or broken, reason)}; `unfit` says why the machine was.
+
+    `lost` are the broken cases that work on base and not on head.
+    """
 
     base: str
     head: str
@@ -61,23 +62,59 @@ class Result:
     seconds: float
     machine: Mapping[str, Any]
     environment: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+
+    @property
+    def slower(self) -> tuple[str, ...]:
+        """The confirmed slowdowns; where the machine was unfit, those that are certain by far."""
+        if self.outcome is None:
+            return ()
+        return slower_by_far(self.outcome, self.control) if self.unfit else self.outcome.slower
+
+    @property
+    def told(self) -> int:
+        """How many cases have a verdict other than that it cannot be told."""
+        judged = self.outcome.final.values() if self.outcome is not None else ()
+        return sum(each.verdict != "cannot tell" for each in judged)
 
     @property
     def exit_status(self) -> int:
-        """1 for a confirmed slowdown, 3 where the machine was unfit to tell, else 0."""
-        if self.unfit:
-            return 3
-        return 1 if self.outcome is not None and self.outcome.slower else 0
+        """1 for a confirmed slowdown, 2 where a case broke on head or errors left none to judge, 3 where none is told.
+
+        The last is for want of cases to compare, of a fit machine or of certainty. Else 0.
+        """
+        if self.slower:
+            return SLOWER
+        broken = any(kind == "broken" for kind, _ in self.untold.values())
+        if self.lost or (self.outcome is None and broken):
+            return NOT_JUDGED
+        return UNFIT if self.outcome is None or self.unfit or not self.told else 0
 
 
-def plan(base: str, head: str | None, suite: str, *, tolerance: float, budget: str, environment: str) -> Request:
+def plan(
+    base: str,
+    head: str | None,
+    suite: str,
+    *,
+    tolerance: float,
+    budget: str,
+    environment: str,
+    pytest_options: str = "",
+) -> Request:
     """The request that the words of the command line make. Raises ValueError, naming the option."""
     if not 0 < tolerance < 1:
         raise ValueError(f"--tolerance is {tolerance}; expected a share above 0 and below 1: 0.03 is 3 %")
     if environment not in get_args(Choice):
         raise ValueError(f"--environment is {environment!r}; expected one of {', '.join(get_args(Choice))}")
+    try:
+        options = tuple(shlex.split(pytest_options))
+    except ValueError as error:
+        raise ValueError(
+            f"--pytest is {pytest_options!r}: {error}; expected options as a shell reads them: '--slow -m fast'"
+        ) from None
     rule = Rule(tolerance=tolerance)
-    return Request(base, head, suite, environment, parse_duration(budget), rule)  # type: ignore[arg-type]  # checked
+    seconds = parse_duration(budget)
+    return Request(base, head, suite, environment, seconds, rule, options)  # type: ignore[arg-type]  # checked
 
 
 def regress(request: Request, say: Callable[[str], None], folder: Path | None = None) -> Result:
@@ -95,27 +132,33 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
     remove_abandoned(say)
     with check_out(top, request.base, request.head) as (base, head):
         say(f"base: {base.label}; head: {head.label}")
-        pair_of_sides = sides(base, head, suite, request.environment, note)
+        base_side, head_side = (
+            dataclasses.replace(each, options=(*each.options, *request.pytest_options))
+            for each in sides(base, head, suite, request.environment, note)
+        )
+        given = {"PYTEST_ADDOPTS": os.environ.get("PYTEST_ADDOPTS"), "--pytest": shlex.join(request.pytest_options)}
+        for name, options in given.items():
+            if options:
+                note(f"pytest is given {options}, by {name}")
+        pair_of_sides = (base_side, head_side)
         with measuring_alone(f"regress in {top}", say):
             began = time.monotonic()
-            found = _look_at_both(pair_of_sides)
-            judged, untold = sort_cases(*found)
-            looked_seconds = time.monotonic() - began
-            measuring = _Measuring(pair_of_sides, judged, request.budget_seconds, looked_seconds, say)
-            outcome = None
-            if judged:
-                tolerances = {
-                    case: _tolerance(case, found[1].extra_info[case], request.rule.tolerance) for case in judged
-                }
-                floor_of = measuring.floor(request.rule)
-                outcome = decide(request.rule, measuring.draw, judged, tolerances=tolerances, floor_of=floor_of)
-    control = judge_control([pair.log_ratios() for pair in measuring.pairs]) if judged else {}
+            budget = Budget(request.budget_seconds)
+            deadline = began + budget.seconds
+            found = _look_at_both(pair_of_sides, budget, deadline, say)
+            cases = sort_cases(*found)
+            budget.spent = time.monotonic() - began
+            measuring = Measuring(pair_of_sides, cases.judged, budget, say, pair_limits(found, deadline))
+            outcome = _decide(request.rule, measuring, found[1]) if cases.judged else None
+    control = judge_control([pair.log_ratios() for pair in measuring.pairs]) if outcome is not None else {}
+    later = {case: ("broken", f"{name}: {reason}") for case, (name, reason) in measuring.broken.items()}
     return Result(
         base=base.label,
         head=head.label,
         suite=suite,
         outcome=outcome,
-        untold=untold,
+        untold={**cases.untold, **later},
+        lost=(*cases.lost, *measuring.lost),
         control=control,
         unfit=unfit(control),
         floor_pairs=tuple(measuring.floor_pairs),
@@ -124,6 +167,14 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
         machine=machine.describe_machine(),
         environment=tuple(said),
     )
+
+
+def _decide(rule: Rule, measuring: Measuring, head: Measured) -> Outcome | None:
+    """The outcome of the cases that can be measured to the end; None where none can."""
+    tolerances = {case: tolerance_of(case, head.extra_info[case], rule.tolerance) for case in measuring.cases}
+    floor_of = measuring.floor(rule)
+    outcome = decide(rule, measuring.draw, measuring.cases, tolerances=tolerances, floor_of=floor_of)
+    return outcome if outcome.final else None
 
 
 def suite_path(here: Path, top: Path, suite: str) -> str:
@@ -135,158 +186,26 @@ def suite_path(here: Path, top: Path, suite: str) -> str:
         raise ValueError(f"--suite is {suite}, which is outside of the checkout {top}; expected a path in it") from None
 
 
-def sort_cases(base: Measured, head: Measured) -> tuple[list[str], dict[str, tuple[str, str]]]:
-    """The cases that both revisions measure, and {case: (new, gone or broken, reason)} of the others.
-
-    What both skip is not there. Raises ValueError when head has no benchmark that works.
-    """
-    judged = []
-    untold: dict[str, tuple[str, str]] = {}
-    for case in dict.fromkeys((*head.outcomes, *base.outcomes)):
-        outcomes = {name: each.outcomes.get(case, ("missing", "")) for name, each in (("base", base), ("head", head))}
-        kinds = {name: kind for name, (kind, _) in outcomes.items()}
-        if set(kinds.values()) == {"passed"}:
-            if case in base.seconds and case in head.seconds:
-                judged.append(case)
-            continue
-        if set(kinds.values()) <= {"skipped", "missing"}:
-            continue
-        missing = next((name for name, kind in kinds.items() if kind == "missing"), None)
-        present = outcomes["base" if missing == "head" else "head"]
-        if missing is not None and present[0] == "passed":
-            reason = _why_not_collected(case, base if missing == "base" else head)
-            kind = "broken" if reason else ("new" if missing == "base" else "gone")
-            untold[case] = (kind, f"{missing}: {reason}" if reason else "")
-        else:
-            reasons = [f"{name}: {kind}, {said}" for name, (kind, said) in outcomes.items() if kind != "passed"]
-            untold[case] = ("broken", "; ".join(reasons))
-    if not any(outcome == "passed" for outcome, _ in head.outcomes.values()):
-        failed = [reason for outcome, reason in head.outcomes.values() if outcome == "failed"]
-        reasons = [*head.broken.values(), *failed] or [_last_line(head.output)]
-        raise ValueError(f"head has no benchmark that works in this suite: {reasons[0]}")
-    return judged, untold
-
-
-def _tolerance(case: str, extra_info: Mapping[str, Any], default: float) -> float:
-    """The tolerance of a case, its own where it sets one. Raises ValueError when that is none."""
-    own = extra_info.get("tolerance", default)
-    if not isinstance(own, int | float) or not 0 < own < math.inf:
-        raise ValueError(
-            f'{case} has extra_info["tolerance"] = {own!r}; expected the share that a slowdown of it matters from: '
-            "0.03 is 3 %"
-        )
-    return float(own)
-
-
-def judge_control(ratios: Sequence[Mapping[str, float]]) -> dict[str, Estimate]:
-    """The control over pairs, by the log ratios of each, as if it were a case."""
-    return estimate_each({name: [each[name] for each in ratios] for name in CONTROLS}, CONTROL_ERROR)
-
-
-def unfit(control: Mapping[str, Estimate]) -> str:
-    """Why the machine was unfit, in a sentence; empty when it was not."""
-    for name, found in control.items():
-        certain = min(found.p_slower, found.p_faster) < CONTROL_ERROR / 2 / len(control)
-        if certain and not 1 / (1 + CONTROL_SHIFT) <= found.ratio <= 1 + CONTROL_SHIFT:
-            return f"{name} came out {found.ratio:.3f} times as slow beside head, with the same code on both sides"
-        if found.high / found.ratio > 1 + CONTROL_WIDTH:
-            return f"{name} is known to {found.low:.3f}-{found.high:.3f} only: the machine is too noisy to judge on"
-    return ""
-
-
-def floor_pairs(cases: int) -> int:
-    """Pairs of base against itself that tell the noise floor."""
-    return 1 if cases >= FLOOR_LOG_RATIOS else 2
-
-
-class _Measuring:
-    """Measures pairs as they are asked for, and keeps them."""
-
-    def __init__(
-        self,
-        both: tuple[Side, Side],
-        cases: Sequence[str],
-        budget: float,
-        looked_seconds: float,
-        say: Callable[[str], None],
-    ) -> None:
-        self.both = both
-        self.cases = cases
-        self.say = say
-        self.pairs: list[Pair] = []
-        self.floor_pairs: list[Pair] = []
-        self._looked_seconds = looked_seconds
-        self._budget = Budget(budget)
-        self._budget.spent = looked_seconds
-        self._number = 0
-
-    def floor(self, rule: Rule) -> Callable[[int], float]:
-        """The noise floor of so many pairs, from pairs of base against itself."""
-        self.say(f"{count(len(self.cases), 'case')}; the noise floor: base against itself")
-        again = dataclasses.replace(self.both[0], name="base again")
-        for _ in range(floor_pairs(len(self.cases))):
-            pair = self._measure((self.both[0], again), self.cases)
-            self.floor_pairs.append(pair)
-            self._refuse_too_small(rule)
-        same = [ratio for pair in self.floor_pairs for case, ratio in pair.log_ratios().items() if case in self.cases]
-        return noise_floor(same)
-
-    def draw(self, cases: Sequence[str]) -> Mapping[str, float] | None:
-        """A fresh pair; None when it would not end within the budget."""
-        if not self._budget.allows(len(cases)):
-            return None
-        pair = self._measure(self.both, cases)
-        self.pairs.append(pair)
-        self.say(f"pair {len(self.pairs)}: {count(len(cases), 'case')}, at most {self._budget.left:.0f} s left")
-        return pair.log_ratios()
-
-    def _measure(self, both: tuple[Side, Side], cases: Sequence[str]) -> Pair:
-        start = time.monotonic()
-        pair, *measured = measure_pair(*both, cases, number=self._number, passes=PASSES, seconds_a_case=SECONDS_A_CASE)
-        self._number += 1
-        missing = [case for case in cases if case not in pair.base or case not in pair.head]
-        if missing:
-            reasons = [f"{each.outcomes.get(missing[0], ('', each.output[-200:]))}" for each in measured]
-            raise ValueError(f"{missing[0]} worked at first and then did not: {'; '.join(reasons)}")
-        self._budget.spend(len(cases), time.monotonic() - start)
-        return pair
-
-    def _refuse_too_small(self, rule: Rule) -> None:
-        longest = self._budget.expected(len(self.cases))
-        needed = self._looked_seconds + longest * (floor_pairs(len(self.cases)) + rule.looks[0])
-        if needed > self._budget.seconds:
-            raise ValueError(
-                f"--budget is {self._budget.seconds:.0f}s; to look at both takes {self._looked_seconds:.0f} s and a "
-                f"pair of processes {longest:.0f} s, so a verdict needs {math.ceil(needed)}s at least: give more, or a "
-                "smaller --suite"
-            )
-
-
-def _look_at_both(both: tuple[Side, Side]) -> tuple[Measured, Measured]:
+def _look_at_both(
+    both: tuple[Side, Side], budget: Budget, deadline: float, say: Callable[[str], None]
+) -> tuple[Measured, Measured]:
     """What each revision's suite holds and what of it works; a suite that is not there holds nothing."""
-    base, head = (_look(side) for side in both)
-    return base, head
-
-
-def _look(side: Side) -> Measured:
-    if not (side.folder / side.suite).exists():
-        if side.name == "head":
+    limits = first_limits(budget.seconds, deadline)
+    found = []
+    for side in both:
+        if (side.folder / side.suite).exists():
+            try:
+                found.append(look(side, limits))
+            except BudgetOver:
+                raise ValueError(
+                    f"--budget is {budget.seconds:.0f}s, which ended in the first, unmeasured run of the suite on "
+                    f"{side.name}: give more, or a smaller --suite"
+                ) from None
+        elif side.name == "head":
             raise ValueError(f"--suite is {side.suite}, which head does not have; expected a folder or file of tests")
-        return Measured({}, {}, {}, {}, {}, 0, "")
-    return look(side)
-
-
-def _why_not_collected(case: str, measured: Measured) -> str:
-    """Why a side does not have the case although it may have its file; empty when it simply has not."""
-    path = case.partition("::")[0]
-    for broken, reason in measured.broken.items():
-        if path == broken or path.startswith(broken + "/") or not broken:
-            return reason
-    # pytest gave up before it could collect anything: a conftest that does not import, wrong options.
-    return "" if measured.outcomes or measured.status in (0, 5) else _last_line(measured.output)
-
-
-def _last_line(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line.removeprefix("E ").strip() for line in lines if line.startswith("E ") or "rror" in line]
-    return (errors or lines or ["pytest said nothing"])[-1]
+        else:
+            found.append(Measured({}, {}, {}, {}, {}, 0, ""))
+        for case, (outcome, reason) in found[-1].outcomes.items():
+            if outcome == "failed":
+                say(f"{case} failed on {side.name}: {reason}")
+    return found[0], found[1]

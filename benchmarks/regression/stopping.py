@@ -21,7 +21,8 @@ from typing import Any
 from benchmarks.regression.judging import LEAST_PAIRS, Estimate, Judgement, estimate_each, judge
 
 Draw = Callable[[Sequence[str]], Mapping[str, float] | None]
-"""The log ratios of the named cases in a fresh pair; None when the budget is spent."""
+"""The log ratios of the named cases in a fresh pair, without those that cannot be measured any more; None when the
+budget is spent."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,8 @@ def decide(
     """Draw pairs until every case is told or the budget ends, measuring again what looks slower.
 
     `floor_of` gives the noise floor of so many pairs, as a share.
-    Raises ValueError when the budget ends before there are enough pairs for any verdict.
+    A case that `draw` leaves out of a pair drops out. Raises ValueError when the budget ends before there are enough
+    pairs for any verdict.
     """
     course = _Course(rule, cases, tolerances, floor_of)
     while wanted := course.wanted():
@@ -83,7 +85,8 @@ class _Course:
         self, rule: Rule, cases: Sequence[str], tolerances: Mapping[str, float], floor_of: Callable[[int], float]
     ) -> None:
         self.rule = rule
-        self.cases = cases
+        self.cases = list(cases)
+        self.number = len(cases)
         self.gates: dict[str, Any] = {"tolerances": tolerances, "floor_of": floor_of}
         self.pairs = 0
         self.ratios: dict[str, list[float]] = {case: [] for case in cases}
@@ -102,6 +105,8 @@ class _Course:
 
     def add(self, wanted: Sequence[str], drawn: Mapping[str, float]) -> None:
         """Count a pair of these cases, and judge where it is time to."""
+        self._drop([case for case in wanted if case not in drawn])
+        wanted = [case for case in wanted if case in drawn]
         self.pairs += 1
         for case in wanted:
             (self.ratios if case in self.undecided else self.again)[case].append(drawn[case])
@@ -113,7 +118,7 @@ class _Course:
 
     def outcome(self) -> Outcome:
         """What there is to say when no pair follows. Raises ValueError where there are too few for any verdict."""
-        if self.pairs < LEAST_PAIRS:
+        if self.cases and self.pairs < LEAST_PAIRS:
             raise ValueError(
                 f"the budget ends after {self.pairs} pairs of processes; a verdict needs {LEAST_PAIRS} at least, "
                 f"and {LEAST_PAIRS + self.rule.confirmation_pairs} to be of use: give a longer --budget"
@@ -136,6 +141,16 @@ class _Course:
             again={case: tuple(values) for case, values in self.again.items()},
         )
 
+    def _drop(self, dropped: Sequence[str]) -> None:
+        """Forget cases that cannot be measured any more. They still count in the correction for their number."""
+        self.cases = [case for case in self.cases if case not in dropped]
+        self.undecided -= set(dropped)
+        for by_case in (self.ratios, self.again, self.estimates, self.first, self.final):
+            for case in dropped:
+                by_case.pop(case, None)
+        left = (tuple(case for case in family if case not in dropped) for family in self.families)
+        self.families = [family for family in left if family]
+
     def _unconfirmed(self) -> list[tuple[str, ...]]:
         return [each for each in self.families if len(self.again[each[0]]) < self.rule.confirmation_pairs]
 
@@ -143,7 +158,7 @@ class _Course:
         """Judge what is undecided, by all cases together; what is decided stays as it was estimated then."""
         error = self.rule.suspicion / len(self.rule.looks)
         open_cases = [case for case in self.cases if case in self.undecided]
-        self.estimates |= estimate_each({case: self.ratios[case] for case in open_cases}, error / len(self.cases))
+        self.estimates |= estimate_each({case: self.ratios[case] for case in open_cases}, error / self.number)
         judged = judge(self.estimates, error=error, **self.gates)
         found = {case: judged[case] for case in open_cases}
         self.first |= found

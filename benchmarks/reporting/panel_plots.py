@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 
+from benchmarks.reporting.figures import Axes, Rectangle
 from benchmarks.reporting.findings import too_close
 from benchmarks.reporting.plain_text import NOTHING, at_least, count, times
 from benchmarks.reporting.plot_labels import end_labels, label, point_labels

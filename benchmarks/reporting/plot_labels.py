@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.transforms import Affine2D
-
+from benchmarks.reporting.figures import Affine2D, Axes, Line2D
 from benchmarks.reporting.plain_text import clean
 from benchmarks.reporting.plot_style import TEXT, WIDTH, Style
 

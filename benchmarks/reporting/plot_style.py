@@ -14,11 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from PIL import Image
 
+from benchmarks.reporting.figures import Figure, FixedLocator, FuncFormatter, NullFormatter, NullLocator, mpl
 from benchmarks.reporting.plain_text import TIMES, seconds, significant
 from rnnimpl.registry import names
 

@@ -6,19 +6,16 @@ What has no data is not drawn. The drawing of each kind is in `panel_plots`.
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 
-import matplotlib as mpl
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from benchmarks.machine.peak import Peak
 from benchmarks.reporting import panel_plots as draw
 from benchmarks.reporting import roofline, scan_plot, standing_plot
+from benchmarks.reporting.figures import Axes, Figure, own_settings
 from benchmarks.reporting.plot_style import SETTINGS, WIDTH, Style, heading, panel_heading, save, styles
 from benchmarks.reporting.pooling import BASELINE
 from benchmarks.reporting.scan import CLIFF, scan_panels
@@ -86,9 +83,7 @@ def _write(frame: pd.DataFrame, folder: Path, kinds: Sequence[_Kind]) -> list[Pl
     looks = styles(frame["implementation"])
     several_runs = len(set(frame["run"])) > 1
     plots: list[Plot] = []
-    with mpl.rc_context(cast(Any, SETTINGS)), warnings.catch_warnings():
-        # A name may have letters that the font lacks: they become boxes in PNG, and stay themselves in SVG.
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+    with own_settings(SETTINGS):
         for kind in kinds:
             drawn = kind.panels(kind.rows)
             for page, start in enumerate(range(0, len(drawn), LARGEST_PAGE), start=1):

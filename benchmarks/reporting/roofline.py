@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from benchmarks.machine.peak import Level, Peak
 from benchmarks.machine.roof import Roof, roof
+from benchmarks.reporting.figures import Axes
 from benchmarks.reporting.plain_text import share, significant
 from benchmarks.reporting.plot_labels import end_labels
 from benchmarks.reporting.plot_style import MUTED, TEXT, Style, log_axis

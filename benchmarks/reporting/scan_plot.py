@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.axes import Axes
-
+from benchmarks.reporting.figures import Axes
 from benchmarks.reporting.plain_text import count, times
 from benchmarks.reporting.plot_labels import end_labels
 from benchmarks.reporting.plot_style import MUTED, Style, log_axis, plain_seconds, plain_times, size_axis

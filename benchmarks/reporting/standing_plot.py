@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
+from benchmarks.reporting.figures import Axes, Line2D
 from benchmarks.reporting.plain_text import times
 from benchmarks.reporting.plot_labels import label
 from benchmarks.reporting.plot_style import MUTED, Style, log_axis, plain_times

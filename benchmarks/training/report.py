@@ -35,9 +35,12 @@ def write_report(result: TrainResult) -> None:
         (result.folder / name).write_text(frame_csv(frame), encoding="utf-8")
     (result.folder / "table.md").write_text(table(result), encoding="utf-8")
     if any(np.isfinite(curve.losses).any() for curve in result.curves):
-        figure = plot(result)
-        figure.savefig(result.folder / "losses.png", dpi=150)
-        figure.savefig(result.folder / "losses.svg")
+        from benchmarks.reporting.figures import own_settings
+
+        with own_settings({}):
+            figure = plot(result)
+            figure.savefig(result.folder / "losses.png", dpi=150)
+            figure.savefig(result.folder / "losses.svg")
 
 
 def losses_frame(result: TrainResult) -> pd.DataFrame:
@@ -100,8 +103,7 @@ def table(result: TrainResult) -> str:
 def plot(result: TrainResult) -> Figure:
     """Losses above, deviations from the plain loop below, both on logarithmic axes."""
     # The object-oriented interface on the Agg canvas: no window, and no figure left behind in pyplot.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from benchmarks.reporting.figures import Figure, FigureCanvasAgg
 
     figure = Figure(figsize=(10, 7), layout="constrained")
     FigureCanvasAgg(figure)

@@ -25,9 +25,10 @@ from benchmarks import machine
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.regression.calibration.planting import amounts_in_turns
 from benchmarks.regression.environments import import_paths
+from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
 from benchmarks.regression.pairing import log_ratios, measure_pair, measure_together, times
-from benchmarks.regression.regress import PASSES, SECONDS_A_CASE
-from benchmarks.regression.session import WARM_UP_PASSES, Measured, Side, look
+from benchmarks.regression.session import WARM_UP_PASSES, Side, look
+from benchmarks.regression.session_record import Measured
 
 SUITE = "benchmarks/suite"
 PROJECT = Path(__file__).resolve().parents[3]

@@ -30,12 +30,10 @@ _LINES = {
 
 def draw(points: Sequence[Point], aim_seconds: float, machine: str, folder: Path) -> None:
     """Write errors.png and errors.svg: false alarms, and what is found of each size, over the time of a verdict."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
+    from benchmarks.reporting.figures import Figure, own_settings
     from benchmarks.reporting.plot_style import SETTINGS, WIDTH, heading, save
 
-    with mpl.rc_context(dict(SETTINGS)):  # type: ignore[arg-type]  # the keys are matplotlib's
+    with own_settings(SETTINGS):
         figure = Figure(figsize=(WIDTH, 7.4))
         panels = figure.subplots(2, 3, sharex=True, sharey=True)
         figure.subplots_adjust(left=0.065, right=0.985, top=0.83, bottom=0.075, hspace=0.24, wspace=0.08)

@@ -161,7 +161,8 @@ def _of_equal_code(told: Sequence[Told], replay: Replay) -> str:
         f"the mean, by {statistics.fmean(each.pairs for each in told):.1f} pairs; {share(untold)} of cases could not "
         f"be told, "
         f"{sum(bool(each.faster) for each in told)} runs called a case faster (which is not confirmed), and in "
-        f"{sum(each.unfit for each in told)} the control said that the machine was unfit (no alarm and no find then)."
+        f"{sum(each.unfit for each in told)} the control said that the machine was unfit (only what is "
+        f"slower by far counts then)."
     )
 
 

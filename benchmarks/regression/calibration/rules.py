@@ -13,9 +13,10 @@ from scipy import stats
 
 from benchmarks.regression.budget import Budget
 from benchmarks.regression.calibration.measuring import Group
+from benchmarks.regression.fitness import judge_control, slower_by_far, unfit
 from benchmarks.regression.judging import noise_floor
+from benchmarks.regression.measuring import floor_pairs
 from benchmarks.regression.pairing import Pair
-from benchmarks.regression.regress import floor_pairs, judge_control, unfit
 from benchmarks.regression.stopping import Rule, decide
 
 COMPARE = {"mean > 5 %": ("mean", 0.05), "min > 5 %": ("min", 0.05), "median > 10 %": ("median", 0.10)}
@@ -57,7 +58,10 @@ class Costs:
 
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """What a run of `regress` came to: cases that it calls, pairs that it measured, the seconds that they took."""
+    """What a run of `regress` came to: cases that it calls, pairs that it measured, the seconds that they took.
+
+    Where the machine was unfit, `slower` are those that are certain by far.
+    """
 
     slower: tuple[str, ...]
     faster: tuple[str, ...]
@@ -69,7 +73,7 @@ class Told:
     @property
     def alarm(self) -> bool:
         """Whether its exit status would be 1."""
-        return bool(self.slower) and not self.unfit
+        return bool(self.slower)
 
 
 def equal_code(group: Group) -> dict[str, float]:
@@ -119,11 +123,13 @@ def regress(
     tolerances = dict.fromkeys(cases, rule.tolerance)
     outcome = decide(rule, draw, cases, tolerances=tolerances, floor_of=noise_floor(same))
     verdicts = {case: judgement.verdict for case, judgement in outcome.final.items()}
+    control = judge_control(drawn)
+    why_unfit = unfit(control)
     return Told(
-        slower=outcome.slower,
+        slower=slower_by_far(outcome, control) if why_unfit else outcome.slower,
         faster=tuple(case for case, verdict in verdicts.items() if verdict == "faster"),
         untold=tuple(case for case, verdict in verdicts.items() if verdict == "cannot tell"),
-        unfit=bool(unfit(judge_control(drawn))),
+        unfit=bool(why_unfit),
         pairs=len(drawn),
         seconds=2 * costs.look + budget.spent,
     )

@@ -1,0 +1,67 @@
+"""Matplotlib as the project's figures use it: on the Agg canvas, with its own defaults, whatever the user has set.
+
+A user's MPLBACKEND may name a backend that only a notebook has, which matplotlib refuses to be imported with; a
+matplotlibrc may have all text set by LaTeX. So every module here that draws imports matplotlib from this one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+_BACKEND: Final = "MPLBACKEND"
+
+
+@contextlib.contextmanager
+def _backend_set_aside() -> Iterator[None]:
+    """Without the user's choice of a backend, which is there again afterwards, for processes that are started."""
+    chosen = os.environ.pop(_BACKEND, None)
+    try:
+        yield
+    finally:
+        if chosen is not None:
+            os.environ[_BACKEND] = chosen
+
+
+with _backend_set_aside():
+    import matplotlib as mpl
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+    from matplotlib.transforms import Affine2D
+
+__all__ = [
+    "Affine2D",
+    "Axes",
+    "Figure",
+    "FigureCanvasAgg",
+    "FixedFormatter",
+    "FixedLocator",
+    "FuncFormatter",
+    "Line2D",
+    "MaxNLocator",
+    "NullFormatter",
+    "NullLocator",
+    "Rectangle",
+    "mpl",
+    "own_settings",
+]
+
+
+@contextlib.contextmanager
+def own_settings(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Draw with matplotlib's defaults and these settings over them; the user's are there again afterwards.
+
+    Letters that the font lacks become boxes, without a warning: names are a stranger's.
+    """
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)  # type: ignore[arg-type]  # the keys are matplotlib's
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        yield
