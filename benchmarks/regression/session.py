@@ -287,7 +287,7 @@ def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[i
 def _words(side: Side, scratch: Path, passes: int) -> list[str]:
     """The command line of pytest: the suite, then what is taken back of a project's options, then further ones."""
     words = ["--keep-duplicates", *[side.suite] * passes, "--rootdir=.", "--continue-on-collection-errors"]
-    for plugin in (*(each.stem for each in PLUGINS), "benchmark", "cacheprovider"):
+    for plugin in (*(each.stem for each in PLUGINS), "benchmark"):
         words += ["-p", plugin]
     # All tests, in one run.
     words += ["-m", "", "-k", "", "--maxfail=0"]
