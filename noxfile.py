@@ -95,7 +95,7 @@ def selfcheck(session: nox.Session) -> None:
 def regress(session: nox.Session) -> None:
     """Judge whether the checkout is slower than another revision: `-- --base REV`."""
     install(session, "tests")
-    # 3: the machine was unfit to tell, which the output says. Only a confirmed slowdown or wrong use fails.
+    # 3: nothing can be told, which the output says. A confirmed slowdown, a broken case and wrong use fail.
     session.run("python", "-m", "benchmarks", "regress", *session.posargs, success_codes=[0, 3])
 
 
