@@ -83,7 +83,7 @@ def test_a_run_in_which_nothing_is_told_never_ends_with_0() -> None:
     assert result({"a": 0.0}, outcome=None, untold=broken).exit_status == 2
     assert result({"a": 0.0}, outcome=None, untold=new).exit_status == 3
     assert result({"a": 0.0}, outcome=None).exit_status == 3
-    wide = result({"a": 0.0299})
+    wide = result({"a": 0.029})
     assert wide.outcome is not None
     assert wide.outcome.final["a"].verdict == "cannot tell"
     assert wide.exit_status == 3

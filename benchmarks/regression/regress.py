@@ -196,10 +196,10 @@ def _look_at_both(
         if (side.folder / side.suite).exists():
             try:
                 found.append(look(side, limits))
-            except BudgetOver:
+            except BudgetOver as over:
                 raise ValueError(
                     f"--budget is {budget.seconds:.0f}s, which ended in the first, unmeasured run of the suite on "
-                    f"{side.name}: give more, or a smaller --suite"
+                    f"{side.name}{f', in {over}' if str(over) else ''}: give more, or a smaller --suite"
                 ) from None
         elif side.name == "head":
             raise ValueError(f"--suite is {side.suite}, which head does not have; expected a folder or file of tests")

@@ -44,7 +44,7 @@ _LONGEST_END_SECONDS = 30.0
 
 
 class BudgetOver(Exception):
-    """The time for all that is measured ended while a process was waited for."""
+    """The time for all that is measured ended while a process was waited for; the text is the test that it was in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +98,7 @@ class SuiteProcess:
         self._limits = limits
         self._stopped = ""
         self._over = False
+        self._test = ""
         self._heard = b""
         self._longest = {"start_seconds": 0.0, "turn_seconds": 0.0}
         try:
@@ -212,7 +213,9 @@ class SuiteProcess:
             self._end()
             return None
         self._longest[limit] = max(self._longest[limit], time.monotonic() - began)
-        return None if line is None else line if line == WITHIN else str(json.loads(line))
+        if line is not None and line != WITHIN:
+            line = self._test = str(json.loads(line))
+        return line
 
     def _line(self, end: float) -> str | None:
         """The next line; None where the process or what it has to say ended. Raises TimeoutError, or BudgetOver."""
@@ -231,7 +234,7 @@ class SuiteProcess:
         while True:
             now = time.monotonic()
             if now >= self._limits.deadline:
-                raise BudgetOver
+                raise BudgetOver(self._test)
             if now >= end:
                 raise TimeoutError
             longest = min(end, self._limits.deadline) - now
