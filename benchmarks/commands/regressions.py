@@ -135,11 +135,11 @@ def calibrate(
     Example: python -m benchmarks calibrate --out results/calibration --budget 30m
     """
     with wrong_use():
+        from benchmarks.files import check_writable
         from benchmarks.measuring.ending import ended_in_order
         from benchmarks.measuring.lock import measuring_alone
         from benchmarks.regression.calibration.measuring import measure
         from benchmarks.regression.calibration.report import write
-        from benchmarks.store import check_writable
         from benchmarks.sweeps import parse_duration
 
         seconds = 0.0 if budget == "0s" else parse_duration(budget)

@@ -71,7 +71,11 @@ def sweep(
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after so long: 90s, 5m, 2h.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The run's folder, a new one.")] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Go on with this run; other options but --budget do not apply.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Go on with this run; --budget applies, and --impl for code of your own.",
+        ),
     ] = None,
 ) -> None:
     """Measure implementations over workloads and report which is fastest where.
@@ -100,7 +104,7 @@ def sweep(
         sys.path.insert(0, str(Path.cwd()))
         try:
             if resume is not None:
-                run = resume_sweep(resume, budget=budget, console=console)
+                run = resume_sweep(resume, budget=budget, console=console, implementations=impl or ())
             else:
                 plan = plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
                 run = start_sweep(plan, out=out, console=console)

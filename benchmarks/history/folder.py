@@ -17,9 +17,9 @@ _FILE = "processes.jsonl"
 
 def append(folder: Path, machine: str, measurement: Measurement) -> None:
     """Add one process to a machine's history; it is on disk on return."""
-    with explained(folder / machine, "create"):
-        (folder / machine).mkdir(parents=True, exist_ok=True)
-    append_line(folder / machine / _FILE, measurement.to_json(), "a process")
+    with explained(folder, "create"):
+        folder.mkdir(parents=True, exist_ok=True)
+    append_line(folder / machine / _FILE, measurement.to_json(), "a process", within=folder)
 
 
 def read(folder: Path, machine: str) -> tuple[list[Measurement], list[str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.files import write
 from benchmarks.machine.peak import Peak
 from benchmarks.profiling.count_tables import count_reasons, counts_frame, counts_table
 from benchmarks.profiling.dissect import PHASES
@@ -119,9 +120,8 @@ def write_report(
         "",
         "Every place that was seen is in `functions.csv`; `docs/profiling.md` in the project says how to read this.",
     ]
-    path = folder / "profile.md"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    write(folder, "profile.md", "\n".join(lines) + "\n")
+    return folder / "profile.md"
 
 
 def _untold(records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -134,7 +134,7 @@ def _untold(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False, lineterminator="\n")
+    write(path.parent, path.name, frame.to_csv(index=False, lineterminator="\n"))
 
 
 def _workload(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks import files
 from benchmarks.regression.judging import Judgement
 from benchmarks.regression.regress import Result
 from benchmarks.reporting.plain_text import clean, code, count, escape, interval, share, table
-from benchmarks.store import check_writable
 
 SCHEMA = 1
 _STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "yellow", "broken": "red"}
@@ -112,7 +114,9 @@ def draw(result: Result, path: Path) -> None:
         title += f"; {left_out} cases that changed less are left out" if left_out else ""
         figure.suptitle(title, x=0.01, ha="left")
         figure.supxlabel("time of head / time of base, with 95 % intervals; grey: what does not matter", fontsize=10)
-        figure.savefig(path, dpi=140)
+        png = io.BytesIO()
+        figure.savefig(png, format="png", dpi=140)
+    files.write(path.parent, path.name, png.getvalue())
 
 
 def _drawn(judged: Mapping[str, Judgement]) -> dict[str, Judgement]:
@@ -128,12 +132,15 @@ def _ending(case: str) -> str:
 
 
 def prepare(folder: Path, job_summary: str | None) -> None:
-    """Make the folder. Raises StoreError or ValueError when it, or the job's summary, cannot be written."""
-    check_writable("--out", folder)
+    """Make the folder. Raises StoreError or ValueError when it, or the job's summary, cannot be written.
+
+    So it does where files that `regress` did not write stand in their place.
+    """
+    files.check_outputs(folder, FILES)
+    files.check_writable("--out", folder)
     if job_summary:
         try:
-            with Path(job_summary).open("a", encoding="utf-8"):
-                pass
+            files.append_to_named(Path(job_summary), "")
         except OSError as error:
             raise ValueError(
                 f"GITHUB_STEP_SUMMARY is {job_summary}, which cannot be written: {error.strerror}; expected a file, "
@@ -142,14 +149,25 @@ def prepare(folder: Path, job_summary: str | None) -> None:
 
 
 def write(result: Result, folder: Path, job_summary: str | None) -> None:
-    """Write regress.json, summary.md and ratios.png into a folder that is there; append to the job summary, if any."""
-    content = json.dumps(to_json(result), indent=1)
-    (folder / "regress.json").write_text(content, encoding="utf-8")
-    (folder / "summary.md").write_text(markdown(result), encoding="utf-8")
-    # Not that of an earlier run beside this one's verdict.
-    (folder / "ratios.png").unlink(missing_ok=True)
-    if result.outcome is not None:
-        draw(result, folder / "ratios.png")
+    """Write regress.json, summary.md and ratios.png in place of an earlier run's; append to the job summary, if any."""
+    with files.replacing(folder, FILES) as staged:
+        files.write(staged, "regress.json", json.dumps(to_json(result), indent=1))
+        files.write(staged, "summary.md", markdown(result))
+        if result.outcome is not None:
+            draw(result, staged / "ratios.png")
     if job_summary:
-        with Path(job_summary).open("a", encoding="utf-8") as file:
-            file.write(markdown(result))
+        with files.explained(Path(job_summary), "add the verdict to"):
+            files.append_to_named(Path(job_summary), markdown(result))
+
+
+def _is_earlier(folder: Path) -> bool:
+    """Whether a version without a record of its files wrote a verdict here."""
+    try:
+        with files.open_to_read(folder, "regress.json") as file:
+            content = json.loads(file.read())
+    except (OSError, files.StoreError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"schema", "exit_status", "summary", "pairs"} <= content.keys()
+
+
+FILES = files.Kind("regress", re.compile(r"regress\.json|summary\.md|ratios\.png"), is_earlier=_is_earlier)

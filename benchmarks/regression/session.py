@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -16,9 +15,9 @@ from typing import Any
 
 import psutil
 
+from benchmarks.files import open_to_append, scratch_folder, write
 from benchmarks.measuring.address_space import SHIFT_BYTES, fixed_layout
 from benchmarks.measuring.environment import worker_environment
-from benchmarks.regression.scratch import scratch_folder
 
 PLUGIN = Path(__file__).parent / "rnnbench_turns.py"
 STRETCH_SECONDS = 0.01
@@ -84,7 +83,7 @@ class SuiteProcess:
     ) -> None:
         self._held = contextlib.ExitStack()
         self._scratch = self._held.enter_context(scratch_folder("process"))
-        shutil.copy(PLUGIN, self._scratch)
+        write(self._scratch, PLUGIN.name, PLUGIN.read_bytes())
         self._waiting, announce = os.pipe()
         allow, self._allow = os.pipe()
         settings = {
@@ -102,7 +101,7 @@ class SuiteProcess:
         command += [f"--benchmark-storage=file://{self._scratch / 'kept'}"]
         command += [f"--benchmark-timer={PLUGIN.stem}.timer"] if in_turns else []
         command += [f"--benchmark-json={self._scratch / 'measured.json'}", *side.options, *options]
-        self._output = (self._scratch / "output.txt").open("wb")
+        self._output = open_to_append(self._scratch, "output.txt")
         with fixed_layout():
             self._process = subprocess.Popen(  # noqa: S603  # the interpreter of the revision that is measured
                 command,

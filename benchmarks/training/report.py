@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import platform
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.files import write
 from benchmarks.training import task
 from benchmarks.training.learning_curve import (
     FINAL_STEPS,
@@ -28,14 +30,23 @@ if TYPE_CHECKING:
 
 
 def write_report(result: TrainResult) -> None:
-    """Write all files into the result's folder, which exists; the plots only where there is a loss to show."""
-    losses_frame(result).to_csv(result.folder / "losses.csv", index=False)
-    summary_frame(result).to_csv(result.folder / "summary.csv", index=False)
-    (result.folder / "table.md").write_text(table(result), encoding="utf-8")
+    """Write all files into the result's folder, which exists; the plots only where there is a loss to show.
+
+    Raises StoreError where one of them is there.
+    """
+    files: dict[str, str | bytes] = {
+        "losses.csv": losses_frame(result).to_csv(index=False),
+        "summary.csv": summary_frame(result).to_csv(index=False),
+        "table.md": table(result),
+    }
     if any(np.isfinite(curve.losses).any() for curve in result.curves):
         figure = plot(result)
-        figure.savefig(result.folder / "losses.png", dpi=150)
-        figure.savefig(result.folder / "losses.svg")
+        for name in ("losses.png", "losses.svg"):
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format=name.rpartition(".")[2], dpi=150)
+            files[name] = drawn.getvalue()
+    for name, content in files.items():
+        write(result.folder, name, content, replace=False)
 
 
 def losses_frame(result: TrainResult) -> pd.DataFrame:

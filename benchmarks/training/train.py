@@ -14,7 +14,8 @@ from typing import Any, get_args
 import numpy as np
 
 import rnnimpl
-from benchmarks.store import StoreError, explained, folder_for
+from benchmarks.files import StoreError, explained, folder_for
+from benchmarks.measuring.ending import ended_in_order
 from benchmarks.training import task
 from benchmarks.training.learning_curve import REFERENCE, STEPS_TO_LEARN, Curve, Step, TrainResult, judge, tolerance
 from benchmarks.training.report import write_report
@@ -52,7 +53,7 @@ def train(
     found = {name: _load(name) for name in implementations}
     folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     # Better to hear that nothing can be written before the training than after.
-    with folder_for("--out", folder), _progress((len(found) + len(DTYPES)) * steps) as advance:
+    with ended_in_order(), folder_for("--out", folder), _progress((len(found) + len(DTYPES)) * steps) as advance:
         _check_empty(folder)
         plain = {each: _reference(each, steps, advance) for each in DTYPES}
         allowed = tolerance(plain["float32"], plain["float64"], checked_dtype)
