@@ -84,10 +84,10 @@ class Run:
     def check_writable(self) -> None:
         """Raise StoreError where the run's files cannot be added to, or others stand where its report would go."""
         check_outputs(self.folder, REPORT)
-        for name in (RUN_FILE, TRIALS_FILE):
-            with explained(self.folder / name, "write"):
-                if os.path.lexists(self.folder / name):
-                    open_to_append(self.folder, name).close()
+        for path in (self.folder / RUN_FILE, self.folder / TRIALS_FILE, *self.folder.glob("worker-*.log")):
+            with explained(path, "write"):
+                if os.path.lexists(path):
+                    open_to_append(self.folder, path.name).close()
 
     def append(self, trial: Trial) -> None:
         """Add one trial; it is on disk on return. Raises StoreError when it cannot be written."""

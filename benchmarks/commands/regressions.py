@@ -112,10 +112,12 @@ def history(
     with wrong_use():
         from rich.console import Console
 
+        from benchmarks.files import check_outputs
         from benchmarks.history.findings import find_history
-        from benchmarks.history.report import terminal_table, write_history
+        from benchmarks.history.report import FILES, terminal_table, write_history
 
         console = Console()
+        check_outputs(out, FILES)
         found = find_history(Path.cwd(), history, case)
         path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
         for machine in found:

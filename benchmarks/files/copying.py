@@ -13,9 +13,10 @@ import shutil
 import stat
 from pathlib import Path
 
-from benchmarks.files.writing import explained, kind_of, open_to_read, parts
+from benchmarks.files.writing import explained, kind_of, open_to_read, parts, remove
 
 _LEFT_OUT = ("__pycache__",)
+_MOST_NOTES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +35,15 @@ def lay(source: Path, target: Path, name: str) -> list[str]:
     """
     trees = _Trees(source.resolve(), target.resolve(), [])
     *parents, last = parts(name)
-    parent = trees.target.joinpath(*parents).resolve()
-    _check_inside(trees.target, parent, name)
+    parent = _resolved_inside(trees.target, trees.target.joinpath(*parents), name)
     place = parent / last
     if place.is_symlink():
-        _check_inside(trees.target, place.resolve(), name)
-    with explained(place, "lay the suite into"):
+        _resolved_inside(trees.target, place, name)
+    with explained(place, "lay files into"):
+        for above in (parent, *parent.parents):
+            # A file, where the other tree has a folder.
+            if above.is_relative_to(trees.target) and above.is_file():
+                remove(above.parent, above.name)
         parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -47,15 +51,23 @@ def lay(source: Path, target: Path, name: str) -> list[str]:
             _copy(trees, trees.source.joinpath(*parents, last), descriptor, place)
         finally:
             os.close(descriptor)
-    return trees.notes
+    more = len(trees.notes) - _MOST_NOTES
+    return [*trees.notes[:_MOST_NOTES], *([f"and {more} more such files in {name}"] if more > 0 else [])]
 
 
-def _check_inside(tree: Path, place: Path, name: str) -> None:
-    if not place.is_relative_to(tree):
+def _resolved_inside(tree: Path, place: Path, name: str) -> Path:
+    """Where a place lies when links are followed. Raises ValueError where that is not in the tree."""
+    try:
+        resolved = place.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        resolved = None
+    if resolved is None or not resolved.is_relative_to(tree):
+        leads_to = "in a circle" if resolved is None else f"to {resolved}"
         raise ValueError(
-            f"{name} leads out of the revision's files by a link, to {place}; expected a place among them: nothing "
-            "there was changed, leave this revision out"
+            f"{name} leads out of {tree} by a link, {leads_to}; expected a place in it: nothing there was changed, "
+            "leave this revision out or name another suite"
         )
+    return resolved
 
 
 def _remove(parent: int, last: str) -> None:

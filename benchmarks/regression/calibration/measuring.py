@@ -98,7 +98,7 @@ def settle(ids: Mapping[str, str], groups: Sequence[Group]) -> dict[str, dict[st
 
 
 def _is_record(content: Any) -> bool:
-    return isinstance(content, dict) and {"machine", "cases", "costs", "settled_by"} <= content.keys()
+    return isinstance(content, dict) and {"machine", "cases", "settled_by"} <= content.keys()
 
 
 def _is_calibration(folder: Path) -> bool:
