@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.files import Kind, append, check_outputs, open_to_append, write
+from benchmarks.files import Kind, append, check_outputs, make_named, open_to_append, write
 from benchmarks.files import StoreError as StoreError
 from benchmarks.files import explained as explained
 from benchmarks.trial import SCHEMA, Trial
@@ -145,7 +145,7 @@ def create_run(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> Run
     """
     path = Path(folder)
     with explained(path, "create"):
-        path.mkdir(parents=True, exist_ok=True)
+        make_named(path)
         present = [name for name in (RUN_FILE, TRIALS_FILE, *DERIVED) if os.path.lexists(path / name)]
     if present:
         raise StoreError(

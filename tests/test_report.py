@@ -320,7 +320,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pyt
     """A file in place of the folder, and a full disk, are StoreErrors that name the place; old files stay."""
     run_of(tmp_path / "run", PAIR)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot write the report to .*file"):
+    with pytest.raises(StoreError, match=r"cannot write the files of report to .*file"):
         build_report(tmp_path / "run", tmp_path / "file")
     before = build_report(tmp_path / "run").read_bytes()
 

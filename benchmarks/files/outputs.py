@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.files.scratch import abandoned, scratch_folder
-from benchmarks.files.writing import StoreError, directory, explained, kind_of, open_to_read, remove, write
+from benchmarks.files.writing import StoreError, directory, explained, kind_of, make_named, open_to_read, remove, write
 
 RECORD_FILE = ".rnnbench-files.json"
 SCHEMA = 1
@@ -49,7 +49,8 @@ class Kind:
 
 def check_outputs(folder: Path, kind: Kind) -> None:
     """Raise StoreError where something that is not the command's own stands where it may write. Changes nothing."""
-    _own(folder, kind)
+    with explained(folder, f"write the files of {kind.command} to"):
+        _own(folder, kind)
 
 
 @contextlib.contextmanager
@@ -59,8 +60,8 @@ def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
     What an earlier run of the command wrote and this one did not is removed. Where the block raises, nothing has
     changed. Raises StoreError as `check_outputs` does, at the beginning and at the end.
     """
-    with explained(folder, f"write the {kind.command} to"):
-        folder.mkdir(parents=True, exist_ok=True)
+    with explained(folder, f"write the files of {kind.command} to"):
+        make_named(folder)
         _own(folder, kind)
         for _ in abandoned(_STAGED, within=folder):
             pass

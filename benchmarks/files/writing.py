@@ -82,9 +82,7 @@ def open_to_append(folder: Path, name: str) -> BinaryIO:
         try:
             descriptor = os.open(last, flags, 0o666, dir_fd=parent)
         except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise StoreError(_refusal(folder / name, stat.S_IFLNK)) from error
-            raise
+            raise _explained(error, folder / name, parent, last) from error
     found = os.fstat(descriptor)
     if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
         return os.fdopen(descriptor, "ab", buffering=0)
@@ -108,6 +106,11 @@ def append_to_named(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def make_named(folder: Path) -> None:
+    """Make a folder that the user named, and those above it; a link that leads there is followed."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def make_folder(folder: Path, name: str) -> Path:
     """A folder below another, made where it is missing. Raises StoreError where a link or a file is in the way."""
     with directory(folder, f"{name}/any"):
@@ -129,9 +132,7 @@ def open_to_read(folder: Path, name: str) -> io.BufferedReader:
         try:
             descriptor = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
         except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise StoreError(_refusal(folder / name, stat.S_IFLNK)) from error
-            raise
+            raise _explained(error, folder / name, parent, last) from error
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
@@ -186,7 +187,7 @@ def parts(name: str) -> tuple[str, ...]:
 def check_writable(option: str, folder: Path) -> None:
     """Make the folder that an option names. Raises StoreError when nothing can be written there."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_named(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -232,6 +233,13 @@ def explained(path: Path, action: str) -> Iterator[None]:
 def kind_of(mode: int) -> str:
     """What a file's mode says it is: a link, a folder, a named pipe."""
     return _KINDS.get(stat.S_IFMT(mode), "a file")
+
+
+def _explained(error: OSError, path: Path, parent: int, last: str) -> Exception:
+    """Why a file cannot be opened, where a link or a socket is why; else what the system says."""
+    if error.errno not in (errno.ELOOP, errno.ENXIO):
+        return error
+    return StoreError(_refusal(path, os.stat(last, dir_fd=parent, follow_symlinks=False).st_mode))
 
 
 def _check_replaceable(path: Path, parent: int, last: str, *, replace: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.files import make_named
 from benchmarks.history.record import Measurement
 from benchmarks.store import StoreError, append_line, explained, read_lines
 
@@ -18,7 +19,7 @@ _FILE = "processes.jsonl"
 def append(folder: Path, machine: str, measurement: Measurement) -> None:
     """Add one process to a machine's history; it is on disk on return."""
     with explained(folder, "create"):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_named(folder)
     append_line(folder / machine / _FILE, measurement.to_json(), "a process", within=folder)
 
 

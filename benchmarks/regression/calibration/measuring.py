@@ -167,7 +167,7 @@ def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
 
 def _write(record: Mapping[str, Any], folder: Path) -> None:
     with files.explained(folder / RECORD_FILE, "write"):
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_named(folder)
         files.write(folder, RECORD_FILE, json.dumps(record, indent=1), durable=True)
 
 
