@@ -36,12 +36,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Every file below a folder with its text, and every link with where it leads; other things by their kind."""
+    """Every file below a folder with its text, and every link with where it leads; but for what git keeps."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             found[name] = f"-> {path.readlink()}"
+        elif ".git" in path.parts:
+            continue
         elif path.is_file():
             found[name] = path.read_text()
         elif not path.is_dir():

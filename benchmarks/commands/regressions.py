@@ -140,12 +140,13 @@ def calibrate(
         from benchmarks.files import check_writable
         from benchmarks.measuring.ending import ended_in_order
         from benchmarks.measuring.lock import measuring_alone
-        from benchmarks.regression.calibration.measuring import measure
+        from benchmarks.regression.calibration.measuring import check_folder, measure
         from benchmarks.regression.calibration.report import write
         from benchmarks.sweeps import parse_duration
 
         seconds = 0.0 if budget == "0s" else parse_duration(budget)
         if seconds:
+            check_folder(out)
             check_writable("--out", out)
             kept = "the groups that were measured are kept, and the same command goes on"
             with interruptible(kept), ended_in_order(), measuring_alone("calibrate", typer.echo):

@@ -142,7 +142,7 @@ def open_to_read(folder: Path, name: str) -> io.BufferedReader:
 
 def check_no_link(folder: Path, name: str) -> None:
     """Raise StoreError where a folder that has this name below another is a link or no folder. It may be missing."""
-    with contextlib.suppress(FileNotFoundError), directory(folder, f"{name}/any", make=False):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), directory(folder, f"{name}/any", make=False):
         pass
 
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.files import StoreError, check_writable, lay
+from benchmarks.files import check_writable, lay
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import checked_out
 from benchmarks.history.plan import Plan
@@ -68,16 +68,11 @@ def track(
 ) -> int:
     """Measure what the plan misses, and return how many processes were recorded, the anchor's among them.
 
-    Raises NoBenchmarks when the suite has none, StoreError where what is there is no history. An interrupt keeps what
-    was recorded.
+    Raises NoBenchmarks when the suite has none, StoreError where the history cannot be added to. An interrupt keeps
+    what was recorded.
     """
-    recorded_before, problems = histories.read(plan.folder, plan.machine)
-    if problems and not recorded_before:
-        raise StoreError(
-            f"{plan.folder / plan.machine} holds no record of a process in its file ({problems[0]}): nothing was "
-            "changed, name another --history"
-        )
-    for problem in problems:
+    histories.check(plan.folder, plan.machine)
+    for problem in histories.read(plan.folder, plan.machine)[1]:
         say(problem)
     missing = plan.missing()
     there = sum(plan.processes - lacking for lacking in missing.values())

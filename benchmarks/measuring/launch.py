@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
-import re
 import shlex
 import sys
 from collections import defaultdict
@@ -81,7 +80,7 @@ def start_sweep(plan: Plan, *, out: Path | None, console: Console) -> Run:
     that `resume_sweep` goes on with.
     """
     started = datetime.now(UTC)
-    folder = out or RESULTS / f"{_as_folder(plan.sweep.name)}-{started:%Y%m%d-%H%M%S}"
+    folder = out or RESULTS / f"{plan.sweep.name}-{started:%Y%m%d-%H%M%S}"
     record: dict[str, Any] = {
         "name": folder.name,
         "sweep": plan.sweep.to_json(),
@@ -102,11 +101,6 @@ def start_sweep(plan: Plan, *, out: Path | None, console: Console) -> Run:
     console.print(begun, highlight=False, soft_wrap=True)
     _measure(run, plan, console)
     return run
-
-
-def _as_folder(name: str) -> str:
-    """A sweep's name as that of one folder: a file's `name` may hold anything."""
-    return re.sub(r"[^\w.-]+", "-", name)[:100].strip(".-") or "sweep"
 
 
 def address_space() -> str:

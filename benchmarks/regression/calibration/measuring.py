@@ -66,12 +66,8 @@ class Group:
 
 
 def measure(folder: Path, seconds: float, say: Callable[[str], None]) -> None:
-    """Go on measuring into the folder for so long, and make it when it is new.
-
-    Raises StoreError, before anything is measured, where files stand in it that `calibrate` did not write.
-    """
+    """Go on measuring into the folder for so long, and make it when it is new."""
     end = time.monotonic() + seconds
-    _check_folder(folder)
     record = _record(folder, say)
     groups = list(read_groups(folder))
     longest = 0.0
@@ -171,8 +167,8 @@ def _write(record: Mapping[str, Any], folder: Path) -> None:
         files.write(folder, RECORD_FILE, json.dumps(record, indent=1), durable=True)
 
 
-def _check_folder(folder: Path) -> None:
-    """Raise StoreError where what stands in the folder is not a calibration's, or cannot be added to."""
+def check_folder(folder: Path) -> None:
+    """Raise StoreError or ValueError where what stands in the folder is not a calibration's, or cannot be added to."""
     files.check_outputs(folder, FILES)
     if not os.path.lexists(folder / RECORD_FILE) and os.path.lexists(folder / GROUPS_FILE):
         raise files.StoreError(
@@ -182,6 +178,8 @@ def _check_folder(folder: Path) -> None:
     for name in (RECORD_FILE, GROUPS_FILE):
         if os.path.lexists(folder / name):
             files.open_to_append(folder, name).close()
+    if os.path.lexists(folder / RECORD_FILE):
+        read_record(folder)
 
 
 def _costs(cases: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
