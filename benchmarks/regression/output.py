@@ -136,7 +136,8 @@ def prepare(folder: Path, job_summary: str | None) -> None:
 
     So it does where files that `regress` did not write stand in their place.
     """
-    files.check_outputs(folder, FILES)
+    for kind in (FILES, PLOT):
+        files.check_outputs(folder, kind)
     files.check_writable("--out", folder)
     if job_summary:
         try:
@@ -153,6 +154,8 @@ def write(result: Result, folder: Path, job_summary: str | None) -> None:
     with files.replacing(folder, FILES) as staged:
         files.write(staged, "regress.json", json.dumps(to_json(result), indent=1))
         files.write(staged, "summary.md", markdown(result))
+    # That of an earlier run does not stay beside this one's verdict.
+    with files.replacing(folder, PLOT) as staged:
         if result.outcome is not None:
             draw(result, staged / "ratios.png")
     if job_summary:
@@ -170,4 +173,6 @@ def _is_earlier(folder: Path) -> bool:
     return isinstance(content, dict) and {"schema", "exit_status", "summary", "pairs"} <= content.keys()
 
 
-FILES = files.Kind("regress", re.compile(r"regress\.json|summary\.md|ratios\.png"), is_earlier=_is_earlier)
+FILES = files.Kind("regress", re.compile(r"regress\.json|summary\.md"), is_earlier=_is_earlier)
+PLOT = files.Kind("the plot of regress", re.compile(r"ratios\.png"), is_earlier=_is_earlier)
+"""Apart from the verdict, which is written before there is a plot."""
