@@ -18,10 +18,12 @@ from benchmarks.__main__ import app
 from benchmarks.history import folder as histories
 from benchmarks.history.plan import digest
 from benchmarks.measuring import launch
+from benchmarks.measuring.checking import read_results
+from benchmarks.measuring.measure import Wrong
 from benchmarks.store import StoreError, create_run
 from tests.synthetic_history import process
 from tests.synthetic_runs import run_of, trial, workload
-from tests.test_files import content
+from tests.test_files import content, put
 
 PAIR = [trial("nn_rnn", workload(), 2e-3), trial("mine", workload(), 1e-3)]
 CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
@@ -342,6 +344,16 @@ def test_a_run_whose_files_are_links_does_not_go_on(
     else:
         (folder / name).mkdir()
     assert name in refused("sweep", "--resume", "stranger")
+
+
+@pytest.mark.parametrize("kind", ["a link", "a dangling link", "a named pipe", "a folder"])
+def test_results_of_a_worker_are_a_file_of_their_own(kind: str, pictures: Path) -> None:
+    """An implementation may put anything in its place, and what that leads to is neither read nor removed."""
+    put(kind, Path("results.npz"), pictures)
+    before = content(pictures)
+    with pytest.raises(Wrong, match="the results could not be read"):
+        read_results(Path("results.npz"))
+    assert content(pictures) == before
 
 
 @pytest.mark.parametrize("name", ["run.json", "trials.jsonl", "report.md", "plots"])

@@ -146,7 +146,8 @@ def test_the_traces_of_an_earlier_profile_go(tmp_path: Path, monkeypatch: pytest
         for each in (Case.parse(CASE), Case.parse(CASE.replace("numpy_loop", "nn_rnn")))
     )
 
-    def profile(case: Case, *rest: Any) -> dict[str, Any]:
+    def profile(case: Case, *rest: Any, with_traces: bool) -> dict[str, Any]:
+        assert with_traces
         (rest[-1] / f"{launch.stem_of(case)}.trace.json.gz").write_bytes(b"new")
         return {"phases": {}}
 

@@ -67,6 +67,7 @@ class Group:
 
 def measure(folder: Path, seconds: float, say: Callable[[str], None]) -> None:
     """Go on measuring into the folder for so long, and make it when it is new."""
+    files.remove_abandoned("process", say)
     end = time.monotonic() + seconds
     record = _record(folder, say)
     groups = list(read_groups(folder))
@@ -115,10 +116,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         if not _is_record(record):
-            raise ValueError(f"{RECORD_FILE} is another program's")
+            raise ValueError("another program's")
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"{folder} holds no calibration ({error}); expected a folder that `calibrate --out` measured into: "
+            f"{folder} holds no calibration ({RECORD_FILE}: {error}); expected a folder that `calibrate --out` measured into: "
             "measure one by a --budget above 0s"
         ) from None
     return record
