@@ -119,7 +119,7 @@ def read_record(folder: Path) -> dict[str, Any]:
             raise ValueError("another program's")
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"{folder} holds no calibration ({RECORD_FILE}: {error}); expected a folder that `calibrate --out` measured "
+            f"{folder} holds no calibration ({RECORD_FILE}: {error}); expected one that `calibrate --out` measured "
             "into: measure one by a --budget above 0s"
         ) from None
     return record
