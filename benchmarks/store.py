@@ -9,16 +9,18 @@ command, started_at, finished_at, peaks, activity_seconds; `docs/results.md` say
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmarks.files import Kind, append, check_outputs, make_named, open_to_append, write
+from benchmarks.files import StoreError as StoreError
+from benchmarks.files import explained as explained
 from benchmarks.quoting import quoted
 from benchmarks.reading import LARGEST_FILE, lines_of, open_regular, parse_json, read_whole
 from benchmarks.trial import SCHEMA, Trial
@@ -30,16 +32,15 @@ TRIALS_FILE = "trials.jsonl"
 DERIVED = ("summary.csv", "standing.csv", "report.md", "plots")
 """What `report` writes into the folder and may write again."""
 
+TOGETHER = "side-by-side"
+"""The folder, within the first run's, of a report on several runs: each run keeps its own report."""
+
 _LARGEST = 2**53
 """Sizes and counts beyond what a float holds exactly are no measurement and would break the arithmetic."""
 
 
 _LONGEST_NAME = 1000
 """Letters of an implementation's name: tables and plots have it in every row."""
-
-
-class StoreError(Exception):
-    """A run folder cannot be read or written; the message names it, what was found and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +103,14 @@ class Run:
         _write_record(self.folder, record)
         self._record = record
 
+    def check_writable(self) -> None:
+        """Raise StoreError where the run's files cannot be added to, or others stand where its report would go."""
+        check_outputs(self.folder, REPORT)
+        for path in (self.folder / RUN_FILE, self.folder / TRIALS_FILE, *self.folder.glob("worker-*.log")):
+            with explained(path, "write"):
+                if os.path.lexists(path):
+                    open_to_append(self.folder, path.name).close()
+
     def append(self, trial: Trial) -> None:
         """Add one trial; it is on disk on return. Raises StoreError when it cannot be written."""
         append_line(self.folder / TRIALS_FILE, trial.to_json(), "a trial")
@@ -118,23 +127,14 @@ class Run:
         return self.read().trials
 
 
-def append_line(path: Path, record: Mapping[str, Any], what: str) -> None:
+def append_line(path: Path, record: Mapping[str, Any], what: str, within: Path | None = None) -> None:
     """Add one record to a file of JSON lines; it is on disk on return.
 
+    Below the folder `within`, that of the file where none is given, what is missing is made and no link is followed.
     Raises StoreError, which calls the record `what`, when it cannot be written.
     """
-    line = _to_json(record).encode() + b"\n"
     with explained(path, f"write {what} to"):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                line = b"\n" + line  # a kill or a full disk tore the line before
-            while line:
-                line = line[os.write(descriptor, line) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        append(within or path.parent, str(path.relative_to(within or path.parent)), _to_json(record).encode() + b"\n")
 
 
 def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[list[Record], list[str]]:
@@ -167,8 +167,8 @@ def create_run(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> Run
     """
     path = Path(folder)
     with explained(path, "create"):
-        path.mkdir(parents=True, exist_ok=True)
-        present = [name for name in (RUN_FILE, TRIALS_FILE, *DERIVED) if (path / name).exists()]
+        make_named(path)
+        present = [name for name in (RUN_FILE, TRIALS_FILE, *DERIVED) if os.path.lexists(path / name)]
     if present:
         raise StoreError(
             f"{path} already holds {', '.join(present)}; expected a new folder: nothing was changed, "
@@ -206,6 +206,27 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
     return Run(path, record)
 
 
+def _holds_run(folder: Path) -> bool:
+    """Whether a folder holds a run, or reports on several in a folder that does: an earlier version's report."""
+    try:
+        record = open_run(folder.parent if folder.name == TOGETHER else folder).record
+    except (StoreError, OSError):
+        return False
+    return "sweep" in record and "implementations" in record
+
+
+REPORT = Kind(
+    "report",
+    re.compile(
+        r"report\.md|(summary|standing)\.csv|plots/(device-times|error-against-time|roofline|scan|scan-steps|set-up|"
+        r"share-of-peak|speedup|standing|time-over-[A-Za-z]+|winner-map)(-\d+)?\.(png|svg)"
+    ),
+    folders=("plots",),
+    is_earlier=_holds_run,
+)
+"""The files of a report. A run's folder may hold one by an earlier version."""
+
+
 def _check_record(file: Path, record: Any) -> None:
     if not isinstance(record, dict):
         raise StoreError(f"{file} holds a {type(record).__name__}; expected a mapping, as a sweep writes it")
@@ -220,66 +241,9 @@ def _check_record(file: Path, record: Any) -> None:
 
 
 def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write beside, force to disk, then put in place: a kill at any moment leaves one whole file."""
-    temporary = folder / f".{RUN_FILE}.{os.getpid()}"
-    content = _to_json(record, indent=2) + "\n"
+    """In one step: a kill at any moment leaves one whole file."""
     with explained(folder / RUN_FILE, "write"):
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(folder / RUN_FILE)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-
-
-def check_writable(option: str, folder: Path) -> None:
-    """Make the folder that an option names. Raises StoreError when nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise StoreError(
-            f"{option} is {folder}, where nothing can be written: {error.strerror or error}; expected a folder"
-        ) from error
-
-
-@contextlib.contextmanager
-def folder_for(option: str, folder: Path) -> Iterator[None]:
-    """Make the folder that an option names, and take it away again where the block ends by raising and left it empty.
-
-    Raises StoreError when nothing can be written there.
-    """
-    is_new = not folder.exists()
-    check_writable(option, folder)
-    try:
-        yield
-    except BaseException:
-        if is_new:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
-
-
-@contextlib.contextmanager
-def explained(path: Path, action: str) -> Iterator[None]:
-    """Turn an OSError of the block into a StoreError that says what could not be done, why, and what helps."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and action.startswith("write") and not path.parent.exists():
-            raise StoreError(
-                f"cannot {action} {path}: its folder is gone, and what was measured with it; expected that nothing "
-                "removes a run while it is measured, which one of its implementations may have done: sweep anew"
-            ) from error
-        raise StoreError(
-            f"cannot {action} {path}: {error.strerror or error}. What was written before is whole: "
-            "free space or allow writing, or choose another folder, and go on with --resume"
-        ) from error
+        write(folder, RUN_FILE, _to_json(record, indent=2) + "\n", durable=True)
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:

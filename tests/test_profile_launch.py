@@ -139,11 +139,25 @@ def test_a_profile_of_no_time_or_no_end_is_refused(seconds: float, repeats: int,
     assert not out.exists()
 
 
-def test_the_traces_of_an_earlier_profile_go(tmp_path: Path) -> None:
-    """What else lies in their folder stays."""
-    for name in ("old.trace.json.gz", "notes.txt"):
-        (tmp_path / name).touch()
-    new = tmp_path.parent / "new.trace.json.gz"
-    new.write_bytes(b"new")
-    launch._replace_traces(tmp_path, [new])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.trace.json.gz", "notes.txt"]
+def test_the_traces_of_an_earlier_profile_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was dissected before and is not now; what else lies in their folder stays."""
+    (name, case), (other_name, other) = (
+        (f"{launch.stem_of(each)}.trace.json.gz", each)
+        for each in (Case.parse(CASE), Case.parse(CASE.replace("numpy_loop", "nn_rnn")))
+    )
+
+    def profile(case: Case, *rest: Any, with_traces: bool) -> dict[str, Any]:
+        assert with_traces
+        (rest[-1] / f"{launch.stem_of(case)}.trace.json.gz").write_bytes(b"new")
+        return {"phases": {}}
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(launch, "_profile", profile)
+    monkeypatch.setattr(launch, "measure_peaks", lambda *_, **__: [])
+    monkeypatch.setattr(launch, "write_report", lambda folder, *_: folder / "profile.md")
+    traces = tmp_path / "run" / "profile" / "traces"
+    for each, own in ((case, name), (other, other_name)):
+        launch.profile_cases([each], out=tmp_path / "run", seconds=1.0, repeats=1, say=lambda _: None)
+        assert (traces / own).exists()
+        (traces / "notes.txt").touch()
+    assert sorted(path.name for path in traces.iterdir()) == sorted(["notes.txt", other_name])

@@ -13,16 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.files.scratch import abandoned, scratch_folder
 from benchmarks.measuring.ending import ended_in_order
 from benchmarks.regression.environments import _failure
 from benchmarks.regression.revisions import remove_abandoned
-from benchmarks.regression.scratch import abandoned, scratch_folder
 
 ROOT = Path(__file__).parent.parent
 HOLDS = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from benchmarks.regression.scratch import scratch_folder
+from benchmarks.files.scratch import scratch_folder
 with scratch_folder("revisions") as folder:
     print(folder, flush=True)
     sys.stdin.read()

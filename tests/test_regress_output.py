@@ -177,7 +177,12 @@ def test_a_run_without_verdicts_leaves_no_plot_of_an_earlier_one(tmp_path: Path)
     assert write_plot(result({"a": 0.0}), tmp_path) == ""
     assert (tmp_path / "ratios.png").exists()
     write(result({"a": 0.0}, outcome=None, untold={"a": ("new", "")}), tmp_path, str(tmp_path / "job.md"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["job.md", "regress.json", "summary.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".rnnbench-files.json",
+        "job.md",
+        "regress.json",
+        "summary.md",
+    ]
     assert json.loads((tmp_path / "regress.json").read_text())["untold"] == {"a": ["new", ""]}
 
 

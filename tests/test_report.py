@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.reporting import plots
+from benchmarks.reporting import report as reports
 from benchmarks.reporting.frames import COLUMNS, load_run
 from benchmarks.reporting.plain_text import clean, code, escape, interval, seconds, share, significant, table
 from benchmarks.reporting.provenance import activity_shares
@@ -272,15 +273,23 @@ def test_the_report_goes_where_it_is_told(tmp_path: Path) -> None:
 
 
 def test_a_report_built_again_is_the_same(tmp_path: Path) -> None:
-    """The same trials give the same report.md and summary.csv; plots of an earlier report do not stay."""
+    """The same trials give the same report.md, summary.csv and record of files."""
     first = report(tmp_path / "run", PAIR)
-    summary = (tmp_path / "run" / "summary.csv").read_bytes()
-    (tmp_path / "run" / "plots" / "time-over-T.png").write_text("an earlier report's")
-    (tmp_path / "run" / "plots" / "notes.txt").write_text("mine")
+    kept = {name: (tmp_path / "run" / name).read_bytes() for name in ("summary.csv", ".rnnbench-files.json")}
     assert typed(build_report(tmp_path / "run").read_text(encoding="utf-8")) == first
-    assert (tmp_path / "run" / "summary.csv").read_bytes() == summary
-    assert not (tmp_path / "run" / "plots" / "time-over-T.png").exists()
-    assert (tmp_path / "run" / "plots" / "notes.txt").exists()
+    assert {name: (tmp_path / "run" / name).read_bytes() for name in kept} == kept
+
+
+def test_plots_of_an_earlier_report_do_not_stay(tmp_path: Path) -> None:
+    """A report on other trials in the same folder has none of them; what is not a report's stays."""
+    run_of(tmp_path / "long", [trial(name, workload(T=T)) for name in ("nn_rnn", "mine") for T in (8, 16, 32)])
+    run_of(tmp_path / "run", PAIR)
+    build_report(tmp_path / "long", tmp_path / "out")
+    (tmp_path / "out" / "plots" / "notes.txt").write_text("mine")
+    assert (tmp_path / "out" / "plots" / "time-over-T.png").exists()
+    build_report(tmp_path / "run", tmp_path / "out")
+    assert not (tmp_path / "out" / "plots" / "time-over-T.png").exists()
+    assert (tmp_path / "out" / "plots" / "notes.txt").exists()
 
 
 def test_a_run_without_trials_has_a_report(tmp_path: Path) -> None:
@@ -311,7 +320,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pyt
     """A file in place of the folder, and a full disk, are StoreErrors that name the place; old files stay."""
     run_of(tmp_path / "run", PAIR)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot write the report to .*file"):
+    with pytest.raises(StoreError, match=r"cannot write the files of report to .*file"):
         build_report(tmp_path / "run", tmp_path / "file")
     before = build_report(tmp_path / "run").read_bytes()
 
@@ -319,11 +328,11 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pyt
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as broken:
-        broken.setattr(Path, "write_text", full)
+        broken.setattr(reports, "write", full)
         with pytest.raises(StoreError, match="No space left on device"):
             build_report(tmp_path / "run")
     assert (tmp_path / "run" / "report.md").read_bytes() == before
-    assert not list((tmp_path / "run").glob(".*"))
+    assert [path.name for path in (tmp_path / "run").glob(".*")] == [".rnnbench-files.json"]
 
 
 HOSTILE = "<script>alert(1)</script>|`x`\n# heading\x1b[31m ![i](http://evil) =cmd()"

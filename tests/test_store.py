@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.store import StoreError, create_run, folder_for, open_run
+from benchmarks.files import folder_for
+from benchmarks.store import StoreError, create_run, open_run
 from benchmarks.trial import SCHEMA
 from tests.synthetic_runs import failed, run_of, trial, workload
 

@@ -124,10 +124,12 @@ def history(
     Example: python -m benchmarks history --case nn_rnn
     """
     with wrong_use():
+        from benchmarks.files import check_outputs
         from benchmarks.history.findings import find_history
-        from benchmarks.history.report import terminal_table, write_history
+        from benchmarks.history.report import FILES, terminal_table, write_history
 
         console = Terminal()
+        check_outputs(out, FILES)
         found = find_history(Path.cwd(), history, case)
         path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
         for machine in found:
@@ -147,15 +149,16 @@ def calibrate(
     Example: python -m benchmarks calibrate --out results/calibration --budget 30m
     """
     with wrong_use():
+        from benchmarks.files import check_writable
         from benchmarks.measuring.ending import ended_in_order
         from benchmarks.measuring.lock import measuring_alone
-        from benchmarks.regression.calibration.measuring import measure
+        from benchmarks.regression.calibration.measuring import check_folder, measure
         from benchmarks.regression.calibration.report import write
-        from benchmarks.store import check_writable
         from benchmarks.sweeps import parse_duration
 
         seconds = 0.0 if budget == "0s" else parse_duration(budget)
         if seconds:
+            check_folder(out)
             check_writable("--out", out)
             kept = "the groups that were measured are kept, and the same command goes on"
             with interruptible(kept), ended_in_order(), measuring_alone("calibrate", echo):

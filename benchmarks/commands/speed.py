@@ -77,7 +77,9 @@ def sweep(
     resume: Annotated[
         Path | None,
         typer.Option(
-            parser=folder, metavar="DIR", help="Go on with this run; other options but --budget do not apply."
+            parser=folder,
+            metavar="DIR",
+            help="Go on with this run; --budget applies, and --impl for code of your own.",
         ),
     ] = None,
 ) -> None:
@@ -111,7 +113,7 @@ def sweep(
             run = start_sweep(plan, out=out, console=console)
         else:
             assert resume is not None
-            run = resume_sweep(resume, budget=budget, console=console)
+            run = resume_sweep(resume, budget=budget, console=console, implementations=impl or ())
     except KeyboardInterrupt:  # it said what is kept
         raise typer.Exit(INTERRUPTED) from None
     _report([run.folder], console)

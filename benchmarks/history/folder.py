@@ -5,8 +5,10 @@ Lines are only added, each on disk before the next process begins, and each says
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from benchmarks.files import check_no_link, make_named, open_to_append
 from benchmarks.history.record import Measurement
 from benchmarks.store import StoreError, append_line, explained, read_lines
 
@@ -17,9 +19,23 @@ _FILE = "processes.jsonl"
 
 def append(folder: Path, machine: str, measurement: Measurement) -> None:
     """Add one process to a machine's history; it is on disk on return."""
-    with explained(folder / machine, "create"):
-        (folder / machine).mkdir(parents=True, exist_ok=True)
-    append_line(folder / machine / _FILE, measurement.to_json(), "a process")
+    with explained(folder, "create"):
+        make_named(folder)
+    append_line(folder / machine / _FILE, measurement.to_json(), "a process", within=folder)
+
+
+def check(folder: Path, machine: str) -> None:
+    """Raise StoreError where a machine's history cannot be added to, or is another program's file."""
+    path = folder / machine / _FILE
+    with explained(path, "write a process to"):
+        check_no_link(folder, machine)
+        if os.path.lexists(path):
+            open_to_append(folder, f"{machine}/{_FILE}").close()
+    processes, problems = read(folder, machine)
+    if problems and not processes:
+        raise StoreError(
+            f"{path} holds no record of a process ({problems[0]}): nothing was changed, name another --history"
+        )
 
 
 def read(folder: Path, machine: str) -> tuple[list[Measurement], list[str]]:

@@ -73,6 +73,13 @@ def plan_track(
     path = suite_path(here, top, suite)
     if not (top / path).exists():
         raise ValueError(f"--suite is {suite}, which is not there; expected a folder or file of tests")
+    if path == ".":
+        raise ValueError(
+            f"--suite is {suite}, the whole checkout: it would take the place of every revision's own code; expected "
+            "the folder or file that holds the benchmarks alone"
+        )
+    if not ((top / path).is_dir() or (top / path).is_file()):
+        raise ValueError(f"--suite is {suite}, which is no regular file; expected a folder or file of tests")
     described = machine.describe_machine()
     return Plan(
         top=top,
@@ -89,7 +96,8 @@ def plan_track(
 
 def digest(suite: Path) -> str:
     """A name for what the files of a suite hold: the ruler."""
-    files = sorted(suite.rglob("*.py")) if suite.is_dir() else [suite]
+    # A named pipe would never end, and a link may lead nowhere.
+    files = sorted(path for path in suite.rglob("*.py") if path.is_file()) if suite.is_dir() else [suite]
     content = hashlib.sha256()
     for file in files:
         content.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.files import Kind, StoreError, append_to_named, explained, open_to_read, replacing, write
 from benchmarks.history.findings import CaseHistory, Change, MachineHistory
 from benchmarks.history.plot import draw_history
 from benchmarks.history.steps import FALSE_ALARMS, LEAST_STEP, SHORTEST
 from benchmarks.history.words import commits, short_names, size, visible
 from benchmarks.reporting.csv_text import rows_csv
 from benchmarks.reporting.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
-from benchmarks.store import explained
 
 _STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "first_after", "commits", "cause", "why")
 """Of a step that is not the code's, the times of the last moment before and the first after stand for revisions."""
@@ -26,22 +27,35 @@ _MOST_COMMITS = 12
 def write_history(histories: Sequence[MachineHistory], folder: Path, job_summary: str | None = None) -> Path:
     """Write all files into the folder, over those of an earlier report, and return the path of `history.md`.
 
+    Raises StoreError where files that `history` did not write stand in their place.
     `job_summary` is a further file that the report is added to, as CI names one in `GITHUB_STEP_SUMMARY`.
     """
-    path = folder / "history.md"
-    with explained(folder, "write the history to"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in (*folder.glob("history-*.png"), *folder.glob("history-*.svg")):
-            old.unlink()
-        plots = {each.machine: draw_history(each, folder, f"history-{each.machine}") for each in histories}
-        (folder / "steps.csv").write_text(rows_csv(_STEP_COLUMNS, _step_rows(histories)), encoding="utf-8")
-        (folder / "series.csv").write_text(rows_csv(_SERIES_COLUMNS, _series_rows(histories)), encoding="utf-8")
+    with replacing(folder, FILES) as staged:
+        plots = {each.machine: draw_history(each, staged, f"history-{each.machine}") for each in histories}
+        write(staged, "steps.csv", rows_csv(_STEP_COLUMNS, _step_rows(histories)))
+        write(staged, "series.csv", rows_csv(_SERIES_COLUMNS, _series_rows(histories)))
         text = markdown(histories, plots)
-        path.write_text(text, encoding="utf-8")
+        write(staged, "history.md", text)
     if job_summary:
-        with explained(Path(job_summary), "add the history to"), Path(job_summary).open("a", encoding="utf-8") as file:
-            file.write(text)
-    return path
+        with explained(Path(job_summary), "add the history to"):
+            append_to_named(Path(job_summary), text)
+    return folder / "history.md"
+
+
+def _is_earlier(folder: Path) -> bool:
+    """Whether a version without a record of its files wrote a history here."""
+    try:
+        with open_to_read(folder, "history.md") as report, open_to_read(folder, "steps.csv") as steps:
+            return report.readline() == b"# History\n" and steps.readline().decode() == rows_csv(_STEP_COLUMNS, ())
+    except (OSError, StoreError, ValueError):
+        return False
+
+
+FILES = Kind(
+    "history",
+    re.compile(r"history\.md|steps\.csv|series\.csv|history-[^/]+\.(png|svg)", re.DOTALL),
+    is_earlier=_is_earlier,
+)
 
 
 def markdown(histories: Sequence[MachineHistory], plots: dict[str, list[str]]) -> str:

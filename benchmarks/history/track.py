@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import shutil
 import statistics
 import sys
 import time
@@ -21,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.files import check_writable, lay
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import checked_out
 from benchmarks.history.plan import Plan
@@ -34,7 +34,6 @@ from benchmarks.regression.revisions import remove_abandoned
 from benchmarks.regression.session import WARM_UP_PASSES, Side, look
 from benchmarks.regression.session_record import Measured
 from benchmarks.reporting.plain_text import count
-from benchmarks.store import check_writable
 
 TOGETHER = 4
 """Processes that take turns, the anchor's among them: each holds a framework in memory."""
@@ -70,8 +69,10 @@ def track(
 ) -> int:
     """Measure what the plan misses, and return how many processes were recorded, the anchor's among them.
 
-    Raises NoBenchmarks when the suite has none. An interrupt keeps what was recorded.
+    Raises NoBenchmarks when the suite has none, StoreError where the history cannot be added to. An interrupt keeps
+    what was recorded.
     """
+    histories.check(plan.folder, plan.machine)
     for problem in histories.read(plan.folder, plan.machine)[1]:
         say(problem)
     missing = plan.missing()
@@ -108,14 +109,21 @@ class _Prepared:
     ) -> None:
         self._plan, self._stack, self._look, self._say = plan, stack, look, say
         self._cases: dict[str, list[str]] = {}
+        self._said: set[str] = set()
         self.sides: dict[str, Side] = {}
         self.failures = 0
+
+    def _say_once(self, note: str) -> None:
+        """What is true of the suite is true for every revision."""
+        if note not in self._said:
+            self._said.add(note)
+            self._say(note)
 
     def cases_of(self, revision: str) -> list[str]:
         """The cases that run on a revision, none where the suite cannot; the suite runs once, unmeasured, to see."""
         if revision not in self._cases:
             files = self._stack.enter_context(checked_out(self._plan.top, revision))
-            self.sides[revision] = _side(self._plan, revision, files)
+            self.sides[revision] = _side(self._plan, revision, files, self._say_once)
             seen = self._look(self.sides[revision])
             self._cases[revision] = [case for case, (outcome, _) in seen.outcomes.items() if outcome == "passed"]
             if self._cases[revision]:
@@ -141,16 +149,10 @@ def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[
             yield number, [anchor, *turn[start::apart]]
 
 
-def _side(plan: Plan, revision: str, files: Path) -> Side:
+def _side(plan: Plan, revision: str, files: Path, say: Callable[[str], None]) -> Side:
     """The revision's files, with the suite of the checkout laid over its own: every revision meets the same ruler."""
-    here, there = plan.top / plan.suite, files / plan.suite
-    if there.is_dir():
-        shutil.rmtree(there)
-    there.parent.mkdir(parents=True, exist_ok=True)
-    if here.is_dir():
-        shutil.copytree(here, there, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copy(here, there)
+    for note in lay(plan.top, files, plan.suite):
+        say(note)
     return Side(revision[:10], files, sys.executable, plan.suite, import_paths=import_paths(files))
 
 

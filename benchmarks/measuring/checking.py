@@ -7,10 +7,10 @@ call before had. That check asks whether the results are those of that input, so
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import random
-import stat
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.counts import flops
+from benchmarks.files import StoreError, open_to_read, remove
 from benchmarks.measuring.inputs import Inputs, fresh_feature
 from benchmarks.measuring.measure import CheckedCall, Wrong, check_results
 from benchmarks.workload import Workload
@@ -122,7 +123,7 @@ def read_results(path: Path, most_bytes: int) -> dict[str, NumpyArray]:
     Raises Wrong where it is no such file, or holds more than `most_bytes` and what a few arrays' headers take.
     """
     try:
-        with open(path, "rb", opener=_open_file) as file:
+        with open_to_read(path.parent, path.name) as file:
             size = os.fstat(file.fileno()).st_size
             if size > most_bytes + HEADER_BYTES:
                 raise Wrong(f"the results have {size} bytes; expected {most_bytes} at most")
@@ -131,19 +132,12 @@ def read_results(path: Path, most_bytes: int) -> dict[str, NumpyArray]:
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, StoreError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise Wrong(f"the results could not be read: {type(error).__name__}: {error}") from error
     finally:
-        path.unlink(missing_ok=True)
-
-
-def _open_file(path: str, flags: int) -> int:
-    """Open a regular file: a link could lead anywhere, a pipe would never end."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path} is no regular file")
-    return descriptor
+        # Where an implementation has put a folder, it stays, and the next results cannot be written.
+        with contextlib.suppress(OSError):
+            remove(path.parent, path.name)
 
 
 def _check_sizes(archive: zipfile.ZipFile, most_bytes: int) -> None:

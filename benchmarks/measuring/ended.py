@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import stat
 import subprocess
 from pathlib import Path
 from typing import IO
+
+from benchmarks.files import StoreError, open_to_append
 
 LOG_BYTES = 1 << 16
 """How much of the end of a log is read for what was printed last."""
@@ -32,12 +33,10 @@ def last_words(log: Path) -> str:
 
 def opened_log(log: Path) -> IO[bytes]:
     """A log, to add to. Raises OSError, also where something else than a file of its own stands in its place."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    file = os.fdopen(descriptor, "ab")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
-        raise OSError(f"{log} is no file")
-    return file
+    try:
+        return open_to_append(log.parent, log.name)
+    except StoreError as error:
+        raise OSError(str(error)) from error
 
 
 def printable(text: str) -> str:

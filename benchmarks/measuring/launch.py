@@ -7,7 +7,6 @@ import difflib
 import itertools
 import shlex
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,8 +18,10 @@ from rich.text import Text
 
 from benchmarks import machine
 from benchmarks.counts import too_large
+from benchmarks.files import remove_abandoned, scratch_folder
 from benchmarks.machine.peak import Settings, settings
 from benchmarks.measuring.address_space import fixed_layout
+from benchmarks.measuring.ending import ended_in_order
 from benchmarks.measuring.environment import allocator_settings
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
@@ -35,6 +36,7 @@ from rnnimpl.registry import default_names, listing, names
 RESULTS = Path("results")
 ALL = "all"
 """In place of an implementation's name: all of them, those too that otherwise run only when named."""
+_SCRATCH = "sweep"
 PEAK_SECONDS = 12.0
 PEAK_SHARES = (0.02, 0.1)
 """Measuring the peaks of one device, dtype, precision and thread count may take so long, or the first share of the
@@ -108,12 +110,17 @@ def address_space() -> str:
         return "the same for all workers of a round" if fixed else "drawn at random for each worker"
 
 
-def resume_sweep(folder: Path, *, budget: str | None, console: Console) -> Run:
+def resume_sweep(folder: Path, *, budget: str | None, console: Console, implementations: Sequence[str] = ()) -> Run:
     """Go on with a run: what it holds is not measured again, its noisy cases are, as far as the budget lasts.
 
-    Raises StoreError when the folder holds no run, or one that this machine or version cannot add to.
+    A run's folder is data, and may be a stranger's: of its implementations only those of the registry are loaded, and
+    those that are named again in `implementations`, as for `plan_sweep`.
+
+    Raises StoreError when the folder holds no run, or one that this machine or version cannot add to, ValueError when
+    an implementation is not named again or is none of the run's.
     """
     run = open_run(folder)
+    run.check_writable()
     here, there = machine.describe_machine()["key"], run.known("machine", "key")
     if here != there:
         raise StoreError(
@@ -123,11 +130,46 @@ def resume_sweep(folder: Path, *, budget: str | None, console: Console) -> Run:
     sweep = Sweep.from_json(run.known("sweep"))
     if budget is not None:
         sweep = dataclasses.replace(sweep, budget_seconds=parse_duration(budget))
-    plan = _plan(sweep, run.known_texts("implementations"))
+    plan = _plan(sweep, _trusted(run, implementations))
     going_on = f"going on with {folder}: {len(run.trials())} trials are there"
     console.print(going_on, highlight=False, markup=False, soft_wrap=True)
     _measure(run, plan, console)
     return run
+
+
+def _trusted(run: Run, named: Sequence[str]) -> Mapping[str, str]:
+    """{name: source} of a run, each from the registry or named again. Raises ValueError where one is neither.
+
+    Until then nothing of the run is imported: `listing` would import a class that inherits its devices.
+    """
+    recorded = run.known_texts("implementations")
+    for name in recorded:
+        if "=" in name:
+            raise StoreError(f"{run.folder} has an implementation named {quoted(name)}; expected a name without =")
+    given = dict(_split(text) for text in named if text != ALL)
+    others = {name: source for name, source in given.items() if recorded.get(name) != source}
+    if others:
+        raise ValueError(
+            f"{' '.join(_words(others))} is not in {run.folder}; expected none, or those of the run: "
+            f"{' '.join(_words(recorded))}"
+        )
+    strange = {name: source for name, source in recorded.items() if name not in given and source not in names()}
+    if strange:
+        again = shlex.join(["python", "-m", "benchmarks", "sweep", "--resume", str(run.folder), *_words(strange)])
+        raise ValueError(
+            f"{run.folder} was measured with {', '.join(strange.values())}, which is not in the registry: code that a "
+            f"run's folder names is not run unless you name it too: {again}"
+        )
+    return dict(_named(f"{name}={source}") for name, source in recorded.items())
+
+
+def _words(implementations: Mapping[str, str]) -> list[str]:
+    """The words of a command line that name implementations."""
+    return [
+        word
+        for name, source in implementations.items()
+        for word in ("--impl", source if name == source else f"{name}={source}")
+    ]
 
 
 def _plan(sweep: Sweep, implementations: Mapping[str, str]) -> Plan:
@@ -151,8 +193,7 @@ def _plan(sweep: Sweep, implementations: Mapping[str, str]) -> Plan:
 
 def _named(text: str) -> tuple[str, str]:
     """(name in the run, source) of `torch_loop`, `package.module:Class` or `NAME=either`."""
-    name, equals, source = text.partition("=")
-    source = source if equals else name
+    name, source = _split(text)
     if not name or "/" in name:
         raise ValueError(
             f"implementation is {quoted(text)}; expected NAME, module:Class, or LABEL=either, without a slash"
@@ -166,6 +207,11 @@ def _named(text: str) -> tuple[str, str]:
     return name, source
 
 
+def _split(text: str) -> tuple[str, str]:
+    name, equals, source = text.partition("=")
+    return name, source if equals else name
+
+
 def _measure(run: Run, plan: Plan, console: Console) -> None:
     """Measure what is missing from the run, alone on this machine."""
 
@@ -173,15 +219,18 @@ def _measure(run: Run, plan: Plan, console: Console) -> None:
         # On one line, however narrow the terminal is: a command in it can be copied.
         console.print(message, highlight=False, markup=False, soft_wrap=True)
 
-    resume = f"go on with --resume {shlex.quote(str(run.folder))}"
+    own = {name: source for name, source in plan.implementations.items() if source not in names()}
+    resume = f"go on with {shlex.join(['--resume', str(run.folder), *_words(own)])}"
     try:
         with (
+            ended_in_order(),
             measuring_alone(f"sweep {run.folder}", say),
-            tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch,
+            scratch_folder(_SCRATCH) as scratch,
             SweepProgress(console) as progress,
         ):
-            complete = _sweep(run, plan, Path(scratch), progress, say)
-    except KeyboardInterrupt:
+            remove_abandoned(_SCRATCH, say)
+            complete = _sweep(run, plan, scratch, progress, say)
+    except (KeyboardInterrupt, SystemExit):
         say(f"stopped; what was measured is kept: {resume}")
         raise
     run.update(finished_at=datetime.now(UTC).isoformat(timespec="seconds") if complete else None)

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.files import remove
 from benchmarks.measuring import replies, supervisor
 from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.measuring.channel import LOST_CONNECTION, ChannelError, Closed, SweepEnd
@@ -198,7 +199,7 @@ class Worker:
         # A sweep leaves no empty logs; whose log cannot be looked at is left.
         with contextlib.suppress(OSError):
             if not self.log.stat().st_size:
-                self.log.unlink()
+                remove(self.log.parent, self.log.name)
 
     def _close(self) -> None:
         self._link.close()

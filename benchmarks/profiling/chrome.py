@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.files import write
+
 Event = dict[str, Any]
 MOST_EVENTS = 20_000
 """Of a trace: what is more is left out, and the trace says so."""
@@ -69,7 +71,7 @@ def write_trace(events: Sequence[Event], path: Path, notes: Sequence[str] = ()) 
 def write_compressed(content: Mapping[str, Any], path: Path) -> None:
     """JSON through gzip, the same bytes each time."""
     text = json.dumps(content, separators=(",", ":")).encode()
-    path.write_bytes(gzip.compress(text, mtime=0))
+    write(path.parent, path.name, gzip.compress(text, mtime=0))
 
 
 def _named(what: str, process: int, thread: int, name: str) -> Event:

@@ -5,24 +5,34 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.files import (
+    Kind,
+    StoreError,
+    check_outputs,
+    folder_for,
+    make_folder,
+    open_to_read,
+    remove_abandoned,
+    replacing,
+    scratch_folder,
+    write,
+)
 from benchmarks.machine.peak import Peak
 from benchmarks.measuring.checking import Expected, prepare
+from benchmarks.measuring.ending import ended_in_order
 from benchmarks.measuring.expectations import Expectations
 from benchmarks.measuring.launch import PEAK_SECONDS, measure_peaks
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.profiling.pairs import most_seconds
 from benchmarks.profiling.report import write_report
-from benchmarks.store import explained, folder_for
 from benchmarks.trial import NothingMeasured
 from benchmarks.workload import Case
 
@@ -46,7 +56,8 @@ def profile_cases(
     The peaks that bound the cases are measured first, about so many seconds for each setting.
 
     `out` is a run's folder or a new one. Raises NothingMeasured, with each case's reason, where none could be profiled,
-    and StoreError before anything is measured where nothing can be written.
+    and StoreError before anything is measured where nothing can be written, or where files that `profile` did not write
+    stand in the place of its own.
     """
     if not 0 < seconds <= 60:
         raise ValueError(f"--seconds is {seconds}; expected more than 0 and at most 60")
@@ -57,12 +68,14 @@ def profile_cases(
     commit = machine.commit()
     run = out or RESULTS / f"profile-{started:%Y%m%d-%H%M%S}"
     folder = run / FOLDER
+    check_outputs(run, FILES)
     with (
+        ended_in_order(),
         folder_for("--out", run),
         measuring_alone(f"profile {folder}", say),
-        tempfile.TemporaryDirectory(prefix="rnnbench-") as name,
+        scratch_folder(FOLDER) as scratch,
     ):
-        scratch = Path(name)
+        remove_abandoned(FOLDER, say)
         say("measuring peaks")
         workloads = dict.fromkeys(case.workload for case in cases)
         peaks = measure_peaks(workloads, seconds=peak_seconds, log=scratch / "peaks.log", say=say)
@@ -71,9 +84,6 @@ def profile_cases(
             raise NothingMeasured(
                 "; ".join(f"{case} could not be profiled ({reason})" for case, reason in refused.items())
             )
-        with explained(folder, "write the profile to"):
-            _replace_traces(folder / TRACES, sorted(scratch.glob("*.json.gz")))
-    with explained(folder, "write the profile to"):
         about = {
             "machine": machine.describe_machine(),
             "packages": machine.packages(),
@@ -83,10 +93,15 @@ def profile_cases(
             "refused": refused,
             "peaks": peaks,
         }
-        (folder / "profile.json").write_text(json.dumps(about, indent=2, default=str) + "\n", encoding="utf-8")
-        lines = "".join(json.dumps(record) + "\n" for record in records)
-        (folder / "profiles.jsonl").write_text(lines, encoding="utf-8")
-        return write_report(folder, records, refused, [Peak.from_json(peak) for peak in peaks])
+        with replacing(run, FILES) as staged:
+            into = make_folder(staged, FOLDER)
+            make_folder(into, TRACES)
+            for trace in sorted(scratch.glob("*.json.gz")):
+                write(into, f"{TRACES}/{trace.name}", trace.read_bytes())
+            write(into, "profile.json", json.dumps(about, indent=2, default=str) + "\n")
+            write(into, "profiles.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+            report = write_report(into, records, refused, [Peak.from_json(peak) for peak in peaks])
+    return folder / report.name
 
 
 def _measure(
@@ -113,13 +128,26 @@ def _measure(
     return records, refused
 
 
-def _replace_traces(folder: Path, traces: Sequence[Path]) -> None:
-    """Put traces into a folder, and none of an earlier profile stays beside them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.json.gz"):
-        old.unlink()
-    for trace in traces:
-        shutil.copyfile(trace, folder / trace.name)
+def _is_earlier(folder: Path) -> bool:
+    """Whether a version without a record of its files wrote a profile here."""
+    try:
+        with open_to_read(folder, f"{FOLDER}/profile.json") as file:
+            content = json.loads(file.read())
+    except (OSError, StoreError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"machine", "command", "peaks"} <= content.keys()
+
+
+FILES = Kind(
+    "profile",
+    re.compile(
+        rf"{FOLDER}/(profile\.json|profiles\.jsonl|profile\.md|(breakdown|counts|functions|limits)\.csv|"
+        rf"(breakdown|roofline)(-\d+)?\.(png|svg)|growth-[A-Z]\.(png|svg)|"
+        rf"{TRACES}/[\w.-]+\.(trace|speedscope)\.json\.gz)"
+    ),
+    folders=(FOLDER, f"{FOLDER}/{TRACES}"),
+    is_earlier=_is_earlier,
+)
 
 
 def _profile(case: Case, expected: Expected, seconds: float, scratch: Path, *, with_traces: bool) -> Mapping[str, Any]:

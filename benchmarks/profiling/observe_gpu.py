@@ -6,13 +6,12 @@ import dataclasses
 import itertools
 import json
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from benchmarks.files import scratch_folder
 from benchmarks.measuring import memory
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.chrome import Event
@@ -116,8 +115,8 @@ def _profiled_block(phases: Mapping[str, Callable[[], object]], seconds: float) 
     watched = {name: marked(name, phase) for name, phase in phases.items()}
     profiler = profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True)
     block = take_block(lambda: _timed(watched), seconds, profiler, MOST_CALLS)
-    with tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch:
-        raw = Path(scratch) / "trace.json"
+    with scratch_folder("profile") as scratch:
+        raw = scratch / "trace.json"
         profiler.export_chrome_trace(str(raw))
         events = json.loads(raw.read_text(encoding="utf-8"))["traceEvents"]
     return block, [each for each in events if each.get("ph") == "X"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.files import write
 from benchmarks.machine.peak import Peak
 from benchmarks.profiling.count_tables import count_reasons, counts_frame, counts_table
 from benchmarks.profiling.dissect import PHASES
@@ -120,9 +121,8 @@ def write_report(
         "",
         "Every place that was seen is in `functions.csv`; `docs/profiling.md` in the project says how to read this.",
     ]
-    path = folder / "profile.md"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    write(folder, "profile.md", "\n".join(lines) + "\n")
+    return folder / "profile.md"
 
 
 def _untold(records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -135,7 +135,7 @@ def _untold(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _csv(frame: pd.DataFrame, path: Path) -> None:
-    path.write_text(frame_csv(frame), encoding="utf-8")
+    write(path.parent, path.name, frame_csv(frame))
 
 
 def _workload(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from benchmarks.files import scratch_folder
 from benchmarks.profiling.chrome import Event, Slice, Track, process
 from benchmarks.profiling.gpu_time import DEVICE
 from benchmarks.profiling.operators import profiler
@@ -27,8 +26,8 @@ def trace_calls(phases: Mapping[str, Callable[[], object]], calls: int = 2) -> l
                 for name, phase in phases.items():
                     with record_function(name):
                         phase()
-    with tempfile.TemporaryDirectory(prefix="rnnbench-") as scratch:
-        raw = Path(scratch) / "trace.json"
+    with scratch_folder("profile") as scratch:
+        raw = scratch / "trace.json"
         profiled.export_chrome_trace(str(raw))
         events = json.loads(raw.read_text(encoding="utf-8"))["traceEvents"]
     kept = (each for each in events if each.get("ph") == "X" and each.get("cat") in _KEPT)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks import files
 from benchmarks.regression.judging import Judgement
 from benchmarks.regression.regress import Result
 from benchmarks.reporting.plain_text import LONGEST, clean, code, count, escape, interval, share, table
-from benchmarks.store import check_writable
 
 SCHEMA = 1
 _STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "yellow", "broken": "red"}
@@ -148,7 +150,9 @@ def draw(result: Result, path: Path) -> None:
         title += f"; {left_out} cases that changed less are left out" if left_out else ""
         figure.suptitle(title, x=0.01, ha="left")
         figure.supxlabel("time of head / time of base, with 95 % intervals; grey: what does not matter", fontsize=10)
-        figure.savefig(path, dpi=140)
+        png = io.BytesIO()
+        figure.savefig(png, format="png", dpi=140)
+    files.write(path.parent, path.name, png.getvalue())
 
 
 def _drawn(judged: Mapping[str, Judgement]) -> dict[str, Judgement]:
@@ -164,12 +168,16 @@ def _ending(case: str) -> str:
 
 
 def prepare(folder: Path, job_summary: str | None) -> None:
-    """Make the folder. Raises StoreError or ValueError when it, or the job's summary, cannot be written."""
-    check_writable("--out", folder)
+    """Make the folder. Raises StoreError or ValueError when it, or the job's summary, cannot be written.
+
+    So it does where files that `regress` did not write stand in their place.
+    """
+    for kind in (FILES, PLOT):
+        files.check_outputs(folder, kind)
+    files.check_writable("--out", folder)
     if job_summary:
         try:
-            with Path(job_summary).open("a", encoding="utf-8"):
-                pass
+            files.append_to_named(Path(job_summary), "")
         except OSError as error:
             raise ValueError(
                 f"GITHUB_STEP_SUMMARY is {job_summary}, which cannot be written: {error.strerror}; expected a file, "
@@ -178,26 +186,40 @@ def prepare(folder: Path, job_summary: str | None) -> None:
 
 
 def write(result: Result, folder: Path, job_summary: str | None) -> None:
-    """Write regress.json and summary.md into a folder that is there; append to the job summary, if any."""
-    content = json.dumps(to_json(result), indent=1)
-    (folder / "regress.json").write_text(content, encoding="utf-8")
-    (folder / "summary.md").write_text(markdown(result), encoding="utf-8")
+    """Write regress.json and summary.md in place of an earlier run's; append to the job summary, if any."""
+    with files.replacing(folder, FILES) as staged:
+        files.write(staged, "regress.json", json.dumps(to_json(result), indent=1))
+        files.write(staged, "summary.md", markdown(result))
     if job_summary:
-        with Path(job_summary).open("a", encoding="utf-8") as file:
-            file.write(markdown(result))
-    # Not that of an earlier run beside this one's verdict.
-    (folder / "ratios.png").unlink(missing_ok=True)
+        with files.explained(Path(job_summary), "add the verdict to"):
+            files.append_to_named(Path(job_summary), markdown(result))
 
 
 def write_plot(result: Result, folder: Path) -> str:
     """Write ratios.png, where there is something to draw, and say why it could not be; empty when it could.
 
-    After `write`: whatever a drawing library raises, the verdict is known and kept.
+    After `write`: whatever a drawing library raises, the verdict is known and kept. The plot of an earlier run goes.
     """
-    if result.outcome is None:
-        return ""
+    problem = ""
+    with files.replacing(folder, PLOT) as staged:
+        if result.outcome is not None:
+            try:
+                draw(result, staged / "ratios.png")
+            except Exception as error:  # noqa: BLE001  # fonts, settings and versions of another project's libraries
+                problem = clean(f"no plot: {type(error).__name__}: {error}", LONGEST)
+    return problem
+
+
+def _is_earlier(folder: Path) -> bool:
+    """Whether a version without a record of its files wrote a verdict here."""
     try:
-        draw(result, folder / "ratios.png")
-    except Exception as error:  # noqa: BLE001  # fonts, settings and versions of another project's libraries
-        return clean(f"no plot: {type(error).__name__}: {error}", LONGEST)
-    return ""
+        with files.open_to_read(folder, "regress.json") as file:
+            content = json.loads(file.read())
+    except (OSError, files.StoreError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"schema", "exit_status", "summary", "pairs"} <= content.keys()
+
+
+FILES = files.Kind("regress", re.compile(r"regress\.json|summary\.md"), is_earlier=_is_earlier)
+PLOT = files.Kind("the plot of regress", re.compile(r"ratios\.png"), is_earlier=_is_earlier)
+"""Apart from the verdict, which is written before there is a plot."""

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.regression.scratch import abandoned, scratch_folder
+from benchmarks.files.scratch import abandoned, scratch_folder
 
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 """What git tells a hook of where it is: of the checkout that the hook runs in, not of a worktree."""

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import select
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -17,10 +16,10 @@ from types import TracebackType
 
 import psutil
 
+from benchmarks.files import open_to_append, scratch_folder, write
 from benchmarks.measuring.address_space import SHIFT_BYTES, fixed_layout
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.regression.leftovers import end_group, end_marked
-from benchmarks.regression.scratch import scratch_folder
 from benchmarks.regression.session_record import Measured, ending, read_record
 
 PLUGINS = tuple(Path(__file__).parent / f"{name}.py" for name in ("rnnbench_turns", "rnnbench_options"))
@@ -122,7 +121,7 @@ class SuiteProcess:
         layout: int,
     ) -> None:
         for plugin in PLUGINS:
-            shutil.copy(plugin, self._scratch)
+            write(self._scratch, plugin.name, plugin.read_bytes())
         with contextlib.ExitStack() as of_the_process:
             allow, self._allow = _pipe(of_the_process, held)
             announce, self._waiting = reversed(_pipe(held, of_the_process))
@@ -135,9 +134,9 @@ class SuiteProcess:
                 "reserve_bytes": layout * SHIFT_BYTES,
             }
             # A file: the IDs of many tests are longer than an environment variable may be.
-            (self._scratch / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+            write(self._scratch, "settings.json", json.dumps(settings))
             self._marks = {_SETTINGS: str(self._scratch / "settings.json")}
-            output = of_the_process.enter_context((self._scratch / "output.txt").open("wb"))
+            output = of_the_process.enter_context(open_to_append(self._scratch, "output.txt"))
             with fixed_layout():
                 self._process = subprocess.Popen(  # noqa: S603  # the interpreter of the revision that is measured
                     [side.python, "-m", "pytest", *_words(side, self._scratch, passes), *options],

@@ -6,12 +6,12 @@ data is left out. The same trials give the same bytes.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.files import check_no_link, check_outputs, make_folder, replacing, write
 from benchmarks.reporting import sections
 from benchmarks.reporting.all_times import all_times
 from benchmarks.reporting.csv_text import frame_csv
@@ -27,7 +27,7 @@ from benchmarks.reporting.standing import Standing, standing_frame, standings
 from benchmarks.reporting.standing_words import standing_section
 from benchmarks.reporting.terminal import terminal_table
 from benchmarks.reporting.words import answer, cautions
-from benchmarks.store import explained
+from benchmarks.store import REPORT, TOGETHER
 
 __all__ = ["build_report", "terminal_table"]
 
@@ -35,8 +35,6 @@ REPORT_FILE = "report.md"
 SUMMARY_FILE = "summary.csv"
 STANDING_FILE = "standing.csv"
 PLOTS_FOLDER = "plots"
-TOGETHER = "side-by-side"
-"""The folder, within the first run's, of a report on several runs: each run keeps its own report."""
 
 
 def build_report(
@@ -49,45 +47,25 @@ def build_report(
 
     It goes into the run's folder, for several runs into `side-by-side` within the first one's, or to `out`. What
     an earlier report left there is replaced. `subject` is set against the best of the others; without it, the fastest
-    is. Raises StoreError when a folder holds no run or cannot be written, ValueError when no run has the subject.
+    is. Raises StoreError when a folder holds no run, cannot be written or has files of somebody else's where the report
+    would go, ValueError when no run has the subject.
     """
     runs = load_runs(folders, labels)
     target = Path(out) if out is not None else runs[0].folder / (TOGETHER if len(runs) > 1 else "")
+    if out is None and len(runs) > 1:
+        check_no_link(runs[0].folder, TOGETHER)
+    check_outputs(target, REPORT)
     frame = runs_frame(runs)
     found = standings(runs, subject)
     standing = standing_frame(found)
-    plots_folder = target / PLOTS_FOLDER
-    with explained(target, "write the report to"):
-        plots_folder.mkdir(parents=True, exist_ok=True)
-        _write(target / SUMMARY_FILE, summary_csv(frame))
+    with replacing(target, REPORT) as staged:
+        write(staged, SUMMARY_FILE, summary_csv(frame))
         if found:
-            _write(target / STANDING_FILE, frame_csv(standing))
-        else:
-            (target / STANDING_FILE).unlink(missing_ok=True)
+            write(staged, STANDING_FILE, frame_csv(standing))
         peaks = {run.label: read_peaks(run.record) for run in runs}
-        plots = write_plots(frame, plots_folder, peaks, standing)
-        _remove_older(plots_folder, plots)
-        path = target / REPORT_FILE
-        _write(path, _report(runs, frame, found, plots, target))
-    return path
-
-
-def _write(path: Path, text: str) -> None:
-    """In one step, so that a full disk leaves the file that was there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _remove_older(folder: Path, plots: Sequence[Plot]) -> None:
-    """Remove the plots of an earlier report that this one does not have: they would show other trials."""
-    current = {plot.stem for plot in plots}
-    for path in [*folder.glob("*.png"), *folder.glob("*.svg")]:
-        if path.stem not in current:
-            path.unlink()
+        plots = write_plots(frame, make_folder(staged, PLOTS_FOLDER), peaks, standing)
+        write(staged, REPORT_FILE, _report(runs, frame, found, plots, target))
+    return target / REPORT_FILE
 
 
 def summary_csv(frame: pd.DataFrame) -> str:

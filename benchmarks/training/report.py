@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import platform
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.files import write
 from benchmarks.reporting.csv_text import frame_csv
 from benchmarks.reporting.plain_text import escape
 from benchmarks.training import task
@@ -30,17 +32,26 @@ if TYPE_CHECKING:
 
 
 def write_report(result: TrainResult) -> None:
-    """Write all files into the result's folder, which exists; the plots only where there is a loss to show."""
-    for name, frame in (("losses.csv", losses_frame(result)), ("summary.csv", summary_frame(result))):
-        (result.folder / name).write_text(frame_csv(frame), encoding="utf-8")
-    (result.folder / "table.md").write_text(table(result), encoding="utf-8")
+    """Write all files into the result's folder, which exists; the plots only where there is a loss to show.
+
+    Raises StoreError where one of them is there.
+    """
+    files: dict[str, str | bytes] = {
+        "losses.csv": frame_csv(losses_frame(result)),
+        "summary.csv": frame_csv(summary_frame(result)),
+        "table.md": table(result),
+    }
     if any(np.isfinite(curve.losses).any() for curve in result.curves):
         from benchmarks.reporting.figures import own_settings
 
         with own_settings({}):
             figure = plot(result)
-            figure.savefig(result.folder / "losses.png", dpi=150)
-            figure.savefig(result.folder / "losses.svg")
+            for name in ("losses.png", "losses.svg"):
+                drawn = io.BytesIO()
+                figure.savefig(drawn, format=name.rpartition(".")[2], dpi=150)
+                files[name] = drawn.getvalue()
+    for name, content in files.items():
+        write(result.folder, name, content, replace=False)
 
 
 def losses_frame(result: TrainResult) -> pd.DataFrame:

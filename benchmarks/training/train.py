@@ -14,8 +14,9 @@ from typing import Any, get_args
 import numpy as np
 
 import rnnimpl
+from benchmarks.files import StoreError, explained, folder_for
+from benchmarks.measuring.ending import ended_in_order
 from benchmarks.quoting import quoted
-from benchmarks.store import StoreError, explained, folder_for
 from benchmarks.training import task
 from benchmarks.training.containing import ends_the_program, exits_raised
 from benchmarks.training.learning_curve import REFERENCE, STEPS_TO_LEARN, Curve, Step, TrainResult, judge, tolerance
@@ -56,7 +57,12 @@ def train(
         found = {name: _load(name) for name in implementations}
     folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     # Better to hear that nothing can be written before the training than after.
-    with folder_for("--out", folder), exits_raised(), _progress((len(found) + len(DTYPES)) * steps) as advance:
+    with (
+        ended_in_order(),
+        folder_for("--out", folder),
+        exits_raised(),
+        _progress((len(found) + len(DTYPES)) * steps) as advance,
+    ):
         _check_empty(folder)
         plain = {each: _reference(each, steps, advance) for each in DTYPES}
         allowed = tolerance(plain["float32"], plain["float64"], checked_dtype)

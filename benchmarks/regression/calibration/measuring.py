@@ -12,6 +12,7 @@ import functools
 import json
 import math
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks import files, machine
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.regression.calibration.planting import amounts_in_turns
 from benchmarks.regression.environments import import_paths
@@ -30,6 +31,8 @@ from benchmarks.regression.pairing import log_ratios, measure_pair, measure_toge
 from benchmarks.regression.session import WARM_UP_PASSES, Side, look
 from benchmarks.regression.session_record import Measured
 
+RECORD_FILE = "calibration.json"
+GROUPS_FILE = "groups.jsonl"
 SUITE = "benchmarks/suite"
 PROJECT = Path(__file__).resolve().parents[3]
 PLANTING = "benchmarks.regression.calibration.planting"
@@ -65,22 +68,22 @@ class Group:
 
 def measure(folder: Path, seconds: float, say: Callable[[str], None]) -> None:
     """Go on measuring into the folder for so long, and make it when it is new."""
+    files.remove_abandoned("process", say)
     end = time.monotonic() + seconds
     record = _record(folder, say)
     groups = list(read_groups(folder))
-    with (folder / "groups.jsonl").open("a", encoding="utf-8") as file:
-        longest = 0.0
-        while time.monotonic() + longest < end:
-            if len(groups) >= TUNING_GROUPS and not record["settled_by"]:
-                record |= {"amounts": settle(record["cases"], groups), "settled_by": len(groups)}
-                _write(record, folder)
-            start = time.monotonic()
-            groups.append(_measure_group(record, len(groups)))
-            longest = max(longest, time.monotonic() - start)
-            file.write(json.dumps(_rounded(dataclasses.asdict(groups[-1]))) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-            say(f"group {len(groups)}: {groups[-1].seconds:.0f} s")
+    longest = 0.0
+    while time.monotonic() + longest < end:
+        if len(groups) >= TUNING_GROUPS and not record["settled_by"]:
+            record |= {"amounts": settle(record["cases"], groups), "settled_by": len(groups)}
+            _write(record, folder)
+        start = time.monotonic()
+        groups.append(_measure_group(record, len(groups)))
+        longest = max(longest, time.monotonic() - start)
+        line = json.dumps(_rounded(dataclasses.asdict(groups[-1]))) + "\n"
+        with files.explained(folder / GROUPS_FILE, "write a group to"):
+            files.append(folder, GROUPS_FILE, line.encode())
+        say(f"group {len(groups)}: {groups[-1].seconds:.0f} s")
 
 
 def settle(ids: Mapping[str, str], groups: Sequence[Group]) -> dict[str, dict[str, int]]:
@@ -92,21 +95,40 @@ def settle(ids: Mapping[str, str], groups: Sequence[Group]) -> dict[str, dict[st
     }
 
 
+def _is_record(content: Any) -> bool:
+    return isinstance(content, dict) and {"machine", "cases", "settled_by"} <= content.keys()
+
+
+def _is_calibration(folder: Path) -> bool:
+    """Whether a folder holds a calibration, by whichever version."""
+    try:
+        read_record(folder)
+    except ValueError:
+        return False
+    return True
+
+
+FILES = files.Kind("calibrate", re.compile(r"curves\.csv|table\.md|errors\.(png|svg)"), is_earlier=_is_calibration)
+"""What is made of a calibration's two files of data, `calibration.json` and `groups.jsonl`."""
+
+
 def read_record(folder: Path) -> dict[str, Any]:
     """What a calibration measured on, and what was planted. Raises ValueError where there is none."""
     try:
-        record: dict[str, Any] = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        if not _is_record(record):
+            raise ValueError("another program's")
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"{folder} holds no calibration ({error}); expected a folder that `calibrate --out` measured into: "
-            "measure one by a --budget above 0s"
+            f"{folder} holds no calibration ({RECORD_FILE}: {error}); expected one that `calibrate --out` measured "
+            "into: measure one by a --budget above 0s"
         ) from None
     return record
 
 
 def read_groups(folder: Path) -> Iterator[Group]:
     """The groups in the order they were measured in; a torn last line is none."""
-    path = folder / "groups.jsonl"
+    path = folder / GROUPS_FILE
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
             content = json.loads(line)
@@ -116,7 +138,7 @@ def read_groups(folder: Path) -> Iterator[Group]:
 
 
 def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    if (folder / "calibration.json").exists():
+    if (folder / RECORD_FILE).exists():
         record = read_record(folder)
         here = machine.describe_machine()["key"]
         if record["machine"]["key"] != here:
@@ -142,8 +164,24 @@ def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _write(record: Mapping[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "calibration.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    with files.explained(folder / RECORD_FILE, "write"):
+        files.make_named(folder)
+        files.write(folder, RECORD_FILE, json.dumps(record, indent=1), durable=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise StoreError or ValueError where what stands in the folder is not a calibration's, or cannot be added to."""
+    files.check_outputs(folder, FILES)
+    if not os.path.lexists(folder / RECORD_FILE) and os.path.lexists(folder / GROUPS_FILE):
+        raise files.StoreError(
+            f"{folder} holds {GROUPS_FILE} and no {RECORD_FILE}, so it is no calibration: nothing was changed, "
+            "choose another --out"
+        )
+    for name in (RECORD_FILE, GROUPS_FILE):
+        if os.path.lexists(folder / name):
+            files.open_to_append(folder, name).close()
+    if os.path.lexists(folder / RECORD_FILE):
+        read_record(folder)
 
 
 def _costs(cases: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import files
 from benchmarks.regression.calibration import curves, plotting
 from benchmarks.regression.calibration.curves import ALL, EQUAL, GEMM_BOUND, PLAIN_RUNS, PYTHON_BOUND, Point
-from benchmarks.regression.calibration.measuring import read_groups, read_record
+from benchmarks.regression.calibration.measuring import FILES, read_groups, read_record
 from benchmarks.regression.calibration.planting import SIZES
 from benchmarks.regression.calibration.rules import COMPARE, Costs, Told
 from benchmarks.regression.calibration.trials import (
@@ -30,14 +31,19 @@ NAMES = tuple(map(str, SIZES))
 
 
 def write(folder: Path) -> str:
-    """Write all files, and give the table. Raises ValueError where no calibration is, or too little for a trial."""
+    """Write all files, and give the table. Raises ValueError where no calibration is, or too little for a trial.
+
+    Raises StoreError where files that `calibrate` did not write stand in their place.
+    """
     record = read_record(folder)
+    files.check_outputs(folder, FILES)
     replay = Replay.of(list(read_groups(folder)), list(record["cases"]), Costs.of(record))
     found = list(curves.points(replay, curves.kinds(record["cases"])))
-    frame(found).to_csv(folder / "curves.csv", index=False, float_format="%.6g", lineterminator="\n")
     text = tables(record, replay, found)
-    (folder / "table.md").write_text(text + "\n", encoding="utf-8")
-    plotting.draw(found, PLAIN_RUNS * replay.costs.plain, record["machine"]["key"], folder)
+    with files.replacing(folder, FILES) as staged:
+        files.write(staged, "curves.csv", frame(found).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        files.write(staged, "table.md", text + "\n")
+        plotting.draw(found, PLAIN_RUNS * replay.costs.plain, record["machine"]["key"], staged)
     return text
 
 

@@ -1,4 +1,4 @@
-"""A run's own folders in the temporary folder: they go when it ends, and what a killed run left goes with the next.
+"""A run's own folders for a while: they go when it ends, and what a killed run left goes with the next.
 
 Whoever made such a folder holds a lock on a file in it for as long as it lives. The operating system lets go of it
 however that process ends, so a folder whose lock can be had is nobody's: no process number that another process has
@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _PREFIX = "rnnbench-"
@@ -20,9 +20,12 @@ _OWNED = "rnnbench-owned"
 
 
 @contextlib.contextmanager
-def scratch_folder(kind: str) -> Iterator[Path]:
-    """A new folder `rnnbench-KIND-...`, removed on leaving with all that is in it."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-")).resolve()
+def scratch_folder(kind: str, within: Path | None = None) -> Iterator[Path]:
+    """A new folder `rnnbench-KIND-...`, removed on leaving with all that is in it.
+
+    It lies in the system's temporary folder, or hidden `within` another.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=_prefix(kind, within), dir=within)).resolve()
     lock = os.open(folder / "new", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -34,9 +37,13 @@ def scratch_folder(kind: str) -> Iterator[Path]:
         os.close(lock)
 
 
-def abandoned() -> Iterator[Path]:
-    """The folders of this user's runs that are no more, one by one; each is removed when the next is asked for."""
-    for folder in sorted(Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*")):
+def abandoned(kind: str = "", within: Path | None = None) -> Iterator[Path]:
+    """The folders of this user's runs that are no more, one by one; each is removed when the next is asked for.
+
+    Of one kind, or of all; in the system's temporary folder, or `within` another.
+    """
+    place = Path(tempfile.gettempdir()) if within is None else within
+    for folder in sorted(place.resolve().glob(f"{_prefix(kind, within)}*")):
         lock = _locked(folder)
         if lock is not None:
             try:
@@ -44,6 +51,16 @@ def abandoned() -> Iterator[Path]:
                 shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)
+
+
+def remove_abandoned(kind: str, say: Callable[[str], None]) -> None:
+    """Remove the folders of one kind that killed runs of this user left in the system's temporary folder."""
+    for folder in abandoned(kind):
+        say(f"removing {folder}, left by a run that was killed")
+
+
+def _prefix(kind: str, within: Path | None) -> str:
+    return f"{_PREFIX if within is None else f'.{_PREFIX}'}{f'{kind}-' if kind else ''}"
 
 
 def _locked(folder: Path) -> int | None:

@@ -1,0 +1,55 @@
+"""The one place through which files are written and removed: nothing but what this tool made is changed.
+
+What is ours, and what is never done:
+
+- A folder that the user names is the user's choice, and a link that leads to it is followed. Below it no link is
+  followed, whoever made it: it is refused in a sentence that names it (`writing`).
+- A command replaces or removes only files whose bytes it wrote itself, by the record that it keeps beside them; what
+  else stands under such a name is refused before anything is computed (`outputs`).
+- What is only added to (trials, histories, logs) has to be a regular file with one name (`writing`).
+- A tree is laid into another without leaving either (`copying`).
+- What is needed for a while lies in folders of our own, which nobody else has, and goes when the run ends (`scratch`).
+
+A test reads the source of the project and finds every call that writes or removes elsewhere.
+"""
+
+from benchmarks.files.copying import lay
+from benchmarks.files.outputs import Kind, check_outputs, replacing
+from benchmarks.files.scratch import remove_abandoned, scratch_folder
+from benchmarks.files.writing import (
+    StoreError,
+    append,
+    append_to_named,
+    check_no_link,
+    check_writable,
+    explained,
+    folder_for,
+    make_folder,
+    make_named,
+    open_to_append,
+    open_to_read,
+    remove,
+    write,
+)
+
+__all__ = [
+    "Kind",
+    "StoreError",
+    "append",
+    "append_to_named",
+    "check_no_link",
+    "check_outputs",
+    "check_writable",
+    "explained",
+    "folder_for",
+    "lay",
+    "make_folder",
+    "make_named",
+    "open_to_append",
+    "open_to_read",
+    "remove",
+    "remove_abandoned",
+    "replacing",
+    "scratch_folder",
+    "write",
+]

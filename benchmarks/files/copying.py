@@ -1,0 +1,117 @@
+"""Lay a folder or file of one tree into another in place of what is there, without leaving either tree.
+
+Links are laid as links: one that leads to a place in the first tree leads to the same place in the second, so that a
+suite which names the project's code by a link gets the code that stands beside it, and not that of another revision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from benchmarks.files.writing import explained, kind_of, open_to_read, parts, remove
+
+_LEFT_OUT = ("__pycache__",)
+_MOST_NOTES = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trees:
+    """The top of the tree that is read, that of the tree that is written, and sentences on what is not as it was."""
+
+    source: Path
+    target: Path
+    notes: list[str]
+
+
+def lay(source: Path, target: Path, name: str) -> list[str]:
+    """Put what has a name in the tree `source` under the same name in the tree `target`; sentences on what differs.
+
+    Raises ValueError, and changes nothing, where the name leads out of the second tree or is that of the tree itself.
+    """
+    trees = _Trees(source.resolve(), target.resolve(), [])
+    *parents, last = parts(name)
+    parent = _resolved_inside(trees.target, trees.target.joinpath(*parents), name)
+    place = parent / last
+    if place.is_symlink():
+        _resolved_inside(trees.target, place, name)
+    with explained(place, "lay files into"):
+        for above in (parent, *parent.parents):
+            # A file, where the other tree has a folder.
+            if above.is_relative_to(trees.target) and above.is_file():
+                remove(above.parent, above.name)
+        parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _remove(descriptor, last)
+            _copy(trees, trees.source.joinpath(*parents, last), descriptor, place)
+        finally:
+            os.close(descriptor)
+    more = len(trees.notes) - _MOST_NOTES
+    return [*trees.notes[:_MOST_NOTES], *([f"and {more} more such files in {name}"] if more > 0 else [])]
+
+
+def _resolved_inside(tree: Path, place: Path, name: str) -> Path:
+    """Where a place lies when links are followed. Raises ValueError where that is not in the tree."""
+    try:
+        resolved = place.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        resolved = None
+    if resolved is None or not resolved.is_relative_to(tree):
+        leads_to = "in a circle" if resolved is None else f"to {resolved}"
+        raise ValueError(
+            f"{name} leads out of {tree} by a link, {leads_to}; expected a place in it: nothing there was changed, "
+            "leave this revision out or name another suite"
+        )
+    return resolved
+
+
+def _remove(parent: int, last: str) -> None:
+    """Remove a folder with all that is in it, or a file, or a link and not what it leads to."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.stat(last, dir_fd=parent, follow_symlinks=False).st_mode):
+            shutil.rmtree(last, dir_fd=parent)
+        else:
+            os.unlink(last, dir_fd=parent)
+
+
+def _copy(trees: _Trees, here: Path, parent: int, place: Path) -> None:
+    """Copy what stands here to the last part of `place`, which lies in the opened folder and does not exist."""
+    mode = here.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        _copy_link(trees, here, parent, place)
+    elif stat.S_ISDIR(mode):
+        os.mkdir(place.name, 0o777, dir_fd=parent)
+        within = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            for each in sorted(here.iterdir()):
+                if each.name not in _LEFT_OUT:
+                    _copy(trees, each, within, place / each.name)
+        finally:
+            os.close(within)
+    elif stat.S_ISREG(mode):
+        with open_to_read(here.parent, here.name) as content:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(place.name, flags, 0o666, dir_fd=parent), "wb") as copy:
+                shutil.copyfileobj(content, copy)
+                os.fchmod(copy.fileno(), stat.S_IMODE(mode) & 0o777)
+    else:
+        trees.notes.append(f"{here} is {kind_of(mode)} and was passed over")
+
+
+def _copy_link(trees: _Trees, here: Path, parent: int, place: Path) -> None:
+    try:
+        leads_to = here.resolve(strict=True)
+    except (OSError, RuntimeError):
+        trees.notes.append(f"{here} is a link that leads nowhere and was passed over")
+        return
+    if leads_to.is_relative_to(trees.source):
+        same = trees.target / leads_to.relative_to(trees.source)
+        os.symlink(os.path.relpath(same, place.parent), place.name, dir_fd=parent)
+    else:
+        trees.notes.append(f"{here} is a link out of the checkout: every revision meets what is in {leads_to} now")
+        os.symlink(leads_to, place.name, dir_fd=parent)

@@ -1,0 +1,164 @@
+"""The files that a command writes into a folder and may replace when it is run again: those it wrote, and no others.
+
+A file is the command's own when its bytes are those that the command wrote: `.rnnbench-files.json` in the folder holds
+a digest of each. A file by the same name that the user made, or changed since, is refused in a sentence before anything
+is computed; files by other names are never touched. In a folder that a version before this record wrote, the command's
+own are the regular files by the names that it writes.
+
+New files are made in a hidden folder beside the old ones and take their places at the end, so that a command that fails
+or is killed while it computes leaves the old ones whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.files.scratch import abandoned, scratch_folder
+from benchmarks.files.writing import StoreError, directory, explained, kind_of, make_named, open_to_read, remove, write
+
+RECORD_FILE = ".rnnbench-files.json"
+SCHEMA = 1
+"""1: the first."""
+_ABOUT = "written by `python -m benchmarks`, which replaces or removes these files alone, as long as they are unchanged"
+_LARGEST_RECORD = 16 << 20
+_STAGED = "new"
+_MOST_NAMED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """The files of one command in its folder."""
+
+    command: str
+    names: re.Pattern[str]
+    """Every name below the folder that the command may write, such as `plots/speedup.png`."""
+    folders: tuple[str, ...] = ()
+    """The folders below it that its files lie in, each after the one it lies in."""
+    is_earlier: Callable[[Path], bool] = lambda _: False
+    """Whether the command of a version without the record wrote into this folder."""
+
+
+def check_outputs(folder: Path, kind: Kind) -> None:
+    """Raise StoreError where something that is not the command's own stands where it may write. Changes nothing."""
+    with explained(folder, f"write the files of {kind.command} to"):
+        _own(folder, kind)
+
+
+@contextlib.contextmanager
+def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
+    """A hidden folder to write the command's files into; when the block ends they take the places of earlier ones.
+
+    What an earlier run of the command wrote and this one did not is removed. Where the block raises, nothing has
+    changed. Raises StoreError as `check_outputs` does, at the beginning and at the end.
+    """
+    with explained(folder, f"write the files of {kind.command} to"):
+        make_named(folder)
+        _own(folder, kind)
+        for _ in abandoned(_STAGED, within=folder):
+            pass
+        with scratch_folder(_STAGED, within=folder) as staged:
+            yield staged
+            _publish(staged, folder, kind)
+
+
+def _publish(staged: Path, folder: Path, kind: Kind) -> None:
+    """Put staged files in their places. The record names the old and the new bytes for as long as either may stand."""
+    new = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _staged_files(staged, kind)}
+    old = _own(folder, kind)
+    either = {name: old.get(name, set()) | {new[name]} for name in new}
+    _record(folder, kind, old | either)
+    for name in new:
+        with directory(staged, name) as (source, last), directory(folder, name) as (target, _):
+            os.replace(last, last, src_dir_fd=source, dst_dir_fd=target)
+    for name in old.keys() - new.keys():
+        remove(folder, name)
+    _record(folder, kind, {name: {digest} for name, digest in new.items()})
+
+
+def _staged_files(staged: Path, kind: Kind) -> list[tuple[str, Path]]:
+    found = [(path.relative_to(staged).as_posix(), path) for path in sorted(staged.rglob("*")) if path.is_file()]
+    files = [(name, path) for name, path in found if not name.startswith("rnnbench-")]
+    unforeseen = [name for name, _ in files if not kind.names.fullmatch(name)]
+    assert not unforeseen, f"{kind.command} writes {unforeseen}, which its names do not foresee"
+    return files
+
+
+def _own(folder: Path, kind: Kind) -> dict[str, set[str]]:
+    """{name: digests} of the command's own files that are there. Raises StoreError for what is in the way."""
+    recorded = _recorded(folder).get(kind.command)
+    is_earlier = recorded is None and kind.is_earlier(folder)
+    own: dict[str, set[str]] = {}
+    in_the_way: list[str] = []
+    for name, mode in _present(folder, kind):
+        if not stat.S_ISREG(mode):
+            in_the_way.append(f"{name} ({kind_of(mode)})")
+            continue
+        with open_to_read(folder, name) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if is_earlier or digest in (recorded or {}).get(name, ()):
+            own[name] = {digest}
+        else:
+            in_the_way.append(name)
+    if in_the_way:
+        more = f" and {len(in_the_way) - _MOST_NAMED} more" if len(in_the_way) > _MOST_NAMED else ""
+        raise StoreError(
+            f"{folder} holds {', '.join(in_the_way[:_MOST_NAMED])}{more}, where {kind.command} would write; it did not "
+            "write that, or it was changed since: nothing was changed, choose another --out, or move that away"
+        )
+    return own
+
+
+def _present(folder: Path, kind: Kind) -> Iterator[tuple[str, int]]:
+    """Name and mode of what stands where the command may write: files, and what is no folder and should be one."""
+    for below in ("", *kind.folders):
+        try:
+            with directory(folder, f"{below}/any" if below else "any", make=False) as (descriptor, _):
+                entries = [(each.name, each.stat(follow_symlinks=False).st_mode) for each in os.scandir(descriptor)]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for last, mode in sorted(entries):
+            name = f"{below}/{last}" if below else last
+            if kind.names.fullmatch(name) or (name in kind.folders and not stat.S_ISDIR(mode)):
+                yield name, mode
+
+
+def _recorded(folder: Path) -> dict[str, dict[str, list[str]]]:
+    """{command: {name: digests}} of the folder's record, none where there is none."""
+    try:
+        with open_to_read(folder, RECORD_FILE) as file:
+            content = file.read(_LARGEST_RECORD)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    try:
+        record = json.loads(content)
+        schema = record["schema"]
+        written = {
+            str(command): {str(name): [str(digest) for digest in digests] for name, digests in files.items()}
+            for command, files in record["written"].items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise StoreError(
+            f"{folder / RECORD_FILE} does not say what was written here ({type(error).__name__}): nothing was changed, "
+            "choose another --out, or remove it with the files of an earlier run"
+        ) from error
+    if schema != SCHEMA:
+        raise StoreError(
+            f"{folder / RECORD_FILE} has schema {str(schema)[:50]}; this version knows {SCHEMA}: nothing was changed, "
+            "choose another --out"
+        )
+    return written
+
+
+def _record(folder: Path, kind: Kind, digests: Mapping[str, set[str]]) -> None:
+    written = _recorded(folder) | {kind.command: {name: sorted(digests[name]) for name in sorted(digests)}}
+    content: dict[str, Any] = {"schema": SCHEMA, "about": _ABOUT, "written": dict(sorted(written.items()))}
+    write(folder, RECORD_FILE, json.dumps(content, indent=1) + "\n")
