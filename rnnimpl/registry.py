@@ -140,9 +140,12 @@ def _load_reference(name: str, reference: str) -> type[Rnn[Any]]:
         raise
     # Somebody's module may raise anything, or end the interpreter: their file is at fault, and the reason is theirs.
     except (Exception, SystemExit) as error:
+        ends = isinstance(error, SystemExit)
+        remedy = "keep what a script does below `if __name__ == '__main__':`" if ends else "that shows where it fails"
         raise ValueError(
-            f"implementation is {name!r}, but importing {module_name} fails with {type(error).__name__}: {error}; "
-            f"expected a module that can be imported: python -c 'import {module_name}' shows where it fails"
+            f"implementation is {name!r}, but importing {module_name} {'ends' if ends else 'fails'} with "
+            f"{type(error).__name__}: {error}; expected a module that can be imported by python -c "
+            f"'import {module_name}': {remedy}"
         ) from error
     found = getattr(module, class_name, None)
     if found is None:

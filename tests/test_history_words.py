@@ -153,10 +153,12 @@ def test_the_report_has_a_row_a_case_and_names_what_was_left_out() -> None:
 
 def test_a_report_replaces_the_plots_of_an_earlier_one(tmp_path: Path) -> None:
     """Of a machine that is no more among them, not those of others."""
-    for name in ("history-gone.png", "history-gone.svg", "mine.png"):
-        (tmp_path / name).touch()
+    (tmp_path / "mine.png").touch()
+    gone = dataclasses.replace(machine_of(STEADY), machine="gone")
+    write_history([gone], tmp_path)
+    assert (tmp_path / "history-gone.png").exists()
     write_history([machine_of(STEADY)], tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == [
         "history-a machine.png",
         "history-a machine.svg",
         "history.md",

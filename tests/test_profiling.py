@@ -19,6 +19,7 @@ from benchmarks.profiling.launch import profile_cases
 from benchmarks.profiling.report import breakdown_frame, kinds_of, rewrite
 from benchmarks.profiling.sampler import FORWARD, HAS_NO_CORE, SAMPLE, WAITS, Sampler
 from benchmarks.profiling.symbols import ASLEEP, SPINS, Place, functions, places
+from benchmarks.trial import NothingMeasured
 from rnnimpl.native.build import library
 
 PRODUCT, PYTHON, BARRIER, VECTOR, TANH, COPY = 100, 200, 300, 400, 500, 600
@@ -287,6 +288,6 @@ def test_where_nothing_can_be_profiled_the_reasons_are_raised(tmp_path: Path, mo
     """And nothing is written."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     cases = parse_cases(["tests.faulty_implementations:Missing/cpu/inference/T8-B2-I4-H8-L1-tanh-float32"])
-    with pytest.raises(ValueError, match="the library is not installed"):
+    with pytest.raises(NothingMeasured, match="the library is not installed"):
         profile_cases(cases, out=tmp_path / "run", seconds=0.2, repeats=1, say=lambda _: None, peak_seconds=0.5)
     assert not (tmp_path / "run").exists()

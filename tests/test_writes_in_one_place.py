@@ -12,7 +12,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 THE_PLACE = "benchmarks/files/"
 ALLOWED = {
-    ("benchmarks/measuring/lock.py", "write_text"): "who holds the machine's lock, beside the lock",
+    ("benchmarks/commands/app.py", "TemporaryFile"): "whether the temporary folder can be written",
+    ("benchmarks/commands/endings.py", "mkstemp"): "the traceback of a fault of ours, in the temporary folder",
+    ("benchmarks/commands/endings.py", "open"): "the null device, in place of a broken pipe",
+    ("benchmarks/measuring/lock.py", "mkstemp"): "who holds the machine's lock, beside the lock",
+    ("benchmarks/measuring/lock.py", "open"): "the machine's lock, for reading",
+    ("benchmarks/measuring/lock.py", "replace"): "who holds the machine's lock, beside the lock",
+    ("benchmarks/measuring/lock.py", "unlink"): "who holds the machine's lock, beside the lock",
     ("benchmarks/measuring/memory.py", "write_text"): "a switch of the kernel's in /proc",
     ("benchmarks/measuring/worker.py", "write_text"): "a switch of the kernel's in /proc",
     (
@@ -23,18 +29,22 @@ ALLOWED = {
     ("benchmarks/profiling/torch_trace.py", "export_chrome_trace"): "PyTorch writes it, into a scratch folder",
     ("benchmarks/regression/environments.py", "mkdir"): "the cache of environments",
     ("benchmarks/regression/environments.py", "touch"): "the cache of environments",
-    ("benchmarks/regression/rnnbench_turns.py", "write_text"): "runs without the project, into a scratch folder",
+    ("benchmarks/reading.py", "open"): "for reading",
+    ("benchmarks/regression/rnnbench_turns.py", "open"): "runs without the project, into a scratch folder",
+    ("rnnimpl/cache.py", "mkdir"): "the cache of compiled code",
+    ("rnnimpl/cache.py", "open"): "for reading",
+    ("rnnimpl/conformance/worker.py", "open"): "its own descriptors",
     ("rnnimpl/expectation.py", "open"): "where its caller says: a scratch folder",
     ("rnnimpl/expectation.py", "savez"): "into what was opened",
-    ("rnnimpl/impls/torch_compile.py", "mkdir"): "the folder of what PyTorch compiled",
     ("rnnimpl/impls/torch_compile.py", "rmtree"): "the folder of what PyTorch compiled",
-    ("rnnimpl/native/build.py", "mkdir"): "the cache of compiled code",
+    ("rnnimpl/native/build.py", "chmod"): "the cache of compiled code",
     ("rnnimpl/native/build.py", "mkstemp"): "the cache of compiled code",
     ("rnnimpl/native/build.py", "replace"): "the cache of compiled code",
     ("rnnimpl/native/build.py", "unlink"): "the cache of compiled code",
 }
 """{(file, call): why it may}; each is there."""
 LOADERS = {
+    "rnnimpl/conformance/copies.py": "pickle, of what the check itself has just made",
     "rnnimpl/registry.py": "implementations, by a name that the user gave or the registry has",
 }
 

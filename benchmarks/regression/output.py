@@ -187,6 +187,9 @@ def prepare(folder: Path, job_summary: str | None) -> None:
 
 def write(result: Result, folder: Path, job_summary: str | None) -> None:
     """Write regress.json and summary.md in place of an earlier run's; append to the job summary, if any."""
+    # The plot of an earlier run does not stay beside this verdict.
+    with files.replacing(folder, PLOT):
+        pass
     with files.replacing(folder, FILES) as staged:
         files.write(staged, "regress.json", json.dumps(to_json(result), indent=1))
         files.write(staged, "summary.md", markdown(result))
