@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.files.scratch import abandoned, scratch_folder
 from benchmarks.measuring.ending import ended_in_order
-from benchmarks.regression.environments import _failure
+from benchmarks.regression.installing import failure
 from benchmarks.regression.revisions import remove_abandoned
 
 ROOT = Path(__file__).parent.parent
@@ -257,19 +257,30 @@ def test_an_interrupt_ends_what_builds_an_environment(tmp_path: Path, monkeypatc
     script = f"sleep 1000 & echo $! > {tmp_path / 'started'}; wait"
     started: list[psutil.Process] = []
 
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         started.append(psutil.Process(int((tmp_path / "started").read_text())))
         raise KeyboardInterrupt
 
     monkeypatch.setattr("subprocess.Popen.communicate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        _failure(["sh", "-c", script], tmp_path)
+        failure(["sh", "-c", script], tmp_path)
     gone, _ = psutil.wait_procs(started, timeout=20)
     assert gone == started
 
 
 def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
     """In its own words, or by its status where it has none."""
-    assert _failure(["sh", "-c", "echo no such package >&2; exit 1"], tmp_path) == "no such package"
-    assert _failure(["sh", "-c", "exit 3"], tmp_path) == "pip ended with 3"
-    assert _failure(["sh", "-c", "echo a warning >&2"], tmp_path) == ""
+    assert failure(["sh", "-c", "echo no such package >&2; exit 1"], tmp_path) == "no such package"
+    assert failure(["sh", "-c", "exit 3"], tmp_path) == "pip ended with 3"
+    assert failure(["sh", "-c", "echo a warning >&2"], tmp_path) == ""
+    assert (
+        failure(["sh", "-c", "echo no such package >&2; echo note: of pip >&2; exit 1"], tmp_path) == "no such package"
+    )
+
+
+def test_a_build_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    """After its time, with what it started."""
+    script = f"sleep 1000 & echo $! > {tmp_path / 'started'}; wait"
+    assert failure(["sh", "-c", script], tmp_path, seconds=0.3) == "sh did not end within 0 s"
+    started = int((tmp_path / "started").read_text())
+    assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE

@@ -10,9 +10,22 @@ from typing import Literal
 import pytest
 from filelock import FileLock, Timeout
 
-from benchmarks.regression.environments import _packages as packages_of
-from benchmarks.regression.environments import dependency_key, differences, import_paths, sides
+from benchmarks.regression.environments import (
+    dependency_key,
+    differences,
+    environment_of,
+    import_paths,
+    kept_folder,
+    packages_of,
+)
+from benchmarks.regression.loaded import Loaded
+from benchmarks.regression.preparing import Preparation
+from benchmarks.regression.requirements import extras_for_tests, requirements_for_tests
 from benchmarks.regression.revisions import Revision
+from benchmarks.regression.session import Side
+from benchmarks.regression.session_record import Measured
+
+NOTHING = Measured({}, {}, {}, {}, {}, 0, "")
 
 
 @pytest.fixture
@@ -27,43 +40,75 @@ def revisions(tmp_path: Path) -> tuple[Revision, Revision]:
     return made[0], made[1]
 
 
+@pytest.fixture(autouse=True)
+def _no_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The revisions are plain folders."""
+    monkeypatch.setattr("benchmarks.regression.sources.listed", lambda *_: ["pyproject.toml"])
+    monkeypatch.setattr("benchmarks.regression.preparing.worktrees", lambda _: [])
+    monkeypatch.setattr("benchmarks.regression.origins.listed", lambda *_: [])
+
+
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    """The pip commands that were run, none of them really; while one runs, nobody else can build that environment."""
+    """The pip commands that were run, none of them really; while one runs, nobody else can build that environment.
+
+    pip notes in the environment that the project is installed from its files, as it does.
+    """
     commands: list[list[str]] = []
-
-    def create(folder: Path, *, with_pip: bool, clear: bool) -> None:
-        assert with_pip
-        if clear:
-            shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("venv.create", create)
-    monkeypatch.setattr("benchmarks.regression.environments._packages", lambda python: {"python": python})
+    monkeypatch.setattr("benchmarks.regression.preparing.packages_of", lambda python: {"python": python})
+    monkeypatch.setattr("benchmarks.regression.preparing.build", lambda *_: None)
 
     def note(command: list[str], folder: Path) -> str:
-        commands.append([*command, str(folder)])
+        if command[2:4] == ["-m", "venv"]:
+            Path(command[-1], "bin").mkdir(parents=True, mode=0o700)
+            Path(command[-1], "bin", "python").touch(mode=0o700)
+            Path(command[-1]).chmod(0o700)
+            return ""
+        environment = Path(command[0]).parent.parent
+        if "install" in command:
+            commands.append([*command, str(folder)])
+            installed = environment / "lib" / "python3" / "site-packages" / "x-1.dist-info"
+            installed.mkdir(parents=True, exist_ok=True)
+            (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: x\nVersion: 1\n")
+            (installed / "direct_url.json").write_text(f'{{"url": "{folder.as_uri()}", "dir_info": {{}}}}')
+            for path in environment.rglob("*"):
+                path.chmod(0o700)
+        else:
+            assert command[-1] == "x"
+            shutil.rmtree(environment / "lib" / "python3" / "site-packages" / "x-1.dist-info")
         with pytest.raises(Timeout):
-            FileLock(f"{Path(command[0]).parent.parent}.lock", timeout=0).acquire()
+            FileLock(f"{environment}.lock", timeout=0).acquire()
         return ""
 
-    monkeypatch.setattr("benchmarks.regression.environments._failure", note)
+    monkeypatch.setattr("benchmarks.regression.environments.failure", note)
     return commands
+
+
+def both_sides(
+    revisions: tuple[Revision, Revision],
+    choice: Literal["auto", "shared", "own"],
+    said: list[str],
+    seen: Measured = NOTHING,
+) -> tuple[Side, Side]:
+    """Both, as they are measured."""
+    top = revisions[0].folder.parent
+    preparation = Preparation(top, "speed", top / "builds", look=lambda _: seen, say=said.append)
+    base, head = preparation.pair(*revisions, choice)
+    return base.side, head.side
 
 
 def chosen(revisions: tuple[Revision, Revision], choice: Literal["auto", "shared", "own"]) -> tuple[list[str], str]:
     """The interpreters of both, and what was said."""
     said: list[str] = []
-    both = sides(*revisions, "speed", choice, said.append)
-    return [side.python for side in both], "\n".join(said)
+    return [side.python for side in both_sides(revisions, choice, said)], "\n".join(said)
 
 
 def test_what_depends_on_the_same_shares_this_environment(revisions: tuple[Revision, Revision]) -> None:
     """Each with its own files first, `src` before the top, where there is one."""
     assert chosen(revisions, "auto")[0] == [sys.executable] * 2
     folder = revisions[1].folder
-    base, head = sides(*revisions, "speed", "auto", lambda _: None)
+    base, head = both_sides(revisions, "auto", [])
     assert (head.name, head.folder, head.suite, head.import_paths) == (
         "head",
         folder,
@@ -79,7 +124,7 @@ def test_what_depends_on_something_else_gets_an_environment_each(
     name: str, revisions: tuple[Revision, Revision], built: list[list[str]]
 ) -> None:
     """Built from its own files and pytest, with its constraints if it has any; unless one for both is asked for."""
-    (revisions[1].folder / name).write_text("numpy<2\n")
+    (revisions[1].folder / name).write_text('[project]\nname = "x"\nversion = "2"\n')
     assert chosen(revisions, "shared")[0] == [sys.executable] * 2
     pythons, said = chosen(revisions, "auto")
     assert len({*pythons, sys.executable}) == 3
@@ -105,12 +150,15 @@ def test_an_environment_that_could_not_be_built_is_built_again(
     """The reason is said, and what was left is not taken for one, nor built upon."""
 
     def broken(command: list[str], _: Path) -> str:
-        Path(command[0]).parent.parent.joinpath("half").touch()
+        if command[2:4] == ["-m", "venv"]:
+            Path(command[-1]).mkdir()
+            Path(command[-1]).joinpath("half").touch()
+            return ""
         return "no such package"
 
     with monkeypatch.context() as failing:
-        failing.setattr("benchmarks.regression.environments._failure", broken)
-        with pytest.raises(ValueError, match=r"the environment of base .* cannot be built: no such package"):
+        failing.setattr("benchmarks.regression.environments.failure", broken)
+        with pytest.raises(ValueError, match=r"the environment of base .* cannot be built: no such package; mend that"):
             chosen(revisions, "own")
     pythons, _ = chosen(revisions, "own")
     assert len(built) == 1
@@ -159,3 +207,124 @@ def test_what_a_revision_depends_on_is_told_by_its_files_and_their_names(
     again = dependency_key(revisions[0].folder)
     monkeypatch.setattr("sys.version", "4.0")
     assert dependency_key(revisions[0].folder) != again
+
+
+def test_a_kept_environment_holds_no_project(revisions: tuple[Revision, Revision], built: list[list[str]]) -> None:
+    """It is taken out again; what is to be built anew of each revision is noted, and the same the next time."""
+    for _ in range(2):
+        python, paths = environment_of(revisions[0], revisions[0].folder, lambda _: None)
+        assert paths == ["."]
+        assert not list(Path(python).parent.parent.glob("lib/*/site-packages/x*"))
+    assert len(built) == 1
+
+
+def test_a_python_without_venv_is_told_with_the_remedy(
+    revisions: tuple[Revision, Revision], built: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Debian's is without python3-venv."""
+    monkeypatch.setattr("benchmarks.regression.environments.failure", lambda *_: "Error: ensurepip returned 1")
+    with pytest.raises(ValueError, match=r"cannot be made by .* ensurepip returned 1; install .*python3-venv.* shared"):
+        chosen(revisions, "own")
+    assert built == []
+
+
+def test_a_cache_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what is in the way; and where there is no home, what names a folder."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ValueError, match=r"kept in the user's cache: .*Not a directory: .*file/cache'.*--environment"):
+        kept_folder()
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr("pathlib.Path.home", no_home)
+    with pytest.raises(ValueError, match=r"this user has no home folder .*; set XDG_CACHE_HOME to a folder"):
+        kept_folder()
+
+
+@pytest.mark.parametrize("name", ["rnnbench", "rnnbench/environments", "KEPT", "KEPT/bin", "KEPT/bin/python"])
+def test_an_environment_that_others_can_write_is_not_run(
+    name: str, revisions: tuple[Revision, Revision], built: list[list[str]], tmp_path: Path
+) -> None:
+    """Nor one in a folder that they can write; it is to be removed, for what is in it may be theirs."""
+    (kept, _), _ = chosen(revisions, "own")
+    environment = Path(kept).parent.parent
+    path = tmp_path / "cache" / name.replace("KEPT", f"rnnbench/environments/{environment.name}")
+    path.chmod(0o777)
+    with pytest.raises(ValueError, match=rf"{path.name} .*can be written by others.* remove .*--environment shared"):
+        chosen(revisions, "own")
+    assert len(built) == 1
+
+
+def test_an_environment_of_another_user_is_not_run(
+    revisions: tuple[Revision, Revision], built: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its mode."""
+    chosen(revisions, "own")
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    with pytest.raises(ValueError, match="belongs to user"):
+        chosen(revisions, "own")
+    assert len(built) == 1
+
+
+PYPROJECT = """
+[project]
+name = "x"
+version = "1"
+[project.optional-dependencies]
+Test = ["six"]
+docs = ["sphinx"]
+dev = ["everything"]
+[dependency-groups]
+bench = ["pytest-benchmark", {include-group = "base"}, {include-group = "bench"}]
+base = ["attrs"]
+lint = ["ruff"]
+"""
+
+
+def test_what_a_project_names_for_its_tests_is_installed(
+    revisions: tuple[Revision, Revision], built: list[list[str]], tmp_path: Path
+) -> None:
+    """Extras and groups of the usual names, with the groups that these include; all of a developer's only without."""
+    folder = revisions[0].folder
+    (folder / "pyproject.toml").write_text(PYPROJECT)
+    assert extras_for_tests(folder) == ["Test"]
+    assert requirements_for_tests(folder) == ["pytest-benchmark", "attrs"]
+    environment_of(revisions[0], folder, lambda _: None, ["six>1"])
+    assert built[0][-7:-1] == [".[Test]", "pytest-benchmark", "attrs", "six>1", "pytest", "pytest-benchmark"]
+    (tmp_path / "setup.cfg").write_text("[options.extras_require]\ndev = six\ndocs = sphinx\n")
+    assert extras_for_tests(tmp_path) == ["dev"]
+
+
+def test_a_revision_that_is_no_package_has_its_requirements(
+    revisions: tuple[Revision, Revision], built: list[list[str]]
+) -> None:
+    """From requirements.txt; its own files are on the path."""
+    folder = revisions[0].folder
+    (folder / "requirements.txt").write_text("six\n")
+    _, paths = environment_of(revisions[0], None, lambda _: None)
+    assert paths == ["."]
+    assert built[0][-5:-1] == ["--requirement", "requirements.txt", "pytest", "pytest-benchmark"]
+
+
+@pytest.mark.usefixtures("built")
+def test_an_environment_that_lacks_what_the_suite_needs_is_told(revisions: tuple[Revision, Revision]) -> None:
+    """With the ways to have it: whether a module is not found or a plugin of pytest's."""
+    loaded = Loaded(missing={"six.moves": (), "optional": ()})
+    for seen in (
+        Measured({}, {}, {}, {"speed": "ModuleNotFoundError: No module named 'six.moves'"}, {}, 2, "", loaded=loaded),
+        Measured({}, {}, {}, {}, {}, 4, "Error importing plugin: No module named 'six.moves'", loaded=loaded),
+    ):
+        with pytest.raises(
+            ValueError, match=r"base lacks six, .* install it by --install six, or use --environment shar"
+        ):
+            both_sides(revisions, "own", [], seen)
+
+
+def test_a_side_that_ended_before_it_told_what_it_ran_is_refused(revisions: tuple[Revision, Revision]) -> None:
+    """Some of its tests have passed, by nobody knows which files."""
+    seen = Measured({}, {}, {"a": ("passed", "")}, {}, {}, -9, "", loaded=None)
+    with pytest.raises(ValueError, match="base ended before it told which files it runs"):
+        both_sides(revisions, "shared", [], seen)

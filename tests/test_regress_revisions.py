@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks.regression.revisions import _OF_A_HOOK as TOLD_TO_HOOKS
-from benchmarks.regression.revisions import Revision, check_out, resolve, top_of_checkout
+from benchmarks.regression.revisions import (
+    Revision,
+    check_out,
+    copy_of_checkout,
+    remove_worktrees,
+    resolve,
+    top_of_checkout,
+    worktree,
+)
+from benchmarks.regression.revisions import (
+    git as ask_git,
+)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -78,3 +89,73 @@ def test_git_that_is_not_there_is_told(project: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ValueError, match="git does not run"):
         top_of_checkout(project)
+
+
+def test_no_hook_runs_in_a_worktree(project: Path, tmp_path: Path) -> None:
+    """Nor the program that watches the files: what fails in a hook is not the revision's."""
+    for name in ("post-checkout", "watch"):
+        hook = project / ".git" / "hooks" / name
+        hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran-{name}\nexit 2\n")
+        hook.chmod(0o700)
+    git(project, "config", "core.fsmonitor", str(project / ".git/hooks/watch"))
+    (tmp_path / "ran-watch").unlink(missing_ok=True)
+    with check_out(project, "HEAD~1", "HEAD") as (base, _):
+        assert (base.folder / "work.py").read_text() == "1"
+    assert not list(tmp_path.glob("ran-*"))
+
+
+def test_a_worktree_whose_git_file_is_gone_leaves_gits_list(project: Path, tmp_path: Path) -> None:
+    """What runs in it may remove it; and may leave a link in its place, which is not followed."""
+    for name in ("emptied", "linked"):
+        worktree(project, "HEAD", resolve(project, "HEAD"), tmp_path / name)
+        (tmp_path / name / ".git").unlink()
+    kept = tmp_path / "kept"
+    (tmp_path / "linked").rename(kept)
+    (tmp_path / "linked").symlink_to(kept)
+    remove_worktrees(tmp_path)
+    assert not (tmp_path / "emptied").exists()
+    assert (kept / "work.py").exists()
+    assert str(tmp_path / "emptied") not in git(project, "worktree", "list")
+
+
+def test_a_copy_of_the_checkout_is_what_would_be_committed(project: Path, tmp_path: Path) -> None:
+    """Changed, new and removed files, links as links, a file where a folder was; without what git ignores.
+
+    A link that leads nowhere is no code and is left out.
+    """
+    for name in ("gone.py", "folder/file.py", "file"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("3")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "-m", "3")
+    (project / "gone.py").unlink()
+    (project / "folder/file.py").unlink()
+    (project / "folder").rmdir()
+    (project / "folder").write_text("now a file")
+    (project / "file").unlink()
+    (project / "file").mkdir()
+    (project / "file/inner.py").write_text("now in a folder")
+    (project / "work.py").write_text("changed")
+    (project / "link").symlink_to("work.py")
+    (project / "dangling").symlink_to("/nowhere")
+    (project / ".gitignore").write_text("ignored.so\n")
+    (project / "ignored.so").touch()
+    revision = Revision("the checkout", resolve(project, "HEAD"), dirty=True, folder=project)
+    made = copy_of_checkout(project, revision, tmp_path / "copy")
+    assert made == Revision("the checkout", revision.commit, dirty=True, folder=tmp_path / "copy")
+    found = {path.name for path in (tmp_path / "copy").iterdir()}
+    assert found == {".git", ".gitignore", "file", "folder", "link", "work.py"}
+    assert (made.folder / "work.py").read_text() == "changed"
+    assert (made.folder / "folder").read_text() == "now a file"
+    assert (made.folder / "file/inner.py").read_text() == "now in a folder"
+    assert (made.folder / "link").resolve() == made.folder / "work.py"
+    (project / "dangling").unlink()
+    assert git(made.folder, "status", "--porcelain") == git(project, "status", "--porcelain")
+
+
+def test_git_that_does_not_end_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for a network or a lock; nobody waits for it for ever."""
+    monkeypatch.setattr("benchmarks.regression.revisions.GIT_SECONDS", 0.2)
+    git(project, "config", "alias.waits", "!sleep 5")
+    with pytest.raises(ValueError, match=r"git waits in .*project did not end within 0.2 s"):
+        ask_git(project, "waits")

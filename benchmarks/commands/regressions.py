@@ -34,6 +34,10 @@ def regress(
         str,
         typer.Option("--pytest", metavar="OPTIONS", help="Further options for pytest on both sides: '--run-slow'."),
     ] = "",
+    install: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REQ", help="Install this, too, in environments of their own; may be repeated: six."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where JSON, Markdown and plot go.")] = Path(
         "results/regress"
     ),
@@ -60,6 +64,7 @@ def regress(
             budget=budget,
             environment=environment,
             pytest_options=pytest_options,
+            install=install or (),
         )
         job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
         output.prepare(out, job_summary)

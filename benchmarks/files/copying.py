@@ -11,11 +11,11 @@ import dataclasses
 import os
 import shutil
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from benchmarks.files.writing import explained, kind_of, open_to_read, parts, remove
 
-_LEFT_OUT = ("__pycache__",)
 _MOST_NOTES = 5
 
 
@@ -26,14 +26,16 @@ class _Trees:
     source: Path
     target: Path
     notes: list[str]
+    left_out: Collection[str]
 
 
-def lay(source: Path, target: Path, name: str) -> list[str]:
+def lay(source: Path, target: Path, name: str, *, left_out: Collection[str] = ("__pycache__",)) -> list[str]:
     """Put what has a name in the tree `source` under the same name in the tree `target`; sentences on what differs.
 
+    Files and folders with a name of `left_out` are not copied.
     Raises ValueError, and changes nothing, where the name leads out of the second tree or is that of the tree itself.
     """
-    trees = _Trees(source.resolve(), target.resolve(), [])
+    trees = _Trees(source.resolve(), target.resolve(), [], left_out)
     *parents, last = parts(name)
     parent = _resolved_inside(trees.target, trees.target.joinpath(*parents), name)
     place = parent / last
@@ -89,7 +91,7 @@ def _copy(trees: _Trees, here: Path, parent: int, place: Path) -> None:
         within = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         try:
             for each in sorted(here.iterdir()):
-                if each.name not in _LEFT_OUT:
+                if each.name not in trees.left_out:
                     _copy(trees, each, within, place / each.name)
         finally:
             os.close(within)

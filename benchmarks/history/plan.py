@@ -14,6 +14,7 @@ from benchmarks import machine
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import commits_in_range, in_order
 from benchmarks.history.record import Measurement
+from benchmarks.history.rulers import refuse_measured_code
 from benchmarks.regression.regress import suite_path
 from benchmarks.regression.revisions import resolve, top_of_checkout
 
@@ -73,13 +74,9 @@ def plan_track(
     path = suite_path(here, top, suite)
     if not (top / path).exists():
         raise ValueError(f"--suite is {suite}, which is not there; expected a folder or file of tests")
-    if path == ".":
-        raise ValueError(
-            f"--suite is {suite}, the whole checkout: it would take the place of every revision's own code; expected "
-            "the folder or file that holds the benchmarks alone"
-        )
     if not ((top / path).is_dir() or (top / path).is_file()):
         raise ValueError(f"--suite is {suite}, which is no regular file; expected a folder or file of tests")
+    refuse_measured_code(top, path)
     described = machine.describe_machine()
     return Plan(
         top=top,

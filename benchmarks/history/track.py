@@ -12,25 +12,24 @@ import contextlib
 import dataclasses
 import math
 import statistics
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 
-from benchmarks.files import check_writable, lay
+from benchmarks.files import check_writable, lay, scratch_folder
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import checked_out
 from benchmarks.history.plan import Plan
 from benchmarks.history.record import CaseTimes, Measurement
+from benchmarks.history.rulers import refuse_suite_with_code
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.regression.control import Control
-from benchmarks.regression.environments import import_paths
 from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
 from benchmarks.regression.pairing import measure_together
-from benchmarks.regression.revisions import remove_abandoned
+from benchmarks.regression.preparing import Preparation
+from benchmarks.regression.revisions import Revision, remove_abandoned
 from benchmarks.regression.session import WARM_UP_PASSES, Side, look
 from benchmarks.regression.session_record import Measured
 from benchmarks.reporting.plain_text import count
@@ -122,18 +121,32 @@ class _Prepared:
     def cases_of(self, revision: str) -> list[str]:
         """The cases that run on a revision, none where the suite cannot; the suite runs once, unmeasured, to see."""
         if revision not in self._cases:
-            files = self._stack.enter_context(checked_out(self._plan.top, revision))
-            self.sides[revision] = _side(self._plan, revision, files, self._say_once)
-            seen = self._look(self.sides[revision])
-            self._cases[revision] = [case for case, (outcome, _) in seen.outcomes.items() if outcome == "passed"]
+            failure = self._prepare(revision)
             if self._cases[revision]:
                 self._say(f"{revision[:10]} is ready: {count(len(self._cases[revision]), 'case')}")
             else:
-                failure = _failure(self._plan, seen)
                 self._say(f"{revision[:10]} cannot run the suite: {failure}")
                 histories.append(self._plan.folder, self._plan.machine, _record(self._plan, revision, failure=failure))
                 self.failures += 1
         return self._cases[revision]
+
+    def _prepare(self, revision: str) -> str:
+        """Make a revision ready, by its own code; why it has no case that runs, and nothing where it has.
+
+        Raises ValueError where it would run other code than its own.
+        """
+        plan = self._plan
+        files = self._stack.enter_context(checked_out(plan.top, revision))
+        # Every revision meets the same ruler: the suite of the checkout.
+        for note in lay(plan.top, files, plan.suite):
+            self._say_once(note)
+        builds = self._stack.enter_context(scratch_folder("builds"))
+        preparation = Preparation(plan.top, plan.suite, builds, look=self._look, say=self._say)
+        ready = preparation.one(revision[:10], Revision(revision, revision, dirty=False, folder=files))
+        refuse_suite_with_code(plan.suite, ready)
+        self.sides[revision], seen = ready.side, ready.seen
+        self._cases[revision] = [case for case, (outcome, _) in seen.outcomes.items() if outcome == "passed"]
+        return "" if self._cases[revision] else _failure(plan, seen)
 
 
 def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[str]]]:
@@ -147,13 +160,6 @@ def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[
         apart = max(1, math.ceil(len(turn) / (TOGETHER - 1)))
         for start in range(apart):
             yield number, [anchor, *turn[start::apart]]
-
-
-def _side(plan: Plan, revision: str, files: Path, say: Callable[[str], None]) -> Side:
-    """The revision's files, with the suite of the checkout laid over its own: every revision meets the same ruler."""
-    for note in lay(plan.top, files, plan.suite):
-        say(note)
-    return Side(revision[:10], files, sys.executable, plan.suite, import_paths=import_paths(files))
 
 
 def _measure(

@@ -1,50 +1,36 @@
-"""Where each revision runs: this interpreter's environment for both, or one built for what the revision depends on."""
+"""Environments that are kept: each with what a revision depends on, and without the project itself."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import importlib.metadata
 import json
 import os
-import signal
+import shutil
+import stat
 import subprocess
 import sys
-import venv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock
 
+from benchmarks.regression.installing import failure
+from benchmarks.regression.origins import local_folder
+from benchmarks.regression.requirements import extras_for_tests, requirements_for_tests
 from benchmarks.regression.revisions import Revision
-from benchmarks.regression.session import Side
+from rnnimpl.cache import check_private, private_folder
+from rnnimpl.interface import Unavailable
 
 Choice = Literal["auto", "shared", "own"]
 
 DEPENDENCIES = ("pyproject.toml", "constraints.txt", "requirements*.txt", "setup.py", "setup.cfg", "*.lock")
 """The files that settle what a revision depends on."""
 _TOOLS = ("pytest", "pytest-benchmark")
-
-
-def sides(base: Revision, head: Revision, suite: str, choice: Choice, say: Callable[[str], None]) -> tuple[Side, Side]:
-    """Both revisions ready to be measured. Raises ValueError when an environment cannot be built.
-
-    `auto` shares this interpreter's environment when the dependency files of both are the same, byte by byte, and
-    builds one for each otherwise. Environments are kept, by what they were built from. In either case the revision's
-    own files come first on the path.
-    """
-    same = dependency_key(base.folder) == dependency_key(head.folder)
-    if choice == "shared" or (choice == "auto" and same):
-        say(f"both run in the environment of {sys.executable}, each with its own files first on the path")
-        pythons = [sys.executable, sys.executable]
-    else:
-        pythons = [_environment(revision, say) for revision in (base, head)]
-        say(differences(*(_packages(python) for python in pythons)))
-    made = [
-        Side(name, revision.folder, python, suite, import_paths=import_paths(revision.folder))
-        for name, revision, python in zip(("base", "head"), (base, head), pythons, strict=True)
-    ]
-    return made[0], made[1]
+_LAYOUT = "2"
+"""What an environment holds. 1: the project, too. 2: without it."""
+_LIST_SECONDS = 120
 
 
 def import_paths(folder: Path) -> tuple[Path, ...]:
@@ -52,11 +38,15 @@ def import_paths(folder: Path) -> tuple[Path, ...]:
     return (*([folder / "src"] if (folder / "src").is_dir() else []), folder)
 
 
-def dependency_key(folder: Path) -> str:
-    """A name that two revisions share when they depend on the same."""
-    digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(path for pattern in DEPENDENCIES for path in folder.glob(pattern)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+def dependency_key(folder: Path, project: Path | None = None, install: Sequence[str] = ()) -> str:
+    """A name that two revisions share when they depend on the same.
+
+    `project` is the folder in it that pip installs, where that is not its top; `install` are further words for pip.
+    """
+    digest = hashlib.sha256(f"{_LAYOUT} {sys.version} {sys.base_prefix} {list(install)}".encode())
+    for where in dict.fromkeys((folder, project or folder)):
+        for path in sorted(path for pattern in DEPENDENCIES for path in where.glob(pattern) if path.is_file()):
+            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:24]
 
 
@@ -69,58 +59,141 @@ def differences(base: Mapping[str, str], head: Mapping[str, str]) -> str:
     return f"packages of base and head that differ: {', '.join(told)}"
 
 
-def _packages(python: str) -> dict[str, str]:
+def packages_of(python: str) -> dict[str, str]:
     """{name: version} of what an environment holds, as pip lists it."""
-    command = [python, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"]
-    done = subprocess.run(  # noqa: S603  # an environment's own
-        command, capture_output=True, encoding="utf-8", errors="replace", check=False
-    )
+    command = [python, "-P", "-m", "pip", "list", "--format=json", "--disable-pip-version-check"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    try:
+        done = subprocess.run(  # noqa: S603  # an environment's own
+            command,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_LIST_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ValueError(f"the packages of {python} cannot be listed: {error}") from None
     if done.returncode != 0:
         raise ValueError(f"the packages of {python} cannot be listed: {done.stderr.strip()[-400:]}")
     return {entry["name"]: entry["version"] for entry in json.loads(done.stdout)}
 
 
-def _environment(revision: Revision, say: Callable[[str], None]) -> str:
-    """The interpreter of an environment with the revision's dependencies, built unless it is there already."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    kept = (Path(cache) if cache else Path.home() / ".cache") / "rnnbench" / "environments"
-    folder = kept / dependency_key(revision.folder)
+def environment_of(
+    revision: Revision, project: Path | None, say: Callable[[str], None], install: Sequence[str] = ()
+) -> tuple[str, list[str]]:
+    """The interpreter of an environment with what the revision depends on, built unless it is kept already.
+
+    With it comes what is to be installed from each revision's files anew: paths from its top, the project's first.
+    `project` is the folder that pip installs, None where there is none; `install` are further words for pip. Raises
+    ValueError when the environment cannot be built or kept.
+    """
+    kept = kept_folder()
+    folder = kept / dependency_key(revision.folder, project, install)
     python = folder / "bin" / "python"
-    ready = folder / "ready"
-    kept.mkdir(parents=True, exist_ok=True)
+    ready = folder / "ready.json"
     with FileLock(f"{folder}.lock"):
-        if ready.exists():
+        if ready.exists() and python.exists():
+            _refuse_what_others_can_write(folder)
             say(f"{revision.label} runs in {folder}, built before")
-            return str(python)
-        say(f"{revision.label} gets an environment of its own: {folder}")
-        venv.create(folder, with_pip=True, clear=True)
-        constraints = ["--constraint", "constraints.txt"] if (revision.folder / "constraints.txt").exists() else []
-        failure = _failure(
-            [str(python), "-m", "pip", "install", "--quiet", *constraints, ".", *_TOOLS], revision.folder
+        else:
+            say(f"{revision.label} gets an environment of its own: {folder}")
+            _build(revision, project, folder, python, say, install)
+            local = _uninstall_local(revision, folder, python)
+            ready.touch(mode=0o600)
+            ready.write_text(json.dumps(local), encoding="utf-8")
+        paths: list[str] = json.loads(ready.read_text(encoding="utf-8"))
+    return str(python), paths
+
+
+def kept_folder() -> Path:
+    """The folder of kept environments, in the user's cache. Raises ValueError where it cannot be or is not the user's.
+
+    What others can write into is not run.
+    """
+    try:
+        return private_folder("rnnbench/environments")
+    except Unavailable as error:
+        raise ValueError(f"environments are kept in the user's cache: {error}; or use --environment shared") from None
+
+
+def _refuse_what_others_can_write(folder: Path) -> None:
+    try:
+        check_private(folder)
+    except Unavailable as error:
+        raise ValueError(f"{error}; or use --environment shared") from None
+    for entry in _below(folder):
+        # What a link leads to has an owner of its own: an environment links to its Python.
+        found = entry.stat(follow_symlinks=False)
+        others = not entry.is_symlink() and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if found.st_uid != os.geteuid() or others:
+            raise ValueError(
+                f"{entry.path} belongs to another user or can be written by others: what is in {folder} is not run; "
+                "remove that folder, which is made anew, or use --environment shared"
+            )
+
+
+def _below(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(Path(entry.path))
+
+
+def _build(
+    revision: Revision,
+    project: Path | None,
+    folder: Path,
+    python: Path,
+    say: Callable[[str], None],
+    install: Sequence[str],
+) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    why = failure([sys.executable, "-P", "-m", "venv", str(folder)], folder.parent)
+    if why:
+        raise ValueError(
+            f"the environment of {revision.label} cannot be made by `{sys.executable} -m venv`: {_last(why)}; install "
+            "what it needs (python3-venv on Debian and Ubuntu), or use --environment shared"
         )
-        if failure:
-            raise ValueError(f"the environment of {revision.label} cannot be built: {failure[-400:]}")
-        ready.touch()
-    return str(python)
+    common = [str(python), "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    common += ["--constraint", "constraints.txt"] if (revision.folder / "constraints.txt").is_file() else []
+    wanted = [*install, *_TOOLS]
+    if project is None:
+        file = revision.folder / "requirements.txt"
+        why = failure(
+            [*common, *(["--requirement", "requirements.txt"] if file.is_file() else []), *wanted], file.parent
+        )
+    else:
+        where = os.path.relpath(project, revision.folder)
+        where = where if where == "." else f"./{where}"
+        extras, groups = extras_for_tests(project), requirements_for_tests(project)
+        with_extras = f"{where}[{','.join(extras)}]" if extras else where
+        why = failure([*common, with_extras, *groups, *wanted], revision.folder)
+        if why and (extras or groups):
+            say(f"what {revision.label} names for its tests cannot be installed, and is left out: {_last(why)}")
+            why = failure([*common, where, *wanted], revision.folder)
+    if why:
+        raise ValueError(
+            f"the environment of {revision.label} cannot be built: {why}; mend that, or use --environment shared"
+        )
 
 
-def _failure(command: list[str], folder: Path) -> str:
-    """Run the command there, and say why it failed; empty when it did not. What it started ends with this process."""
-    with subprocess.Popen(  # noqa: S603  # pip, of an environment that was made here
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    ) as process:
-        try:
-            _, said = process.communicate()
-        except BaseException:
-            # pip builds in processes of its own.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return (said.strip() or f"pip ended with {process.returncode}") if process.returncode else ""
+def _last(text: str) -> str:
+    return text.strip().splitlines()[-1]
+
+
+def _uninstall_local(revision: Revision, folder: Path, python: Path) -> list[str]:
+    """Take out what was installed from the revision's own files, and give the paths of it: the code is not kept."""
+    top = Path(os.path.realpath(revision.folder))
+    installed = importlib.metadata.distributions(path=[str(each) for each in folder.glob("lib/python*/site-packages")])
+    local = {
+        str(each.metadata["Name"]): os.path.relpath(where, top)
+        for each in installed
+        if (where := local_folder(each)) is not None and where.is_relative_to(top)
+    }
+    why = local and failure([str(python), "-P", "-m", "pip", "uninstall", "--quiet", "--yes", *local], folder)
+    if why:
+        raise ValueError(f"{', '.join(local)} cannot be taken out of {folder} again: {why}")
+    return sorted(local.values())

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks import machine
+from benchmarks.files import scratch_folder
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.regression.budget import Budget
-from benchmarks.regression.environments import Choice, sides
+from benchmarks.regression.environments import Choice
+from benchmarks.regression.first_run import FirstRuns, say_failures
 from benchmarks.regression.fitness import judge_control, slower_by_far, unfit
 from benchmarks.regression.judging import Estimate
-from benchmarks.regression.measuring import Measuring, first_limits, pair_limits
+from benchmarks.regression.measuring import Measuring, pair_limits
 from benchmarks.regression.pairing import Pair
-from benchmarks.regression.revisions import check_out, remove_abandoned, top_of_checkout
-from benchmarks.regression.session import BudgetOver, Side, look
+from benchmarks.regression.preparing import Preparation
+from benchmarks.regression.revisions import check_out, remove_abandoned, remove_worktrees, top_of_checkout
 from benchmarks.regression.session_record import Measured
 from benchmarks.regression.stopping import Outcome, Rule, decide
 from benchmarks.regression.suite_cases import sort_cases, tolerance_of
@@ -41,6 +44,8 @@ class Request:
     rule: Rule = dataclasses.field(default_factory=Rule)
     pytest_options: tuple[str, ...] = ()
     """Further words for pytest, on both sides."""
+    install: tuple[str, ...] = ()
+    """Further words for pip, for environments of their own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +105,7 @@ def plan(
     budget: str,
     environment: str,
     pytest_options: str = "",
+    install: Sequence[str] = (),
 ) -> Request:
     """The request that the words of the command line make. Raises ValueError, naming the option."""
     if not 0 < tolerance < 1:
@@ -112,9 +118,16 @@ def plan(
         raise ValueError(
             f"--pytest is {pytest_options!r}: {error}; expected options as a shell reads them: '--slow -m fast'"
         ) from None
-    rule = Rule(tolerance=tolerance)
-    seconds = parse_duration(budget)
-    return Request(base, head, suite, environment, seconds, rule, options)  # type: ignore[arg-type]  # checked
+    return Request(
+        base,
+        head,
+        suite,
+        environment=environment,  # type: ignore[arg-type]  # checked
+        budget_seconds=parse_duration(budget),
+        rule=Rule(tolerance=tolerance),
+        pytest_options=options,
+        install=tuple(install),
+    )
 
 
 def regress(request: Request, say: Callable[[str], None], folder: Path | None = None) -> Result:
@@ -130,24 +143,24 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
         say(text)
 
     remove_abandoned(say)
-    with check_out(top, request.base, request.head) as (base, head):
+    with check_out(top, request.base, request.head) as (base, head), _builds() as builds:
         say(f"base: {base.label}; head: {head.label}")
-        base_side, head_side = (
-            dataclasses.replace(each, options=(*each.options, *request.pytest_options))
-            for each in sides(base, head, suite, request.environment, note)
-        )
         given = {"PYTEST_ADDOPTS": os.environ.get("PYTEST_ADDOPTS"), "--pytest": shlex.join(request.pytest_options)}
         for name, options in given.items():
             if options:
                 note(f"pytest is given {options}, by {name}")
-        pair_of_sides = (base_side, head_side)
         with measuring_alone(f"regress in {top}", say):
-            began = time.monotonic()
-            budget = Budget(request.budget_seconds)
-            deadline = began + budget.seconds
-            found = _look_at_both(pair_of_sides, budget, deadline, say)
+            first = FirstRuns(request.budget_seconds)
+            preparation = Preparation(
+                top, suite, builds, look=first.look, say=note, install=request.install, options=request.pytest_options
+            )
+            both = preparation.pair(base, head, request.environment)
+            pair_of_sides, found = (both[0].side, both[1].side), (both[0].seen, both[1].seen)
+            say_failures(pair_of_sides, found, say)
             cases = sort_cases(*found)
-            budget.spent = time.monotonic() - began
+            budget = Budget(request.budget_seconds)
+            budget.spent = first.seconds
+            deadline = time.monotonic() + budget.left
             measuring = Measuring(pair_of_sides, cases.judged, budget, say, pair_limits(found, deadline))
             outcome = _decide(request.rule, measuring, found[1]) if cases.judged else None
     control = judge_control([pair.log_ratios() for pair in measuring.pairs]) if outcome is not None else {}
@@ -186,26 +199,11 @@ def suite_path(here: Path, top: Path, suite: str) -> str:
         raise ValueError(f"--suite is {suite}, which is outside of the checkout {top}; expected a path in it") from None
 
 
-def _look_at_both(
-    both: tuple[Side, Side], budget: Budget, deadline: float, say: Callable[[str], None]
-) -> tuple[Measured, Measured]:
-    """What each revision's suite holds and what of it works; a suite that is not there holds nothing."""
-    limits = first_limits(budget.seconds, deadline)
-    found = []
-    for side in both:
-        if (side.folder / side.suite).exists():
-            try:
-                found.append(look(side, limits))
-            except BudgetOver as over:
-                raise ValueError(
-                    f"--budget is {budget.seconds:.0f}s, which ended in the first, unmeasured run of the suite on "
-                    f"{side.name}{f', in {over}' if str(over) else ''}: give more, or a smaller --suite"
-                ) from None
-        elif side.name == "head":
-            raise ValueError(f"--suite is {side.suite}, which head does not have; expected a folder or file of tests")
-        else:
-            found.append(Measured({}, {}, {}, {}, {}, 0, ""))
-        for case, (outcome, reason) in found[-1].outcomes.items():
-            if outcome == "failed":
-                say(f"{case} failed on {side.name}: {reason}")
-    return found[0], found[1]
+@contextlib.contextmanager
+def _builds() -> Iterator[Path]:
+    """A folder for copies and builds of revisions."""
+    with scratch_folder("builds") as folder:
+        try:
+            yield folder
+        finally:
+            remove_worktrees(folder)

@@ -20,6 +20,8 @@ from benchmarks.files import open_to_append, scratch_folder, write
 from benchmarks.measuring.address_space import SHIFT_BYTES, fixed_layout
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.regression.leftovers import end_group, end_marked
+from benchmarks.regression.loaded import PLUGIN as ORIGINS
+from benchmarks.regression.loaded import read_loaded
 from benchmarks.regression.session_record import Measured, ending, read_record
 
 PLUGINS = tuple(Path(__file__).parent / f"{name}.py" for name in ("rnnbench_turns", "rnnbench_options"))
@@ -76,6 +78,8 @@ class Side:
     """Further environment variables."""
     options: tuple[str, ...] = ()
     """Further words for pytest."""
+    inherits_python_path: bool = True
+    """Whether PYTHONPATH of this process is in force: it belongs to the environment of this process."""
 
 
 class SuiteProcess:
@@ -91,6 +95,7 @@ class SuiteProcess:
         only: Sequence[str] | None = None,
         passes: int = 1,
         options: Sequence[str] = (),
+        plugins: Sequence[Path] = PLUGINS,
         layout: int = 0,
         limits: Limits = UNLIMITED,
     ) -> None:
@@ -103,7 +108,7 @@ class SuiteProcess:
         try:
             with contextlib.ExitStack() as held:
                 self._scratch = held.enter_context(scratch_folder("process"))
-                self._start(held, side, only, passes, options, layout)
+                self._start(held, side, only, passes, options, plugins, layout)
                 self._held = held.pop_all()
         except OSError as error:
             raise ValueError(
@@ -118,9 +123,10 @@ class SuiteProcess:
         only: Sequence[str] | None,
         passes: int,
         options: Sequence[str],
+        plugins: Sequence[Path],
         layout: int,
     ) -> None:
-        for plugin in PLUGINS:
+        for plugin in plugins:
             write(self._scratch, plugin.name, plugin.read_bytes())
         with contextlib.ExitStack() as of_the_process:
             allow, self._allow = _pipe(of_the_process, held)
@@ -139,7 +145,7 @@ class SuiteProcess:
             output = of_the_process.enter_context(open_to_append(self._scratch, "output.txt"))
             with fixed_layout():
                 self._process = subprocess.Popen(  # noqa: S603  # the interpreter of the revision that is measured
-                    [side.python, "-m", "pytest", *_words(side, self._scratch, passes), *options],
+                    [side.python, "-m", "pytest", *_words(side, self._scratch, passes, plugins), *options],
                     cwd=side.folder,
                     env=_environment(side, self._scratch, layout) | self._marks,
                     stdin=subprocess.DEVNULL,
@@ -191,7 +197,8 @@ class SuiteProcess:
         record, output = self._scratch / "record.jsonl", self._scratch / "output.txt"
         measured = read_record(record, output, self._process.returncode, self._stopped)
         start, turn = self._longest["start_seconds"], self._longest["turn_seconds"]
-        return dataclasses.replace(measured, start_seconds=start, turn_seconds=turn)
+        loaded = read_loaded(self._scratch)
+        return dataclasses.replace(measured, loaded=loaded, start_seconds=start, turn_seconds=turn)
 
     def __enter__(self) -> SuiteProcess:
         return self
@@ -254,7 +261,7 @@ class SuiteProcess:
 
 
 def look(side: Side, limits: Limits = UNLIMITED) -> Measured:
-    """Run every test of the suite once, as quickly as pytest-benchmark can: what is there, and what works.
+    """Run every test of the suite once, as quickly as pytest-benchmark can: what is there, what works, what it loads.
 
     A test that ends its process, or is ended for taking too long, fails, and the others run in a process without it.
     Raises BudgetOver.
@@ -271,7 +278,7 @@ def look(side: Side, limits: Limits = UNLIMITED) -> Measured:
 
 def _look(side: Side, only: Sequence[str] | None, limits: Limits) -> Measured:
     quick = ("--benchmark-max-time=0", "--benchmark-min-rounds=1")
-    with SuiteProcess(side, only=only, options=quick, limits=limits) as process:
+    with SuiteProcess(side, only=only, options=quick, plugins=(*PLUGINS, ORIGINS), limits=limits) as process:
         waiting = process.next_turn()
         while waiting:
             waiting = process.turn()
@@ -286,10 +293,10 @@ def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[i
     return ends
 
 
-def _words(side: Side, scratch: Path, passes: int) -> list[str]:
+def _words(side: Side, scratch: Path, passes: int, plugins: Sequence[Path]) -> list[str]:
     """The command line of pytest: the suite, then what is taken back of a project's options, then further ones."""
     words = ["--keep-duplicates", *[side.suite] * passes, "--rootdir=.", "--continue-on-collection-errors"]
-    for plugin in (*(each.stem for each in PLUGINS), "benchmark"):
+    for plugin in (*(each.stem for each in plugins), "benchmark"):
         words += ["-p", plugin]
     # All tests, in one run.
     words += ["-m", "", "-k", "", "--maxfail=0"]
@@ -310,7 +317,7 @@ def _environment(side: Side, scratch: Path, layout: int) -> dict[str, str]:
         if (not name.startswith("PYTEST_") or name in _KEPT_OF_PYTEST) and name != "CODSPEED_ENV"
     }
     paths = [*map(str, side.import_paths), str(scratch)]
-    paths += [inherited["PYTHONPATH"]] if inherited.get("PYTHONPATH") else []
+    paths += [inherited["PYTHONPATH"]] if side.inherits_python_path and inherited.get("PYTHONPATH") else []
     return {
         **worker_environment(1, inherited),
         # Both sides of a pair hash alike, and every pair in another way.

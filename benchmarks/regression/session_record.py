@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.regression.loaded import Loaded
+
 _RANK = {"passed": 0, "skipped": 1, "failed": 2}
 _LONGEST_OUTPUT = 4000
 
@@ -38,6 +40,8 @@ class Measured:
     stopped: str = ""
     start_seconds: float = 0.0
     turn_seconds: float = 0.0
+    loaded: Loaded | None = dataclasses.field(default_factory=Loaded)
+    """The files that a dry run loaded; None where the process ended before it told, or was no dry run."""
 
     def merged(self, later: Measured) -> Measured:
         """This process and a later one, which ran other cases."""
@@ -52,7 +56,16 @@ class Measured:
             collected=self.collected,
             start_seconds=max(self.start_seconds, later.start_seconds),
             turn_seconds=max(self.turn_seconds, later.turn_seconds),
+            loaded=self._loaded_with(later),
         )
+
+    def _loaded_with(self, later: Measured) -> Loaded | None:
+        """What both processes loaded; None where one of them ran tests to their end and did not tell."""
+        if self.loaded is not None and later.loaded is not None:
+            return self.loaded.merged(later.loaded)
+        silent, told = (self, later) if self.loaded is None else (later, self)
+        ran = any(outcome == "passed" for outcome, _ in silent.outcomes.values())
+        return None if ran else told.loaded
 
 
 def read_record(record: Path, output: Path, status: int, stopped: str = "") -> Measured:

@@ -1,0 +1,59 @@
+"""A revision's own build: installed into a folder of the run, and laid beside its sources, which it completes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.files import write
+from benchmarks.regression.installing import failure
+from benchmarks.regression.revisions import Revision
+from benchmarks.regression.sources import SOURCE_ROOTS, is_extension
+
+
+def build(revision: Revision, python: str, projects: Sequence[str], folder: Path) -> None:
+    """Build the projects, paths from the revision's top, and install them into the folder, without dependencies.
+
+    The revision's files are a copy that is this run's own: what is compiled and generated is laid beside the sources
+    that it belongs to. Whichever of the two is imported, it is the whole build. Raises ValueError when it fails.
+    """
+    command = [python, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--target", str(folder), *(str(revision.folder / project) for project in projects)]
+    why = failure(command, revision.folder)
+    if why:
+        raise ValueError(
+            f"{revision.label} cannot be built: {why}; mend that, or use --environment shared if the suite needs no "
+            "build"
+        )
+    for project in projects:
+        for root in (revision.folder, revision.folder / project):
+            for name in SOURCE_ROOTS:
+                _lay_beside(folder, root / name, revision.folder)
+
+
+def _lay_beside(built: Path, source: Path, top: Path) -> None:
+    """Copy what was built of each package that lies in `source` over it."""
+    if not _is_inside(source, top):
+        return
+    for entry in built.iterdir():
+        if entry.is_dir() and entry.name != "bin" and (source / entry.name).is_dir():
+            for file in entry.rglob("*"):
+                if file.is_file() and file.suffix != ".pyc":
+                    _copy(file, source / file.relative_to(built), top)
+        elif is_extension(entry) and (source / f"{entry.name.partition('.')[0]}.py").is_file():
+            _copy(entry, source / entry.name, top)
+
+
+def _copy(file: Path, target: Path, top: Path) -> None:
+    parent = Path(os.path.realpath(target.parent))
+    # A link of an old revision may lead out of its files, and a file may be where a folder was built.
+    if target.is_symlink() or target.is_dir() or not _is_inside(parent, top):
+        return
+    if all(above.is_dir() or not above.exists() for above in (parent, *parent.parents)):
+        real = Path(os.path.realpath(top))
+        write(real, str(parent.relative_to(real) / target.name), file.read_bytes())
+
+
+def _is_inside(path: Path, top: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top))

@@ -1,0 +1,67 @@
+"""What the process of a dry run loaded: the file of each module, and what it looked for and did not find."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+PLUGIN = Path(__file__).parent / "rnnbench_origins.py"
+"""The pytest plugin that writes it, into `loaded.json` beside the copy of itself that runs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """{module: files} of all modules, {module: folders that were searched} of those not found, mapped libraries.
+
+    `path` is the process's `sys.path`, `standard` the folders of Python's own library, `prefixes` the environment's.
+    """
+
+    modules: Mapping[str, tuple[Path, ...]] = dataclasses.field(default_factory=dict)
+    missing: Mapping[str, tuple[Path, ...]] = dataclasses.field(default_factory=dict)
+    libraries: tuple[Path, ...] = ()
+    path: tuple[Path, ...] = ()
+    standard: tuple[Path, ...] = ()
+    prefixes: tuple[Path, ...] = ()
+
+    def merged(self, later: Loaded) -> Loaded:
+        """What this process and a later one, which ran other tests of the same suite, loaded."""
+        return Loaded(
+            modules=_joined(self.modules, later.modules),
+            missing=_joined(self.missing, later.missing),
+            libraries=_once(self.libraries, later.libraries),
+            path=_once(self.path, later.path),
+            standard=_once(self.standard, later.standard),
+            prefixes=_once(self.prefixes, later.prefixes),
+        )
+
+
+def read_loaded(folder: Path) -> Loaded | None:
+    """What the plugin wrote in the folder; None where the process did not come to write it."""
+    try:
+        content = json.loads((folder / "loaded.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return Loaded(
+        modules={name: _paths(files) for name, files in content["modules"].items()},
+        missing={name: _paths(folders) for name, folders in content["missing"].items()},
+        libraries=_paths(content["libraries"]),
+        path=_paths(content["path"]),
+        standard=_paths(content["standard"]),
+        prefixes=_paths(content["prefixes"]),
+    )
+
+
+def _joined(
+    first: Mapping[str, tuple[Path, ...]], second: Mapping[str, tuple[Path, ...]]
+) -> dict[str, tuple[Path, ...]]:
+    return {name: _once(first.get(name, ()), second.get(name, ())) for name in (*first, *second)}
+
+
+def _once(*paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(path for each in paths for path in each))
+
+
+def _paths(names: list[str]) -> tuple[Path, ...]:
+    return tuple(map(Path, names))

@@ -1,0 +1,62 @@
+"""What a project needs beside itself for its tests and benchmarks: extras and dependency groups of the usual names."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from pathlib import Path
+from typing import Any
+
+from benchmarks.regression.sources import normalized, read_text, toml
+
+FOR_TESTS = ("test", "tests", "testing", "bench", "benchmark", "benchmarks")
+"""Names of extras and groups that a suite may need."""
+_ELSE = ("dev",)
+"""Taken where a project has none of those: it holds more than a suite needs."""
+
+
+def extras_for_tests(project: Path) -> list[str]:
+    """The extras of a project's folder that are for its tests, by pyproject.toml or setup.cfg."""
+    tables = (toml(project / "pyproject.toml").get("project"), {"optional-dependencies": _of_setup_cfg(project)})
+    names = [
+        name for table in tables if isinstance(table, dict) for name in _dictionary(table.get("optional-dependencies"))
+    ]
+    return _usual(names)
+
+
+def requirements_for_tests(project: Path) -> list[str]:
+    """The requirements in the dependency groups of a project's folder that are for its tests."""
+    groups = _dictionary(toml(project / "pyproject.toml").get("dependency-groups"))
+    return list(dict.fromkeys(each for name in _usual(list(groups)) for each in _group(groups, name, ())))
+
+
+def _group(groups: dict[str, Any], name: str, within: tuple[str, ...]) -> list[str]:
+    """A group's requirements, with those of the groups that it includes."""
+    key = next((key for key in groups if normalized(key) == normalized(name)), None)
+    if key is None or key in within or not isinstance(groups[key], list):
+        return []
+    found = []
+    for entry in groups[key]:
+        if isinstance(entry, str):
+            found.append(entry)
+        elif isinstance(entry, dict) and isinstance(entry.get("include-group"), str):
+            found += _group(groups, entry["include-group"], (*within, key))
+    return found
+
+
+def _usual(names: list[str]) -> list[str]:
+    found = [name for name in names if normalized(name) in FOR_TESTS]
+    return found or [name for name in names if normalized(name) in _ELSE]
+
+
+def _of_setup_cfg(project: Path) -> dict[str, str]:
+    parser = ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(read_text(project / "setup.cfg"))
+    except ConfigError:
+        return {}
+    return dict(parser["options.extras_require"]) if parser.has_section("options.extras_require") else {}
+
+
+def _dictionary(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,103 @@
+"""A pytest plugin for the dry run: which file each loaded module came from, and which modules were not found.
+
+It runs in the environment of the project that is judged, so it imports nothing but the standard library and pytest.
+Beside this file it writes `loaded.json`, anew whenever a test has loaded more:
+
+    {"modules": {NAME: [FILE, ...]}, "missing": {NAME: [FOLDER that was searched, ...]},
+     "libraries": [FILE of a shared library that is mapped, ...], "path": [sys.path],
+     "standard": [FOLDER of Python's own library, ...], "prefixes": [FOLDER of the environment, ...]}
+
+A namespace package has no file and no code: its modules tell where they are. Files are absolute, as the import system
+named them, with links as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+_modules: dict[str, list[str]] = {}
+_missing: dict[str, list[str]] = {}
+_raw: set[tuple[str, str]] = set()
+_written = (-1, -1)
+
+
+class _NotFound:
+    """The last finder, which is asked for what no other finder has found, and notes it."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, _target: object = None) -> None:
+        _missing.setdefault(name, [str(Path(folder).absolute()) for folder in path or ()])
+
+
+sys.meta_path.append(_NotFound)
+
+
+def _note_modules() -> None:
+    for name, module in list(sys.modules.items()):
+        try:
+            # Not getattr: modules that load what is asked of them would load more than the suite does.
+            file = object.__getattribute__(module, "__dict__").get("__file__")
+        except AttributeError:
+            continue
+        if isinstance(file, str) and (name, file) not in _raw:
+            # At once: a relative name holds only while the current folder stays.
+            _raw.add((name, file))
+            absolute = str(Path(file).absolute())
+            if Path(absolute).parent != _HERE:
+                _modules.setdefault(name, []).append(absolute)
+
+
+def _libraries() -> list[str]:
+    """The shared libraries that this process has mapped, where the operating system tells."""
+    try:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return []
+    paths = {line.split(maxsplit=5)[5] for line in maps.splitlines() if line.count("/")}
+    return sorted(path for path in paths if path.startswith("/") and ".so" in path.rpartition("/")[2])
+
+
+def _write() -> None:
+    global _written
+    _note_modules()
+    if _written == (len(_raw), len(_missing)):
+        return
+    _written = (len(_raw), len(_missing))
+    standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    content = {
+        "modules": _modules,
+        "missing": {name: folders for name, folders in _missing.items() if name not in sys.modules},
+        "libraries": _libraries(),
+        "path": [str(Path(entry).absolute()) for entry in sys.path],
+        "standard": sorted(standard),
+        "prefixes": sorted({sys.prefix, sys.base_prefix, sys.exec_prefix}),
+    }
+    part = _HERE / "loaded.json.part"
+    part.write_text(json.dumps(content), encoding="utf-8")
+    part.replace(_HERE / "loaded.json")
+
+
+def pytest_collection_finish() -> None:
+    """Note what collecting the tests has loaded."""
+    _write()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logfinish() -> None:
+    """Note what a test has loaded, whatever it takes away again later."""
+    _write()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Note what is loaded at the end, and which libraries are mapped."""
+    global _written
+    _written = (-1, -1)
+    _write()

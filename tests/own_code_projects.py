@@ -1,0 +1,142 @@
+"""Small projects in git whose benchmark tells which revision's code it runs, for tests of where modules come from."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from benchmarks.files import scratch_folder
+from benchmarks.regression.environments import Choice
+from benchmarks.regression.loaded import PLUGIN, read_loaded
+from benchmarks.regression.preparing import Preparation, Prepared
+from benchmarks.regression.revisions import check_out, remove_worktrees
+from benchmarks.regression.session import Side
+from benchmarks.regression.session import _environment as environment_of_suite
+from benchmarks.regression.session_record import Measured
+
+SETUP = """
+from setuptools import Extension, setup
+setup(name="fastpkg", version="1", packages=["fastpkg"], ext_modules=[Extension("fastpkg._fast", ["fastpkg/_fast.c"])])
+"""
+EXTENSION = """
+#include <Python.h>
+static PyObject* revision(PyObject* self, PyObject* none) { return PyLong_FromLong(REVISION); }
+static PyMethodDef methods[] = {{"revision", revision, METH_NOARGS, ""}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_fast", "", -1, methods};
+PyMODINIT_FUNC PyInit__fast(void) { return PyModule_Create(&module); }
+"""
+FALLBACK = """
+try:
+    from fastpkg._fast import revision
+except ImportError:
+    def revision():
+        return "Python"
+"""
+
+
+def git(folder: Path, *words: str) -> str:
+    """What git says, run as somebody."""
+    identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+    command = ["git", *identity, *words]  # the git that is on the path
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def suite_of(module: str) -> str:
+    """A benchmark that tells, in extra_info, what the module's `revision` returns."""
+    return (
+        f"from {module} import revision\n\n"
+        "def test_revision(benchmark):\n"
+        "    benchmark.extra_info['revision'] = revision()\n"
+        "    benchmark(revision)\n"
+    )
+
+
+def project(folder: Path, files: Mapping[str, str]) -> Path:
+    """Two commits, in whose files REVISION is 1 and 2."""
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    for number in ("1", "2"):
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content.replace("REVISION", number))
+        git(folder, "add", ".")
+        git(folder, "commit", "--quiet", "-m", number)
+    return folder
+
+
+BENCHMARK = """
+import json, os, pytest
+infos = {}
+class Benchmark:
+    def __init__(self, name):
+        self.extra_info = infos.setdefault(name, {})
+    def __call__(self, measured):
+        measured()
+@pytest.fixture
+def benchmark(request):
+    return Benchmark(request.node.nodeid)
+outcomes, broken = {}, {}
+def pytest_runtest_logreport(report):
+    if report.when == "call":
+        outcomes[report.nodeid] = [report.outcome, str(report.longrepr or "")]
+def pytest_collectreport(report):
+    if report.failed:
+        broken[report.nodeid] = str(report.longrepr)
+def pytest_sessionfinish():
+    with open(os.path.join(os.path.dirname(__file__), "seen.json"), "w") as file:
+        json.dump([infos, outcomes, broken], file)
+"""
+
+
+def quick_look(side: Side) -> Measured:
+    """A dry run that has the paths of `look` and no pytest-benchmark, which takes a second to start."""
+    with scratch_folder("process") as scratch:
+        write(scratch / "quick_benchmark.py", BENCHMARK)
+        shutil.copy(PLUGIN, scratch)
+        environment = environment_of_suite(side, scratch, 0) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        command = [side.python, "-m", "pytest", side.suite, "--rootdir=.", "-p", "no:cacheprovider", "-q"]
+        command += ["-p", PLUGIN.stem, "-p", "quick_benchmark"]
+        subprocess.run(command, cwd=side.folder, env=environment, check=False, capture_output=True)
+        infos, outcomes, broken = json.loads((scratch / "seen.json").read_text())
+        return Measured({}, infos, outcomes, broken, {}, 0, "", loaded=read_loaded(scratch))
+
+
+def write(path: Path, content: str) -> Path:
+    """A new file, with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def ran(prepared: Prepared) -> object:
+    """Which revision's code the side ran in its dry run."""
+    assert prepared.seen.extra_info, prepared.seen.output
+    (info,) = prepared.seen.extra_info.values()
+    return info["revision"]
+
+
+@contextlib.contextmanager
+def prepared(
+    top: Path,
+    choice: Choice = "auto",
+    head: str | None = None,
+    suite: str = "bench",
+    look: Callable[[Side], Measured] = quick_look,
+) -> Iterator[tuple[tuple[Prepared, Prepared], list[str]]]:
+    """The first commit and the checkout, or `head`, made ready; and what was said."""
+    said: list[str] = []
+    with check_out(top, "HEAD~1", head) as (base, head_revision), scratch_folder("builds") as builds:
+        try:
+            yield Preparation(top, suite, builds, look=look, say=said.append).pair(base, head_revision, choice), said
+        finally:
+            remove_worktrees(builds)
+
+
+def revisions_of(top: Path, choice: Choice = "auto", head: str | None = None, suite: str = "bench") -> list[object]:
+    """Which revision's code base and head ran."""
+    with prepared(top, choice, head, suite) as (both, _):
+        return [ran(each) for each in both]

@@ -1,0 +1,74 @@
+"""`track` refuses a suite that holds the code that it measures: it would be laid over every revision's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from benchmarks.history.plan import plan_track
+from benchmarks.history.rulers import refuse_measured_code, refuse_suite_with_code
+from benchmarks.regression.loaded import Loaded
+from benchmarks.regression.origins import Own
+from benchmarks.regression.preparing import Prepared
+from benchmarks.regression.session import Side
+from benchmarks.regression.session_record import Measured
+from benchmarks.regression.sources import sources_of
+from tests.own_code_projects import project
+
+TEST = "def test_it(benchmark):\n    benchmark(sum, [])\n"
+
+
+@pytest.mark.parametrize(
+    ("suite", "files", "reason"),
+    [
+        (".", {"m.py": "", "test_m.py": "import m\n"}, "it is the whole checkout"),
+        ("part", {"part/pyproject.toml": "", "part/m.py": ""}, "part/pyproject.toml makes it a project"),
+        ("pkg/core", {"pkg/core/work.py": "", "pkg/api.py": "from pkg.core import work\n"}, "pkg/api.py imports"),
+        ("pkg/core", {"pkg/core/work.py": "", "pkg/api.py": "from .core.work import f\n"}, "pkg/api.py imports"),
+        ("src", {"src/work.py": "", "run.py": "import work\n"}, "run.py imports src/work.py of it"),
+    ],
+    ids=["top", "project", "absolute import", "relative import", "folder of modules"],
+)
+def test_a_suite_with_measured_code_is_refused_before_anything_is_laid(
+    tmp_path: Path, suite: str, files: Mapping[str, str], reason: str
+) -> None:
+    """With what shows it."""
+    top = project(tmp_path / "project", {f"{suite}/test_it.py": TEST, "data.txt": "REVISION", **files})
+    with pytest.raises(
+        ValueError, match=rf"holds code that it measures \({reason}.*expected a folder or file of bench"
+    ):
+        plan_track(top, ["HEAD"], None, suite=suite, processes=1)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"bench/numpy.py": "", "m.py": "import numpy\n"},
+        {"bench/helpers.py": "", "tests/test_helpers.py": "from bench import helpers\n"},
+        {"bench/conftest.py": "", "m.py": "import bench.conftest\nthis is no Python"},
+    ],
+    ids=["a name that is also a library's", "tests of its helpers", "a file that is no Python"],
+)
+def test_a_suite_with_helpers_of_its_own_is_taken(tmp_path: Path, files: Mapping[str, str]) -> None:
+    """They are part of the ruler."""
+    top = project(tmp_path / "project", {"bench/test_it.py": TEST, "data.txt": "REVISION", **files})
+    refuse_measured_code(top, "bench")
+
+
+@pytest.mark.parametrize(("others", "refused"), [((), True), (("m.py",), False), (("bench/test_it.py",), True)])
+def test_a_suite_that_runs_nothing_else_of_a_revision_is_refused(
+    tmp_path: Path, others: tuple[str, ...], refused: bool
+) -> None:
+    """All that its dry run loaded of the project lies in the suite."""
+    top = project(tmp_path / "project", {"bench/test_it.py": TEST, "bench/m.py": "REVISION", "m.py": ""})
+    modules = {name: (top / name,) for name in ("bench/test_it.py", "bench/m.py", *others)}
+    passed = {"bench/test_it.py::test_it": ("passed", "")}
+    seen = Measured({}, {}, passed, {}, {}, 0, "", loaded=Loaded(modules))
+    ready = Prepared(Side("a", top, "python", "bench"), Own("a", sources_of(top), (top,)), seen)
+    if refused:
+        with pytest.raises(ValueError, match=r"its tests import bench/m.py of it, and no other module"):
+            refuse_suite_with_code("bench", ready)
+    else:
+        refuse_suite_with_code("bench", ready)

@@ -1,0 +1,208 @@
+"""Each side of `regress` runs its own code in every layout of a project, or nothing is measured: real dry runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from benchmarks.regression.session import look
+from tests.own_code_projects import EXTENSION, FALLBACK, SETUP, git, prepared, project, revisions_of, suite_of, write
+
+PACKAGE = "def revision():\n    return REVISION\n"
+NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+"""Have pip build with what this environment has. By a quirk of pip, 0 turns isolation off."""
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    for name, value in NO_INDEX.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("module", "file"),
+    [("pkg", "pkg.py"), ("pkg", "src/pkg/__init__.py"), ("space.pkg", "src/space/pkg.py")],
+    ids=["top-level module", "src", "namespace package"],
+)
+def test_packages_at_the_usual_places_are_each_sides_own(tmp_path: Path, module: str, file: str) -> None:
+    """From the sources, whatever else is installed."""
+    top = project(tmp_path / "project", {file: PACKAGE, "bench/test_it.py": suite_of(module)})
+    assert revisions_of(top) == [1, 2]
+
+
+def test_a_real_dry_run_tells_what_it_loaded(tmp_path: Path) -> None:
+    """With pytest-benchmark, whose plugins and fixtures are no code of the project."""
+    top = project(tmp_path / "project", {"src/pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")})
+    with prepared(top, look=look) as (both, _):
+        assert [each.seen.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
+        loaded = [each.seen.loaded for each in both]
+    assert [each is not None and each.modules["pkg"] for each in loaded] == [
+        (each.side.folder / "src/pkg/__init__.py",) for each in both
+    ]
+    assert all(each is not None and "pytest_benchmark" in each.modules for each in loaded)
+
+
+@pytest.mark.parametrize(
+    ("folder", "installed"), [("python", "editable"), ("services/api", "copied"), ("lib", "not at all")]
+)
+def test_a_package_in_a_subfolder_is_each_sides_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, installed: str
+) -> None:
+    """Its folder goes first on the path, where it was taken from the checkout or a copy, or was not found."""
+    files = {f"{folder}/pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")}
+    top = project(tmp_path / "project", files)
+    if installed == "editable":
+        monkeypatch.setenv("PYTHONPATH", str(top / folder))
+    if installed == "copied":
+        shutil.copytree(top / folder, tmp_path / "site")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    with prepared(top) as (both, said):
+        assert [each.seen.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
+    assert f"base runs again with {folder} first on the path" in said
+
+
+FINDER = """
+import importlib.util, sys
+class Editable:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pkg":
+            return importlib.util.spec_from_file_location(name, {file!r})
+sys.meta_path.insert(0, Editable())
+"""
+
+
+def test_an_editable_install_by_an_import_hook_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As scikit-build-core and meson-python install: base gets head's files, whatever is first on the path."""
+    top = project(tmp_path / "project", {"src/pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")})
+    write(tmp_path / "site/sitecustomize.py", FINDER.format(file=str(top / "src/pkg/__init__.py")))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    with pytest.raises(ValueError, match=r"base runs pkg of .*project/src/pkg/__init__.py, which.*--environment own"):
+        revisions_of(top, "shared")
+
+
+def test_a_link_to_the_checkout_is_the_checkout(tmp_path: Path) -> None:
+    """A revision whose package is a link to the checkout's runs the checkout's code."""
+    top = project(tmp_path / "project", {"code/pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")})
+    for _ in range(2):
+        (top / "pkg").unlink(missing_ok=True)
+        (top / "pkg").symlink_to(top / "code/pkg")
+        git(top, "add", ".")
+        git(top, "commit", "--quiet", "--allow-empty", "-m", "a link")
+    with pytest.raises(ValueError, match=r"base runs pkg of .*/base/pkg/__init__.py, which is not of its revision"):
+        revisions_of(top, "shared")
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Path:
+    """A package with a C extension and a fallback in Python."""
+    files = {"setup.py": SETUP, "fastpkg/_fast.c": EXTENSION, "fastpkg/__init__.py": FALLBACK}
+    files |= {".gitignore": "build\n*.so\n*.egg-info\n", "bench/test_it.py": suite_of("fastpkg")}
+    return project(tmp_path / "project", files)
+
+
+def build_in_place(top: Path) -> None:
+    """As for development."""
+    target = top / f"fastpkg/_fast{sysconfig.get_config_var('EXT_SUFFIX')}"
+    command = ["cc", "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}", "-o", str(target), "fastpkg/_fast.c"]
+    subprocess.run(command, cwd=top, check=True, capture_output=True)
+
+
+def test_a_compiled_extension_is_built_of_each_revision(compiled: Path) -> None:
+    """Both run their own library, and neither its fallback nor the other's; nothing is built in the checkout."""
+    before = sorted(compiled.rglob("*"))
+    with prepared(compiled) as (both, said):
+        assert [each.seen.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
+    assert [line for line in said if line.endswith("is built")] == [
+        f"HEAD~1 ({git(compiled, 'rev-parse', 'HEAD~1')[:9]}) is built",
+        f"the checkout ({git(compiled, 'rev-parse', 'HEAD')[:9]}) is built",
+    ]
+    assert sorted(path for path in compiled.rglob("*") if "__pycache__" not in path.parts) == before
+    assert git(compiled, "worktree", "list").count("\n") == 0
+
+
+def test_an_extension_that_only_the_checkout_has_is_refused_where_nothing_is_built(compiled: Path) -> None:
+    """Base would fall back to Python. Of two commits neither has it, and both would."""
+    with pytest.raises(ValueError, match=r"base finds no fastpkg\._fast, which has to be built.*--environment own"):
+        revisions_of(compiled, "shared", head="HEAD")
+    build_in_place(compiled)
+    with pytest.raises(ValueError, match=r"nothing is measured.*fastpkg\._fast"):
+        revisions_of(compiled, "shared")
+
+
+def test_a_library_that_is_no_module_counts_as_one(tmp_path: Path) -> None:
+    """One that ctypes loads is of a revision's files, or of none."""
+    loads = (
+        "import ctypes, pathlib\nfound = list(pathlib.Path(__file__).parent.glob('lib*.so'))\n"
+        "def revision():\n    return [ctypes.CDLL(str(path)) for path in found] and REVISION\n"
+    )
+    files = {"pkg.py": loads, ".gitignore": "*.so\n", "bench/test_it.py": suite_of("pkg")}
+    top = project(tmp_path / "project", files)
+    library = Path(next(iter(sorted(Path(sys.base_prefix).rglob("lib-dynload/_bisect*.so")))))
+    shutil.copy(library, top / "libwork.so")
+    with pytest.raises(ValueError, match=r"head runs .*/libwork.so, not in git, and base has none"):
+        revisions_of(top, "shared")
+
+
+GENERATES = """
+from pathlib import Path
+from setuptools import setup
+Path("src/pk/_version.py").write_text("version = " + Path("number").read_text())
+setup(name="pk", version="1", package_dir={"": "src"}, packages=["pk"])
+"""
+
+
+def test_a_file_that_the_build_generates_is_generated_of_each_revision(tmp_path: Path) -> None:
+    """Where nothing is built, it is refused."""
+    package = "from pk._version import version\ndef revision():\n    return version\n"
+    files = {
+        "setup.py": GENERATES,
+        "number": "REVISION",
+        "src/pk/__init__.py": package,
+        ".gitignore": "src/pk/_version.py\n",
+    }
+    top = project(tmp_path / "project", files | {"bench/test_it.py": suite_of("pk")})
+    write(top / "src/pk/_version.py", "version = 'of the checkout'\n")
+    assert revisions_of(top) == [1, 2]
+    with pytest.raises(ValueError, match=r"base finds no pk\._version, which has to be built"):
+        revisions_of(top, "shared")
+
+
+def test_a_new_file_of_the_checkout_is_part_of_head(tmp_path: Path) -> None:
+    """Not yet in git, and not ignored: what would be committed."""
+    top = project(tmp_path / "project", {"pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")})
+    write(top / "pkg/new.py", "value = 'new'\n")
+    write(top / "pkg/__init__.py", "from pkg.new import value\ndef revision():\n    return value\n")
+    assert revisions_of(top, "shared") == [1, "new"]
+
+
+def test_an_environment_within_the_checkout_is_not_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed in it is a dependency that both sides share."""
+    suite = "import dependency\n" + suite_of("pkg")
+    top = project(tmp_path / "project", {"pkg.py": PACKAGE, ".gitignore": ".venv\n", "bench/test_it.py": suite})
+    write(top / ".venv/lib/python3/site-packages/dependency.py", "")
+    monkeypatch.setenv("PYTHONPATH", str(top / ".venv/lib/python3/site-packages"))
+    assert revisions_of(top, "shared") == [1, 2]
+
+
+def test_submodules_are_those_of_each_revision(tmp_path: Path) -> None:
+    """Filled from the checkout's, without a network."""
+    part = project(tmp_path / "part", {"part.py": PACKAGE})
+    top = tmp_path / "project"
+    top.mkdir()
+    git(top, "init", "--quiet")
+    git(top, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part), "vendored")
+    write(top / "pkg.py", "from vendored.part import revision\n")
+    write(top / "bench/test_it.py", suite_of("pkg"))
+    for commit in ("HEAD~1", "HEAD"):
+        git(top / "vendored", "checkout", "--quiet", git(part, "rev-parse", commit))
+        git(top, "add", ".")
+        git(top, "commit", "--quiet", "-m", commit)
+    assert revisions_of(top, "shared") == [1, 2]
