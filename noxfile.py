@@ -125,3 +125,10 @@ def kills(session: nox.Session) -> None:
     """Kill sweeps and workers 20 times each at random moments; nothing may be lost."""
     install(session, "tests")
     session.run("python", "-m", "pytest", "tests/test_kills.py", "--kills", "20", *session.posargs)
+
+
+@nox.session(name="real-suites")
+def real_suites(session: nox.Session) -> None:
+    """Try `regress` between releases of public projects, by their own suites: two hours; `-- pluggy` for one."""
+    install(session, "tests")
+    session.run("python", "-m", "benchmarks.regression.real_suites", *session.posargs)

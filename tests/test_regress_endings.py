@@ -278,6 +278,49 @@ def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
     )
 
 
+OF_A_COMPILER = """
+  error: subprocess-exited-with-error
+
+  x Building wheel for bad (pyproject.toml) did not run successfully.
+  │ exit code: 1
+  ╰─> [5 lines of output]
+      building 'bad' extension
+      bad.c:1:10: fatal error: nothere.h: No such file or directory
+          1 | #include <nothere.h>
+      compilation terminated.
+      error: command 'gcc' failed with exit code 1
+      [end of output]
+
+  note: This error originates from a subprocess, and is likely not a problem with pip.
+  ERROR: Failed building wheel for bad
+error: failed-wheel-build-for-install
+"""
+OF_A_BACKEND = """
+  ╰─> [1 lines of output]
+      no such tool: foo
+      [end of output]
+ERROR: Failed to build 'bad' when getting requirements to build wheel
+"""
+OF_PIP = """
+  WARNING: Built wheel for bad is invalid: Wheel has unexpected file name: expected '1', got '1.dev0'
+error: failed-wheel-build-for-install
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (OF_A_COMPILER, "bad.c:1:10: fatal error: nothere.h: No such file or directory"),
+        (OF_A_BACKEND, "no such tool: foo"),
+        (OF_PIP, "Built wheel for bad is invalid: Wheel has unexpected file name: expected '1', got '1.dev0'"),
+    ],
+)
+def test_the_reason_of_a_failed_build_is_the_build_backends(said: str, reason: str, tmp_path: Path) -> None:
+    """What pip says at the end is only that there was one."""
+    (tmp_path / "said").write_text(said)
+    assert failure(["sh", "-c", "cat said >&2; exit 1"], tmp_path).endswith(reason)
+
+
 def test_a_build_that_does_not_end_is_ended(tmp_path: Path) -> None:
     """After its time, with what it started."""
     script = f"sleep 1000 & echo $! > {tmp_path / 'started'}; wait"

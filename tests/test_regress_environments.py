@@ -20,6 +20,7 @@ from benchmarks.regression.environments import (
 )
 from benchmarks.regression.loaded import Loaded
 from benchmarks.regression.preparing import Preparation
+from benchmarks.regression.regress import plan
 from benchmarks.regression.requirements import extras_for_tests, requirements_for_tests
 from benchmarks.regression.revisions import Revision
 from benchmarks.regression.session import Side
@@ -321,6 +322,54 @@ def test_an_environment_that_lacks_what_the_suite_needs_is_told(revisions: tuple
             ValueError, match=r"base lacks six, .* install it by --install six, or use --environment shar"
         ):
             both_sides(revisions, "own", [], seen)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        Measured(
+            {},
+            {},
+            {},
+            {"speed": "ModuleNotFoundError: No module named 'six'"},
+            {},
+            2,
+            "",
+            loaded=Loaded(missing={"six": ()}),
+        ),
+        Measured({}, {}, {}, {}, {}, 4, "Error importing plugin \"six\": No module named 'six'", loaded=None),
+    ],
+    ids=["module", "plugin"],
+)
+def test_what_this_environment_lacks_an_own_one_may_have(
+    seen: Measured, revisions: tuple[Revision, Revision], built: list[list[str]]
+) -> None:
+    """Whether a test or an option of pytest's asks for it; a build of the project would not bring it."""
+    for revision in revisions:
+        (revision.folder / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\n')
+    works = Measured({}, {}, {"a": ("passed", "")}, {}, {}, 0, "")
+    said: list[str] = []
+    top = revisions[0].folder.parent
+    preparation = Preparation(
+        top,
+        "speed",
+        top / "builds",
+        look=lambda side: seen if side.python == sys.executable else works,
+        say=said.append,
+    )
+    base, _ = preparation.pair(*revisions, "auto")
+    assert base.side.python != sys.executable
+    assert f"not measured so: base finds no six, which {sys.executable} does not have" in said
+    assert len(built) == 1
+    assert not any("own build and files" in line for line in said)
+
+
+def test_what_is_to_be_installed_needs_environments_of_their_own() -> None:
+    """Nothing is installed into the one that runs this, and an option is not passed over."""
+    options = {"tolerance": 0.03, "budget": "1m", "install": ["six"]}
+    assert plan("HEAD", None, "bench", environment="auto", **options).environment == "own"  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"--install is six and --environment shared, .* expected one of the two"):
+        plan("HEAD", None, "bench", environment="shared", **options)  # type: ignore[arg-type]
 
 
 def test_a_side_that_ended_before_it_told_what_it_ran_is_refused(revisions: tuple[Revision, Revision]) -> None:

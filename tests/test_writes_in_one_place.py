@@ -35,6 +35,7 @@ ALLOWED = {
     ("rnnimpl/cache.py", "open"): "for reading",
     ("rnnimpl/conformance/worker.py", "open"): "its own descriptors",
     ("benchmarks/regression/environments.py", "write_text"): "the cache of environments",
+    ("benchmarks/regression/real_suites.py", "extractall"): "a source distribution, into a scratch folder",
     ("benchmarks/regression/revisions.py", "rmtree"): "a worktree of its own, in a scratch folder",
     ("benchmarks/regression/revisions.py", "unlink"): "in a worktree of its own, in a scratch folder",
     ("benchmarks/regression/rnnbench_origins.py", "replace"): "runs without the project, into a scratch folder",

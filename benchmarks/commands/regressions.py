@@ -36,7 +36,9 @@ def regress(
     ] = "",
     install: Annotated[
         list[str] | None,
-        typer.Option(metavar="REQ", help="Install this, too, in environments of their own; may be repeated: six."),
+        typer.Option(
+            metavar="REQ", help="Run both in environments of their own, with this installed, too; may be repeated: six."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where JSON, Markdown and plot go.")] = Path(
         "results/regress"

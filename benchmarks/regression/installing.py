@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -12,7 +13,11 @@ INSTALL_SECONDS = 1800
 """A build is stopped when it takes longer; large frameworks are downloaded and C++ is compiled in less."""
 _OF_ANOTHER_ENVIRONMENT = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")
 """Variables that would have pip install elsewhere, or take for installed what is not in its environment."""
-_NO_REASON = ("note:", "hint:", "[notice]", "[end of output]", "warning:", "deprecation:")
+_NO_REASON = ("note:", "hint:", "[notice]", "warning:", "deprecation:")
+_OUTPUT_BEGINS, _OUTPUT_ENDS = re.compile(r"\[\d+ lines of output\]$"), "[end of output]"
+_ERROR = re.compile(r"error\b|exception\b", re.IGNORECASE)
+_COMMAND_FAILED = re.compile(r"error: command\b.*\bfailed\b|CalledProcessError", re.IGNORECASE)
+_LONGEST = 600
 
 
 def failure(command: list[str], folder: Path, *, seconds: float = INSTALL_SECONDS) -> str:
@@ -51,6 +56,16 @@ def _end(group: int) -> None:
 
 
 def _reason(said: str) -> str:
-    """The end of what was said, without pip's advice."""
-    lines = [line.strip() for line in said.splitlines()]
-    return "\n".join(line for line in lines if line and not line.lower().startswith(_NO_REASON))[-600:]
+    """What the build backend said last of an error, or why pip refused what was built; else the end, without advice."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if _OUTPUT_ENDS in lines:
+        end = lines.index(_OUTPUT_ENDS)
+        begin = max((at for at in range(end) if _OUTPUT_BEGINS.search(lines[at])), default=-1)
+        output = lines[begin + 1 : end]
+        # A compiler's own word comes before the build backend's that a command has failed.
+        errors = [line for line in output if _ERROR.search(line)]
+        causes = [line for line in errors if not _COMMAND_FAILED.search(line)]
+        return (causes[-1:] or errors[-1:] or output[-1:] or [""])[0][-_LONGEST:]
+    invalid = [line for line in lines if " is invalid: " in line]
+    kept = [line for line in lines if not line.lower().startswith(_NO_REASON)]
+    return (invalid[-1] if invalid else "\n".join(kept))[-_LONGEST:]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ from benchmarks.regression.session_record import Measured
 from benchmarks.regression.sources import Sources, sources_of
 
 Way = Literal["shared", "built", "own"]
+_NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 _SHOWN = 3
 """So many problems are told of; the others are of the same kind."""
 
@@ -87,10 +89,17 @@ class Preparation:
     ) -> list[Prepared]:
         sources = {name: sources_of(revision.folder) for name, revision in revisions.items()}
         said = ""
-        for number, way in enumerate(self._ways(sources, choice, own=own)):
+        lacking: list[Problem] = []
+        ways = list(self._ways(sources, choice, own=own))
+        for number, way in enumerate(ways):
+            # A build does not bring what this environment lacks.
+            if way == "built" and lacking:
+                continue
             if number:
                 self._say(f"not measured so: {said}")
             ready, problems = self._try(way, revisions, sources)
+            lacking = _lacking_here(ready) if "own" in ways[number + 1 :] else []
+            problems += lacking
             if not problems:
                 if way == "own":
                     _refuse_incomplete(ready)
@@ -213,23 +222,45 @@ def _first(paths: Sequence[Path], roots: Sequence[Path], own: Own) -> tuple[Path
 def _unfound(seen: Measured) -> frozenset[str]:
     """The modules that were looked for in vain, and that a failure speaks of."""
     reasons = [*seen.broken.values(), *(reason for outcome, reason in seen.outcomes.values() if outcome == "failed")]
-    if not any(outcome == "passed" for outcome, _ in seen.outcomes.values()):
+    if not _anything_works(seen):
         reasons.append(seen.output)
-    missing = seen.loaded.missing if seen.loaded is not None else ()
-    return frozenset(name for name in missing if any(f"'{name}'" in reason for reason in reasons))
+    if seen.loaded is None:
+        # pytest ended before it had collected: a plugin of the project's options, or a conftest's import.
+        return frozenset(name for reason in reasons for name in _NO_MODULE.findall(reason))
+    return frozenset(name for name in seen.loaded.missing if any(f"'{name}'" in reason for reason in reasons))
+
+
+def _anything_works(seen: Measured) -> bool:
+    return any(outcome == "passed" for outcome, _ in seen.outcomes.values())
+
+
+def _lacking(ready: Prepared) -> list[str]:
+    """The packages of others for want of which nothing of a side works."""
+    if _anything_works(ready.seen):
+        return []
+    tops = {name.partition(".")[0] for name in _unfound(ready.seen)}
+    return sorted(name for name in tops if not ready.own.sources.roots(name))
+
+
+def _lacking_here(ready: Sequence[Prepared]) -> list[Problem]:
+    """What the environment of this interpreter lacks; an environment of the side's own may have it."""
+    return [
+        Problem(name, f"{each.side.name} finds no {name}, which {each.side.python} does not have")
+        for each in ready
+        for name in _lacking(each)
+    ]
 
 
 def _refuse_incomplete(ready: Sequence[Prepared]) -> None:
     """Raise ValueError where a side in an environment of its own can run nothing, for want of what is not installed."""
     for each in ready:
-        if not any(outcome == "passed" for outcome, _ in each.seen.outcomes.values()):
-            lacking = sorted({name.partition(".")[0] for name in _unfound(each.seen)})
-            if lacking:
-                raise ValueError(
-                    f"the environment of {each.side.name} lacks {', '.join(lacking)}, which the suite asks for and the "
-                    f"project does not name for its tests: install it by --install {lacking[0]}, or use --environment "
-                    "shared"
-                )
+        lacking = _lacking(each)
+        if lacking:
+            raise ValueError(
+                f"the environment of {each.side.name} lacks {', '.join(lacking)}, which the suite asks for and the "
+                f"project does not name for its tests: install it by --install {lacking[0]}, or use --environment "
+                "shared"
+            )
 
 
 def _remedy(choice: Choice) -> str:

@@ -112,6 +112,13 @@ def plan(
         raise ValueError(f"--tolerance is {tolerance}; expected a share above 0 and below 1: 0.03 is 3 %")
     if environment not in get_args(Choice):
         raise ValueError(f"--environment is {environment!r}; expected one of {', '.join(get_args(Choice))}")
+    if install:
+        if environment == "shared":
+            raise ValueError(
+                f"--install is {' '.join(install)} and --environment shared, in which nothing is installed; expected "
+                "one of the two: install it yourself, or leave --environment out"
+            )
+        environment = "own"
     try:
         options = tuple(shlex.split(pytest_options))
     except ValueError as error:
