@@ -295,6 +295,8 @@ def test_what_a_project_names_for_its_tests_is_installed(
     assert requirements_for_tests(folder) == ["pytest-benchmark", "attrs"]
     environment_of(revisions[0], folder, lambda _: None, ["six>1"])
     assert built[0][-7:-1] == [".[Test]", "pytest-benchmark", "attrs", "six>1", "pytest", "pytest-benchmark"]
+    (tmp_path / "pyproject.toml").write_text('[tool.pdm.dev-dependencies]\ntest = ["attrs"]\nlint = ["ruff"]\n')
+    assert requirements_for_tests(tmp_path) == ["attrs"]
     (tmp_path / "setup.cfg").write_text("[options.extras_require]\ndev = six\ndocs = sphinx\n")
     assert extras_for_tests(tmp_path) == ["dev"]
 

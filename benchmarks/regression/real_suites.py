@@ -156,7 +156,7 @@ def row(project: Project, same: Outcome, newer: Outcome, seconds: float) -> tupl
     return (
         escape(project.name),
         f"{escape(project.base)}, {escape(project.head)}",
-        code(project.suite),
+        code(f"{project.suite} {project.pytest}".strip()),
         newer.way,
         f"{same.status}: {escape(same.said)}",
         f"{newer.status}: {escape(newer.said)}",

@@ -25,8 +25,10 @@ def extras_for_tests(project: Path) -> list[str]:
 
 
 def requirements_for_tests(project: Path) -> list[str]:
-    """The requirements in the dependency groups of a project's folder that are for its tests."""
-    groups = _dictionary(toml(project / "pyproject.toml").get("dependency-groups"))
+    """The requirements in the dependency groups of a project's folder that are for its tests, and in those of PDM."""
+    settings = toml(project / "pyproject.toml")
+    of_pdm = _dictionary(_dictionary(settings.get("tool")).get("pdm")).get("dev-dependencies")
+    groups = _dictionary(of_pdm) | _dictionary(settings.get("dependency-groups"))
     return list(dict.fromkeys(each for name in _usual(list(groups)) for each in _group(groups, name, ())))
 
 
