@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from rnnimpl.interface import Array, Grads, NumpyArray, Rnn
+from rnnimpl.interface import Array, Grads, NumpyArray, Rnn, RnnConfig, State
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Expectation:
     """What an implementation should give on some data: values in float64 and tolerances, by name of result.
 
-    The names are `y`, `h_n` and, where gradients are expected, `grad_x`, `grad_h0` and `grad_` with the name of
-    a weight: `grad_weight_ih_l0`.
+    The names are `y`, `h_n` and, of an LSTM, `c_n`; where gradients are expected, `grad_x`, `grad_h0`, `grad_c0` and
+    `grad_` with the name of a weight: `grad_weight_ih_l0`.
     """
 
     values: Mapping[str, NumpyArray]
@@ -75,17 +75,36 @@ class Expectation:
         return cls(values, tolerances)
 
 
-def name_results(rnn: Rnn[Array], y: Array, h_n: Array, grads: Grads[Array] | None = None) -> dict[str, NumpyArray]:
+def name_results(
+    rnn: Rnn[Array], y: Array, state_n: State[Array], grads: Grads[Array] | None = None
+) -> dict[str, NumpyArray]:
     """The results of `forward` or `vjp` and its pullback as NumPy arrays by the names of an `Expectation`."""
-    named = {"y": y, "h_n": h_n}
-    if grads is not None:
-        named |= name_grads(grads)
+    named = name_arrays(rnn.config, y, state_n, grads)
     return {name: rnn.to_numpy(array) for name, array in named.items()}
 
 
-def name_grads(grads: Grads[Array]) -> dict[str, Array]:
+def name_arrays(
+    config: RnnConfig, y: Array, state_n: State[Array], grads: Grads[Array] | None = None
+) -> dict[str, Array]:
+    """The same, as the arrays that they are. Raises ValueError where the state has more or fewer than the cell's."""
+    named = {"y": y} | dict(zip(state_n_names(config), state_n, strict=True))
+    return named if grads is None else named | name_grads(config, grads)
+
+
+def state_n_names(config: RnnConfig) -> tuple[str, ...]:
+    """The names of the final state's arrays: `h_n` and, of an LSTM, `c_n`."""
+    return tuple(f"{name}_n" for name in config.state_names)
+
+
+def name_grads(config: RnnConfig, grads: Grads[Array]) -> dict[str, Array]:
     """The gradients by the names of an `Expectation`."""
-    return {"grad_x": grads.x, "grad_h0": grads.h0} | {f"grad_{name}": g for name, g in grads.weights.items()}
+    of_state = zip((f"grad_{name}0" for name in config.state_names), grads.state, strict=True)
+    return {"grad_x": grads.x} | dict(of_state) | {f"grad_{name}": g for name, g in grads.weights.items()}
+
+
+def is_per_sequence(name: str) -> bool:
+    """Whether the result has the batch as its second axis: all but the gradients of weights have."""
+    return not name.startswith(("grad_weight", "grad_bias"))
 
 
 def relative(difference: float, expected: NumpyArray) -> float:

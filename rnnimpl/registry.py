@@ -1,4 +1,4 @@
-"""From a name to an implementation: the files of `rnnimpl/impls`, entry points, and `module:Class`.
+"""From a name to an implementation: the files and packages of `rnnimpl/impls`, entry points, and `module:Class`.
 
 The file name is the registry. What a list of implementations needs to know (what it is, where it runs, what
 it requires) is read from a file's source without importing it, so that listing never waits for a framework.
@@ -19,24 +19,29 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from rnnimpl.interface import Rnn, Unavailable
+from rnnimpl.interface import CELL_NAMES, Rnn, Unavailable
 
 ENTRY_POINT_GROUP = "rnnimpl.implementations"
 IMPLS = Path(__file__).parent / "impls"
-_LITERAL_FIELDS = ("devices", "requires", "only_when_named")
-_EXAMPLES = {"devices": '("cpu",) with its comma', "requires": '("numba>=0.61",) with its comma'}
+_LITERAL_FIELDS = ("devices", "cells", "requires", "only_when_named")
+_EXAMPLES = {
+    "devices": '("cpu",) with its comma',
+    "cells": '("tanh", "lstm")',
+    "requires": '("numba>=0.61",) with its comma',
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
     """One line of a list of implementations: what it is and, per device, why it cannot run here (or None).
 
-    `only_when_named` says why it is left out of what runs all of them; empty for most.
+    `cells` are those that it computes. `only_when_named` says why it is left out of what runs all of them.
     """
 
     name: str
     summary: str
     unavailable: dict[str, str | None]
+    cells: tuple[str, ...] = Rnn.cells
     only_when_named: str = ""
 
 
@@ -59,7 +64,7 @@ def load(name: str) -> type[Rnn[Any]]:
     if ":" in name:
         return _load_reference(name, name)
     if name in _file_names():
-        requires = _literals(IMPLS / f"{name}.py").requires
+        requires = _literals(_file(name)).requires
         _require(name, requires)
         return _the_class(importlib.import_module(f"rnnimpl.impls.{name}"))
     entry_points = _entry_points()
@@ -75,12 +80,10 @@ def load(name: str) -> type[Rnn[Any]]:
 def listing(name: str) -> Listing:
     """What there is to know of an implementation without importing its framework."""
     entry_points = _entry_points()
-    if name in _file_names():
-        literals = _literals(IMPLS / f"{name}.py")
-    else:
-        literals = _reference_literals(entry_points.get(name, name))
+    is_file = name in _file_names()
+    literals = _literals(_file(name)) if is_file else _reference_literals(entry_points.get(name, name))
     unavailable = {device: unmet(name, literals.requires) or _missing_device(device) for device in literals.devices}
-    return Listing(name, literals.summary, unavailable, literals.only_when_named)
+    return Listing(name, literals.summary, unavailable, literals.cells, literals.only_when_named)
 
 
 def unmet(name: str, requires: tuple[str, ...]) -> str | None:
@@ -106,12 +109,20 @@ class _Literals:
 
     summary: str
     devices: tuple[str, ...]
+    cells: tuple[str, ...]
     requires: tuple[str, ...]
     only_when_named: str
 
 
 def _file_names() -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in IMPLS.glob("*.py") if path.stem != "__init__"))
+    files = {path.stem for path in IMPLS.glob("*.py")} - {"__init__"}
+    return tuple(sorted(files | {path.parent.name for path in IMPLS.glob("*/__init__.py")}))
+
+
+def _file(name: str) -> Path:
+    """The file that holds an implementation's class: of its own, or a package's first."""
+    package = IMPLS / name / "__init__.py"
+    return package if package.exists() else IMPLS / f"{name}.py"
 
 
 def _entry_points() -> dict[str, str]:
@@ -159,6 +170,11 @@ def _load_reference(name: str, reference: str) -> type[Rnn[Any]]:
             f"implementation is {name!r}, whose `devices` is {devices!r}; expected a tuple of cpu and cuda, "
             f"{_EXAMPLES['devices']}"
         )
+    if not isinstance(found.cells, tuple) or not {*found.cells} <= {*CELL_NAMES} or not found.cells:
+        raise TypeError(
+            f"implementation is {name!r}, whose `cells` is {found.cells!r}; expected a tuple of some of "
+            f"{', '.join(CELL_NAMES)}: {_EXAMPLES['cells']}"
+        )
     _require(name, found.requires)
     return found
 
@@ -199,7 +215,10 @@ def _literals(path: Path, class_name: str | None = None) -> _Literals:
             for statement in node.body:
                 found.update(_literal_assignment(path, statement))
     summary = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return _Literals(summary, found.get("devices", ()), found.get("requires", ()), found.get("only_when_named", ""))
+    cells = found.get("cells", Rnn.cells)
+    return _Literals(
+        summary, found.get("devices", ()), cells, found.get("requires", ()), found.get("only_when_named", "")
+    )
 
 
 def _literal_assignment(path: Path, statement: ast.stmt) -> dict[str, Any]:
@@ -242,7 +261,7 @@ def _reference_literals(reference: str) -> _Literals:
             return literals
     found = _load_reference(reference, reference)
     summary = (inspect.getdoc(found) or "").partition("\n")[0]
-    return _Literals(summary, found.devices, found.requires, found.only_when_named)
+    return _Literals(summary, found.devices, found.cells, found.requires, found.only_when_named)
 
 
 def _missing_device(device: str) -> str | None:

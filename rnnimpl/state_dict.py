@@ -1,4 +1,7 @@
-"""Read the weights of an `nn.RNN` from the forms in which programs keep them, and say of other forms what they are."""
+"""Read the weights of an `nn.RNN`, `nn.LSTM` or `nn.GRU` from the forms in which programs keep them.
+
+Of other forms it says what they are and what would help.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rnnimpl.cells import CELLS
+
 FIRST = "weight_ih_l0"
 """The name of the first weight of every recurrent module of PyTorch."""
-GATES = {3: "GRU", 4: "LSTM"}
-"""What a recurrent network is whose weights have so many rows a unit."""
+NETWORKS = {1: "a plain RNN", 3: "a GRU", 4: "an LSTM"}
+"""What a recurrent network is whose weights have so many blocks of H rows."""
+CELL_MODULES: Mapping[int | None, str] = {1: "an RNNCell", 3: "a GRUCell", 4: "an LSTMCell"}
+"""The modules of one step, by the same."""
+PROJECTION = re.compile(r"weight_hr_l\d+(_reverse)?$")
+"""The names of an LSTM's projections, after any prefix."""
 RECURRENT = re.compile(r"weight_hh(_l\d+(_reverse)?)?$")
 """The names of recurrent weights, of a module and of a cell, after any prefix."""
 PARAMETRIZED = re.compile(
@@ -42,27 +51,68 @@ def select(state_dict: Any, prefix: str) -> dict[str, Any]:
     return selected
 
 
-def explain(arrays: Mapping[str, Any], wanted: Iterable[str]) -> str | None:
+def explain(arrays: Mapping[str, Any], wanted: Iterable[str], cell: str) -> str | None:
     """What the mapping is and what would help, where its names or shapes are known to be another network's or form's.
 
-    None where nothing is known of them, and where all of the wanted names are there and have the rows of a plain RNN.
+    None where nothing is known of them, and where all of the wanted names are there and have the cell's rows.
     """
     for name, value in arrays.items():
         if isinstance(value, Mapping) and any(str(inner).endswith(FIRST) for inner in value):
             return f"the mapping is a checkpoint: the weights are in its {name!r}; pass checkpoint[{name!r}]"
         if hasattr(value, "state_dict"):
             return f"{name!r} is a {type(value).__name__}; pass checkpoint[{name!r}].state_dict()"
-    for name, value in arrays.items():
-        shape = tuple(getattr(value, "shape", ()))
-        if RECURRENT.search(name) and len(shape) == 2 and shape[1] and shape[0] % shape[1] == 0:
-            gates = shape[0] // shape[1]
-            if gates in GATES:
-                return (
-                    f"these are the weights of {'an' if gates == 4 else 'a'} {GATES[gates]}: {name} has shape {shape}, "
-                    f"{gates}*H rows; expected those of a plain RNN, with H rows: no other network is computed here"
-                )
+    remedies = [each for each in (_other_cell(arrays, cell), _prefix(arrays, cell)) if each is not None]
+    if remedies:
+        return "; ".join(remedies)
     if {*wanted} <= arrays.keys():
         return None
+    return _parametrized(arrays) or _one_step(arrays)
+
+
+def _other_cell(arrays: Mapping[str, Any], cell: str) -> str | None:
+    """Of which network the weights are, where none of them is of the cell's."""
+    projected = [name for name in arrays if PROJECTION.search(name)]
+    if projected:
+        return f"these are the weights of an LSTM with projections: there is {projected[0]!r}; none are computed here"
+    found = {name: _blocks(value) for name, value in arrays.items() if RECURRENT.search(name)}
+    wanted = CELLS[cell].num_gates
+    others = {name: blocks for name, blocks in found.items() if blocks in NETWORKS and blocks != wanted}
+    if not others or wanted in found.values():
+        return None
+    name, blocks = next(iter(others.items()))
+    # The weights of tanh and of relu have nothing that tells them apart.
+    right = " or ".join(f"cell={each.name!r}" for each in CELLS.values() if each.num_gates == blocks)
+    return (
+        f"these are the weights of {NETWORKS[blocks]}: {name} has shape {tuple(arrays[name].shape)}, "
+        f"{_rows(blocks)} rows; expected {_rows(wanted)} for cell={cell!r}: pass {right} to RnnConfig"
+    )
+
+
+def _blocks(value: Any) -> int | None:
+    """How many times as many rows as columns a recurrent weight has; None where it is not a whole number of times."""
+    shape = tuple(getattr(value, "shape", ()))
+    return int(shape[0] // shape[1]) if len(shape) == 2 and shape[1] and shape[0] % shape[1] == 0 else None
+
+
+def _rows(blocks: int) -> str:
+    return "H" if blocks == 1 else f"{blocks}*H"
+
+
+def _prefix(arrays: Mapping[str, Any], cell: str) -> str | None:
+    """What the names begin with before those of a recurrent module, of the cell where there is one."""
+    prefixes = [name.removesuffix(FIRST) for name in arrays if name.endswith(FIRST)]
+    if not prefixes or "" in prefixes:
+        return None
+    of_cell = [each for each in prefixes if _blocks(arrays.get(f"{each}weight_hh_l0")) == CELLS[cell].num_gates]
+    prefixes = of_cell or prefixes
+    named = " and ".join(repr(prefix) for prefix in prefixes)
+    return f"the names of the weights begin with {named}; pass prefix={prefixes[0]!r}" + (
+        " or the other that is meant" if len(prefixes) > 1 else ""
+    )
+
+
+def _parametrized(arrays: Mapping[str, Any]) -> str | None:
+    """Which weight is not there but what it is computed from."""
     for name in arrays:
         found = PARAMETRIZED.match(name)
         if found:
@@ -72,20 +122,22 @@ def explain(arrays: Mapping[str, Any], wanted: Iterable[str]) -> str | None:
                 f"state_dict(), call torch.nn.utils.parametrize.remove_parametrizations(module, {weight!r}), or "
                 "torch.nn.utils.remove_weight_norm, remove_spectral_norm or prune.remove where hooks made it"
             )
-    prefixes = [name.removesuffix(FIRST) for name in arrays if name.endswith(FIRST)]
-    if prefixes and "" not in prefixes:
-        named = " and ".join(repr(prefix) for prefix in prefixes)
-        return f"the names of the weights begin with {named}; pass prefix={prefixes[0]!r}" + (
-            " or the other that is meant" if len(prefixes) > 1 else ""
-        )
-    cells = [name.removesuffix("weight_ih") for name in arrays if name.endswith("weight_ih")]
-    if cells:
-        short = f"name.removeprefix({cells[0]!r})" if cells[0] else "name"
-        return (
-            f"these are the weights of an RNNCell, whose names have no layer: there is {cells[0] + 'weight_ih'!r}; "
-            f"expected {FIRST!r}: pass {{{short} + '_l0': value for name, value in cell.items()}}"
-        )
     return None
+
+
+def _one_step(arrays: Mapping[str, Any]) -> str | None:
+    """Of which module of one step the weights are."""
+    prefixes = [name.removesuffix("weight_ih") for name in arrays if name.endswith("weight_ih")]
+    if not prefixes:
+        return None
+    prefix = prefixes[0]
+    short = f"name.removeprefix({prefix!r})" if prefix else "name"
+    blocks = _blocks(arrays.get(f"{prefix}weight_hh"))
+    return (
+        f"these are the weights of {CELL_MODULES.get(blocks, 'a module of one step')}, whose names have no layer: "
+        f"there is {prefix + 'weight_ih'!r}; expected {FIRST!r}: "
+        f"pass {{{short} + '_l0': value for name, value in cell.items()}}"
+    )
 
 
 def to_numpy(name: str, value: Any) -> npt.NDArray[Any]:

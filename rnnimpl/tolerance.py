@@ -18,17 +18,19 @@ and that of running sums, rounded after each of their terms, as samples of the r
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from rnnimpl.arithmetic import Arithmetic
+from rnnimpl.cells import CELLS
 from rnnimpl.dtypes import Precision, round_to, unit_roundoff
-from rnnimpl.expectation import Expectation, name_grads, relative
-from rnnimpl.interface import NumpyArray, RnnConfig, Weights, cell_weight_names
-from rnnimpl.reference import Arithmetic, Cell, CellRun, backward, run
+from rnnimpl.expectation import Expectation, is_per_sequence, name_arrays, name_grads, relative
+from rnnimpl.interface import Grads, NumpyArray, RnnConfig, State, Weights, layer_weight_names
+from rnnimpl.reference import LayerKey, LayerRun, Sums, backward, run
 
 
 class Limit(NamedTuple):
@@ -50,26 +52,15 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
 """What each dtype is allowed, from a measurement; "at most twice the plain one's own error" (flash-attention's tests)
 is where it starts.
 
-All six implementations on a CPU, in training, tanh and relu: 24 structures of T x B x I x H from 1x1x1x1 to 13x5x11x17
-and 2 of 128x1x64x64, 64x16x128x128, 512x2x32x32 and 200x8x16x128, two seeds each. The floor is for results of which
-the plain loop happens to make next to none of the error; given the floor, the factor that the worst result needed:
-
-    float16    2.2     1x1x1x1, three layers, two directions: sums of few and unlike terms
-    bfloat16   0.9
-    float32    1.1     512 steps, nn.RNN and the loops alike
-    float64    2.5     512 steps; the float32 loop stands in for it, with twice the lanes to sum in, so shorter sums
-
-At large sizes, with fused_cpu, numpy_loop, jax_scan and openvino_rnn, tanh, from 64x1x1024x1024 to 50x64x1760x1760 in
-inference and from 64x16x64x64 to 64x64x1024x1024 in training, float32 needed 1.6 (openvino_rnn at H 1760). Without the
-error of running sums it would have been 3.8, and jax_scan right or wrong according to NumPy's BLAS.
+The floor is for results of which the plain loop happens to make next to none of the error. The factor is no less than
+what the worst result of the implementations that this project computes itself needs, given the floor:
+`rnnimpl.conformance.limits` measures it over all cells, and docs/conformance.md has the figures.
 
 tf32 was not measured: NVIDIA's tensor cores may cut operands where we round them, which doubles the error, hence
 twice float32's factor.
 """
 
 
-PER_SEQUENCE = ("y", "h_n", "grad_x", "grad_h0")
-"""The results that have the batch as their second axis."""
 SAMPLED_ROWS = 8
 """The rows of a weight's gradient that are summed one term after another."""
 PARTIAL_SUMS = 16
@@ -84,42 +75,82 @@ MOST_GROUPS = 8
 """In networks with at most FEW_UNITS states in all, ambiguous relu units are switched in MOST_GROUPS groups."""
 
 Units: TypeAlias = npt.NDArray[np.bool_]
-"""Which units of a cell (T, B, H)."""
+"""Which units of a layer (T, B, H)."""
+
+
+class Derived(NamedTuple):
+    """What a tolerance is made of, by name of result: the reference's values, the plain loop's errors, and kinks."""
+
+    values: Mapping[str, NumpyArray]
+    plain_errors: Mapping[str, float]
+    kinks: Mapping[str, float]
+    name: str
+    """The arithmetic: a dtype, or tf32."""
+
+    def tolerances(self) -> dict[str, float]:
+        """The tolerance of each result."""
+        return {
+            name: _allowed(error, self.name) + self.kinks.get(name, 0.0) for name, error in self.plain_errors.items()
+        }
+
+    def factor_needed(self, name: str, error: float) -> float:
+        """The factor of the plain loop's error that a result with this error needs, given floor and kinks."""
+        left = error - self.kinks.get(name, 0.0) - LIMITS[self.name].floor * unit_roundoff(self.name)
+        return max(left, 0.0) / self.plain_errors[name] if left > 0 else 0.0
+
+
+def _allowed(plain_error: float, name: str) -> float:
+    return LIMITS[name].factor * plain_error + LIMITS[name].floor * unit_roundoff(name)
 
 
 def expect(
     config: RnnConfig,
     weights: Weights,
     x: NumpyArray,
-    h0: NumpyArray | None,
+    state: State[NumpyArray] | None,
     dy: NumpyArray | None = None,
-    dh_n: NumpyArray | None = None,
+    dstate_n: State[NumpyArray] | None = None,
     precision: Precision = "ieee",
 ) -> Expectation:
-    """What to expect on this data; with dy (T, B, D*H) and dh_n (L*D, B, H), of the gradients too.
+    """What to expect on this data; with dy (T, B, D*H) and dstate_n (L*D, B, H), of the gradients too.
 
     Costs one pass in float64, one of the plain loop and one with running sums of its first sequence, some more of the
     last two for small H, and for relu with ambiguous units a few backward passes.
     Raises ValueError when the data overflow the dtype, because then there is nothing to compare with.
     """
+    derived = derive(config, weights, x, state, dy, dstate_n, precision)
+    tolerances = derived.tolerances()
+    overflown = [name for name, tolerance in tolerances.items() if not np.isfinite(tolerance)]
+    if overflown:
+        raise ValueError(f"{', '.join(overflown)} overflow {derived.name} on this data; there is nothing to expect")
+    return Expectation(derived.values, tolerances)
+
+
+def derive(
+    config: RnnConfig,
+    weights: Weights,
+    x: NumpyArray,
+    state: State[NumpyArray] | None,
+    dy: NumpyArray | None = None,
+    dstate_n: State[NumpyArray] | None = None,
+    precision: Precision = "ieee",
+) -> Derived:
+    """What `expect` makes its tolerances of, on the same arguments."""
     narrow = Arithmetic.of(config.dtype, precision)
     # Nothing wider than float64 is quick everywhere; its errors are those of float32, smaller by a constant.
     plain = Arithmetic("float32") if narrow.name == "float64" else narrow
     scale = unit_roundoff(narrow.name) / unit_roundoff(plain.name)
-    limit = LIMITS[narrow.name]
 
-    def allowed(plain_error: float) -> float:
-        return limit.factor * plain_error * scale + limit.floor * unit_roundoff(narrow.name)
-
-    data = _Data(weights, x, h0, dy, dh_n)
+    data = _Data(weights, x, state, dy, dstate_n)
     exact = _compute(data, Arithmetic("float64"), None)
     values, runs = exact.values, exact.runs
-    active = {cell: cell_run.a > 0 for cell, cell_run in runs.items()} if config.nonlinearity == "relu" else None
+    kinked = CELLS[config.cell].kinked
+    active = {key: layer_run.saved(0) for key, layer_run in runs.items()} if kinked else None
     errors = dict.fromkeys(exact.arrays(), 0.0)
     # The maximum over a few numbers may be small by luck; the maximum over many is not.
     nudges = min(MOST_NUDGES, NUDGED_ELEMENTS // min(value.size for value in values.values()))
     for number in range(1 + nudges):
-        # What overflows is said below.
+        # Whoever asked is told of what overflows by an error that is not finite.
         with np.errstate(over="ignore", invalid="ignore"):
             plain_data = data if number == 0 else data.nudged(unit_roundoff(plain.name), seed=number)
             # On the reference's side of every kink, so that this is the error of rounding and of nothing else.
@@ -128,16 +159,15 @@ def expect(
             plain_errors = {key: _error(arrays[key], array) for key, array in exact.arrays().items()}
             if number == 0 and plain.name == "float32":
                 plain_errors |= _running_errors(data, exact, computed, active, plain_errors)
-        errors = {key: max(error, plain_errors[key]) for key, error in errors.items()}
-    tolerances = {name: allowed(errors[name]) for name in values}
-    if active is not None and dy is not None and dh_n is not None:
-        delta = {cell: allowed(errors[cell]) * float(np.abs(runs[cell].a).max()) for cell in runs}
-        for name, kink in _kinks(config, runs, dy, dh_n, delta).items():
-            tolerances[name] += kink
-    overflown = [name for name, tolerance in tolerances.items() if not np.isfinite(tolerance)]
-    if overflown:
-        raise ValueError(f"{', '.join(overflown)} overflow {plain.name} on this data; there is nothing to expect")
-    return Expectation(values, tolerances)
+        errors = {key: max(error, plain_errors[key] * scale) for key, error in errors.items()}
+    kinks: Mapping[str, float] = {}
+    if active is not None and dy is not None and dstate_n is not None:
+        delta = {
+            key: _allowed(errors[key], narrow.name) * float(np.abs(layer_run.saved(1)).max())
+            for key, layer_run in runs.items()
+        }
+        kinks = _kinks(config, runs, dy, dstate_n, delta)
+    return Derived(values, {name: errors[name] for name in values}, kinks, narrow.name)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -146,9 +176,9 @@ class _Data:
 
     weights: Weights
     x: NumpyArray
-    h0: NumpyArray | None
+    state: State[NumpyArray] | None
     dy: NumpyArray | None
-    dh_n: NumpyArray | None
+    dstate_n: State[NumpyArray] | None
 
     def nudged(self, size: float, seed: int) -> _Data:
         """The same with every number changed by a relative `size` at most."""
@@ -159,49 +189,54 @@ class _Data:
             return round_to(array.astype(np.float64) * factors, self.weights.config.dtype)
 
         weights = Weights(self.weights.config, {name: nudge(array) for name, array in self.weights.arrays.items()})
-        h0, dy, dh_n = (None if array is None else nudge(array) for array in (self.h0, self.dy, self.dh_n))
-        return _Data(weights, nudge(self.x), h0, dy, dh_n)
+        return self._map(nudge, weights)
 
     def first_sequence(self) -> _Data:
         """The same with a batch of one."""
-        x, h0, dy, dh_n = (None if array is None else array[:, :1] for array in (self.x, self.h0, self.dy, self.dh_n))
-        assert x is not None
-        return _Data(self.weights, x, h0, dy, dh_n)
+        return self._map(lambda array: array[:, :1], self.weights)
+
+    def _map(self, change: Callable[[NumpyArray], NumpyArray], weights: Weights) -> _Data:
+        state, dstate_n = (
+            None if arrays is None else tuple(map(change, arrays)) for arrays in (self.state, self.dstate_n)
+        )
+        return _Data(weights, change(self.x), state, None if self.dy is None else change(self.dy), dstate_n)
 
 
 class _Computed(NamedTuple):
-    """The results by name, with gradients where there are cotangents; the runs of the cells, and the gradients of a."""
+    """The results by name, with gradients where there are cotangents; the layers' runs, and the gradients of sums."""
 
     values: Mapping[str, NumpyArray]
-    runs: Mapping[Cell, CellRun]
-    da: Mapping[Cell, NumpyArray]
+    runs: Mapping[LayerKey, LayerRun]
+    sums: Mapping[LayerKey, Sums]
+    kinked: bool
 
-    def arrays(self) -> dict[str | Cell, NumpyArray]:
-        """All that has an error: the results by name, and the pre-activations by cell."""
-        arrays: dict[str | Cell, NumpyArray] = {cell: cell_run.a for cell, cell_run in self.runs.items()}
+    def arrays(self) -> dict[str | LayerKey, NumpyArray]:
+        """All that has an error: the results by name, and of a kinked cell the sums by layer."""
+        arrays: dict[str | LayerKey, NumpyArray] = {}
+        if self.kinked:
+            arrays |= {key: layer_run.saved(1) for key, layer_run in self.runs.items()}
         for name, value in self.values.items():
             arrays[name] = value
         return arrays
 
 
-def _compute(data: _Data, arithmetic: Arithmetic, active: Mapping[Cell, Units] | None) -> _Computed:
+def _compute(data: _Data, arithmetic: Arithmetic, active: Mapping[LayerKey, Units] | None) -> _Computed:
     config = data.weights.config
-    y, h_n, runs = run(config, data.weights, data.x, data.h0, arithmetic)
-    values = {"y": y, "h_n": h_n}
-    da: Mapping[Cell, NumpyArray] = {}
-    if data.dy is not None and data.dh_n is not None:
-        grads, da = backward(config, runs, data.dy, data.dh_n, arithmetic, active)
-        values |= name_grads(grads)
-    return _Computed(values, runs, da)
+    y, state_n, runs = run(config, data.weights, data.x, data.state, arithmetic)
+    grads: Grads[NumpyArray] | None = None
+    sums: Mapping[LayerKey, Sums] = {}
+    if data.dy is not None and data.dstate_n is not None:
+        grads, sums = backward(config, runs, data.dy, data.dstate_n, arithmetic, active)
+    return _Computed(name_arrays(config, y, state_n, grads), runs, sums, CELLS[config.cell].kinked)
 
 
 def _running_errors(
     data: _Data,
     exact: _Computed,
     plain: _Computed,
-    active: Mapping[Cell, Units] | None,
-    plain_errors: Mapping[str | Cell, float],
-) -> dict[str | Cell, float]:
+    active: Mapping[LayerKey, Units] | None,
+    plain_errors: Mapping[str | LayerKey, float],
+) -> dict[str | LayerKey, float]:
     """The errors that running sums make, of all results and pre-activations but the biases' gradients.
 
     Told from samples, for running sums are slow: the first sequence, and of the weights' gradients, which are sums over
@@ -210,17 +245,19 @@ def _running_errors(
     sample has few elements it is one of the first two.
     """
     running = Arithmetic("float32", running_sums=True)
-    first_active = None if active is None else {cell: units[:, :1] for cell, units in active.items()}
+    first_active = None if active is None else {key: units[:, :1] for key, units in active.items()}
     first = _compute(data.first_sequence(), running, first_active)
     part: Any = np.s_[:, :1]
     samples = {
         key: (array, plain.arrays()[key][part], exact.arrays()[key][part])
         for key, array in first.arrays().items()
-        if key in PER_SEQUENCE or key in first.runs
+        if not isinstance(key, str) or is_per_sequence(key)
     }
-    for cell, da in plain.da.items():
-        cell_run = plain.runs[cell]
-        for weight, z in zip(cell_weight_names(*cell), (cell_run.x, cell_run.h_before), strict=False):
+    for layer, sums in plain.sums.items():
+        layer_run = plain.runs[layer]
+        names = layer_weight_names(*layer)
+        pairs = ((names.w_ih, sums[0], layer_run.x), (names.w_hh, sums[1], layer_run.h_before))
+        for weight, da, z in pairs:
             name = f"grad_{weight}"
             part = _rows_that_wander(da, z)
             samples[name] = (
@@ -228,12 +265,14 @@ def _running_errors(
                 plain.values[name][part],
                 exact.values[name][part],
             )
-    errors: dict[str | Cell, float] = {}
+    errors: dict[str | LayerKey, float] = {}
     for key, (sample, plain_sample, exact_sample) in samples.items():
         # The plain loop's own is that of all sequences, of which a sample may have the luckiest.
         errors[key] = max(plain_errors[key], relative(float(np.abs(sample - exact_sample).max()), exact.arrays()[key]))
         if sample.size >= NUDGED_ELEMENTS:
-            ratio = _rms(sample - exact_sample) / _rms(plain_sample - exact_sample)
+            # The plain loop may be exact: after one step from zeros the gradients of w_hh are zeros.
+            plain_rms = _rms(plain_sample - exact_sample)
+            ratio = _rms(sample - exact_sample) / plain_rms if plain_rms > 0 else 1.0
             errors[key] = max(errors[key], plain_errors[key] * max(1.0, ratio))
     return errors
 
@@ -253,7 +292,11 @@ def _rows_that_wander(da: NumpyArray, z: NumpyArray) -> npt.NDArray[np.intp]:
 
 
 def _kinks(
-    config: RnnConfig, runs: Mapping[Cell, CellRun], dy: NumpyArray, dh_n: NumpyArray, delta: Mapping[Cell, float]
+    config: RnnConfig,
+    runs: Mapping[LayerKey, LayerRun],
+    dy: NumpyArray,
+    dstate_n: State[NumpyArray],
+    delta: Mapping[LayerKey, float],
 ) -> dict[str, float]:
     """How far the gradients may differ because relu's slope jumps where rounding may move a unit over zero.
 
@@ -263,28 +306,28 @@ def _kinks(
     turn, so that what hangs on one does not hide what hangs on another. None are ambiguous in most small float32
     data; then nothing is allowed.
     """
-    usual = {cell: cell_run.a > 0 for cell, cell_run in runs.items()}
-    ambiguous = {cell: np.abs(cell_run.a) <= delta[cell] for cell, cell_run in runs.items()}
+    usual: dict[LayerKey, Units] = {key: layer_run.saved(0) for key, layer_run in runs.items()}
+    ambiguous = {key: np.abs(layer_run.saved(1)) <= delta[key] for key, layer_run in runs.items()}
     count = sum(int(units.sum()) for units in ambiguous.values())
     if not count:
         return {}
-    switched: list[dict[Cell, Units]]
+    switched: list[dict[LayerKey, Units]]
     if sum(units.size for units in usual.values()) > FEW_UNITS:
         switched = [
-            {cell: usual[cell] | ambiguous[cell] for cell in runs},
-            {cell: usual[cell] & ~ambiguous[cell] for cell in runs},
+            {key: usual[key] | ambiguous[key] for key in runs},
+            {key: usual[key] & ~ambiguous[key] for key in runs},
         ]
     else:
         generator = np.random.default_rng(0)
-        group = {cell: generator.integers(MOST_GROUPS, size=units.shape) for cell, units in usual.items()}
+        group = {key: generator.integers(MOST_GROUPS, size=units.shape) for key, units in usual.items()}
         switched = [
-            {cell: usual[cell] ^ (ambiguous[cell] & (group[cell] == number)) for cell in runs}
+            {key: usual[key] ^ (ambiguous[key] & (group[key] == number)) for key in runs}
             for number in range(MOST_GROUPS)
         ]
-    reference = name_grads(backward(config, runs, dy, dh_n, active=usual)[0])
+    reference = name_grads(config, backward(config, runs, dy, dstate_n, active=usual)[0])
     changed = {name: np.zeros_like(value) for name, value in reference.items()}
     for active in switched:
-        for name, value in name_grads(backward(config, runs, dy, dh_n, active=active)[0]).items():
+        for name, value in name_grads(config, backward(config, runs, dy, dstate_n, active=active)[0]).items():
             changed[name] += np.abs(value - reference[name])
     return {name: relative(float(change.max()), reference[name]) for name, change in changed.items()}
 

@@ -1,24 +1,22 @@
-"""What every PyTorch implementation shares: tensors, devices, precision, gradients by autograd, stacking layers.
+"""What every PyTorch implementation shares: tensors, devices, precision, gradients by autograd.
 
-A PyTorch implementation says in `run` how x and h0 become y and h_n; where it is written as one layer in one
-direction, `run_layers` stacks it.
+A PyTorch implementation says in `run` how x and a state become y and the final state. Where it is written as one layer
+in one direction, `torch_layers.run_layers` stacks it.
 """
 
 from __future__ import annotations
 
 import abc
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import CellWeights, Grads, NumpyArray, Rnn, RnnConfig, Unavailable, Weights, select_cell
+from rnnimpl.interface import Grads, NumpyArray, Pullback, Rnn, RnnConfig, State, Unavailable, Weights
 
-Layer = Callable[[torch.Tensor, torch.Tensor, CellWeights[torch.Tensor], str], torch.Tensor]
-"""One layer in one direction: x (T, B, I), h0 (B, H), weights, nonlinearity -> the state after each step (T, B, H)."""
+TorchState = State[torch.Tensor]
 
 
 class TorchRnn(Rnn[torch.Tensor]):
@@ -39,10 +37,13 @@ class TorchRnn(Rnn[torch.Tensor]):
         # cuDNN's RNN takes TF32 unless told otherwise, matmul does not: both are pinned to the same.
         torch.backends.cuda.matmul.fp32_precision = precision
         torch.backends.cudnn.rnn.fp32_precision = precision  # type: ignore[attr-defined]  # set at run time by torch
+        # oneDNN computes nn.LSTM on a CPU, and could take bfloat16 or TF32 for float32.
+        torch.backends.mkldnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]  # the same
+        torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]  # the same
 
     @abc.abstractmethod
-    def run(self, x: torch.Tensor, h0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """x (T, B, I), h0 (L*D, B, H) -> y (T, B, D*H), h_n (L*D, B, H), differentiable in all that takes part."""
+    def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
+        """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state, differentiable in all of them."""
 
     def from_numpy(self, array: NumpyArray) -> torch.Tensor:
         self.check_dtype(array)
@@ -54,27 +55,33 @@ class TorchRnn(Rnn[torch.Tensor]):
         result: NumpyArray = (on_host.float() if on_host.dtype == torch.bfloat16 else on_host).numpy().copy()
         return result
 
-    def forward(self, x: torch.Tensor, h0: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, state: TorchState | None = None) -> tuple[torch.Tensor, TorchState]:
         # As PyTorch advises for inference: recording no gradients alone, small operators take a sixth longer.
         with torch.inference_mode():
-            return self.run(*self._inputs(x, h0))
+            return self.run(*self._inputs(x, state))
 
     def vjp(
-        self, x: torch.Tensor, h0: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, Callable[[torch.Tensor, torch.Tensor], Grads[torch.Tensor]]]:
-        x, h0 = (_leaf(array) for array in self._inputs(x, h0))
+        self, x: torch.Tensor, state: TorchState | None = None
+    ) -> tuple[torch.Tensor, TorchState, Pullback[torch.Tensor]]:
+        x, given = self._inputs(x, state)
+        x, start = _leaf(x), tuple(map(_leaf, given))
         with torch.enable_grad():
-            y, h_n = self.run(x, h0)
-        leaves = (x, h0, *self.weights.values())
+            y, state_n = self.run(x, start)
 
-        def pullback(dy: torch.Tensor, dh_n: torch.Tensor) -> Grads[torch.Tensor]:
+        def pullback(dy: torch.Tensor, dstate_n: TorchState) -> Grads[torch.Tensor]:
             # Autograd would convert a cotangent of another dtype.
-            self.check_dtypes(self.dtype, dy=dy, dh_n=dh_n)
-            self.check_cotangents(dy, dh_n, y, h_n)
-            dx, dh0, *dweights = torch.autograd.grad((y, h_n), leaves, (dy, dh_n))
-            return Grads(dx, dh0, dict(zip(self.weights, dweights, strict=True)))
+            self.check_cotangents(dy, dstate_n, y, self.dtype)
+            return self.as_grads(
+                torch.autograd.grad((y, *state_n), (x, *start, *self.weights.values()), (dy, *dstate_n))
+            )
 
-        return y.detach(), h_n.detach(), pullback
+        return y.detach(), tuple(each.detach() for each in state_n), pullback
+
+    def as_grads(self, arrays: Sequence[torch.Tensor]) -> Grads[torch.Tensor]:
+        """Gradients of x, of each array of the state and of each weight, in this order."""
+        states = len(self.config.state_names)
+        dx, dstate, dweights = arrays[0], tuple(arrays[1 : 1 + states]), arrays[1 + states :]
+        return Grads(dx, dstate, dict(zip(self.weights, dweights, strict=True)))
 
     def synchronize(self) -> None:
         if self.device != "cpu":
@@ -90,53 +97,17 @@ class TorchRnn(Rnn[torch.Tensor]):
             "device": torch.cuda.get_device_name(self.device),
         }
 
-    def _inputs(self, x: torch.Tensor, h0: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Check x and h0, and put zeros where h0 is not given."""
-        self.check_dtypes(self.dtype, x=x, h0=h0)
-        self.check_shapes(x, h0)
-        if h0 is None:
-            config = self.config
-            h0 = x.new_zeros(config.num_layers * config.num_directions, x.shape[1], config.hidden_size)
-        return x, h0
+    def _inputs(self, x: torch.Tensor, state: TorchState | None) -> tuple[torch.Tensor, TorchState]:
+        """Check x and the state, and put zeros where none is given."""
+        self.check_inputs(x, state, self.dtype)
+        if state is None:
+            state = tuple(x.new_zeros(shape) for shape in self.config.state_shapes(x.shape[1]))
+        return x, state
 
 
 def _leaf(array: torch.Tensor) -> torch.Tensor:
     """The same values as the beginning of a graph; a copy of what `forward` gave, which can be in none."""
     return (array.clone() if array.is_inference() else array.detach()).requires_grad_()
-
-
-def run_layers(
-    config: RnnConfig, weights: Mapping[str, torch.Tensor], layer: Layer, x: torch.Tensor, h0: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stack a single-layer function: layers one above the other, the reverse direction on reversed time."""
-    D = config.num_directions
-    last_states = []
-    for number in range(config.num_layers):
-        outputs = []
-        for direction in range(D):
-            cell = select_cell(config, weights, number, direction)
-            ordered = x.flip(0) if direction else x  # (T, B, I)
-            y = layer(ordered, h0[number * D + direction], cell, config.nonlinearity)  # (T, B, H)
-            last_states.append(y[-1])
-            outputs.append(y.flip(0) if direction else y)
-        x = torch.cat(outputs, dim=2) if D == 2 else outputs[0]  # (T, B, D*H)
-    return x, torch.stack(last_states)  # (L*D, B, H)
-
-
-def hoisted_layer(
-    x: torch.Tensor, h0: torch.Tensor, weights: CellWeights[torch.Tensor], nonlinearity: str
-) -> torch.Tensor:
-    """A `Layer` whose input projection of all steps is one product; each step is a fused multiply-add and a squash."""
-    squash = torch.tanh if nonlinearity == "tanh" else torch.relu
-    bias = None if weights.b_ih is None or weights.b_hh is None else weights.b_ih + weights.b_hh
-    projection = functional.linear(x, weights.w_ih, bias)  # (T, B, H)
-    w_hh_transposed = weights.w_hh.t()
-    states = []
-    h = h0  # (B, H)
-    for projection_t in projection.unbind(0):  # (B, H)
-        h = squash(torch.addmm(projection_t, h, w_hh_transposed))
-        states.append(h)
-    return torch.stack(states)
 
 
 def check_device(device: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -14,21 +15,28 @@ import torch
 
 import rnnimpl
 from rnnimpl import RnnConfig, Unavailable, Unsupported, Weights
+from rnnimpl.cells import CELLS
 from rnnimpl.dtypes import DTYPES, Dtype, carrier, round_significand, round_to, unit_roundoff
 from rnnimpl.impls.numpy_loop import NumpyLoop
+from rnnimpl.interface import CELL_NAMES, CellName
 from rnnimpl.registry import listing
 from tests.engines import ENGINES
 
 CONFIG = RnnConfig(input_size=3, hidden_size=4, num_layers=2, bidirectional=True)
+MODULES: dict[str, Callable[..., torch.nn.RNNBase]] = {
+    "tanh": torch.nn.RNN,
+    "relu": functools.partial(torch.nn.RNN, nonlinearity="relu"),
+    "lstm": torch.nn.LSTM,
+    "gru": torch.nn.GRU,
+}
 
 
-def make_module(config: RnnConfig) -> torch.nn.RNN:
-    """The nn.RNN of a config."""
-    return torch.nn.RNN(
+def make_module(config: RnnConfig) -> torch.nn.RNNBase:
+    """The nn.RNN, nn.LSTM or nn.GRU of a config."""
+    return MODULES[config.cell](
         config.input_size,
         config.hidden_size,
         config.num_layers,
-        nonlinearity=config.nonlinearity,
         bias=config.bias,
         bidirectional=config.bidirectional,
         dtype=getattr(torch, config.dtype),
@@ -38,16 +46,22 @@ def make_module(config: RnnConfig) -> torch.nn.RNN:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("num_layers", [1, 3])
-def test_weight_names_order_and_shapes_are_those_of_torch(num_layers: int, bidirectional: bool, bias: bool) -> None:
-    config = RnnConfig(input_size=3, hidden_size=4, num_layers=num_layers, bidirectional=bidirectional, bias=bias)
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_weight_names_order_and_shapes_are_those_of_torch(
+    cell: CellName, num_layers: int, bidirectional: bool, bias: bool
+) -> None:
+    config = RnnConfig(
+        input_size=3, hidden_size=4, num_layers=num_layers, cell=cell, bidirectional=bidirectional, bias=bias
+    )
     theirs = {name: tuple(parameter.shape) for name, parameter in make_module(config).named_parameters()}
     assert list(config.weight_shapes().items()) == list(theirs.items())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_state_dict_goes_in_and_out_unchanged(dtype: Dtype) -> None:
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_a_state_dict_goes_in_and_out_unchanged(cell: CellName, dtype: Dtype) -> None:
     """To the bit, in bfloat16 too, which NumPy has not."""
-    config = dataclasses.replace(CONFIG, dtype=dtype)
+    config = dataclasses.replace(CONFIG, cell=cell, dtype=dtype)
     module = make_module(config)
     weights = Weights.from_state_dict(config, module.state_dict())
     other = make_module(config)
@@ -125,7 +139,10 @@ def test_sizes_are_one_or_more(name: str, value: int) -> None:
         ({"num_layers": True}, TypeError, "num_layers is True; expected a whole number"),
         ({"bias": 1}, TypeError, "bias is 1; expected True or False"),
         ({"bidirectional": "yes"}, TypeError, "bidirectional is 'yes'; expected True or False"),
-        ({"nonlinearity": "gelu"}, ValueError, "nonlinearity is 'gelu'; expected one of tanh, relu"),
+        ({"cell": "gelu"}, ValueError, r"cell is 'gelu'; .*Expected one of tanh, relu, lstm, gru"),
+        ({"cell": "LSTM"}, ValueError, r"cell is 'LSTM'; did you mean lstm\? Expected one of"),
+        ({"cell": "grue"}, ValueError, r"cell is 'grue'; did you mean gru\? Expected one of"),
+        ({"cell": 4}, ValueError, "cell is 4; Expected one of"),
         ({"dtype": "int8"}, ValueError, "dtype is 'int8'; expected one of float16, bfloat16, float32, float64"),
     ],
 )
@@ -190,25 +207,74 @@ def test_a_device_that_is_not_there_is_unavailable(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("x", "h0", "said"),
+    ("x", "state", "said"),
     [
         ((4, 3), None, r"x has shape \(4, 3\); expected \(T, B, 3\): input_size is 3"),
         ((7, 4, 5), None, r"x has shape \(7, 4, 5\); expected \(T, B, 3\): input_size is 3"),
         ((0, 4, 3), None, r"x has shape \(0, 4, 3\); expected \(T, B, 3\): T and B are 1 or more"),
         ((7, 0, 3), None, r"x has shape \(7, 0, 3\); expected \(T, B, 3\): T and B are 1 or more"),
         ((7, 5, 3), (2, 5, 4), r"h0 has shape \(2, 5, 4\); expected \(4, 5, 4\): .*num_layers 2, num_directions 2"),
-        ((7, 5, 3), (4, 1, 4), r"h0 has shape \(4, 1, 4\); expected \(4, 5, 4\): .*x's B of 5"),
+        ((7, 5, 3), (4, 1, 4), r"h0 has shape \(4, 1, 4\); expected \(4, 5, 4\): .*and B of 5"),
     ],
 )
 @pytest.mark.parametrize("name", ["numpy_loop", "torch_loop"])
 def test_wrong_shapes_are_named_with_the_right_ones(
-    name: str, x: tuple[int, ...], h0: tuple[int, ...] | None, said: str
+    name: str, x: tuple[int, ...], state: tuple[int, ...] | None, said: str
 ) -> None:
     rnn = rnnimpl.load(name)(CONFIG, Weights.init(CONFIG, 0))
-    arrays = [None if shape is None else rnn.from_numpy(np.ones(shape, np.float32)) for shape in (x, h0)]
+    given = None if state is None else (rnn.from_numpy(np.ones(state, np.float32)),)
     for call in (rnn.forward, rnn.vjp):
         with pytest.raises(ValueError, match=said):
-            call(*arrays)
+            call(rnn.from_numpy(np.ones(x, np.float32)), given)
+
+
+LSTM = RnnConfig(input_size=3, hidden_size=4, cell="lstm")
+STATE = np.ones((1, 5, 4), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("config", "state", "error", "said"),
+    [
+        (LSTM, STATE, TypeError, r"state is a ndarray; expected a tuple \(h0, c0\)"),
+        (LSTM, [STATE, STATE], TypeError, r"state is a list; expected a tuple \(h0, c0\)"),
+        (LSTM, (STATE,), ValueError, r"state has 1 arrays; expected 2 for cell lstm: \(h0, c0\)"),
+        (LSTM, (STATE,) * 3, ValueError, r"state has 3 arrays; expected 2 for cell lstm: \(h0, c0\)"),
+        (LSTM, (STATE, STATE[0]), ValueError, r"c0 has shape \(5, 4\); expected \(1, 5, 4\)"),
+        (LSTM, (STATE, STATE.astype(int)), TypeError, "c0 has dtype int64; expected float32"),
+        (LSTM, (STATE, None), TypeError, "c0 is a NoneType; expected float32"),
+        (dataclasses.replace(LSTM, cell="gru"), STATE, TypeError, r"state is a ndarray; expected a tuple \(h0,\)"),
+        (dataclasses.replace(LSTM, cell="gru"), (STATE,) * 2, ValueError, r"has 2 arrays; expected 1 for cell gru"),
+    ],
+)
+def test_a_state_of_another_form_is_named_with_the_right_one(
+    config: RnnConfig, state: Any, error: type[Exception], said: str
+) -> None:
+    """In inference and training; the pullback names dh_n and dc_n in the same way."""
+    rnn = NumpyLoop(config, Weights.init(config, 0))
+    x = np.ones((7, 5, 3), np.float32)
+    for call in (rnn.forward, rnn.vjp):
+        with pytest.raises(error, match=said):
+            call(x, state)
+    y, _, pullback = rnn.vjp(x)
+    with pytest.raises(error, match=said.replace("h0", "dh_n").replace("c0", "dc_n").replace("state", "dstate_n")):
+        pullback(y, state)
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_a_state_has_an_array_for_each_of_the_cells_states(cell: CellName) -> None:
+    """And each gate a block of H rows in every weight."""
+    config = dataclasses.replace(CONFIG, cell=cell)
+    assert config.state_names == CELLS[cell].states
+    assert config.num_gates == len(CELLS[cell].gates)
+    assert config.state_shapes(5) == ((4, 5, 4),) * len(config.state_names)
+
+
+def test_a_cell_that_is_not_the_implementations_is_unsupported() -> None:
+    class Plain(NumpyLoop):
+        cells = ("tanh", "relu")
+
+    with pytest.raises(Unsupported, match="Plain computes tanh, relu; got cell 'lstm'"):
+        Plain(LSTM, Weights.init(LSTM, 0))
 
 
 def test_a_wrong_dtype_says_how_to_convert() -> None:

@@ -18,7 +18,7 @@ import torch
 import rnnimpl
 from rnnimpl import Rnn, RnnConfig, Weights
 from rnnimpl.dtypes import unit_roundoff
-from rnnimpl.interface import NumpyArray, cell_weight_names
+from rnnimpl.interface import NumpyArray, layer_weight_names
 from tests.engines import ordinary
 
 TESTS = Path(__file__).parent
@@ -47,7 +47,7 @@ def original_network(recorded: Any, case: str) -> tuple[RnnConfig, Weights]:
     config = RnnConfig(input_size=I, hidden_size=H, num_layers=L, bias=False, dtype="float64")
     arrays = {}
     for layer in range(L):
-        names = cell_weight_names(layer, 0)
+        names = layer_weight_names(layer, 0)
         arrays[names.w_ih] = recorded[f"{case}.w_ih_l{layer}"]
         arrays[names.w_hh] = recorded[f"{case}.w_hh_l{layer}"]
     return config, Weights(config, arrays)
@@ -57,6 +57,12 @@ def random_network(bidirectional: bool = False) -> tuple[RnnConfig, Weights, Num
     """A network of two layers with biases, and x (T, B, I), of sizes that all differ."""
     config = RnnConfig(input_size=3, hidden_size=5, num_layers=2, bidirectional=bidirectional, dtype="float64")
     return config, Weights.init(config, seed=0), np.random.default_rng(1).standard_normal((7, 4, 3))
+
+
+def outputs(rnn: Rnn[Any], x: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    """y and h_n of inference."""
+    y, (h_n,) = rnn.forward(rnn.from_numpy(x))
+    return rnn.to_numpy(y), rnn.to_numpy(h_n)
 
 
 class OriginalTorchRnn:
@@ -110,7 +116,7 @@ def test_outputs_are_those_of_the_original_numpy_program(
     rnn = implementation(config, weights, "cpu")
     x = recorded[f"{case}.x"]
 
-    y, h_n = (rnn.to_numpy(array) for array in rnn.forward(rnn.from_numpy(x)))
+    y, h_n = outputs(rnn, x)
 
     # A sum a of n = I + H products is rounded with an error of at most n u |a|, since no term is negative here,
     # and tanh passes on less than half of it, as |a| tanh'(a) < 0.45. Every step and layer adds such an error
@@ -173,7 +179,7 @@ def test_every_step_has_its_own_output(implementation: type[Rnn[Any]]) -> None:
     config, weights, x = random_network()
     rnn = implementation(config, weights, "cpu")
 
-    y, h_n = (rnn.to_numpy(array) for array in rnn.forward(rnn.from_numpy(x)))
+    y, h_n = outputs(rnn, x)
 
     assert all(np.abs(after - before).max() > 0.01 for before, after in itertools.pairwise(y))
     np.testing.assert_array_equal(y[-1], h_n[-1])
@@ -186,10 +192,10 @@ def test_every_weight_has_a_gradient(implementation: type[Rnn[Any]], bidirection
     rnn = implementation(config, weights, "cpu")
     generator = np.random.default_rng(2)
 
-    y, h_n, pullback = rnn.vjp(rnn.from_numpy(x))
+    y, (h_n,), pullback = rnn.vjp(rnn.from_numpy(x))
     dy = generator.standard_normal(rnn.to_numpy(y).shape)
     dh_n = generator.standard_normal(rnn.to_numpy(h_n).shape)
-    grads = pullback(rnn.from_numpy(dy), rnn.from_numpy(dh_n))
+    grads = pullback(rnn.from_numpy(dy), (rnn.from_numpy(dh_n),))
 
     assert list(grads.weights) == list(config.weight_shapes())
     for name, shape in config.weight_shapes().items():
@@ -204,24 +210,23 @@ def test_bidirectional_reads_the_sequence_both_ways(implementation: type[Rnn[Any
     _, weights, x = random_network(bidirectional=True)
     one_layer = RnnConfig(input_size=3, hidden_size=5, bidirectional=True, dtype="float64")
     one_way = RnnConfig(input_size=3, hidden_size=5, dtype="float64")
-    forward_names, reverse_names = cell_weight_names(0, 0), cell_weight_names(0, 1)
+    forward_names, reverse_names = layer_weight_names(0, 0), layer_weight_names(0, 1)
     first_layer = {name: weights.arrays[name] for name in one_layer.weight_shapes()}
     forward_weights = {name: weights.arrays[name] for name in forward_names}
     reverse_weights = {
         name: weights.arrays[reverse] for name, reverse in zip(forward_names, reverse_names, strict=True)
     }
 
-    def outputs(config: RnnConfig, arrays: dict[str, NumpyArray], x: NumpyArray) -> NumpyArray:
-        rnn = implementation(config, Weights(config, arrays), "cpu")
-        return rnn.to_numpy(rnn.forward(rnn.from_numpy(x))[0])
+    def output(config: RnnConfig, arrays: dict[str, NumpyArray], x: NumpyArray) -> NumpyArray:
+        return outputs(implementation(config, Weights(config, arrays), "cpu"), x)[0]
 
-    both = outputs(one_layer, first_layer, x)
+    both = output(one_layer, first_layer, x)
 
     assert both.shape == (7, 4, 2 * 5)
     # Ten roundings a sum and seven steps; |w_hh| is at most 1/sqrt(5), so that errors do not grow by much.
     tolerance = 100 * unit_roundoff("float64")
-    onward = outputs(one_way, forward_weights, x)
-    backward = outputs(one_way, reverse_weights, x[::-1].copy())[::-1]
+    onward = output(one_way, forward_weights, x)
+    backward = output(one_way, reverse_weights, x[::-1].copy())[::-1]
     np.testing.assert_allclose(both[:, :, :5], onward, rtol=0, atol=tolerance)
     np.testing.assert_allclose(both[:, :, 5:], backward, rtol=0, atol=tolerance)
 

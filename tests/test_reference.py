@@ -1,4 +1,4 @@
-"""The reference is right: its gradients are those of finite differences, and all it gives is what nn.RNN gives."""
+"""The reference is right: its gradients are those of finite differences, and all of its results are PyTorch's own."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pytest
 import torch
 
 from rnnimpl import RnnConfig, Weights
+from rnnimpl.arithmetic import Arithmetic
 from rnnimpl.dtypes import round_to
-from rnnimpl.interface import NONLINEARITIES, Nonlinearity, NumpyArray
-from rnnimpl.reference import Arithmetic, backward, forward, run, vjp
+from rnnimpl.expectation import name_arrays
+from rnnimpl.interface import CELL_NAMES, CellName, NumpyArray, State
+from rnnimpl.reference import backward, forward, run, vjp
 
 T, B, I, H = 5, 3, 2, 4
 
 
 def configs() -> Iterator[RnnConfig]:
     """Every structure of network, in float64."""
-    for nonlinearity, num_layers, bidirectional, bias in itertools.product(
-        NONLINEARITIES, (1, 2), (False, True), (True, False)
-    ):
+    for cell, num_layers, bidirectional, bias in itertools.product(CELL_NAMES, (1, 2), (False, True), (True, False)):
         yield RnnConfig(
             input_size=I,
             hidden_size=H,
             num_layers=num_layers,
-            nonlinearity=nonlinearity,
+            cell=cell,
             bias=bias,
             bidirectional=bidirectional,
             dtype="float64",
@@ -35,116 +35,152 @@ def configs() -> Iterator[RnnConfig]:
 
 def name(config: RnnConfig) -> str:
     bias = "bias" if config.bias else "nobias"
-    return f"L{config.num_layers}-D{config.num_directions}-{config.nonlinearity}-{bias}"
+    return f"L{config.num_layers}-D{config.num_directions}-{config.cell}-{bias}"
 
 
-def data(config: RnnConfig, seed: int = 1) -> tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]:
-    """Standard normal x, h0, dy, dh_n."""
+Data = tuple[NumpyArray, State[NumpyArray], NumpyArray, State[NumpyArray]]
+
+
+def data(config: RnnConfig, seed: int = 1) -> Data:
+    """Standard normal x, state, dy, dstate_n."""
     generator = np.random.default_rng(seed)
-    states = (config.num_layers * config.num_directions, B, H)
-    shapes = ((T, B, I), states, (T, B, config.num_directions * H), states)
-    x, h0, dy, dh_n = (round_to(generator.standard_normal(shape), config.dtype) for shape in shapes)
-    return x, h0, dy, dh_n
+
+    def draw(shape: tuple[int, ...]) -> NumpyArray:
+        return round_to(generator.standard_normal(shape), config.dtype)
+
+    def draw_state() -> State[NumpyArray]:
+        return tuple(draw(shape) for shape in config.state_shapes(B))
+
+    x, state = draw((T, B, I)), draw_state()
+    return x, state, draw((T, B, config.num_directions * H)), draw_state()
+
+
+def named(config: RnnConfig, x: NumpyArray, state: State[NumpyArray]) -> dict[str, NumpyArray]:
+    """x and the arrays of a state by name: x, h0, c0."""
+    return {"x": x} | {f"{name}0": array for name, array in zip(config.state_names, state, strict=True)}
 
 
 @pytest.mark.parametrize("config", list(configs()), ids=name)
 def test_gradients_are_those_of_finite_differences(config: RnnConfig) -> None:
-    """Central differences of the loss by every number of every weight, of x and of h0."""
+    """Central differences of the loss by some numbers of every weight, of x and of each array of the state.
+
+    At most 8 of each, drawn at random; the loss depends on y and on each array of the final state.
+    """
     weights = Weights.init(config, seed=0)
-    x, h0, dy, dh_n = data(config)
-    _, _, grads = vjp(config, weights, x, h0, dy, dh_n)
-    variables = {"x": x, "h0": h0, **weights.state_dict()}
-    analytic = {"x": grads.x, "h0": grads.h0, **grads.weights}
+    x, state, dy, dstate_n = data(config)
+    _, _, grads = vjp(config, weights, x, state, dy, dstate_n)
+    variables = {**named(config, x, state), **weights.state_dict()}
+    analytic = {**named(config, grads.x, grads.state), **grads.weights}
     assert variables.keys() == analytic.keys()
 
     def loss() -> float:
         moved = Weights(config, {key: variables[key] for key in weights.arrays})
-        y, h_n = forward(config, moved, variables["x"], variables["h0"])
-        return float((y * dy).sum() + (h_n * dh_n).sum())
+        start = tuple(variables[f"{each}0"] for each in config.state_names)
+        y, state_n = forward(config, moved, variables["x"], start)
+        finals = zip(state_n, dstate_n, strict=True)
+        return float((y * dy).sum() + sum((final * cotangent).sum() for final, cotangent in finals))
 
-    step = 1e-6
+    step, generator = 1e-6, np.random.default_rng(2)
     for key, variable in variables.items():
-        numeric = np.empty_like(variable)
-        for index in np.ndindex(variable.shape):
+        chosen = generator.choice(variable.size, min(variable.size, 8), replace=False)
+        for index in zip(*np.unravel_index(chosen, variable.shape), strict=True):
             kept = variable[index]
             variable[index] = kept + step
             above = loss()
             variable[index] = kept - step
             below = loss()
             variable[index] = kept
-            numeric[index] = (above - below) / (2 * step)
-        np.testing.assert_allclose(analytic[key], numeric, rtol=1e-6, atol=1e-8, err_msg=key)
+            numeric = (above - below) / (2 * step)
+            assert analytic[key][index] == pytest.approx(numeric, rel=1e-6, abs=1e-8), (key, index)
 
 
-@pytest.mark.parametrize("given_h0", [True, False], ids=["h0", "zeros"])
-@pytest.mark.parametrize("config", list(configs()), ids=name)
-def test_agrees_with_torch_in_float64(config: RnnConfig, given_h0: bool) -> None:
-    """y, h_n and every gradient of torch.nn.RNN, called directly."""
-    weights = Weights.init(config, seed=0)
-    x, h0, dy, dh_n = data(config)
-    module = torch.nn.RNN(
-        I,
-        H,
-        config.num_layers,
-        nonlinearity=config.nonlinearity,
-        bias=config.bias,
-        bidirectional=config.bidirectional,
-        dtype=torch.float64,
-    )
+def module_of(config: RnnConfig, weights: Weights) -> torch.nn.RNNBase:
+    """PyTorch's own network with these weights, called directly."""
+    arguments = {"bias": config.bias, "bidirectional": config.bidirectional, "dtype": torch.float64}
+    module: torch.nn.RNNBase
+    if config.cell == "lstm":
+        module = torch.nn.LSTM(I, H, config.num_layers, **arguments)
+    elif config.cell == "gru":
+        module = torch.nn.GRU(I, H, config.num_layers, **arguments)
+    else:
+        module = torch.nn.RNN(I, H, config.num_layers, nonlinearity=config.cell, **arguments)
     module.load_state_dict({key: torch.tensor(array) for key, array in weights.arrays.items()})
-    leaves = [torch.tensor(x, requires_grad=True), torch.tensor(h0 * given_h0, requires_grad=True)]
-    y, h_n = module(leaves[0], leaves[1])
-    parameters = dict(module.named_parameters())
-    dx, dh0, *rest = torch.autograd.grad(
-        (y, h_n), [*leaves, *parameters.values()], (torch.tensor(dy), torch.tensor(dh_n))
-    )
-
-    ours = vjp(config, weights, x, h0 if given_h0 else None, dy, dh_n)
-    pairs = {"y": (ours[0], y), "h_n": (ours[1], h_n), "x": (ours[2].x, dx), "h0": (ours[2].h0, dh0)}
-    pairs |= {key: (ours[2].weights[key], grad) for key, grad in zip(parameters, rest, strict=True)}
-    for key, (mine, theirs) in pairs.items():
-        np.testing.assert_allclose(mine, theirs.detach().numpy(), rtol=1e-12, atol=1e-13, err_msg=key)
+    return module
 
 
-def test_forward_gives_the_outputs_of_vjp() -> None:
-    config = next(configs())
-    x, h0, dy, dh_n = data(config)
+@pytest.mark.parametrize("given", [True, False], ids=["state", "zeros"])
+@pytest.mark.parametrize("config", list(configs()), ids=name)
+def test_agrees_with_torch_in_float64(config: RnnConfig, given: bool) -> None:
+    """y, the final state and every gradient of torch.nn.RNN, nn.LSTM and nn.GRU."""
     weights = Weights.init(config, seed=0)
-    y, h_n = forward(config, weights, x, h0)
-    same_y, same_h_n, _ = vjp(config, weights, x, h0, dy, dh_n)
-    np.testing.assert_array_equal(y, same_y)
-    np.testing.assert_array_equal(h_n, same_h_n)
+    x, state, dy, dstate_n = data(config)
+    module = module_of(config, weights)
+    leaf_x = torch.tensor(x, requires_grad=True)
+    leaves = [torch.tensor(array * given, requires_grad=True) for array in state]
+    y, last = module(leaf_x, tuple(leaves) if len(leaves) > 1 else leaves[0])
+    finals = last if isinstance(last, tuple) else (last,)
+    parameters = dict(module.named_parameters())
+    cotangents = [torch.tensor(array) for array in (dy, *dstate_n)]
+    dx, *rest = torch.autograd.grad((y, *finals), [leaf_x, *leaves, *parameters.values()], cotangents)
+
+    our_y, our_finals, grads = vjp(config, weights, x, state if given else None, dy, dstate_n)
+    ours = [our_y, *our_finals, grads.x, *grads.state, *(grads.weights[key] for key in parameters)]
+    theirs = [y, *finals, dx, *rest]
+    keys = ["y", *(f"{each}_n" for each in config.state_names), *named(config, x, state), *parameters]
+    for key, mine, its in zip(keys, ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, its.detach().numpy(), rtol=1e-12, atol=1e-13, err_msg=key)
 
 
-def plain(dtype: str, nonlinearity: Nonlinearity = "tanh") -> tuple[dict[str, NumpyArray], dict[str, NumpyArray]]:
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_forward_gives_the_outputs_of_vjp(cell: CellName) -> None:
+    config = RnnConfig(input_size=I, hidden_size=H, cell=cell, dtype="float64")
+    x, state, dy, dstate_n = data(config)
+    weights = Weights.init(config, seed=0)
+    y, state_n = forward(config, weights, x, state)
+    same_y, same_state_n, _ = vjp(config, weights, x, state, dy, dstate_n)
+    for first, second in zip((y, *state_n), (same_y, *same_state_n), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def plain(dtype: str, cell: CellName) -> tuple[dict[str, NumpyArray], dict[str, NumpyArray]]:
     """Results of the plain loop in a dtype, and of the reference, on data that float16 and bfloat16 hold."""
-    config = RnnConfig(input_size=I, hidden_size=H, nonlinearity=nonlinearity, dtype="float64")
+    config = RnnConfig(input_size=I, hidden_size=H, cell=cell, dtype="float64")
     drawn = Weights.init(config, seed=0).arrays
-    weights = Weights(config, {key: round_to(array, "bfloat16").astype(float) for key, array in drawn.items()})
-    inputs = [round_to(array, "bfloat16").astype(float) for array in data(config)]
+
+    def narrowed(array: NumpyArray) -> NumpyArray:
+        return round_to(array, "bfloat16").astype(float)
+
+    weights = Weights(config, {key: narrowed(array) for key, array in drawn.items()})
+    x, state, dy, dstate_n = data(config)
+    x, dy = narrowed(x), narrowed(dy)
+    state, dstate_n = tuple(map(narrowed, state)), tuple(map(narrowed, dstate_n))
     both = []
     for arithmetic in (Arithmetic(dtype), Arithmetic("float64")):  # type: ignore[arg-type]  # parametrised
-        y, h_n, runs = run(config, weights, inputs[0], inputs[1], arithmetic)
-        grads, _ = backward(config, runs, inputs[2], inputs[3], arithmetic)
-        both.append({"y": y, "h_n": h_n, "x": grads.x, "h0": grads.h0, **grads.weights})
+        y, state_n, runs = run(config, weights, x, state, arithmetic)
+        grads, _ = backward(config, runs, dy, dstate_n, arithmetic)
+        both.append(name_arrays(config, y, state_n, grads))
     return both[0], both[1]
 
 
+@pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize(
     ("dtype", "roundoff"), [("float16", 2**-11), ("bfloat16", 2**-8), ("tf32", 2**-11), ("float32", 2**-24)]
 )
-def test_the_plain_loop_in_a_dtype_is_wrong_by_a_few_of_its_roundoffs(dtype: str, roundoff: float) -> None:
+def test_the_plain_loop_in_a_dtype_is_wrong_by_a_few_of_its_roundoffs(
+    dtype: str, roundoff: float, cell: CellName
+) -> None:
     """Not by none, which would be float64 under another name, and not by many."""
-    narrow, wide = plain(dtype)
+    narrow, wide = plain(dtype, cell)
     for key, array in narrow.items():
         error = np.abs(array - wide[key]).max() / np.abs(wide[key]).max()
         assert 0.01 * roundoff < error < 10 * roundoff, key
 
 
+@pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_results_of_a_narrow_plain_loop_are_of_the_dtype(dtype: str) -> None:
+def test_results_of_a_narrow_plain_loop_are_of_the_dtype(dtype: str, cell: CellName) -> None:
     """Rounding them again changes nothing."""
-    narrow, _ = plain(dtype)
+    narrow, _ = plain(dtype, cell)
     for key, array in narrow.items():
         np.testing.assert_array_equal(round_to(array, dtype).astype(np.float32), array, err_msg=key)  # type: ignore[arg-type]
 

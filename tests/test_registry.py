@@ -59,9 +59,12 @@ def entry_point(folder: Path) -> Path:
     return folder
 
 
-def test_names_are_those_of_the_files() -> None:
-    files = sorted(path.stem for path in (Path(rnnimpl.__file__).parent / "impls").glob("*.py"))
-    assert ["__init__", *names()] == files
+def test_names_are_those_of_the_files_and_packages() -> None:
+    folder = Path(rnnimpl.__file__).parent / "impls"
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert "numpy_loop" in packages
+    assert list(names()) == sorted(files | packages)
 
 
 @pytest.mark.parametrize("name", names())
@@ -73,6 +76,7 @@ def test_every_file_has_one_class_and_says_what_it_is(name: str) -> None:
         pytest.skip(str(reason))
     assert found.__module__ == f"rnnimpl.impls.{name}"
     assert tuple(line.unavailable) == found.devices
+    assert line.cells == found.cells
     assert line.summary
 
 

@@ -96,13 +96,22 @@ def test_all_prefixes_are_named_where_there_are_several() -> None:
         ),
         (
             torch.nn.LSTM(4, 3).state_dict(),
-            r"weights of an LSTM: weight_hh_l0 has shape \(12, 3\), 4\*H rows; expected",
+            r"weights of an LSTM: weight_hh_l0 has shape \(12, 3\), 4\*H rows; "
+            r"expected H for cell='tanh': pass cell='lstm' to RnnConfig$",
         ),
-        (torch.nn.GRU(4, 3).state_dict(), r"weights of a GRU: weight_hh_l0 has shape \(9, 3\), 3\*H rows; expected"),
+        (
+            torch.nn.GRU(4, 3).state_dict(),
+            r"weights of a GRU: weight_hh_l0 has shape \(9, 3\), 3\*H rows; .*: pass cell='gru' to RnnConfig$",
+        ),
         (torch.nn.LSTMCell(4, 3).state_dict(), r"weights of an LSTM: weight_hh has shape \(12, 3\)"),
         (
             {f"lstm.{name}": value for name, value in torch.nn.LSTM(4, 3).state_dict().items()},
-            r"weights of an LSTM: lstm.weight_hh_l0 has shape",
+            r"weights of an LSTM: lstm\.weight_hh_l0 has shape .*pass cell='lstm' to RnnConfig; "
+            r"the names of the weights begin with 'lstm\.'; pass prefix='lstm\.'$",
+        ),
+        (
+            torch.nn.LSTM(4, 3, proj_size=2).state_dict(),
+            r"weights of an LSTM with projections: there is 'weight_hr_l0'; none are computed here",
         ),
         ({"kernel": np.ones((4, 3))}, r"missing \['weight_ih_l0', .*not expected \['kernel'\]"),
     ],
@@ -111,6 +120,57 @@ def test_all_prefixes_are_named_where_there_are_several() -> None:
 def test_another_form_is_told_with_what_would_help(form: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Weights.from_state_dict(CONFIG, form)
+
+
+LSTM = RnnConfig(input_size=4, hidden_size=3, cell="lstm")
+GRU = RnnConfig(input_size=4, hidden_size=3, cell="gru")
+
+
+@pytest.mark.parametrize(
+    ("config", "module", "said"),
+    [
+        (
+            LSTM,
+            torch.nn.RNN(4, 3),
+            r"weights of a plain RNN: weight_hh_l0 has shape \(3, 3\), H rows; expected 4\*H for ",
+        ),
+        (LSTM, torch.nn.RNN(4, 3), r"for cell='lstm': pass cell='relu' or cell='tanh' to RnnConfig"),
+        (LSTM, torch.nn.GRU(4, 3), r"weights of a GRU: .*\(9, 3\), 3\*H rows; expected 4\*H .*: pass cell='gru'"),
+        (GRU, torch.nn.LSTM(4, 3), r"weights of an LSTM: .*\(12, 3\), 4\*H rows; expected 3\*H .*: pass cell='lstm'"),
+        (
+            LSTM,
+            torch.nn.LSTMCell(4, 3),
+            r"weights of an LSTMCell, whose names have no layer: .*expected 'weight_ih_l0'",
+        ),
+        (GRU, torch.nn.GRUCell(4, 3), r"weights of a GRUCell, whose names have no layer: .*expected 'weight_ih_l0'"),
+    ],
+)
+def test_weights_of_another_cell_are_told_with_the_cell_that_they_are_of(
+    config: RnnConfig, module: torch.nn.Module, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        Weights.from_state_dict(config, module.state_dict())
+
+
+@pytest.mark.parametrize(("config", "module"), [(LSTM, torch.nn.LSTM(4, 3)), (GRU, torch.nn.GRU(4, 3))])
+def test_the_weights_of_the_cell_are_taken(config: RnnConfig, module: torch.nn.Module) -> None:
+    """Bare, and by the prefix that the message names."""
+    weights = Weights.from_state_dict(config, module.state_dict())
+    prefixed = {f"encoder.rnn.{name}": value for name, value in module.state_dict().items()}
+    with pytest.raises(ValueError, match=r"^the names of the weights begin with 'encoder\.rnn\.'; pass prefix="):
+        Weights.from_state_dict(config, prefixed)
+    same = Weights.from_state_dict(config, prefixed, prefix="encoder.rnn.")
+    for name, array in weights.arrays.items():
+        np.testing.assert_array_equal(array, module.state_dict()[name].numpy())
+        np.testing.assert_array_equal(array, same.arrays[name])
+
+
+def test_of_several_networks_the_prefix_of_the_cells_is_named() -> None:
+    """A model with a plain RNN and an LSTM has weights for either."""
+    both = prefixed("decoder.") | {f"encoder.{name}": value for name, value in torch.nn.LSTM(4, 3).state_dict().items()}
+    for config, prefix in ((CONFIG, "decoder"), (LSTM, "encoder")):
+        with pytest.raises(ValueError, match=rf"^the names .* begin with '{prefix}\.'; pass prefix='{prefix}\.'$"):
+            Weights.from_state_dict(config, both)
 
 
 def test_a_prefix_that_no_name_has_is_told_with_the_names() -> None:

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rnnimpl import Rnn, RnnConfig, Weights, load
-from rnnimpl.conformance.examples import Example
+from rnnimpl.arithmetic import Arithmetic
+from rnnimpl.conformance.compare import train
+from rnnimpl.conformance.examples import Data, Example
 from rnnimpl.dtypes import DTYPES, Dtype, round_to, unit_roundoff
-from rnnimpl.expectation import Expectation, name_results
-from rnnimpl.interface import Nonlinearity, NumpyArray
-from rnnimpl.reference import Arithmetic, backward, run
+from rnnimpl.expectation import Expectation
+from rnnimpl.interface import CELL_NAMES, CellName, NumpyArray, State
+from rnnimpl.reference import backward, run
 from rnnimpl.tolerance import LIMITS, expect
 
 T, B = 9, 4
 
-Arrays: TypeAlias = tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]
-"""x, h0, dy, dh_n."""
+
+def draw(config: RnnConfig, T: int, B: int, *, seed: int = 0, scale: float = 1.0) -> Data:
+    """Standard normal data times `scale`."""
+    generator = np.random.default_rng(seed)
+
+    def one(shape: tuple[int, ...]) -> NumpyArray:
+        return round_to(scale * generator.standard_normal(shape), config.dtype)
+
+    def state() -> State[NumpyArray]:
+        return tuple(one(shape) for shape in config.state_shapes(B))
+
+    x, start = one((T, B, config.input_size)), state()
+    return Data(x, start, one((T, B, config.num_directions * config.hidden_size)), state())
 
 
-def problem(
-    dtype: Dtype = "float32", nonlinearity: Nonlinearity = "tanh", scale: float = 1.0
-) -> tuple[RnnConfig, Weights, Arrays]:
-    """A network of two layers and x, h0, dy, dh_n."""
-    config = RnnConfig(input_size=5, hidden_size=32, num_layers=2, nonlinearity=nonlinearity, dtype=dtype)
-    generator = np.random.default_rng(3)
-    shapes = ((T, B, 5), (2, B, 32), (T, B, 32), (2, B, 32))
-    x, h0, dy, dh_n = (round_to(scale * generator.standard_normal(shape), dtype) for shape in shapes)
-    return config, Weights.init(config, 0), (x, h0, dy, dh_n)
+def problem(dtype: Dtype = "float32", cell: CellName = "tanh", scale: float = 1.0) -> tuple[RnnConfig, Weights, Data]:
+    """A network of two layers and its data."""
+    config = RnnConfig(input_size=5, hidden_size=32, num_layers=2, cell=cell, dtype=dtype)
+    return config, Weights.init(config, 0), draw(config, T, B, seed=3, scale=scale)
 
 
-def results(rnn: Rnn[Any], arrays: Arrays) -> dict[str, NumpyArray]:
-    x, h0, dy, dh_n = (rnn.from_numpy(array) for array in arrays)
-    y, h_n, pullback = rnn.vjp(x, h0)
-    return name_results(rnn, y, h_n, pullback(dy, dh_n))
+def results(rnn: Rnn[Any], data: Data) -> dict[str, NumpyArray]:
+    return train(rnn, data)
 
 
 @pytest.fixture
@@ -89,25 +96,38 @@ def test_save_and_load_give_the_same(tmp_path: Path) -> None:
             np.testing.assert_array_equal(loaded.values[name], value)
 
 
-def test_names_are_those_of_the_state_dict() -> None:
-    config, weights, arrays = problem()
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_names_are_those_of_the_cells_states_and_of_the_state_dict(cell: CellName) -> None:
+    config, weights, arrays = problem(cell=cell)
     expectation = expect(config, weights, *arrays)
-    assert list(expectation.values) == ["y", "h_n", "grad_x", "grad_h0", *(f"grad_{n}" for n in config.weight_shapes())]
+    state = ["h", "c"] if cell == "lstm" else ["h"]
+    names = ["y", *(f"{each}_n" for each in state), "grad_x", *(f"grad_{each}0" for each in state)]
+    assert list(expectation.values) == [*names, *(f"grad_{n}" for n in config.weight_shapes())]
     rnn = load("numpy_loop")(config, weights)
     assert results(rnn, arrays).keys() == expectation.values.keys()
 
 
 def test_inference_expects_no_gradients() -> None:
-    config, weights, (x, _, _, _) = problem()
-    assert list(expect(config, weights, x, None).tolerances) == ["y", "h_n"]
+    config, weights, data = problem()
+    assert list(expect(config, weights, data.x, None).tolerances) == ["y", "h_n"]
 
 
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_tolerances_are_a_few_unit_roundoffs(dtype: Dtype) -> None:
-    """Of tanh networks, whose gradients have no kinks."""
-    config, weights, arrays = problem(dtype)
+def test_tolerances_are_a_few_unit_roundoffs(dtype: Dtype, cell: CellName) -> None:
+    """Of networks whose gradients have no kinks."""
+    config, weights, arrays = problem(dtype, cell)
     for name, tolerance in expect(config, weights, *arrays).tolerances.items():
         assert LIMITS[dtype].floor <= tolerance / unit_roundoff(dtype) < 60, name
+
+
+def test_one_step_from_zeros_is_expected_to_leave_the_weights_of_the_state_alone() -> None:
+    """Their gradient is exactly zero, for running sums as for the plain loop."""
+    config = RnnConfig(input_size=3, hidden_size=40)
+    ones = np.ones((1, 2, 40), np.float32)
+    expected = expect(config, Weights.init(config, 0), np.ones((1, 2, 3), np.float32), None, ones, (ones,))
+    assert not expected.values["grad_weight_hh_l0"].any()
+    assert expected.tolerances["grad_weight_hh_l0"] == LIMITS["float32"].floor * unit_roundoff("float32")
 
 
 def test_tf32_is_allowed_more_than_ieee_and_float32_alone() -> None:
@@ -121,37 +141,41 @@ def test_tf32_is_allowed_more_than_ieee_and_float32_alone() -> None:
 
 def test_the_same_data_give_the_same_tolerances() -> None:
     """Nudges are drawn from a fixed seed."""
-    config, weights, arrays = problem(nonlinearity="relu")
+    config, weights, arrays = problem(cell="relu")
     assert expect(config, weights, *arrays).tolerances == expect(config, weights, *arrays).tolerances
 
 
-def test_float16_inside_is_outside_the_tolerance_of_float32() -> None:
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
+def test_float16_inside_is_outside_the_tolerance_of_float32(cell: CellName) -> None:
     """Each of its results is."""
-    config, weights, arrays = problem()
-    half = RnnConfig(input_size=5, hidden_size=32, num_layers=2, dtype="float16")
+    config, weights, data = problem(cell=cell)
+    half = dataclasses.replace(config, dtype="float16")
     rnn = load("numpy_loop")(half, Weights.from_state_dict(half, weights.state_dict()))
-    expectation = expect(config, weights, *arrays)
-    x, h0, dy, dh_n = (array.astype(np.float16) for array in arrays)
-    errors = expectation.errors(results(rnn, (x, h0, dy, dh_n)))
+    expectation = expect(config, weights, *data)
+
+    def halved(state: State[NumpyArray]) -> State[NumpyArray]:
+        return tuple(array.astype(np.float16) for array in state)
+
+    narrow = Data(data.x.astype(np.float16), halved(data.state), data.dy.astype(np.float16), halved(data.dstate_n))
+    errors = expectation.errors(results(rnn, narrow))
     assert len(expectation.outside(errors)) == len(errors)
 
 
 def test_a_tanh_wrong_by_a_hundred_thousandth_is_outside_the_tolerance_of_float32() -> None:
-    config, weights, (x, h0, _, _) = problem()
-    expectation = expect(config, weights, x, h0)
+    config, weights, data = problem()
+    expectation = expect(config, weights, data.x, data.state)
     assert expectation.error("y", expectation.values["y"] + 1e-5) > expectation.tolerances["y"]
 
 
-def test_a_lucky_plain_loop_does_not_set_the_tolerance() -> None:
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
+def test_a_lucky_plain_loop_does_not_set_the_tolerance(cell: CellName) -> None:
     """In networks of single units the plain loop is often exact by chance; another right loop is inside still."""
-    config = RnnConfig(input_size=1, hidden_size=1, num_layers=3, bidirectional=True)
+    config = RnnConfig(input_size=1, hidden_size=1, num_layers=3, cell=cell, bidirectional=True)
     for seed in range(20):
-        generator = np.random.default_rng(seed)
-        shapes = ((1, 1, 1), (6, 1, 1), (1, 1, 2), (6, 1, 1))
-        x, h0, dy, dh_n = (generator.standard_normal(shape).astype(np.float32) for shape in shapes)
+        data = draw(config, 1, 1, seed=seed)
         weights = Weights.init(config, seed)
-        expectation = expect(config, weights, x, h0, dy, dh_n)
-        errors = expectation.errors(results(load("numpy_hoisted")(config, weights), (x, h0, dy, dh_n)))
+        expectation = expect(config, weights, *data)
+        errors = expectation.errors(results(load("numpy_hoisted")(config, weights), data))
         assert expectation.outside(errors) == []
 
 
@@ -160,8 +184,8 @@ def test_a_lucky_first_sequence_does_not_set_the_tolerance() -> None:
     example = Example(RnnConfig(input_size=127, hidden_size=17), T=20, B=112)
     x = example.data().x
     allowed = expect(example.config, example.weights(), x, None).tolerances["h_n"]
-    exact = run(example.config, example.weights(), x, None)[1]
-    plain = run(example.config, example.weights(), x, None, Arithmetic("float32"))[1]
+    exact = run(example.config, example.weights(), x, None)[1][0]
+    plain = run(example.config, example.weights(), x, None, Arithmetic("float32"))[1][0]
     own = np.abs(plain - exact).max() / np.abs(exact).max()
     assert allowed >= LIMITS["float32"].factor * own
 
@@ -173,33 +197,61 @@ def test_what_is_allowed_does_not_hang_on_how_a_library_sums() -> None:
     weights = Weights.init(config, seed=0)
     generator = np.random.default_rng(0)
     x, h0 = (generator.standard_normal(shape).astype(np.float32) for shape in ((3, 2, 1), (1, 2, H)))
-    w_ih, w_hh, b_ih, b_hh = weights.cell(0, 0)
+    w_ih, w_hh, b_ih, b_hh = weights.layer(0, 0)
     assert b_ih is not None
     assert b_hh is not None
     h, y = h0[0], np.empty((3, 2, H), np.float32)
     for t in range(3):
-        recurrent = np.stack([np.cumsum(w_hh * sequence, axis=1)[:, -1] for sequence in h])
-        h = y[t] = np.tanh(x[t] @ w_ih.T + b_ih + recurrent + b_hh)
-    expectation = expect(config, weights, x, h0)
+        h = y[t] = np.tanh(x[t] @ w_ih.T + b_ih + running_sums(w_hh, h) + b_hh)
+    expectation = expect(config, weights, x, (h0,))
     assert expectation.outside(expectation.errors({"y": y, "h_n": h[None]})) == []
 
 
-def test_gradients_of_weights_may_be_running_sums_over_all_steps_and_sequences() -> None:
-    """Of 4096 terms here."""
-    steps, sequences, H = 256, 16, 48
-    config = RnnConfig(input_size=H, hidden_size=H)
+def running_sums(w: NumpyArray, h: NumpyArray) -> NumpyArray:
+    """h @ w.T for each sequence of h, each element's products added up one after another."""
+    return np.stack([np.cumsum(w * sequence, axis=1)[:, -1] for sequence in h])
+
+
+def test_a_memory_is_allowed_running_sums_too() -> None:
+    """An LSTM's c_n and its gradient of c0 have the batch as their second axis, as y has."""
+    H = 1024
+    config = RnnConfig(input_size=1, hidden_size=H, cell="lstm")
     weights = Weights.init(config, seed=0)
-    generator = np.random.default_rng(0)
-    shapes = ((steps, sequences, H), (1, sequences, H), (steps, sequences, H), (1, sequences, H))
-    x, h0, dy, dh_n = (generator.standard_normal(shape).astype(np.float32) for shape in shapes)
-    expectation = expect(config, weights, x, h0, dy, dh_n)
-    _, _, runs = run(config, weights, x, h0)
-    _, da = backward(config, runs, dy, dh_n)
-    terms, inputs = da[0, 0].astype(np.float32).reshape(-1, H), x.reshape(-1, H)
-    total = np.zeros((H, H), np.float32)
-    for term, sequence in zip(terms, inputs, strict=True):
-        total += np.outer(term, sequence)
-    assert expectation.error("grad_weight_ih_l0", total) <= expectation.tolerances["grad_weight_ih_l0"]
+    data = draw(config, 3, 2)
+    w_ih, w_hh, b_ih, b_hh = weights.layer(0, 0)
+    assert b_ih is not None
+    assert b_hh is not None
+    h, c = (array[0] for array in data.state)
+    outputs = []
+    for x in data.x:
+        i, f, g, o = np.split(x @ w_ih.T + b_ih + running_sums(w_hh, h) + b_hh, 4, axis=1)
+        i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
+        c = f * c + i * np.tanh(g)
+        h = o * np.tanh(c)
+        outputs.append(h)
+    expectation = expect(config, weights, data.x, data.state)
+    found = {"y": np.stack(outputs), "h_n": h[None], "c_n": c[None]}
+    assert expectation.outside(expectation.errors(found)) == []
+
+
+@pytest.mark.parametrize("cell", ["tanh", "gru"])
+def test_gradients_of_weights_may_be_running_sums_over_all_steps_and_sequences(cell: CellName) -> None:
+    """Of 4096 terms here; of a GRU those of w_ih and w_hh are of other sums."""
+    steps, sequences, H = 256, 16, 48
+    config = RnnConfig(input_size=H, hidden_size=H, cell=cell)
+    weights = Weights.init(config, seed=0)
+    data = draw(config, steps, sequences)
+    expectation = expect(config, weights, *data)
+    _, _, runs = run(config, weights, data.x, data.state)
+    _, sums = backward(config, runs, data.dy, data.dstate_n)
+    taken = (data.x, runs[0, 0].h_before)
+    for name, of_sums, inputs in zip(("weight_ih_l0", "weight_hh_l0"), sums[0, 0], taken, strict=True):
+        terms = of_sums.astype(np.float32).reshape(steps * sequences, -1)
+        rows = inputs.astype(np.float32).reshape(-1, H)
+        total = np.zeros((terms.shape[1], H), np.float32)
+        for term, row in zip(terms, rows, strict=True):
+            total += np.outer(term, row)
+        assert expectation.error(f"grad_{name}", total) <= expectation.tolerances[f"grad_{name}"], name
 
 
 def test_overflow_in_the_dtype_is_an_error() -> None:
@@ -211,12 +263,12 @@ def test_overflow_in_the_dtype_is_an_error() -> None:
 
 def kink(bias: float, dtype: Dtype = "float32") -> Expectation:
     """One relu unit whose second step's pre-activation is `bias`, and much hangs on it."""
-    config = RnnConfig(input_size=1, hidden_size=1, nonlinearity="relu", dtype=dtype)
+    config = RnnConfig(input_size=1, hidden_size=1, cell="relu", dtype=dtype)
     arrays = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[0.5]], "bias_ih_l0": [bias], "bias_hh_l0": [0.0]}
     weights = Weights.from_state_dict(config, {name: np.array(array) for name, array in arrays.items()})
     x = np.array([1.0, -0.5, 1.0]).reshape(3, 1, 1)
     ones = np.ones((3, 1, 1))
-    return expect(config, weights, x, 0 * ones[:1], ones, ones[:1])
+    return expect(config, weights, x, (0 * ones[:1],), ones, (ones[:1],))
 
 
 def test_relu_away_from_its_kink_is_allowed_no_more_than_rounding() -> None:

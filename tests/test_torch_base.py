@@ -30,7 +30,7 @@ TORCH = [name for name in ordinary() if issubclass(rnnimpl.load(name), TorchRnn)
 def test_inference_records_no_gradients(name: str) -> None:
     """nn.RNN's parameters require them; a graph is time and memory that the others do not pay."""
     rnn = rnnimpl.load(name)(CONFIG, WEIGHTS)
-    y, h_n = rnn.forward(rnn.from_numpy(X))
+    y, (h_n,) = rnn.forward(rnn.from_numpy(X))
     assert not y.requires_grad
     assert not h_n.requires_grad
 
@@ -40,21 +40,22 @@ def test_training_gives_detached_results_also_without_grad_mode(name: str) -> No
     """The graph is the pullback's alone, and a caller's no_grad does not take it away."""
     rnn = rnnimpl.load(name)(CONFIG, WEIGHTS)
     with torch.no_grad():
-        y, h_n, pullback = rnn.vjp(rnn.from_numpy(X))
+        y, (h_n,), pullback = rnn.vjp(rnn.from_numpy(X))
     assert not y.requires_grad
-    grads = pullback(torch.ones_like(y), torch.ones_like(h_n))
-    assert all(torch.isfinite(grad).all() for grad in (grads.x, grads.h0, *grads.weights.values()))
+    assert not h_n.requires_grad
+    grads = pullback(torch.ones_like(y), (torch.ones_like(h_n),))
+    assert all(torch.isfinite(grad).all() for grad in (grads.x, *grads.state, *grads.weights.values()))
 
 
 @pytest.mark.parametrize("name", TORCH)
 def test_training_starts_from_what_inference_gave(name: str) -> None:
     """Both as the state and as the input, whose gradients are there."""
     rnn = rnnimpl.load(name)(CONFIG_SQUARE, Weights.init(CONFIG_SQUARE, 0))
-    y, h_n = rnn.forward(rnn.from_numpy(np.ones((5, 2, 4), dtype=np.float32)))
-    again, last, pullback = rnn.vjp(y, h_n)
+    y, state_n = rnn.forward(rnn.from_numpy(np.ones((5, 2, 4), dtype=np.float32)))
+    again, last, pullback = rnn.vjp(y, state_n)
     grads = pullback(again, last)
     assert float(grads.x.abs().max()) > 0
-    assert float(grads.h0.abs().max()) > 0
+    assert all(float(each.abs().max()) > 0 for each in grads.state)
 
 
 @pytest.mark.parametrize("name", TORCH)
@@ -160,7 +161,7 @@ def test_nn_rnn_believes_the_operator_that_ran(monkeypatch: pytest.MonkeyPatch) 
     rnn = NnRnn(CONFIG, WEIGHTS)
     monkeypatch.setattr(torch.backends.cudnn, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.cudnn, "enabled", True)
-    with pytest.raises(Unavailable, match=r"cuDNN does not take RnnConfig\(.*: nn.RNN ran \w+ in its place"):
+    with pytest.raises(Unavailable, match=r"cuDNN does not take RnnConfig\(.*: torch ran \w+ in its place"):
         rnn._require_cudnn()
 
 

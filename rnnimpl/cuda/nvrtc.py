@@ -24,12 +24,20 @@ def library(cuda_version: str) -> ctypes.CDLL:
     installed = [str(path) for folder in sys.path for path in Path(folder).glob(f"nvidia/*/lib/{name}")]
     for path in [name, *installed]:
         try:
+            _load_builtins(Path(path))
             found = ctypes.CDLL(path)
         except OSError:
             continue
         found.nvrtcGetErrorString.restype = ctypes.c_char_p
         return found
     raise Unavailable(f"NVRTC of CUDA {major} is not found as {name}: pip install 'nvidia-cuda-nvrtc=={major}.*'")
+
+
+def _load_builtins(library: Path) -> None:
+    """Load what NVRTC asks the loader for by name when it compiles, if it lies beside it in a folder of its own."""
+    if library.is_absolute():
+        for path in sorted(library.parent.glob("libnvrtc-builtins.so.*")):
+            ctypes.CDLL(str(path))
 
 
 def compile_cubin(nvrtc: ctypes.CDLL, source: str, architecture: str) -> bytes:

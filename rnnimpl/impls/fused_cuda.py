@@ -6,7 +6,6 @@ How it works and what bounds it: docs/fused_gpu.md.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -17,10 +16,17 @@ from rnnimpl.cuda.plan import Chip, Plan, choose
 from rnnimpl.cuda.source import KERNEL, VECTOR_BYTES, Arguments, kernel_source
 from rnnimpl.cuda.stepwise import run_steps
 from rnnimpl.dtypes import Dtype
-from rnnimpl.interface import Grads, NotCopied, RnnConfig, Unavailable, Unsupported, Weights, cell_weight_names
-from rnnimpl.torch_base import TorchRnn
-
-Pullback = Callable[[torch.Tensor, torch.Tensor], Grads[torch.Tensor]]
+from rnnimpl.interface import (
+    Grads,
+    NotCopied,
+    Pullback,
+    RnnConfig,
+    Unavailable,
+    Unsupported,
+    Weights,
+    layer_weight_names,
+)
+from rnnimpl.torch_base import TorchRnn, TorchState
 
 
 class FusedCuda(NotCopied, TorchRnn):
@@ -31,6 +37,7 @@ class FusedCuda(NotCopied, TorchRnn):
     """
 
     devices = ("cuda",)
+    cells = ("tanh", "relu")
     requires = ("torch>=2.11",)
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cuda") -> None:
@@ -78,23 +85,25 @@ class FusedCuda(NotCopied, TorchRnn):
                 cooperative=plan.slices > 1,
             )
 
-    def run(self, x: torch.Tensor, h0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        ys = self._run_layers(x, h0)
-        return ys[-1], self._last_states(ys)
+    def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
+        ys = self._run_layers(x, state[0])
+        return ys[-1], (self._last_states(ys),)
 
-    def vjp(self, x: torch.Tensor, h0: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor, Pullback]:
-        x, h0 = (array.detach() for array in self._inputs(x, h0))
+    def vjp(
+        self, x: torch.Tensor, state: TorchState | None = None
+    ) -> tuple[torch.Tensor, TorchState, Pullback[torch.Tensor]]:
+        x, (h0,) = self._inputs(x, state)
+        x, h0 = x.detach(), h0.detach()
         with torch.no_grad():
             ys = self._run_layers(x, h0)
             h_n = self._last_states(ys)
 
-        def pullback(dy: torch.Tensor, dh_n: torch.Tensor) -> Grads[torch.Tensor]:
-            self.check_dtypes(self.dtype, dy=dy, dh_n=dh_n)
-            self.check_cotangents(dy, dh_n, ys[-1], h_n)
+        def pullback(dy: torch.Tensor, dstate_n: TorchState) -> Grads[torch.Tensor]:
+            self.check_cotangents(dy, dstate_n, ys[-1], self.dtype)
             with torch.no_grad():
-                return self._gradients(x, h0, ys, dy, dh_n)
+                return self._gradients(x, h0, ys, dy, dstate_n[0])
 
-        return ys[-1], h_n, pullback
+        return ys[-1], (h_n,), pullback
 
     def describe(self) -> dict[str, str]:
         described = super().describe()
@@ -106,7 +115,7 @@ class FusedCuda(NotCopied, TorchRnn):
 
     def _stack(self, layer: int) -> _Layer:
         """The weights of both directions one above the other."""
-        names = [cell_weight_names(layer, direction) for direction in range(self.config.num_directions)]
+        names = [layer_weight_names(layer, direction) for direction in range(self.config.num_directions)]
         weights = {name: tensor.detach() for name, tensor in self.weights.items()}
         w_hh = torch.stack([weights[each.w_hh] for each in names])
         bias = torch.cat([weights[each.b_ih] + weights[each.b_hh] for each in names]) if self.config.bias else None
@@ -150,13 +159,13 @@ class FusedCuda(NotCopied, TorchRnn):
             dh0_of_layer = []
             for direction in range(config.num_directions):
                 columns = _columns(direction, H)
-                da_cell, y_cell = da[:, :, columns], y[:, :, columns]
+                da_layer, y_layer = da[:, :, columns], y[:, :, columns]
                 if direction:
-                    first, later, before = da_cell[-1], da_cell[:-1], y_cell[1:]
+                    first, later, before = da_layer[-1], da_layer[:-1], y_layer[1:]
                 else:
-                    first, later, before = da_cell[0], da_cell[1:], y_cell[:-1]
+                    first, later, before = da_layer[0], da_layer[1:], y_layer[:-1]
                 dh0_of_layer.append(first @ layer.w_hh[direction])
-                names = cell_weight_names(number, direction)
+                names = layer_weight_names(number, direction)
                 weights[names.w_ih] = dw_ih[columns]
                 weights[names.w_hh] = torch.addmm(
                     first.t() @ initial[direction], later.flatten(0, 1).t(), before.flatten(0, 1)
@@ -164,7 +173,7 @@ class FusedCuda(NotCopied, TorchRnn):
                 weights |= {names.b_ih: db[columns], names.b_hh: db[columns]}
             dh0 = dh0_of_layer + dh0
             dy = da @ layer.w_ih  # (T, B, I), summed over directions
-        return Grads(dy, torch.stack(dh0), {name: weights[name] for name in self.weights})
+        return Grads(dy, (torch.stack(dh0),), {name: weights[name] for name in self.weights})
 
     def _recur(
         self,
@@ -177,7 +186,7 @@ class FusedCuda(NotCopied, TorchRnn):
     ) -> torch.Tensor:
         """The recurrence of one layer, as `recurrence.cu` has it; backward where `states` are given -> (T, B, D*H)."""
         T, B, _ = given.shape
-        nonlinearity = self.config.nonlinearity
+        nonlinearity = self.config.cell
         if B not in self.plans:
             self.plans[B] = self.choose_plan(B)
         plan = self.plans[B]

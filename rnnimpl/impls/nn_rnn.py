@@ -1,26 +1,39 @@
-"""`torch.nn.RNN`, the common choice: cuDNN on a GPU, ATen's own loop on a CPU."""
+"""`torch.nn.RNN`, `nn.LSTM` and `nn.GRU`, the common choice: cuDNN on a GPU, oneDNN or ATen's own loop on a CPU."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 
+from rnnimpl import onednn
 from rnnimpl.interface import RnnConfig, Unavailable, Weights
-from rnnimpl.torch_base import TorchRnn
+from rnnimpl.torch_base import TorchRnn, TorchState
+
+MODULES: Mapping[str, tuple[Callable[..., torch.nn.RNNBase], Mapping[str, Any]]] = {
+    "tanh": (torch.nn.RNN, {"nonlinearity": "tanh"}),
+    "relu": (torch.nn.RNN, {"nonlinearity": "relu"}),
+    "lstm": (torch.nn.LSTM, {}),
+    "gru": (torch.nn.GRU, {}),
+}
 
 
 class NnRnn(TorchRnn):
     """The module as it comes. On CUDA it is cuDNN or it is unavailable, never ATen's kernels in silence."""
 
     devices = ("cpu", "cuda")
+    cells = ("tanh", "relu", "lstm", "gru")
     requires = ("torch>=2.11",)
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
-        self.module = torch.nn.RNN(
+        module, options = MODULES[config.cell]
+        self.module = module(
             config.input_size,
             config.hidden_size,
             config.num_layers,
-            nonlinearity=config.nonlinearity,
+            **options,
             bias=config.bias,
             bidirectional=config.bidirectional,
             device=device,
@@ -30,20 +43,46 @@ class NnRnn(TorchRnn):
         self.weights = dict(self.module.named_parameters())
         if device != "cpu":
             self._require_cudnn()
+        self.called: tuple[int, bool] = (1, False)
+        """The batch of the last call, and whether it recorded gradients: what `describe` asks the kernel's name for."""
 
-    def run(self, x: torch.Tensor, h0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
+        self.called = x.shape[1], torch.is_grad_enabled()
         if self.module.training != torch.is_grad_enabled():
             # As whoever infers with a module would: in training mode cuDNN keeps what a backward pass needs.
             self.module.train(torch.is_grad_enabled())
-        y, h_n = self.module(x, h0)
-        return y, h_n
+        if len(state) > 1:
+            y, state_n = self.module(x, state)
+            return y, state_n
+        y, h_n = self.module(x, state[0])
+        return y, (h_n,)
 
     def describe(self) -> dict[str, str]:
         described = super().describe()
         if self.device != "cpu":
             described["path"] = f"cuDNN {torch.backends.cudnn.version()}"  # type: ignore[no-untyped-call]  # torch leaves it untyped
             described["precision"] = str(torch.backends.cudnn.rnn.fp32_precision)  # type: ignore[attr-defined]  # set at run time
+        else:
+            described["path"] = self._path()
         return described
+
+    def _path(self) -> str:
+        """What computes on the CPU, as oneDNN says of a short call like the last one; ATen where it says nothing."""
+        batch, trains = self.called
+        x = torch.zeros(2, batch, self.config.input_size, dtype=self.dtype)
+
+        def call() -> None:
+            if trains:
+                y, state_n, pullback = self.vjp(x)
+                pullback(y, state_n)
+            else:
+                self.forward(x)
+
+        executed = onednn.executed_by_torch(call)
+        self.called = batch, trains
+        if executed is not None and not any(each.kind == "rnn" for each in executed):
+            return "ATen"
+        return onednn.rnn_kernels(executed)
 
     def _require_cudnn(self) -> None:
         """Run one step and look at which operator autograd recorded: the path taken, not the one expected."""
@@ -52,7 +91,7 @@ class NnRnn(TorchRnn):
         if not torch.backends.cudnn.enabled:
             raise Unavailable("cuDNN is switched off: torch.backends.cudnn.enabled is False")
         x = torch.zeros(1, 1, self.config.input_size, dtype=self.dtype, device=self.device)
-        y, _ = self.module(x)
+        y = self.module(x)[0]
         operator = y.grad_fn.name()
         if "cudnn" not in operator.lower():
-            raise Unavailable(f"cuDNN does not take {self.config}: nn.RNN ran {operator} in its place")
+            raise Unavailable(f"cuDNN does not take {self.config}: torch ran {operator} in its place")

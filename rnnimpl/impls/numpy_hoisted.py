@@ -1,67 +1,237 @@
 """The NumPy loop with all that does not depend on the previous step taken out of it, in one large product each.
 
-Forward, the input projection x[t] @ w_ih.T of all steps is one product of (T*B, I) by (I, H); the loop keeps
-only what must wait for the step before. Backward, the loop computes the gradients of the pre-activations;
-those of the inputs and of both weights are then one product each over all steps.
+Forward, the input projection x[t] @ w_ih.T of all steps is one product of (T*B, I) by (I, G*H); the loop keeps
+only what must wait for the step before. Backward, the loop computes the gradients of the sums; those of the inputs
+and of both weights are then one product each over all steps. The formulas are derived in `numpy_loop`.
 """
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
-from rnnimpl.interface import CellWeights, NumpyArray, RnnConfig, Weights
-from rnnimpl.numpy_base import LayerGrads, NumpyRnn
+from rnnimpl.interface import LayerWeights, NumpyArray, State
+from rnnimpl.numpy_base import Layer, LayerGrads, NumpyRnn
+
+
+class HoistedLayer(Layer):
+    """What the layers share: the products over all steps."""
+
+    def __init__(self, weights: LayerWeights[NumpyArray]) -> None:
+        super().__init__(weights)
+        self.w_hh = np.ascontiguousarray(weights.w_hh)
+        # Row by row in memory, its transpose: the product of each step is up to a third quicker (OpenBLAS, B and H from
+        # 16 and 256 up).
+        self.w_hh_transposed = np.ascontiguousarray(weights.w_hh.T)
+
+    def project(self, x: NumpyArray, bias: NumpyArray | None) -> NumpyArray:
+        """x (T, B, I) -> x @ w_ih.T + bias of all steps (T, B, G*H)."""
+        T, B, I = x.shape
+        projection = x.reshape(T * B, I) @ self.weights.w_ih.T
+        if bias is not None:
+            projection += bias
+        return projection.reshape(T, B, -1)
+
+    def merged_bias(self) -> NumpyArray | None:
+        """Both biases in one, where they enter the same sum."""
+        w = self.weights
+        return None if w.b_ih is None or w.b_hh is None else w.b_ih + w.b_hh
+
+    def collect(
+        self,
+        x: NumpyArray,
+        h_before: NumpyArray,
+        state: State[NumpyArray],
+        of_input: NumpyArray,
+        of_state: NumpyArray,
+    ) -> LayerGrads:
+        """The gradients from those of both sums of all steps (T, B, G*H), and from h before each step (T, B, H)."""
+        T, B, I = x.shape
+        rows = of_input.reshape(T * B, -1)
+        state_rows = rows if of_state is of_input else of_state.reshape(T * B, -1)
+        # A product with ones: NumPy's sum over many rows of float16 rounds at each of them, its product does not.
+        ones = np.ones(T * B, dtype=rows.dtype)
+        db_ih = ones @ rows
+        return LayerGrads(
+            x=(rows @ self.weights.w_ih).reshape(T, B, I),
+            state=state,
+            weights=LayerWeights(
+                w_ih=rows.T @ x.reshape(T * B, I),
+                w_hh=state_rows.T @ h_before.reshape(T * B, -1),
+                b_ih=db_ih,
+                b_hh=db_ih.copy() if of_state is of_input else ones @ state_rows,
+            ),
+        )
+
+
+class ElmanLayer(HoistedLayer):
+    """The plain recurrent layer; a subclass says how the sum is squashed, in place."""
+
+    def squash(self, a: NumpyArray) -> None:
+        """The state from the sum (B, H)."""
+        raise NotImplementedError
+
+    def slope(self, y: NumpyArray) -> NumpyArray:
+        """The derivative of `squash` in terms of its result (T, B, H)."""
+        raise NotImplementedError
+
+    def forward(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray], Any]:
+        (h0,) = state
+        y = self.project(x, self.merged_bias())
+        recurrent = np.empty_like(h0)
+        h = h0  # (B, H)
+        for a in y:  # (B, H): the projection of this step, turned into its state in place
+            np.matmul(h, self.w_hh_transposed, out=recurrent)
+            a += recurrent
+            self.squash(a)
+            h = a
+        return y, (h,), (x, h0, y)
+
+    def backward(self, dy: NumpyArray, dstate_n: State[NumpyArray], saved: Any) -> LayerGrads:
+        x, h0, y = saved
+        slope = self.slope(y)  # (T, B, H)
+        da = np.empty_like(dy)  # (T, B, H)
+        dh_from_next = dstate_n[0].copy()  # (B, H)
+        for t in reversed(range(len(x))):
+            np.add(dy[t], dh_from_next, out=da[t])
+            da[t] *= slope[t]
+            np.matmul(da[t], self.w_hh, out=dh_from_next)
+        return self.collect(x, np.concatenate([h0[None], y[:-1]]), (dh_from_next,), da, da)
+
+
+class TanhLayer(ElmanLayer):
+    """With tanh."""
+
+    def squash(self, a: NumpyArray) -> None:
+        np.tanh(a, out=a)
+
+    def slope(self, y: NumpyArray) -> NumpyArray:
+        return 1 - y * y
+
+
+class ReluLayer(ElmanLayer):
+    """With relu."""
+
+    def squash(self, a: NumpyArray) -> None:
+        np.maximum(a, 0, out=a)
+
+    def slope(self, y: NumpyArray) -> NumpyArray:
+        return (y > 0).astype(y.dtype)
+
+
+class LstmLayer(HoistedLayer):
+    """LSTM: the gates of a step are computed in the memory of its projection."""
+
+    def forward(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray], Any]:
+        T, B, _ = x.shape
+        h0, c0 = state
+        H = h0.shape[1]
+        gates = self.project(x, self.merged_bias())  # (T, B, 4*H)
+        y, memory, squashed = (np.empty((T, B, H), x.dtype) for _ in range(3))
+        recurrent = np.empty_like(gates[0])
+        kept = np.empty_like(h0)
+        h, c = h0, c0
+        for t, a in enumerate(gates):
+            np.matmul(h, self.w_hh_transposed, out=recurrent)
+            a += recurrent
+            i, f, g, o = (a[:, part * H : (part + 1) * H] for part in range(4))  # views of a
+            sigmoid(a[:, : 2 * H])
+            np.tanh(g, out=g)
+            sigmoid(o)
+            np.multiply(f, c, out=kept)
+            c = np.multiply(i, g, out=memory[t])
+            c += kept
+            np.tanh(c, out=squashed[t])
+            h = np.multiply(o, squashed[t], out=y[t])
+        return y, (h, c), (x, h0, c0, gates, y, memory, squashed)
+
+    def backward(self, dy: NumpyArray, dstate_n: State[NumpyArray], saved: Any) -> LayerGrads:
+        x, h0, c0, gates, y, memory, squashed = saved
+        H = h0.shape[1]
+        i, f, g, o = (gates[:, :, part * H : (part + 1) * H] for part in range(4))  # (T, B, H) each
+        c_before = np.concatenate([c0[None], memory[:-1]])
+        # What multiplies dc and dh of each step: all steps at once.
+        of_c = np.concatenate([g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)], axis=2)  # (T, B, 3*H)
+        of_h = squashed * o * (1 - o)
+        into_c = o * (1 - squashed * squashed)
+        da = np.empty_like(gates)  # (T, B, 4*H)
+        dh_from_next, dc = (each.copy() for each in dstate_n)
+        for t in reversed(range(len(x))):
+            dh = dy[t]
+            dh += dh_from_next
+            dc += dh * into_c[t]
+            for part in range(3):
+                np.multiply(dc, of_c[t, :, part * H : (part + 1) * H], out=da[t, :, part * H : (part + 1) * H])
+            np.multiply(dh, of_h[t], out=da[t, :, 3 * H :])
+            np.matmul(da[t], self.w_hh, out=dh_from_next)
+            dc *= f[t]
+        return self.collect(x, np.concatenate([h0[None], y[:-1]]), (dh_from_next, dc), da, da)
+
+
+class GruLayer(HoistedLayer):
+    """GRU: the sums of the input and of the state are kept apart, since the reset gate stands between them."""
+
+    def forward(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray], Any]:
+        T, B, _ = x.shape
+        (h0,) = state
+        H = h0.shape[1]
+        b_hh = self.weights.b_hh
+        gates = self.project(x, self.weights.b_ih)  # (T, B, 3*H): r, z and n, in the memory of the projection
+        of_state = np.empty_like(gates)
+        y = np.empty((T, B, H), x.dtype)
+        h = h0
+        for t, a in enumerate(gates):
+            recurrent = np.matmul(h, self.w_hh_transposed, out=of_state[t])
+            if b_hh is not None:
+                recurrent += b_hh
+            r, z, n = (a[:, part * H : (part + 1) * H] for part in range(3))  # views of a
+            a[:, : 2 * H] += recurrent[:, : 2 * H]
+            sigmoid(a[:, : 2 * H])
+            n += r * recurrent[:, 2 * H :]
+            np.tanh(n, out=n)
+            # (1 - z) * n + z * h
+            h = np.subtract(h, n, out=y[t])
+            h *= z
+            h += n
+        return y, (h,), (x, h0, gates, of_state[:, :, 2 * H :], y)
+
+    def backward(self, dy: NumpyArray, dstate_n: State[NumpyArray], saved: Any) -> LayerGrads:
+        x, h0, gates, state_n, y = saved
+        H = h0.shape[1]
+        r, z, n = (gates[:, :, part * H : (part + 1) * H] for part in range(3))  # (T, B, H) each
+        h_before = np.concatenate([h0[None], y[:-1]])
+        # What multiplies dh of each step: all steps at once.
+        of_n = (1 - z) * (1 - n * n)
+        of_z = (h_before - n) * z * (1 - z)
+        of_r = of_n * state_n * r * (1 - r)
+        dh_sums = np.concatenate([of_r, of_z, of_n * r], axis=2)  # (T, B, 3*H): of the state's sums
+        dn = np.empty_like(dy)
+        (dh_from_next,) = (each.copy() for each in dstate_n)
+        for t in reversed(range(len(x))):
+            dh = dy[t]
+            dh += dh_from_next
+            np.multiply(dh, of_n[t], out=dn[t])
+            for part in range(3):
+                dh_sums[t, :, part * H : (part + 1) * H] *= dh
+            np.matmul(dh_sums[t], self.w_hh, out=dh_from_next)
+            dh_from_next += dh * z[t]
+        of_input = np.concatenate([dh_sums[:, :, : 2 * H], dn], axis=2)
+        return self.collect(x, h_before, (dh_from_next,), of_input, dh_sums)
 
 
 class NumpyHoisted(NumpyRnn):
     """One layer with its input projection hoisted out of the loop over time."""
 
     devices = ("cpu",)
+    cells: ClassVar[tuple[str, ...]] = ("tanh", "relu", "lstm", "gru")
+    layer_types = {"tanh": TanhLayer, "relu": ReluLayer, "lstm": LstmLayer, "gru": GruLayer}  # noqa: RUF012  # never written
 
-    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
-        super().__init__(config, weights, device)
-        # Column by column in memory, so that w_hh.T is contiguous: the product of each step is up to a third
-        # quicker (OpenBLAS, B and H from 16 and 256 up).
-        self.cells = {cell: w._replace(w_hh=np.asfortranarray(w.w_hh)) for cell, w in self.cells.items()}
 
-    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
-        T, B, I = x.shape
-        H = self.config.hidden_size
-        y = (x.reshape(T * B, I) @ weights.w_ih.T).reshape(T, B, H)
-        if weights.b_ih is not None and weights.b_hh is not None:
-            y += weights.b_ih + weights.b_hh
-        recurrent = np.empty((B, H), dtype=x.dtype)
-        h = h0  # (B, H)
-        for a in y:  # (B, H): the projection of this step, turned into its state in place
-            np.matmul(h, weights.w_hh.T, out=recurrent)
-            a += recurrent
-            if self.config.nonlinearity == "tanh":
-                np.tanh(a, out=a)
-            else:
-                np.maximum(a, 0, out=a)
-            h = a
-        return y
-
-    def layer_backward(
-        self, dy: NumpyArray, x: NumpyArray, h0: NumpyArray, y: NumpyArray, weights: CellWeights[NumpyArray]
-    ) -> LayerGrads:
-        T, B, I = x.shape
-        H = self.config.hidden_size
-        slope = 1 - y * y if self.config.nonlinearity == "tanh" else (y > 0).astype(y.dtype)  # (T, B, H)
-        w_hh = np.ascontiguousarray(weights.w_hh)  # row by row, as this direction multiplies it
-        da = np.empty_like(dy)  # (T, B, H)
-        dh_from_next = np.zeros_like(h0)
-        for t in reversed(range(T)):
-            np.add(dy[t], dh_from_next, out=da[t])
-            da[t] *= slope[t]
-            np.matmul(da[t], w_hh, out=dh_from_next)
-        h_before = np.concatenate([h0[None], y[:-1]])  # (T, B, H)
-        da_rows = da.reshape(T * B, H)
-        return LayerGrads(
-            x=(da_rows @ weights.w_ih).reshape(T, B, I),
-            h0=dh_from_next,
-            w_ih=da_rows.T @ x.reshape(T * B, I),
-            w_hh=da_rows.T @ h_before.reshape(T * B, H),
-            # A product with ones: NumPy's sum over many rows of float16 rounds at each of them, its product does not.
-            b=np.ones(T * B, dtype=da.dtype) @ da_rows,
-        )
+def sigmoid(a: NumpyArray) -> None:
+    """1 / (1 + exp(-a)) in place, by the tanh of half of a: nothing overflows."""
+    half = a.dtype.type(0.5)
+    a *= half
+    np.tanh(a, out=a)
+    a += 1
+    a *= half

@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
-from rnnimpl.interface import Grads, NotCopied, RnnConfig, Weights
-from rnnimpl.torch_base import TorchRnn, hoisted_layer, run_layers
+from rnnimpl.interface import Grads, NotCopied, Pullback, RnnConfig, Weights
+from rnnimpl.torch_base import TorchRnn, TorchState
+from rnnimpl.torch_layers import hoisted_layer, run_layers
 
 Compute = Callable[[], Sequence[torch.Tensor]]
 WARM_UP_CALLS = 3
@@ -26,6 +27,7 @@ class TorchCudaGraph(NotCopied, TorchRnn):
     """One graph a shape for inference, and for training one forward and one backward that share their memory."""
 
     devices = ("cuda",)
+    cells = ("tanh", "relu", "lstm", "gru")
     requires = ("torch>=2.11",)
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cuda") -> None:
@@ -33,37 +35,35 @@ class TorchCudaGraph(NotCopied, TorchRnn):
         self.inference: dict[torch.Size, _Graph] = {}
         self.training: dict[torch.Size, _TrainingGraphs] = {}
 
-    def run(self, x: torch.Tensor, h0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return run_layers(self.config, self.weights, hoisted_layer, x, h0)
+    def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
+        return run_layers(self.config, self.weights, hoisted_layer, x, state)
 
-    def forward(self, x: torch.Tensor, h0: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        x, h0 = self._inputs(x, h0)
+    def forward(self, x: torch.Tensor, state: TorchState | None = None) -> tuple[torch.Tensor, TorchState]:
+        x, state = self._inputs(x, state)
         if x.shape not in self.inference:
-            self.inference[x.shape] = self._capture_inference(x, h0)
-        y, h_n = self.inference[x.shape](x, h0)
-        return y, h_n
+            self.inference[x.shape] = self._capture_inference(x, state)
+        y, *state_n = self.inference[x.shape](x, *state)
+        return y, tuple(state_n)
 
     def vjp(
-        self, x: torch.Tensor, h0: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, Callable[[torch.Tensor, torch.Tensor], Grads[torch.Tensor]]]:
-        given = self._inputs(x, h0)
-        if given[0].shape not in self.training:
-            self.training[given[0].shape] = self._capture_training(*given)
-        graphs = self.training[given[0].shape]
-        y, h_n = graphs.run_forward(*given)
+        self, x: torch.Tensor, state: TorchState | None = None
+    ) -> tuple[torch.Tensor, TorchState, Pullback[torch.Tensor]]:
+        x, start = self._inputs(x, state)
+        if x.shape not in self.training:
+            self.training[x.shape] = self._capture_training(x, start)
+        graphs = self.training[x.shape]
+        y, *state_n = graphs.run_forward(x, *start)
         call = graphs.calls
 
-        def pullback(dy: torch.Tensor, dh_n: torch.Tensor) -> Grads[torch.Tensor]:
+        def pullback(dy: torch.Tensor, dstate_n: TorchState) -> Grads[torch.Tensor]:
             # Copying into the graph's memory would convert and broadcast.
-            self.check_dtypes(self.dtype, dy=dy, dh_n=dh_n)
-            self.check_cotangents(dy, dh_n, y, h_n)
+            self.check_cotangents(dy, dstate_n, y, self.dtype)
             if graphs.calls != call:
                 # A later call has overwritten what the backward graph reads: compute it again.
-                graphs.run_forward(*given)
-            dx, dh0, *dweights = graphs.backward(dy, dh_n)
-            return Grads(dx, dh0, dict(zip(self.weights, dweights, strict=True)))
+                graphs.run_forward(x, *start)
+            return self.as_grads(graphs.backward(dy, *dstate_n))
 
-        return y, h_n, pullback
+        return y, tuple(state_n), pullback
 
     def describe(self) -> dict[str, str]:
         described = super().describe()
@@ -88,28 +88,30 @@ class TorchCudaGraph(NotCopied, TorchRnn):
             captured.append((graph.replay, results))
         return captured
 
-    def _capture_inference(self, x: torch.Tensor, h0: torch.Tensor) -> _Graph:
-        inputs = x.clone(), h0.clone()
+    def _capture_inference(self, x: torch.Tensor, state: TorchState) -> _Graph:
+        inputs = x.clone(), *(each.clone() for each in state)
 
         def compute() -> Sequence[torch.Tensor]:
             with torch.no_grad():
-                return self.run(*inputs)
+                y, state_n = self.run(inputs[0], inputs[1:])
+                return y, *state_n
 
         ((replay, results),) = self.capture([compute])
         return _Graph(inputs, replay, results)
 
-    def _capture_training(self, x: torch.Tensor, h0: torch.Tensor) -> _TrainingGraphs:
-        inputs = x.clone().requires_grad_(), h0.clone().requires_grad_()
+    def _capture_training(self, x: torch.Tensor, state: TorchState) -> _TrainingGraphs:
+        inputs = x.clone().requires_grad_(), *(each.clone().requires_grad_() for each in state)
         cotangents = (
             x.new_zeros(*x.shape[:2], self.config.num_directions * self.config.hidden_size),
-            torch.zeros_like(h0),
+            *map(torch.zeros_like, state),
         )
         recorded: Sequence[torch.Tensor] = ()
 
         def compute_forward() -> Sequence[torch.Tensor]:
             nonlocal recorded
             with torch.enable_grad():
-                recorded = self.run(*inputs)
+                y, state_n = self.run(inputs[0], inputs[1:])
+                recorded = y, *state_n
             return recorded
 
         def compute_backward() -> Sequence[torch.Tensor]:
@@ -150,6 +152,6 @@ class _TrainingGraphs:
     backward: _Graph
     calls: int = 0
 
-    def run_forward(self, x: torch.Tensor, h0: torch.Tensor) -> list[torch.Tensor]:
+    def run_forward(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
         self.calls += 1
-        return self.forward(x, h0)
+        return self.forward(*inputs)

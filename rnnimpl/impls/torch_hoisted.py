@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from rnnimpl.torch_base import TorchRnn, hoisted_layer, run_layers
+from rnnimpl.torch_base import TorchRnn, TorchState
+from rnnimpl.torch_layers import hoisted_layer, run_layers
 
 
 class TorchHoisted(TorchRnn):
-    """Each step is one fused multiply-add of matrices and a nonlinearity: what must wait for the step before."""
+    """Each step is one fused multiply-add of matrices and its gates: what must wait for the step before."""
 
     devices = ("cpu", "cuda")
+    cells = ("tanh", "relu", "lstm", "gru")
     requires = ("torch>=2.11",)
 
-    def run(self, x: torch.Tensor, h0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return run_layers(self.config, self.weights, hoisted_layer, x, h0)
+    def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
+        return run_layers(self.config, self.weights, hoisted_layer, x, state)

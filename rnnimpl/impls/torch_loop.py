@@ -5,27 +5,62 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from rnnimpl.interface import CellWeights
-from rnnimpl.torch_base import TorchRnn, run_layers
+from rnnimpl.interface import LayerWeights
+from rnnimpl.torch_base import TorchRnn, TorchState
+from rnnimpl.torch_layers import run_layers
+
+Weights = LayerWeights[torch.Tensor]
 
 
 class TorchLoop(TorchRnn):
-    """Every step is two linear maps, a sum and a nonlinearity, as the formula is written."""
+    """Every step is two linear maps and the cell's formula, as it is written."""
 
     devices = ("cpu", "cuda")
+    cells = ("tanh", "relu", "lstm", "gru")
     requires = ("torch>=2.11",)
 
-    def run(self, x: torch.Tensor, h0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return run_layers(self.config, self.weights, layer, x, h0)
+    def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
+        return run_layers(self.config, self.weights, layer, x, state)
 
 
-def layer(x: torch.Tensor, h0: torch.Tensor, weights: CellWeights[torch.Tensor], nonlinearity: str) -> torch.Tensor:
-    """x (T, B, I), h0 (B, H) -> the state after each step (T, B, H)."""
-    squash = torch.tanh if nonlinearity == "tanh" else torch.relu
-    states = []
-    h = h0  # (B, H)
+def layer(x: torch.Tensor, state: TorchState, weights: Weights, cell: str) -> tuple[torch.Tensor, TorchState]:
+    """x (T, B, I), state (B, H) -> y (T, B, H) and the last state (B, H)."""
+    step = STEPS[cell]
+    outputs = []
     for x_t in x.unbind(0):  # (B, I)
-        a = functional.linear(x_t, weights.w_ih, weights.b_ih) + functional.linear(h, weights.w_hh, weights.b_hh)
-        h = squash(a)
-        states.append(h)
-    return torch.stack(states)
+        of_input = functional.linear(x_t, weights.w_ih, weights.b_ih)  # (B, G*H)
+        of_state = functional.linear(state[0], weights.w_hh, weights.b_hh)
+        state = step(of_input, of_state, state)
+        outputs.append(state[0])
+    return torch.stack(outputs), state
+
+
+def step_tanh(of_input: torch.Tensor, of_state: torch.Tensor, _: TorchState) -> TorchState:
+    """h[t] = tanh of the sum."""
+    return (torch.tanh(of_input + of_state),)
+
+
+def step_relu(of_input: torch.Tensor, of_state: torch.Tensor, _: TorchState) -> TorchState:
+    """h[t] = max(sum, 0)."""
+    return (torch.relu(of_input + of_state),)
+
+
+def step_lstm(of_input: torch.Tensor, of_state: torch.Tensor, state: TorchState) -> TorchState:
+    """Gates i, f, g, o; c[t] = f * c[t-1] + i * g, h[t] = o * tanh(c[t])."""
+    _, c = state
+    i, f, g, o = (of_input + of_state).chunk(4, dim=1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def step_gru(of_input: torch.Tensor, of_state: torch.Tensor, state: TorchState) -> TorchState:
+    """Gates r, z, n; h[t] = (1 - z) * n + z * h[t-1], r within n and after the product."""
+    (h,) = state
+    input_r, input_z, input_n = of_input.chunk(3, dim=1)
+    state_r, state_z, state_n = of_state.chunk(3, dim=1)
+    r, z = torch.sigmoid(input_r + state_r), torch.sigmoid(input_z + state_z)
+    n = torch.tanh(input_n + r * state_n)
+    return ((1 - z) * n + z * h,)
+
+
+STEPS = {"tanh": step_tanh, "relu": step_relu, "lstm": step_lstm, "gru": step_gru}

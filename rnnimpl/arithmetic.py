@@ -1,0 +1,98 @@
+"""How the plain loop computes in each element type: which results are rounded, and to what."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rnnimpl.dtypes import SIGNIFICAND_BITS, Dtype, Precision, round_significand, round_to
+
+NumpyArray = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arithmetic:
+    """How the plain loop computes: every elementary result is rounded to `name`, sums inside a product are not.
+
+    float64 and float32 are NumPy's own. float16 and bfloat16 are computed in float32 with each result rounded,
+    as hardware with float32 accumulators does. tf32 is float32 whose products take operands rounded to 10 bits
+    of significand (NVIDIA A100 whitepaper, 2020).
+
+    With `running_sums` the sum inside a product is rounded, too: after each of its terms, in order, as the textbook's
+    loop rounds it. Libraries sum in lanes and blocks of their own choice, which is more exact the longer the sum.
+    """
+
+    name: Dtype | Literal["tf32"]
+    running_sums: bool = False
+
+    @classmethod
+    def of(cls, dtype: Dtype, precision: Precision) -> Arithmetic:
+        """The arithmetic of a dtype; the precision tf32 concerns float32 alone."""
+        return cls("tf32" if dtype == "float32" and precision == "tf32" else dtype)
+
+    @property
+    def carrier(self) -> np.dtype[Any]:
+        """The NumPy dtype in which it computes."""
+        return np.dtype("float64" if self.name == "float64" else "float32")
+
+    @property
+    def narrow(self) -> bool:
+        """Whether results are narrower than what they are computed in, so that each has to be rounded."""
+        return self.name in ("float16", "bfloat16")
+
+    def values(self, array: npt.ArrayLike) -> NumpyArray:
+        """The array as this arithmetic holds it."""
+        return self.round(np.asarray(array).astype(self.carrier))
+
+    def round(self, array: NumpyArray) -> NumpyArray:
+        """Round the result of one elementary operation."""
+        if self.name == "float16":
+            # Beyond 65504 float16 is infinite, which whoever reads the result sees.
+            with np.errstate(over="ignore"):
+                return round_to(array, "float16").astype(np.float32)
+        return round_to(array, "bfloat16") if self.name == "bfloat16" else array
+
+    def product(self, a: NumpyArray, b: NumpyArray) -> NumpyArray:
+        """The matrix product a @ b, rounded once."""
+        if self.name == "tf32":
+            a, b = (round_significand(operand, SIGNIFICAND_BITS["tf32"]) for operand in (a, b))
+        return self.round(running_product(a, b) if self.running_sums else a @ b)
+
+    def sum_of_products(self, da: NumpyArray, z: NumpyArray) -> NumpyArray:
+        """The sum over t of da[t].T @ z[t], for da (T, B, H) and z (T, B, K) -> (H, K).
+
+        Where numbers are narrow it matters that a loop over time rounds the sum at each step, the last step
+        first; elsewhere one product over all steps is as exact, and quicker.
+        """
+        if not self.narrow:
+            return self.product(da.reshape(-1, da.shape[2]).T, z.reshape(-1, z.shape[2]))
+        total = np.zeros((da.shape[2], z.shape[2]), self.carrier)
+        for t in reversed(range(len(da))):
+            total = self.round(total + self.product(da[t].T, z[t]))
+        return total
+
+    def sum_over_steps(self, da: NumpyArray) -> NumpyArray:
+        """The sum of da (T, B, H) over steps and sequences -> (H,), rounded as in `sum_of_products`."""
+        if not self.narrow:
+            total: NumpyArray = da.sum(axis=(0, 1))
+            return total
+        total = np.zeros(da.shape[2], self.carrier)
+        for t in reversed(range(len(da))):
+            total = self.round(total + self.round(da[t].sum(axis=0)))
+        return total
+
+
+FLOAT64 = Arithmetic("float64")
+
+
+def running_product(a: NumpyArray, b: NumpyArray) -> NumpyArray:
+    """a (M, K) @ b (K, N), every element's sum rounded after each of its K terms."""
+    total = np.zeros((len(a), b.shape[1]), np.result_type(a, b))
+    columns, term = np.ascontiguousarray(a.T), np.empty_like(total)
+    for column, row in zip(columns, np.ascontiguousarray(b), strict=True):
+        np.multiply(column[:, None], row, out=term)
+        total += term
+    return total

@@ -1,0 +1,68 @@
+"""GRU (Cho et al. 2014) with the reset gate after the product, as `torch.nn.GRU` and cuDNN compute it.
+
+    r = sigmoid((x[t] @ w_ir.T + b_ir) + (h[t-1] @ w_hr.T + b_hr))               reset
+    z = sigmoid((x[t] @ w_iz.T + b_iz) + (h[t-1] @ w_hz.T + b_hz))               update
+    n = tanh((x[t] @ w_in.T + b_in) + r * (h[t-1] @ w_hn.T + b_hn))              candidate
+    h[t] = (1 - z) * n + z * h[t-1]                                              the output of step t
+
+The weights of r, z and n are the blocks of w_ih, w_hh, b_ih and b_hh, in this order. In the paper the reset gate is
+applied to h[t-1] before the product with w_hn; that is another function. Because b_hn lies within the product with r,
+its gradient is not that of b_in.
+
+Backward, with "dz" for the gradient of the loss with respect to z, and s for h[t-1] @ w_hn.T + b_hn:
+
+    dn = dh[t] * (1 - z) * (1 - n**2)
+    dr = dn * s * r * (1 - r)
+    dz = dh[t] * (h[t-1] - n) * z * (1 - z)
+    of the input's sums (dr, dz, dn), of the state's (dr, dz, dn * r);    dh[t-1] = dh[t] * z + through the state's sums
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from rnnimpl.arithmetic import Arithmetic
+from rnnimpl.cells._definition import Cell, NumpyArray, States, Stepped, SteppedBack, elementwise_product, sigmoid
+
+
+def step(arithmetic: Arithmetic, of_input: NumpyArray, of_state: NumpyArray, states: States) -> Stepped:
+    """States are (h,); saved are r, z, n and the state's sum of n."""
+    rounded = arithmetic.round
+    (h,) = states
+    input_r, input_z, input_n = CELL.blocks(of_input)
+    state_r, state_z, state_n = CELL.blocks(of_state)
+    r = sigmoid(arithmetic, rounded(input_r + state_r))
+    z = sigmoid(arithmetic, rounded(input_z + state_z))
+    n = rounded(np.tanh(rounded(input_n + rounded(r * state_n))))
+    h = rounded(rounded(rounded(1 - z) * n) + rounded(z * h))
+    return Stepped((h,), (r, z, n, state_n))
+
+
+def step_back(arithmetic: Arithmetic, dstates: States, states: States, stepped: Stepped) -> SteppedBack:
+    """The candidate first: the reset gate is part of it."""
+    rounded = arithmetic.round
+
+    product = functools.partial(elementwise_product, arithmetic)
+    (dh,), (h,) = dstates, states
+    r, z, n, state_n = stepped.saved
+    dn = product(dh, rounded(1 - z), rounded(1 - product(n, n)))
+    dr = product(dn, state_n, r, rounded(1 - r))
+    dz = product(dh, rounded(h - n), z, rounded(1 - z))
+    of_input = np.concatenate([dr, dz, dn], axis=-1)
+    of_state = np.concatenate([dr, dz, product(dn, r)], axis=-1)
+    return SteppedBack(of_input, of_state, (product(dh, z),))
+
+
+CELL = Cell(
+    name="gru",
+    summary="GRU, reset gate after the product",
+    gates=("r", "z", "n"),
+    states=("h",),
+    step=step,
+    step_back=step_back,
+    elementwise=(11, 18),
+    separate=("n",),
+    bound=1.0,
+)

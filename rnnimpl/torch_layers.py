@@ -1,0 +1,91 @@
+"""One layer in one direction in PyTorch with its input projection hoisted, for each cell; and the stacking of layers.
+
+`torch_hoisted` runs these as they are, `torch_compile` compiles them, `torch_cudagraph` captures them. The formulas are
+derived in `rnnimpl.impls.numpy_loop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch.nn import functional
+
+from rnnimpl.interface import LayerWeights, RnnConfig, State, select_layer
+
+TorchState = State[torch.Tensor]
+Layer = Callable[[torch.Tensor, TorchState, LayerWeights[torch.Tensor], str], tuple[torch.Tensor, TorchState]]
+"""One layer in one direction: x (T, B, I), state (B, H), weights, cell -> y (T, B, H) and the last state (B, H)."""
+
+
+def run_layers(
+    config: RnnConfig, weights: Mapping[str, torch.Tensor], layer: Layer, x: torch.Tensor, state: TorchState
+) -> tuple[torch.Tensor, TorchState]:
+    """Stack a single-layer function: layers one above the other, the reverse direction on reversed time."""
+    D = config.num_directions
+    last_states = []
+    for number in range(config.num_layers):
+        outputs = []
+        for direction in range(D):
+            own = select_layer(config, weights, number, direction)
+            ordered = x.flip(0) if direction else x  # (T, B, I)
+            start = tuple(each[number * D + direction] for each in state)  # each (B, H)
+            y, last = layer(ordered, start, own, config.cell)  # (T, B, H)
+            last_states.append(last)
+            outputs.append(y.flip(0) if direction else y)
+        x = torch.cat(outputs, dim=2) if D == 2 else outputs[0]  # (T, B, D*H)
+    return x, tuple(torch.stack(each) for each in zip(*last_states, strict=True))  # each (L*D, B, H)
+
+
+def hoisted_layer(
+    x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor], cell: str
+) -> tuple[torch.Tensor, TorchState]:
+    """A `Layer` whose input projection of all steps is one product; each step is a fused multiply-add and gates."""
+    if cell == "lstm":
+        return _lstm(x, state, weights)
+    if cell == "gru":
+        return _gru(x, state, weights)
+    return _elman(x, state, weights, cell)
+
+
+def _elman(
+    x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor], cell: str
+) -> tuple[torch.Tensor, TorchState]:
+    squash = torch.tanh if cell == "tanh" else torch.relu
+    w_hh_transposed = weights.w_hh.t()
+    states = []
+    (h,) = state  # (B, H)
+    for projection_t in functional.linear(x, weights.w_ih, _merged_bias(weights)).unbind(0):  # (B, H)
+        h = squash(torch.addmm(projection_t, h, w_hh_transposed))
+        states.append(h)
+    return torch.stack(states), (h,)
+
+
+def _lstm(x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor]) -> tuple[torch.Tensor, TorchState]:
+    w_hh_transposed = weights.w_hh.t()
+    outputs = []
+    h, c = state  # (B, H) each
+    for projection_t in functional.linear(x, weights.w_ih, _merged_bias(weights)).unbind(0):  # (B, 4*H)
+        i, f, g, o = torch.addmm(projection_t, h, w_hh_transposed).chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        outputs.append(h)
+    return torch.stack(outputs), (h, c)
+
+
+def _gru(x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor]) -> tuple[torch.Tensor, TorchState]:
+    outputs = []
+    (h,) = state  # (B, H)
+    H = h.shape[1]
+    for projection_t in functional.linear(x, weights.w_ih, weights.b_ih).unbind(0):  # (B, 3*H)
+        recurrent = functional.linear(h, weights.w_hh, weights.b_hh)  # (B, 3*H)
+        r, z = torch.sigmoid(projection_t[:, : 2 * H] + recurrent[:, : 2 * H]).chunk(2, dim=1)
+        n = torch.tanh(torch.addcmul(projection_t[:, 2 * H :], r, recurrent[:, 2 * H :]))
+        h = torch.lerp(n, h, z)  # (1 - z) * n + z * h
+        outputs.append(h)
+    return torch.stack(outputs), (h,)
+
+
+def _merged_bias(weights: LayerWeights[torch.Tensor]) -> torch.Tensor | None:
+    """Both biases in one, where they enter the same sum."""
+    return None if weights.b_ih is None or weights.b_hh is None else weights.b_ih + weights.b_hh
