@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import Grads, NotCopied, NumpyArray, Rnn, RnnConfig, Unsupported, Weights
+from rnnimpl.interface import NotCopied, NumpyArray, Pullback, Rnn, RnnConfig, State, Unsupported, Weights
 
 
 class InferenceRnn(NotCopied, Rnn[NumpyArray]):
@@ -30,8 +29,8 @@ class InferenceRnn(NotCopied, Rnn[NumpyArray]):
         cls.threads = threads
 
     @abc.abstractmethod
-    def infer(self, x: NumpyArray, h0: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        """x (T, B, I), h0 (L*D, B, H) -> y (T, B, D*H), h_n (L*D, B, H), in arrays of their own."""
+    def infer(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray]]:
+        """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state, in arrays of their own."""
 
     def from_numpy(self, array: NumpyArray) -> NumpyArray:
         self.check_dtype(array)
@@ -40,17 +39,15 @@ class InferenceRnn(NotCopied, Rnn[NumpyArray]):
     def to_numpy(self, array: NumpyArray) -> NumpyArray:
         return array.copy()
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        self.check_dtypes(self._dtype, x=x, h0=h0)
-        self.check_shapes(x, h0)
-        if h0 is None:
-            config = self.config
-            h0 = np.zeros((config.num_layers * config.num_directions, x.shape[1], config.hidden_size), x.dtype)
-        return self.infer(x, h0)
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
+        self.check_inputs(x, state, self._dtype)
+        if state is None:
+            state = tuple(np.zeros(shape, x.dtype) for shape in self.config.state_shapes(x.shape[1]))
+        return self.infer(x, state)
 
     def vjp(
         self,
         x: NumpyArray,  # noqa: ARG002  # there is nothing to take it for
-        h0: NumpyArray | None = None,  # noqa: ARG002  # the same
-    ) -> tuple[NumpyArray, NumpyArray, Callable[[NumpyArray, NumpyArray], Grads[Any]]]:
+        state: State[NumpyArray] | None = None,  # noqa: ARG002  # the same
+    ) -> tuple[NumpyArray, State[NumpyArray], Pullback[NumpyArray]]:
         raise Unsupported(f"{type(self).__name__} does inference only")

@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_t
 
 
 def _is_engine(name: str) -> bool:
-    literals = registry._literals(registry.IMPLS / f"{name}.py")
+    literals = registry._literals(registry._file(name))
     ours = {Requirement(text).name for text in PROJECT["dependencies"]} | {"python"}
     return bool(literals.only_when_named) or not {Requirement(text).name for text in literals.requires} <= ours
 

@@ -39,8 +39,8 @@ def test_an_engine_that_is_not_installed_says_what_to_install(name: str, monkeyp
 
 
 def test_engines_are_those_that_need_more_or_compile_for_long() -> None:
-    assert set(ENGINES) == {"jax_scan", "onnxruntime_rnn", "openvino_rnn", "torch_compile"}
-    assert set(names()) - set(registry.default_names()) == {"torch_compile"}
+    assert set(ENGINES) == {"jax_scan", "onnxruntime_rnn", "openvino_rnn", "torch_compile", "torch_compile_module"}
+    assert set(names()) - set(registry.default_names()) == {"torch_compile", "torch_compile_module"}
 
 
 def built(name: str, config: RnnConfig = CONFIG, threads: int = 1) -> Any:
@@ -111,7 +111,7 @@ def test_torch_compile_computes_a_long_sequence_in_pieces(monkeypatch: pytest.Mo
     built("torch_compile")
     monkeypatch.setattr("rnnimpl.impls.torch_compile.STEPS_AT_ONCE", 4)
     example = Example(RnnConfig(input_size=3, hidden_size=5, bidirectional=True), T=6, B=2)
-    wanted = {"check_output", "check_gradient_of_weights", "check_gradient_of_h0"}
+    wanted = {"check_output", "check_gradient_of_weights", "check_gradient_of_initial_state"}
     checks = {case.check for case in conformance.cases() if case.check.__name__ in wanted}
     assert len(checks) == len(wanted)
     for check in checks:

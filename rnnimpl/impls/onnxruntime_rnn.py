@@ -1,32 +1,58 @@
-"""ONNX Runtime's RNN operator on a CPU, inference only.
+"""ONNX Runtime's RNN, LSTM and GRU operators on a CPU, inference only.
 
-One RNN node a layer (https://onnx.ai/onnx/operators/onnx__RNN.html), both directions in the same node. The
-operator's W and R are nn.RNN's w_ih and w_hh, its B holds b_ih and b_hh one after the other.
+One node a layer, both directions in the same node (https://onnx.ai/onnx/operators/onnx__RNN.html, onnx__LSTM.html,
+onnx__GRU.html). The operator's W and R are `torch.nn`'s w_ih and w_hh with their gates in another order, its B holds
+b_ih and b_hh one after the other. Without `linear_before_reset` a GRU has its reset gate before the product, which is
+another function.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as KernelMissing
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as RunFailed
 
+from rnnimpl.gates import reorder
 from rnnimpl.inference_base import InferenceRnn
-from rnnimpl.interface import NumpyArray, RnnConfig, Unsupported, Weights
+from rnnimpl.interface import CellName, NumpyArray, RnnConfig, State, Unsupported, Weights
 
 OPSET = 17
 ELEMENT_TYPES = {"float16": TensorProto.FLOAT16, "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
-ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu"}
+
+
+class Operator(NamedTuple):
+    """The operator that computes a cell, with the order of its gates; an empty activation is the operator's own."""
+
+    name: str
+    gates: str
+    activation: str
+    attributes: Mapping[str, int]
+
+
+OPERATORS: Mapping[CellName, Operator] = {
+    "tanh": Operator("RNN", gates="a", activation="Tanh", attributes={}),
+    "relu": Operator("RNN", gates="a", activation="Relu", attributes={}),
+    "lstm": Operator("LSTM", gates="iofg", activation="", attributes={}),
+    "gru": Operator("GRU", gates="zrn", activation="", attributes={"linear_before_reset": 1}),
+}
 
 
 class OnnxRuntimeRnn(InferenceRnn):
-    """A graph of RNN nodes in a session of the CPU execution provider."""
+    """A graph of recurrent nodes in a session of the CPU execution provider."""
 
     devices = ("cpu",)
+    cells = ("tanh", "relu", "lstm", "gru")
     requires = ("onnxruntime>=1.20", "onnx>=1.17")
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
+        self.operator = OPERATORS[config.cell].name
+        self._starts = tuple(f"{name}0" for name in config.state_names)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
@@ -37,50 +63,82 @@ class OnnxRuntimeRnn(InferenceRnn):
             self.session = onnxruntime.InferenceSession(
                 _model(config, weights), options, providers=["CPUExecutionProvider"]
             )
-        except KernelMissing as error:
-            raise Unsupported(f"ONNX Runtime {onnxruntime.__version__} has no {config.dtype} RNN: {error}") from error
+            if config.dtype == "float64":
+                self._run_one_step()
+        except (KernelMissing, RunFailed) as error:
+            raise Unsupported(
+                f"ONNX Runtime {onnxruntime.__version__} has no {config.dtype} {self.operator}: {error}"
+            ) from error
 
-    def infer(self, x: NumpyArray, h0: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        y, h_n = self.session.run(("y", "h_n"), {"x": x, "h0": h0})
-        return y, h_n
+    def _run_one_step(self) -> None:
+        """Raise RunFailed where a kernel is there and says only when it runs that it does not know the type."""
+        quiet = onnxruntime.RunOptions()
+        quiet.log_severity_level = 4
+        shapes = {"x": (1, 1, self.config.input_size)} | dict(
+            zip(self._starts, self.config.state_shapes(1), strict=True)
+        )
+        self.session.run(None, {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}, quiet)
+
+    def infer(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray]]:
+        y, *state_n = self.session.run(None, {"x": x} | dict(zip(self._starts, state, strict=True)))
+        return y, tuple(state_n)
 
     def describe(self) -> dict[str, str]:
         cast = ", float16 cast to float32 and back" if self.config.dtype == "float16" else ""
         return {
             "library": f"onnxruntime {onnxruntime.__version__}",
-            "path": f"RNN operator of opset {OPSET}, {', '.join(self.session.get_providers())}{cast}",
+            "path": f"{self.operator} operator of opset {OPSET}, {', '.join(self.session.get_providers())}{cast}",
             "threads": str(self.threads or "chosen by ONNX Runtime"),
         }
 
 
 def _model(config: RnnConfig, weights: Weights) -> bytes:
-    """The network as a serialized ONNX model: x (T, B, I), h0 (L*D, B, H) -> y (T, B, D*H), h_n (L*D, B, H)."""
+    """The network as a serialized ONNX model: x (T, B, I), h0 ... (L*D, B, H) -> y (T, B, D*H), h_n ... (L*D, B, H)."""
     D, H, L = config.num_directions, config.hidden_size, config.num_layers
+    operator = OPERATORS[config.cell]
+    activations = {"activations": [operator.activation] * D} if operator.activation else {}
     nodes, constants = [], []
 
     def constant(name: str, array: NumpyArray) -> str:
         constants.append(numpy_helper.from_array(array, name))
         return name
 
-    starts, ends = (["h0"], ["h_n"]) if L == 1 else ([f"{end}_l{layer}" for layer in range(L)] for end in ("h0", "h_n"))
+    def of_layers(whole: str) -> list[str]:
+        return [whole] if L == 1 else [f"{whole}_l{layer}" for layer in range(L)]
+
+    starts = [of_layers(f"{name}0") for name in config.state_names]
+    ends = [of_layers(f"{name}_n") for name in config.state_names]
     if L > 1:
-        nodes.append(helper.make_node("Split", ["h0", constant("states", np.full(L, D))], starts))
-        nodes.append(helper.make_node("Concat", ends, ["h_n"], axis=0))
+        share = constant("share", np.full(L, D))
+        for name, start, end in zip(config.state_names, starts, ends, strict=True):
+            nodes.append(helper.make_node("Split", [f"{name}0", share], start))
+            nodes.append(helper.make_node("Concat", end, [f"{name}_n"], axis=0))
     layer_input = "x"
     for layer in range(L):
-        cells = [weights.cell(layer, direction) for direction in range(D)]
-        w = constant(f"w_l{layer}", np.stack([cell.w_ih for cell in cells]))  # (D, H, I)
-        r = constant(f"r_l{layer}", np.stack([cell.w_hh for cell in cells]))  # (D, H, H)
-        biases = [np.concatenate([cell.b_ih, cell.b_hh]) for cell in cells if cell.b_ih is not None]
-        b = constant(f"b_l{layer}", np.stack(biases)) if biases else ""  # (D, 2*H)
+        layers = [weights.layer(layer, direction) for direction in range(D)]
+        w = [reorder(each.w_ih, config.cell, operator.gates) for each in layers]
+        r = [reorder(each.w_hh, config.cell, operator.gates) for each in layers]
+        b = [
+            np.concatenate([reorder(bias, config.cell, operator.gates) for bias in (each.b_ih, each.b_hh)])
+            for each in layers
+            if each.b_ih is not None and each.b_hh is not None
+        ]
         nodes.append(
             helper.make_node(
-                "RNN",
-                [layer_input, w, r, b, "", starts[layer]],
-                [f"states_l{layer}", ends[layer]],  # (T, D, B, H), (D, B, H)
-                activations=[ACTIVATIONS[config.nonlinearity]] * D,
+                operator.name,
+                [
+                    layer_input,
+                    constant(f"w_l{layer}", np.stack(w)),  # (D, G*H, I)
+                    constant(f"r_l{layer}", np.stack(r)),  # (D, G*H, H)
+                    constant(f"b_l{layer}", np.stack(b)) if b else "",  # (D, 2*G*H)
+                    "",
+                    *(start[layer] for start in starts),  # (D, B, H)
+                ],
+                [f"states_l{layer}", *(end[layer] for end in ends)],  # (T, D, B, H), (D, B, H)
                 direction="bidirectional" if D == 2 else "forward",
                 hidden_size=H,
+                **activations,
+                **operator.attributes,
             )
         )
         output = "y" if layer == L - 1 else f"y_l{layer}"  # (T, B, D*H)
@@ -106,8 +164,8 @@ def _model(config: RnnConfig, weights: Weights) -> bytes:
     graph = helper.make_graph(
         nodes,
         "rnn",
-        [tensor("x", "T", "B", config.input_size), tensor("h0", L * D, "B", H)],
-        [tensor("y", "T", "B", D * H), tensor("h_n", L * D, "B", H)],
+        [tensor("x", "T", "B", config.input_size), *(tensor(f"{each}0", L * D, "B", H) for each in config.state_names)],
+        [tensor("y", "T", "B", D * H), *(tensor(f"{each}_n", L * D, "B", H) for each in config.state_names)],
         initializer=constants,
     )
     opsets = [helper.make_opsetid("", OPSET)]

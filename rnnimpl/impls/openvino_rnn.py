@@ -1,27 +1,45 @@
-"""OpenVINO's RNNSequence on a CPU, inference only: oneDNN's RNN primitive.
+"""OpenVINO's RNNSequence, LSTMSequence and GRUSequence on a CPU, inference only: oneDNN's RNN primitive.
 
-One RNNSequence a layer (https://docs.openvino.ai/2025/documentation/openvino-ir-format/operation-sets/
-operation-specs/sequence/rnn-sequence-5.html), both directions in the same node. The model is compiled for fixed
-T and B at the first call of each input shape; that call has the cost.
+One node a layer, both directions in the same node (https://docs.openvino.ai/2025/documentation/openvino-ir-format/
+operation-sets/operation-specs/sequence/rnn-sequence-5.html, lstm-sequence-1.html, gru-sequence-5.html). Its weights
+have their gates in another order than `torch.nn`'s. Without `linear_before_reset` a GRU has its reset gate before the
+product, which is another function. The model is compiled for fixed T and B at the first call of each input shape; that
+call has the cost.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import openvino
-import openvino.properties as properties
-from openvino import opset5
-from openvino.properties import hint
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
+import numpy as np
+
+from rnnimpl import onednn
+from rnnimpl.dtypes import Precision
+from rnnimpl.gates import reorder
 from rnnimpl.inference_base import InferenceRnn
-from rnnimpl.interface import NumpyArray, RnnConfig, Unsupported, Weights
+from rnnimpl.interface import CellName, LayerWeights, NumpyArray, RnnConfig, State, Unsupported, Weights
+from rnnimpl.openvino_quiet import hint, openvino, opset5, properties
+
+SEQUENCES: Mapping[CellName, Callable[..., Any]] = {
+    "tanh": functools.partial(opset5.rnn_sequence, activations=["tanh"]),
+    "relu": functools.partial(opset5.rnn_sequence, activations=["relu"]),
+    "lstm": opset5.lstm_sequence,
+    "gru": functools.partial(opset5.gru_sequence, linear_before_reset=True),
+}
+GATES: Mapping[CellName, str] = {"tanh": "a", "relu": "a", "lstm": "figo", "gru": "zrn"}
 
 
 class OpenVinoRnn(InferenceRnn):
-    """A model of RNNSequence nodes, compiled by OpenVINO's CPU plugin."""
+    """A model of sequence nodes, compiled by OpenVINO's CPU plugin."""
 
     devices = ("cpu",)
+    cells = ("tanh", "relu", "lstm", "gru")
     requires = ("openvino>=2025.0",)
+
+    asks_for_kernels: ClassVar[bool] = False
+    """Whether oneDNN is asked which kernels it creates: from then on it says so of every model in the process."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
@@ -30,27 +48,36 @@ class OpenVinoRnn(InferenceRnn):
         self.weights = weights
         self.core = openvino.Core()
         self.requests: dict[tuple[int, ...], openvino.InferRequest] = {}
+        self.kernels: dict[tuple[int, ...], str] = {}
+        self.last_shape: tuple[int, ...] = ()
 
-    def infer(self, x: NumpyArray, h0: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    @classmethod
+    def configure_process(cls, *, threads: int, precision: Precision) -> None:
+        super().configure_process(threads=threads, precision=precision)
+        cls.asks_for_kernels = True
+
+    def infer(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray]]:
         if x.shape not in self.requests:
-            self.requests[x.shape] = self._compile(*x.shape[:2])
+            self._compile(x.shape)
+        self.last_shape = x.shape
         # Inputs are read where they are; outputs are copied, so that a later call leaves them alone.
-        y, h_n = self.requests[x.shape].infer([x, h0], share_inputs=True, share_outputs=False).values()
-        return y, h_n
+        results = self.requests[x.shape].infer([x, *state], share_inputs=True, share_outputs=False)
+        y, *state_n = results.values()
+        return y, tuple(state_n)
 
     def describe(self) -> dict[str, str]:
         described = {"library": f"openvino {openvino.__version__}"}
-        if not self.requests:
+        if not self.last_shape:
             return described | {"path": "compiled at the first call"}
-        compiled = next(reversed(self.requests.values())).get_compiled_model()
+        compiled = self.requests[self.last_shape].get_compiled_model()
         return described | {
-            "path": ", ".join(_executed(compiled)),
+            "path": self.kernels[self.last_shape],
             "precision": compiled.get_property(hint.inference_precision()).to_string(),
             "threads": str(compiled.get_property(properties.inference_num_threads())),
         }
 
-    def _compile(self, T: int, B: int) -> openvino.InferRequest:
-        """The network for sequences of T steps in batches of B, ready to run."""
+    def _compile(self, shape: tuple[int, ...]) -> None:
+        """The network for inputs of this shape, ready to run, and the kernels that run it."""
         settings = {
             hint.performance_mode(): hint.PerformanceMode.LATENCY,
             # Without it the plugin computes in bfloat16 where the CPU has that, whatever the model's type.
@@ -61,45 +88,63 @@ class OpenVinoRnn(InferenceRnn):
             hint.enable_cpu_pinning(): False,
             hint.enable_hyper_threading(): True,
         }
-        return self.core.compile_model(_model(self.config, self.weights, T, B), "CPU", settings).create_infer_request()
-
-
-def _executed(compiled: openvino.CompiledModel) -> list[str]:
-    """Which kernels run the recurrent layers, as the compiled model says: `RNNSeq gemm_any_f32`."""
-    information = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
-    kernels = [(each["layerType"].astype(str), each["primitiveType"].astype(str)) for each in information]
-    return list(dict.fromkeys(f"{layer} {kernel}" for layer, kernel in kernels if layer.startswith("RNN")))
+        T, B, _ = shape
+        model = _model(self.config, self.weights, T, B)
+        compile_model = functools.partial(self.core.compile_model, model, "CPU", settings)
+        # Not from the compiled model: its names of kernels are the same whichever of them oneDNN chose.
+        compiled, primitives = (
+            onednn.created_during(compile_model) if self.asks_for_kernels else (compile_model(), None)
+        )
+        self.requests[shape] = compiled.create_infer_request()
+        self.kernels[shape] = onednn.rnn_kernels(primitives)
 
 
 def _model(config: RnnConfig, weights: Weights, T: int, B: int) -> openvino.Model:
-    """The network as a model: x (T, B, I), h0 (L*D, B, H) -> y (T, B, D*H), h_n (L*D, B, H)."""
+    """The network as a model: x (T, B, I), h0 ... (L*D, B, H) -> y (T, B, D*H), h_n ... (L*D, B, H)."""
     D, H, L = config.num_directions, config.hidden_size, config.num_layers
     x = opset5.parameter([T, B, config.input_size], np.float32, "x")
-    h0 = opset5.parameter([L * D, B, H], np.float32, "h0")
-    starts = opset5.split(h0, np.array(0), L).outputs()  # (D, B, H) each
-    ends = []
+    state = [opset5.parameter([L * D, B, H], np.float32, f"{name}0") for name in config.state_names]
+    starts = [opset5.split(each, np.array(0), L).outputs() for each in state]  # (D, B, H) each
+    ends: list[list[Any]] = []
     layer_input = x  # (T, B, I)
     for layer in range(L):
-        cells = [weights.cell(layer, direction) for direction in range(D)]
-        biases = [cell.b_ih + cell.b_hh for cell in cells if cell.b_ih is not None and cell.b_hh is not None]
-        sequence = opset5.rnn_sequence(
+        sequence = SEQUENCES[config.cell](
             # Turned so before the sequence and so after it, as a model from ONNX has it: the plugin then turns nothing.
             opset5.transpose(layer_input, np.array([1, 0, 2])),  # (B, T, I)
-            opset5.transpose(starts[layer], np.array([1, 0, 2])),  # (B, D, H)
+            *(opset5.transpose(each[layer], np.array([1, 0, 2])) for each in starts),  # (B, D, H)
             np.full(B, T),
-            np.stack([cell.w_ih for cell in cells]),  # (D, H, I)
-            np.stack([cell.w_hh for cell in cells]),  # (D, H, H)
-            np.stack(biases) if biases else np.zeros((D, H), np.float32),
+            *_weights(config, [weights.layer(layer, direction) for direction in range(D)]),
             H,
             "bidirectional" if D == 2 else "forward",
-            [config.nonlinearity],
         )
-        states, end = sequence.outputs()  # (B, D, T, H), (B, D, H)
-        ends.append(opset5.transpose(end, np.array([1, 0, 2])))
+        states, *last = sequence.outputs()  # (B, D, T, H), (B, D, H)
+        ends.append([opset5.transpose(each, np.array([1, 0, 2])) for each in last])
         turned = opset5.transpose(states, np.array([2, 1, 0, 3]))  # (T, D, B, H)
         if D == 2:
             beside = opset5.transpose(turned, np.array([0, 2, 1, 3]))
             layer_input = opset5.reshape(beside, np.array([T, B, D * H]), special_zero=False)
         else:
             layer_input = opset5.squeeze(turned, np.array(1))
-    return openvino.Model([layer_input, opset5.concat(ends, 0)], [x, h0], "rnn")
+    state_n = [opset5.concat(list(of_layers), 0) for of_layers in zip(*ends, strict=True)]
+    return openvino.Model([layer_input, *state_n], [x, *state], "rnn")
+
+
+def _weights(
+    config: RnnConfig, directions: Sequence[LayerWeights[NumpyArray]]
+) -> tuple[NumpyArray, NumpyArray, NumpyArray]:
+    """W (D, G*H, I), R (D, G*H, H) and B (D, G*H), of a GRU (D, 4*H), of one layer."""
+    order = GATES[config.cell]
+
+    def stacked(arrays: Sequence[NumpyArray]) -> NumpyArray:
+        return np.stack([reorder(array, config.cell, order) for array in arrays])
+
+    W, R = stacked([each.w_ih for each in directions]), stacked([each.w_hh for each in directions])
+    none = np.zeros(W.shape[1], W.dtype)
+    b_ih = stacked([none if each.b_ih is None else each.b_ih for each in directions])
+    b_hh = stacked([none if each.b_hh is None else each.b_hh for each in directions])
+    if config.cell != "gru":
+        return W, R, b_ih + b_hh
+    # Of the candidate, one bias lies outside of the product with the reset gate and one inside: both are kept.
+    H = config.hidden_size
+    summed = b_ih[:, : 2 * H] + b_hh[:, : 2 * H]
+    return W, R, np.concatenate([summed, b_ih[:, 2 * H :], b_hh[:, 2 * H :]], axis=1)

@@ -1,0 +1,200 @@
+"""JAX: the loop over time as `jax.lax.scan`, compiled by XLA, gradients by `jax.vjp` with a rule for the recurrence.
+
+The input projection of all steps is one product outside the scan, and so is the gradient of w_hh: without the rule, a
+scan sums the latter step by step in its carry (https://docs.jax.dev/en/latest/notebooks/
+Custom_derivative_rules_for_Python_code.html). `elman.py`, `lstm.py` and `gru.py` each have one layer in one direction.
+XLA compiles at the first call of each network and shape in a process (https://docs.jax.dev/en/latest/
+jit-compilation.html); that call has the cost.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnimpl.dtypes import Precision
+from rnnimpl.impls.jax_scan import elman, gru, lstm
+from rnnimpl.interface import (
+    Grads,
+    NotCopied,
+    NumpyArray,
+    Pullback,
+    Rnn,
+    RnnConfig,
+    State,
+    Unavailable,
+    Weights,
+    layer_weight_names,
+    select_layer,
+)
+
+LAYERS = {"tanh": elman.tanh_layer, "relu": elman.relu_layer, "lstm": lstm.layer, "gru": gru.layer}
+MATMUL_PRECISIONS = {"ieee": "highest", "tf32": "tensorfloat32"}
+
+
+class JaxScan(NotCopied, Rnn[jax.Array]):
+    """Forward, forward with residuals, and pullback: three compiled functions of weights and data."""
+
+    devices = ("cpu", "cuda")
+    cells = ("tanh", "relu", "lstm", "gru")
+    requires = ("jax>=0.6",)
+
+    started_with: ClassVar[str | None] = None
+    """The thread count with which XLA was started, once it was."""
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        super().__init__(config, weights, device)
+        if config.dtype == "float64":
+            # Without it JAX makes float32 of float64; with it float32 stays what it is.
+            jax.config.update("jax_enable_x64", True)
+        JaxScan.started_with = os.environ.get("PJRT_NPROC")
+        self.jax_device = _find_device(device)
+        self.dtype = jnp.dtype(config.dtype)
+        self.weights = {name: self._put(array) for name, array in weights.arrays.items()}
+        # A step multiplies by w_hh.T, which XLA would read across its rows in every step.
+        recurrent = (layer_weight_names(*key).w_hh for key in config.layers())
+        self.turned = {name: self._put(weights.arrays[name].T) for name in recurrent}
+        self.zeros: dict[int, State[jax.Array]] = {}
+        self.queued: list[jax.Array] = [*self.weights.values(), *self.turned.values()]
+
+    @classmethod
+    def configure_process(cls, *, threads: int, precision: Precision) -> None:
+        """Set threads and precision. Raises RuntimeError when XLA runs with other threads: it fixes them at start."""
+        if cls.started_with not in (None, str(threads)):
+            raise RuntimeError(f"XLA was started with {cls.started_with} threads in this process; got {threads}")
+        os.environ["PJRT_NPROC"] = str(threads)
+        # Else JAX takes three quarters of a GPU's memory at start, and no other process on it can be measured.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        jax.config.update("jax_default_matmul_precision", MATMUL_PRECISIONS[precision])
+        # A compilation that an earlier process left on disk would hide what compiling costs.
+        jax.config.update("jax_enable_compilation_cache", False)
+
+    def from_numpy(self, array: NumpyArray) -> jax.Array:
+        self.check_dtype(array)
+        return self._put(array)
+
+    def to_numpy(self, array: jax.Array) -> NumpyArray:
+        return np.array(array).astype(self.config.carrier)
+
+    def forward(self, x: jax.Array, state: State[jax.Array] | None = None) -> tuple[jax.Array, State[jax.Array]]:
+        y, state_n = _forward(self.config, self.weights, self.turned, *self._inputs(x, state))
+        self._queue(y, state_n)
+        return y, state_n
+
+    def vjp(
+        self, x: jax.Array, state: State[jax.Array] | None = None
+    ) -> tuple[jax.Array, State[jax.Array], Pullback[jax.Array]]:
+        y, state_n, compiled_pullback = _forward_with_residuals(
+            self.config, self.weights, self.turned, *self._inputs(x, state)
+        )
+        self._queue(y, state_n, compiled_pullback)
+
+        def pullback(dy: jax.Array, dstate_n: State[jax.Array]) -> Grads[jax.Array]:
+            self.check_cotangents(dy, dstate_n, y, self.dtype)
+            dweights, dx, dstate = _pull_back(compiled_pullback, dy, dstate_n)
+            self._queue(dweights, dx, dstate)
+            return Grads(dx, dstate, {name: dweights[name] for name in self.weights})
+
+        return y, state_n, pullback
+
+    def synchronize(self) -> None:
+        jax.block_until_ready(self.queued)
+        self.queued.clear()
+
+    def describe(self) -> dict[str, str]:
+        described = {"library": f"jax {jax.__version__}", "path": f"XLA on {self.jax_device.platform}, lax.scan"}
+        if self.jax_device.platform == "cpu":
+            return described | {"threads": os.environ.get("PJRT_NPROC", "chosen by XLA")}
+        return described | {
+            "precision": str(jax.config.jax_default_matmul_precision),
+            "device": self.jax_device.device_kind,
+        }
+
+    def _inputs(self, x: jax.Array, state: State[jax.Array] | None) -> tuple[jax.Array, State[jax.Array]]:
+        """Check x and the state, and put zeros where it is not given."""
+        self.check_inputs(x, state, self.dtype)
+        if state is not None:
+            return x, state
+        B = x.shape[1]
+        # JAX arrays cannot change, so the same zeros serve all calls.
+        if B not in self.zeros:
+            self.zeros[B] = tuple(self._put(np.zeros(shape)) for shape in self.config.state_shapes(B))
+        return x, self.zeros[B]
+
+    def _put(self, array: NumpyArray) -> jax.Array:
+        # JAX may keep a NumPy array's memory as its own: it gets a copy that nobody else has.
+        on_device: jax.Array = jax.device_put(np.array(array, dtype=self.dtype, order="C"), self.jax_device)
+        return on_device
+
+    def _queue(self, *results: Any) -> None:
+        """Remember what is dispatched and may not be ready: `synchronize` waits for all of it, dropped or not."""
+        self.queued = [array for array in self.queued if not array.is_ready()]
+        self.queued += jax.tree.leaves(results)
+
+
+def _find_device(device: str) -> Any:
+    """The device as JAX knows it. Raises Unavailable when JAX cannot compute there."""
+    kind, _, index = device.partition(":")
+    try:
+        found = jax.devices(kind)
+    except RuntimeError as error:
+        raise Unavailable(
+            f"device {device}: jax {jax.__version__} has no {kind} backend ({error}); see "
+            "https://docs.jax.dev/en/latest/installation.html"
+        ) from error
+    if int(index or 0) >= len(found):
+        raise Unavailable(f"device {device}: jax sees {len(found)} {kind} devices, counted from 0")
+    return found[int(index or 0)]
+
+
+Named = Mapping[str, jax.Array]
+
+
+def _network(
+    config: RnnConfig, turned: Named, weights: Named, x: jax.Array, state: State[jax.Array]
+) -> tuple[jax.Array, State[jax.Array]]:
+    """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state; `turned` has each w_hh.T."""
+    D = config.num_directions
+    run_layer = LAYERS[config.cell]
+    last_states = []
+    for layer in range(config.num_layers):
+        outputs = []
+        for direction in range(D):
+            own = select_layer(config, weights, layer, direction)
+            w_hh_turned = turned[layer_weight_names(layer, direction).w_hh]
+            start = tuple(each[layer * D + direction] for each in state)  # (B, H) each
+            y, last = run_layer(x, start, own, w_hh_turned, direction == 1)
+            last_states.append(last)
+            outputs.append(y)
+        x = jnp.concatenate(outputs, axis=2)  # (T, B, D*H)
+    return x, tuple(jnp.stack(each) for each in zip(*last_states, strict=True))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _forward(
+    config: RnnConfig, weights: Named, turned: Named, x: jax.Array, state: State[jax.Array]
+) -> tuple[jax.Array, State[jax.Array]]:
+    return _network(config, turned, weights, x, state)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _forward_with_residuals(
+    config: RnnConfig, weights: Named, turned: Named, x: jax.Array, state: State[jax.Array]
+) -> tuple[jax.Array, State[jax.Array], Any]:
+    """y, the final state and the pullback, which holds the residuals as arrays and can leave a compiled function."""
+    (y, state_n), pullback = jax.vjp(functools.partial(_network, config, turned), weights, x, state)
+    return y, state_n, pullback
+
+
+@functools.partial(jax.jit)
+def _pull_back(
+    pullback: Any, dy: jax.Array, dstate_n: State[jax.Array]
+) -> tuple[dict[str, jax.Array], jax.Array, State[jax.Array]]:
+    dweights, dx, dstate = pullback((dy, dstate_n))
+    return dweights, dx, dstate

@@ -1,0 +1,24 @@
+"""What waits for no other step: products over all steps at once, and the states that steps start from."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def project(x: jax.Array, w_ih: jax.Array, bias: jax.Array | None) -> jax.Array:
+    """The input's part of every step's sums: x (T, B, I), w_ih (G*H, I), bias (G*H,) -> (T, B, G*H)."""
+    projection: jax.Array = x @ w_ih.T
+    return projection if bias is None else projection + bias
+
+
+def before(states: jax.Array, start: jax.Array, reverse: bool) -> jax.Array:
+    """The state before each step (T, B, H), from those after each (T, B, H) and the one before the first (B, H)."""
+    started: jax.Array = jnp.concatenate([states[1:], start[None]] if reverse else [start[None], states[:-1]])
+    return started
+
+
+def gradient_of_w_hh(of_state: jax.Array, h_before: jax.Array) -> jax.Array:
+    """The sum over steps and sequences of each sum's gradient (T, B, G*H) times what w_hh multiplied (T, B, H)."""
+    gradient: jax.Array = jnp.einsum("tbi,tbj->ij", of_state, h_before)
+    return gradient
