@@ -119,7 +119,7 @@ def test_a_relative_cache_is_ignored_and_a_relative_home_is_refused(
 @pytest.mark.usefixtures("_no_home")
 def test_an_implementation_that_compiles_is_unavailable_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the variable that would help, and not failed."""
-    monkeypatch.setattr("rnnimpl.impls.fused_cpu.library", build.library.__wrapped__)
+    monkeypatch.setattr(build, "library", build.library.__wrapped__)
     config = RnnConfig(input_size=2, hidden_size=3)
     with pytest.raises(Unavailable, match="set XDG_CACHE_HOME"):
         FusedCpu(config, Weights.init(config, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import copy
 import ctypes
+import gc
 import pickle
 import subprocess
 import sys
@@ -21,11 +22,11 @@ from rnnimpl.conformance.compare import agree, train
 from rnnimpl.conformance.examples import Example
 from rnnimpl.dtypes import Dtype
 from rnnimpl.impls.fused_cpu import FusedCpu
-from rnnimpl.interface import NumpyArray
-from rnnimpl.native.build import library
+from rnnimpl.interface import CellName, NumpyArray
+from rnnimpl.native.build import kernels
 
 try:
-    library()
+    kernels("tanh", "float32")
 except Unavailable as reason:
     pytest.skip(str(reason), allow_module_level=True)
 
@@ -38,9 +39,13 @@ def _threads_as_before() -> Iterator[None]:
     FusedCpu.threads = before
 
 
-def native_tanh(x: NumpyArray) -> NumpyArray:
+GATED: tuple[CellName, ...] = ("lstm", "gru")
+
+
+def native(function_name: str, x: NumpyArray) -> NumpyArray:
+    """tanh or sigmoid as the kernels compute it."""
     result = np.empty_like(x)
-    function = getattr(library().functions, f"rnn_tanh_{x.dtype}")
+    function = getattr(kernels("tanh", str(x.dtype)).functions, f"rnn_{function_name}")
     function(ctypes.c_long(x.size), ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(result.ctypes.data))
     return result
 
@@ -53,32 +58,54 @@ def ulps(actual: NumpyArray, expected: NumpyArray) -> NumpyArray:
     return errors
 
 
-def test_tanh_is_accurate_for_all_float32() -> None:
-    """Two thousand values of every exponent, of either sign, to 3 units in the last place."""
+def sigmoid(x: NumpyArray) -> NumpyArray:
+    """By exponentials that do not overflow."""
+    small = np.exp(-np.abs(x))
+    result: NumpyArray = np.where(x >= 0, 1, small) / (1 + small)
+    return result
+
+
+EXACT: dict[str, Callable[[NumpyArray], NumpyArray]] = {"tanh": np.tanh, "sigmoid": sigmoid}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_functions_are_accurate_for_all_float32(name: str) -> None:
+    """Two thousand values of every exponent, of either sign, to 3 units in the last place, subnormal results too."""
     patterns = np.arange(0, 0x7F800000, 4099, dtype=np.uint32)
-    x = patterns.view(np.float32)
+    x = np.concatenate([patterns.view(np.float32), np.linspace(80, 110, 20_001, dtype=np.float32)])
     for sign in (np.float32(1), np.float32(-1)):
-        assert ulps(native_tanh(sign * x), np.tanh(sign * x.astype(np.float64))).max() <= 3
+        assert ulps(native(name, sign * x), EXACT[name](sign * x.astype(np.float64))).max() <= 3
 
 
+@pytest.mark.parametrize("name", EXACT)
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant <= 52, reason="no wider float here to compare float64 with")
-def test_tanh_is_accurate_for_all_float64() -> None:
+def test_functions_are_accurate_for_all_float64(name: str) -> None:
     """A hundred values of every exponent, to 3 units in the last place."""
     patterns = np.linspace(0, 0x7FEFFFFFFFFFFFFF, 200_001).astype(np.uint64)
-    x = np.concatenate([patterns.view(np.float64), np.geomspace(1e-3, 30, 200_001)])
-    assert ulps(native_tanh(x), np.tanh(x.astype(np.longdouble))).max() <= 3
+    x = np.concatenate([patterns.view(np.float64), np.geomspace(1e-3, 760, 200_001)])
+    x[::2] *= -1
+    assert ulps(native(name, x), EXACT[name](x.astype(np.longdouble))).max() <= 3
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_tanh_of_special_values(dtype: str) -> None:
     """NaN stays NaN, zeros keep their sign, and nothing leaves [-1, 1]."""
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e30, -1e30, 9.5, 25.0], dtype=dtype)
-    y = native_tanh(x)
+    y = native("tanh", x)
     assert np.isnan(y[0])
     np.testing.assert_array_equal(y[1:3], [1, -1])
     np.testing.assert_array_equal(np.signbit(y[3:5]), [False, True])
     np.testing.assert_array_equal(y[3:7], [0, 0, 1, -1])
     assert np.abs(y[1:]).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sigmoid_of_special_values(dtype: str) -> None:
+    """NaN stays NaN, of zeros it is a half, and of what is very large one or zero."""
+    x = np.array([np.nan, 0.0, -0.0, np.inf, -np.inf, 1e30, -1e30], dtype=dtype)
+    y = native("sigmoid", x)
+    assert np.isnan(y[0])
+    np.testing.assert_array_equal(y[1:], [0.5, 0.5, 1, 0, 1, 0])
 
 
 def check(example: Example, threads: int) -> None:
@@ -93,6 +120,52 @@ def check(example: Example, threads: int) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_any_hidden_size(H: int, dtype: Dtype) -> None:
     check(Example(RnnConfig(input_size=H + 3, hidden_size=H, dtype=dtype), T=4, B=7), threads=1)
+
+
+@pytest.mark.parametrize("H", [1, 2, 4, 5, 8, 9, 15, 16, 17, 31, 33, 64, 65, 129, 257])
+@pytest.mark.parametrize("cell", GATED)
+def test_any_hidden_size_with_gates(cell: CellName, H: int) -> None:
+    """Gates of a vector of units stand side by side; in turns float32 and float64, with bias and without."""
+    dtype: Dtype = "float64" if H % 4 == 1 else "float32"
+    config = RnnConfig(cell=cell, input_size=H + 3, hidden_size=H, dtype=dtype, bias=H not in (4, 33))
+    check(Example(config, T=4, B=7), threads=1)
+
+
+@pytest.mark.parametrize("B", [1, 2, 5, 6, 13, 49])
+@pytest.mark.parametrize("cell", GATED)
+def test_any_batch_size_with_gates(cell: CellName, B: int) -> None:
+    """Of one sequence whole rows are multiplied, of several blocks of them."""
+    check(Example(RnnConfig(cell=cell, input_size=5, hidden_size=39), T=6, B=B), threads=1)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", GATED)
+@pytest.mark.parametrize(("B", "H"), [(1, 200), (9, 70)])
+def test_any_number_of_threads_with_gates(threads: int, bidirectional: bool, cell: CellName, B: int, H: int) -> None:
+    """What a unit keeps from step to step stays with the thread that has its part, or with who takes that part."""
+    config = RnnConfig(cell=cell, input_size=21, hidden_size=H, num_layers=2, bidirectional=bidirectional)
+    check(Example(config, T=25, B=B), threads)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("cell", GATED)
+def test_more_than_caches_hold_with_gates(threads: int, cell: CellName) -> None:
+    """Gradients are taken in several stretches of steps, and what comes next is fetched ahead."""
+    config = RnnConfig(cell=cell, input_size=150, hidden_size=140, dtype="float64")
+    check(Example(config, T=130, B=9), threads)
+
+
+@pytest.mark.parametrize("cell", ["tanh", *GATED])
+def test_the_backward_pass_needs_no_one_else_to_keep_the_weights(cell: CellName) -> None:
+    """They are packed for it when it is first asked for, which may be long after the caller has let go of them."""
+    example = Example(RnnConfig(cell=cell, input_size=70, hidden_size=50), T=3, B=2)
+    FusedCpu.configure_process(threads=1, precision="ieee")
+    rnn = FusedCpu(example.config, Weights.init(example.config, example.seed))
+    gc.collect()
+    freed = [np.full((200, 70), np.nan, np.float32) for _ in range(20)]
+    del freed
+    agree(example.expected(), train(rnn, example.data()))
 
 
 @pytest.mark.parametrize("B", [1, 2, 5, 6, 7, 11, 12, 13, 24, 25, 49, 97])
@@ -150,18 +223,19 @@ def test_weights_larger_than_caches(threads: int) -> None:
     check(Example(RnnConfig(input_size=5, hidden_size=900, dtype="float64"), T=3, B=13), threads)
 
 
-def test_a_row_of_nan_stays_in_its_sequence() -> None:
+@pytest.mark.parametrize("cell", ["tanh", *GATED])
+def test_a_row_of_nan_stays_in_its_sequence(cell: CellName) -> None:
     """In a block of rows that are computed together, forward and backward."""
-    config = RnnConfig(input_size=6, hidden_size=20)
+    config = RnnConfig(cell=cell, input_size=6, hidden_size=20)
     rnn = FusedCpu(config, Weights.init(config, 0))
     x = np.random.default_rng(0).standard_normal((5, 8, 6)).astype(np.float32)
     x[2, 3] = np.nan
-    y, h_n, pullback = rnn.vjp(x)
-    grads = pullback(np.ones_like(y), np.ones_like(h_n))
-    for array in (y[2:, 3], h_n[:, 3], grads.x[:, 3], grads.h0[:, 3]):
+    y, state_n, pullback = rnn.vjp(x)
+    grads = pullback(np.ones_like(y), tuple(map(np.ones_like, state_n)))
+    for array in (y[2:, 3], grads.x[:, 3], *(each[:, 3] for each in (*state_n, *grads.state))):
         assert np.isnan(array).all()
     others = np.arange(8) != 3
-    for array in (y[:, others], y[:2], h_n[:, others], grads.x[:, others], grads.h0[:, others]):
+    for array in (y[:, others], y[:2], grads.x[:, others], *(each[:, others] for each in (*state_n, *grads.state))):
         assert np.isfinite(array).all()
 
 
@@ -180,12 +254,12 @@ def test_arrays_of_another_dtype_are_refused() -> None:
     with pytest.raises(TypeError, match="float64"):
         rnn.forward(x.astype(np.float64))
     with pytest.raises(TypeError, match="float64"):
-        rnn.forward(x, np.zeros((1, 1, 3)))
-    y, h_n, pullback = rnn.vjp(x)
+        rnn.forward(x, (np.zeros((1, 1, 3)),))
+    y, state_n, pullback = rnn.vjp(x)
     with pytest.raises(TypeError, match="float64"):
-        pullback(y.astype(np.float64), h_n)
+        pullback(y.astype(np.float64), state_n)
     with pytest.raises(ValueError, match=r"dy has shape \(1, 3\); expected \(4, 1, 3\), the shape of y"):
-        pullback(y[0], h_n)
+        pullback(y[0], state_n)
 
 
 @pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickle.dumps])
@@ -218,8 +292,8 @@ def test_python_threads_may_share_an_instance() -> None:
 
     def call(i: int) -> NumpyArray:
         rnn = shared if i % 2 else FusedCpu(config, weights)
-        y, h_n, pullback = rnn.vjp(inputs[i])
-        pullback(y, h_n)
+        y, state_n, pullback = rnn.vjp(inputs[i])
+        pullback(y, state_n)
         return rnn.forward(inputs[i])[0]
 
     with concurrent.futures.ThreadPoolExecutor(4) as executor:
@@ -311,14 +385,14 @@ def test_describe_names_compiler_vectors_and_threads() -> None:
     config = RnnConfig(input_size=2, hidden_size=3)
     described: dict[str, Any] = FusedCpu(config, Weights.init(config, 0)).describe()
     assert described["library"] == "rnnimpl native"
-    assert described["compiler"] == library().compiler
+    assert described["compiler"] == kernels("tanh", "float32").compiler
     assert described["threads"] == "3"
     assert int(described["vector_bits"]) in (128, 256, 512)
 
 
 def test_a_meeting_of_threads_is_measured_once() -> None:
     """In cycles, of the order that lines travel between cores in; and by all who ask later the same."""
-    cycles = library().functions.rnn_meeting_cycles
+    cycles = kernels("tanh", "float32").functions.rnn_meeting_cycles
     cycles.restype = ctypes.c_double
     assert cycles(1) == 0
     for threads in (2, 8):

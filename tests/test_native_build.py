@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def compiled() -> Path:
     """What the compiler of this machine makes, kept where the user has it."""
-    return build.library().path
+    return build.kernels("tanh", "float32").path
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def copying(compiled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 def load() -> build.Library:
     """As `library`, which a process does once."""
-    return build.library.__wrapped__()
+    return build.library.__wrapped__(build.API)
 
 
 def test_a_library_that_others_can_write_is_not_loaded(copying: Path) -> None:
@@ -131,15 +132,19 @@ def test_a_result_that_does_not_load_names_the_file(
         load()
 
 
+def key(compiler: list[str], version: str, flags: tuple[str, ...]) -> str:
+    return build._key(compiler, version, flags, build.API)
+
+
 def test_the_name_changes_with_whatever_the_result_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [
-        build._key(["c++"], "g++ 12", ("-O3",)),
-        build._key(["clang++"], "g++ 12", ("-O3",)),
-        build._key(["c++"], "g++ 13", ("-O3",)),
-        build._key(["c++"], "g++ 12", ("-O2",)),
+        key(["c++"], "g++ 12", ("-O3",)),
+        key(["clang++"], "g++ 12", ("-O3",)),
+        key(["c++"], "g++ 13", ("-O3",)),
+        key(["c++"], "g++ 12", ("-O2",)),
     ]
     monkeypatch.setattr(build, "_processor", lambda: "another processor")
-    names.append(build._key(["c++"], "g++ 12", ("-O3",)))
+    names.append(key(["c++"], "g++ 12", ("-O3",)))
     assert len(set(names)) == len(names)
 
 
@@ -159,7 +164,8 @@ def test_processes_that_compile_at_once_leave_one_whole_file(cache: Path, tmp_pa
     compiler = fake_compiler(tmp_path, WRITES)
     context = multiprocessing.get_context("spawn")
     processes = [
-        context.Process(target=build.compile_to, args=(folder / "same.so", [compiler], ("-O3",))) for _ in range(4)
+        context.Process(target=build.compile_to, args=(folder / "same.so", [compiler], ("-O3",), build.API))
+        for _ in range(4)
     ]
     for process in processes:
         process.start()
@@ -168,3 +174,34 @@ def test_processes_that_compile_at_once_leave_one_whole_file(cache: Path, tmp_pa
     assert [process.exitcode for process in processes] == [0] * 4
     assert [path.name for path in cache.iterdir()] == ["same.so"]
     assert (cache / "same.so").read_text() == "half and half"
+
+
+def test_kernels_of_a_cell_and_a_dtype_are_compiled_alone(
+    compiled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever computes an LSTM in float32 does not wait for what a GRU, or float64, would take to compile."""
+    log = tmp_path / "log"
+    action = f'echo "$*" >> "{log}"; {LAST}; cp "{compiled}" "$path"'
+    monkeypatch.setenv("CXX", fake_compiler(tmp_path, action))
+    monkeypatch.setattr(build, "library", build.library.__wrapped__)
+    first = build.kernels("lstm", "float32")
+    (command,) = log.read_text().splitlines()
+    assert "-DRNN_CELL=Lstm -DRNN_REAL=float " in command
+    others = {build.kernels("gru", "float32").path, build.kernels("lstm", "float64").path}
+    assert len(others | {first.path}) == 3
+    assert {path.parent for path in others} == {cache}
+
+
+@pytest.mark.usefixtures("copying")
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_shows_what_is_compiled(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, for it takes seconds; where nobody watches, nothing is said."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(build, "library", build.library.__wrapped__)
+    for _ in range(2):
+        build.kernels("lstm", "float32")
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) == terminal
+    assert all("compiling the lstm kernels for float32" in line for line in shown)

@@ -2,6 +2,7 @@
 // large products.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <vector>
 
@@ -19,21 +20,24 @@ struct BackwardCall {
     Sequence<const S> x;
     const S* h0;                       // (L*D, B, H), or null for zeros
     std::vector<Sequence<S>> outputs;  // y of each layer, from the forward pass
+    const S* saved;                    // what else the forward pass has saved
     const S* dy;                       // (T, B, D*H)
-    const S* dh_n;                     // (L*D, B, H)
+    std::array<const S*, 2> dstate_n;  // of h_n and, of cells with two states, c_n: (L*D, B, H)
     S* dx;                             // (T, B, I)
-    S* dh0;                            // (L*D, B, H)
-    std::vector<CellGradients<S>> gradients;  // cell by cell
+    std::array<S*, 2> dstate;          // (L*D, B, H)
+    std::vector<LayerGradients<S>> gradients;  // of each layer in each direction
 };
 
-template <class S>
+template <class S, class Cell>
 class Backward {
   public:
-    Backward(Network<S>& network, const BackwardCall<S>& call)
+    using Net = Network<S, Cell>;
+
+    Backward(Net& network, const BackwardCall<S>& call)
         : network_(network),
           config_(network.config),
           call_(call),
-          plan_(make_plan<S>(network, call.T, call.B, false)),
+          plan_(make_plan<S, Cell>(network, call.T, call.B, false)),
           parts_(config_.D * plan_.members),
           far_(network.far(call.T, call.B)) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
@@ -41,21 +45,22 @@ class Backward {
         stretch_ = steps_at_once();
         stretches_ = (call_.T + stretch_ - 1) / stretch_;
         steps_per_meeting_ = plan_.members > 1 ? 1 : std::max(1L, kRows / rows);
-        direction_scratch_ = rows * network_.cell(0, 0).state_back.padded();
+        sums_scratch_ = rows * network_.backward(0, 0).state.padded();
+        direction_scratch_ = sums_scratch_ + (Net::kGated ? rows * network_.unit_vectors() * kLanes<S> : 0);
         network_.team_scratch.reserve(direction_scratch_ * config_.D * plan_.teams);
-        const long da_size = config_.D * stretch_ * call_.B * config_.H;
+        const long da_size = config_.D * stretch_ * call_.B * da_row();
         const long between_size = config_.L > 1 ? 2 * call_.T * call_.B * config_.D * config_.H : 0;
         da_ = network_.layer_scratch.reserve(da_size + between_size);
         between_ = da_ + da_size;
-        blocks_ = std::max((config_.H + kProductRows - 1) / kProductRows,
-                           std::min(config_.H / kBlockRows / 8, 2L * threads_ / config_.D));
-        blocks_ = std::max(1L, blocks_);
+        blocks_ = weight_blocks<Cell>(config_.H, kProductRows, 2L * threads_ / config_.D);
         // Too few rows for a block a thread: then threads have columns of their own as well.
-        columns_ = std::clamp(threads_ / (config_.D * blocks_), 1L,
+        columns_ = std::clamp(threads_ / (config_.D * block_count()), 1L,
                               WeightProducts<S>::panel_count(config_.layer_input(0), config_.H));
-        product_parts_ = static_cast<int>(config_.D * blocks_ * columns_);
+        product_parts_ = static_cast<int>(config_.D * block_count() * columns_);
         const long most_inputs = std::max(config_.layer_input(0), config_.layer_input(config_.L - 1));
-        sums_size_ = WeightProducts<S>::sums_size(config_.H, most_inputs, (config_.H + blocks_ - 1) / blocks_, columns_);
+        long largest = 0;
+        for (const WeightBlock& block : blocks_) largest = std::max(largest, block.size);
+        sums_size_ = WeightProducts<S>::sums_size(config_.H, most_inputs, largest, columns_);
         network_.product_scratch.reserve(product_parts_ * sums_size_);
         for (long i = 0; i < config_.L * stretches_; ++i) {
             const Stretch stretch = stretch_of(i % stretches_);
@@ -91,7 +96,7 @@ class Backward {
     double product_cycles() const {
         double cycles = 0;
         for (int layer = 0; layer < config_.L; ++layer)
-            cycles += static_cast<double>(config_.D * call_.T * call_.B * config_.H) *
+            cycles += static_cast<double>(config_.D * call_.T * call_.B * Cell::kGates * config_.H) *
                       static_cast<double>(config_.layer_input(layer) + config_.H) / kLanes<S>;
         return cycles;
     }
@@ -107,7 +112,7 @@ class Backward {
         // Directions run through time from both ends, and dx is the sum of both. Helpers who come for the products
         // alone come once.
         if (config_.D > 1 || threads_ > plan_.threads) return call_.T;
-        const long rows = static_cast<long>(Caches::here().second / (kShareOfSecond * sizeof(S))) / config_.H;
+        const long rows = static_cast<long>(Caches::here().second / (kShareOfSecond * sizeof(S))) / da_row();
         // Two at least: da of a single step would be written where that of the step after it is still read.
         return std::clamp(plan_.teams * std::max(rows, WeightProducts<S>::kRowsAtOnce) / call_.B,
                           std::min(2L, call_.T), call_.T);
@@ -133,7 +138,7 @@ class Backward {
         work.stretch = stretch;
         work.share = share_of(call_.B, team, plan_.teams);
         work.sums = network_.team_scratch.data() + (team * config_.D + work.direction) * direction_scratch_;
-        const long panels = cell(work).state_back.count();
+        const long panels = packed(work).state.count();
         work.panel_begin = panels * work.member / plan_.members;
         work.panel_end = panels * (work.member + 1) / plan_.members;
         if (step == meetings(stretch)) {
@@ -145,13 +150,18 @@ class Backward {
         recur_back(work, end, std::max(stretch.begin, end - steps_per_meeting_));
     }
 
-    const Cell<S>& cell(const Work& work) const { return network_.cell(work.layer, work.direction); }
+    const PackedBackward<S>& packed(const Work& work) const { return network_.backward(work.layer, work.direction); }
+
+    // Gradients of a step's sums and sequence: H of each, one sum after the other.
+    long da_row() const { return Cell::kStored * config_.H; }
+
+    long block_count() const { return static_cast<long>(blocks_.size()); }
 
     // da of one direction, in the order in which it runs through time: of a stretch and, while that step's place is not
     // taken yet, of the step after it.
     S* da(const Stretch& stretch, int direction, long p, long b) const {
         const long step = p - stretch.begin;
-        return da_ + ((direction * stretch_ + (step < stretch_ ? step : 0)) * call_.B + b) * config_.H;
+        return da_ + ((direction * stretch_ + (step < stretch_ ? step : 0)) * call_.B + b) * da_row();
     }
 
     // Gradient of a layer's output, (T, B, D*H): given for the last one, else what the layer above sent back.
@@ -165,29 +175,37 @@ class Backward {
         while (p > end) retreat(work, --p);
     }
 
-    // da[p] = (dy[p] + da[p+1] @ w_hh) * f'(y[p]); before the first step, dh0 = da[0] @ w_hh.
+    // da[p] from dh[p] = dy[p] + da[p+1] @ w_hh; before the first step, dh0 = da[0] @ w_hh.
     void retreat(const Work& work, long p) {
         const long H = config_.H, size = work.share.size;
         const bool last = p == call_.T - 1;
-        const Rows<S> after{last ? nullptr : da(work.stretch, work.direction, p + 1, work.share.begin), H, size, 0};
-        const Panels<S>& panels = cell(work).state_back;
+        const Rows<S> after{last ? nullptr : da(work.stretch, work.direction, p + 1, work.share.begin), da_row(), size, 0};
+        const Panels<S>& panels = packed(work).state;
         const auto retreat_by = [&](long panel, long count, long next) {
             const long column = panels[panel].column, width = count * panels.width(panel);
             S* sums = work.sums + column * size;
             const S* from = sums;
-            long stride = width, columns = H - column;
+            long stride = width;
+            const long columns = std::min(width, H - column);
             if (last)
-                from = call_.dh_n + final_row(work) * H + column, stride = H;
+                from = call_.dstate_n[0] + final_row(work) * H + column, stride = H;
             else if (size == 1)
-                multiply_row<S>(after.data, panels, panel, count, nullptr, sums);
+                multiply_row<S>(after.data, panels, panel, count, nullptr, sums, panels.width(panel));
             else
                 multiply_panel<S>(after, size, panels, panel, nullptr, 0, sums, width, next);
-            if (p >= 0)
-                finish(work, p, column, std::min(width, columns), from, stride);
-            else
-                copy_rows(from, stride, size, std::min(width, columns), call_.dh0 + final_row(work) * H + column, H);
+            if constexpr (Net::kGated) {
+                if (p >= 0)
+                    finish_units(work, p, column, columns, from, stride);
+                else
+                    finish_first(work, column, columns, from, stride);
+            } else {
+                if (p >= 0)
+                    finish(work, p, column, columns, from, stride);
+                else
+                    copy_rows(from, stride, size, columns, call_.dstate[0] + final_row(work) * H + column, H);
+            }
         };
-        for_each_panel(panels, work.panel_begin, work.panel_end, size == 1, p % 2 != 0, retreat_by);
+        for_each_unit(panels, work.panel_begin, work.panel_end, size == 1, p % 2 != 0, retreat_by);
     }
 
     long final_row(const Work& work) const {
@@ -216,7 +234,66 @@ class Backward {
                 const long count = columns - j;
                 const Vector<S> dh = load_first(dy + r * row + j, count) + load_first(sums + r * stride + j, count);
                 const Vector<S> h = load_first(y + r * row + j, count);
-                store_first<S>(to + r * config_.H + j, dh * slope<S>(config_.nonlinearity, h), count);
+                store_first<S>(to + r * config_.H + j, dh * Cell::template slope<S>(h), count);
+            }
+        }
+    }
+
+    // What a vector of units hands to the step before beside da, (vectors of units, rows of the share) vectors.
+    S* carried_of(const Work& work, long unit) const {
+        return work.sums + sums_scratch_ + unit * work.share.size * kLanes<S>;
+    }
+
+    // da of the p-th step for some columns, from sums (rows, columns), which lie `stride` apart.
+    void finish_units(const Work& work, long p, long column, long columns, const S* sums, long stride) {
+        constexpr long lanes = kLanes<S>, saved_row = Cell::kSaved * lanes;
+        const long H = config_.H, rows = work.share.size, row = output_row();
+        const long index = work.layer * config_.D + work.direction, units = network_.unit_vectors();
+        const S* dy = output_gradient(work.layer) + output_at(work, p, column);
+        const S* after = Cell::kStates > 1 && p == call_.T - 1 ? call_.dstate_n[1] + final_row(work) * H + column : nullptr;
+        S* to = da(work.stretch, work.direction, p, work.share.begin) + column;
+        const long dy_ahead = (work.direction == 0 ? -1 : 1) * call_.B * row, saved_ahead = -units * call_.B * saved_row;
+        const bool more = far_ && p > 0;
+        for (long j = 0; j < columns; j += lanes) {
+            const long unit = (column + j) / lanes, count = columns - j;
+            const S* saved =
+                call_.saved + (((index * call_.T + p) * units + unit) * call_.B + work.share.begin) * saved_row;
+            S* carried = carried_of(work, unit);
+            for (long r = 0; r < rows; ++r) {
+                if (more) prefetch(saved + r * saved_row + saved_ahead, saved_row);
+                if (more) prefetch(dy + r * row + j + dy_ahead, 1);
+                std::array<Vector<S>, Cell::kSaved> known;
+                std::array<Vector<S>, Cell::kStored> d;
+                each<Cell::kSaved>([&](auto k) { known[k] = load(saved + r * saved_row + static_cast<long>(k) * lanes); });
+                const Vector<S> dh = load_first(dy + r * row + j, count) + load_first(sums + r * stride + j, count);
+                Vector<S> kept{};
+                if (p < call_.T - 1)
+                    kept = load(carried + r * lanes);
+                else if (after != nullptr)
+                    kept = load_first(after + r * H + j, count);
+                Cell::template backward<S>(known, dh, kept, d);
+                store(carried + r * lanes, kept);
+                each<Cell::kStored>(
+                    [&](auto k) { store_first<S>(to + r * da_row() + static_cast<long>(k) * H + j, d[k], count); });
+            }
+        }
+    }
+
+    // The gradients of the states that the first step starts from, for some columns.
+    void finish_first(const Work& work, long column, long columns, const S* sums, long stride) {
+        constexpr long lanes = kLanes<S>;
+        const long H = config_.H;
+        for (long j = 0; j < columns; j += lanes) {
+            const S* carried = carried_of(work, (column + j) / lanes);
+            for (long r = 0; r < work.share.size; ++r) {
+                const long at = (final_row(work) + r) * H + column + j, count = columns - j;
+                Vector<S> dh = load_first(sums + r * stride + j, count);
+                const Vector<S> kept = load(carried + r * lanes);
+                if constexpr (Cell::kStates > 1)
+                    store_first<S>(call_.dstate[1] + at, kept, count);
+                else
+                    dh += kept;
+                store_first<S>(call_.dstate[0] + at, dh, count);
             }
         }
     }
@@ -237,8 +314,8 @@ class Backward {
         S* sums = buffer.reserve(at_once * size * kBlockVectors * kLanes<S>);
         for (long t = begin; t < end; t += at_once) {
             const long count = std::min(at_once, end - t);
-            const Panels<S>& panels = cell(work).input_back;
-            for_each_panel(panels, 0, panels.count(), false, false, [&](long panel, long, long next) {
+            const Panels<S>& panels = packed(work).input;
+            for_each_unit(panels, 0, panels.count(), false, false, [&](long panel, long, long next) {
                 const long column = panels[panel].column, width = panels.width(panel);
                 S* result = dx + (t * call_.B + work.share.begin) * I + column;
                 // Straight into dx, where the panel's rows are whole and lie evenly apart.
@@ -247,9 +324,9 @@ class Backward {
                 const long stride = straight ? I : width;
                 for (int direction = 0; direction < config_.D; ++direction) {
                     const long p = time_of(direction, t, call_.T);
-                    const Rows<S> rows{da(work.stretch, direction, p, work.share.begin), config_.H, size,
-                                       (direction == 0 ? 1 : -1) * call_.B * config_.H};
-                    multiply_panel<S>(rows, count * size, network_.cell(work.layer, direction).input_back, panel,
+                    const Rows<S> rows{da(work.stretch, direction, p, work.share.begin) + Net::kApart * config_.H,
+                                       da_row(), size, (direction == 0 ? 1 : -1) * call_.B * da_row()};
+                    multiply_panel<S>(rows, count * size, network_.backward(work.layer, direction).input, panel,
                                       direction == 0 ? nullptr : to, stride, to, stride, next);
                 }
                 for (long i = 0; !straight && i < count; ++i)
@@ -260,9 +337,8 @@ class Backward {
     }
 
     void multiply_weights(int layer, const Stretch& stretch, int part) {
-        const int direction = static_cast<int>(part / (blocks_ * columns_));
-        const long block = part / columns_ % blocks_, column = part % columns_;
-        const Share rows = share_of(config_.H, block, blocks_);
+        const int direction = static_cast<int>(part / (block_count() * columns_));
+        const WeightBlock& block = blocks_[static_cast<std::size_t>(part / columns_ % block_count())];
         Sequence<const S> x = call_.x;
         if (layer > 0) {
             const Sequence<S>& below = call_.outputs[static_cast<std::size_t>(layer - 1)];
@@ -272,21 +348,22 @@ class Backward {
         const long index = layer * config_.D + direction;
         const S* h0 = call_.h0 == nullptr ? nullptr : call_.h0 + index * call_.B * config_.H;
         const ProductRows<S> factors{direction, call_.T, call_.B, config_.H, far_, stretch.begin, stretch.end,
-                                     da(stretch, direction, stretch.begin, 0), x,
+                                     da(stretch, direction, stretch.begin, 0), da_row(), x,
                                      {y.data + direction * config_.H, y.step, y.row}, h0};
-        WeightProducts<S>(factors, config_.layer_input(layer), rows.begin, rows.size, column, columns_,
+        WeightProducts<S>(factors, config_.layer_input(layer), block, part % columns_, columns_,
                           network_.product_scratch.data() + part * sums_size_)
             .run(stretch.end == call_.T, stretch.begin == 0, call_.gradients[static_cast<std::size_t>(index)]);
     }
 
-    Network<S>& network_;
+    Net& network_;
     const Config& config_;
     const BackwardCall<S>& call_;
     const Plan plan_;
     const int parts_;
     const bool far_;  // x, y and their gradients
-    long threads_, stretch_, stretches_, steps_per_meeting_, direction_scratch_, blocks_, columns_, sums_size_;
+    long threads_, stretch_, stretches_, steps_per_meeting_, sums_scratch_, direction_scratch_, columns_, sums_size_;
     int product_parts_;
+    std::vector<WeightBlock> blocks_;
     S *da_, *between_;
     std::deque<Team> teams_, products_;  // neither copied nor moved
 };

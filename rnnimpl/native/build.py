@@ -11,14 +11,21 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from rnnimpl.cache import check_private, private_folder
 from rnnimpl.interface import Unavailable
 
 SOURCE = Path(__file__).parent
 API = SOURCE / "api.cpp"
+CELLS: Mapping[str, str] = MappingProxyType({"tanh": "Tanh", "relu": "Relu", "lstm": "Lstm", "gru": "Gru"})
+"""The C++ type of each cell, in `cells`."""
+REALS: Mapping[str, str] = MappingProxyType({"float32": "float", "float64": "double"})
+"""The C++ type of each dtype."""
 FLAGS = (
     *("-std=c++20", "-O3", "-ffp-contract=fast", "-fvisibility=hidden", "-fPIC", "-shared", "-pthread"),
     "-fno-omit-frame-pointer",
@@ -39,19 +46,29 @@ class Library:
     path: Path
 
 
+def kernels(cell: str, dtype: str) -> Library:
+    """The compiled kernels of a cell for a dtype. Raises what `library` raises."""
+    return library(API, (f"-DRNN_CELL={CELLS[cell]}", f"-DRNN_REAL={REALS[dtype]}"), f"the {cell} kernels for {dtype}")
+
+
 @functools.cache
-def library(source: Path = API) -> Library:
+def library(source: Path, defines: tuple[str, ...] = (), what: str = "") -> Library:
     """Load the library that a source makes with the headers here, compiled for this machine; once a process.
 
-    Raises Unavailable without a compiler, when it fails (with its first error), and when there is no safe
-    folder to keep the result in.
+    `what` it is stands in the line that a terminal shows while it is compiled. Raises Unavailable without a compiler,
+    when it fails (with its first error), and when there is no safe folder to keep the result in.
     """
     compiler = find_compiler()
     version = _first_line(_run([*compiler, "--version"]).stdout)
-    flags = (*FLAGS, *target_flags(compiler), *shlex.split(os.environ.get(EXTRA_FLAGS_VARIABLE, "")))
+    flags = (*FLAGS, *defines, *target_flags(compiler), *shlex.split(os.environ.get(EXTRA_FLAGS_VARIABLE, "")))
     path = private_folder("rnnimpl") / f"{_key(compiler, version, flags, source)}.so"
     # A dangling link is something that is there: it is refused, and not compiled to.
     if not os.path.lexists(path):
+        if sys.stderr.isatty():
+            print(
+                f"compiling {what or source.name} with {compiler[0]}, once: {path.parent} keeps the result",
+                file=sys.stderr,
+            )
         compile_to(path, compiler, flags, source)
     try:
         check_private(path)
@@ -80,7 +97,7 @@ def target_flags(compiler: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: Path = API) -> None:
+def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: Path) -> None:
     """Compile a source; `path` appears whole or not at all, whoever else compiles at the same time."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     os.close(descriptor)
@@ -95,10 +112,10 @@ def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: 
         Path(temporary).unlink(missing_ok=True)
 
 
-def _key(compiler: list[str], version: str, flags: tuple[str, ...], source: Path = API) -> str:
+def _key(compiler: list[str], version: str, flags: tuple[str, ...], source: Path) -> str:
     """A name for the result that changes with all that it depends on."""
     digest = hashlib.sha256()
-    for path in [*sorted(SOURCE.glob("*.hpp")), source]:
+    for path in [*sorted(SOURCE.rglob("*.hpp")), source]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     digest.update("\0".join([*compiler, version, *flags, _processor()]).encode())
     return digest.hexdigest()[:32]

@@ -1,6 +1,7 @@
 // The forward pass: for each layer, the input projection of a few steps at a time, then those steps.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <vector>
 
@@ -17,24 +18,29 @@ inline constexpr long kProjectionRows = 48;
 // Vectors that go through the nonlinearity side by side. Processors with vectors of 512 bits look far enough ahead to
 // begin with the next one by themselves, and what the next step reads first is there earlier.
 inline constexpr std::size_t kTogether = kVectorBytes == 64 ? 1 : 4;
+// The same of rows whose gates go through side by side: they are several vectors already.
+inline constexpr std::size_t kRowsTogether = 1;
 
 template <class S>
 struct ForwardCall {
     long T, B;
     Sequence<const S> x;
-    const S* h0;                       // (L*D, B, H), or null for zeros
+    std::array<const S*, 2> state;     // h0 and, of cells with two states, c0: (L*D, B, H), or null for zeros
     std::vector<Sequence<S>> outputs;  // y of each layer, (T, B, D*H)
-    S* h_n;                            // (L*D, B, H)
+    S* saved;                          // (L*D, T, vectors of units, B, kSaved vectors) for the backward pass, or null
+    std::array<S*, 2> final_state;     // (L*D, B, H)
 };
 
-template <class S>
+template <class S, class Cell>
 class Forward {
   public:
-    Forward(Network<S>& network, const ForwardCall<S>& call)
+    using Net = Network<S, Cell>;
+
+    Forward(Net& network, const ForwardCall<S>& call)
         : network_(network),
           config_(network.config),
           call_(call),
-          plan_(make_plan<S>(network, call.T, call.B, true)),
+          plan_(make_plan<S, Cell>(network, call.T, call.B, true)),
           parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members),
           far_(network.far(call.T, call.B)) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
@@ -44,7 +50,9 @@ class Forward {
         meetings_per_layer_ = (call_.T + steps_per_meeting_ - 1) / steps_per_meeting_;
         const long meetings =
             plan_.layers_apart ? meetings_per_layer_ + config_.L - 1 : meetings_per_layer_ * config_.L;
-        part_scratch_ = chunk_ * rows * network_.cell(0, 0).state.padded();
+        row_width_ = Net::kGated ? network_.unit_vectors() * Net::kUnitWidth : network_.forward(0, 0).state.padded();
+        projection_size_ = chunk_ * rows * row_width_;
+        part_scratch_ = projection_size_ + (Net::kGated ? network_.unit_vectors() * kLanes<S> * rows : 0);
         network_.team_scratch.reserve(part_scratch_ * sequential_parts() * plan_.teams);
         for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings, parts_, plan_.threads);
     }
@@ -66,7 +74,7 @@ class Forward {
         int layer, direction, member;
         Share share;  // sequences
         S* projection;
-        long panel_begin, panel_end;
+        long begin, end;  // units of work: panels, or vectors of units with all their gates
     };
 
     void step(int team, long step, int part) {
@@ -80,9 +88,9 @@ class Forward {
         work.share = share_of(call_.B, team, plan_.teams);
         const int sequential = plan_.layers_apart ? work.layer : work.direction;
         work.projection = network_.team_scratch.data() + (team * sequential_parts() + sequential) * part_scratch_;
-        const long panels = cell(work).state.count();
-        work.panel_begin = panels * work.member / plan_.members;
-        work.panel_end = panels * (work.member + 1) / plan_.members;
+        const Share units = share_of(packed(work).state.units(), work.member, plan_.members);
+        work.begin = units.begin;
+        work.end = units.begin + units.size;
         const long begin = meeting * steps_per_meeting_;
         const long end = std::min(call_.T, begin + steps_per_meeting_);
         for (long p = begin; p < end;) {
@@ -97,7 +105,7 @@ class Forward {
     // Parts of a team that have a projection of their own; members of a direction share one.
     int sequential_parts() const { return plan_.layers_apart ? config_.L : config_.D; }
 
-    const Cell<S>& cell(const Work& work) const { return network_.cell(work.layer, work.direction); }
+    const PackedForward<S>& packed(const Work& work) const { return network_.forward(work.layer, work.direction); }
 
     Sequence<const S> input_of(int layer) const {
         if (layer == 0) return call_.x;
@@ -111,27 +119,43 @@ class Forward {
         return y;
     }
 
-    // Panel by panel, rows side by side; with one sequence, whole rows.
-    S* projection_of(const Work& work, long panel, long p) const {
-        const Panels<S>& state = cell(work).state;
-        if (work.share.size == 1) return work.projection + p % chunk_ * state.padded() + state[panel].column;
-        return work.projection + state[panel].column * chunk_ * work.share.size +
-               p % chunk_ * work.share.size * state.width(panel);
+    // What the sums of a unit of work take of a row, and where they begin in it.
+    long width(const Work& work, long unit) const {
+        return Net::kGated ? Net::kUnitWidth : packed(work).state.width(unit);
+    }
+    long sums_begin(const Work& work, long unit) const {
+        return Net::kGated ? unit * Net::kUnitWidth : packed(work).state[unit].column;
+    }
+    // Where its columns begin in the state.
+    long column(const Work& work, long unit) const {
+        return Net::kGated ? unit * kLanes<S> : packed(work).state[unit].column;
+    }
+
+    // Unit by unit, rows side by side; with one sequence, whole rows.
+    S* sums_of(const Work& work, long unit, long p) const {
+        const long begin = sums_begin(work, unit), size = work.share.size;
+        if (size == 1) return work.projection + p % chunk_ * row_width_ + begin;
+        return work.projection + begin * chunk_ * size + p % chunk_ * size * width(work, unit);
     }
 
     // x @ w_ih.T + b for `count` steps from the p-th on.
     RNN_PHASE void project(const Work& work, long p, long count) {
         const Sequence<const S> x = input_of(work.layer);
-        const long sign = work.direction == 0 ? 1 : -1;
-        const Rows<S> rows{x.at(time_of(work.direction, p, call_.T), work.share.begin), x.row, work.share.size,
-                           sign * x.step};
-        const Panels<S>& input = cell(work).input;
+        const long sign = work.direction == 0 ? 1 : -1, size = work.share.size;
+        const Rows<S> rows{x.at(time_of(work.direction, p, call_.T), work.share.begin), x.row, size, sign * x.step};
+        const Panels<S>& input = packed(work).input;
         const bool more = far_ && p + 2 * chunk_ <= call_.T;
-        for_each_panel(input, work.panel_begin, work.panel_end, false, false, [&](long panel, long, long next) {
-            const Share columns = share_of(input.depth(), panel - work.panel_begin, work.panel_end - work.panel_begin);
-            multiply_panel(rows, count * work.share.size, input, panel, cell(work).bias.data() + input[panel].column, 0,
-                           projection_of(work, panel, p), work.share.size == 1 ? input.padded() : input.width(panel),
-                           next, more ? Ahead{sign * chunk_ * x.step, columns.begin, columns.size} : Ahead{});
+        for_each_unit(input, work.begin, work.end, false, false, [&](long unit, long, long next) {
+            const Share columns = share_of(input.depth(), unit - work.begin, work.end - work.begin);
+            const S* bias = packed(work).bias.data() + input[unit * input.per_unit()].column;
+            S* sums = sums_of(work, unit, p);
+            const long stride = size == 1 ? row_width_ : width(work, unit);
+            multiply_unit(rows, count * size, input, unit, bias, 0, sums + Net::kApart * kLanes<S>, stride, next,
+                          more ? Ahead{sign * chunk_ * x.step, columns.begin, columns.size} : Ahead{});
+            if constexpr (Net::kApart > 0) {
+                const Vector<S> of_state = load(packed(work).state_bias.data() + unit * kLanes<S>);
+                for (long row = 0; row < count * size; ++row) store(sums + row * stride, of_state);
+            }
         });
     }
 
@@ -144,21 +168,25 @@ class Forward {
     void advance(const Work& work, long p) {
         const Rows<S> before = state_before(work, p);
         const Sequence<S> y = output(work);
-        S* to = y.at(time_of(work.direction, p, call_.T), work.share.begin);
         // From the state before to what is written after this step.
         const long distance = (work.direction == 0 ? 2 : -2) * y.step;
         const bool more = far_ && p + 1 < call_.T;
-        const Panels<S>& state = cell(work).state;
+        const Panels<S>& state = packed(work).state;
         const long rows = work.share.size;
-        for_each_panel(state, work.panel_begin, work.panel_end, rows == 1, p % 2 != 0, [&](long panel, long count, long next) {
-            S* sums = projection_of(work, panel, p);
-            const long width = count * state.width(panel), column = state[panel].column;
+        for_each_unit(state, work.begin, work.end, rows == 1, p % 2 != 0, [&](long unit, long count, long next) {
+            S* sums = sums_of(work, unit, p);
+            const long each = width(work, unit), begin = column(work, unit);
+            const long columns = std::min(config_.H - begin, Net::kGated ? kLanes<S> : each);
             if (before.data != nullptr && rows == 1)
-                multiply_row(before.data, state, panel, count, sums, sums);
+                multiply_row(before.data, state, unit, count, sums, sums, each);
             else if (before.data != nullptr)
-                multiply_panel(before, rows, state, panel, sums, width, sums, width, next,
-                               more ? Ahead{distance, column, std::min(width, config_.H - column)} : Ahead{});
-            finish(sums, width, rows, to + column, y.row, config_.H - column);
+                multiply_unit(before, rows, state, unit, sums, each, sums, each, next,
+                              more ? Ahead{distance, begin, columns} : Ahead{});
+            if constexpr (Net::kGated)
+                for (long i = 0; i < count; ++i) finish_unit(work, p, unit + i, sums + i * each);
+            else
+                finish(sums, count * each, rows, y.at(time_of(work.direction, p, call_.T), work.share.begin) + begin,
+                       y.row, config_.H - begin);
         });
     }
 
@@ -169,8 +197,9 @@ class Forward {
             const Sequence<S> y = output(work);
             return {y.at(time_of(work.direction, p - 1, call_.T), work.share.begin), y.row, size, 0};
         }
-        if (call_.h0 == nullptr) return {nullptr, 0, size, 0};
-        return {call_.h0 + final_row(work) * config_.H, config_.H, size, 0};
+        const S* h0 = call_.state[0];
+        if (h0 == nullptr) return {nullptr, 0, size, 0};
+        return {h0 + final_row(work) * config_.H, config_.H, size, 0};
     }
 
     // Row of (L*D, B) at which the work's sequences begin in h0 and h_n.
@@ -183,7 +212,7 @@ class Forward {
         long j = 0;
         const auto finish_some = [&]<std::size_t N>(Vectors<S, N> a) {
             each<N>([&](auto i) { a[i] = load(sums + static_cast<long>(i) * kLanes<S>); });
-            activate<S, N>(config_.nonlinearity, a);
+            Cell::template activate<S, N>(a);
             sums += N * kLanes<S>;
             for (std::size_t i = 0; i < N; ++i) {
                 store_first<S>(to + j, a[i], columns - j);
@@ -196,24 +225,80 @@ class Forward {
         while (sums < end) finish_some(Vectors<S, 1>{});
     }
 
+    // What each unit keeps beside the output, (vectors of units, rows of the share) vectors.
+    S* memory_of(const Work& work, long unit) const {
+        return work.projection + projection_size_ + unit * work.share.size * kLanes<S>;
+    }
+
+    // Output and memory of a vector of units after the p-th step, from the sums of its gates, which lie row by row.
+    void finish_unit(const Work& work, long p, long unit, const S* sums) {
+        constexpr long lanes = kLanes<S>, saved_row = Cell::kSaved * lanes;
+        const long H = config_.H, rows = work.share.size, columns = H - unit * lanes;
+        const Sequence<S> y = output(work);
+        S* to = y.at(time_of(work.direction, p, call_.T), work.share.begin) + unit * lanes;
+        S* memory = memory_of(work, unit);
+        const S* first = p == 0 ? call_.state[Cell::kStates - 1] : nullptr;
+        if (first != nullptr) first += final_row(work) * H + unit * lanes;
+        S* saved = call_.saved;
+        if (saved != nullptr) {
+            const long index = work.layer * config_.D + work.direction;
+            saved += (((index * call_.T + p) * network_.unit_vectors() + unit) * call_.B + work.share.begin) * saved_row;
+        }
+        const auto finish_rows = [&]<std::size_t N>(long row, std::array<Vectors<S, N>, Cell::kStored> gates) {
+            Vectors<S, N> kept, h;
+            std::array<Vectors<S, N>, Cell::kSaved> to_save;
+            const auto at = [row](std::size_t i) { return row + static_cast<long>(i); };
+            each<Cell::kStored>([&](auto gate) {
+                each<N>([&](auto i) { gates[gate][i] = load(sums + at(i) * Net::kUnitWidth + static_cast<long>(gate) * lanes); });
+            });
+            each<N>([&](auto i) {
+                if (p > 0)
+                    kept[i] = load(memory + at(i) * lanes);
+                else
+                    kept[i] = first == nullptr ? Vector<S>{} : load_first(first + at(i) * H, columns);
+            });
+            Cell::template forward<S, N>(gates, kept, h, to_save);
+            each<N>([&](auto i) {
+                store(memory + at(i) * lanes, kept[i]);
+                store_first<S>(to + at(i) * y.row, h[i], columns);
+            });
+            if (saved == nullptr) return;
+            each<N>([&](auto i) {
+                each<Cell::kSaved>([&](auto k) { store(saved + at(i) * saved_row + static_cast<long>(k) * lanes, to_save[k][i]); });
+            });
+        };
+        long row = 0;
+        for (; row + static_cast<long>(kRowsTogether) <= rows; row += static_cast<long>(kRowsTogether))
+            finish_rows(row, std::array<Vectors<S, kRowsTogether>, Cell::kStored>{});
+        for (; row < rows; ++row) finish_rows(row, std::array<Vectors<S, 1>, Cell::kStored>{});
+    }
+
     void keep_last(const Work& work) {
-        const Panels<S>& state = cell(work).state;
-        const long begin = state[work.panel_begin].column;
-        const long end = std::min(config_.H, state[work.panel_end - 1].column + state.width(work.panel_end - 1));
+        if (work.begin == work.end) return;
+        const long H = config_.H, last_unit = work.end - 1;
+        const long begin = column(work, work.begin);
+        const long width = Net::kGated ? kLanes<S> : packed(work).state.width(last_unit);
+        const long end = std::min(H, column(work, last_unit) + width);
         const Sequence<S> y = output(work);
         for (long r = 0; r < work.share.size; ++r) {
             const S* last = y.at(time_of(work.direction, call_.T - 1, call_.T), work.share.begin + r);
-            copy(last + begin, end - begin, call_.h_n + (final_row(work) + r) * config_.H + begin);
+            copy(last + begin, end - begin, call_.final_state[0] + (final_row(work) + r) * H + begin);
+            if constexpr (Cell::kStates > 1)
+                for (long unit = work.begin; unit < work.end; ++unit) {
+                    const long at = column(work, unit);
+                    copy(memory_of(work, unit) + r * kLanes<S>, std::min(kLanes<S>, H - at),
+                         call_.final_state[1] + (final_row(work) + r) * H + at);
+                }
         }
     }
 
-    Network<S>& network_;
+    Net& network_;
     const Config& config_;
     const ForwardCall<S>& call_;
     const Plan plan_;
     const int parts_;
     const bool far_;  // x and y
-    long chunk_, steps_per_meeting_, meetings_per_layer_, part_scratch_;
+    long chunk_, steps_per_meeting_, meetings_per_layer_, row_width_, projection_size_, part_scratch_;
     std::deque<Team> teams_;  // neither copied nor moved
 };
 

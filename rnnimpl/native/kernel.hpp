@@ -141,9 +141,9 @@ inline MultiplyBlock<S> multiply_block_for(long rows, long vectors) {
 // two vectors only, and their sums keep the multipliers busy without taking turns over k.
 inline constexpr int kRowVectors = 8;
 
-// to (P panels of V vectors, side by side) = from + row (K) @ P panels, `panel_stride` apart.
+// to (P times V vectors, `to_stride` apart) = from, which lies alike, + row (K) @ P panels, `panel_stride` apart.
 template <class S, int P, int V>
-void multiply_row(const S* row, const S* panels, long panel_stride, long K, const S* from, S* to) {
+void multiply_row(const S* row, const S* panels, long panel_stride, long K, const S* from, S* to, long to_stride) {
     constexpr int sets = P * V >= 5 ? 1 : (P * V >= 3 ? 2 : 4);
     Vector<S> sum[sets][P][V];
 #pragma GCC unroll 8
@@ -169,7 +169,7 @@ void multiply_row(const S* row, const S* panels, long panel_stride, long K, cons
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) {
-            const long at = (p * V + v) * kLanes<S>;
+            const long at = p * to_stride + v * kLanes<S>;
 #pragma GCC unroll 8
             for (int set = 1; set < sets; ++set) sum[0][p][v] += sum[set][p][v];
             if (from != nullptr) sum[0][p][v] += load(from + at);
@@ -178,7 +178,7 @@ void multiply_row(const S* row, const S* panels, long panel_stride, long K, cons
 }
 
 template <class S>
-using MultiplyRow = void (*)(const S*, const S*, long, long, const S*, S*);
+using MultiplyRow = void (*)(const S*, const S*, long, long, const S*, S*, long);
 
 template <class S, int... Index>
 constexpr auto row_table(std::integer_sequence<int, Index...>) {

@@ -1,11 +1,11 @@
 // The network: its weights, packed once, and what a call is given.
 #pragma once
 
-#include <memory>
+#include <algorithm>
+#include <array>
 #include <mutex>
 #include <vector>
 
-#include "activation.hpp"
 #include "machine.hpp"
 #include "panels.hpp"
 
@@ -15,56 +15,92 @@ namespace rnn {
 struct Config {
     int L, D;
     long I, H;
-    Nonlinearity nonlinearity;
     int threads;
 
     long layer_input(int layer) const { return layer == 0 ? I : D * H; }
+    int layers() const { return L * D; }  // single-layer networks: a layer in a direction
 };
 
-// One layer in one direction, as PyTorch lays it out: w_ih (H, I), w_hh (H, H), biases (H) or null.
+// One layer in one direction, G gates, as PyTorch lays it out: w_ih (G*H, I), w_hh (G*H, H), biases (G*H) or null.
 template <class S>
-struct CellWeights {
+struct LayerWeights {
     const S *w_ih, *w_hh, *b_ih, *b_hh;
 };
 
+// The same for gradients: where they go.
 template <class S>
-struct Cell {
-    Panels<S> input, state;  // w_ih.T and w_hh.T: what the forward pass multiplies with
-    Buffer<S> bias;          // b_ih + b_hh, padded with zeros
-    Panels<S> input_back, state_back;  // w_ih and w_hh: the backward pass
+struct LayerGradients {
+    S *w_ih, *w_hh, *b_ih, *b_hh;  // the biases' may be null
 };
 
+// What the forward pass multiplies with.
 template <class S>
+struct PackedForward {
+    Panels<S> input, state;  // w_ih.T and w_hh.T
+    Buffer<S> bias;          // for the input's sums: b_ih, and b_hh where both are simply added; padded with zeros
+    Buffer<S> state_bias;    // for the state's sums that are kept apart: of a gate at most; padded with zeros
+};
+
+// What the backward pass multiplies with: w_ih and w_hh.
+template <class S>
+struct PackedBackward {
+    Panels<S> input, state;
+};
+
+template <class S, class Cell>
 class Network {
   public:
-    Network(const Config& config, const CellWeights<S>* weights)
-        : config(config), with_bias(weights[0].b_ih != nullptr), meetings(config.threads) {
-        const long H = config.H;
+    // More than one gate: a vector of units with all its gates is a unit of work. Else it is a panel.
+    static constexpr bool kGated = Cell::kGates > 1;
+    // Sums that only the state's weights work on, or only the input's.
+    static constexpr long kApart = Cell::kStored - Cell::kGates;
+    static_assert(kApart == 0 || kApart == 1);
+    // Of the sums of a vector of units.
+    static constexpr long kUnitWidth = Cell::kStored * kLanes<S>;
+
+    // The weights have to stay where they are: those of the backward pass are packed when it is first asked for.
+    // `offsets`: where in the array of all gradients those of each layer begin, in the order of LayerWeights; below zero
+    // for biases that are not there.
+    Network(const Config& config, const std::vector<LayerWeights<S>>& weights, const long* offsets)
+        : config(config), meetings(config.threads), weights_(weights), offsets_(offsets, offsets + 4 * weights.size()) {
         for (int layer = 0; layer < config.L; ++layer)
-            for (int direction = 0; direction < config.D; ++direction) {
-                const CellWeights<S>& w = weights[layer * config.D + direction];
-                const long I = config.layer_input(layer);
-                Cell<S> cell;
-                cell.input = Panels<S>({w.w_ih, 1, I}, I, H, shares());
-                cell.state = Panels<S>({w.w_hh, 1, H}, H, H, shares());
-                cell.input_back = Panels<S>({w.w_ih, I, 1}, H, I, 1);
-                cell.state_back = Panels<S>({w.w_hh, H, 1}, H, H, shares());
-                cell.bias = Buffer<S>(cell.state.padded());
-                for (long j = 0; j < cell.state.padded(); ++j)
-                    cell.bias.data()[j] = w.b_ih == nullptr || j >= H ? S(0) : w.b_ih[j] + w.b_hh[j];
-                cells_.push_back(std::move(cell));
-            }
+            for (int direction = 0; direction < config.D; ++direction)
+                forward_.push_back(pack_forward(layer, direction));
     }
 
-    const Cell<S>& cell(int layer, int direction) const {
-        return cells_[static_cast<std::size_t>(layer * config.D + direction)];
+    const PackedForward<S>& forward(int layer, int direction) const { return forward_[index(layer, direction)]; }
+
+    const PackedBackward<S>& backward(int layer, int direction) const { return backward_[index(layer, direction)]; }
+
+    // Packs the weights of the backward pass, once. The caller holds the lock.
+    void prepare_backward() {
+        std::vector<PackedBackward<S>> packed;
+        for (int layer = 0; backward_.empty() && layer < config.L; ++layer)
+            for (int direction = 0; direction < config.D; ++direction) packed.push_back(pack_backward(layer, direction));
+        if (backward_.empty()) backward_ = std::move(packed);
     }
 
-    // Whether x and y of a call are.
-    bool far(long T, long B) const { return is_far<S>(T * B * (config.I + config.D * config.H)); }
+    // Where in an array of all gradients those of each layer go.
+    std::vector<LayerGradients<S>> gradients(S* to) const {
+        const auto at = [&](std::size_t i) { return offsets_[i] < 0 ? nullptr : to + offsets_[i]; };
+        std::vector<LayerGradients<S>> found;
+        for (std::size_t i = 0; i < offsets_.size(); i += 4) found.push_back({at(i), at(i + 1), at(i + 2), at(i + 3)});
+        return found;
+    }
+
+    // Vectors of units.
+    long unit_vectors() const { return (config.H + kLanes<S> - 1) / kLanes<S>; }
+
+    // Numbers of a step and sequence that the backward pass reads: outputs of all layers but the last, and of each layer
+    // what the cell saves of each vector of units.
+    long kept_size() const {
+        return (config.L - 1) * config.D * config.H + config.layers() * unit_vectors() * Cell::kSaved * kLanes<S>;
+    }
+
+    // Whether x and y of a call are, and what is saved of it.
+    bool far(long T, long B) const { return is_far<S>(T * B * (config.I + config.D * config.H * (1 + Cell::kSaved))); }
 
     const Config config;
-    const bool with_bias;
     const Meetings meetings;
 
     // Room for what lies between layers, kept from call to call; whoever uses it holds the lock.
@@ -75,7 +111,70 @@ class Network {
     // Below this size no two threads share a step, and panels are best as wide as they can be.
     int shares() const { return config.H >= 128 ? config.threads : 1; }
 
-    std::vector<Cell<S>> cells_;
+    std::size_t index(int layer, int direction) const { return static_cast<std::size_t>(layer * config.D + direction); }
+
+    // Units by gates: columns of both weights' products, for the gates in their order here.
+    Panels<S> pack_columns(const S* w, long depth, const std::array<int, Cell::kStored>& of_stored) const {
+        const long H = config.H;
+        const auto offset = [](long k) { return k; };
+        if constexpr (!kGated) {
+            const auto column = [&](long n) { return n < H ? w + n * depth : nullptr; };
+            return {depth, cut_panels<S>(H, shares()), 1, column, offset};
+        } else {
+            const auto column = [&](long n) {
+                const long vector = n / kLanes<S>, unit = vector / Cell::kGates * kLanes<S> + n % kLanes<S>;
+                return unit < H ? w + (gates(of_stored)[vector % Cell::kGates] * H + unit) * depth : nullptr;
+            };
+            const auto panels = cut_unit_panels<S>(H, Cell::kGates);
+            return {depth, panels, panels_of_unit(Cell::kGates), column, offset};
+        }
+    }
+
+    // The gates that are there, in the order of the stored sums.
+    static const int* gates(const std::array<int, Cell::kStored>& of_stored) {
+        return of_stored.data() + (of_stored[0] < 0 ? kApart : 0);
+    }
+
+    PackedForward<S> pack_forward(int layer, int direction) const {
+        const LayerWeights<S>& w = weights_[index(layer, direction)];
+        const long H = config.H;
+        PackedForward<S> packed;
+        packed.input = pack_columns(w.w_ih, config.layer_input(layer), Cell::kOfInput);
+        packed.state = pack_columns(w.w_hh, H, Cell::kOfState);
+        packed.bias = Buffer<S>(packed.input.padded());
+        packed.state_bias = Buffer<S>(unit_vectors() * kLanes<S>);
+        std::fill_n(packed.bias.data(), packed.input.padded(), S(0));
+        std::fill_n(packed.state_bias.data(), unit_vectors() * kLanes<S>, S(0));
+        for (long unit = 0; w.b_ih != nullptr && unit < H; ++unit)
+            for (int stored = 0; stored < Cell::kStored; ++stored) {
+                const long of_input = Cell::kOfInput[stored] * H + unit, of_state = Cell::kOfState[stored] * H + unit;
+                if (Cell::kOfInput[stored] < 0) {
+                    packed.state_bias.data()[unit] = w.b_hh[of_state];
+                    continue;
+                }
+                const S both = w.b_ih[of_input] + (Cell::kOfState[stored] < 0 ? S(0) : w.b_hh[of_state]);
+                const long vector = unit / kLanes<S> * Cell::kGates + stored - kApart;
+                packed.bias.data()[vector * kLanes<S> + unit % kLanes<S>] = both;
+            }
+        return packed;
+    }
+
+    PackedBackward<S> pack_backward(int layer, int direction) const {
+        const LayerWeights<S>& w = weights_[index(layer, direction)];
+        const long H = config.H, I = config.layer_input(layer), depth = Cell::kGates * H;
+        PackedBackward<S> packed;
+        packed.input = {depth, cut_panels<S>(I), 1, [&](long n) { return n < I ? w.w_ih + n : nullptr; },
+                        [&](long k) { return k * I; }};
+        // Its rows are in the order of the stored gradients.
+        packed.state = {depth, cut_panels<S>(H, shares()), 1, [&](long n) { return n < H ? w.w_hh + n : nullptr; },
+                        [&](long k) { return (gates(Cell::kOfState)[k / H] * H + k % H) * H; }};
+        return packed;
+    }
+
+    const std::vector<LayerWeights<S>> weights_;
+    const std::vector<long> offsets_;
+    std::vector<PackedForward<S>> forward_;
+    std::vector<PackedBackward<S>> backward_;
 };
 
 // A (T, B, N) array: elements of a row side by side.

@@ -30,34 +30,58 @@ std::vector<Panel> cut_panels(long columns, long multiple = 1) {
     return panels;
 }
 
-// Element (k, n) of a matrix with any strides.
+// The same where each unit has `gates` columns, which have to be finished together: the columns of a vector of units stand
+// side by side, a vector a gate, in as few panels as hold them, nearly equal.
+inline constexpr long panels_of_unit(long gates) { return gates == 1 ? 1 : (gates + kBlockVectors - 1) / kBlockVectors; }
+
 template <class S>
-struct Strided {
-    const S* data;
-    long k_stride, n_stride;
-    S at(long k, long n) const { return data[k * k_stride + n * n_stride]; }
-};
+std::vector<Panel> cut_unit_panels(long units, long gates) {
+    const long vectors = (units + kLanes<S> - 1) / kLanes<S>, parts = panels_of_unit(gates);
+    std::vector<Panel> panels;
+    for (long v = 0; v < vectors; ++v)
+        for (long part = parts; part > 0; --part) {
+            const long begin = gates * (parts - part) / parts, end = gates * (parts - part + 1) / parts;
+            panels.push_back({(v * gates + begin) * kLanes<S>, end - begin});
+        }
+    return panels;
+}
 
 template <class S>
 class Panels {
   public:
     Panels() = default;
 
-    // Columns beyond the last are zeros up to a whole vector.
-    Panels(Strided<S> matrix, long depth, long columns, long multiple)
-        : depth_(depth), columns_(columns), panels_(cut_panels<S>(columns, multiple)), data_(depth * padded()) {
+    // Element (k, n) of the matrix is `column(n)[offset(k)]`; zero where column(n) is null, as it is beyond the last.
+    // `per_unit` panels, one after the other, belong together.
+    template <class Column, class Offset>
+    Panels(long depth, std::vector<Panel> panels, long per_unit, Column&& column, Offset&& offset)
+        : depth_(depth), per_unit_(per_unit), panels_(std::move(panels)), data_(depth * padded()) {
+        std::vector<const S*> columns(kBlockVectors * kLanes<S>);
         for (const Panel& panel : panels_) {
             S* to = data_.data() + panel.column * depth;
             const long width = panel.vectors * kLanes<S>;
-            for (long k = 0; k < depth; ++k)
-                for (long j = 0; j < width; ++j)
-                    to[k * width + j] = panel.column + j < columns ? matrix.at(k, panel.column + j) : S(0);
+            for (long j = 0; j < width; ++j) columns[static_cast<std::size_t>(j)] = column(panel.column + j);
+            for (long k = 0; k < depth; ++k) {
+                const long at = offset(k);
+                for (long j = 0; j < width; ++j) {
+                    const S* from = columns[static_cast<std::size_t>(j)];
+                    to[k * width + j] = from == nullptr ? S(0) : from[at];
+                }
+            }
         }
     }
 
     long depth() const { return depth_; }
-    long columns() const { return columns_; }
     long count() const { return static_cast<long>(panels_.size()); }
+    // Panels that belong together are a unit of work.
+    long per_unit() const { return per_unit_; }
+    long units() const { return count() / per_unit_; }
+    long unit_vectors(long unit) const {
+        if (per_unit_ == 1) return (*this)[unit].vectors;
+        long vectors = 0;
+        for (long p = unit * per_unit_; p < (unit + 1) * per_unit_; ++p) vectors += (*this)[p].vectors;
+        return vectors;
+    }
     const Panel& operator[](long p) const { return panels_[static_cast<std::size_t>(p)]; }
     long width(long p) const { return (*this)[p].vectors * kLanes<S>; }
     // Columns with the padding.
@@ -66,7 +90,7 @@ class Panels {
     bool far() const { return is_far<S>(depth_ * padded()); }
 
   private:
-    long depth_ = 0, columns_ = 0;
+    long depth_ = 0, per_unit_ = 1;
     std::vector<Panel> panels_;
     Buffer<S> data_;
 };
@@ -140,30 +164,59 @@ void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, lo
     }
 }
 
-// Calls `use(first, count, next)` for panels `begin` to `end`: one at a time or, `together`, as many at a time as are alike
+// The same of a unit: its panels side by side. `next` is a unit, too.
+template <class S>
+void multiply_unit(const Rows<S>& rows, long count, const Panels<S>& panels, long unit, const S* from, long from_stride,
+                   S* to, long to_stride, long next = -1, const Ahead& ahead = {}) {
+    const long begin = unit * panels.per_unit(), end = begin + panels.per_unit();
+    long offset = 0;
+    for (long p = begin; p < end; ++p) {
+        const long next_panel = p + 1 < end ? p + 1 : (next < 0 ? -1 : next * panels.per_unit());
+        multiply_panel(rows, count, panels, p, from == nullptr ? nullptr : from + offset, from_stride, to + offset,
+                       to_stride, next_panel, p == begin ? ahead : Ahead{});
+        offset += panels.width(p);
+    }
+}
+
+// Calls `use(first, count, next)` for units `begin` to `end`: one at a time or, `together`, as many at a time as are alike
 // and at most kRowVectors wide; `next` comes after them, -1 for none. Back and forth: what the last step left in the cache
 // is what the next one begins with.
 template <class S, class Use>
-void for_each_panel(const Panels<S>& panels, long begin, long end, bool together, bool backwards, Use&& use) {
+void for_each_unit(const Panels<S>& panels, long begin, long end, bool together, bool backwards, Use&& use) {
     while (begin < end) {
         const long first = backwards ? end - 1 : begin, step = backwards ? -1 : 1;
-        const long vectors = panels[first].vectors, most = together ? std::min(end - begin, kRowVectors / vectors) : 1;
+        const long vectors = panels.unit_vectors(first);
+        const long most = together ? std::min(end - begin, std::max(1L, kRowVectors / vectors)) : 1;
         long count = 1;
-        while (count < most && panels[first + count * step].vectors == vectors) ++count;
+        while (count < most && panels.unit_vectors(first + count * step) == vectors) ++count;
         const long at = backwards ? end - count : begin;
         (backwards ? end : begin) += step * count;
         use(at, count, begin == end ? -1 : (backwards ? end - 1 : begin));
     }
 }
 
-// to = from + row (K) @ `count` panels that are alike, from panel p on; their sums side by side.
+// to = from + row (K) @ `count` units that are alike, from `unit` on; their sums `to_stride` apart.
 template <class S>
-void multiply_row(const S* row, const Panels<S>& panels, long p, long count, const S* from, S* to) {
-    const long width = panels.width(p), depth = panels.depth();
-    const auto multiply = multiply_row_for<S>(count, panels[p].vectors);
-    for (long k = 0; k < depth; k += kPiece) {
-        const S* start = k > 0 ? to : from;
-        multiply(row + k, panels.data(p) + k * width, width * depth, std::min(kPiece, depth - k), start, to);
+void multiply_row(const S* row, const Panels<S>& panels, long unit, long count, const S* from, S* to, long to_stride) {
+    const long depth = panels.depth();
+    const auto multiply = [&](long p, long together, const S* start, S* sums, long stride) {
+        const long width = panels.width(p);
+        const auto instance = multiply_row_for<S>(together, panels[p].vectors);
+        for (long k = 0; k < depth; k += kPiece)
+            instance(row + k, panels.data(p) + k * width, width * depth, std::min(kPiece, depth - k),
+                     k > 0 ? sums : start, sums, stride);
+    };
+    if (panels.per_unit() == 1) return multiply(unit, count, from, to, to_stride);
+    const long per_unit = panels.per_unit(), width = panels.width(unit * per_unit);
+    // Panels that are all alike, with their sums side by side.
+    if (panels.unit_vectors(unit) * kLanes<S> == per_unit * width && (count == 1 || to_stride == per_unit * width))
+        return multiply(unit * per_unit, count * per_unit, from, to, width);
+    for (long i = 0; i < count; ++i) {
+        long offset = i * to_stride;
+        for (long p = (unit + i) * panels.per_unit(); p < (unit + i + 1) * panels.per_unit(); ++p) {
+            multiply(p, 1, from == nullptr ? nullptr : from + offset, to + offset, 0);
+            offset += panels.width(p);
+        }
     }
 }
 

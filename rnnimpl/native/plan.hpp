@@ -32,16 +32,17 @@ inline constexpr double kReached = 0.85;
 inline double beyond(double cache, double bytes) { return std::clamp(2.0 * (1.0 - 0.85 * cache / bytes), 0.0, 1.0); }
 
 // Cycles of one step of one direction for one thread: its part of w_hh comes from where it lies and is multiplied by
-// all rows; that of w_ih, of many steps at once, comes at no cost; and then there is the nonlinearity.
-template <class S>
+// all rows; that of w_ih, of many steps at once, comes at no cost; and then there is what the cell does with the sums.
+template <class S, class Cell>
 double step_cycles(long rows, long I, long H, int members) {
     const double vectors = static_cast<double>((H + kLanes<S> - 1) / kLanes<S>);
     const double own = std::max(1.0, vectors / members);
-    const double bytes = own * kVectorBytes * static_cast<double>(H);
+    const double bytes = own * Cell::kGates * kVectorBytes * static_cast<double>(H);
     const Caches& caches = Caches::here();
     const double loads = kFromSecond * beyond(caches.first, bytes) + kFromThird * beyond(caches.second, bytes);
     const double products = static_cast<double>((I + H) * rows) / (kReached * multiply_adds_per_cycle<S>());
-    return own * (static_cast<double>(H) * loads + products + 25.0 * static_cast<double>(rows)) + 100.0;
+    const double of_gate = static_cast<double>(H) * loads + products;
+    return own * (Cell::kGates * of_gate + Cell::kPointwiseCycles * static_cast<double>(rows)) + 100.0;
 }
 
 // One thread's share of steps when `workers` take a layer each at a time, with the waves that run in and out.
@@ -51,8 +52,8 @@ inline double wave_steps(long T, int L, int workers) {
 }
 
 // The cheapest way for up to the network's threads; fewer than all where waking and meeting cost more than they save.
-template <class S>
-Plan make_plan(const Network<S>& network, long T, long B, bool layers_may_be_apart) {
+template <class S, class Cell>
+Plan make_plan(const Network<S, Cell>& network, long T, long B, bool layers_may_be_apart) {
     const Config& config = network.config;
     const int L = config.L, D = config.D, threads = config.threads;
     if (threads == 1) return {};
@@ -64,7 +65,7 @@ Plan make_plan(const Network<S>& network, long T, long B, bool layers_may_be_apa
         for (int workers = 1; teams * workers <= threads; ++workers) {
             const auto consider = [&](int members, double steps, bool layers_apart) {
                 const double waking = teams * workers > 1 ? kWakingCycles : 0.0;
-                const double step = step_cycles<S>((B + teams - 1) / teams, I, config.H, members);
+                const double step = step_cycles<S, Cell>((B + teams - 1) / teams, I, config.H, members);
                 const double cycles = waking + steps * (step + network.meetings.cycles(members));
                 if (least == 0 || cycles < least) {
                     least = cycles;

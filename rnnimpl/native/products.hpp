@@ -1,4 +1,4 @@
-// Gradients of one cell's weights: products over steps and sequences, da.T @ x and da.T @ h.
+// Gradients of one layer's weights: products over steps and sequences, da.T @ x and da.T @ h.
 #pragma once
 
 #include <vector>
@@ -7,16 +7,17 @@
 
 namespace rnn {
 
-// da, x and h of one cell for some steps, in the order in which the cell ran through time.
+// da, x and h of one layer for some steps, in the order in which the layer ran through time.
 template <class S>
 struct ProductRows {
     int direction;
     long T, B, H;
     bool far;              // x and y
     long begin, end;       // steps
-    const S* da;           // ((end - begin)*B, H)
+    const S* da;           // (end - begin)*B rows
+    long da_row;           // how far they are apart
     Sequence<const S> x;
-    Sequence<const S> y;   // the cell's own outputs
+    Sequence<const S> y;   // the layer's own outputs
     const S* h0;           // (B, H) or null for zeros
 
     const S* input(long p, long b) const { return x.at(time_of(direction, p, T), b); }
@@ -27,10 +28,36 @@ struct ProductRows {
     }
 };
 
-template <class S>
-struct CellGradients {
-    S *w_ih, *w_hh, *b_ih, *b_hh;  // the biases' may be null
+// Rows of da.T that are taken at once, and the rows of the weights' gradients that they make; -1 for none.
+struct WeightBlock {
+    long begin, size, of_input, of_state;
 };
+
+// All rows of a cell's da.T in blocks of at most `most`, nearly equal, and as many as `wanted` where they are not too small.
+template <class Cell>
+std::vector<WeightBlock> weight_blocks(long H, long most, long wanted) {
+    const long all = Cell::kStored * H;
+    std::vector<WeightBlock> blocks;
+    for (int first = 0; first < Cell::kStored;) {
+        // Sums that belong to the same weights, of gates in their order.
+        const auto follows = [&](int stored) {
+            const int by = stored - first;
+            const auto after = [by](int from, int to) { return from < 0 ? to < 0 : to == from + by; };
+            return after(Cell::kOfInput[first], Cell::kOfInput[stored]) && after(Cell::kOfState[first], Cell::kOfState[stored]);
+        };
+        int end = first + 1;
+        while (end < Cell::kStored && follows(end)) ++end;
+        const long size = (end - first) * H;
+        const long count = std::max({1L, (size + most - 1) / most, std::min(size / kBlockRows / 8, wanted * size / all)});
+        for (long i = 0; i < count; ++i) {
+            const Share rows = share_of(size, i, count);
+            const auto row = [&](int gate) { return gate < 0 ? -1 : gate * H + rows.begin; };
+            blocks.push_back({first * H + rows.begin, rows.size, row(Cell::kOfInput[first]), row(Cell::kOfState[first])});
+        }
+        first = end;
+    }
+    return blocks;
+}
 
 template <class S>
 class WeightProducts {
@@ -38,21 +65,21 @@ class WeightProducts {
     // A packed panel of that depth, and the packed left factor, stay in the second-level cache.
     static constexpr long kRowsAtOnce = 256;
 
-    // For rows `begin` to `begin + size` of both weights, and the `part`-th of `parts` of their panels, taken together.
-    // Sums of steps before lie in `sums`, from call to call.
-    WeightProducts(const ProductRows<S>& rows, long I, long begin, long size, long part, long parts, S* sums)
+    // For a block of rows, and the `part`-th of `parts` of the panels of x and h that they are multiplied with, taken
+    // together. Sums of steps before lie in `sums`, from call to call.
+    WeightProducts(const ProductRows<S>& rows, long I, const WeightBlock& which, long part, long parts, S* sums)
         : rows_(rows),
           I_(I),
-          begin_(begin),
-          size_(size),
+          which_(which),
+          size_(which.size),
           with_bias_(part == 0),
-          blocks_((size + kBlockRows - 1) / kBlockRows),
-          block_((size + blocks_ - 1) / blocks_),
-          factors_(share_of_factors(rows.H, I, part, parts)),
+          blocks_((which.size + kBlockRows - 1) / kBlockRows),
+          block_((which.size + blocks_ - 1) / blocks_),
+          factors_(share_of_factors(which, rows.H, I, part, parts)),
           left_(scratch(0, kRowsAtOnce * blocks_ * block_)),
           right_(scratch(1, kRowsAtOnce * kBlockVectors * kLanes<S>)),
           bias_(sums),
-          sums_(sums + bias_size(size)) {}
+          sums_(sums + bias_size(which.size)) {}
 
     // How many sums lie in `sums`, at most.
     static long sums_size(long H, long I, long size, long parts) {
@@ -61,7 +88,7 @@ class WeightProducts {
     }
 
     // Adds the rows to the sums, which the first ones begin, and after the last ones writes them out.
-    RNN_PHASE void run(bool first, bool last, const CellGradients<S>& gradients) {
+    RNN_PHASE void run(bool first, bool last, const LayerGradients<S>& gradients) {
         if (first) std::fill_n(bias_, size_, S(0));
         const long K = (rows_.end - rows_.begin) * rows_.B;
         for (long k = 0; k < K; k += kRowsAtOnce) {
@@ -77,8 +104,8 @@ class WeightProducts {
         if (!last) return;
         for (std::size_t i = 0; i < factors_.size(); ++i) write(factors_[i], sums_ + sums_before(i), gradients);
         if (!with_bias_) return;
-        for (S* bias : {gradients.b_ih, gradients.b_hh})
-            if (bias != nullptr) copy(bias_, size_, bias + begin_);
+        if (gradients.b_ih != nullptr && which_.of_input >= 0) copy(bias_, size_, gradients.b_ih + which_.of_input);
+        if (gradients.b_hh != nullptr && which_.of_state >= 0) copy(bias_, size_, gradients.b_hh + which_.of_state);
     }
 
     // How many panels both weights have together: what `parts` is at most.
@@ -102,10 +129,12 @@ class WeightProducts {
         bool of_states;
     };
 
-    static std::vector<Factor> share_of_factors(long H, long I, long part, long parts) {
+    static std::vector<Factor> share_of_factors(const WeightBlock& which, long H, long I, long part, long parts) {
         std::vector<Factor> factors;
-        for (const Panel& panel : cut_panels<S>(I)) factors.push_back({panel, false});
-        for (const Panel& panel : cut_panels<S>(H)) factors.push_back({panel, true});
+        if (which.of_input >= 0)
+            for (const Panel& panel : cut_panels<S>(I)) factors.push_back({panel, false});
+        if (which.of_state >= 0)
+            for (const Panel& panel : cut_panels<S>(H)) factors.push_back({panel, true});
         const Share share = share_of(static_cast<long>(factors.size()), part, parts);
         return {factors.begin() + share.begin, factors.begin() + share.begin + share.size};
     }
@@ -120,7 +149,7 @@ class WeightProducts {
     // da.T in blocks of rows, the rows of a block interleaved.
     void pack_left(long k, long count) {
         static_assert(kBlockRows == 6);
-        const S* from = rows_.da + k * rows_.H + begin_;
+        const S* from = rows_.da + k * rows_.da_row + which_.begin;
         switch (block_) {
             case 1: return pack_blocks<1>(from, count);
             case 2: return pack_blocks<2>(from, count);
@@ -134,7 +163,7 @@ class WeightProducts {
     template <int R>
     void pack_blocks(const S* from, long count) {
         const long whole = size_ / R;
-        for (long i = 0; i < count; ++i, from += rows_.H) {
+        for (long i = 0; i < count; ++i, from += rows_.da_row) {
             S* to = left_ + i * R;
             for (long block = 0; block < whole; ++block, to += kRowsAtOnce * R)
                 std::memcpy(to, from + block * R, R * sizeof(S));
@@ -149,7 +178,7 @@ class WeightProducts {
         S* piece = bias_ + size_;
         std::fill_n(piece, size_, S(0));
         for (long i = 0; i < count; ++i) {
-            const S* row = rows_.da + (k + i) * rows_.H + begin_;
+            const S* row = rows_.da + (k + i) * rows_.da_row + which_.begin;
             for (long r = 0; r < size_; ++r) piece[r] += row[r];
         }
         for (long r = 0; r < size_; ++r) bias_[r] += piece[r];
@@ -203,15 +232,18 @@ class WeightProducts {
         }
     }
 
-    void write(const Factor& factor, const S* sums, const CellGradients<S>& gradients) const {
+    void write(const Factor& factor, const S* sums, const LayerGradients<S>& gradients) const {
         const long columns = factor.of_states ? rows_.H : I_, column = factor.panel.column;
         const long width = factor.panel.vectors * kLanes<S>;
-        S* to = (factor.of_states ? gradients.w_hh : gradients.w_ih) + begin_ * columns + column;
+        S* to = factor.of_states ? gradients.w_hh + which_.of_state * columns : gradients.w_ih + which_.of_input * columns;
+        to += column;
         for (long r = 0; r < size_; ++r) copy(sums + r * width, std::min(width, columns - column), to + r * columns);
     }
 
     const ProductRows<S>& rows_;
-    const long I_, begin_, size_;
+    const long I_;
+    const WeightBlock which_;
+    const long size_;
     const bool with_bias_;
     const long blocks_, block_;  // blocks of rows, and rows of a block: all alike, the last one padded
     const std::vector<Factor> factors_;

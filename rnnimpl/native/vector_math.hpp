@@ -1,4 +1,4 @@
-// The nonlinearities and their slopes, a vector at a time.
+// tanh and sigmoid of vectors, to a few units in the last place over the whole range.
 #pragma once
 
 #include <array>
@@ -6,8 +6,6 @@
 #include "simd.hpp"
 
 namespace rnn {
-
-enum class Nonlinearity : int { tanh = 0, relu = 1 };
 
 template <class S>
 struct ExpConstants;
@@ -25,6 +23,10 @@ struct ExpConstants<float> {
     static constexpr int significand_bits = 23;
     static constexpr int exponent_bias = 127;
     static constexpr int terms = 7;
+    // exp of minus this is less than half of the least number above zero.
+    static constexpr float sigmoid_limit = 104.0f;
+    static constexpr int shifted = 64;
+    static constexpr float shift_back = 0x1p-64f;
 };
 
 template <>
@@ -37,6 +39,9 @@ struct ExpConstants<double> {
     static constexpr int significand_bits = 52;
     static constexpr int exponent_bias = 1023;
     static constexpr int terms = 13;
+    static constexpr double sigmoid_limit = 746.0;
+    static constexpr int shifted = 512;
+    static constexpr double shift_back = 0x1p-512;
 };
 
 constexpr double factorial(int n) { return n <= 1 ? 1.0 : n * factorial(n - 1); }
@@ -106,24 +111,28 @@ inline void tanh(Vectors<S, N>& x) {
     each<N>([&](auto i) { x[i] = (Vector<S>)((Bits)(x[i] / (x[i] + S(2))) | sign[i]); });
 }
 
-// Not max(x, 0), which may turn NaN into 0.
-template <class S>
-inline Vector<S> relu(const Vector<S>& x) {
-    return x < S(0) ? Vector<S>{} : x;
-}
-
+// sigmoid(x) = 1 / (1 + e) from zero up and e / (1 + e) below, with e = exp(-|x|): the relative error stays at a few units
+// in the last place also where the result is tiny. NaN stays NaN: no comparison takes it.
 template <class S, std::size_t N>
-inline void activate(Nonlinearity nonlinearity, Vectors<S, N>& a) {
-    if (nonlinearity == Nonlinearity::tanh)
-        tanh<S, N>(a);
-    else
-        each<N>([&](auto i) { a[i] = relu<S>(a[i]); });
-}
-
-// The derivative of the nonlinearity, in terms of its result.
-template <class S>
-inline Vector<S> slope(Nonlinearity nonlinearity, const Vector<S>& h) {
-    return nonlinearity == Nonlinearity::tanh ? S(1) - h * h : (h > S(0) ? broadcast(S(1)) : Vector<S>{});
+inline void sigmoid(Vectors<S, N>& x) {
+    using C = ExpConstants<S>;
+    using Bits = VectorBits<S>;
+    Vectors<S, N> minus, rounded, r, e;
+    each<N>([&](auto i) { minus[i] = (Vector<S>)((Bits)x[i] | (Bits)broadcast(S(-0.0))); });
+    each<N>([&](auto i) { minus[i] = minus[i] < -C::sigmoid_limit ? broadcast(-C::sigmoid_limit) : minus[i]; });
+    each<N>([&](auto i) { rounded[i] = minus[i] * C::log2_e + C::round; });
+    each<N>([&](auto i) {
+        const Vector<S> n = rounded[i] - C::round;  // e = 2**n * exp(r)
+        r[i] = (minus[i] - n * C::ln2_high) - n * C::ln2_low;
+    });
+    const Vectors<S, N> expm1_r = expm1_near_zero<S, N>(r);
+    each<N>([&](auto i) {
+        // 2**n may be subnormal: it is made larger by a power of two, and e smaller by the same.
+        const Vector<S> power =
+            (Vector<S>)(((Bits)rounded[i] + (C::exponent_bias + C::shifted)) << C::significand_bits);
+        e[i] = (power * expm1_r[i] + power) * C::shift_back;
+    });
+    each<N>([&](auto i) { x[i] = (x[i] < S(0) ? e[i] : broadcast(S(1))) / (S(1) + e[i]); });
 }
 
 }  // namespace rnn
