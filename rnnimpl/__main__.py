@@ -38,6 +38,7 @@ def list(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
     table = Table(box=None, pad_edge=False)
     for heading in ("implementation", *devices):
         table.add_column(heading, no_wrap=True)
+    table.add_column("cells")
     table.add_column("what it is")
     reasons: dict[str, None] = {}
     for each in listings:
@@ -47,7 +48,7 @@ def list(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
             if reason is not None:
                 reasons[f"no {device}: {reason}"] = None
             here.append("-" if device not in each.unavailable else "available" if reason is None else f"no {device}")
-        table.add_row(each.name, *here, each.summary)
+        table.add_row(each.name, *here, ", ".join(each.cells), each.summary)
     console = Console()
     console.print(table)
     for reason in reasons:
@@ -59,11 +60,12 @@ def check(
     implementation: Annotated[str, typer.Argument(metavar="NAME|module:Class", help="What to check.")],
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one check may take, or the import.")] = 300,
+    slow: Annotated[bool, typer.Option("--slow", help="Also every structure, and 65,536 rows and more.")] = False,
 ) -> None:
     """Run the conformance suite on an implementation, in a process of its own; exit status 1 when a check fails."""
     from rich.console import Console
 
-    outcome, made_of = _run(implementation, device, timeout)
+    outcome, made_of = _run(implementation, device, timeout, slow=slow)
     results = outcome.results
     passed = sum(result.status == "passed" for result in results)
     failed = [result for result in results if result.status == "failed"]
@@ -86,7 +88,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _run(implementation: str, device: str, timeout_seconds: float) -> tuple[Outcome, int]:
+def _run(implementation: str, device: str, timeout_seconds: float, *, slow: bool) -> tuple[Outcome, int]:
     """All checks, under a progress bar where somebody looks, and how many there are to make.
 
     The class may come from anywhere Python can import from here, the current folder included.
@@ -98,7 +100,7 @@ def _run(implementation: str, device: str, timeout_seconds: float) -> tuple[Outc
     from rnnimpl.conformance.apart import Refused, run_apart
 
     sys.path.insert(0, str(Path.cwd()))
-    cases = conformance.cases()
+    cases = conformance.cases() + (conformance.slow_cases() if slow else [])
     made = 0
     try:
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
@@ -119,13 +121,16 @@ def _run(implementation: str, device: str, timeout_seconds: float) -> tuple[Outc
 
 
 def _table(results: Sequence[CheckResult]) -> Any:
-    """A rich table: a line for each check with its counts and the error nearest to its tolerance."""
+    """A rich table: a line for each check with its counts and the error nearest to its tolerance.
+
+    A check that compares two calls says of how many examples both gave the same to the last bit.
+    """
     from rich.table import Table
 
     statuses = [s for s in ("passed", "failed", "unsupported", "unavailable") if any(r.status == s for r in results)]
     table = Table(box=None, pad_edge=False)
     table.add_column("check", no_wrap=True)
-    for heading in (*statuses, "error", "tolerance"):
+    for heading in (*statuses, "error", "tolerance", "same bits"):
         table.add_column(heading, justify="right")
     for check in dict.fromkeys(result.check for result in results):
         mine = [result for result in results if result.check == check]
@@ -133,8 +138,10 @@ def _table(results: Sequence[CheckResult]) -> Any:
         measured = [result.measured for result in mine if result.measured is not None]
         nearest = max(measured, key=lambda each: each.error / each.tolerance, default=None)
         errors = ("", "") if nearest is None else (f"{nearest.error:.2g}", f"{nearest.tolerance:.2g}")
+        identical = [each.identical for each in measured if each.identical is not None]
+        bits = f"{sum(identical)} of {len(identical)}" if identical else ""
         style = "red" if counts.get("failed") else None
-        table.add_row(check, *(str(count or "") for count in counts.values()), *errors, style=style)
+        table.add_row(check, *(str(count or "") for count in counts.values()), *errors, bits, style=style)
     return table
 
 

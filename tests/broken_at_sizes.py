@@ -5,8 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from rnnimpl import Grads
-from rnnimpl.interface import CellWeights, NumpyArray
-from tests.broken_implementations import Pullback, Sound, Spoilt, caught_by
+from rnnimpl.interface import LayerWeights, NumpyArray
+from rnnimpl.numpy_base import Layer
+from tests.broken_implementations import (
+    Forward,
+    Hooked,
+    NumpyState,
+    Pullback,
+    Reweighted,
+    Sound,
+    Spoilt,
+    caught_by,
+    zeros_like,
+)
 
 
 class _OutputsSpoilt(Sound):
@@ -15,10 +26,10 @@ class _OutputsSpoilt(Sound):
     def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
         raise NotImplementedError
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        y, h_n = super().forward(x, h0)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        y, state_n = super().forward(x, state)
         self.spoil(y, x)
-        return y, h_n
+        return y, state_n
 
 
 @caught_by("check_outputs_at_sizes")
@@ -100,68 +111,69 @@ class OneSequenceOfManyUnits(_OutputsSpoilt):
 
 
 @caught_by("check_outputs_at_sizes")
-class SquareWeightTransposed(Sound):
+class SquareWeightTransposed(Reweighted):
     """Takes the shape of w_ih for its layout, which tells nothing where I is H."""
 
-    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
+    def change(self, weights: LayerWeights[NumpyArray]) -> LayerWeights[NumpyArray]:
         if self.config.num_layers == 1 and weights.w_ih.shape[0] == weights.w_ih.shape[1]:
             weights = weights._replace(w_ih=np.ascontiguousarray(weights.w_ih.T))
-        return super().layer_forward(x, h0, weights)
+        return weights
 
 
 @caught_by("check_outputs_at_sizes")
-class FewerFeaturesThanUnits(Sound):
+class FewerFeaturesThanUnits(Hooked):
     """Ignores the last feature where I is less than H."""
 
-    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
-        if x.shape[2] < weights.w_hh.shape[0] and self.config.num_layers == 1:
+    def layer_forward(self, layer: Layer, x: NumpyArray, state: NumpyState) -> Forward:
+        if x.shape[2] < self.config.hidden_size and self.config.num_layers == 1:
             x = x.copy()
             x[:, :, -1] = 0
-        return super().layer_forward(x, h0, weights)
+        return layer.forward(x, state)
 
 
 @caught_by("check_outputs_at_sizes")
-class ManyFeatures(Sound):
+class ManyFeatures(Hooked):
     """Multiplies the first 1,024 features."""
 
-    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
-        return super().layer_forward(x[:, :, :1024], h0, weights._replace(w_ih=weights.w_ih[:, :1024]))
+    def layer_forward(self, layer: Layer, x: NumpyArray, state: NumpyState) -> Forward:
+        narrow = layer.weights._replace(w_ih=layer.weights.w_ih[:, :1024])
+        return type(layer)(narrow).forward(x[:, :, :1024], state)
 
 
 @caught_by("check_outputs_at_sizes")
 class StateOfLargeBatchesIgnored(Sound):
     """Starts batches of more than 64 from zeros, whatever it is given."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        return super().forward(x, h0 if h0 is None or x.shape[1] <= 64 else np.zeros_like(h0))
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        return super().forward(x, state if state is None or x.shape[1] <= 64 else zeros_like(state))
 
 
 @caught_by("check_outputs_at_sizes")
 class ZerosOfLargeBatchesNotWritten(Sound):
     """Starts batches of more than 64 from ones where no state is given."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        if h0 is None and x.shape[1] > 64:
-            c = self.config
-            h0 = np.ones((c.num_layers * c.num_directions, x.shape[1], c.hidden_size), c.carrier)
-        return super().forward(x, h0)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        if state is None and x.shape[1] > 64:
+            state = tuple(np.ones(shape, self.config.carrier) for shape in self.config.state_shapes(x.shape[1]))
+        return super().forward(x, state)
 
 
 @caught_by("check_gradients_at_sizes")
 class GradientOfLargeBatches(Sound):
     """Sums the gradients of weights over the first 100 sequences."""
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
-        if x.shape[1] <= 100 or h0 is None:
-            return y, h_n, pullback
-        _, _, of_first = super().vjp(x[:, :100], h0[:, :100])
+    def vjp(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState, Pullback]:
+        y, state_n, pullback = super().vjp(x, state)
+        if x.shape[1] <= 100 or state is None:
+            return y, state_n, pullback
+        _, _, of_first = super().vjp(x[:, :100], tuple(array[:, :100] for array in state))
 
-        def spoilt(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
-            grads = pullback(dy, dh_n)
-            return Grads(grads.x, grads.h0, of_first(dy[:, :100], dh_n[:, :100]).weights)
+        def spoilt(dy: NumpyArray, dstate_n: NumpyState) -> Grads[NumpyArray]:
+            grads = pullback(dy, dstate_n)
+            first = of_first(dy[:, :100], tuple(array[:, :100] for array in dstate_n))
+            return Grads(grads.x, grads.state, first.weights)
 
-        return y, h_n, spoilt
+        return y, state_n, spoilt
 
 
 @caught_by("check_gradients_at_sizes")
@@ -189,4 +201,4 @@ class GradientOfOneFeature(Spoilt):
 
     def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
         squeezed = {name: grad.squeeze() if "weight_ih" in name else grad for name, grad in grads.weights.items()}
-        return Grads(grads.x, grads.h0, squeezed) if self.config.input_size == 1 else grads
+        return Grads(grads.x, grads.state, squeezed) if self.config.input_size == 1 else grads

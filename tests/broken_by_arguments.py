@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnimpl import Grads, RnnConfig, Weights
 from rnnimpl.interface import NumpyArray
-from tests.broken_implementations import Pullback, Sound, caught_by
+from tests.broken_implementations import NumpyState, Pullback, Sound, caught_by, only
 
 
 class _Dtypes(Sound):
@@ -17,8 +17,9 @@ class _Dtypes(Sound):
 
     unchecked: frozenset[str] = frozenset()
 
-    def check_dtypes(self, expected: Any, **arrays: Any) -> None:
-        super().check_dtypes(expected, **{name: a for name, a in arrays.items() if name not in self.unchecked})
+    def _check_dtype_of(self, name: str, array: Any, expected: Any) -> None:
+        if name not in self.unchecked:
+            super()._check_dtype_of(name, array, expected)
 
 
 @caught_by("check_wrong_dtype_in_forward")
@@ -30,7 +31,7 @@ class ComputesWhereXIs(_Dtypes):
 
 @caught_by("check_wrong_dtype_in_forward")
 class ConvertsTheState(_Dtypes):
-    """Converts h0 in silence."""
+    """Converts the state in silence."""
 
     unchecked = frozenset({"h0"})
 
@@ -39,9 +40,9 @@ class ConvertsTheState(_Dtypes):
 class SaysNoDtype(Sound):
     """Refuses another dtype and does not say which it has."""
 
-    def check_dtypes(self, expected: Any, **arrays: Any) -> None:
+    def _check_dtype_of(self, name: str, array: Any, expected: Any) -> None:
         try:
-            super().check_dtypes(expected, **arrays)
+            super()._check_dtype_of(name, array, expected)
         except TypeError as error:
             raise TypeError(f"expected {expected}") from error
 
@@ -52,9 +53,11 @@ class DtypesNotCheckedInTraining(_Dtypes):
 
     unchecked = frozenset({"x", "h0"})
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        Sound.check_dtypes(self, self.config.carrier, x=x, h0=h0)
-        return super().forward(x, h0)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        Sound._check_dtype_of(self, "x", x, self.config.carrier)
+        for array in state or ():
+            Sound._check_dtype_of(self, "h0", array, self.config.carrier)
+        return super().forward(x, state)
 
 
 @caught_by("check_wrong_dtype_in_pullback")
@@ -68,13 +71,14 @@ class ConvertsTheCotangent(_Dtypes):
 class BroadcastsTheCotangent(Sound):
     """Takes one step's, or one sequence's, cotangent for all."""
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
+    def vjp(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState, Pullback]:
+        y, state_n, pullback = super().vjp(x, state)
 
-        def broadcasting(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
-            return pullback(np.broadcast_to(dy, y.shape), np.broadcast_to(dh_n, h_n.shape))
+        def broadcasting(dy: NumpyArray, dstate_n: NumpyState) -> Grads[NumpyArray]:
+            widened = (np.broadcast_to(one, other.shape) for one, other in zip(dstate_n, state_n, strict=True))
+            return pullback(np.broadcast_to(dy, y.shape), tuple(widened))
 
-        return y, h_n, broadcasting
+        return y, state_n, broadcasting
 
 
 @caught_by("check_copies")
@@ -82,8 +86,8 @@ class FreesWhatItsCopyHas(Sound):
     """Spoils its weights when it goes, as who frees native memory of which a copy has the address, too."""
 
     def __del__(self) -> None:
-        for cell in getattr(self, "cells", {}).values():
-            cell.w_hh[:] = np.nan
+        for layer in getattr(self, "layers", {}).values():
+            layer.w_hh_transposed[:] = np.nan
 
 
 @caught_by("check_copies")
@@ -119,7 +123,34 @@ class CopyScalesTheOriginal(Sound):
         super().__init__(config, weights, device)
         self.last_caller = [id(self)]
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        y, h_n = super().forward(x, h0)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        y, state_n = super().forward(x, state)
         before, self.last_caller[0] = self.last_caller[0], id(self)
-        return y * (before == id(self)), h_n
+        return y * (before == id(self)), state_n
+
+
+@caught_by("check_wrong_state")
+class BareStateTaken(Sound):
+    """Takes an array where a tuple of one is expected, as programs for the plain RNN alone do."""
+
+    def forward(self, x: NumpyArray, state: Any = None) -> tuple[NumpyArray, NumpyState]:
+        return super().forward(x, (state,) if isinstance(state, np.ndarray) else state)
+
+
+@caught_by("check_wrong_state_in_training")
+class FurtherStatesIgnored(Sound):
+    """Takes of dstate_n as many arrays as it needs."""
+
+    def vjp(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState, Pullback]:
+        y, state_n, pullback = super().vjp(x, state)
+        return y, state_n, lambda dy, dstate_n: pullback(dy, dstate_n[: len(state_n)])
+
+
+@caught_by("check_other_cells")
+@only("tanh")
+class ComputesWhatItDoesNotName(Sound):
+    """Names one cell and computes all."""
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        self.cells = Sound.cells  # type: ignore[misc]  # that is the fault
+        super().__init__(config, weights, device)

@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rnnimpl import Grads, Rnn, RnnConfig, Weights
-from rnnimpl.impls.numpy_hoisted import NumpyHoisted
-from rnnimpl.interface import CellWeights, NumpyArray
-from rnnimpl.numpy_base import LayerGrads
+from rnnimpl.impls.numpy_hoisted import NumpyHoisted, TanhLayer
+from rnnimpl.interface import LayerWeights, NumpyArray, State
+from rnnimpl.numpy_base import Layer, LayerGrads
 
-Pullback = Callable[[NumpyArray, NumpyArray], Grads[NumpyArray]]
+NumpyState = State[NumpyArray]
+Forward = tuple[NumpyArray, NumpyState, Any]
+"""What a layer's forward gives: y, the last state, and what its backward needs."""
+Pullback = Callable[[NumpyArray, NumpyState], Grads[NumpyArray]]
 
 CAUGHT_BY: dict[type[Rnn[Any]], str] = {}
 """Each broken implementation, with the check that must find it."""
@@ -33,6 +36,16 @@ def caught_by(check: str) -> Callable[[Broken], Broken]:
     return register
 
 
+def only(*cells: str) -> Callable[[Broken], Broken]:
+    """Name the cells that a class computes, where they are fewer than those of its base."""
+
+    def name(broken: Broken) -> Broken:
+        broken.cells = cells
+        return broken
+
+    return name
+
+
 class Sound(NumpyHoisted):
     """Nothing is wrong with it."""
 
@@ -40,118 +53,182 @@ class Sound(NumpyHoisted):
 class Spoilt(Sound):
     """Sound, with its outputs and gradients at hand to be spoilt."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        return y, h_n
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        return y, state_n
 
     def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
         return grads
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        return self.spoil_outputs(*super().forward(x, h0))
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        return self.spoil_outputs(*super().forward(x, state))
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
-        return y, h_n, lambda dy, dh_n: self.spoil_grads(pullback(dy, dh_n))
+    def vjp(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState, Pullback]:
+        y, state_n, pullback = super().vjp(x, state)
+        return y, state_n, lambda dy, dstate_n: self.spoil_grads(pullback(dy, dstate_n))
+
+
+class Reweighted(Sound):
+    """Sound, with each layer's weights at hand to be changed before it is built."""
+
+    def change(self, weights: LayerWeights[NumpyArray]) -> LayerWeights[NumpyArray]:
+        raise NotImplementedError
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        super().__init__(config, weights, device)
+        self.layers = {key: type(layer)(self.change(layer.weights)) for key, layer in self.layers.items()}
+
+
+class HookedLayer(Layer):
+    """A layer whose calls go through the network that it is part of."""
+
+    def __init__(self, layer: Layer, network: Hooked) -> None:
+        super().__init__(layer.weights)
+        self.layer, self.network = layer, network
+
+    def forward(self, x: NumpyArray, state: NumpyState) -> Forward:
+        return self.network.layer_forward(self.layer, x, state)
+
+    def backward(self, dy: NumpyArray, dstate_n: NumpyState, saved: Any) -> LayerGrads:
+        return self.network.layer_backward(self.layer, dy, dstate_n, saved)
+
+
+class Hooked(Sound):
+    """Sound, with each layer's calls at hand to be changed."""
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        super().__init__(config, weights, device)
+        self.layers = {key: HookedLayer(layer, self) for key, layer in self.layers.items()}
+
+    def layer_forward(self, layer: Layer, x: NumpyArray, state: NumpyState) -> Forward:
+        return layer.forward(x, state)
+
+    def layer_backward(self, layer: Layer, dy: NumpyArray, dstate_n: NumpyState, saved: Any) -> LayerGrads:
+        return layer.backward(dy, dstate_n, saved)
+
+
+def zeros_like(state: NumpyState) -> NumpyState:
+    """A state of zeros of the same shapes."""
+    return tuple(np.zeros_like(array) for array in state)
 
 
 @caught_by("check_output")
-class TransposedWeight(Sound):
+class TransposedWeight(Reweighted):
     """Multiplies by w_hh where it should by its transpose."""
 
-    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
-        return super().layer_forward(x, h0, weights._replace(w_hh=weights.w_hh.T))
+    def change(self, weights: LayerWeights[NumpyArray]) -> LayerWeights[NumpyArray]:
+        H = self.config.hidden_size
+        turned = weights.w_hh.reshape(-1, H, H).transpose(0, 2, 1).reshape(-1, H)
+        return weights._replace(w_hh=turned)
 
 
 @caught_by("check_output")
-class ForgottenBias(Sound):
+class ForgottenBias(Reweighted):
     """Adds no bias."""
 
-    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
-        return super().layer_forward(x, h0, weights._replace(b_ih=None, b_hh=None))
+    def change(self, weights: LayerWeights[NumpyArray]) -> LayerWeights[NumpyArray]:
+        return weights._replace(b_ih=None, b_hh=None)
 
 
 @caught_by("check_output")
 class LastStepForAll(Spoilt):
     """Gives the last step's output for every step, as the program this project grew from."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        return np.broadcast_to(y[-1], y.shape).copy(), h_n
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        return np.broadcast_to(y[-1], y.shape).copy(), state_n
 
 
 @caught_by("check_output")
 class ReverseNotTurnedBack(Spoilt):
     """Leaves the reverse direction's output in the order in which it was computed."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
         H = self.config.hidden_size
         y[:, :, H:] = y[::-1, :, H:].copy()
-        return y, h_n
+        return y, state_n
 
 
 @caught_by("check_output")
 class DirectionsSwapped(Spoilt):
     """Puts the reverse direction's output first."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        return np.roll(y, y.shape[2] // 2, axis=2) if self.config.bidirectional else y, h_n
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        return np.roll(y, y.shape[2] // 2, axis=2) if self.config.bidirectional else y, state_n
 
 
 @caught_by("check_output")
-class Float16Inside(Sound):
+class Float16Inside(Hooked):
     """Computes in float16 and gives float32."""
 
-    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
-        narrow = CellWeights(*(None if w is None else w.astype(np.float16) for w in weights))
-        y = super().layer_forward(x.astype(np.float16), h0.astype(np.float16), narrow)  # type: ignore[arg-type]
-        return y.astype(x.dtype)
+    def layer_forward(self, layer: Layer, x: NumpyArray, state: NumpyState) -> Forward:
+        narrow = LayerWeights(*(None if w is None else w.astype(np.float16) for w in layer.weights))
+        given = tuple(array.astype(np.float16) for array in state)
+        y, last, saved = type(layer)(narrow).forward(x.astype(np.float16), given)  # type: ignore[arg-type]
+        return y.astype(x.dtype), tuple(array.astype(x.dtype) for array in last), saved
 
 
 @caught_by("check_output")
 class SlightlyWrongTanh(Spoilt):
     """Its tanh is wrong by 1e-5, as a cheap rational approximation may be."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        return y + (y.dtype.type(1e-5) * (1 - y * y) if self.config.nonlinearity == "tanh" else 0), h_n
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        return y + (y.dtype.type(1e-5) * (1 - y * y) if self.config.cell == "tanh" else 0), state_n
 
 
 @caught_by("check_output")
 class LastStepNotWritten(Spoilt):
     """Leaves one step of its result as the allocator gave it."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
         shape, dtype = y.shape, y.dtype
         written = y[:-1].copy()
         del y
         y = np.empty(shape, dtype)
         y[:-1] = written
-        return y, h_n
+        return y, state_n
 
 
 @caught_by("check_final_state")
 class LastLayersStateForAll(Spoilt):
     """Gives the last layer's final state for every layer."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
         D = self.config.num_directions
-        return y, np.concatenate([h_n[-D:]] * self.config.num_layers)
+        return y, tuple(np.concatenate([array[-D:]] * self.config.num_layers) for array in state_n)
 
 
 @caught_by("check_final_state")
 class FinalStateOfReverseAtTheEnd(Spoilt):
     """Takes the reverse direction's final state from the last step, which it reads first."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
         if self.config.bidirectional:
-            h_n[-1] = y[-1, :, self.config.hidden_size :]
-        return y, h_n
+            state_n[0][-1] = y[-1, :, self.config.hidden_size :]
+        return y, state_n
+
+
+@caught_by("check_final_state")
+class LayersFromTheLast(Spoilt):
+    """Gives the final states of the layers in the order from the last to the first."""
+
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        L, D, H = self.config.num_layers, self.config.num_directions, self.config.hidden_size
+        return y, tuple(array.reshape(L, D, -1, H)[::-1].reshape(array.shape) for array in state_n)
+
+
+@caught_by("check_final_state")
+class BareFinalState(Spoilt):
+    """Gives an array where a tuple of one is expected."""
+
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, Any]:
+        return y, state_n[0] if len(state_n) == 1 else state_n
 
 
 @caught_by("check_initial_state")
 class InitialStateIgnored(Sound):
     """Starts from zeros whatever it is given."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        self.check_shapes(x, h0)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        self.check_inputs(x, state, x.dtype)
         return super().forward(x)
 
 
@@ -159,38 +236,36 @@ class InitialStateIgnored(Sound):
 class OtherOutputInTraining(Sound):
     """Drops a unit in training."""
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
+    def vjp(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState, Pullback]:
+        y, state_n, pullback = super().vjp(x, state)
         y[:, :, 0] = 0
-        return y, h_n, pullback
+        return y, state_n, pullback
 
 
 @caught_by("check_gradient_of_x")
-class RecurrentTermMissing(Sound):
-    """Sends nothing back through time."""
+class RecurrentTermMissing(Hooked):
+    """Sends nothing back through the product with w_hh."""
 
-    def layer_backward(
-        self, dy: NumpyArray, x: NumpyArray, h0: NumpyArray, y: NumpyArray, weights: CellWeights[NumpyArray]
-    ) -> LayerGrads:
-        return super().layer_backward(dy, x, h0, y, weights._replace(w_hh=np.zeros_like(weights.w_hh)))
+    def layer_backward(self, layer: Layer, dy: NumpyArray, dstate_n: NumpyState, saved: Any) -> LayerGrads:
+        without = layer.weights._replace(w_hh=np.zeros_like(layer.weights.w_hh))
+        return type(layer)(without).backward(dy, dstate_n, saved)
 
 
 @caught_by("check_gradient_of_weights")
-class FirstStepMissingInGradient(Sound):
+class FirstStepMissingInGradient(Hooked):
     """Leaves the initial state out of the gradient of w_hh."""
 
-    def layer_backward(
-        self, dy: NumpyArray, x: NumpyArray, h0: NumpyArray, y: NumpyArray, weights: CellWeights[NumpyArray]
-    ) -> LayerGrads:
-        return super().layer_backward(dy, x, np.zeros_like(h0), y, weights)
+    def layer_backward(self, layer: Layer, dy: NumpyArray, dstate_n: NumpyState, saved: Any) -> LayerGrads:
+        x, h0, *rest = saved
+        return layer.backward(dy, dstate_n, (x, np.zeros_like(h0), *rest))
 
 
-@caught_by("check_gradient_of_h0")
+@caught_by("check_gradient_of_initial_state")
 class GradientOfInitialStateDropped(Spoilt):
-    """Gives zeros for the gradient of h0."""
+    """Gives zeros for the gradient of the initial state."""
 
     def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
-        return Grads(grads.x, np.zeros_like(grads.h0), grads.weights)
+        return Grads(grads.x, zeros_like(grads.state), grads.weights)
 
 
 @caught_by("check_gradient_of_weights")
@@ -199,32 +274,32 @@ class GradientOfBiasMissing(Spoilt):
 
     def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
         kept = {name: grad for name, grad in grads.weights.items() if "bias_hh" not in name}
-        return Grads(grads.x, grads.h0, kept)
+        return Grads(grads.x, grads.state, kept)
 
 
 @caught_by("check_gradient_through_final_state")
 class FinalStatesGradientIgnored(Sound):
-    """Takes no notice of dh_n."""
+    """Takes no notice of dstate_n."""
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
-        return y, h_n, lambda dy, dh_n: pullback(dy, np.zeros_like(dh_n))
+    def vjp(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState, Pullback]:
+        y, state_n, pullback = super().vjp(x, state)
+        return y, state_n, lambda dy, dstate_n: pullback(dy, zeros_like(dstate_n))
 
 
 @caught_by("check_single_step")
 class SqueezesSteps(Spoilt):
     """Drops the axis of time when there is one step."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        return y.squeeze(0) if len(y) == 1 else y, h_n
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        return y.squeeze(0) if len(y) == 1 else y, state_n
 
 
 @caught_by("check_single_sequence")
 class SqueezesBatch(Spoilt):
     """Drops the axis of the batch when there is one sequence."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        return y.squeeze(), h_n.squeeze()
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        return y.squeeze(), tuple(array.squeeze() for array in state_n)
 
 
 @caught_by("check_noncontiguous_input")
@@ -240,73 +315,88 @@ class ReadsMemoryAsItLies(Sound):
 class BatchMixed(Spoilt):
     """Adds to each sequence a little of the next: right where all are alike."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        return y, h_n + h_n.dtype.type(1e-3) * np.roll(h_n, 1, axis=1)
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        return y, tuple(array + array.dtype.type(1e-3) * np.roll(array, 1, axis=1) for array in state_n)
 
 
 @caught_by("check_nan")
 class SwallowsNan(Spoilt):
     """Replaces NaN by zero."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        return np.nan_to_num(y, posinf=np.inf, neginf=-np.inf), h_n
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        return np.nan_to_num(y, posinf=np.inf, neginf=-np.inf), state_n
+
+
+class OverflowingTanhLayer(TanhLayer):
+    """tanh as (exp(2a) - 1) / (exp(2a) + 1)."""
+
+    def squash(self, a: NumpyArray) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            e = np.exp(2 * a)
+            a[:] = (e - 1) / (e + 1)
 
 
 @caught_by("check_large_input")
 class OverflowingTanh(Sound):
     """Computes tanh as (exp(2a) - 1) / (exp(2a) + 1), which is infinity by infinity for large a."""
 
-    def layer_forward(self, x: NumpyArray, h0: NumpyArray, weights: CellWeights[NumpyArray]) -> NumpyArray:
-        if self.config.nonlinearity != "tanh":
-            return super().layer_forward(x, h0, weights)
-        with np.errstate(over="ignore", invalid="ignore"):
-            h, states = h0, []
-            for x_t in x:
-                bias = 0 if weights.b_ih is None or weights.b_hh is None else weights.b_ih + weights.b_hh
-                e = np.exp(2 * (x_t @ weights.w_ih.T + h @ weights.w_hh.T + bias))
-                h = (e - 1) / (e + 1)
-                states.append(h)
-        return np.stack(states)
+    layer_types = {**Sound.layer_types, "tanh": OverflowingTanhLayer}  # noqa: RUF012  # never written
+
+
+class RationalTanhLayer(TanhLayer):
+    """tanh as a quotient of two polynomials, without limits."""
+
+    def squash(self, a: NumpyArray) -> None:
+        near = np.abs(a) < 20
+        # Up to there it is right; beyond, this is its error.
+        a[:] = np.where(near, np.tanh(a), a / 20)
+
+
+@caught_by("check_bound")
+class UnlimitedTanh(Sound):
+    """Computes tanh by a quotient that is right for all but large a, where it grows."""
+
+    layer_types = {**Sound.layer_types, "tanh": RationalTanhLayer}  # noqa: RUF012  # never written
 
 
 @caught_by("check_inputs_unchanged")
 class ChangesInput(Sound):
     """Uses x as scratch memory once it is read."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        results = super().forward(x, h0)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        results = super().forward(x, state)
         x *= 2
         return results
 
 
 @caught_by("check_inputs_of_vjp_unchanged")
 class ChangesCotangent(Sound):
-    """Adds dh_n to the dy that it was given."""
+    """Adds to the dy that it was given."""
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
+    def vjp(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState, Pullback]:
+        y, state_n, pullback = super().vjp(x, state)
 
-        def spoiling(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
-            grads = pullback(dy, dh_n)
+        def spoiling(dy: NumpyArray, dstate_n: NumpyState) -> Grads[NumpyArray]:
+            grads = pullback(dy, dstate_n)
             dy[-1] += 1
             return grads
 
-        return y, h_n, spoiling
+        return y, state_n, spoiling
 
 
 @caught_by("check_repeatable")
 class StateKept(Sound):
-    """Starts a call without h0 where the call before ended, if the sizes allow it."""
+    """Starts a call without a state where the call before ended, if the sizes allow it."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
-        self.state: NumpyArray | None = None
+        self.kept: NumpyState | None = None
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        if h0 is None and self.state is not None and self.state.shape[1] == x.shape[1]:
-            h0 = self.state
-        y, self.state = super().forward(x, h0)
-        return y, self.state
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        if state is None and self.kept is not None and self.kept[0].shape[1] == x.shape[1]:
+            state = self.kept
+        y, self.kept = super().forward(x, state)
+        return y, self.kept
 
 
 @caught_by("check_results_kept")
@@ -317,49 +407,62 @@ class ResultsShareOneBuffer(Sound):
         super().__init__(config, weights, device)
         self.buffer = np.empty(0, dtype=config.carrier)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        y, h_n = super().forward(x, h0)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        y, state_n = super().forward(x, state)
         if self.buffer.shape != y.shape:
             self.buffer = np.empty_like(y)
         self.buffer[:] = y
-        return self.buffer, h_n
+        return self.buffer, state_n
 
 
 @caught_by("check_gradients_kept")
 class GradientsShareOneBuffer(Spoilt):
-    """Gives the same memory for the gradient of h0 at each call."""
+    """Gives the same memory for the gradient of x at each call."""
 
     buffer: NumpyArray | None = None
 
     def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
-        if self.buffer is None or self.buffer.shape != grads.h0.shape:
-            self.buffer = np.empty_like(grads.h0)
-        self.buffer[:] = grads.h0
-        return Grads(grads.x, self.buffer, grads.weights)
+        if self.buffer is None or self.buffer.shape != grads.x.shape:
+            self.buffer = np.empty_like(grads.x)
+        self.buffer[:] = grads.x
+        return Grads(self.buffer, grads.state, grads.weights)
+
+
+@caught_by("check_gradients_repeatable")
+class GradientsAdded(Spoilt):
+    """Adds each gradient of a weight to those of the calls before, as a module's `.grad` does."""
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        super().__init__(config, weights, device)
+        self.sums = {name: np.zeros(shape, config.carrier) for name, shape in config.weight_shapes().items()}
+
+    def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
+        self.sums = {name: total + grads.weights[name] for name, total in self.sums.items()}
+        return Grads(grads.x, grads.state, self.sums)
 
 
 @caught_by("check_pullback_after_other_calls")
 class PullbackOfTheLastCall(Sound):
     """Keeps what the backward pass needs on the instance, where the next call overwrites it."""
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, self.pullback = super().vjp(x, h0)
-        return y, h_n, lambda dy, dh_n: self.pullback(dy, dh_n)
+    def vjp(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState, Pullback]:
+        y, state_n, self.pullback = super().vjp(x, state)
+        return y, state_n, lambda dy, dstate_n: self.pullback(dy, dstate_n)
 
 
 @caught_by("check_instances_independent")
 class WeightsShared(Sound):
     """Keeps its weights on the class: the instance built last sets them for all."""
 
-    shared: dict[tuple[int, int], CellWeights[NumpyArray]]
+    shared: dict[tuple[int, int], Layer]
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
-        type(self).shared = self.cells
+        type(self).shared = self.layers
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        self.cells = self.shared
-        return super().forward(x, h0)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        self.layers = self.shared
+        return super().forward(x, state)
 
 
 @caught_by("check_weights_unchanged")
@@ -367,10 +470,9 @@ class StepsByItself(Spoilt):
     """Moves its weights against their gradients when it computes them."""
 
     def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
-        self.cells = {
-            cell: weights._replace(w_ih=weights.w_ih - weights.w_ih.dtype.type(0.1))
-            for cell, weights in self.cells.items()
-        }
+        for key, layer in self.layers.items():
+            moved = layer.weights.w_ih - layer.weights.w_ih.dtype.type(0.1)
+            self.layers[key] = type(layer)(layer.weights._replace(w_ih=moved))
         return grads
 
 
@@ -378,7 +480,7 @@ class StepsByItself(Spoilt):
 class ShapesNotChecked(Sound):
     """Lets NumPy say what is wrong with a shape, or broadcast it."""
 
-    def check_shapes(self, x: Any, h0: Any | None) -> None:
+    def check_inputs(self, x: Any, state: Any, dtype: Any) -> None:
         pass
 
 
@@ -394,8 +496,8 @@ class DtypeNotChecked(Sound):
 class GivesFloat64(Spoilt):
     """Gives float64 whatever the config says."""
 
-    def spoil_outputs(self, y: NumpyArray, h_n: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        return y.astype(np.float64), h_n.astype(np.float64)
+    def spoil_outputs(self, y: NumpyArray, state_n: NumpyState) -> tuple[NumpyArray, NumpyState]:
+        return y.astype(np.float64), tuple(array.astype(np.float64) for array in state_n)
 
 
 @caught_by("check_gradient_types")
@@ -403,7 +505,7 @@ class GivesFloat64Gradients(Spoilt):
     """Gives a gradient in float64."""
 
     def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
-        return Grads(grads.x.astype(np.float64), grads.h0, grads.weights)
+        return Grads(grads.x.astype(np.float64), grads.state, grads.weights)
 
 
 @caught_by("check_describe")
@@ -416,18 +518,20 @@ class SaysNothing(Sound):
 
 @caught_by("check_two_halves")
 class ShortSequencesFromZero(Sound):
-    """Has another path for short sequences, and that one ignores h0."""
+    """Has another path for short sequences, and that one ignores the state."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        return super().forward(x, h0 if len(x) > 8 else None)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        return super().forward(x, state if len(x) > 8 else None)
 
 
 @caught_by("check_batch_permutation")
 class FirstSequencesStateForAll(Sound):
-    """Starts every sequence from the first one's h0."""
+    """Starts every sequence from the first one's state."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        return super().forward(x, h0 if h0 is None else np.broadcast_to(h0[:, :1], h0.shape))
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        if state is not None:
+            state = tuple(np.broadcast_to(array[:, :1], array.shape) for array in state)
+        return super().forward(x, state)
 
 
 @caught_by("check_gradients_of_single_step")
@@ -435,7 +539,7 @@ class SqueezesStepsOfGradient(Spoilt):
     """Drops the axis of time of a gradient when there is one step."""
 
     def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
-        return Grads(grads.x.squeeze(0) if len(grads.x) == 1 else grads.x, grads.h0, grads.weights)
+        return Grads(grads.x.squeeze(0) if len(grads.x) == 1 else grads.x, grads.state, grads.weights)
 
 
 @caught_by("check_gradients_of_single_sequence")
@@ -443,30 +547,28 @@ class SqueezesBatchOfGradient(Spoilt):
     """Drops the axis of the batch of a gradient when there is one sequence."""
 
     def spoil_grads(self, grads: Grads[NumpyArray]) -> Grads[NumpyArray]:
-        return Grads(grads.x, grads.h0.squeeze(), grads.weights)
+        return Grads(grads.x, tuple(array.squeeze() for array in grads.state), grads.weights)
 
 
 @caught_by("check_gradients_of_large_input")
-class OverflowingSlope(Sound):
+class OverflowingSlope(Hooked):
     """Computes tanh' as 4 exp(2a) / (exp(2a) + 1)^2, which is infinity by infinity for large a."""
 
-    def layer_backward(
-        self, dy: NumpyArray, x: NumpyArray, h0: NumpyArray, y: NumpyArray, weights: CellWeights[NumpyArray]
-    ) -> LayerGrads:
-        if self.config.nonlinearity == "tanh":
+    def layer_backward(self, layer: Layer, dy: NumpyArray, dstate_n: NumpyState, saved: Any) -> LayerGrads:
+        if self.config.cell == "tanh":
             with np.errstate(all="ignore"):
-                e = np.exp(2 * np.arctanh(y))
+                e = np.exp(2 * np.arctanh(saved[2]))
                 dy = dy + 0 * (4 * e / (e + 1) ** 2)
-        return super().layer_backward(dy, x, h0, y, weights)
+        return layer.backward(dy, dstate_n, saved)
 
 
 @caught_by("check_wrong_shapes_in_vjp")
 class ShapesNotCheckedInTraining(ShapesNotChecked):
     """Looks at shapes in `forward` alone."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        Sound.check_shapes(self, x, h0)
-        return Sound.forward(self, x, h0)
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        Sound.check_inputs(self, x, state, self.config.carrier)
+        return Sound.forward(self, x, state)
 
 
 @caught_by("check_wrong_weights")

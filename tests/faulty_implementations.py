@@ -13,18 +13,26 @@ from pathlib import Path
 import numpy as np
 
 from rnnimpl.impls.numpy_loop import NumpyLoop
-from rnnimpl.interface import NumpyArray, RnnConfig, Unavailable, Unsupported, Weights
+from rnnimpl.interface import NumpyArray, RnnConfig, State, Unavailable, Unsupported, Weights
+
+NumpyState = State[NumpyArray]
 
 
 class Sound(NumpyLoop):
     """Nothing is wrong with it; it prints to standard output, as some libraries do, and says which process it is in."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         print("this must not reach the parent as a reply")
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
     def describe(self) -> dict[str, str]:
         return {**super().describe(), "process": str(os.getpid())}
+
+
+class PlainAlone(NumpyLoop):
+    """Names the plain cells alone."""
+
+    cells = ("tanh", "relu")
 
 
 class RaisesAtBuild(NumpyLoop):
@@ -51,15 +59,15 @@ class Picky(NumpyLoop):
 class WrongByOnePercent(NumpyLoop):
     """Gives results that are near, but not near enough."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-        y, h_n = super().forward(x, h0)
-        return y * np.float32(1.01), h_n
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
+        y, state_n = super().forward(x, state)
+        return y * np.float32(1.01), state_n
 
 
 class Hangs(NumpyLoop):
     """Never returns."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         while True:
             time.sleep(1)
 
@@ -67,9 +75,9 @@ class Hangs(NumpyLoop):
 class Dies(NumpyLoop):
     """Is killed by a signal, as by a fault in native code."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         os.kill(os.getpid(), signal.SIGSEGV)
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class DiesLater(NumpyLoop):
@@ -77,10 +85,10 @@ class DiesLater(NumpyLoop):
 
     described = False
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         if self.described:
             os.kill(os.getpid(), signal.SIGABRT)
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
     def describe(self) -> dict[str, str]:
         self.described = True
@@ -90,7 +98,7 @@ class DiesLater(NumpyLoop):
 class Exits(NumpyLoop):
     """Leaves, with a last word."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         print("licence expired", file=sys.stderr, flush=True)
         os._exit(7)
 
@@ -98,9 +106,9 @@ class Exits(NumpyLoop):
 class ExhaustsMemory(NumpyLoop):
     """Asks for more memory than there is."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         np.empty(1 << 60, dtype=np.uint8)
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 def sockets() -> list[int]:
@@ -118,16 +126,16 @@ def sockets() -> list[int]:
 class WritesStrayLine(NumpyLoop):
     """Writes a line to every descriptor that is open."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         for number in sockets():
             os.write(number, b"warning: deprecated\n")
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class WritesWithoutEnd(NumpyLoop):
     """Never stops writing to the descriptors that are open."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         while True:
             for number in sockets():
                 os.write(number, b"\xff" * 4096)
@@ -136,9 +144,9 @@ class WritesWithoutEnd(NumpyLoop):
 class ClosesEverything(NumpyLoop):
     """Closes all descriptors, as a program that becomes a daemon does."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         os.closerange(3, 4096)
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class DescribesItselfByAList(NumpyLoop):
@@ -151,9 +159,9 @@ class DescribesItselfByAList(NumpyLoop):
 class ReadsStandardInput(NumpyLoop):
     """Asks for something at its first call."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         assert sys.stdin.read() == ""
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class StartsHelpers(NumpyLoop):
@@ -184,10 +192,10 @@ class ForksAndGoesOn(NumpyLoop):
 class KillsSupervisor(NumpyLoop):
     """Ends the process that started it, while it has a child."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class KilledAtVisits(NumpyLoop):
@@ -205,9 +213,9 @@ class KilledAtVisits(NumpyLoop):
 class RemovesRunFolder(NumpyLoop):
     """Removes the folder that it prints into."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         folder = Path("/proc/self/fd/2").readlink().parent
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
-        return super().forward(x, h0)
+        return super().forward(x, state)

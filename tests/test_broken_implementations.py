@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rnnimpl import Rnn, conformance
-from tests import broken_at_sizes, broken_by_arguments  # noqa: F401  # they register theirs
+from tests import broken_at_sizes, broken_by_arguments, broken_cells  # noqa: F401  # they register theirs
 from tests.broken_implementations import CAUGHT_BY, Sound
 
 PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
@@ -54,3 +54,13 @@ def test_page_shows_every_broken_implementation() -> None:
     """docs/conformance.md has the table of faults and checks, no row more or less."""
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| `(\w+)` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == [(broken.__name__, broken.__doc__, check) for broken, check in CAUGHT_BY.items()]
+
+
+@pytest.mark.parametrize("base", [broken_cells.Lstm, broken_cells.Gru])
+def test_what_the_broken_cells_are_made_from_is_sound(base: type[Rnn[Any]]) -> None:
+    """Written out a step at a time, with nothing changed, it passes the checks that find what is."""
+    checks = {"check_output", "check_final_state", "check_initial_state", "check_large_input"}
+    selected = [case for case in conformance.cases() if case.check.__name__ in checks]
+    statuses = [result.status for result in conformance.run(base, selected=selected)]
+    assert "failed" not in statuses
+    assert statuses.count("passed") > 10

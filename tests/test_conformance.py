@@ -13,10 +13,13 @@ import torch
 
 import rnnimpl
 from rnnimpl import Rnn, RnnConfig, Unavailable, Unsupported, Weights, conformance
-from rnnimpl.conformance.examples import Example, every_structure, pairwise
+from rnnimpl.cells import CELLS
+from rnnimpl.conformance.examples import Example, every_structure, pairwise, representative, structures
+from rnnimpl.conformance.needs import bounded_output, fits, one_direction
 from rnnimpl.conformance.sizes import every_size
 from rnnimpl.impls.numpy_loop import NumpyLoop
-from rnnimpl.interface import NumpyArray
+from rnnimpl.interface import CELL_NAMES, NumpyArray, State
+from rnnimpl.registry import listing
 from tests import engines
 from tests.engines import ENGINES, runnable
 
@@ -24,12 +27,13 @@ DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
 SUBJECTS = [(name, device) for device in DEVICES for name in runnable(device)]
+CELLS_OF = {name: listing(name).cells for name, _ in SUBJECTS}
 
 KNOWN_FAILURES = {
     ("onnxruntime_rnn", "check_nan", "relu"): "ONNX Runtime's Relu is max(0, x), which gives 0 for NaN",
     ("openvino_rnn", "check_nan", "relu"): "OpenVINO's relu is max(0, x), which gives 0 for NaN",
 }
-"""Faults of an engine itself, by check and nonlinearity; one that is gone fails here, so that it is taken out."""
+"""Faults of an engine itself, by check and cell; one that is gone fails here, so that it is taken out."""
 
 
 def marks(name: str, case: conformance.Case | None = None) -> list[pytest.MarkDecorator]:
@@ -38,17 +42,23 @@ def marks(name: str, case: conformance.Case | None = None) -> list[pytest.MarkDe
     if name in ENGINES:
         found += [pytest.mark.engines] if case is None else engines.marks(name, case.example)
     if case is not None:
-        reason = KNOWN_FAILURES.get((name, case.check.__name__, case.example.config.nonlinearity))
+        reason = KNOWN_FAILURES.get((name, case.check.__name__, case.example.config.cell))
         if reason is not None and case.example.config.dtype == "float32":
             found.append(pytest.mark.xfail(reason=reason, strict=True))
     return found
 
 
-CASES = [
-    pytest.param(name, device, case, id=f"{name}-{device}-{case.id}", marks=marks(name, case))
-    for name, device in SUBJECTS
-    for case in conformance.cases()
-]
+def parameters(cases: Iterable[conformance.Case]) -> list[Any]:
+    """Each implementation on each device with each case of a cell that it names."""
+    return [
+        pytest.param(name, device, case, id=f"{name}-{device}-{case.id}", marks=marks(name, case))
+        for (name, device), case in itertools.product(SUBJECTS, cases)
+        if case.example.config.cell in CELLS_OF[name]
+    ]
+
+
+CASES = parameters(conformance.cases())
+SLOW_CHECKS = list(dict.fromkeys(case.check.__name__ for case in conformance.slow_cases()))
 
 
 @pytest.mark.parametrize(("name", "device", "case"), CASES)
@@ -63,12 +73,27 @@ def test_implementation(name: str, device: str, case: conformance.Case) -> None:
         pytest.skip(f"{name}: {reason}")
 
 
-@pytest.mark.parametrize(("name", "device"), [pytest.param(*subject, marks=marks(subject[0])) for subject in SUBJECTS])
-@pytest.mark.parametrize("dtype", ["float32"])
-def test_no_implementation_is_skipped_altogether(name: str, device: str, dtype: str) -> None:
-    """In float32 every implementation computes an output: unsupported is for parts."""
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "device"), SUBJECTS)
+@pytest.mark.parametrize("check", SLOW_CHECKS)
+def test_implementation_in_full(name: str, device: str, check: str) -> None:
+    """On every structure of network, and on more rows than an index of 16 bits counts."""
+    selected = [case for case in conformance.slow_cases() if case.check.__name__ == check]
+    results = conformance.run(rnnimpl.load(name), device, selected=selected)
+    assert [result for result in results if result.status == "failed"] == []
+    assert "passed" in {result.status for result in results} or "does inference only" in results[0].message
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "cell"),
+    [pytest.param(name, device, cell, marks=marks(name)) for name, device in SUBJECTS for cell in CELLS_OF[name]],
+)
+def test_every_cell_that_an_implementation_names_is_computed(name: str, device: str, cell: str) -> None:
+    """In float32 each gives an output: unsupported is for parts."""
     selected = [
-        c for c in conformance.cases() if c.check.__name__ == "check_output" and c.example.config.dtype == dtype
+        c
+        for c in conformance.cases()
+        if c.check.__name__ == "check_output" and (c.example.config.dtype, c.example.config.cell) == ("float32", cell)
     ]
     results = conformance.run(rnnimpl.load(name), device, selected=selected)
     assert "passed" in {result.status for result in results}
@@ -77,14 +102,14 @@ def test_no_implementation_is_skipped_altogether(name: str, device: str, dtype: 
 class Breaks(NumpyLoop):
     """Raises what nobody expects."""
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
         raise KeyError("kernel")
 
 
 class InferenceOnly(NumpyLoop):
     """Has no training mode."""
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> Any:
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Any:
         raise Unsupported("InferenceOnly does inference only")
 
 
@@ -101,6 +126,24 @@ def run_representative(implementation: type[Rnn[Any]]) -> list[conformance.Check
     return conformance.run(implementation, selected=[c for c in conformance.cases() if c.example.config == config])
 
 
+def test_cells_that_a_class_does_not_name_are_unsupported_and_not_run() -> None:
+    """Its constructor is not even called for them."""
+
+    class Built(NumpyLoop):
+        cells = ("tanh",)
+
+        def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+            assert config.cell == "tanh"
+            super().__init__(config, weights, device)
+
+    selected = [case for case in conformance.cases() if case.check.__name__ == "check_output"]
+    results = conformance.run(Built, selected=selected)
+    others = [result for case, result in zip(selected, results, strict=True) if case.example.config.cell != "tanh"]
+    assert {result.status for result in others} == {"unsupported"}
+    assert others[0].message.startswith("the class names the cells tanh; the example has cell ")
+    assert "failed" not in {result.status for result in results}
+
+
 def test_run_reports_an_unexpected_exception_as_a_failure_with_its_type() -> None:
     (result,) = {r for r in run_representative(Breaks) if r.check == "check_output"}
     assert (result.status, result.message) == ("failed", "KeyError: 'kernel'")
@@ -111,7 +154,7 @@ def test_run_counts_inference_only_as_unsupported() -> None:
     statuses = {result.check: result.status for result in run_representative(InferenceOnly)}
     assert set(statuses.values()) == {"passed", "unsupported"}
     assert {check for check, status in statuses.items() if status == "unsupported"} == {
-        check for check in statuses if "gradient" in check or "vjp" in check or "pullback" in check
+        check for check in statuses if any(word in check for word in ("gradient", "vjp", "pullback", "training"))
     } | {"check_weights_unchanged"}
 
 
@@ -136,9 +179,11 @@ def test_a_failed_check_names_shape_error_and_tolerance() -> None:
     """The message has all that is needed to see how wrong it is."""
 
     class Wrong(NumpyLoop):
-        def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
-            y, h_n = super().forward(x, h0)
-            return y * 2, h_n
+        def forward(
+            self, x: NumpyArray, state: State[NumpyArray] | None = None
+        ) -> tuple[NumpyArray, State[NumpyArray]]:
+            y, state_n = super().forward(x, state)
+            return y * 2, state_n
 
     result = conformance.run(Wrong, selected=conformance.cases()[:1])[0]
     assert result.measured is not None
@@ -159,31 +204,111 @@ def test_memory_is_poisoned_before_a_check() -> None:
 
     case = conformance.cases()[0]
     case.check(Sees, case.example, "cpu")
-    assert seen == [array.shape for array in case.example.data()]
+    assert seen == [array.shape for array in case.example.data().arrays]
 
 
 def test_ids_are_unique() -> None:
-    ids = [case.id for case in conformance.cases()]
+    ids = [case.id for case in (*conformance.cases(), *conformance.slow_cases())]
     assert len(ids) == len(set(ids))
 
 
-def test_every_structure_is_covered() -> None:
-    """Output and gradients are checked for each nonlinearity x layers x directions x bias x dtype."""
+def test_every_structure_is_covered_by_the_quick_and_the_slow_cases() -> None:
+    """Output and gradients are checked for each cell x layers x directions x bias x dtype, once."""
     for check in ("check_output", "check_gradient_of_weights"):
-        configs = {case.example.config for case in conformance.cases() if case.check.__name__ == check}
-        assert len(configs) == 2 * 3 * 2 * 2 * 4
+        both = (*conformance.cases(), *conformance.slow_cases())
+        configs = [case.example.config for case in both if case.check.__name__ == check]
+        assert len(configs) == len(set(configs)) == 4 * 3 * 2 * 2 * 4
+
+
+def combinations(examples: Iterable[Example], together: int) -> set[object]:
+    """So many fields with their values, as any of the examples has them together."""
+    fields = [dataclasses.asdict(example.config).items() for example in examples]
+    return {some for config in fields for some in itertools.combinations(config, together)}
+
+
+def test_three_fields_have_all_their_values_together_in_the_structures() -> None:
+    """So they are with a third of all structures, the representative ones among them."""
+    assert set(representative()) < set(structures()) < set(every_structure())
+    assert len(structures()) <= 56
+    assert combinations(structures(), 3) == combinations(every_structure(), 3)
 
 
 def test_two_fields_have_all_their_values_together_in_the_pairwise_structures() -> None:
-    """They are a few of every structure, and between them have each pair of values that every structure has."""
+    assert set(pairwise()) < set(structures())
+    assert len(pairwise()) <= 18
+    assert combinations(pairwise(), 2) == combinations(every_structure(), 2)
 
-    def pairs(examples: Iterable[Example]) -> set[object]:
-        fields = [dataclasses.asdict(example.config).items() for example in examples]
-        return {pair for config in fields for pair in itertools.combinations(config, 2)}
 
-    assert set(pairwise()) < set(every_structure())
-    assert len(pairwise()) == 12
-    assert pairs(pairwise()) == pairs(every_structure())
+def test_representative_structures_have_every_value_of_every_field() -> None:
+    assert combinations(representative(), 1) >= combinations(structures(), 1) - {(("num_layers", 3),)}
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_examples_of_each_cell_tell_both_biases_and_all_sequences_apart(cell: str) -> None:
+    """Each has an example of three sequences or more whose biases are not zero and differ, in every gate."""
+    found = 0
+    for example in representative():
+        if example.config.cell != cell or not example.config.bias or example.B < 3:
+            continue
+        found += 1
+        weights = example.weights().layer(0, 0)
+        assert weights.b_ih is not None
+        assert weights.b_hh is not None
+        for b_ih, b_hh in zip(CELLS[cell].blocks(weights.b_ih), CELLS[cell].blocks(weights.b_hh), strict=True):
+            assert np.abs(b_hh).max() > 0.1
+            assert np.abs(b_ih - b_hh).max() > 0.1
+    assert found
+
+
+def test_a_check_is_made_on_examples_that_have_what_it_needs() -> None:
+    """Halves need one direction, a bound needs a cell that has one; and there are examples of either kind."""
+    for check, need in (("check_two_halves", one_direction), ("check_bound", bounded_output)):
+        made = [case.example for case in conformance.cases() if case.check.__name__ == check]
+        assert made == [example for example in representative() if need(example)]
+        assert 0 < len(made) < len(representative())
+
+
+def test_a_check_that_needs_nothing_takes_every_example() -> None:
+    (check,) = {case.check for case in conformance.cases() if case.check.__name__ == "check_nan"}
+    assert all(fits(check, example) for example in every_structure())
+
+
+def repeated(implementation: type[Rnn[Any]], check: str) -> conformance.CheckResult:
+    """The result of a check on a plain network."""
+    return next(result for result in run_representative(implementation) if result.check == check)
+
+
+@pytest.mark.parametrize("check", ["check_repeatable", "check_gradients_repeatable", "check_batch_independence"])
+def test_two_calls_that_give_the_same_bits_are_told(check: str) -> None:
+    """NumPy's loop gives the same at each call, and a sequence's results whatever the others are."""
+    result = repeated(NumpyLoop, check)
+    assert result.status == "passed"
+    assert result.measured is not None
+    assert result.measured.identical is True
+
+
+@pytest.mark.parametrize("check", ["check_repeatable", "check_batch_independence"])
+def test_two_calls_that_differ_in_the_last_bit_pass_and_are_told(check: str) -> None:
+    """Right within the tolerance, and not repeatable to the bit."""
+
+    class Wavers(NumpyLoop):
+        calls = 0
+
+        def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Any:
+            y, state_n = super().forward(x, state)
+            self.calls += 1
+            return np.nextafter(y, np.float32(2 if self.calls == 1 else -2)), state_n
+
+    result = repeated(Wavers, check)
+    assert result.status == "passed", result.message
+    assert result.measured is not None
+    assert result.measured.identical is False
+
+
+def test_a_check_of_one_call_tells_nothing_of_bits() -> None:
+    result = repeated(NumpyLoop, "check_initial_state")
+    assert result.measured is not None
+    assert result.measured.identical is None
 
 
 def test_no_two_sizes_are_equal() -> None:
@@ -192,15 +317,14 @@ def test_no_two_sizes_are_equal() -> None:
         if case.example in every_size():
             continue
         c, example = case.example.config, case.example
-        states = c.num_layers * c.num_directions
-        sizes = {example.T, example.B, c.input_size, c.hidden_size, c.num_directions * c.hidden_size, states}
+        sizes = {example.T, example.B, c.input_size, c.hidden_size, c.num_directions * c.hidden_size, c.num_stacked}
         assert len(sizes) == 5 + c.bidirectional
 
 
 def test_examples_draw_the_same_data_each_time_and_other_data_for_another_seed() -> None:
     example = conformance.cases()[0].example
     again, other = example.data(), example.reseeded().data()
-    for first, second, third in zip(example.data(), again, other, strict=True):
+    for first, second, third in zip(example.data().arrays, again.arrays, other.arrays, strict=True):
         np.testing.assert_array_equal(first, second)
         assert not np.array_equal(first, third)
         assert first is not second

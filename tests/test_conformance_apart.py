@@ -31,12 +31,12 @@ calls = 0
 {before}
 class Mine(NumpyLoop):
     devices = ("cpu",)
-    def forward(self, x, h0=None):
+    def forward(self, x, state=None):
         global calls
         calls += 1
         if calls == 2:
             {second_call}
-        return super().forward(x, h0)
+        return super().forward(x, state)
 {after}
 """
 

@@ -7,8 +7,22 @@ import itertools
 import pytest
 
 from rnnimpl import conformance
-from rnnimpl.conformance.sizes import EDGES, KINDS, LARGE, OTHERS, PLAIN, Sizes, every_size
+from rnnimpl.conformance.sizes import (
+    EDGES,
+    GATED,
+    GATED_CELLS,
+    GATED_OTHERS,
+    KINDS,
+    LARGE,
+    OTHERS,
+    PLAIN,
+    ROWS,
+    Sizes,
+    every_size,
+    many_rows,
+)
 from rnnimpl.dtypes import DTYPES
+from rnnimpl.interface import CELL_NAMES
 
 
 @pytest.mark.parametrize("axis", Sizes._fields)
@@ -50,3 +64,42 @@ def test_both_checks_are_made_at_every_size() -> None:
     for check in ("check_outputs_at_sizes", "check_gradients_at_sizes"):
         examples = [case.example for case in conformance.cases() if case.check.__name__ == check]
         assert examples == [*every_size()]
+
+
+@pytest.mark.parametrize("axis", Sizes._fields)
+@pytest.mark.parametrize("kind", KINDS)
+def test_gated_cells_have_every_kind_of_size_on_every_axis(axis: str, kind: str) -> None:
+    assert any(KINDS[kind](getattr(each, axis)) for each in GATED)
+
+
+@pytest.mark.parametrize("edge", [16, 64, 128, 256])
+def test_gated_cells_have_hidden_units_on_either_side_of_an_edge(edge: int) -> None:
+    assert {edge - 1, edge, edge + 1} <= {each.H for each in GATED}
+
+
+def test_gated_cells_have_fewer_as_many_and_more_features_than_units() -> None:
+    """At 128 units or more, too."""
+    for least in (2, 100):
+        orders = {(each.I > each.H) - (each.I < each.H) for each in GATED if least <= each.H}
+        assert orders == {-1, 0, 1}
+
+
+def test_gated_cells_are_those_with_several_gates_and_have_the_same_examples() -> None:
+    assert set(GATED_CELLS) == {"lstm", "gru"}
+    sizes = {cell: [] for cell in GATED_CELLS}  # type: dict[str, list[tuple[int, ...]]]
+    for example in every_size():
+        config = example.config
+        if config.cell in sizes:
+            sizes[config.cell].append((example.T, example.B, config.input_size, config.hidden_size))
+    assert len(sizes["lstm"]) == len(GATED) + len(GATED_OTHERS)
+    assert sizes["lstm"] == sizes["gru"]
+    assert {dict(given).get("dtype", "float32") for _, given in GATED_OTHERS} == {*DTYPES}
+
+
+def test_the_slow_cases_have_rows_on_either_side_of_sixteen_bits() -> None:
+    """For each cell."""
+    rows = [each.T * each.B for each in ROWS]
+    assert rows == [65535, 65536, 65792]
+    assert {(e.config.cell, e.T * e.B) for e in many_rows()} == set(itertools.product(CELL_NAMES, rows))
+    checked = {case.example for case in conformance.slow_cases() if case.check.__name__ == "check_gradients_at_sizes"}
+    assert checked == {*many_rows()}

@@ -75,6 +75,47 @@ def test_check_passes_with_status_0_and_a_line_for_each_check() -> None:
     assert f"numpy_loop on cpu: {len(conformance.cases())} passed, 0 failed, 0 not supported" in result.output
 
 
+def test_list_shows_the_cells() -> None:
+    records = {record["name"]: record for record in json.loads(invoke("list", "--json").output)}
+    assert records["numpy_loop"]["cells"] == ["tanh", "relu", "lstm", "gru"]
+    assert "lstm" in invoke("list").output
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_says_which_calls_gave_the_same_to_the_last_bit() -> None:
+    """Of how many examples, for each check that compares two calls."""
+    lines = invoke("check", "numpy_loop").output.splitlines()
+    told = {line.split()[0]: line.rstrip().endswith("1 of 1") for line in lines if line.startswith("check_")}
+    assert told["check_repeatable"]
+    assert told["check_batch_independence"]
+    assert not told["check_output"]
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_takes_the_slow_cases_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = [
+        case
+        for case in conformance.slow_cases()
+        if (case.example.config.cell, case.example.config.dtype) == ("gru", "float32")
+    ][:2]
+    monkeypatch.setattr(conformance, "slow_cases", lambda: few)
+    monkeypatch.setattr(conformance, "cases", list)
+    assert "numpy_loop on cpu: 2 passed, 0 failed, 0 not supported" in invoke("check", "numpy_loop", "--slow").output
+
+
+@pytest.mark.usefixtures("few_cases")
+def test_check_counts_cells_that_are_not_named_as_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is not asked for them."""
+    few = [*conformance.cases(), *(case for case in conformance.slow_cases() if case.example.config.cell == "lstm")][
+        :99
+    ]
+    monkeypatch.setattr(conformance, "cases", lambda: few)
+    lstm = sum(case.example.config.cell == "lstm" for case in few)
+    output = invoke("check", "tests.faulty_implementations:PlainAlone").output
+    assert lstm > 0
+    assert f"{len(few) - lstm} passed, 0 failed, {lstm} not supported" in output
+
+
 @pytest.mark.usefixtures("few_cases")
 def test_check_fails_with_status_1_and_says_shapes_and_errors() -> None:
     result = invoke("check", "tests.broken_implementations:TransposedWeight")

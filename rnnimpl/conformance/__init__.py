@@ -6,11 +6,12 @@
         print(result)
 
 Each check is a function `check_*(implementation, example, device)` that returns the error it measured or raises
-`ConformanceError`; `cases()` pairs every check with the examples it is meant for.
+`ConformanceError`; `cases()` pairs every check with the examples it is meant for, `slow_cases()` with those that take
+long. What a check needs of a network's cell it declares itself (`needs`).
 """
 
 from rnnimpl.conformance.compare import ConformanceError, Measured
 from rnnimpl.conformance.examples import Example
-from rnnimpl.conformance.run import Case, CheckResult, Status, cases, run
+from rnnimpl.conformance.run import Case, CheckResult, Status, cases, run, slow_cases
 
-__all__ = ["Case", "CheckResult", "ConformanceError", "Example", "Measured", "Status", "cases", "run"]
+__all__ = ["Case", "CheckResult", "ConformanceError", "Example", "Measured", "Status", "cases", "run", "slow_cases"]

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, get_args
 
 from rnnimpl.conformance.compare import Measured
-from rnnimpl.conformance.run import Case, CheckResult, Status
+from rnnimpl.conformance.run import Case, CheckResult, Status, not_named
 
 TIMEOUT_SECONDS = 300.0
 """A check may take so long: several times what compiling a network takes."""
@@ -74,11 +74,11 @@ def run_apart(
     """
     results = []
     with Worker(timeout_seconds) as worker:
-        _load(worker, implementation, device)
+        cells = _load(worker, implementation, device)
         for case in selected:
+            died = ""
             try:
-                result = _result(case, worker.ask(case=case.id, device=device))
-                died = ""
+                result = not_named(case, cells) or _result(case, worker.ask(case=case.id, device=device))
             except Died as error:
                 died = str(error)
                 result = CheckResult(case.check.__name__, case.example.id, "failed", f"the process {died}")
@@ -250,8 +250,8 @@ class Worker:
         return Died(how)
 
 
-def _load(worker: Worker, implementation: str, device: str) -> None:
-    """Have the process load the implementation. Raises Refused with the reason where it does not."""
+def _load(worker: Worker, implementation: str, device: str) -> list[str]:
+    """Have the process load the implementation -> its cells. Raises Refused with the reason where it does not."""
     try:
         reply = worker.ask(load=implementation)
     except Died as error:
@@ -260,13 +260,16 @@ def _load(worker: Worker, implementation: str, device: str) -> None:
             f"implementation is {implementation!r}, but the process that imports {module} {error}; "
             f"expected a module that can be imported: python -c 'import {module}' shows what it does"
         ) from error
-    refused, devices = reply.get("refused"), reply.get("devices")
+    refused, devices, cells = reply.get("refused"), reply.get("devices"), reply.get("cells")
     if isinstance(refused, str):
         raise Refused(_printable(refused))
     if not isinstance(devices, list) or not all(each in ("cpu", "cuda") for each in devices):
         raise Refused(f"implementation is {implementation!r}, whose process gives {reply!r:.200}; expected its devices")
     if device.partition(":")[0] not in devices:
         raise Refused(f"--device is {device!r}; expected one of {', '.join(devices)}: {implementation} runs there")
+    if not isinstance(cells, list) or not cells or not all(isinstance(each, str) for each in cells):
+        raise Refused(f"implementation is {implementation!r}, whose `cells` is {cells!r:.200}; expected names of cells")
+    return cells
 
 
 def _result(case: Case, reply: dict[str, Any]) -> CheckResult:
@@ -274,7 +277,8 @@ def _result(case: Case, reply: dict[str, Any]) -> CheckResult:
     status, message, measured = reply.get("status"), reply.get("message"), reply.get("measured")
     sound = status in get_args(Status) and isinstance(message, str)
     if measured is not None:
-        sound = sound and isinstance(measured, list) and [type(each) for each in measured] == [str, float, float]
+        sound = sound and isinstance(measured, list) and [type(each) for each in measured[:3]] == [str, float, float]
+        sound = sound and (len(measured) == 4 and measured[3] in (True, False, None))
     if not sound:
         raise Died(f"sent what is no result through the pipe of replies: {reply!r:.200}")
     return CheckResult(

@@ -1,82 +1,121 @@
-"""Checks on what a call must refuse: arrays of another dtype than the config's, cotangents of wrong shapes."""
+"""Checks on what a call must refuse: arrays of another dtype, cotangents of wrong shapes, states of another form."""
 
 from __future__ import annotations
 
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnimpl.conformance.compare import ConformanceError, build, require
+from rnnimpl.conformance.compare import ConformanceError, build, moved, require
 from rnnimpl.conformance.examples import Example
-from rnnimpl.interface import Rnn
+from rnnimpl.interface import Rnn, State
 
 CONVERSIONS = {"int32": "int", "bool": "bool", "float16": "half", "float32": "float", "float64": "double"}
 """Dtypes that an argument may have by mistake, with the names of PyTorch's methods that convert to them."""
 
 
 def check_wrong_dtype_in_forward(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """Integer, boolean, wider and narrower x and h0 are a TypeError that names both dtypes."""
+    """Integer, boolean, wider and narrower x and states are a TypeError that names both dtypes."""
     rnn = build(implementation, example, device)
-    x, h0 = (rnn.from_numpy(array) for array in example.data()[:2])
-    _require_dtype_errors(rnn, example, rnn.forward, {"x": x, "h0": h0})
+    x, state, _, _ = moved(rnn, example.data())
+    _require_dtype_errors(rnn, example, rnn.forward, _Arguments("x", x, _state_names(example, "{}0"), state))
 
 
 def check_wrong_dtype_in_vjp(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """In training, too."""
+    """`vjp` refuses x and states of another dtype as `forward` does."""
     rnn = build(implementation, example, device)
-    x, h0 = (rnn.from_numpy(array) for array in example.data()[:2])
-    rnn.vjp(x, h0)
-    _require_dtype_errors(rnn, example, rnn.vjp, {"x": x, "h0": h0})
+    x, state, _, _ = moved(rnn, example.data())
+    rnn.vjp(x, state)
+    _require_dtype_errors(rnn, example, rnn.vjp, _Arguments("x", x, _state_names(example, "{}0"), state))
 
 
 def check_wrong_dtype_in_pullback(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """The pullback refuses dy and dh_n of another dtype in the same way."""
+    """The pullback refuses dy and dstate_n of another dtype in the same way."""
     rnn = build(implementation, example, device)
-    x, h0, dy, dh_n = (rnn.from_numpy(array) for array in example.data())
-    rnn.vjp(x, h0)
+    x, state, dy, dstate_n = moved(rnn, example.data())
+    rnn.vjp(x, state)
 
-    def pull_back(dy: Any, dh_n: Any) -> None:
+    def pull_back(dy: Any, dstate_n: Any) -> None:
         # One of its own each time: a pullback may be called once.
-        rnn.vjp(x, h0)[2](dy, dh_n)
+        rnn.vjp(x, state)[2](dy, dstate_n)
 
-    _require_dtype_errors(rnn, example, pull_back, {"dy": dy, "dh_n": dh_n})
+    _require_dtype_errors(rnn, example, pull_back, _Arguments("dy", dy, _state_names(example, "d{}_n"), dstate_n))
 
 
 def check_wrong_shapes_in_pullback(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """dy or dh_n of a wrong shape is a ValueError that names the shape it has and the one it should have."""
+    """dy or an array of dstate_n of a wrong shape is a ValueError that names the shape it has and the right one."""
     rnn = build(implementation, example, device)
-    x, h0, dy, dh_n = example.data()
-    wrong = [
-        ("dy", dy[0], dh_n),
-        ("dy", dy[:, :1], dh_n),
-        ("dy", dy[:, :, 1:], dh_n),
-        ("dh_n", dy, dh_n[0]),
-        ("dh_n", dy, dh_n[:, :1]),
-        ("dh_n", dy, np.concatenate([dh_n, dh_n])),
-    ]
-    for name, wrong_dy, wrong_dh_n in wrong:
-        shape = str((wrong_dy if name == "dy" else wrong_dh_n).shape)
-        expected = str((dy if name == "dy" else dh_n).shape)
-        pullback = rnn.vjp(rnn.from_numpy(x), rnn.from_numpy(h0))[2]
-        with _expected(ValueError, f"{name} of shape {shape}", shape, expected):
-            pullback(rnn.from_numpy(wrong_dy), rnn.from_numpy(wrong_dh_n))
+    data = example.data()
+    wrong = [("dy", data._replace(dy=dy), dy, data.dy) for dy in (data.dy[0], data.dy[:, :1], data.dy[:, :, 1:])]
+    for place, name in enumerate(_state_names(example, "d{}_n")):
+        right = data.dstate_n[place]
+        for array in (right[0], right[:, :1], np.concatenate([right, right])):
+            given = (*data.dstate_n[:place], array, *data.dstate_n[place + 1 :])
+            wrong.append((name, data._replace(dstate_n=given), array, right))
+    for name, spoilt, array, right in wrong:
+        x, state, dy, dstate_n = moved(rnn, spoilt)
+        pullback = rnn.vjp(x, state)[2]
+        with _expected(ValueError, f"{name} of shape {array.shape}", str(array.shape), str(right.shape)):
+            pullback(dy, dstate_n)
 
 
-def _require_dtype_errors(
-    rnn: Rnn[Any], example: Example, call: Callable[[Any, Any], Any], right: dict[str, Any]
-) -> None:
-    """Call with each of two arguments in each wrong dtype."""
-    for name, array in right.items():
+def check_wrong_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
+    """A bare array or a list in place of the tuple is a TypeError, one array too few or too many a ValueError."""
+    rnn = build(implementation, example, device)
+    x, state, _, _ = moved(rnn, example.data())
+    _require_form_errors(state, "state", lambda wrong: rnn.forward(x, wrong))
+
+
+def check_wrong_state_in_training(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
+    """`vjp` and its pullback refuse a state and a dstate_n of another form as `forward` does."""
+    rnn = build(implementation, example, device)
+    x, state, dy, dstate_n = moved(rnn, example.data())
+    rnn.vjp(x, state)
+    _require_form_errors(state, "state", lambda wrong: rnn.vjp(x, wrong))
+    _require_form_errors(dstate_n, "dstate_n", lambda wrong: rnn.vjp(x, state)[2](dy, wrong))
+
+
+class _Arguments(NamedTuple):
+    """An array and a state that a call takes, with the names of them all."""
+
+    name: str
+    array: Any
+    state_names: tuple[str, ...]
+    state: State[Any]
+
+
+def _state_names(example: Example, form: str) -> tuple[str, ...]:
+    """The names of a state's arrays in the form that is given: `{}0` makes h0 and c0."""
+    return tuple(form.format(name) for name in example.config.state_names)
+
+
+def _require_dtype_errors(rnn: Rnn[Any], example: Example, call: Callable[[Any, Any], Any], right: _Arguments) -> None:
+    """Call with each of the arrays in each wrong dtype."""
+    arrays = (right.array, *right.state)
+    for place, name in enumerate((right.name, *right.state_names)):
         for dtype in CONVERSIONS:
-            wrong = _convert(array, dtype)
-            if wrong is None or str(wrong.dtype) == str(array.dtype):
+            wrong = _convert(arrays[place], dtype)
+            if wrong is None or str(wrong.dtype) == str(arrays[place].dtype):
                 continue
+            given = (*arrays[:place], wrong, *arrays[place + 1 :])
             with _expected(TypeError, f"{name} of dtype {dtype}", dtype, example.config.dtype):
-                call(*(right | {name: wrong}).values())
+                call(given[0], given[1:])
                 rnn.synchronize()
+
+
+def _require_form_errors(right: State[Any], name: str, call: Callable[[Any], Any]) -> None:
+    """Call with each wrong form of a state, which the message must name."""
+    first = right[0]
+    with _expected(TypeError, f"a bare array as {name}", name, "tuple"):
+        call(first)
+    with _expected(TypeError, f"a list as {name}", name, "list", "tuple"):
+        call(list(right))
+    for wrong in (right[:-1], (*right, first)):
+        with _expected(ValueError, f"a {name} of {len(wrong)} arrays", name, str(len(wrong)), str(len(right))):
+            call(wrong)
 
 
 def _convert(array: Any, dtype: str) -> Any:

@@ -9,86 +9,108 @@ from typing import Any
 import numpy as np
 
 from rnnimpl.conformance.compare import (
-    OUTPUTS,
     ConformanceError,
     Measured,
     agree,
     build,
+    by_name,
     infer,
+    moved,
+    outputs,
     require,
+    same_bits,
     select,
     train,
     worst,
 )
-from rnnimpl.conformance.examples import Example
-from rnnimpl.expectation import name_results
-from rnnimpl.interface import NumpyArray, Rnn, Weights
+from rnnimpl.conformance.examples import Data, Example
+from rnnimpl.interface import CELL_NAMES, NumpyArray, Rnn, Unsupported, Weights
 
 
 def check_result_types(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
     """Every result crosses to NumPy in the config's carrier dtype."""
     rnn = build(implementation, example, device)
-    x, h0, _, _ = example.data()
-    _require_carrier(example, infer(rnn, x, h0))
+    data = example.data()
+    _require_carrier(example, infer(rnn, data.x, data.state))
 
 
 def check_gradient_types(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """Every gradient, too."""
+    """Every gradient crosses to NumPy in the config's carrier dtype."""
     rnn = build(implementation, example, device)
     _require_carrier(example, train(rnn, example.data()))
 
 
 def check_inputs_unchanged(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """`forward` leaves x and h0 as they were, on the device and in NumPy."""
+    """`forward` leaves x and the state as they were, on the device and in NumPy."""
     rnn = build(implementation, example, device)
     given = example.data()
-    x, h0 = rnn.from_numpy(given.x), rnn.from_numpy(given.h0)
-    rnn.forward(x, h0)
+    x, state, _, _ = moved(rnn, given)
+    rnn.forward(x, state)
     rnn.synchronize()
-    _require_same("x", rnn.to_numpy(x), example.data().x)
-    _require_same("h0", rnn.to_numpy(h0), example.data().h0)
-    _require_same("the array x was made from", given.x, example.data().x)
-    _require_same("the array h0 was made from", given.h0, example.data().h0)
+    for name, array, source, before in zip(
+        _names(example), (x, *state), (given.x, *given.state), example.data().arrays, strict=False
+    ):
+        _require_same(name, rnn.to_numpy(array), before)
+        _require_same(f"the array {name} was made from", source, before)
 
 
 def check_inputs_of_vjp_unchanged(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """`vjp` and its pullback leave x, h0, dy and dh_n as they were."""
+    """`vjp` and its pullback leave x, the state, dy and dstate_n as they were."""
     rnn = build(implementation, example, device)
-    arrays = [rnn.from_numpy(array) for array in example.data()]
-    x, h0, dy, dh_n = arrays
-    _, _, pullback = rnn.vjp(x, h0)
-    pullback(dy, dh_n)
+    x, state, dy, dstate_n = moved(rnn, example.data())
+    _, _, pullback = rnn.vjp(x, state)
+    pullback(dy, dstate_n)
     rnn.synchronize()
-    for name, array, before in zip(("x", "h0", "dy", "dh_n"), arrays, example.data(), strict=True):
+    arrays = (x, *state, dy, *dstate_n)
+    for name, array, before in zip(_names(example), arrays, example.data().arrays, strict=True):
         _require_same(name, rnn.to_numpy(array), before)
 
 
 def check_repeatable(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """Calls with other data and other sizes in between leave nothing behind: the same call gives the same."""
+    """Calls with other data and sizes in between leave nothing behind: the same call gives the same.
+
+    The same within the tolerance; whether to the last bit is told.
+    """
     rnn = build(implementation, example, device)
-    x, h0, _, _ = example.data()
-    first = infer(rnn, x, h0)
+    data = example.data()
+    first = infer(rnn, data.x, data.state)
     for other in (example.reseeded(), example.resized(T=example.T + 2), example.resized(B=example.B + 2)):
-        infer(rnn, other.data().x, other.data().h0)
-    second = infer(rnn, x, h0)
-    zeros = infer(rnn, x, None)
+        infer(rnn, other.data().x, other.data().state)
+    second = infer(rnn, data.x, data.state)
+    zeros = infer(rnn, data.x, None)
     return worst(
         agree(example.expected(), first, when="the first call"),
-        agree(example.expected(), second, when="the same call after others"),
-        agree(example.expected(given_h0=False), zeros, when="a call with h0 None after others"),
+        agree(example.expected(), second, when="the same call after others", identical=same_bits(first, second)),
+        agree(example.expected(given_state=False), zeros, when="a call without a state after others"),
+    )
+
+
+def check_gradients_repeatable(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+    """The same training call gives the same gradients again: none are added to those of an earlier call.
+
+    The same within the tolerance; whether to the last bit is told.
+    """
+    rnn = build(implementation, example, device)
+    first = train(rnn, example.data())
+    train(rnn, example.reseeded().data())
+    second = train(rnn, example.data())
+    return worst(
+        agree(example.expected(), first, when="the first call"),
+        agree(example.expected(), second, when="the same call after others", identical=same_bits(first, second)),
     )
 
 
 def check_results_kept(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
     """The results of a call stay what they are when there are later calls."""
     rnn = build(implementation, example, device)
-    x, h0, _, _ = (rnn.from_numpy(array) for array in example.data())
-    results = rnn.forward(x, h0)
+    x, state, _, _ = moved(rnn, example.data())
+    results = rnn.forward(x, state)
     rnn.synchronize()
-    on_host = name_results(rnn, *results)
-    infer(rnn, example.reseeded().data().x, example.reseeded().data().h0)
+    on_host = by_name(rnn, *results)
+    other = example.reseeded().data()
+    infer(rnn, other.x, other.state)
     return worst(
-        agree(example.expected(), name_results(rnn, *results), when="results read after a later call"),
+        agree(example.expected(), by_name(rnn, *results), when="results read after a later call"),
         agree(example.expected(), on_host, when="results read before a later call"),
     )
 
@@ -96,25 +118,25 @@ def check_results_kept(implementation: type[Rnn[Any]], example: Example, device:
 def check_gradients_kept(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
     """The gradients of a call stay what they are when there are later calls."""
     rnn = build(implementation, example, device)
-    x, h0, dy, dh_n = (rnn.from_numpy(array) for array in example.data())
-    y, h_n, pullback = rnn.vjp(x, h0)
-    grads = pullback(dy, dh_n)
+    x, state, dy, dstate_n = moved(rnn, example.data())
+    y, state_n, pullback = rnn.vjp(x, state)
+    grads = pullback(dy, dstate_n)
     rnn.synchronize()
     train(rnn, example.reseeded().data())
-    return agree(example.expected(), name_results(rnn, y, h_n, grads), when="results read after a later call")
+    return agree(example.expected(), by_name(rnn, y, state_n, grads), when="results read after a later call")
 
 
 def check_pullback_after_other_calls(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
     """A pullback belongs to its own call, whatever was called since."""
     rnn = build(implementation, example, device)
-    x, h0, dy, dh_n = (rnn.from_numpy(array) for array in example.data())
-    y, h_n, pullback = rnn.vjp(x, h0)
+    x, state, dy, dstate_n = moved(rnn, example.data())
+    y, state_n, pullback = rnn.vjp(x, state)
     other = example.reseeded().data()
-    infer(rnn, other.x, other.h0)
+    infer(rnn, other.x, other.state)
     train(rnn, other)
-    grads = pullback(dy, dh_n)
+    grads = pullback(dy, dstate_n)
     rnn.synchronize()
-    return agree(example.expected(), name_results(rnn, y, h_n, grads), when="the pullback called after other calls")
+    return agree(example.expected(), by_name(rnn, y, state_n, grads), when="the pullback called after other calls")
 
 
 def check_instances_independent(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
@@ -123,7 +145,7 @@ def check_instances_independent(implementation: type[Rnn[Any]], example: Example
     measured = []
     for rnn, its_example in ((one, example), (other, example.reseeded()), (one, example)):
         data = its_example.data()
-        measured.append(agree(its_example.expected(), infer(rnn, data.x, data.h0), when="of two instances"))
+        measured.append(agree(its_example.expected(), infer(rnn, data.x, data.state), when="of two instances"))
     return worst(*measured)
 
 
@@ -132,20 +154,19 @@ def check_weights_unchanged(implementation: type[Rnn[Any]], example: Example, de
     rnn = build(implementation, example, device)
     data = example.data()
     train(rnn, data)
-    return agree(example.expected(), select(train(rnn, data), *OUTPUTS), when="after a training call")
+    return agree(example.expected(), select(train(rnn, data), *outputs(example.config)), when="after a training call")
 
 
 def check_wrong_shapes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """x or h0 of a wrong shape is a ValueError that names the shape it has and the one it should have."""
+    """x or an array of the state of a wrong shape is a ValueError that names the shape it has and the right one."""
     rnn = build(implementation, example, device)
     _require_shape_errors(rnn, example, rnn.forward)
 
 
 def check_wrong_shapes_in_vjp(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """In training, too."""
+    """`vjp` refuses x and the state of a wrong shape as `forward` does."""
     rnn = build(implementation, example, device)
-    x, _, _, _ = example.data()
-    rnn.vjp(rnn.from_numpy(x))
+    rnn.vjp(rnn.from_numpy(example.data().x))
     _require_shape_errors(rnn, example, rnn.vjp)
 
 
@@ -175,6 +196,23 @@ def check_wrong_weights(implementation: type[Rnn[Any]], example: Example, device
     raise ConformanceError(f"weights for hidden_size {other.hidden_size} are taken; expected a ValueError")
 
 
+def check_other_cells(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
+    """A cell that the class does not name in `cells` is Unsupported, and those it names are known."""
+    build(implementation, example, device)
+    unknown = [cell for cell in implementation.cells if cell not in CELL_NAMES]
+    require(not unknown, f"cells names {', '.join(unknown)}; expected some of {', '.join(CELL_NAMES)}")
+    for cell in CELL_NAMES:
+        if cell in implementation.cells:
+            continue
+        config = dataclasses.replace(example.config, cell=cell)
+        try:
+            implementation(config, Weights.init(config, 0), device)
+        except Unsupported:
+            continue
+        named = ", ".join(implementation.cells)
+        raise ConformanceError(f"cell {cell} is taken, but cells names {named} alone; expected it there or Unsupported")
+
+
 def check_describe(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
     """`describe` gives text by text, and `library` among it."""
     described = build(implementation, example, device).describe()
@@ -185,30 +223,38 @@ def check_describe(implementation: type[Rnn[Any]], example: Example, device: str
 
 def _require_shape_errors(rnn: Rnn[Any], example: Example, call: Callable[..., Any]) -> None:
     """Call with each wrong shape; the right one must be in the message, as far as the input defines it."""
-    c, B = example.config, example.B
-    x, h0, _, _ = example.data()
-    states, _, H = h0.shape
-    wrong: list[tuple[str, NumpyArray, NumpyArray | None, str]] = [
-        ("x", x[0], None, str(c.input_size)),
-        ("x", x[:, :, 1:], None, str(c.input_size)),
-        ("x", np.concatenate([x, x], axis=2), h0, str(c.input_size)),
-        ("h0", x, np.concatenate([h0, h0]), str((states, B, H))),
-        ("h0", x, h0[0], str((states, B, H))),
-        ("h0", x, h0[:, :1], str((states, B, H))),
-        ("h0", x, h0[:, :, 1:], str((states, B, H))),
-    ]
-    for name, wrong_x, wrong_h0, expected in wrong:
-        shape = str((wrong_x if name == "x" else wrong_h0).shape)  # type: ignore[union-attr]  # h0 is there when named
-        try:
-            call(rnn.from_numpy(wrong_x), None if wrong_h0 is None else rnn.from_numpy(wrong_h0))
-        except ValueError as error:
-            said = str(error)
-            require(
-                shape in said and expected in said,
-                f"the ValueError for {name} of shape {shape} says {said!r}; expected {shape} and {expected} in it",
-            )
-            continue
-        raise ConformanceError(f"{name} of shape {shape} is taken; expected a ValueError")
+    data, features = example.data(), str(example.config.input_size)
+    _require_shape_error(rnn, call, data._replace(x=data.x[0], state=()), "x", data.x[0].shape, features)
+    narrow, wide = data.x[:, :, 1:], np.concatenate([data.x, data.x], axis=2)
+    _require_shape_error(rnn, call, data._replace(x=narrow, state=()), "x", narrow.shape, features)
+    _require_shape_error(rnn, call, data._replace(x=wide), "x", wide.shape, features)
+    for place, name in enumerate(example.config.state_names):
+        right = data.state[place]
+        for wrong in (np.concatenate([right, right]), right[0], right[:, :1], right[:, :, 1:]):
+            state = (*data.state[:place], wrong, *data.state[place + 1 :])
+            _require_shape_error(rnn, call, data._replace(state=state), f"{name}0", wrong.shape, str(right.shape))
+
+
+def _require_shape_error(
+    rnn: Rnn[Any], call: Callable[..., Any], data: Data, name: str, shape: tuple[int, ...], expected: str
+) -> None:
+    """Call with x and the state, none where it is empty; the ValueError must have both shapes in its message."""
+    state = tuple(rnn.from_numpy(array) for array in data.state)
+    try:
+        call(rnn.from_numpy(data.x), state or None)
+    except ValueError as error:
+        said = str(error)
+        require(
+            str(shape) in said and expected in said,
+            f"the ValueError for {name} of shape {shape} says {said!r}; expected {shape} and {expected} in it",
+        )
+        return
+    raise ConformanceError(f"{name} of shape {shape} is taken; expected a ValueError")
+
+
+def _names(example: Example) -> tuple[str, ...]:
+    """What the arrays of an example's data are called."""
+    return ("x", *(f"{name}0" for name in example.config.state_names), *example.cotangents)
 
 
 def _require_same(name: str, after: NumpyArray, before: NumpyArray) -> None:

@@ -1,7 +1,7 @@
 """Building and calling an implementation, and comparing what it gives with what the reference expects.
 
 Every number is compared with the reference's, never with another result of the implementation itself: two
-results that are wrong in the same way agree.
+results that are wrong in the same way agree. Whether two of its results are the same to the bit is recorded beside.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnimpl.conformance.examples import Data, Example
-from rnnimpl.expectation import Expectation, name_results
-from rnnimpl.interface import NumpyArray, Rnn
-
-OUTPUTS = ("y", "h_n")
+from rnnimpl.expectation import Expectation, name_results, state_n_names
+from rnnimpl.interface import Grads, NumpyArray, Rnn, RnnConfig, State
 
 
 class Measured(NamedTuple):
-    """A relative error, its tolerance, and the result (`y`, `grad_x` ...) that has it."""
+    """A relative error, its tolerance, and the result (`y`, `grad_x` ...) that has it.
+
+    Where a check compares two calls that should give the same, `identical` says whether they do to the last bit. Both
+    are right within the tolerance; an implementation may sum in another order at another call.
+    """
 
     result: str
     error: float
     tolerance: float
+    identical: bool | None = None
 
 
 class ConformanceError(AssertionError):
@@ -48,46 +51,85 @@ def poison(rnn: Rnn[Any], example: Example) -> None:
     The framework's allocator is likely to hand it out again, so that a kernel that does not write all of its
     result gives NaN, and not zeros by luck or the right numbers of the call before.
     """
-    freed = [rnn.from_numpy(np.full_like(array, np.nan)) for array in example.data()]
+    freed = [rnn.from_numpy(np.full_like(array, np.nan)) for array in example.data().arrays]
     rnn.synchronize()
     del freed
 
 
-def infer(rnn: Rnn[Any], x: NumpyArray, h0: NumpyArray | None) -> dict[str, NumpyArray]:
+def on_device(rnn: Rnn[Any], state: State[NumpyArray]) -> State[Any]:
+    """The state as the framework's arrays."""
+    return tuple(rnn.from_numpy(array) for array in state)
+
+
+def moved(rnn: Rnn[Any], data: Data) -> tuple[Any, State[Any], Any, State[Any]]:
+    """x, the state, dy and dstate_n as the framework's arrays."""
+    return rnn.from_numpy(data.x), on_device(rnn, data.state), rnn.from_numpy(data.dy), on_device(rnn, data.dstate_n)
+
+
+def infer(rnn: Rnn[Any], x: NumpyArray, state: State[NumpyArray] | None) -> dict[str, NumpyArray]:
     """The results of `forward` by name."""
-    y, h_n = rnn.forward(rnn.from_numpy(x), None if h0 is None else rnn.from_numpy(h0))
+    y, state_n = rnn.forward(rnn.from_numpy(x), None if state is None else on_device(rnn, state))
     rnn.synchronize()
-    return name_results(rnn, y, h_n)
+    return by_name(rnn, y, state_n)
 
 
-def train(rnn: Rnn[Any], data: Data, *, given_h0: bool = True) -> dict[str, NumpyArray]:
+def train(rnn: Rnn[Any], data: Data, *, given_state: bool = True) -> dict[str, NumpyArray]:
     """The results of `vjp` and its pullback by name."""
-    x, h0, dy, dh_n = (rnn.from_numpy(array) for array in data)
-    y, h_n, pullback = rnn.vjp(x, h0 if given_h0 else None)
-    grads = pullback(dy, dh_n)
+    x, state, dy, dstate_n = moved(rnn, data)
+    y, state_n, pullback = rnn.vjp(x, state if given_state else None)
+    grads = pullback(dy, dstate_n)
     rnn.synchronize()
-    return name_results(rnn, y, h_n, grads)
+    return by_name(rnn, y, state_n, grads)
 
 
-def agree(expected: Expectation, actual: Mapping[str, NumpyArray], *, when: str = "") -> Measured:
+def by_name(rnn: Rnn[Any], y: Any, state_n: Any, grads: Grads[Any] | None = None) -> dict[str, NumpyArray]:
+    """The results by name. Raises ConformanceError where a state is no tuple of as many arrays as the cell's."""
+    _require_state("the final state", state_n, state_n_names(rnn.config))
+    if grads is not None:
+        _require_state("Grads.state", grads.state, grad_state_names(rnn.config))
+    return name_results(rnn, y, state_n, grads)
+
+
+def outputs(config: RnnConfig) -> tuple[str, ...]:
+    """The names of what `forward` gives: `y`, `h_n` and, of an LSTM, `c_n`."""
+    return ("y", *state_n_names(config))
+
+
+def grad_state_names(config: RnnConfig) -> tuple[str, ...]:
+    """The names of the initial state's gradients: `grad_h0` and, of an LSTM, `grad_c0`."""
+    return tuple(f"grad_{name}0" for name in config.state_names)
+
+
+def final_state(config: RnnConfig, results: Mapping[str, NumpyArray]) -> State[NumpyArray]:
+    """The final state among results by name, as the initial state of another call."""
+    return tuple(results[name] for name in state_n_names(config))
+
+
+def agree(
+    expected: Expectation, actual: Mapping[str, NumpyArray], *, when: str = "", identical: bool | None = None
+) -> Measured:
     """The error that comes nearest to its tolerance. Raises ConformanceError when any is outside."""
     said = f"{when}: " if when else ""
     for name, array in actual.items():
         require_shape(name, array, expected.values[name].shape, when=when)
     errors = {name: expected.error(name, array) for name, array in actual.items()}
-    measured = max(
-        (Measured(name, error, expected.tolerances[name]) for name, error in errors.items()),
-        key=lambda each: each.error / each.tolerance,
-    )
+    measured = worst(*(Measured(name, error, expected.tolerances[name], identical) for name, error in errors.items()))
     outside = expected.outside(errors)
     if outside:
         raise ConformanceError(said + "; ".join(outside), measured)
     return measured
 
 
+def same_bits(one: Mapping[str, NumpyArray], other: Mapping[str, NumpyArray]) -> bool:
+    """Whether all results are equal to the last bit."""
+    return all(array.tobytes() == other[name].tobytes() for name, array in one.items())
+
+
 def worst(*measured: Measured) -> Measured:
-    """Of several, the one that comes nearest to its tolerance."""
-    return max(measured, key=lambda each: each.error / each.tolerance)
+    """Of several, the one that comes nearest to its tolerance; identical where all are that say."""
+    nearest = max(measured, key=lambda each: each.error / each.tolerance)
+    identical = [each.identical for each in measured if each.identical is not None]
+    return nearest._replace(identical=all(identical) if identical else None)
 
 
 def require(condition: bool, message: str) -> None:
@@ -107,3 +149,9 @@ def select(results: Mapping[str, NumpyArray], *names: str) -> dict[str, NumpyArr
     for name in names:
         require(name in results, f"{name} is missing; the results are {', '.join(results)}")
     return {name: results[name] for name in names}
+
+
+def _require_state(what: str, state: Any, names: tuple[str, ...]) -> None:
+    form = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+    require(isinstance(state, tuple), f"{what} is a {type(state).__name__}; expected a tuple {form}")
+    require(len(state) == len(names), f"{what} has {len(state)} arrays; expected {len(names)}: {form}")

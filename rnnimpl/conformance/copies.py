@@ -72,13 +72,13 @@ def _copied(rnn: Rnn[Any], name: str, copier: Callable[[Any], Any]) -> Rnn[Any] 
 
 
 def _right(rnn: Rnn[Any], example: Example, when: str) -> Measured:
-    x, h0, _, _ = example.data()
-    return agree(example.expected(), infer(rnn, x, h0), when=when)
+    data = example.data()
+    return agree(example.expected(), infer(rnn, data.x, data.state), when=when)
 
 
 def _use(rnn: Rnn[Any], example: Example) -> None:
     """Inference and, where there is any, training, on other data."""
-    x, h0, _, _ = example.data()
-    infer(rnn, x, h0)
+    data = example.data()
+    infer(rnn, data.x, data.state)
     with contextlib.suppress(Unsupported):
         train(rnn, example.data())

@@ -5,31 +5,40 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from rnnimpl.dtypes import DTYPES, Dtype, round_to
 from rnnimpl.expectation import Expectation
-from rnnimpl.interface import NONLINEARITIES, NumpyArray, RnnConfig, Weights
+from rnnimpl.interface import CELL_NAMES, NumpyArray, RnnConfig, State, Weights
 from rnnimpl.tolerance import expect
 
 
 class Data(NamedTuple):
-    """x (T, B, I), h0 (L*D, B, H) and the cotangents dy (T, B, D*H), dh_n (L*D, B, H), in the config's carrier."""
+    """x (T, B, I), the state, and the cotangents dy (T, B, D*H) and dstate_n, in the config's carrier.
+
+    The state and dstate_n are tuples of arrays (L*D, B, H), one for each of the cell's states.
+    """
 
     x: NumpyArray
-    h0: NumpyArray
+    state: State[NumpyArray]
     dy: NumpyArray
-    dh_n: NumpyArray
+    dstate_n: State[NumpyArray]
+
+    @property
+    def arrays(self) -> tuple[NumpyArray, ...]:
+        """All of them in one row."""
+        return (self.x, *self.state, self.dy, *self.dstate_n)
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
     """A network, a sequence length T, a batch size B and the seed from which weights and data are drawn.
 
-    x and h0 are standard normal times `scale`. Where the sum of I terms is large tanh is nearly 1, and the gradients
-    then say more of the last bits of tanh than of what they are gradients of.
+    x and the state are standard normal times `scale`. Where the sum of I terms is large tanh is nearly 1, and the
+    gradients then say more of the last bits of tanh than of what they are gradients of.
     """
 
     config: RnnConfig
@@ -44,7 +53,12 @@ class Example:
         c = self.config
         bias = "bias" if c.bias else "nobias"
         sizes = f"T{self.T}-B{self.B}-I{c.input_size}-H{c.hidden_size}-L{c.num_layers}-D{c.num_directions}"
-        return f"{sizes}-{c.nonlinearity}-{bias}-{c.dtype}"
+        return f"{sizes}-{c.cell}-{bias}-{c.dtype}"
+
+    @property
+    def cotangents(self) -> tuple[str, ...]:
+        """What the loss may depend on: `dy`, `dh_n` and, of an LSTM, `dc_n`."""
+        return ("dy", *(f"d{name}_n" for name in self.config.state_names))
 
     def resized(self, *, T: int | None = None, B: int | None = None) -> Example:
         """The same network on data of another size."""
@@ -55,27 +69,36 @@ class Example:
         return dataclasses.replace(self, seed=self.seed + 1)
 
     def weights(self) -> Weights:
-        """The weights, drawn as `nn.RNN` draws them."""
+        """The weights, drawn as `torch.nn` draws them: b_ih and b_hh are two draws, and neither is zero."""
         return Weights.init(self.config, self.seed)
 
     def data(self) -> Data:
         """The data; new arrays at each call, so that one check cannot spoil the next."""
         c = self.config
         generator = np.random.default_rng((self.seed, self.T, self.B))
-        state = (c.num_layers * c.num_directions, self.B, c.hidden_size)
-        shapes = ((self.T, self.B, c.input_size), state, (self.T, self.B, c.num_directions * c.hidden_size), state)
-        scales = (self.scale, self.scale, 1, 1)
-        drawn = (scale * generator.standard_normal(shape) for scale, shape in zip(scales, shapes, strict=True))
-        return Data(*(round_to(array, c.dtype) for array in drawn))
 
-    def data_without(self, cotangent: str) -> Data:
-        """The data with dy or dh_n zero: the loss depends on the final state or on the output alone."""
+        def draw(shape: tuple[int, ...], scale: float) -> NumpyArray:
+            return round_to(scale * generator.standard_normal(shape), c.dtype)
+
+        return Data(
+            x=draw((self.T, self.B, c.input_size), self.scale),
+            state=tuple(draw(shape, self.scale) for shape in c.state_shapes(self.B)),
+            dy=draw((self.T, self.B, c.num_directions * c.hidden_size), 1),
+            dstate_n=tuple(draw(shape, 1) for shape in c.state_shapes(self.B)),
+        )
+
+    def data_of_one(self, cotangent: str) -> Data:
+        """The data with all cotangents but this one zero: the loss depends on the output, or on one final state."""
         data = self.data()
-        return data._replace(**{cotangent: np.zeros_like(getattr(data, cotangent))})
+        dy, *dstate_n = (
+            array if name == cotangent else np.zeros_like(array)
+            for name, array in zip(self.cotangents, (data.dy, *data.dstate_n), strict=True)
+        )
+        return data._replace(dy=dy, dstate_n=tuple(dstate_n))
 
-    def expected(self, *, given_h0: bool = True, without: str | None = None) -> Expectation:
-        """What the reference gives for this data, with h0 or from zeros; `without` as in `data_without`."""
-        return _expected(self, given_h0, without)
+    def expected(self, *, given_state: bool = True, cotangent: str | None = None) -> Expectation:
+        """What the reference gives for this data, with the state or from zeros; `cotangent` as in `data_of_one`."""
+        return _expected(self, given_state, cotangent)
 
     def expected_from_zeros(self) -> Expectation:
         """What the reference gives from a state of zeros, without gradients, which take several times as long."""
@@ -88,9 +111,11 @@ def _expected_from_zeros(example: Example) -> Expectation:
 
 
 @functools.lru_cache(maxsize=1024)
-def _expected(example: Example, given_h0: bool, without: str | None) -> Expectation:
-    x, h0, dy, dh_n = example.data_without(without) if without else example.data()
-    return expect(example.config, example.weights(), x, h0 if given_h0 else None, dy, dh_n)
+def _expected(example: Example, given_state: bool, cotangent: str | None) -> Expectation:
+    data = example.data_of_one(cotangent) if cotangent else example.data()
+    return expect(
+        example.config, example.weights(), data.x, data.state if given_state else None, data.dy, data.dstate_n
+    )
 
 
 # No two sizes are equal, so no axis can be taken for another; all are odd or prime, which kernels written for
@@ -100,44 +125,35 @@ T, B = 11, 5
 
 
 def every_structure() -> tuple[Example, ...]:
-    """Each nonlinearity x layers x directions x bias x dtype."""
+    """Each cell x layers x directions x bias x dtype: 192 of them."""
     return tuple(
         Example(
-            RnnConfig(
-                **SIZES,
-                num_layers=num_layers,
-                nonlinearity=nonlinearity,
-                bias=bias,
-                bidirectional=bidirectional,
-                dtype=dtype,
-            ),
+            RnnConfig(**SIZES, num_layers=num_layers, cell=cell, bias=bias, bidirectional=bidirectional, dtype=dtype),
             T,
             B,
         )
-        for nonlinearity, num_layers, bidirectional, bias, dtype in itertools.product(
-            NONLINEARITIES, (1, 2, 3), (False, True), (True, False), DTYPES
+        for cell, num_layers, bidirectional, bias, dtype in itertools.product(
+            CELL_NAMES, (1, 2, 3), (False, True), (True, False), DTYPES
         )
     )
 
 
+@functools.cache
+def structures() -> tuple[Example, ...]:
+    """A covering set of `every_structure`: any three fields have all their values together in one of it."""
+    return _cover(every_structure(), together=3, first=representative())
+
+
+@functools.cache
 def pairwise() -> tuple[Example, ...]:
-    """Twelve of `every_structure`: each value of a field is there with each value of every other field.
+    """A few of `structures`: any two fields have all their values together in one of it.
 
     For implementations that take seconds to build a network.
     """
-
-    def chosen(config: RnnConfig) -> bool:
-        layers, dtype = config.num_layers, DTYPES.index(config.dtype)
-        wanted = (
-            NONLINEARITIES[(layers + dtype) % 2],
-            (layers + dtype // 2) % 2 == 1,
-            (layers + dtype + dtype // 2) % 2 == 1,
-        )
-        return (config.nonlinearity, config.bidirectional, config.bias) == wanted
-
-    return tuple(example for example in every_structure() if chosen(example.config))
+    return _cover(structures(), together=2)
 
 
+@functools.cache
 def representative() -> tuple[Example, ...]:
     """A few networks that between them have every value of every field: for what hardly depends on structure."""
 
@@ -147,8 +163,34 @@ def representative() -> tuple[Example, ...]:
     return (
         example("float32"),
         example("float32", num_layers=2, bidirectional=True),
-        example("float32", num_layers=2, nonlinearity="relu", bias=False),
-        example("float64", bidirectional=True, nonlinearity="relu"),
+        example("float32", num_layers=2, cell="relu", bias=False),
+        example("float64", bidirectional=True, cell="relu"),
         example("float16", num_layers=2),
         example("bfloat16", num_layers=2),
+        example("float32", cell="lstm"),
+        example("float64", cell="lstm", num_layers=2, bidirectional=True, bias=False),
+        example("float32", cell="gru", num_layers=2),
+        example("float16", cell="gru", bidirectional=True),
     )
+
+
+def _cover(candidates: Iterable[Example], *, together: int, first: Iterable[Example] = ()) -> tuple[Example, ...]:
+    """Those that are to come first, and then each time the candidate that adds the most combinations of values.
+
+    It ends when every combination of `together` fields' values that the candidates have is in one that was chosen.
+    """
+    fields = {example: _combinations(example.config, together) for example in candidates}
+    chosen = list(first)
+    missing: set[object] = set().union(*fields.values())
+    for example in chosen:
+        missing -= fields[example]
+    while missing:
+        best = max(fields, key=lambda example: len(fields[example] & missing))
+        chosen.append(best)
+        missing -= fields[best]
+    return tuple(chosen)
+
+
+def _combinations(config: RnnConfig, together: int) -> set[object]:
+    """Every so many of the config's fields with their values."""
+    return set(itertools.combinations(dataclasses.asdict(config).items(), together))

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnimpl.conformance.compare import OUTPUTS, Measured, agree, build, infer, require, select, train, worst
+from rnnimpl.conformance.compare import (
+    Measured,
+    agree,
+    build,
+    grad_state_names,
+    infer,
+    outputs,
+    require,
+    select,
+    train,
+    worst,
+)
 from rnnimpl.conformance.examples import Example
+from rnnimpl.expectation import state_n_names
 from rnnimpl.interface import Rnn
 
 
@@ -13,28 +25,28 @@ def check_output(implementation: type[Rnn[Any]], example: Example, device: str =
     """The output y, from a state of zeros."""
     rnn = build(implementation, example, device)
     results = infer(rnn, example.data().x, None)
-    return agree(example.expected(given_h0=False), select(results, "y"))
+    return agree(example.expected(given_state=False), select(results, "y"))
 
 
 def check_final_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """The final state h_n of each layer and direction, from a state of zeros."""
+    """Each array of the final state, of each layer and direction, from a state of zeros."""
     rnn = build(implementation, example, device)
     results = infer(rnn, example.data().x, None)
-    return agree(example.expected(given_h0=False), select(results, "h_n"))
+    return agree(example.expected(given_state=False), select(results, *state_n_names(example.config)))
 
 
 def check_initial_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """y and h_n from a state that is given."""
+    """y and the final state from a state that is given."""
     rnn = build(implementation, example, device)
-    x, h0, _, _ = example.data()
-    return agree(example.expected(), infer(rnn, x, h0))
+    data = example.data()
+    return agree(example.expected(), infer(rnn, data.x, data.state))
 
 
 def check_outputs_of_vjp(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """Training computes the same y and h_n as inference."""
+    """Training computes the same y and final state as inference."""
     rnn = build(implementation, example, device)
     results = train(rnn, example.data())
-    return agree(example.expected(), select(results, *OUTPUTS))
+    return agree(example.expected(), select(results, *outputs(example.config)))
 
 
 def check_gradient_of_x(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
@@ -43,23 +55,25 @@ def check_gradient_of_x(implementation: type[Rnn[Any]], example: Example, device
     return agree(example.expected(), select(train(rnn, example.data()), "grad_x"))
 
 
-def check_gradient_of_h0(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """The gradient with respect to the initial state, given or, when it is not, with respect to the zeros."""
+def check_gradient_of_initial_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+    """The gradient with respect to each array of the initial state, given or, when it is not, of the zeros."""
     rnn = build(implementation, example, device)
+    names = grad_state_names(example.config)
     given = train(rnn, example.data())
-    zeros = train(rnn, example.data(), given_h0=False)
+    zeros = train(rnn, example.data(), given_state=False)
     return worst(
-        agree(example.expected(), select(given, "grad_h0"), when="h0 given"),
-        agree(example.expected(given_h0=False), select(zeros, "grad_h0"), when="h0 None"),
+        agree(example.expected(), select(given, *names), when="a state given"),
+        agree(example.expected(given_state=False), select(zeros, *names), when="no state given"),
     )
 
 
 def check_gradient_of_weights(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """The gradient of every weight, by `nn.RNN`'s names and no others."""
+    """The gradient of every weight, by the names of `torch.nn` and no others."""
     rnn = build(implementation, example, device)
     results = train(rnn, example.data())
     names = [f"grad_{name}" for name in example.config.weight_shapes()]
-    unknown = results.keys() - {*OUTPUTS, "grad_x", "grad_h0", *names}
+    others = (*outputs(example.config), "grad_x", *grad_state_names(example.config))
+    unknown = results.keys() - {*others, *names}
     require(not unknown, f"there are gradients of {sorted(unknown)}; expected {', '.join(names)}")
     return agree(example.expected(), select(results, *names))
 
@@ -67,15 +81,15 @@ def check_gradient_of_weights(implementation: type[Rnn[Any]], example: Example, 
 def check_gradient_through_final_state(
     implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
 ) -> Measured:
-    """The gradients when the loss depends on h_n alone, and when it depends on y alone."""
+    """The gradients when the loss depends on y alone, and on each array of the final state alone."""
     rnn = build(implementation, example, device)
     return worst(
         *(
             agree(
-                example.expected(without=cotangent),
-                train(rnn, example.data_without(cotangent)),
-                when=f"{cotangent} is zero",
+                example.expected(cotangent=cotangent),
+                train(rnn, example.data_of_one(cotangent)),
+                when=f"all cotangents but {cotangent} are zero",
             )
-            for cotangent in ("dy", "dh_n")
+            for cotangent in example.cotangents
         )
     )

@@ -10,16 +10,16 @@ from rnnimpl.interface import Rnn
 
 
 def check_outputs_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """y and h_n of inference, from a state that is given and from zeros."""
+    """y and the final state of inference, from a state that is given and from zeros."""
     rnn = build(implementation, example, device)
-    x, h0, _, _ = example.data()
+    data = example.data()
     return worst(
-        agree(example.expected(), infer(rnn, x, h0), when="h0 given"),
-        agree(example.expected_from_zeros(), infer(rnn, x, None), when="h0 None"),
+        agree(example.expected(), infer(rnn, data.x, data.state), when="a state given"),
+        agree(example.expected_from_zeros(), infer(rnn, data.x, None), when="no state given"),
     )
 
 
 def check_gradients_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """y and h_n of training and every gradient, from a state that is given."""
+    """y and the final state of training and every gradient, from a state that is given."""
     rnn = build(implementation, example, device)
     return agree(example.expected(), train(rnn, example.data()))

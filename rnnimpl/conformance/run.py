@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rnnimpl.conformance import arguments, calls, copies, results, results_at_sizes, sequences
 from rnnimpl.conformance.compare import ConformanceError, Measured
-from rnnimpl.conformance.examples import Example, every_structure, representative
-from rnnimpl.conformance.sizes import every_size
+from rnnimpl.conformance.examples import Example, every_structure, representative, structures
+from rnnimpl.conformance.needs import fits
+from rnnimpl.conformance.sizes import every_size, many_rows
 from rnnimpl.interface import Rnn, Unavailable, Unsupported
 
 Check: TypeAlias = Callable[[type[Rnn[Any]], Example, str], Measured | None]
@@ -41,20 +42,32 @@ class CheckResult:
 
 
 def cases() -> list[Case]:
-    """Every check with its examples: numbers on every structure of network and at many sizes, behaviour on a few."""
+    """Every check with its examples: numbers on many structures and sizes of networks, behaviour on a few."""
+    return _cases(
+        (results, structures()),
+        (results_at_sizes, every_size()),
+        (sequences, representative()),
+        (calls, representative()),
+        (arguments, representative()),
+        (copies, representative()),
+    )
+
+
+def slow_cases() -> list[Case]:
+    """What `cases` leaves out because it takes long: every other structure, and many rows."""
+    chosen = set(structures())
+    others = tuple(example for example in every_structure() if example not in chosen)
+    return _cases((results, others), (results_at_sizes, many_rows()))
+
+
+def _cases(*selection: tuple[ModuleType, Iterable[Example]]) -> list[Case]:
+    """The checks of each module with each of its examples that has what the check needs."""
     return [
         Case(check, example)
-        for module, examples in (
-            (results, every_structure()),
-            (results_at_sizes, every_size()),
-            (sequences, representative()),
-            (calls, representative()),
-            (arguments, representative()),
-            (copies, representative()),
-        )
+        for module, examples in selection
         for check in _checks(module)
         for example in examples
-        if check is not sequences.check_two_halves or not example.config.bidirectional
+        if fits(check, example)
     ]
 
 
@@ -67,16 +80,26 @@ def run(
 ) -> list[CheckResult]:
     """Make the checks, all unless some are selected; `progress` is called with each result as it comes.
 
-    An exception of the implementation is a result, not an exception: Unsupported and Unavailable are statuses,
-    any other is a failure with its type and message.
+    Examples of a cell that the implementation does not name are not run; their results are unsupported. An exception
+    of the implementation is a result, not an exception: Unsupported and Unavailable are statuses, any other is a
+    failure with its type and message.
     """
     found = []
     for case in cases() if selected is None else selected:
-        result = _run_case(implementation, case, device)
+        result = not_named(case, implementation.cells) or _run_case(implementation, case, device)
         if progress is not None:
             progress(result)
         found.append(result)
     return found
+
+
+def not_named(case: Case, cells: Iterable[str]) -> CheckResult | None:
+    """The result of a case whose cell is none of these; None where it is one of them."""
+    named, cell = tuple(cells), case.example.config.cell
+    if cell in named:
+        return None
+    message = f"the class names the cells {', '.join(named)}; the example has cell {cell}"
+    return CheckResult(case.check.__name__, case.example.id, "unsupported", message)
 
 
 def _run_case(implementation: type[Rnn[Any]], case: Case, device: str) -> CheckResult:

@@ -6,21 +6,34 @@ from typing import Any
 
 import numpy as np
 
-from rnnimpl.conformance.compare import Measured, agree, build, infer, require, require_shape, train, worst
+from rnnimpl.cells import CELLS
+from rnnimpl.conformance.compare import (
+    Measured,
+    agree,
+    build,
+    final_state,
+    infer,
+    require,
+    require_shape,
+    same_bits,
+    train,
+    worst,
+)
 from rnnimpl.conformance.examples import Data, Example
-from rnnimpl.interface import NumpyArray, Rnn
+from rnnimpl.conformance.needs import bounded_output, needs, one_direction
+from rnnimpl.interface import NumpyArray, Rnn, State
 
 LARGE = 1000.0
 """Large input, in standard deviations: exp of it is infinite in every dtype, float16 still holds it."""
 
 
 def check_single_step(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """y and h_n of a sequence of one step, T = 1."""
+    """y and the final state of a sequence of one step, T = 1."""
     return _check_outputs(implementation, example.resized(T=1), device)
 
 
 def check_single_sequence(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """y and h_n of a batch of one sequence, B = 1."""
+    """y and the final state of a batch of one sequence, B = 1."""
     return _check_outputs(implementation, example.resized(B=1), device)
 
 
@@ -37,87 +50,107 @@ def check_gradients_of_single_sequence(
 
 
 def check_noncontiguous_input(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """x and h0 as views: with axes in another order in memory, with gaps, and backwards."""
-    x, h0, _, _ = example.data()
+    """x and the state as views: with axes in another order in memory, with gaps, and backwards."""
+    data = example.data()
+    arrays = (data.x, *data.state)
     views = {
         "another order of axes": [
-            np.ascontiguousarray(array.transpose(1, 2, 0)).transpose(2, 0, 1) for array in (x, h0)
+            np.ascontiguousarray(array.transpose(1, 2, 0)).transpose(2, 0, 1) for array in arrays
         ],
-        "gaps in memory": [np.repeat(array, 2, axis=2)[:, :, ::2] for array in (x, h0)],
-        "backwards in memory": [np.ascontiguousarray(array[::-1])[::-1] for array in (x, h0)],
+        "gaps in memory": [np.repeat(array, 2, axis=2)[:, :, ::2] for array in arrays],
+        "backwards in memory": [np.ascontiguousarray(array[::-1])[::-1] for array in arrays],
     }
     measured = []
-    for kind, (x_view, h0_view) in views.items():
+    for kind, (x, *state) in views.items():
         rnn = build(implementation, example, device)
-        measured.append(agree(example.expected(), infer(rnn, x_view, h0_view), when=f"x and h0 with {kind}"))
+        results = infer(rnn, x, tuple(state))
+        measured.append(agree(example.expected(), results, when=f"x and the state with {kind}"))
     return worst(*measured)
 
 
+@needs(one_direction)
 def check_two_halves(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
     """The first steps, then the others from the first's final state, equal the whole."""
     rnn = build(implementation, example, device)
-    x, h0, _, _ = example.data()
+    data = example.data()
     half = example.T // 2
-    first = infer(rnn, x[:half], h0)
-    second = infer(rnn, x[half:], first["h_n"])
-    whole = {"y": np.concatenate([first["y"], second["y"]]), "h_n": second["h_n"]}
+    first = infer(rnn, data.x[:half], data.state)
+    second = infer(rnn, data.x[half:], final_state(example.config, first))
+    whole = second | {"y": np.concatenate([first["y"], second["y"]])}
     return agree(example.expected(), whole, when=f"{half} steps, then {example.T - half}")
 
 
 def check_batch_permutation(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """The sequences of a batch in another order give their results in that order."""
+    """The sequences of a batch in another order give their results in that order; told whether to the last bit."""
     rnn = build(implementation, example, device)
-    x, h0, _, _ = example.data()
+    data = example.data()
+    usual = infer(rnn, data.x, data.state)
     order = np.random.default_rng(example.seed).permutation(example.B)
-    results = infer(rnn, x[:, order], h0[:, order])
-    back = np.argsort(order)
+    results = infer(rnn, data.x[:, order], _sequences(data.state, order))
     for name, array in results.items():
         require_shape(name, array, example.expected().values[name].shape)
-    return agree(example.expected(), {name: array[:, back] for name, array in results.items()}, when=f"order {order}")
+    back = np.argsort(order)
+    in_order = {name: array[:, back] for name, array in results.items()}
+    return agree(example.expected(), in_order, when=f"order {order}", identical=same_bits(usual, in_order))
 
 
 def check_batch_independence(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
-    """A sequence's results do not depend on the others in its batch."""
+    """A sequence's results do not depend on the others in its batch; told whether to the last bit."""
     rnn = build(implementation, example, device)
-    x, h0, _, _ = example.data()
+    data = example.data()
+    usual = infer(rnn, data.x, data.state)
     others = np.arange(example.B) != example.B // 2
-    x[:, others] *= -3
-    h0[:, others] *= -3
-    results = infer(rnn, x, h0)
-    return agree(example.expected(), _fill_in(example, results, others), when="other sequences changed")
+    for array in (data.x, *data.state):
+        array[:, others] *= -3
+    results = infer(rnn, data.x, data.state)
+    filled = _fill_in(example, results, others)
+    own = [{name: array[:, ~others] for name, array in each.items()} for each in (usual, results)]
+    return agree(example.expected(), filled, when="other sequences changed", identical=same_bits(*own))
 
 
 def check_nan(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
     """NaN in x makes its own sequence NaN from its own step on, and nothing else."""
     rnn = build(implementation, example, device)
-    x, h0, _, _ = example.data()
+    data = example.data()
     step, sequence = example.T // 2, example.B // 2
-    x[step, sequence, 0] = np.nan
-    results = infer(rnn, x, h0)
+    data.x[step, sequence, 0] = np.nan
+    results = infer(rnn, data.x, data.state)
     where = f"x[{step}, {sequence}, 0] is NaN"
     for name, array in results.items():
         require_shape(name, array, example.expected().values[name].shape, when=where)
-    require(bool(np.isnan(results["y"][step, sequence]).all()), f"{where}, but y[{step}, {sequence}] is a number")
+    y = results["y"]
+    require(bool(np.isnan(y[step, sequence]).all()), f"{where}, but y[{step}, {sequence}] is a number")
     reached = np.arange(example.B) == sequence
-    if not example.config.bidirectional:
-        last = results["y"][step:, sequence]
+    if one_direction(example):
+        last = y[step:, sequence]
         require(bool(np.isnan(last).all()), f"{where}, but y[{step}:, {sequence}] has numbers: it must stay NaN")
-        require(bool(np.isnan(results["h_n"][:, sequence]).all()), f"{where}, but h_n[:, {sequence}] has numbers")
-        results["y"][step:, sequence] = example.expected().values["y"][step:, sequence]
-        results["h_n"][:, sequence] = example.expected().values["h_n"][:, sequence]
+        y[step:, sequence] = example.expected().values["y"][step:, sequence]
+        for name in results.keys() - {"y"}:
+            require(bool(np.isnan(results[name][:, sequence]).all()), f"{where}, but {name}[:, {sequence}] has numbers")
+            results[name][:, sequence] = example.expected().values[name][:, sequence]
         reached[:] = False
     return agree(example.expected(), _fill_in(example, results, reached), when=where)
 
 
 def check_large_input(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """Large x gives finite y and h_n, within [-1, 1] for tanh."""
+    """Large x gives a finite y and final state."""
     rnn = build(implementation, example, device)
-    x, h0, _, _ = _large(example)
-    results = infer(rnn, x, h0)
-    _require_finite(results)
-    if example.config.nonlinearity == "tanh":
-        for name, array in results.items():
-            require(bool((np.abs(array) <= 1).all()), f"{name} reaches {np.abs(array).max()}; tanh is at most 1")
+    data = _large(example)
+    _require_finite(infer(rnn, data.x, data.state))
+
+
+@needs(bounded_output)
+def check_bound(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
+    """Large x of either sign gives a y within the cell's bound, from a state within it: [-1, 1] for tanh."""
+    rnn = build(implementation, example, device)
+    bound = CELLS[example.config.cell].bound
+    assert bound is not None
+    data = _large(example)
+    state = tuple(np.clip(array, -bound, bound) for array in data.state)
+    results = infer(rnn, data.x, state)
+    for name in ("y", "h_n"):
+        largest = float(np.abs(results[name]).max())
+        require(largest <= bound, f"{name} reaches {largest}; {example.config.cell} is at most {bound:g}")
 
 
 def check_gradients_of_large_input(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
@@ -128,8 +161,8 @@ def check_gradients_of_large_input(implementation: type[Rnn[Any]], example: Exam
 
 def _check_outputs(implementation: type[Rnn[Any]], example: Example, device: str) -> Measured:
     rnn = build(implementation, example, device)
-    x, h0, _, _ = example.data()
-    return agree(example.expected(), infer(rnn, x, h0))
+    data = example.data()
+    return agree(example.expected(), infer(rnn, data.x, data.state))
 
 
 def _check_gradients(implementation: type[Rnn[Any]], example: Example, device: str) -> Measured:
@@ -138,10 +171,15 @@ def _check_gradients(implementation: type[Rnn[Any]], example: Example, device: s
 
 
 def _large(example: Example) -> Data:
-    """The example's data with large x; relu does not bound what float16 has to hold, so there it is smaller."""
+    """The example's data with large x; what has no bound grows to what float16 has to hold, so there it is smaller."""
     data = example.data()
-    scale = LARGE if example.config.nonlinearity == "tanh" else LARGE / 10
+    scale = LARGE if bounded_output(example) else LARGE / 10
     return data._replace(x=data.x * data.x.dtype.type(scale))
+
+
+def _sequences(state: State[NumpyArray], which: NumpyArray) -> State[NumpyArray]:
+    """These sequences of a state."""
+    return tuple(array[:, which] for array in state)
 
 
 def _fill_in(example: Example, results: dict[str, NumpyArray], sequences: NumpyArray) -> dict[str, NumpyArray]:

@@ -3,7 +3,8 @@
 Kernels work in vectors, tiles and blocks of 16, 64, 100 or 128, and have paths of their own for one step, one sequence,
 one feature and one unit. `PLAIN` is a covering set: in it every axis has each of `EDGES` and a `LARGE` size, every two
 axes have each of the `KINDS` of sizes together, and I is less than H, equal and more beside each kind of H. All sizes
-with all others would be 28,561 networks.
+with all others would be 28,561 networks. `GATED` has fewer, for each of the cells with gates, whose weights have G*H
+rows; `ROWS` are products of T*B rows on either side of 65,536, where an index of 16 bits ends.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from rnnimpl.cells import CELLS
 from rnnimpl.conformance.examples import Example
-from rnnimpl.interface import RnnConfig
+from rnnimpl.interface import CELL_NAMES, CellName, RnnConfig
 
 EDGES = (1, 15, 16, 17, 63, 64, 65, 99, 100, 101, 127, 128, 129)
 """One, and what lies on either side of the sizes of blocks."""
@@ -114,8 +116,8 @@ OTHERS: tuple[tuple[Sizes, Mapping[str, Any]], ...] = (
     (Sizes(T=66, B=3, I=15, H=128), {"num_layers": 2}),
     (Sizes(T=33, B=64, I=15, H=65), {"num_layers": 2, "bidirectional": True}),
     (Sizes(T=65, B=101, I=16, H=16), {"num_layers": 2, "bidirectional": True}),
-    (Sizes(T=66, B=100, I=48, H=32), {"nonlinearity": "relu"}),
-    (Sizes(T=16, B=16, I=129, H=129), {"nonlinearity": "relu"}),
+    (Sizes(T=66, B=100, I=48, H=32), {"cell": "relu"}),
+    (Sizes(T=16, B=16, I=129, H=129), {"cell": "relu"}),
     (Sizes(T=17, B=128, I=128, H=128), {"bias": False}),
     (Sizes(T=128, B=1, I=100, H=65), {"bias": False}),
     (Sizes(T=65, B=17, I=64, H=64), {"dtype": "float64"}),
@@ -131,9 +133,61 @@ OTHERS: tuple[tuple[Sizes, Mapping[str, Any]], ...] = (
 """Other structures and dtypes, on either side of blocks."""
 
 
+GATED = tuple(
+    Sizes(*sizes)
+    for sizes in (
+        (1, 1, 1, 1),
+        (17, 1, 64, 64),
+        (1, 17, 65, 63),
+        (65, 3, 1, 16),
+        (129, 5, 3, 1),
+        (16, 16, 16, 16),
+        (15, 65, 17, 15),
+        (33, 128, 15, 17),
+        (16, 95, 63, 65),
+        # On either side of where libraries take other kernels or share work out otherwise.
+        (5, 3, 33, 127),
+        (6, 4, 128, 128),
+        (3, 5, 16, 129),
+        (4, 3, 300, 255),
+        (3, 4, 64, 256),
+        (3, 2, 129, 257),
+        (2, 1, 256, 256),
+    )
+)
+"""T, B, I, H of LSTM and GRU networks of one layer in one direction, with bias, in float32."""
+
+GATED_OTHERS: tuple[tuple[Sizes, Mapping[str, Any]], ...] = (
+    (Sizes(T=33, B=17, I=15, H=65), {"num_layers": 2, "bidirectional": True}),
+    (Sizes(T=17, B=64, I=65, H=33), {"bias": False}),
+    (Sizes(T=17, B=33, I=65, H=129), {"dtype": "float64", "bidirectional": True}),
+    (Sizes(T=17, B=33, I=64, H=64), {"dtype": "float16"}),
+    (Sizes(T=17, B=33, I=65, H=65), {"dtype": "bfloat16"}),
+)
+"""Other structures and dtypes of LSTM and GRU."""
+
+GATED_CELLS: tuple[CellName, ...] = tuple(cell for cell in CELL_NAMES if CELLS[cell].num_gates > 1)
+
+ROWS = (Sizes(T=255, B=257, I=3, H=5), Sizes(T=256, B=256, I=3, H=5), Sizes(T=257, B=256, I=5, H=3))
+"""One less than 65,536 rows in all, as many, and more."""
+
+
 def every_size() -> tuple[Example, ...]:
-    """The examples of `PLAIN` and `OTHERS`."""
-    return (*(sized(sizes) for sizes in PLAIN), *(sized(sizes, **fields) for sizes, fields in OTHERS))
+    """The examples of `PLAIN` and `OTHERS`, and of `GATED` and `GATED_OTHERS` for each cell with gates."""
+    gated = (
+        *((sizes, {}) for sizes in GATED),
+        *GATED_OTHERS,
+    )
+    return (
+        *(sized(sizes) for sizes in PLAIN),
+        *(sized(sizes, **fields) for sizes, fields in OTHERS),
+        *(sized(sizes, cell=cell, **fields) for cell in GATED_CELLS for sizes, fields in gated),
+    )
+
+
+def many_rows() -> tuple[Example, ...]:
+    """The examples of `ROWS`, for each cell."""
+    return tuple(sized(sizes, cell=cell) for cell in CELL_NAMES for sizes in ROWS)
 
 
 def sized(sizes: Sizes, **fields: Any) -> Example:

@@ -2,8 +2,9 @@
 
 Requests and replies are lines of JSON on two pipes, each reply with the token of its request:
 
-    {"token": T, "load": NAME}             -> {"token": T, "devices": ["cpu"]} or {"token": T, "refused": SENTENCE}
-    {"token": T, "case": ID, "device": D}  -> {"token": T, "status": S, "message": M, "measured": [NAME, E, TOL]}
+    {"token": T, "load": NAME}             -> {"token": T, "devices": ["cpu"], "cells": ["tanh"]}
+                                           or {"token": T, "refused": SENTENCE}
+    {"token": T, "case": ID, "device": D}  -> {"token": T, "status": S, "message": M, "measured": [NAME, E, TOL, SAME]}
 
 The process ends when there are no more requests. What the implementation prints goes to standard output and standard
 error, which are not these pipes.
@@ -20,7 +21,7 @@ import signal
 import sys
 from typing import Any
 
-from rnnimpl.conformance.run import CheckResult, cases, run
+from rnnimpl.conformance.run import CheckResult, cases, run, slow_cases
 from rnnimpl.interface import Rnn, Unavailable
 from rnnimpl.registry import load
 
@@ -33,7 +34,7 @@ def main(requests: int, replies: int, parent: int) -> None:
     _end_with(parent)
     # Where a fault in native code happened is written before the process ends.
     faulthandler.enable()
-    by_id = {case.id: case for case in cases()}
+    by_id = {case.id: case for case in (*cases(), *slow_cases())}
     implementation: type[Rnn[Any]] | None = None
     with open(requests, encoding="utf-8") as lines, open(replies, "w", encoding="utf-8") as answers:
         for line in lines:
@@ -60,7 +61,7 @@ def _load(name: str) -> tuple[type[Rnn[Any]] | None, dict[str, Any]]:
             "expected a module that can be imported: what it does as a script belongs under "
             "`if __name__ == '__main__':`"
         }
-    return found, {"devices": found.devices}
+    return found, {"devices": found.devices, "cells": found.cells}
 
 
 def _check(implementation: type[Rnn[Any]], device: str, case: Any) -> dict[str, Any]:
