@@ -5,10 +5,11 @@ Conventions, all of them the usual ones of the field:
 - A product of (M, K) and (K, N) is 2*M*N*K operations: a multiplication and an addition each.
 - `flops` counts matrix products only, so that rates compare with GEMM rates and with published figures.
   (DeepBench's figures leave out the input projection as well: theirs are 2*T*B*H*H for a vanilla layer.)
+- G is the number of the cell's gates: 1 of tanh and relu, 4 of an LSTM, 3 of a GRU.
 - The backward pass has two products for each of the forward: one for the gradient of either factor. The
-  gradient of x and of h0 is among them, since `Rnn.vjp` returns both.
-- Element-wise work is counted apart; a tanh is one operation, whatever it costs.
-- The first step counts as every other, since h0 may be given.
+  gradients of x and of the state are among them, since `Rnn.vjp` returns both.
+- Element-wise work is counted apart; a tanh or a sigmoid is one operation, whatever it costs.
+- The first step counts as every other, since a state may be given.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import dataclasses
 from collections import Counter
 
 from benchmarks.workload import Workload
+from rnnimpl.cells import CELLS
 
 TEMPORARIES = 2
 """`memory_needed` over the arrays that must exist: a loop holds its steps' results beside the stacked output, a
@@ -46,10 +48,11 @@ class Product:
 
 
 def forward_flops(workload: Workload) -> int:
-    """Operations of the forward pass's products: 2*T*B*H*(I_l + H) for each layer l and direction."""
+    """Operations of the forward pass's products: 2*T*B*G*H*(I_l + H) for each layer l and direction."""
     config = workload.config
     T, B, H = workload.T, workload.B, workload.H
-    return sum(2 * T * B * H * (config.layer_input_size(layer) + H) for layer, _ in config.cells())
+    rows = config.num_gates * H
+    return sum(2 * T * B * rows * (config.layer_input_size(layer) + H) for layer, _ in config.layers())
 
 
 def backward_flops(workload: Workload) -> int:
@@ -65,18 +68,17 @@ def flops(workload: Workload) -> int:
 def elementwise_flops(workload: Workload) -> int:
     """Element-wise operations of one call, beside its products.
 
-    Forward, for each state: one addition of the two products, two of biases, one nonlinearity. Backward: one
-    addition of the gradients from above and from the step after, the nonlinearity's derivative (3 for tanh:
-    (1 - h*h) * g; 1 for relu) and one addition into the bias gradient, which b_ih and b_hh share; where there are
-    two directions, one addition of what each says of its input.
+    For each unit and step what `Cell.elementwise` says, forward and backward. Biases add to it: two additions a gate
+    forward, and backward one into the gradient of each that differs, for b_ih and b_hh share theirs where the two
+    sums of a gate are simply added. Where there are two directions, one addition of what each says of its input.
     """
     config = workload.config
-    states = workload.T * workload.B * workload.H * workload.L * config.num_directions
-    forward = states * (4 if workload.bias else 2)
+    cell = CELLS[config.cell]
+    units = workload.T * workload.B * workload.H * config.num_stacked
+    forward = units * (cell.elementwise[0] + (2 * cell.num_gates if workload.bias else 0))
     if workload.mode == "inference":
         return forward
-    derivative = 3 if workload.nonlinearity == "tanh" else 1
-    backward = states * (1 + derivative + (1 if workload.bias else 0))
+    backward = units * (cell.elementwise[1] + (cell.num_gates + len(cell.separate) if workload.bias else 0))
     if workload.bidirectional:
         inputs = sum(config.layer_input_size(layer) for layer in range(workload.L))
         backward += workload.T * workload.B * inputs
@@ -86,51 +88,74 @@ def elementwise_flops(workload: Workload) -> int:
 def products(workload: Workload) -> tuple[Product, ...]:
     """The matrix products of one call as one would best do them, equal shapes counted together.
 
-    Only the recurrence depends on the step before: T products of (B, H, H) for each layer and direction, and as
-    many again backward in time. Everything else is one product over all steps: the input projection
-    (T*B, H, I_l) and, in training, the gradients of w_ih (H, I_l, T*B), w_hh (H, H, T*B) and of the input
-    (T*B, I_l, H). Their operations add up to `flops`.
+    Only the recurrence depends on the step before: T products of (B, G*H, H) for each layer and direction, and as
+    many of (B, H, G*H) backward in time. Everything else is one product over all steps: the input projection
+    (T*B, G*H, I_l) and, in training, the gradients of w_ih (G*H, I_l, T*B), w_hh (G*H, H, T*B) and of the input
+    (T*B, I_l, G*H). Their operations add up to `flops`.
     """
     config = workload.config
     T, B, H = workload.T, workload.B, workload.H
+    rows = config.num_gates * H
     counts: Counter[tuple[int, int, int]] = Counter()
-    for layer, _ in config.cells():
+    for layer, _ in config.layers():
         features = config.layer_input_size(layer)
-        counts[T * B, H, features] += 1
-        counts[B, H, H] += T
+        counts[T * B, rows, features] += 1
+        counts[B, rows, H] += T
         if workload.mode == "training":
-            counts[B, H, H] += T
-            counts[H, features, T * B] += 1
-            counts[H, H, T * B] += 1
-            counts[T * B, features, H] += 1
+            counts[B, H, rows] += T
+            counts[rows, features, T * B] += 1
+            counts[rows, H, T * B] += 1
+            counts[T * B, features, rows] += 1
     return tuple(Product(count, *shape) for shape, count in counts.items())
 
 
 def chain_steps(workload: Workload) -> int:
-    """Products (B, H) by (H, H) that follow one another in each layer and direction of a call without h0.
+    """Products that follow one another in each layer and direction of a call without a state.
 
-    Forward T - 1, for the first state meets zeros; in training T more backward, down to the gradient of h0.
+    Forward T - 1 of (B, H) by (H, G*H), for the first state is zeros; in training T more backward of (B, G*H) by
+    (G*H, H), down to the gradient of h0.
     """
     return workload.T - 1 + (workload.T if workload.mode == "training" else 0)
 
 
 def chain_flops(workload: Workload) -> int:
-    """Operations of the chains of all layers and directions."""
-    return chain_steps(workload) * _cells(workload) * 2 * workload.B * workload.H**2
+    """Operations of the chains of all layers and directions that cannot be left out: those of `chain_reads` steps."""
+    steps = chain_steps(workload) * workload.config.num_stacked * _step_flops(workload)
+    return steps - (_idle_chain_flops(workload) if workload.mode == "training" else 0)
+
+
+def chain_reads(workload: Workload) -> float:
+    """How often a call without a state has to read w_hh of each layer and direction, a part of it counted as a part.
+
+    Once a step; only the last backward step of a cell of several gates needs not the block of a gate that multiplies
+    zeros, as an LSTM's forget gate multiplies c0, for its gradient is zero.
+    """
+    steps = chain_steps(workload)
+    gates = workload.config.num_gates
+    return steps - 1 / gates if gates > 1 and workload.mode == "training" else steps
 
 
 def necessary_flops(workload: Workload) -> int:
-    """Operations that a call without h0 cannot leave out: `flops` less the products with a state of zeros.
+    """Operations that a call without a state cannot leave out: `flops` less the products with zeros.
 
-    Those are the first step's and, in training, its part of the gradient of w_hh.
+    Those are the first step's and, in training, its part of the gradient of w_hh. In the first step of a cell of
+    several gates, one gate may multiply zeros: an LSTM's forget gate c0, a GRU's reset gate a product without a bias.
+    It need not be computed in inference; in training its gradient is zero. One such gate is left out for every such
+    cell.
     """
     with_zeros = 1 if workload.mode == "inference" else 2
-    return flops(workload) - with_zeros * _cells(workload) * 2 * workload.B * workload.H**2
+    needed = flops(workload) - with_zeros * workload.config.num_stacked * _step_flops(workload)
+    config = workload.config
+    if config.num_gates == 1:
+        return needed
+    block = 2 * workload.B * workload.H * sum(config.layer_input_size(layer) for layer, _ in config.layers())
+    # Backward: the gradients of w_ih and of the input, and the chain's last step.
+    return needed - (block if workload.mode == "inference" else 2 * block + _idle_chain_flops(workload))
 
 
 def step_bytes(workload: Workload) -> int:
     """Bytes of w_hh of one layer and direction: what every step of its chain has to read."""
-    return workload.H**2 * _ELEMENT_BYTES[workload.dtype]
+    return workload.config.num_gates * workload.H**2 * _ELEMENT_BYTES[workload.dtype]
 
 
 def traffic_bytes(workload: Workload) -> int:
@@ -138,13 +163,13 @@ def traffic_bytes(workload: Workload) -> int:
 
     Steps follow one another and their weights are, but for the smallest networks, more than the registers hold.
     """
-    return least_bytes(workload) + chain_steps(workload) * _cells(workload) * step_bytes(workload)
+    return least_bytes(workload) + chain_steps(workload) * workload.config.num_stacked * step_bytes(workload)
 
 
 def intensity(workload: Workload) -> float:
     """Operations of one call for each byte that must reach the cores: the abscissa of a roofline.
 
-    Of a chain of (B, H) by (H, H) in float32 it is B / 2: what the batch shares of each weight that is read.
+    Of a chain of (B, H) by (H, G*H) in float32 it is B / 2: what the batch shares of each weight that is read.
     """
     return flops(workload) / traffic_bytes(workload)
 
@@ -152,25 +177,28 @@ def intensity(workload: Workload) -> float:
 def least_bytes(workload: Workload) -> int:
     """Bytes that must move between memory and processor in one call: each input read, each result written once.
 
-    Inference: x and the weights; y and h_n. Training adds the cotangents dy and dh_n and the gradients of x, h0
-    and the weights. States that a backward pass keeps could stay in a cache and are not counted.
+    Inference: x and the weights; y and the final state. Training adds the cotangents of both and the gradients of x,
+    the state and the weights. What a backward pass keeps could stay in a cache and is not counted.
     """
-    x, y, h_n, weights = _elements(workload)
-    inference = x + weights + y + h_n
-    training = y + h_n + x + h_n + weights if workload.mode == "training" else 0
+    x, y, state, weights = _elements(workload)
+    inference = x + weights + y + state
+    training = y + state + x + state + weights if workload.mode == "training" else 0
     return (inference + training) * _ELEMENT_BYTES[workload.dtype]
 
 
 def memory_needed(workload: Workload) -> int:
     """Bytes of memory that a case of this workload takes, about: a lower bound of its arrays times `TEMPORARIES`.
 
-    The arrays: x, y, h_n and weights; the output of the layer below; in training dy and dh_n, every layer's
-    states, and the gradients of x, h0 and the weights.
+    The arrays: x, y, the state and weights; the output of the layer below; in training the cotangents, every layer's
+    states and gates, and the gradients of x, the state and the weights.
     """
-    x, y, h_n, weights = _elements(workload)
-    elements = x + y + h_n + weights
+    x, y, state, weights = _elements(workload)
+    config = workload.config
+    elements = x + y + state + weights
     if workload.mode == "training":
-        elements += y + h_n + workload.L * y + x + h_n + weights
+        # A gate's value is its state where the cell has but one.
+        kept = len(config.state_names) + (config.num_gates if config.num_gates > 1 else 0)
+        elements += y + state + kept * workload.L * y + x + state + weights
     elif workload.L > 1:
         elements += y
     return TEMPORARIES * elements * _ELEMENT_BYTES[workload.dtype]
@@ -187,18 +215,25 @@ def too_large(workload: Workload, available_bytes: int) -> str | None:
     )
 
 
-def _cells(workload: Workload) -> int:
-    return workload.L * workload.config.num_directions
+def _step_flops(workload: Workload) -> int:
+    """Operations of the recurrent product of one step of one layer and direction."""
+    return 2 * workload.B * workload.config.num_gates * workload.H**2
+
+
+def _idle_chain_flops(workload: Workload) -> int:
+    """Operations of the chains' last backward steps with the gradient of a gate that multiplies zeros there."""
+    config = workload.config
+    return config.num_stacked * _step_flops(workload) // config.num_gates if config.num_gates > 1 else 0
 
 
 def _elements(workload: Workload) -> tuple[int, int, int, int]:
-    """Elements of x (T, B, I), y (T, B, D*H), h_n (L*D, B, H) and all weights."""
+    """Elements of x (T, B, I), y (T, B, D*H), the state's arrays (L*D, B, H) and all weights."""
     config = workload.config
     D = config.num_directions
     x = workload.T * workload.B * workload.I
     y = workload.T * workload.B * D * workload.H
-    h_n = workload.L * D * workload.B * workload.H
+    state = len(config.state_names) * config.num_stacked * workload.B * workload.H
     weights = 0
     for shape in config.weight_shapes().values():
         weights += shape[0] * shape[1] if len(shape) == 2 else shape[0]
-    return x, y, h_n, weights
+    return x, y, state, weights

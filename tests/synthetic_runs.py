@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.counts import flops, products
-from benchmarks.machine.peak import Kind, Peak, chain_shape, measured_shape
+from benchmarks.machine.peak import Kind, Peak, chain_shapes, measured_shape
 from benchmarks.store import Run, create_run
 from benchmarks.trial import Trial
 from benchmarks.workload import Case, Mode, Workload
@@ -135,10 +135,10 @@ def peaks(workloads: set[Workload], rate: float = 200e9) -> list[dict[str, Any]]
         call = Peak(kind="call", engine="torch", seconds=8e-7, **common)
         found[("call", *common.values())] = call
         for product in products(of):
-            M, N, K = measured_shape(product.shape, of.device)
+            M, N, K = measured_shape(product.shape, of)
             seconds = 2 * M * N * K / rate
             key = ("gemm", M, N, K, *common.values())
-            kind: Kind = "chain" if chain_shape(of) == (M, N, K) else "gemm"
+            kind: Kind = "chain" if (M, N, K) in chain_shapes(of) else "gemm"
             found[key] = Peak(
                 kind=kind, engine="torch", M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common
             )

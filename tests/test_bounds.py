@@ -275,6 +275,56 @@ def test_a_chain_that_was_faster_than_its_bound_takes_nothing_off_it() -> None:
     assert found.reached_seconds == found.attainable_seconds
 
 
+@pytest.mark.parametrize("mode", ["inference", "training"])
+@pytest.mark.parametrize("T", [1, 5])
+@pytest.mark.parametrize(("cell", "G"), [("tanh", 1), ("relu", 1), ("lstm", 4), ("gru", 3)])
+def test_no_schedule_is_faster_than_its_bound(cell: Any, G: int, T: int, mode: Any) -> None:
+    """Of a call made up block by block, which leaves out all that zeros let it: whatever the machine is slow at."""
+    of = Workload(mode=mode, T=T, B=16, I=100, H=100, cell=cell)
+    block = 2 * 16 * 100 * 100  # operations of one gate's product of a step, of the input or the state
+    idle = 1 if G > 1 else 0  # gates of the first step that multiply zeros
+    forward, backward = [G] * (T - 1), [G] * (T - 1) + [G - idle]  # blocks of w_hh, step by step of the chain
+    # The forget gate of an LSTM is needed for the gradient of c0.
+    projected = G * T - (idle if mode == "inference" else 0)
+    gradients = 2 * (G * T - idle) + G * (T - 1)  # of w_ih and the input; of w_hh
+    steps = forward if mode == "inference" else forward + backward
+    rest = projected if mode == "inference" else projected + gradients
+    for rate, bandwidth, step in ((1e9, 1e13, 1e-9), (1e13, 1e9, 1e-9), (1e13, 1e13, 1e-3)):
+        peaks = multiply_add(rate), read(G * W, bandwidth, "L2"), peak("step", seconds=step)
+        schedule = sum(max(blocks * block / rate, blocks * W / bandwidth, step) for blocks in steps)
+        schedule = max(schedule + rest * block / rate, least_bytes(of) / bandwidth)
+        assert bounded(of, *peaks).attainable_seconds == pytest.approx(schedule)
+        assert bounded(of, *peaks).attainable_seconds <= schedule * (1 + 1e-12)
+
+
+def test_the_chain_of_a_gated_cell_is_reached_forward_and_backward_by_whoever_was_fastest() -> None:
+    lstm = dataclasses.replace(WORKLOAD, cell="lstm")
+    forward = gemm(16, 400, 100, 2e9, "torch", "chain"), gemm(16, 400, 100, 4e9, "fused_cpu", "chain")
+    backward = gemm(16, 100, 400, 1e9, "numpy", "chain")
+    plain = gemm(16, 100, 100, 9e9, "fused_cpu", "chain")
+    rate = multiply_add(1e12)
+    found = bounded(lstm, rate, *forward, backward, plain)
+    assert found.chain_seconds == pytest.approx(chain_flops(lstm) / 4e9)
+    assert found.chain_engine == "fused_cpu"
+    training = dataclasses.replace(lstm, mode="training")
+    found = bounded(training, rate, *forward, backward, plain)
+    both = chain_flops(lstm) / 4e9 + (chain_flops(training) - chain_flops(lstm)) / 1e9
+    assert found.chain_seconds == pytest.approx(both)
+    assert found.chain_engine == "fused_cpu, numpy"
+    assert bounded(training, rate, *forward, plain).chain_seconds is None
+
+
+def test_the_calls_of_a_gated_cell_take_the_times_of_their_own_shapes() -> None:
+    """The chain forward and backward; gemm and chain peaks of a plain cell say nothing of it."""
+    gru = dataclasses.replace(SMALL, mode="training", cell="gru")
+    measured = [gemm(*product.shape, 1e6 * at) for at, product in enumerate(products(gru), start=1)]
+    expected = sum(product.flops / (1e6 * at) for at, product in enumerate(products(gru), start=1))
+    assert len(products(gru)) == 6
+    assert blas_seconds(gru, measured) == pytest.approx(expected)
+    plain = [gemm(*product.shape, 1e6) for product in products(dataclasses.replace(gru, cell="tanh"))]
+    assert blas_seconds(gru, plain) is None
+
+
 # A time and what it goes to.
 
 MADE: dict[str, Any] = {

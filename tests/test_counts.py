@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.counts import (
@@ -14,6 +16,7 @@ from benchmarks.counts import (
     Product,
     backward_flops,
     chain_flops,
+    chain_reads,
     chain_steps,
     elementwise_flops,
     flops,
@@ -29,12 +32,21 @@ from benchmarks.counts import (
 )
 from benchmarks.workload import Workload
 from rnnimpl import Weights, load
+from rnnimpl.interface import CellName
 
 WORKLOADS = [
     Workload(mode="training", T=3, B=2, I=5, H=7),
-    Workload(mode="training", T=4, B=1, I=3, H=6, L=3, bias=False, nonlinearity="relu"),
+    Workload(mode="training", T=4, B=1, I=3, H=6, L=3, bias=False, cell="relu"),
     Workload(mode="training", T=2, B=3, I=4, H=5, L=2, bidirectional=True),
+    Workload(mode="training", T=3, B=2, I=5, H=7, cell="lstm"),
+    Workload(mode="training", T=3, B=2, I=5, H=7, cell="gru"),
 ]
+GATED_CELLS: tuple[CellName, ...] = ("lstm", "gru")
+GATED = [
+    dataclasses.replace(WORKLOADS[0], L=2, cell=cell, dtype="float64", bias=bias, bidirectional=not bias)
+    for cell, bias in itertools.product(GATED_CELLS, (True, False))
+]
+MODULES: dict[str, Any] = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 
 
 def inference(workload: Workload) -> Workload:
@@ -49,10 +61,28 @@ def test_operations_are_those_that_pytorch_counts(workload: Workload) -> None:
         network.forward(x)
     assert forward_flops(workload) == flops(inference(workload)) == of_forward.get_total_flops()
     with FlopCounterMode(display=False) as of_training:
-        y, h_n, pullback = network.vjp(x)
-        pullback(y, h_n)
+        y, state_n, pullback = network.vjp(x)
+        pullback(y, state_n)
     assert flops(workload) == of_training.get_total_flops()
     assert backward_flops(workload) == of_training.get_total_flops() - of_forward.get_total_flops()
+
+
+@pytest.mark.parametrize("workload", GATED, ids=lambda workload: workload.id)
+def test_operations_of_gated_cells_are_those_that_pytorch_counts_in_its_own_modules(workload: Workload) -> None:
+    """In float64, for the counter sees nothing within oneDNN's kernel for float32."""
+    config = workload.config
+    options = {"bias": workload.bias, "bidirectional": workload.bidirectional, "dtype": torch.float64}
+    module = MODULES[workload.cell](workload.I, workload.H, workload.L, **options)
+    x = torch.ones(workload.T, workload.B, workload.I, dtype=torch.float64, requires_grad=True)
+    state = [torch.zeros(s, dtype=torch.float64, requires_grad=True) for s in config.state_shapes(workload.B)]
+    given = tuple(state) if len(state) > 1 else state[0]
+    with FlopCounterMode(display=False) as of_inference, torch.no_grad():
+        module(x, given)
+    assert flops(inference(workload)) == of_inference.get_total_flops()
+    with FlopCounterMode(display=False) as of_training:
+        y, _ = module(x, given)
+        y.sum().backward()
+    assert flops(workload) == of_training.get_total_flops()
 
 
 def test_inference_has_no_backward_operations() -> None:
@@ -72,6 +102,16 @@ def test_the_products_of_one_layer_are_projection_recurrence_and_gradients() -> 
     assert set(products(workload)) == {projection, Product(6, 2, 7, 7)} | gradients
 
 
+@pytest.mark.parametrize(("cell", "G"), [("lstm", 4), ("gru", 3)])
+def test_the_products_of_a_gated_layer_have_all_gates_of_a_step_in_one(cell: Any, G: int) -> None:
+    """Forward (B, H) by (H, G*H), backward (B, G*H) by (G*H, H), each once a step."""
+    workload = Workload(mode="training", T=3, B=2, I=5, H=7, cell=cell)
+    forward = {Product(1, 6, 7 * G, 5), Product(3, 2, 7 * G, 7)}
+    assert set(products(inference(workload))) == forward
+    gradients = {Product(1, 7 * G, 5, 6), Product(1, 7 * G, 7, 6), Product(1, 6, 5, 7 * G)}
+    assert set(products(workload)) == forward | {Product(3, 2, 7, 7 * G)} | gradients
+
+
 def test_products_of_equal_shape_are_counted_together() -> None:
     workload = Workload(mode="inference", T=3, B=2, I=7, H=7, L=2)
     assert products(workload) == (Product(2, 6, 7, 7), Product(6, 2, 7, 7))
@@ -86,6 +126,34 @@ def test_elementwise_operations_follow_the_formulas() -> None:
     assert elementwise_flops(relu_without_bias) == (2 + 2) * 4 * 1 * 6 * 3
     both_ways = WORKLOADS[2]
     assert elementwise_flops(both_ways) == (4 + 5) * 2 * 3 * 5 * 4 + 2 * 3 * (4 + 10)
+
+
+@pytest.mark.parametrize(
+    ("cell", "forward", "backward"),
+    [
+        # Sums of both sides and their functions; the state and the output. Four and three gates, two biases each.
+        ("lstm", 4 + 4 + 3 + 2 + 2 * 4, 23 + 4),
+        # r and z are sums; r * s is added within n; (1 - z) * n + z * h. Gradients of biases: three, one more for n.
+        ("gru", 2 + 2 + 3 + 4 + 2 * 3, 18 + 3 + 1),
+    ],
+)
+def test_elementwise_operations_of_gated_cells_follow_the_formulas(cell: Any, forward: int, backward: int) -> None:
+    workload = Workload(mode="training", T=3, B=2, I=5, H=7, cell=cell)
+    assert elementwise_flops(inference(workload)) == 3 * 2 * 7 * forward
+    assert elementwise_flops(workload) == 3 * 2 * 7 * (forward + backward)
+
+
+@pytest.mark.parametrize(("cell", "G"), [("lstm", 4), ("gru", 3)])
+def test_a_gate_that_multiplies_zeros_in_the_first_step_can_be_left_out(cell: Any, G: int) -> None:
+    """Its projection in inference; in training its gradient: w_ih's, the input's, and in the chain's last step h0's."""
+    training = Workload(mode="training", T=3, B=2, I=5, H=7, L=2, cell=cell)
+    of_state, of_input = 2 * 2 * 7 * 7, 2 * 2 * 7 * (5 + 7)
+    assert flops(inference(training)) - necessary_flops(inference(training)) == 2 * G * of_state + of_input
+    assert flops(training) - necessary_flops(training) == 2 * 2 * G * of_state + 2 * of_input + 2 * of_state
+    assert chain_flops(inference(training)) == 2 * 2 * G * of_state
+    assert chain_flops(training) == 2 * (5 * G - 1) * of_state
+    assert (chain_reads(inference(training)), chain_reads(training)) == (2, 5 - 1 / G)
+    assert chain_reads(WORKLOADS[0]) == chain_steps(WORKLOADS[0])
 
 
 def test_a_call_without_h0_leaves_out_the_products_with_zeros() -> None:
@@ -107,6 +175,8 @@ def test_the_recurrent_weights_are_read_once_a_step() -> None:
     assert intensity(workload) == flops(workload) / traffic_bytes(workload)
     long = Workload(mode="inference", T=10_000, B=16, I=1, H=512)
     assert intensity(long) == pytest.approx(16 / 2, rel=0.05)
+    # Of an LSTM those of four gates.
+    assert step_bytes(dataclasses.replace(workload, cell="lstm")) == 4 * 4 * 7 * 7
 
 
 def test_the_least_bytes_are_each_input_and_result_once() -> None:
@@ -115,6 +185,15 @@ def test_the_least_bytes_are_each_input_and_result_once() -> None:
     assert least_bytes(inference(workload)) == 4 * (x + y + h_n + weights)
     assert least_bytes(workload) == 4 * (2 * x + 2 * y + 3 * h_n + 2 * weights)
     assert least_bytes(dataclasses.replace(workload, dtype="float64")) == 2 * least_bytes(workload)
+
+
+def test_an_lstm_has_two_states_and_keeps_its_gates_for_the_backward_pass() -> None:
+    workload = Workload(mode="training", T=2, B=3, I=4, H=5, cell="lstm")
+    x, y, state, weights = 2 * 3 * 4, 2 * 3 * 5, 2 * 3 * 5, 20 * 4 + 20 * 5 + 2 * 20
+    assert least_bytes(inference(workload)) == 4 * (x + y + state + weights)
+    assert least_bytes(workload) == 4 * (2 * x + 2 * y + 3 * state + 2 * weights)
+    # The output, its cotangent, h, c and four gates.
+    assert memory_needed(workload) == TEMPORARIES * 4 * (2 * x + 8 * y + 3 * state + 2 * weights)
 
 
 def test_the_memory_needed_is_that_of_the_arrays_times_the_temporaries() -> None:

@@ -8,19 +8,23 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from benchmarks.counts import products
 from benchmarks.machine import chain, peaks, probes
 from benchmarks.machine.bounds import bound
 from benchmarks.machine.call_time import seconds_per_call
-from benchmarks.machine.peak import Peak, measured_shape
+from benchmarks.machine.peak import Peak, Shape, chain_shapes, measured_shape
 from benchmarks.machine.peak_engines import Engine, Pass, engines
 from benchmarks.machine.peaks import measure_peaks, shapes_by_importance
 from benchmarks.measuring.launch import peak_seconds
 from benchmarks.workload import Workload
+from rnnimpl.registry import listing
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=5, H=7)
+NAMES = ("torch", "numpy", "fused_cpu")
 COMMON: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 1}
 
 
@@ -55,8 +59,8 @@ class FakeEngine:
     def gemm(self, M: int, N: int, K: int) -> Callable[[], object]:
         return self.clock.takes(2 * M * N * K / 1000)
 
-    def chain(self, B: int, H: int) -> Callable[[], object]:
-        return self.clock.takes(2 * 2 * B * H * H / 500)
+    def chain(self, M: int, N: int, K: int) -> Callable[[], object]:
+        return self.clock.takes(2 * 2 * M * N * K / 500)
 
     def passes(self, array_bytes: int) -> list[Pass]:
         return [Pass(self.clock.takes(1.0), 50), Pass(self.clock.takes(2.0), 200)]
@@ -110,11 +114,54 @@ def test_everything_that_bounds_the_workloads_is_measured(dtype: Any) -> None:
     assert limit.blas_seconds is not None
 
 
+@pytest.mark.parametrize(("cell", "G"), [("lstm", 4), ("gru", 3)])
+@pytest.mark.usefixtures("small")
+def test_the_chains_of_a_gated_cell_are_measured_forward_and_backward(cell: Any, G: int) -> None:
+    """By the libraries, and by our kernel where it computes the cell; a plain cell on the same sizes has its own."""
+    gated = dataclasses.replace(WORKLOAD, mode="training", cell=cell)
+    found = measure_peaks([gated, WORKLOAD], 60.0)
+    shapes = {name: {(p.M, p.N, p.K) for p in found if p.kind == "chain" and p.engine == name} for name in NAMES}
+    of_cell = {(2, 7 * G, 7), (2, 7, 7 * G)}
+    assert shapes["torch"] == shapes["numpy"] == {(2, 7, 7)} | of_cell
+    own = {(2, 7 * G, 7)} if cell in listing("fused_cpu").cells else set()
+    assert shapes["fused_cpu"] == {(2, 7, 7)} | own
+    for workload in (gated, WORKLOAD):
+        limit = bound(workload, found)
+        assert limit is not None
+        assert limit.chain_seconds is not None
+        assert limit.blas_seconds is not None
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 4), (3, 16, 4), (3, 4, 16), (1, 16, 4), (1, 4, 16)])
+def test_a_product_of_a_librarys_chain_needs_the_one_before(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its result, or a block of it, is the next product's factor, or a block of that; and ones stay ones."""
+    N, K = shape[1:]
+    for name, library in (("mm", torch), ("matmul", np)):
+        seen: list[tuple[Any, Any, Any]] = []
+        multiply = getattr(library, name)
+
+        def watch(a: Any, b: Any, out: Any, seen: Any = seen, multiply: Any = multiply) -> None:
+            seen.append((a, b, out))
+            multiply(a, b, out=out)
+
+        monkeypatch.setattr(library, name, watch)
+        engine = next(each for each in engines(WORKLOAD) if each.name == ("torch" if library is torch else "numpy"))
+        twice = engine.chain(*shape)
+        twice()
+        twice()
+        first, second, third, _ = ((np.asarray(a), np.asarray(b), np.asarray(out)) for a, b, out in seen)
+        assert (first[0].shape, first[1].shape, first[2].shape) == ((3 if shape[0] == 3 else 1, K), (K, N), shape[:2])
+        assert np.shares_memory(first[2], second[0])
+        assert np.shares_memory(second[2], third[0])
+        assert third[2] == pytest.approx(1.0)
+        # Forward w_hh (N, K) is turned, backward it is taken as it is.
+        assert first[1].flags["C_CONTIGUOUS" if N < K else "F_CONTIGUOUS"]
+
+
 def test_every_library_multiplies_what_it_says() -> None:
     for engine in engines(WORKLOAD):
         result: Any = engine.gemm(3, 4, 5)()
         assert tuple(result.shape) == (3, 4)
-        engine.chain(3, 4)()
         for traffic in engine.passes(4096):
             traffic.run()
         moved = [traffic.moved_bytes for traffic in engine.passes(4096)]
@@ -192,8 +239,21 @@ def test_shapes_that_make_up_most_of_a_workload_come_first() -> None:
 
 
 def test_edges_beyond_the_largest_are_measured_as_the_largest() -> None:
-    assert measured_shape((10**6, 7, 2048), "cpu") == (2048, 7, 2048)
-    assert measured_shape((10**6, 7, 2049), "cuda") == (8192, 7, 2049)
+    assert measured_shape((10**6, 7, 2048), WORKLOAD) == (2048, 7, 2048)
+    assert measured_shape((10**6, 7, 2049), dataclasses.replace(WORKLOAD, device="cuda")) == (8192, 7, 2049)
+
+
+def test_the_chain_of_a_gated_cell_has_all_its_gates() -> None:
+    """An LSTM of 1024 units reads 16 MiB a step, not the 8 MiB of 2048 rows; beyond 2048 units the rate stays."""
+    lstm = dataclasses.replace(WORKLOAD, mode="training", B=16, H=1024, cell="lstm")
+    assert chain_shapes(lstm) == ((16, 4096, 1024), (16, 1024, 4096))
+    assert [measured_shape(shape, lstm) for shape in chain_shapes(lstm)] == list(chain_shapes(lstm))
+    assert measured_shape((3 * 16, 4096, 1024), lstm) == (48, 2048, 1024)
+    large = dataclasses.replace(lstm, H=4096)
+    assert chain_shapes(large) == ((16, 8192, 2048), (16, 2048, 8192))
+    assert measured_shape((16, 16384, 4096), large) == (16, 8192, 2048)
+    assert chain_shapes(dataclasses.replace(large, cell="tanh")) == ((16, 2048, 2048),)
+    assert chain_shapes(dataclasses.replace(lstm, mode="inference")) == ((16, 4096, 1024),)
 
 
 def test_a_peak_survives_json_and_a_later_version() -> None:

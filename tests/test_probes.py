@@ -14,8 +14,9 @@ from benchmarks.machine import chain, peaks, probes
 from benchmarks.machine.peaks import measure_peaks
 from benchmarks.machine.probes import Cache, NativeProbes, ProbeError, data_caches, level_of, probe_peaks, read_sizes
 from benchmarks.workload import Workload
+from rnnimpl import load
 from rnnimpl.dtypes import Dtype
-from rnnimpl.interface import Unavailable
+from rnnimpl.interface import CellName, Unavailable
 from rnnimpl.native import build
 
 CACHES = (Cache("L1", 32_000, 1), Cache("L2", 512_000, 1), Cache("L3", 8_000_000, 4))
@@ -151,7 +152,46 @@ def test_a_loop_that_cannot_run_says_why(native: NativeProbes) -> None:
 def test_a_step_of_our_own_chain_takes_its_share_of_a_call() -> None:
     """T is large enough to hide a call, and a network of it keeps a state of ones."""
     now = itertools.count()
-    assert 0 < chain.step_seconds(1, 2, "float32", lambda: next(now) / 1000) < 1
+    assert 0 < chain.step_seconds(1, 2, "relu", "float32", lambda: next(now) / 1000) < 1
+
+
+@pytest.mark.parametrize("cell", ["relu", "lstm", "gru"])
+@pytest.mark.parametrize("H", [1, 64])
+def test_a_chain_of_any_cell_keeps_its_state_from_vanishing(cell: CellName, H: int, monkeypatch: Any) -> None:
+    """Numbers so small that they are slow would be measured otherwise, here of any implementation that has the cell."""
+    outputs: list[Any] = []
+
+    class Watched(load("numpy_loop")):  # type: ignore[misc]  # a class that is loaded by its name
+        def forward(self, x: Any, state: Any = None) -> Any:
+            found = super().forward(x, state)
+            outputs.extend([found[0], *found[1]])
+            return found
+
+    monkeypatch.setattr(chain, "load", lambda _: Watched)
+    now = itertools.count()
+    chain.step_seconds(1, H, cell, "float32", lambda: next(now) / 10)
+    assert min(each.min() for each in outputs) > 0.5
+    assert max(each.max() for each in outputs) < 1e4
+
+
+def test_the_kernels_chain_is_measured_for_the_cells_that_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain cell's stands for tanh and relu alike; of a cell that it does not compute nothing is measured."""
+    asked: list[tuple[Any, ...]] = []
+
+    class Kernel(load("numpy_loop")):  # type: ignore[misc]  # a class that is loaded by its name
+        cells = ("tanh", "relu", "lstm")
+
+    def step_seconds(*of: Any) -> float:
+        asked.append(of[:3])
+        return 1.0
+
+    monkeypatch.setattr(chain, "load", lambda _: Kernel)
+    monkeypatch.setattr(chain, "step_seconds", step_seconds)
+    cells: tuple[CellName, ...] = ("tanh", "relu", "lstm", "gru")
+    one = dataclasses.replace(WORKLOADS[1], threads=1)
+    found = list(chain.chain_peaks([dataclasses.replace(one, cell=cell) for cell in cells], lambda: 0.0))
+    assert asked == [(2, 10, "relu"), (2, 10, "lstm")]
+    assert [(p.M, p.N, p.K, p.flops_per_second) for p in found] == [(2, 10, 10, 400.0), (2, 40, 10, 1600.0)]
 
 
 def test_without_a_compiler_the_libraries_are_measured_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,12 @@ def test_work_of_other_spans_is_left_out() -> None:
         (TANH, "elementwise"),
         ("void at::native::(anonymous namespace)::CatArrayBatchedCopy<float>", "memory"),
         ("void RNN_blockPersist_fp_RNN<float, float, float, 512>", "engine"),
-        ("elemWiseRNNcell", "engine"),
+        ("void RNN_blockPersist_fp_LSTM<float, float, float, 128>", "engine"),
+        ("void elemWiseRNNcell<float, float, float, (cudnnRNNMode_t)2, (cudnnRNNBiasMode_t)2>", "elementwise"),
+        ("void LSTM_elementWise_bp1<float, float, float>", "elementwise"),
+        ("void GENERIC_elementWise_bp2<float, float, float, 4, (cudnnRNNBiasMode_t)2>", "elementwise"),
+        ("void at::native::(anonymous namespace)::kernel::lstm_cell_forward<float, float, int, 1>", "elementwise"),
+        ("triton_poi_fused_sigmoid_0", "elementwise"),
         ("a_kernel_of_nobody", "engine"),
     ],
 )

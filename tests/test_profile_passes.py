@@ -70,6 +70,23 @@ def test_operator_calls_are_those_from_outside() -> None:
     assert found["allocated_bytes"] >= 2 * 2 * 8 * 4
 
 
+@pytest.mark.parametrize(
+    ("cell", "name", "products"),
+    [
+        ("lstm", "numpy_loop", 2.0),
+        ("gru", "numpy_loop", 2.0),
+        ("lstm", "numpy_hoisted", 1.0),
+        ("gru", "torch_loop", 2.0),
+        ("gru", "nn_rnn", 1.0),
+    ],
+)
+def test_all_gates_of_a_step_are_one_product(cell: Any, name: str, products: float) -> None:
+    """So that a hoisted projection is told from one in each step whatever the cell."""
+    workload = Workload(mode="inference", T=8, B=2, I=4, H=4, cell=cell)
+    counted = dissect._counts(Subject(load(name), workload, clock=time.perf_counter))
+    assert counted["further_step"]["products"] == products
+
+
 def test_python_stacks_are_those_of_the_call_and_add_up_to_its_time() -> None:
     """From the frame of the call on; the profiler's own frames are not in them."""
 

@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,21 +26,23 @@ from benchmarks.profiling.kinds import Kind
 from benchmarks.profiling.looks_trace import PARTS, Course, lay_together, look_at_calls, looks_tracks
 from benchmarks.profiling.native_phases import PhaseCode, code_of_phases, phase_of
 from benchmarks.profiling.phases import phases_of, prefix_phases
-from benchmarks.profiling.python_trace import follow, mark_steps, python_tracks
+from benchmarks.profiling.python_phases import Told, mark_steps
+from benchmarks.profiling.python_trace import follow, python_tracks
 from benchmarks.profiling.sampler import HAS_NO_CORE, SAMPLE, WAITS, Sampler
 from benchmarks.profiling.symbols import Place, places
-from benchmarks.profiling.torch_phases import Operator, mark_forward, watch
+from benchmarks.profiling.torch_phases import Operator, StepOrder, mark_forward, watch
 from benchmarks.profiling.torch_trace import torch_tracks, trace_calls
 from benchmarks.profiling.trace import LOOKED_INTERVAL_SECONDS, trace
 from benchmarks.workload import Workload
 from rnnimpl import Unavailable, load
+from rnnimpl.native.build import kernels
 
 T, L = 3, 2
 
 
-def subject(name: str, mode: str, **sizes: int) -> Subject:
+def subject(name: str, mode: str, **fields: Any) -> Subject:
     """A small case of two layers, called once."""
-    workload = Workload(mode=mode, **{"T": T, "B": 2, "I": 4, "H": 4, "L": L} | sizes)  # type: ignore[arg-type]
+    workload = Workload(mode=mode, **{"T": T, "B": 2, "I": 4, "H": 4, "L": L} | fields)  # type: ignore[arg-type]
     try:
         return Subject(load(name), workload, clock=time.perf_counter)
     except Unavailable as missing:
@@ -130,18 +133,18 @@ def test_code_that_cannot_be_watched_has_a_trace_without_phases(monkeypatch: pyt
     assert names(tracks(events, 1)["calls"]).count("backward") == 2
 
 
-def torch_marks(name: str, mode: str) -> dict[str, list[Slice]]:
-    """The tracks of one call by PyTorch's profiler."""
+def torch_marks(name: str, mode: str, told: Sequence[str] = (), **fields: Any) -> dict[str, list[Slice]]:
+    """The tracks of one call by PyTorch's profiler; `told` is what it says that it cannot tell."""
     pytest.importorskip("torch")
-    case = subject(name, mode)
+    case = subject(name, mode, **fields)
     phases = prefix_phases(case, T)
-    operators = watch(phases["forward"], case.rnn.weights, case.x)  # type: ignore[attr-defined]  # a TorchRnn has them
+    operators = watch(phases["forward"], case.rnn.weights, case.call.x)  # type: ignore[attr-defined]  # a TorchRnn has them
     if mode == "training":
         phases["backward"]()
         for phase in phases.values():
             phase()
-    events, untold = torch_tracks(trace_calls(phases, calls=1), operators, L)
-    assert untold == []
+    events, untold = torch_tracks(trace_calls(phases, calls=1), operators, StepOrder(T, L))
+    assert untold == list(told)
     return tracks(events, 1)
 
 
@@ -149,37 +152,56 @@ def names(slices: list[Slice]) -> list[str]:
     return [each.name for each in slices]
 
 
-@pytest.mark.parametrize(
-    ("name", "of_layer"),
-    [
-        ("torch_loop", T * ["input projection", "recurrence"] + ["output"]),
-        ("torchscript_loop", T * ["input projection", "recurrence"] + ["output"]),
-        ("torch_hoisted", ["input projection", "recurrence", "output"]),
-        ("nn_rnn", ["input projection", "recurrence", "output"]),
-    ],
-)
-def test_phases_of_pytorch_follow_from_the_weights_that_operators_read(name: str, of_layer: list[str]) -> None:
-    """Though input and hidden weights have one shape. A projection is in each step, or before all of them."""
-    found = torch_marks(name, "inference")
+CELLS = ("tanh", "lstm", "gru")
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", ["torch_loop", "torchscript_loop", "torch_hoisted", "nn_rnn"])
+def test_phases_of_pytorch_follow_from_the_weights_that_operators_read(name: str, cell: str) -> None:
+    """Though input and hidden weights have one shape. A projection is in each step, or before all of them.
+
+    A step is one however many functions its gates have. (`nn.LSTM` in float64, where it is no call of oneDNN's.)
+    """
+    found = torch_marks(name, "inference", cell=cell, dtype="float64")
+    each_projects = name in ("torch_loop", "torchscript_loop")
+    if each_projects:
+        of_layer = T * ["input projection", "recurrence", "gates"] + ["output"]
+    else:
+        of_layer = ["input projection", *(T * ["recurrence", "gates"]), "output"]
     assert names(found["phases"]) == L * of_layer
-    assert names(found["time steps"]) == [f"step {t}, cell {cell}" for cell in (1, 2) for t in (1, 2, 3)]
-    recurrences = [each for each in found["phases"] if each.name == "recurrence"]
-    assert all(any(own.start < step.end <= own.end for own in recurrences) for step in found["time steps"])
+    assert names(found["time steps"]) == [f"step {t}, layer {layer}" for layer in (1, 2) for t in (1, 2, 3)]
+    gates = [each for each in found["phases"] if each.name == "gates"]
+    assert all(any(own.start < step.end <= own.end for own in gates) for step in found["time steps"])
     # A step begins with its projection where it has one of its own.
-    begins = [each for each in found["phases"] if each.name == of_layer[0 if len(of_layer) > L + 1 else 1]]
+    begins = [each for each in found["phases"] if each.name == of_layer[0 if each_projects else 1]]
     assert all(any(own.start <= step.start < own.end for own in begins) for step in found["time steps"])
 
 
+def test_a_layer_that_is_one_call_is_told_so() -> None:
+    """As `nn.LSTM` in float32, which is oneDNN's: no phases within it, and no time steps."""
+    torch = pytest.importorskip("torch")
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this build of PyTorch has no oneDNN")
+    said = "mkldnn_rnn_layer computes a whole layer in one call: its products, gates and time steps are not told apart."
+    for mode in ("inference", "training"):
+        found = torch_marks("nn_rnn", mode, [said], cell="lstm")
+        forward = ["whole layers", "output"]
+        assert names(found["phases"]) == forward + (forward[::-1] if mode == "training" else [])
+        assert "time steps" not in found
+
+
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("name", ["torch_loop", "torch_hoisted", "nn_rnn"])
-def test_a_backward_pass_is_marked_by_the_operators_that_it_belongs_to(name: str) -> None:
+def test_a_backward_pass_is_marked_by_the_operators_that_it_belongs_to(name: str, cell: str) -> None:
     """From the last step of the last layer to the first; a step has its projection where it has one of its own."""
-    found = torch_marks(name, "training")
+    found = torch_marks(name, "training", cell=cell, dtype="float64")
     forward, backward = (each for each in found["calls"] if not each.name.startswith("call "))
     assert (forward.name, backward.name) == ("forward", "backward")
     steps = [each for each in found["time steps"] if each.start >= backward.start]
-    assert names(steps) == [f"step {t}, cell {cell}" for cell in (2, 1) for t in (3, 2, 1)]
+    assert names(steps) == [f"step {t}, layer {layer}" for layer in (2, 1) for t in (3, 2, 1)]
     phases = [each for each in found["phases"] if each.start >= backward.start]
-    assert names(phases)[:3] == ["output", "recurrence", "input projection"]
+    assert names(phases)[:3] == ["output", "gates", "recurrence"]
+    assert set(names(phases)) == {"output", "gates", "recurrence", "input projection"}
     assert all(each.end <= backward.end + 0.01 for each in phases)
     projections = [each for each in phases if each.name == "input projection"]
     # Where one slice ends the next begins, but for rounding.
@@ -199,14 +221,14 @@ def test_a_phase_has_the_operators_of_its_own_time_and_thread() -> None:
 def test_what_was_not_seen_beside_the_trace_is_not_marked() -> None:
     """Operators that differ from those of the trace leave it without phases, and say so."""
     event = {"name": "aten::mm", "ts": 0.0, "dur": 1.0, "args": {}}
-    marks = mark_forward([Operator("aten::addmm", frozenset({"w_ih"}))], [event], cells=1)
+    marks = mark_forward([Operator("aten::addmm", frozenset({"w_ih"}))], [event], StepOrder(1, 1))
     assert not marks.phases
     assert "no phases are marked" in marks.untold
 
 
 def test_a_product_that_was_not_seen_beside_the_trace_leaves_it_without_phases() -> None:
     """Though all that was seen is among the events, in order: which of the products it was nobody can say."""
-    assert not mark_forward([PROJECTS, RECURS], in_order(PROJECTS, RECURS, RECURS), cells=1).phases
+    assert not mark_forward([PROJECTS, RECURS], in_order(PROJECTS, RECURS, RECURS), StepOrder(1, 1)).phases
 
 
 def in_order(*operators: Operator) -> list[Event]:
@@ -217,62 +239,98 @@ def in_order(*operators: Operator) -> list[Event]:
 PROJECTS, RECURS = (Operator("aten::mm", frozenset({name})) for name in ("w_ih", "w_hh"))
 
 
-def test_nonlinearities_that_are_no_whole_number_of_steps_mark_none() -> None:
+SQUASHES = Operator("aten::tanh", frozenset())
+
+
+def test_several_functions_and_products_of_a_step_are_one_step() -> None:
+    """A product a gate and two functions in each of two steps, each of which has its own end."""
+    operators = [PROJECTS, *(2 * [RECURS, RECURS, SQUASHES, SQUASHES])]
+    marks = mark_forward(operators, in_order(*operators), StepOrder(2, 1))
+    assert marks.steps == [Slice("step 1", 1.0, 5.0), Slice("step 2", 5.0, 9.0)]
+    assert names(marks.phases) == ["input projection", *(2 * ["recurrence", "gates"])]
+
+
+def test_products_that_are_no_whole_number_of_steps_mark_none() -> None:
     """Here one for two layers; phases are marked all the same."""
-    operators = [PROJECTS, RECURS, Operator("aten::tanh", frozenset())]
-    marks = mark_forward(operators, in_order(*operators), cells=2)
-    assert names(marks.phases) == ["input projection", "recurrence"]
+    operators = [PROJECTS, RECURS, SQUASHES]
+    marks = mark_forward(operators, in_order(*operators), StepOrder(1, 2))
+    assert names(marks.phases) == ["input projection", "recurrence", "gates"]
     assert not marks.steps
-    assert "1 nonlinearities are no whole number of steps" in marks.untold
+    assert "1 recurrent products are not as many in each of 1 time steps of 2 layers" in marks.untold
 
 
 def test_weights_that_were_copied_leave_no_phase_to_mark() -> None:
     """An implementation that packs its weights reads others than those that it was given."""
-    marks = mark_forward([RECURS], in_order(RECURS), cells=1)
+    marks = mark_forward([RECURS], in_order(RECURS), StepOrder(1, 1))
     assert not marks.phases
     assert "No operator reads the weights as they were given" in marks.untold
 
 
-@pytest.mark.parametrize(
-    ("name", "of_layer"),
-    [
-        ("numpy_loop", T * ["input projection", "recurrence"] + ["output"]),
-        ("numpy_hoisted", ["input projection", "recurrence", "output"]),
-    ],
-)
-def test_phases_of_python_follow_from_the_weights_that_its_source_names(name: str, of_layer: list[str]) -> None:
-    """With a step for each turn of a layer's loop, and operations as they stand in the source."""
-    events, untold = python_tracks(prefix_phases(subject(name, "inference"), T), 1.0)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", ["numpy_loop", "numpy_hoisted"])
+def test_phases_of_python_follow_from_the_weights_that_its_source_names(name: str, cell: str) -> None:
+    """With a step for each turn of a layer's loop over time, and operations as they stand in the source."""
+    if name == "numpy_loop":
+        of_layer = T * ["input projection", "recurrence", "gates"] + ["output"]
+    else:
+        of_layer = ["input projection", *(T * ["recurrence", "gates"]), "output"]
+    events, untold = python_tracks(prefix_phases(subject(name, "inference", cell=cell), T), 1.0)
     found = tracks(events, 2)
     assert untold == []
     assert names(found["phases"]) == L * of_layer
-    assert names(found["time steps"]) == [f"step {t}, cell {cell}" for cell in (1, 2) for t in (1, 2, 3)]
-    shown = "h @ weights.w_hh.T" if name == "numpy_loop" else "np.matmul(h, weights.w_hh.T, out=recurrent)"
-    assert names(found["operations"]).count(shown) == T * L
+    assert names(found["time steps"]) == [f"step {t}, layer {layer}" for layer in (1, 2) for t in (1, 2, 3)]
+    shown = "h @ w.w_hh.T" if name == "numpy_loop" else "np.matmul"
+    assert sum(each.startswith(shown) for each in names(found["operations"])) == T * L
     # What only takes a step's input goes with the product that its line has next.
     taken = [each for each in found["operations"] if each.name == "x[t]"]
     projections = [each for each in found["phases"] if each.name == "input projection"]
     assert all(any(own.start <= each.start < own.end for own in projections) for each in taken)
 
 
-def test_a_backward_loop_in_python_ends_at_its_first_step() -> None:
-    """Gradients of the input weights are of the projection, by the name that they are added to."""
-    events, _ = python_tracks(prefix_phases(subject("numpy_loop", "training"), T), 1.0)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", ["numpy_loop", "numpy_hoisted"])
+def test_a_backward_loop_in_python_ends_at_its_first_step(name: str, cell: str) -> None:
+    """Whatever loops are within a step; and gradients of the gates are a phase of their own."""
+    events, _ = python_tracks(prefix_phases(subject(name, "training", cell=cell), T), 1.0)
     found = tracks(events, 2)
     backward = next(each for each in found["calls"] if each.name == "backward")
     steps = names([each for each in found["time steps"] if each.start >= backward.start])
-    assert steps == [f"step {t}, cell {cell}" for cell in (1, 2) for t in (3, 2, 1)]
-    gradient = next(each for each in found["operations"] if each.name == "dw_ih += da.T @ x[t]")
-    assert any(own.name == "input projection" and own.start <= gradient.start < own.end for own in found["phases"])
+    assert steps == [f"step {t}, layer {layer}" for layer in (1, 2) for t in (3, 2, 1)]
+    phases = names([each for each in found["phases"] if each.start >= backward.start])
+    assert set(phases) >= {"input projection", "recurrence", "gates"}
+    assert phases.count("gates") >= T * L
+
+
+def phase_at(found: dict[str, list[Slice]], operation: str) -> str:
+    """The phase that the first of an operation's slices lies in."""
+    own = next(each for each in found["operations"] if each.name.startswith(operation))
+    return next(each.name for each in found["phases"] if each.start <= own.start < each.end)
+
+
+@pytest.mark.parametrize(("cell", "gradient"), [("tanh", "da"), ("lstm", "da"), ("gru", "of_input")])
+def test_gradients_of_the_input_weights_are_of_the_projection(cell: str, gradient: str) -> None:
+    """By the name that they are added to; those of the gates' sums are not."""
+    events, _ = python_tracks(prefix_phases(subject("numpy_loop", "training", cell=cell), T), 1.0)
+    found = tracks(events, 2)
+    assert phase_at(found, f"dw_ih += {gradient}.T @ x[t]") == "input projection"
+    assert phase_at(found, "dy[t]") == "gates"
+
+
+@pytest.mark.parametrize(
+    ("cell", "operation"), [("lstm", "g * i * (1 - i)"), ("gru", "(h_before - n) * z * (1 - z)"), ("tanh", "1 - y * y")]
+)
+def test_gradients_of_gates_of_all_steps_at_once_are_of_the_gates(cell: str, operation: str) -> None:
+    """Before the loop over time, in the layer itself or in what it calls."""
+    events, _ = python_tracks(prefix_phases(subject("numpy_hoisted", "training", cell=cell), T), 1.0)
+    assert phase_at(tracks(events, 2), operation) == "gates"
 
 
 def test_a_gradient_belongs_to_the_weight_whose_argument_it_is() -> None:
     """A product that names no weight itself: `w_hh=da_rows.T @ ...` within a call."""
     events, _ = python_tracks(prefix_phases(subject("numpy_hoisted", "training"), T), 1.0)
     found = tracks(events, 2)
-    for product, phase in (("h_before.reshape(T * B, H)", "recurrence"), ("x.reshape(T * B, I)", "input projection")):
-        own = next(each for each in found["operations"] if each.name == f"da_rows.T @ {product}")
-        assert any(each.name == phase and each.start <= own.start < each.end for each in found["phases"])
+    assert phase_at(found, "state_rows.T @ h_before.reshape") == "recurrence"
+    assert phase_at(found, "rows.T @ x.reshape") == "input projection"
 
 
 def test_being_told_of_an_instruction_takes_no_time_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +356,7 @@ def test_being_told_of_an_instruction_takes_no_time_of_it(monkeypatch: pytest.Mo
 def test_the_quickest_of_a_few_calls_is_drawn_and_how_much_too_long_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 5, 3 and 4 seconds, where a call takes one and a half."""
     code = subject.__code__
-    calls = iter([[python_trace.Told(1, 1, code, 0, 0.0, 1e6 * taken)] for taken in (5, 3, 4)])
+    calls = iter([[Told(1, 1, code, 0, 0.0, 1e6 * taken)] for taken in (5, 3, 4)])
     monkeypatch.setattr(python_trace, "follow", lambda _: next(calls))
     events, _ = python_tracks({"forward": lambda: None}, 1.5)
     assert events[0]["args"]["name"].endswith("(2.0 times as long as unprofiled)")
@@ -314,7 +372,7 @@ def test_steps_are_the_turns_of_the_longest_loop() -> None:
             x @ w_ih + x @ w_hh
 
     instructions = follow(lambda: layer(*np.ones((3, 2, 2))))
-    assert names(mark_steps(instructions, backwards=False)) == [f"step {t}, cell 1" for t in (1, 2, 3)]
+    assert names(mark_steps(instructions, backwards=False)) == [f"step {t}, layer 1" for t in (1, 2, 3)]
 
 
 def test_one_call_of_compiled_code_has_no_phases_on_pythons_side() -> None:
@@ -376,11 +434,11 @@ CODE = [PhaseCode("input projection", 100, 200), PhaseCode("recurrence", 300, 40
         ("_ZN3rnn14multiply_blockIfLi1E", 300, "recurrence"),
         ("_ZN3rnn14multiply_blockIfLi1E", 200, ""),
         ("_ZN3rnn14multiply_blockIfLi1E", 0, ""),
-        ("_ZN3rnn7ForwardIfE7projectERKNS1_4WorkEll", 0, "input projection"),
-        ("_ZN3rnn7ForwardIdE5recurERKNS1_4WorkEll.constprop.0", 0, "recurrence"),
-        ("_ZN3rnn8BackwardIfE10recur_backERKNS1_4WorkEll", 0, "recurrence"),
-        ("_ZN3rnn8BackwardIdE14multiply_inputERKNS1_4WorkEi", 0, "input projection"),
-        ("_ZN3rnn14WeightProductsIfE3runERKNS_13CellGradientsIfEE", 150, "gradients of the weights"),
+        ("_ZN3rnn7ForwardIfNS_4LstmEE7projectERKNS2_4WorkEll", 0, "input projection"),
+        ("_ZN3rnn7ForwardIdNS_3GruEE5recurERKNS2_4WorkEll.constprop.0", 0, "recurrence"),
+        ("_ZN3rnn8BackwardIfNS_4TanhEE10recur_backERKNS2_4WorkEll", 0, "recurrence"),
+        ("_ZN3rnn8BackwardIdNS_4ReluEE14multiply_inputERKNS2_4WorkEi", 0, "input projection"),
+        ("_ZN3rnn14WeightProductsIfE3runEbbRKNS_14LayerGradientsIfEE", 150, "gradients of the weights"),
         ("memcpy", 350, "recurrence"),
         ("_PyEval_EvalFrameDefault", 0, ""),
     ],
@@ -397,14 +455,14 @@ def test_a_look_without_a_core_is_in_no_phase() -> None:
     assert phase_of(look(0, caller=150)._replace(outcome=None), CODE) == ""
 
 
-def test_the_phases_are_found_in_our_kernel() -> None:
-    """Of both passes and either type of element, apart from one another: without them no look has a phase."""
-    path = subject("fused_cpu", "inference").rnn.library.path  # type: ignore[attr-defined]  # a FusedCpu has one
-    found = code_of_phases(path)
+@pytest.mark.parametrize(("cell", "dtype"), [("tanh", "float32"), ("lstm", "float32"), ("gru", "float64")])
+def test_the_phases_are_found_in_our_kernel(cell: str, dtype: str) -> None:
+    """Of both passes, apart from one another: without them no look has a phase."""
+    found = code_of_phases(kernels(cell, dtype).path)
     counted = Counter(each.phase for each in found)
-    assert counted["input projection"] >= 4
-    assert counted["recurrence"] >= 4
-    assert counted["gradients of the weights"] >= 2
+    assert counted["input projection"] >= 2
+    assert counted["recurrence"] >= 2
+    assert counted["gradients of the weights"] >= 1
     spans = sorted((each.begin, each.end) for each in found)
     assert all(begin < end for begin, end in spans)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))

@@ -122,8 +122,22 @@ def test_one_thread_is_not_told_to_become_fewer() -> None:
 
 def test_one_call_is_not_told_to_fuse_its_nonlinearity() -> None:
     fused, apart = (said("elementwise", calls_of_a_step=calls) for calls in (0.0, 9.0))
+    assert "a cheaper nonlinearity, or one fused into the product, would help" in apart
     assert "fused into the product" not in fused
     assert "fused into the product" in apart
+
+
+def test_several_gates_are_called_gates() -> None:
+    """An LSTM or a GRU has no one nonlinearity that could be made cheaper."""
+    text = said("elementwise", calls_of_a_step=9.0, gates=4)
+    assert "cheaper gates, or gates fused into the product, would help" in text
+    assert "nonlinearity" not in text
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("relu", 1), ("lstm", 4), ("gru", 3)])
+def test_facts_have_the_gates_of_the_cell(cell: Any, gates: int) -> None:
+    limit: dict[str, Any] = {"median_seconds": 2.0, "blas_seconds": 1.0, "share_of_attainable": 0.5, "bound_by": None}
+    assert facts_of(limit, {}, 0.75, Workload(mode="inference", T=8, B=1, I=4, H=4, cell=cell)).gates == gates
 
 
 def test_slow_products_are_not_called_overhead() -> None:

@@ -15,9 +15,9 @@ from benchmarks.profiling.kinds import Kind
 from benchmarks.profiling.observe import observe
 from benchmarks.workload import Workload
 from rnnimpl.impls.numpy_hoisted import NumpyHoisted
-from rnnimpl.interface import NumpyArray
+from rnnimpl.interface import CellName, NumpyArray, State
 
-WORKLOAD = Workload(mode="inference", T=32, B=1, I=64, H=64)
+CELLS: tuple[CellName, ...] = ("tanh", "lstm")
 SOURCE, TARGET = np.ones(1 << 20, np.float32), np.empty(1 << 20, np.float32)
 SQUARE, PRODUCT = np.ones((384, 384), np.float32), np.empty((384, 384), np.float32)
 
@@ -42,20 +42,23 @@ def loop() -> None:
         total += number
 
 
-def seconds_by_kind(plant: Callable[[], None]) -> tuple[dict[str, float], float]:
+def seconds_by_kind(cell: CellName, plant: Callable[[], None]) -> tuple[dict[str, float], float]:
     """Unprofiled seconds of a call by kind, and what the plant cost in it."""
     costs: list[float] = []
+    workload = Workload(mode="inference", T=32, B=1, I=64, H=64, cell=cell)
 
     class Planted(NumpyHoisted):
-        def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        def forward(
+            self, x: NumpyArray, state: State[NumpyArray] | None = None
+        ) -> tuple[NumpyArray, State[NumpyArray]]:
             start = time.perf_counter()
             plant()
             costs.append(time.perf_counter() - start)
-            return super().forward(x, h0)
+            return super().forward(x, state)
 
-    subject = Subject(Planted, WORKLOAD, clock=time.perf_counter)
+    subject = Subject(Planted, workload, clock=time.perf_counter)
     for _ in range(20):
-        subject.rnn.forward(subject.x)
+        subject.call.make()
     found: dict[str, Any] = observe(subject, 4.0)
     looks = found["phases"]["1"]["kinds"]
     share = found["unprofiled_seconds"] / sum(looks.values())
@@ -63,11 +66,12 @@ def seconds_by_kind(plant: Callable[[], None]) -> tuple[dict[str, float], float]
 
 
 @pytest.mark.planted
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(
     ("plant", "kind"), [(sleep, "waiting"), (copy, "memory"), (multiply, "products"), (loop, "overhead")]
 )
-def test_planted_work_is_found_in_its_kind(plant: Callable[[], None], kind: Kind) -> None:
+def test_planted_work_is_found_in_its_kind(plant: Callable[[], None], kind: Kind, cell: CellName) -> None:
     """Within a tenth of what it cost, as the same process measured it."""
-    without, _ = seconds_by_kind(lambda: None)
-    found, cost = seconds_by_kind(plant)
+    without, _ = seconds_by_kind(cell, lambda: None)
+    found, cost = seconds_by_kind(cell, plant)
     assert found[kind] - without.get(kind, 0.0) == pytest.approx(cost, rel=0.1)

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from benchmarks.counts import chain_flops, least_bytes, necessary_flops, products
 from benchmarks.machine.chain_bound import Limit, chain_bound
-from benchmarks.machine.peak import LEVELS, Level, Peak, Shape, measured_shape
+from benchmarks.machine.peak import LEVELS, Level, Peak, Shape, chain_shapes, measured_shape
 from benchmarks.machine.reached import Bandwidth, Reached
 from benchmarks.workload import Workload
 
@@ -50,7 +50,7 @@ class Bound:
     chain_seconds: float | None
     """The steps' products at the best rate that a chain of them has reached, by whatever means."""
     chain_engine: str | None
-    """Whose chain that is."""
+    """Whose chain that is; of a cell of several gates, forward and backward where they are not one's."""
     reached_seconds: float | None
     """`attainable_seconds` with that chain in place of the bound on it: what known means have shown to be possible."""
     blas_seconds: float | None
@@ -83,8 +83,8 @@ def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
     calls = 2 if workload.mode == "training" else 1
     overhead_seconds = calls * (reached.seconds("call", workload.threads) or 0.0)
     parts["overhead"] = overhead_seconds
-    fastest = reached.chain()
-    chain_seconds = None if fastest is None else chain_flops(workload) / (fastest.flops_per_second or 0.0)
+    fastest = [reached.chain(shape) for shape in chain_shapes(workload)]
+    chain_seconds = _chain_seconds(workload, fastest)
     beyond = None if chain_seconds is None else max(0.0, chain_seconds - chain.seconds)
     return Bound(
         compute_seconds=necessary_flops(workload) / rate,
@@ -97,10 +97,28 @@ def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
         parts=MappingProxyType(parts),
         hard=reached.hard,
         chain_seconds=chain_seconds,
-        chain_engine=None if fastest is None else fastest.engine,
+        chain_engine=None
+        if chain_seconds is None
+        else ", ".join(dict.fromkeys(each.engine for each in fastest if each)),
         reached_seconds=None if beyond is None else sum(parts.values()) + beyond,
         blas_seconds=blas_seconds(workload, reached.peaks),
     )
+
+
+def _chain_seconds(workload: Workload, fastest: Sequence[Peak | None]) -> float | None:
+    """The chains' products at the rates of `fastest`, one for both ways or one each; None where one is not known."""
+    if len(fastest) == 1:
+        parts = [chain_flops(workload)]
+    else:
+        forward = chain_flops(dataclasses.replace(workload, mode="inference"))
+        parts = [forward, chain_flops(workload) - forward]
+    total = 0.0
+    for part, peak in zip(parts, fastest, strict=True):
+        if peak is None:
+            return None
+        assert peak.flops_per_second is not None
+        total += part / peak.flops_per_second
+    return total
 
 
 def _memory(workload: Workload, reached: Reached) -> Bandwidth | None:
@@ -157,8 +175,8 @@ def peak_bandwidth(workload: Workload, peaks: Iterable[Peak]) -> float | None:
 def blas_seconds(workload: Workload, peaks: Iterable[Peak]) -> float | None:
     """Seconds that the workload's products take, each a library's call at the best rate measured at its own shape.
 
-    The chain of recurrent products is in it, one call after another at the rate of a (B, H) by (H, H) product.
-    Nothing else is, no nonlinearity and no framework. Code that packs the recurrent weights once can be faster.
+    The chain of recurrent products is in it, one call after another at the rate of a (B, H) by (H, G*H) product.
+    Nothing else is, no gate and no framework. Code that packs the recurrent weights once can be faster.
     None when a shape's rate was not measured.
     """
     rates: dict[Shape, float] = {}
@@ -173,7 +191,7 @@ def blas_seconds(workload: Workload, peaks: Iterable[Peak]) -> float | None:
         rates[shape] = max(peak.flops_per_second, rates.get(shape, 0.0))
     total = 0.0
     for product in products(workload):
-        rate = rates.get(measured_shape(product.shape, workload.device))
+        rate = rates.get(measured_shape(product.shape, workload))
         if rate is None:
             return None
         total += product.flops / rate

@@ -6,32 +6,39 @@ Neither is a limit that nothing can pass, but what has been reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from benchmarks.machine.call_time import seconds_per_call
-from benchmarks.machine.peak import Peak, chain_shape, settings
+from benchmarks.machine.peak import Peak, Shape, chain_shapes, settings
 from benchmarks.workload import Workload
 from rnnimpl import RnnConfig, Weights, load
 from rnnimpl.dtypes import Dtype
+from rnnimpl.interface import CellName
 
 ENGINE = "fused_cpu"
 SECONDS = 0.03
 _STEPS = (8, 512)
 _OPERATIONS = 2e7
 """A chain has about so many operations, and at least and at most so many steps: calling it is next to nothing."""
+_LEAST_CELL: Mapping[CellName, CellName] = MappingProxyType({"tanh": "relu"})
+"""The cell with the least work beside the same products, where that is another one."""
 
 
 def chain_peaks(workloads: Sequence[Workload], clock: Callable[[], float]) -> Iterator[Peak]:
-    """A step of the chain for each (B, H) of the workloads, on their threads and on one. Raises Unavailable."""
+    """A step of the forward chain for each (B, H) and cell of the workloads, on their threads and on one.
+
+    Nothing for cells that the kernel does not compute. Raises Unavailable.
+    """
     device, dtype, precision, threads = settings(workloads[0])
     own = load(ENGINE)
     try:
-        for B, H, _ in dict.fromkeys(map(chain_shape, workloads)):
+        for cell, (B, rows, H) in dict.fromkeys(_chains(workloads)):
             for count in sorted({1, threads}, reverse=True):
                 own.configure_process(threads=count, precision=precision)
-                seconds = step_seconds(B, H, dtype, clock)
+                seconds = step_seconds(B, H, cell, dtype, clock)
                 yield Peak(
                     kind="chain",
                     engine=ENGINE,
@@ -40,25 +47,48 @@ def chain_peaks(workloads: Sequence[Workload], clock: Callable[[], float]) -> It
                     precision=precision,
                     threads=count,
                     M=B,
-                    N=H,
+                    N=rows,
                     K=H,
                     seconds=seconds,
-                    flops_per_second=2 * B * H * H / seconds,
+                    flops_per_second=2 * B * rows * H / seconds,
                 )
     finally:
         own.configure_process(threads=threads, precision=precision)
 
 
-def step_seconds(B: int, H: int, dtype: Dtype, clock: Callable[[], float]) -> float:
-    """Seconds of one product (B, H) by (H, H) in a long chain, with packed weights, on the threads of the process.
+def prepare_kernels(workloads: Sequence[Workload]) -> None:
+    """Compile what `chain_peaks` of the workloads takes, where it is not yet. Raises Unavailable."""
+    for cell in dict.fromkeys(cell for cell, _ in _chains(workloads)):
+        config = RnnConfig(input_size=1, hidden_size=1, cell=cell, bias=False, dtype=workloads[0].dtype)
+        load(ENGINE)(config, Weights(config, _steady_weights(config)), "cpu")
 
-    relu and a projection from one feature are in it, which is as little as a network can have beside.
+
+def _chains(workloads: Sequence[Workload]) -> Iterator[tuple[CellName, Shape]]:
+    """The cell and the shape of the chain that stands for each workload's, but for cells that our kernel has not."""
+    for workload in workloads:
+        cell = _LEAST_CELL.get(workload.cell, workload.cell)
+        if cell in load(ENGINE).cells:
+            yield cell, chain_shapes(workload)[0]
+
+
+def step_seconds(B: int, H: int, cell: CellName, dtype: Dtype, clock: Callable[[], float]) -> float:
+    """Seconds of one product (B, H) by (H, G*H) in a long chain, with packed weights, on the threads of the process.
+
+    The cell's gates and a projection from one feature are in it, which is as little as a network can have beside.
     """
-    config = RnnConfig(input_size=1, hidden_size=H, nonlinearity="relu", bias=False, dtype=dtype)
-    carrier = config.carrier
-    # Rows of 1/H keep a state of ones as it is: it neither overflows nor becomes so small that it is slow.
-    arrays = {"weight_ih_l0": np.zeros((H, 1), carrier), "weight_hh_l0": np.full((H, H), 1 / H, carrier)}
-    rnn = load(ENGINE)(config, Weights.from_state_dict(config, arrays), "cpu")
-    T = int(min(max(_OPERATIONS / (2 * B * H * H), _STEPS[0]), _STEPS[1]))
-    x, h0 = np.zeros((T, B, 1), carrier), np.ones((1, B, H), carrier)
-    return seconds_per_call(lambda: rnn.forward(x, h0), rnn.synchronize, clock, SECONDS) / T
+    config = RnnConfig(input_size=1, hidden_size=H, cell=cell, bias=False, dtype=dtype)
+    rnn = load(ENGINE)(config, Weights(config, _steady_weights(config)), "cpu")
+    T = int(min(max(_OPERATIONS / (2 * B * config.num_gates * H * H), _STEPS[0]), _STEPS[1]))
+    x, state = np.zeros((T, B, 1), config.carrier), tuple(np.ones(s, config.carrier) for s in config.state_shapes(B))
+    return seconds_per_call(lambda: rnn.forward(x, state), rnn.synchronize, clock, SECONDS) / T
+
+
+def _steady_weights(config: RnnConfig) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.floating]]]:
+    """Weights that keep a state of ones from overflow, and from numbers so small that they are slow.
+
+    With one gate a sum is 1, which relu keeps. With several it is about 4: each gate is nearly open, and stays so.
+    """
+    H, carrier = config.hidden_size, config.carrier
+    rows = config.num_gates * H
+    size = (1 if config.num_gates == 1 else 4) / H
+    return {"weight_ih_l0": np.zeros((rows, 1), carrier), "weight_hh_l0": np.full((rows, H), size, carrier)}

@@ -1,11 +1,11 @@
-"""How fast the recurrence could be: products of (B, H) by (H, H), each of which needs the one before."""
+"""How fast the recurrence could be: products of (B, H) by (H, G*H), each of which needs the one before."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Literal
 
-from benchmarks.counts import chain_flops, chain_steps, step_bytes
+from benchmarks.counts import chain_flops, chain_reads, chain_steps, step_bytes
 from benchmarks.machine.peak import Level
 from benchmarks.machine.reached import Bandwidth, Reached
 from benchmarks.workload import Workload
@@ -49,8 +49,8 @@ def _apart(workload: Workload, reached: Reached) -> ChainBound:
 
     There are B * L * D of them, so no more threads can help. Those that take sequences read the same weights.
     """
-    cells = workload.L * workload.config.num_directions
-    threads = min(workload.threads, workload.B * cells)
+    stacked = workload.config.num_stacked
+    threads = min(workload.threads, workload.B * stacked)
     rate = reached.rate(threads)
     assert rate is not None
     if threads == workload.threads > 1:
@@ -59,7 +59,7 @@ def _apart(workload: Workload, reached: Reached) -> ChainBound:
         # Some of the threads are no faster each than one that has the caches to itself.
         read = reached.bandwidth("read", 1, step_bytes(workload))
     # Whoever takes the fewest layers and directions takes so many, one after another.
-    passes = chain_steps(workload) * cells / min(threads, cells)
+    passes = chain_reads(workload) * stacked / min(threads, stacked)
     step = reached.seconds("step", 1)
     return ChainBound(
         compute_seconds=chain_flops(workload) / rate,
@@ -70,14 +70,16 @@ def _apart(workload: Workload, reached: Reached) -> ChainBound:
 
 
 def _shared(workload: Workload, reached: Reached) -> ChainBound:
-    """All threads share each step: each reads its part of w_hh, and needs what the others found in the step before."""
+    """All threads share each step: each reads its part of w_hh, and needs what the others found in the step before.
+
+    The latency of a step is that of the least step of any cell: a multiply-add, no gate, and so a lower bound for all.
+    """
     threads = workload.threads
     rate = reached.rate(threads)
     assert rate is not None
-    cells = workload.L * workload.config.num_directions
     read = reached.bandwidth("read", threads, step_bytes(workload) / threads)
     step, exchange = reached.seconds("step", 1), reached.seconds("exchange", threads)
-    bytes_in_all = chain_steps(workload) * cells * step_bytes(workload)
+    bytes_in_all = chain_reads(workload) * workload.config.num_stacked * step_bytes(workload)
     return ChainBound(
         compute_seconds=chain_flops(workload) / rate,
         weights_seconds=None if read is None else bytes_in_all / read.bytes_per_second,

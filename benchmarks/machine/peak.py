@@ -24,7 +24,8 @@ Shape = tuple[int, int, int]
 """(M, N, K) of a product of (M, K) and (K, N)."""
 
 LARGEST: Mapping[Device, int] = {"cpu": 2048, "cuda": 8192}
-"""Products are measured with no edge longer than this: beyond it the rate stays, the time does not."""
+"""Products are measured with no edge longer than this: beyond it the rate stays, the time does not. Of a chain it
+limits B and H, so that w_hh with all its gates lies where it would."""
 
 _RATES: Mapping[Kind, tuple[str, ...]] = {
     "gemm": ("M", "N", "K", "flops_per_second"),
@@ -57,7 +58,7 @@ class Peak:
     precision: Precision
     threads: int
     M: int | None = None
-    """gemm, chain: (M, K) by (K, N), the second factor held as weights are, (N, K)."""
+    """gemm, chain: (M, K) by (K, N), the second factor held as weights are, (N, K); in a backward chain, (K, N)."""
     N: int | None = None
     K: int | None = None
     seconds: float
@@ -106,12 +107,26 @@ def settings(of: Workload | Peak) -> Settings:
     return of.device, of.dtype, of.precision, of.threads
 
 
-def measured_shape(shape: Shape, device: Device) -> Shape:
-    """The shape whose rate stands for this one: no edge longer than `LARGEST`."""
-    M, N, K = (min(edge, LARGEST[device]) for edge in shape)
+def measured_shape(shape: Shape, workload: Workload) -> Shape:
+    """The shape whose rate stands for a product of the workload: no edge longer than `LARGEST`, but for a chain's."""
+    ways = zip(_ways(workload, workload.B, workload.H), chain_shapes(workload), strict=True)
+    chain = next((measured for own, measured in ways if own == shape), None)
+    if chain is not None:
+        return chain
+    M, N, K = (min(edge, LARGEST[workload.device]) for edge in shape)
     return M, N, K
 
 
-def chain_shape(workload: Workload) -> Shape:
-    """The shape whose chain stands for the workload's recurrence: (B, H) by (H, H), one after another."""
-    return measured_shape((workload.B, workload.H, workload.H), workload.device)
+def chain_shapes(workload: Workload) -> tuple[Shape, ...]:
+    """The shapes whose chains stand for the workload's recurrence, each product needing the one before.
+
+    Forward (B, H) by (H, G*H); in training of a cell of several gates, backward (B, G*H) by (G*H, H) as well.
+    """
+    largest = LARGEST[workload.device]
+    return _ways(workload, min(workload.B, largest), min(workload.H, largest))
+
+
+def _ways(workload: Workload, B: int, H: int) -> tuple[Shape, ...]:
+    rows = workload.config.num_gates * H
+    both = workload.mode == "training" and rows != H
+    return ((B, rows, H), (B, H, rows)) if both else ((B, rows, H),)

@@ -23,8 +23,12 @@ class Engine(Protocol):
     def gemm(self, M: int, N: int, K: int) -> Callable[[], object]:
         """Multiplies (M, K) by the transpose of (N, K), as a layer does with its weights."""
 
-    def chain(self, B: int, H: int) -> Callable[[], object]:
-        """Multiplies a state (B, H) by the transpose of (H, H) twice, the second product needing the first."""
+    def chain(self, M: int, N: int, K: int) -> Callable[[], object]:
+        """Multiplies (M, K) by (K, N) twice, the second product needing the first.
+
+        As a network's steps do: forward (N >= K) by the transpose of w_hh (N, K), the next product's factor being a
+        block of this one's result; backward (N < K) by w_hh (K, N), the result being a block of the next one's factor.
+        """
 
     def passes(self, array_bytes: int) -> list[Pass]:
         """Ways to move arrays of about so many bytes each."""
@@ -60,14 +64,17 @@ def _torch(workload: Workload) -> Engine:
             out = torch.empty(M, N, dtype=dtype, device=device)
             return lambda: torch.mm(a, b, out=out)
 
-        def chain(self, B: int, H: int) -> Callable[[], object]:
-            # Rows of 1/H keep a state of ones as it is: it neither overflows nor becomes so small that it is slow.
-            state, other = (torch.ones(B, H, dtype=dtype, device=device) for _ in range(2))
-            weights = torch.full((H, H), 1 / H, dtype=dtype, device=device).t()
+        def chain(self, M: int, N: int, K: int) -> Callable[[], object]:
+            # Sums of K times 1/K keep ones as they are: they neither overflow nor become so small that they are slow.
+            one, other = (torch.ones(M, max(N, K), dtype=dtype, device=device) for _ in range(2))
+            held = (N, K) if N >= K else (K, N)
+            w_hh = torch.full(held, 1 / K, dtype=dtype, device=device)
+            weights = w_hh.t() if N >= K else w_hh
+            read_one, read_other, write_one, write_other = one[:, :K], other[:, :K], one[:, :N], other[:, :N]
 
             def twice() -> None:
-                torch.mm(state, weights, out=other)
-                torch.mm(other, weights, out=state)
+                torch.mm(read_one, weights, out=write_other)
+                torch.mm(read_other, weights, out=write_one)
 
             return twice
 
@@ -113,13 +120,14 @@ def _numpy(workload: Workload) -> Engine:
             out = np.empty((M, N), dtype)
             return lambda: np.matmul(a, b, out=out)
 
-        def chain(self, B: int, H: int) -> Callable[[], object]:
-            state, other = (np.ones((B, H), dtype) for _ in range(2))
-            weights = np.full((H, H), 1 / H, dtype).T
+        def chain(self, M: int, N: int, K: int) -> Callable[[], object]:
+            one, other = (np.ones((M, max(N, K)), dtype) for _ in range(2))
+            weights = np.full((N, K), 1 / K, dtype).T if N >= K else np.full((K, N), 1 / K, dtype)
+            read_one, read_other, write_one, write_other = one[:, :K], other[:, :K], one[:, :N], other[:, :N]
 
             def twice() -> None:
-                np.matmul(state, weights, out=other)
-                np.matmul(other, weights, out=state)
+                np.matmul(read_one, weights, out=write_other)
+                np.matmul(read_other, weights, out=write_one)
 
             return twice
 

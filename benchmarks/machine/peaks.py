@@ -15,14 +15,13 @@ from typing import Any
 from benchmarks.counts import flops, products
 from benchmarks.machine import available_bytes, caches, last_level_cache_bytes
 from benchmarks.machine.call_time import seconds_per_call
-from benchmarks.machine.chain import chain_peaks
-from benchmarks.machine.peak import Peak, Shape, chain_shape, measured_shape, settings
+from benchmarks.machine.chain import chain_peaks, prepare_kernels
+from benchmarks.machine.peak import Peak, Shape, chain_shapes, measured_shape, settings
 from benchmarks.machine.peak_engines import Engine, engines
 from benchmarks.machine.probes import DTYPES as PROBED
 from benchmarks.machine.probes import NativeProbes, ProbeError, data_caches, probe_peaks
 from benchmarks.workload import Device, Workload
 from rnnimpl.interface import Unavailable
-from rnnimpl.native.build import library
 
 LARGE_SIZES: Mapping[Device, tuple[int, ...]] = {"cpu": (1024,), "cuda": (4096, 8192)}
 """Edges of the square products among which the highest rate is looked for."""
@@ -38,7 +37,7 @@ def shapes_by_importance(workloads: Sequence[Workload]) -> tuple[Shape, ...]:
     for workload in workloads:
         of_this: dict[Shape, float] = {}
         for product in products(workload):
-            shape = measured_shape(product.shape, workload.device)
+            shape = measured_shape(product.shape, workload)
             of_this[shape] = of_this.get(shape, 0.0) + product.flops / flops(workload)
         for shape, share in of_this.items():
             shares[shape] = max(share, shares.get(shape, 0.0))
@@ -87,7 +86,7 @@ def own_peaks(
         return []
     try:
         probes = NativeProbes()
-        library()
+        prepare_kernels(workloads)
     except Unavailable as missing:
         say(f"what the cores reach is not measured, bounds rest on libraries: {missing}")
         return []
@@ -111,7 +110,7 @@ def _in_order(workloads: Sequence[Workload], engine: Engine, clock: Callable[[],
     for edge in LARGE_SIZES[device]:
         yield _gemm(engine, (edge, edge, edge), clock, LARGE_SECONDS, common)
     yield _bandwidth(engine, _bandwidth_bytes(device), clock, common)
-    chains = set(map(chain_shape, workloads))
+    chains = {shape for workload in workloads for shape in chain_shapes(workload)}
     for shape in shapes_by_importance(workloads):
         yield (_chain if shape in chains else _gemm)(engine, shape, clock, SHAPE_SECONDS, common)
 
@@ -119,10 +118,10 @@ def _in_order(workloads: Sequence[Workload], engine: Engine, clock: Callable[[],
 def _chain(
     engine: Engine, shape: Shape, clock: Callable[[], float], most_seconds: float, common: Mapping[str, Any]
 ) -> Peak:
-    B, _, H = shape
-    seconds = seconds_per_call(engine.chain(B, H), engine.synchronize, clock, most_seconds) / 2
-    rate = 2 * B * H * H / seconds
-    return Peak(kind="chain", engine=engine.name, M=B, N=H, K=H, seconds=seconds, flops_per_second=rate, **common)
+    M, N, K = shape
+    seconds = seconds_per_call(engine.chain(M, N, K), engine.synchronize, clock, most_seconds) / 2
+    rate = 2 * M * N * K / seconds
+    return Peak(kind="chain", engine=engine.name, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
 
 
 def _gemm(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import NamedTuple
 
-from benchmarks.machine.peak import Kind, Level, Peak, chain_shape, settings
+from benchmarks.machine.peak import Kind, Level, Peak, Shape, settings
 from benchmarks.workload import Workload
 
 
@@ -65,9 +65,8 @@ class Reached:
         """The least time of a kind on so many threads; None when it was not measured."""
         return min((peak.seconds for peak in self.of(kind, threads)), default=None)
 
-    def chain(self) -> Peak | None:
-        """The fastest chain of the workload's B and H on its threads or on one, whoever's it is."""
-        shape = chain_shape(self.workload)
+    def chain(self, shape: Shape) -> Peak | None:
+        """The fastest chain of a shape on the workload's threads or on one, whoever's it is."""
         chains = [peak for peak in self.peaks if peak.kind == "chain" and shape == (peak.M, peak.N, peak.K)]
         return min(chains, key=lambda peak: peak.seconds, default=None)
 

@@ -63,7 +63,7 @@ def _counts(subject: Subject) -> dict[str, Any]:
     found["allocated_bytes"] = None
     if torch_counts:
         found["allocated_bytes"] = whole["operators"]["allocated_bytes"]
-    elif type(subject.x).__module__ == "numpy":
+    elif type(subject.call.x).__module__ == "numpy":
         found["allocated_bytes"] = count_allocated(call_of(phases_of(subject)))
     found["further_step"] = None
     if T > 1:

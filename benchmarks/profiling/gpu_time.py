@@ -22,11 +22,13 @@ HOST = ("cuda_runtime", "cuda_driver")
 """Categories of the host's calls into CUDA."""
 
 _KERNELS: tuple[tuple[str, Kind], ...] = (
+    # The gates of a step alone, of cuDNN (`elemWiseRNNcell`, `LSTM_elementWise_bp1`) and of PyTorch.
+    (r"(?i)elemWise|elementWise_[fb]p|(lstm|gru)_cell_(forward|backward)", "elementwise"),
     # Kernels that do a whole recurrence: products, nonlinearities and waiting of blocks for one another.
     (r"(?i)persist|rnn_|_rnn|RNN|fused_recurrence", "engine"),
     (r"(?i)gemm|gemv|cutlass|cublas|xmma|splitK|dot_kernel|matmul|nvjet", "products"),
     (r"(?i)memcpy|memset|copy|Cat(Array|Unrolled)|fill|transpose|permute|im2col", "memory"),
-    (r"(?i)elementwise|vectorized|reduce|tanh|relu|pointwise|add|mul|triton_", "elementwise"),
+    (r"(?i)elementwise|vectorized|reduce|tanh|relu|sigmoid|pointwise|add|mul|triton_", "elementwise"),
 )
 _COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _KERNELS)
 

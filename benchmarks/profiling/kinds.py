@@ -49,6 +49,9 @@ _RULES: tuple[tuple[str, str, Kind], ...] = (
     (r".*", r"mkl_(blas|sblas|dft|lapack)|^[sd]ge(mm|mv)_?$|cblas_|^fbgemm", "products"),
     (r".*", r"_ZN3ynn\w*(transpose|copy|memset|pack)|_ZN3ynn\d+(transpose|copy)", "memory"),
     (r".*", r"_ZN3ynn\w*dot|_ZN3ynn\d+dot_|_ZN3ynn\d+sum_|gebp_kernel|gemm_pack|gemv_|TensorContraction", "products"),
+    # oneDNN's recurrent layers: what follows a step's product, biases' gradients, copies into and out of its workspace.
+    (r".*", r"dnnl4impl3cpu.*(postgemm|gates_reduction)", "elementwise"),
+    (r".*", r"dnnl4impl3cpu.*(copy_init_|copy_res_|reorder)", "memory"),
     (r".*", r"_ZN4dnnl4impl3cpu.*(gemm|brgemm|matmul|inner_product|rnn)", "products"),
     # PyTorch: kernels lie in at::native, by the processor's capability; all else is on the way to them.
     (r"libtorch", r"(copy_kernel|copy_impl|cat_serial|cat_kernel|stack_serial|direct_copy|fill_kernel)", "memory"),
@@ -69,7 +72,7 @@ _RULES: tuple[tuple[str, str, Kind], ...] = (
     (r".*", r"_ZN3rnn\w*(pack|copy|transpose)", "memory"),
     (r".*", r"_ZN3rnn\d+(wait|Team|Pool|Meeting)|atomic_wait", "waiting"),
     # What a pass does outside of its phases: its threads claim steps and meet.
-    (r".*", r"3rnn(7Forward|8Backward)I[fd]E3runEv", "waiting"),
+    (r".*", r"3rnn(7Forward|8Backward)I[fd]NS\d*_\d+\w+?EE3runEv", "waiting"),
     (r".*", r"_ZN\w*3rnn", "elementwise"),
 )
 _COMPILED = tuple((re.compile(library), re.compile(function), kind) for library, function, kind in _RULES)

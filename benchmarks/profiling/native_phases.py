@@ -16,9 +16,11 @@ from benchmarks.profiling.phases import PROJECTION, RECURRENCE
 from benchmarks.profiling.symbols import functions
 
 WEIGHT_GRADIENTS = "gradients of the weights"
+_OF = r"I[fd]NS\d*_\d+\w+?EE"
+"""The compiler's name of the types that a pass is for: an element's, and the cell's."""
 _PHASES = {
-    PROJECTION: r"7ForwardI[fd]E7project|8BackwardI[fd]E14multiply_input",
-    RECURRENCE: r"7ForwardI[fd]E5recur|8BackwardI[fd]E10recur_back",
+    PROJECTION: rf"7Forward{_OF}7project|8Backward{_OF}14multiply_input",
+    RECURRENCE: rf"7Forward{_OF}5recur|8Backward{_OF}10recur_back",
     WEIGHT_GRADIENTS: r"14WeightProductsI[fd]E3run",
 }
 """What the compiler's names of a phase's functions contain; that of x's gradient is the projection's."""

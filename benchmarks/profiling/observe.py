@@ -9,7 +9,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from benchmarks.measuring import memory
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.breakdown import Looks, attribute, seconds_of
 from benchmarks.profiling.pairs import LEAST_PAIRS, Block, take_block, take_pairs, told, which_count
+from benchmarks.profiling.phases import phases_of
 from benchmarks.profiling.sampler import BACKWARD, FORWARD, HAS_NO_CORE, WAITS, Sampler
 from benchmarks.profiling.symbols import places
 
@@ -33,10 +34,11 @@ def observe(subject: Subject, seconds: float) -> dict[str, Any]:
     """
     sampler = Sampler()
     ignored = ctypes.c_int32()
+    parts = tuple(phases_of(subject).values())
     samples: list[np.ndarray[tuple[int], np.dtype[np.void]]] = []
 
     def alone() -> Block:
-        return take_block(lambda: _call(subject, ignored), seconds / LEAST_PAIRS)
+        return take_block(lambda: _call(parts, ignored), seconds / LEAST_PAIRS)
 
     @contextlib.contextmanager
     def looking() -> Iterator[None]:
@@ -47,7 +49,7 @@ def observe(subject: Subject, seconds: float) -> dict[str, Any]:
             samples.append(sampler.stop())
 
     def profiled() -> Block:
-        block = take_block(lambda: _call(subject, sampler.phase), seconds / LEAST_PAIRS, looking())
+        block = take_block(lambda: _call(parts, sampler.phase), seconds / LEAST_PAIRS, looking())
         return dataclasses.replace(block, seen_seconds=seconds_of(samples[-1]))
 
     pairs, blocks = take_pairs(alone, profiled, seconds)
@@ -59,7 +61,7 @@ def observe(subject: Subject, seconds: float) -> dict[str, Any]:
         for phase, looks in attribute(block, found, os.getpid()).items():
             phases.setdefault(phase, []).append(looks)
     baseline = memory.start(subject.workload.device)
-    _call(subject, ignored)
+    _call(parts, ignored)
     return {
         **told(pairs, blocks),
         "peak_bytes": memory.peak(baseline),
@@ -67,24 +69,17 @@ def observe(subject: Subject, seconds: float) -> dict[str, Any]:
     }
 
 
-def _call(subject: Subject, phase: ctypes.c_int32) -> tuple[float, float]:
-    """One call that says in `phase` where it is."""
-    rnn, clock = subject.rnn, time.perf_counter
-    start = clock()
-    phase.value = FORWARD
-    if subject.workload.mode == "inference":
-        rnn.forward(subject.x)
-        rnn.synchronize()
-        phase.value = 0
-        return clock() - start, 0.0
-    _, _, pullback = rnn.vjp(subject.x)
-    rnn.synchronize()
-    middle = clock()
-    phase.value = BACKWARD
-    pullback(subject.dy, subject.dh_n)
-    rnn.synchronize()
+def _call(parts: Sequence[Callable[[], object]], phase: ctypes.c_int32) -> tuple[float, float]:
+    """One call, forward and in training backward, that says in `phase` where it is: the seconds of each."""
+    clock = time.perf_counter
+    readings = [clock()]
+    for number, part in enumerate(parts, start=FORWARD):
+        phase.value = number
+        part()
+        readings.append(clock())
     phase.value = 0
-    return middle - start, clock() - middle
+    taken = [end - begin for begin, end in itertools.pairwise(readings)]
+    return taken[0], taken[1] if len(taken) == BACKWARD else 0.0
 
 
 def _summary(each: list[Looks]) -> dict[str, Any]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from benchmarks.measuring.call import Call
 from benchmarks.measuring.measure import Subject
 
-PROJECTION, RECURRENCE, OUTPUT = "input projection", "recurrence", "output"
-"""What the network does: x @ w_ih.T; the state from the one before; what joins states. Backward, their gradients."""
+PROJECTION, RECURRENCE, GATES, OUTPUT = "input projection", "recurrence", "gates", "output"
+"""What the network does: x @ w_ih.T; h @ w_hh.T; the sums and functions that make the next state of both, of a plain
+RNN its tanh or relu; what joins outputs. Backward, their gradients."""
+LAYERS = "whole layers"
+"""What is one call of compiled code a layer, in which none of these is told apart."""
 
 
 def is_torch(subject: Subject) -> bool:
     """Whether arrays are PyTorch's tensors."""
-    return type(subject.x).__module__ == "torch"
+    return type(subject.call.x).__module__ == "torch"
 
 
 def phases_of(subject: Subject) -> dict[str, Callable[[], object]]:
     """{name: what is called} of the phases on all steps, in their order."""
-    return _phases(subject, subject.x, subject.dy, subject.dh_n)
+    return subject.call.phases()
 
 
 def call_of(phases: Mapping[str, Callable[[], object]]) -> Callable[[], None]:
@@ -31,32 +34,9 @@ def call_of(phases: Mapping[str, Callable[[], object]]) -> Callable[[], None]:
     return call
 
 
-def _phases(subject: Subject, x: Any, dy: Any, dh_n: Any) -> dict[str, Callable[[], object]]:
-    rnn = subject.rnn
-    if subject.workload.mode == "inference":
-
-        def infer() -> None:
-            rnn.forward(x)
-            rnn.synchronize()
-
-        return {"forward": infer}
-    pullbacks: list[Callable[[Any, Any], object]] = []
-
-    def forward() -> None:
-        pullbacks.append(rnn.vjp(x)[2])
-        rnn.synchronize()
-
-    def backward() -> None:
-        pullbacks.pop()(dy, dh_n)
-        rnn.synchronize()
-
-    return {"forward": forward, "backward": backward}
-
-
 def prefix_phases(subject: Subject, steps: int) -> dict[str, Callable[[], object]]:
     """The phases on the first steps alone, called once already."""
     inputs = subject.inputs.prefix(min(steps, subject.workload.T))
-    arrays = [None if each is None else subject.rnn.from_numpy(each) for each in (inputs.x, inputs.dy, inputs.dh_n)]
-    phases = _phases(subject, *arrays)
+    phases = Call.of(subject.rnn, inputs.x, inputs.dy, inputs.dstate_n).phases()
     call_of(phases)()
     return phases

@@ -177,12 +177,12 @@ def _named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
 
 def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share: float, workload: Workload) -> Facts:
     """What the conclusion of a case rests on: its rows of `limits_frame` and, where it was counted, `counts_frame`."""
-    cells = workload.L * workload.config.num_directions
     return Facts(
         operators_per_step=counts.get("operators_per_step", math.nan),
         calls_of_a_step=counts.get("calls_of_further_step", math.nan),
-        products_of_a_step=counts.get("products_of_further_step", math.nan) / cells,
+        products_of_a_step=counts.get("products_of_further_step", math.nan) / workload.config.num_stacked,
         share_of_no_step=counts.get("share_of_no_step", math.nan),
+        gates=workload.config.num_gates,
         threads=workload.threads,
         share_of_attainable=limit["share_of_attainable"],
         bound_by=limit["bound_by"] if isinstance(limit["bound_by"], str) else None,

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from benchmarks.profiling.chrome import Event, Slice
 from benchmarks.profiling.operators import PRODUCTS
-from benchmarks.profiling.phases import OUTPUT, PROJECTION, RECURRENCE
+from benchmarks.profiling.phases import GATES, LAYERS, OUTPUT, PROJECTION, RECURRENCE
 
 _JOINS = ("aten::stack", "aten::cat")
-_SQUASHES = ("aten::tanh", "aten::relu", "aten::tanh_", "aten::relu_")
-_MAKERS = ("aten::new_zeros", "aten::new_empty", "aten::empty_like", "aten::zeros_like", "aten::detach")
+_MAKERS = ("aten::new_zeros", "aten::new_empty", "aten::empty_like", "aten::zeros_like", "aten::detach", "aten::clone")
+"""What makes arrays. What an operator overwrites autograd clones first: for the profiler that lies within the operator,
+below autograd it comes before it, so that no order would fit both."""
 _NODE = "autograd::engine::evaluate_function: "
-_SQUASH_NODES = ("TanhBackward", "ReluBackward")
 _ENOUGH = 1e-3
 """Microseconds by which events may overlap, being rounded."""
 
@@ -28,7 +28,14 @@ class Operator(NamedTuple):
 
     name: str
     reads: frozenset[str]
-    """What it reads of `x`, `w_ih` and `w_hh`, with their biases."""
+    """What it reads of `x`, `w_ih`, `w_hh`, `b_ih` and `b_hh`."""
+
+
+class StepOrder(NamedTuple):
+    """How many time steps a call has, in each of how many layers: a layer in one direction is one."""
+
+    steps: int
+    layers: int
 
 
 class Marks(NamedTuple):
@@ -40,14 +47,15 @@ class Marks(NamedTuple):
 
 
 def watch(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> list[Operator]:
-    """The operators of one call, in order; `weights` by `nn.RNN`'s names."""
+    """The operators of one call, in order; `weights` by `torch.nn`'s names."""
     from torch import Tensor
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
 
     roles = {x.untyped_storage().data_ptr(): "x"}
     for name, weight in weights.items():
-        roles[weight.untyped_storage().data_ptr()] = "w_hh" if "_hh_" in name else "w_ih"
+        letter = "w" if name.startswith("weight_") else "b"
+        roles[weight.untyped_storage().data_ptr()] = letter + ("_hh" if "_hh_" in name else "_ih")
     found: list[Operator] = []
 
     class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -71,17 +79,21 @@ def watch(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> lis
 def phases_of(operators: Sequence[Operator]) -> list[str]:
     """The phase of each operator of a forward pass.
 
-    Who reads w_ih or x projects, who reads w_hh is in the recurrence; what joins states is output. All else is what
-    a state goes through.
+    Who reads both weights computes a whole layer; who reads w_ih, its bias or x projects, who reads w_hh or its bias is
+    in the recurrence; what joins outputs is output. All else is what makes a state of the two.
     """
     found: list[str] = []
     for each in operators:
-        if each.reads & {"w_ih", "x"}:
+        if each.reads >= {"w_ih", "w_hh"}:
+            found.append(LAYERS)
+        elif each.reads & {"w_ih", "b_ih", "x"}:
             found.append(PROJECTION)
         elif each.name in _JOINS:
             found.append(OUTPUT)
-        else:
+        elif each.reads & {"w_hh", "b_hh"}:
             found.append(RECURRENCE)
+        else:
+            found.append(GATES)
     return found
 
 
@@ -102,7 +114,7 @@ def align(operators: Sequence[Operator], events: Sequence[Event]) -> list[int] |
     return found if multiplied == sum(each.name in PRODUCTS for each in operators) else None
 
 
-def mark_forward(operators: Sequence[Operator], events: Sequence[Event], cells: int) -> Marks:
+def mark_forward(operators: Sequence[Operator], events: Sequence[Event], order: StepOrder) -> Marks:
     """Phases and time steps of one forward pass: its operators, and the profiler's events, by their start."""
     places = align(operators, events)
     if places is None:
@@ -118,27 +130,48 @@ def mark_forward(operators: Sequence[Operator], events: Sequence[Event], cells: 
             continue
         last = next((other for other in range(at, len(phases)) if phases[other] != phase), None)
         marked.append(Slice(phase, starts[at], end if last is None else starts[last]))
-    steps, untold = _forward_steps(operators, starts, [_end(events[place]) for place in places], cells)
+    steps, untold = _forward_steps(operators, phases, starts, [_end(events[place]) for place in places], order)
     return Marks(marked, steps, untold)
 
 
 def _forward_steps(
-    operators: Sequence[Operator], starts: Sequence[float], ends: Sequence[float], cells: int
+    operators: Sequence[Operator],
+    phases: Sequence[str],
+    starts: Sequence[float],
+    ends: Sequence[float],
+    order: StepOrder,
 ) -> tuple[list[Slice], str]:
-    """A slice a step, which a nonlinearity ends; else none, and why."""
-    squashes = [at for at, each in enumerate(operators) if each.name in _SQUASHES]
-    if not squashes or len(squashes) % cells:
-        return [], f"{len(squashes)} nonlinearities are no whole number of steps: these are not marked."
-    T = len(squashes) // cells
-    projections = sum(each.name in PRODUCTS and "w_ih" in each.reads for each in operators)
-    of_step = {"w_ih", "w_hh"} if projections == len(squashes) else {"w_hh"}
-    products = [each.name in PRODUCTS and bool(each.reads & of_step) for each in operators]
-    steps, at = [], 0
-    for number, squash in enumerate(squashes):
-        first = next((place for place in range(at, squash) if products[place]), squash)
-        steps.append(Slice(_step_name(number, T, cells), starts[first], ends[squash]))
-        at = squash + 1
+    """A slice a step, which begins with its first product; else none, and why.
+
+    Each step has as many recurrent products as any other, and where each projects by itself, of projections too.
+    """
+    whole = [each.name for each, phase in zip(operators, phases, strict=True) if phase == LAYERS]
+    if whole:
+        name = whole[0].removeprefix("aten::")
+        return [], f"{name} computes a whole layer in one call: its products, gates and time steps are not told apart."
+    recurrent, projecting = (
+        [at for at, each in enumerate(operators) if each.name in PRODUCTS and weight in each.reads]
+        for weight in ("w_hh", "w_ih")
+    )
+    number = order.steps * order.layers
+    if not recurrent or len(recurrent) % number:
+        said = f"{len(recurrent)} recurrent products are not as many in each of {order.steps} time steps"
+        return [], f"{said} of {order.layers} layers: these are not marked."
+    each_projects = projects_in_steps(len(projecting), order)
+    of_step = sorted([*recurrent, *projecting] if each_projects else recurrent)
+    firsts = of_step[:: len(of_step) // number]
+    within = (PROJECTION, RECURRENCE, GATES) if each_projects else (RECURRENCE, GATES)
+    steps = []
+    for place, (first, following) in enumerate(zip(firsts, [*firsts[1:], len(operators)], strict=True)):
+        after = (at for at in range(first, following) if phases[at] not in within)
+        last = next(after, following) - 1
+        steps.append(Slice(_step_name(place, order), starts[first], ends[last]))
     return steps, ""
+
+
+def projects_in_steps(projections: int, order: StepOrder) -> bool:
+    """Whether so many products project step by step, each as often, rather than all steps at once."""
+    return projections > 0 and projections % (order.steps * order.layers) == 0
 
 
 def mark_backward(forward: Marks, before: Sequence[Event], events: Sequence[Event]) -> Marks:
@@ -153,39 +186,29 @@ def mark_backward(forward: Marks, before: Sequence[Event], events: Sequence[Even
         number = _number(event)
         if number is None:
             continue
-        for each in forward.phases:
-            if each.start - _ENOUGH <= event["ts"] < each.end:
-                phase_of[number] = each.name
-        if event["name"] in _SQUASHES:
-            within = (each.name for each in forward.steps if each.start <= event["ts"] < each.end)
-            step_of.update((number, name) for name in within)
+        for marked, names in ((forward.phases, phase_of), (forward.steps, step_of)):
+            names.update((number, each.name) for each in marked if each.start - _ENOUGH <= event["ts"] < each.end)
     if not any(_number(node) in phase_of for node in nodes):
         return Marks([], [], "Autograd's nodes are not those of single operators: phases of the backward pass are not.")
-    each_step_projects = len(forward.steps) == sum(each.name == PROJECTION for each in forward.phases)
-    of_step = (RECURRENCE, PROJECTION) if each_step_projects else (RECURRENCE,)
     phases: list[Slice] = []
     steps: list[Slice] = []
-    named = ""
+    named = step = ""
     for node, following in zip(nodes, [*nodes[1:], None], strict=True):
         end = _end(node) if following is None else following["ts"]
-        number = _number(node)
-        named = phase_of.get(-1 if number is None else number, named)
-        if not named:
-            continue
-        if phases and phases[-1].name == named:
-            phases[-1] = phases[-1]._replace(end=end)
-        else:
-            phases.append(Slice(named, node["ts"], end))
-        squash = node["name"].removeprefix(_NODE).startswith(_SQUASH_NODES)
-        if squash and number in step_of:
-            steps.append(Slice(step_of[number], node["ts"], end))
-        elif steps and named in of_step and steps[-1].end >= node["ts"] - _ENOUGH:
-            steps[-1] = steps[-1]._replace(end=end)
+        number = -1 if (own := _number(node)) is None else own
+        if number in phase_of:
+            named, step = phase_of[number], step_of.get(number, "")
+        for slices, name in ((phases, named), (steps, step)):
+            if slices and slices[-1].name == name:
+                slices[-1] = slices[-1]._replace(end=end)
+            elif name:
+                slices.append(Slice(name, node["ts"], end))
     return Marks(phases, steps, "")
 
 
-def _step_name(number: int, T: int, cells: int) -> str:
-    return f"step {number % T + 1}" + (f", cell {number // T + 1}" if cells > 1 else "")
+def _step_name(place: int, order: StepOrder) -> str:
+    layer = f", layer {place // order.steps + 1}" if order.layers > 1 else ""
+    return f"step {place % order.steps + 1}{layer}"
 
 
 def _outermost(events: Sequence[Event], begin: int, place: int) -> float:

@@ -10,7 +10,7 @@ from benchmarks.files import scratch_folder
 from benchmarks.profiling.chrome import Event, Slice, Track, process
 from benchmarks.profiling.gpu_time import DEVICE
 from benchmarks.profiling.operators import profiler
-from benchmarks.profiling.torch_phases import Marks, Operator, mark_backward, mark_forward
+from benchmarks.profiling.torch_phases import Marks, Operator, StepOrder, mark_backward, mark_forward
 
 _KEPT = ("cpu_op", "user_annotation", *DEVICE)
 BACKWARD = "backward"
@@ -34,7 +34,9 @@ def trace_calls(phases: Mapping[str, Callable[[], object]], calls: int = 2) -> l
     return sorted(kept, key=lambda each: (each["ts"], -each["dur"]))
 
 
-def torch_tracks(events: Sequence[Event], operators: Sequence[Operator], cells: int) -> tuple[list[Event], list[str]]:
+def torch_tracks(
+    events: Sequence[Event], operators: Sequence[Operator], order: StepOrder
+) -> tuple[list[Event], list[str]]:
     """The events of a trace, and in sentences what it cannot tell.
 
     `operators` are those of one forward pass, by `watch`; `events` those of `trace_calls`.
@@ -53,7 +55,7 @@ def torch_tracks(events: Sequence[Event], operators: Sequence[Operator], cells: 
         if annotation["name"] == BACKWARD:
             marks = mark_backward(forward, before, within)
         else:
-            marks = forward = mark_forward(operators, within, cells)
+            marks = forward = mark_forward(operators, within, order)
             before = within
         phases += marks.phases
         steps += marks.steps

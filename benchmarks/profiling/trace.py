@@ -13,7 +13,7 @@ from benchmarks.profiling.native_phases import PhaseCode, code_of_phases, phase_
 from benchmarks.profiling.phases import is_torch, phases_of, prefix_phases
 from benchmarks.profiling.python_trace import python_tracks
 from benchmarks.profiling.sampler import Sampler
-from benchmarks.profiling.torch_phases import Operator, watch
+from benchmarks.profiling.torch_phases import Operator, StepOrder, watch
 from benchmarks.profiling.torch_trace import torch_tracks, trace_calls
 from rnnimpl.native.build import Library
 
@@ -27,11 +27,12 @@ LOOKED_INTERVAL_SECONDS = 0.25e-3
 
 def trace(subject: Subject) -> tuple[list[Event], list[str]]:
     """The events of the trace, and in sentences what it cannot tell."""
-    short = prefix_phases(subject, TRACED_STEPS)
-    cells = subject.workload.L * subject.workload.config.num_directions
+    steps = min(TRACED_STEPS, subject.workload.T)
+    short = prefix_phases(subject, steps)
     if is_torch(subject):
         operators, unseen = _operators(subject, short)
-        events, untold = torch_tracks(trace_calls(short, CALLS), operators, cells)
+        order = StepOrder(steps, subject.workload.config.num_stacked)
+        events, untold = torch_tracks(trace_calls(short, CALLS), operators, order)
         untold = [unseen] if unseen else untold
     else:
         events, untold = python_tracks(short, _median_seconds(short))
@@ -45,7 +46,7 @@ def trace(subject: Subject) -> tuple[list[Event], list[str]]:
 def _operators(subject: Subject, phases: Mapping[str, Callable[[], object]]) -> tuple[list[Operator], str]:
     """The operators of one forward pass; none where they cannot be seen, and in a sentence why."""
     try:
-        found = watch(phases["forward"], getattr(subject.rnn, "weights", {}), subject.x)
+        found = watch(phases["forward"], getattr(subject.rnn, "weights", {}), subject.call.x)
     except RuntimeError as error:
         # torch.compile refuses to run while operators are watched.
         reason = str(error).partition("\n")[0]

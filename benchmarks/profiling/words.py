@@ -17,7 +17,8 @@ NEAR = 0.8
 FEW_CALLS = 1.0
 """What a further step adds in calls, at the least, where something is called once a step."""
 PROJECTED_EACH_STEP = 1.5
-"""Products that a further step adds to each cell's forward pass: one is the recurrence's, two are with a projection."""
+"""Products that a further step adds to each layer's forward pass: one is the recurrence's, two are with a projection.
+All gates of a step are one product, as their weights lie one below the other."""
 FAR = 1.25
 """Times as long as the fastest library's products: such products are slow ones."""
 
@@ -37,6 +38,8 @@ class Facts:
     """Matrix products that a further step adds to the forward pass of each layer and direction."""
     share_of_no_step: float = math.nan
     """Of a call's time, what is left when each step has what a further one takes."""
+    gates: int = 1
+    """Of the cell: a plain RNN has one, its nonlinearity."""
     threads: int = 1
     share_of_attainable: float = math.nan
     bound_by: str | None = None
@@ -99,8 +102,9 @@ def _remedy(kind: Kind, part: float, facts: Facts) -> str:
         case "products":
             return _faster_products(facts)
         case "elementwise":
-            fused = "" if facts.one_call else ", or one fused into the product,"
-            return f"a cheaper nonlinearity{fused} would help, a faster GEMM would not"
+            cheaper, same = ("a cheaper nonlinearity", "one") if facts.gates == 1 else ("cheaper gates", "gates")
+            fused = "" if facts.one_call else f", or {same} fused into the product,"
+            return f"{cheaper}{fused} would help, a faster GEMM would not"
         case "memory":
             return "fewer copies would help: results written where they are needed, no stacking"
         case "waiting":
