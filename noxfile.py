@@ -31,7 +31,10 @@ def tests(session: nox.Session) -> None:
 def engines(session: nox.Session) -> None:
     """Install every engine and put each through the conformance suite: `-- -k jax_scan` for one of them."""
     install(session, "tests", project=".[engines]")
-    tests_of_engines = ("tests/test_conformance.py", "tests/test_engines.py", "tests/test_fused_cuda.py")
+    tests_of_engines = tuple(
+        f"tests/test_{name}.py"
+        for name in ("conformance", "engines", "engines_cells", "fused_cuda", "torch_compile_module")
+    )
     spread = ("--numprocesses", "logical", "--dist", "loadgroup")
     session.run("python", "-m", "pytest", "-m", "engines", *spread, *tests_of_engines, *session.posargs)
 

@@ -40,7 +40,9 @@ from benchmarks.regression.calibration.trials import (
 from benchmarks.regression.measuring import floor_pairs
 from benchmarks.reporting.plain_text import interval
 from benchmarks.suite import test_speed
+from benchmarks.workload import Case
 from rnnimpl import RnnConfig, Weights, load
+from rnnimpl.interface import CellName
 
 CASES = ("a", "b")
 COSTS = Costs(plain=10.0, look=1.0, pairs={1: 2.0, 2: 4.0})
@@ -278,7 +280,7 @@ def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch:
 def test_what_is_planted_changes_the_work_and_not_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the planted case alone."""
     done: list[tuple[int, int]] = []
-    monkeypatch.setattr(planting, "work", lambda H, amount: done.append((H, amount)))
+    monkeypatch.setattr(planting, "work", lambda config, amount: done.append((config.hidden_size, amount)))
     case = "numpy_loop/cpu/inference/T4-B1-I8-H8-L1-tanh-float32"
     config = RnnConfig(input_size=8, hidden_size=8)
     weights = Weights.init(config, seed=0)
@@ -293,7 +295,7 @@ def test_what_is_planted_changes_the_work_and_not_the_results(monkeypatch: pytes
 def test_the_suite_loads_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """As soon as pytest has collected it, by the amounts of the variable."""
     done: list[tuple[int, int]] = []
-    monkeypatch.setattr(planting, "work", lambda H, amount: done.append((H, amount)))
+    monkeypatch.setattr(planting, "work", lambda config, amount: done.append((config.hidden_size, amount)))
     monkeypatch.setattr(test_speed, "load", load)
     monkeypatch.setenv("RNNBENCH_PLANTS", json.dumps({"numpy_loop/cpu/training/T4-B1-I8-H8-L1-tanh-float32": 3}))
     planting.pytest_collection_finish()
@@ -307,8 +309,9 @@ def test_planted_work_grows_with_its_amount(monkeypatch: pytest.MonkeyPatch) -> 
     """Steps of a loop where Python is the bottleneck, rows of a product where products are; none is none."""
     products: list[tuple[int, ...]] = []
     monkeypatch.setattr("numpy.matmul", lambda rows, matrix, **_: products.append((*rows.shape, *matrix.shape)))
+    wide = RnnConfig(input_size=1, hidden_size=planting.WIDE)
     for amount in (0, 5, 6):
-        planting.work(planting.WIDE, amount)
+        planting.work(wide, amount)
     assert products == [(5, 128, 128, 128), (6, 128, 128, 128)]
     steps: list[int] = []
 
@@ -317,8 +320,30 @@ def test_planted_work_grows_with_its_amount(monkeypatch: pytest.MonkeyPatch) -> 
         return range(amount)
 
     monkeypatch.setattr(planting, "range", counted, raising=False)
-    planting.work(planting.WIDE - 1, 7)
+    planting.work(dataclasses.replace(wide, hidden_size=planting.WIDE - 1), 7)
     assert (steps, len(products)) == ([7], 2)
+
+
+def test_planted_products_are_as_wide_as_the_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of an LSTM's product with the state has 4*H columns, one of a GRU's 3*H."""
+    shapes: list[tuple[int, ...]] = []
+    monkeypatch.setattr("numpy.matmul", lambda _, matrix, out: shapes.append((*matrix.shape, *out.shape)))
+    cells: tuple[CellName, ...] = ("lstm", "gru")
+    for cell in cells:
+        planting.work(RnnConfig(input_size=1, hidden_size=planting.WIDE, cell=cell), 2)
+    assert shapes == [(128, 512, 2, 512), (128, 384, 2, 384)]
+
+
+def test_work_is_planted_in_the_case_of_one_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases of two cells may have the same implementation, mode and sizes."""
+    done: list[tuple[str, int]] = []
+    monkeypatch.setattr(planting, "work", lambda config, amount: done.append((config.cell, amount)))
+    amounts = {f"numpy_loop/cpu/inference/T4-B1-I8-H8-L1-{cell}-float32": 3 + len(cell) for cell in ("gru", "lstm")}
+    for case in map(Case.parse, amounts):
+        config = case.workload.config
+        planted = planting.planting(load, amounts)("numpy_loop")(config, Weights.init(config, seed=0), "cpu")
+        planted.forward(np.ones((4, 1, 8), dtype=np.float32))
+    assert done == [("gru", 6), ("lstm", 7)]
 
 
 def test_a_slowdown_is_the_median_over_calls_that_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

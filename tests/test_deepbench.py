@@ -73,3 +73,30 @@ def test_training_stands_beside_training(tmp_path: Path) -> None:
 def test_another_workload_stands_beside_nothing(tmp_path: Path, change: dict[str, object]) -> None:
     """A workload that differs in any size, layers or directions is not the published one."""
     assert joined(tmp_path, **change).empty
+
+
+@pytest.mark.parametrize(
+    ("cell", "sizes", "published"),
+    [
+        ("lstm", {"mode": "training", "T": 25, "B": 16, "H": 512}, "lstm"),
+        ("gru", {"mode": "inference", "T": 1500, "B": 1, "H": 2816}, "gru"),
+        ("relu", {"mode": "inference", "T": 50, "B": 16, "H": 1760}, "rnn"),
+    ],
+)
+def test_a_cell_stands_beside_its_own_times(
+    cell: str, sizes: dict[str, object], published: str, tmp_path: Path
+) -> None:
+    """Those that DeepBench published for the same cell, of every device."""
+    found = joined(tmp_path, cell=cell, **{"I": sizes["H"], **sizes})
+    table = deepbench_published()
+    same = (table["cell"] == published) & (table["T"] == sizes["T"]) & (table["B"] == sizes["B"])
+    theirs = table[same & (table["H"] == sizes["H"])]
+    assert len(theirs) > 0
+    assert sorted(found["published_forward_seconds"]) == sorted(theirs["forward_seconds"])
+    assert set(found["published_cell"]) == {published}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_size_that_was_published_for_another_cell_stands_beside_nothing(cell: str, tmp_path: Path) -> None:
+    """T 50, B 16, H 1760 is a plain RNN's."""
+    assert joined(tmp_path, cell=cell).empty

@@ -1,4 +1,4 @@
-"""The regression cases as a pytest-benchmark suite: what it holds, what it refuses, and who can read what it writes."""
+"""The regression cases as pytest-benchmark suites: what they hold and refuse, and who can read what they write."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,15 @@ from benchmarks.machine import machine_key
 from benchmarks.measuring.measure import Wrong
 from benchmarks.suite import test_speed as suite
 from benchmarks.suite.cases import regression_cases
+from benchmarks.suite_gated import test_speed as suite_gated
+from benchmarks.suite_gated.cases import gated_cases
 from benchmarks.workload import Case
+from rnnimpl import RnnConfig, Weights, load
+from rnnimpl.impls.numpy_loop import NumpyLoop
 from tests.broken_implementations import Sound, TransposedWeight
 
 ROOT = Path(__file__).parent.parent
+BOTH = pytest.mark.parametrize(("cases", "folder"), [(regression_cases, "suite"), (gated_cases, "suite_gated")])
 CASE = "numpy_hoisted/cpu/training/T2-B64-I256-H256-L1-tanh-float32"
 
 
@@ -35,21 +41,63 @@ class Recorder:
         call()
 
 
-def test_there_are_a_dozen_cases_or_more_on_one_thread() -> None:
+@BOTH
+def test_there_are_a_dozen_cases_or_more_on_one_thread(cases: Callable[[], tuple[Case, ...]], folder: str) -> None:
     """Each once, in inference and training, under an ID that can be typed again."""
-    on_cpu = [case for case in regression_cases() if case.workload.device == "cpu"]
-    assert len(set(on_cpu)) == len(on_cpu) >= 12
+    on_cpu = [case for case in cases() if case.workload.device == "cpu"]
+    assert len(set(on_cpu)) == len(on_cpu) >= 12, folder
     assert {case.workload.mode for case in on_cpu} == {"inference", "training"}
     assert {case.workload.threads for case in on_cpu} == {1}
     assert all(Case.parse(case.id) == case for case in on_cpu)
 
 
-def test_cuda_cases_are_there_where_a_gpu_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH
+def test_cuda_cases_are_there_where_a_gpu_is(
+    cases: Callable[[], tuple[Case, ...]], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And nowhere else."""
-    monkeypatch.setattr("benchmarks.suite.cases.devices_here", lambda: ("cpu",))
-    without = regression_cases()
-    monkeypatch.setattr("benchmarks.suite.cases.devices_here", lambda: ("cpu", "cuda"))
-    assert {case.workload.device for case in set(regression_cases()) - set(without)} == {"cuda"}
+    monkeypatch.setattr(f"benchmarks.{folder}.cases.devices_here", lambda: ("cpu",))
+    without = cases()
+    monkeypatch.setattr(f"benchmarks.{folder}.cases.devices_here", lambda: ("cpu", "cuda"))
+    assert {case.workload.device for case in set(cases()) - set(without)} == {"cuda"}
+
+
+def test_gated_cases_stand_in_a_folder_of_their_own() -> None:
+    """A history takes a suite's files together: a case more beside today's would begin their history anew."""
+    assert {case.workload.cell for case in regression_cases()} == {"tanh"}
+    assert {case.workload.cell for case in gated_cases()} == {"lstm", "gru"}
+
+
+def test_gated_cases_are_of_implementations_that_compute_the_cell() -> None:
+    """In either mode and cell two or more, and PyTorch's own among them."""
+    by_workload: dict[str, set[str]] = {}
+    for case in gated_cases():
+        assert case.workload.cell in load(case.implementation).cells
+        by_workload.setdefault(case.workload.id, set()).add(case.implementation)
+    assert len(by_workload) >= 8
+    assert all(len(names) >= 2 and "nn_rnn" in names for names in by_workload.values())
+
+
+def test_a_wrong_lstm_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gated suite checks as the other does, by its code."""
+    monkeypatch.setattr(suite, "load", lambda _: LstmWithoutAForgetGate)
+    recorder = Recorder()
+    with pytest.raises(Wrong, match="has error"):
+        suite_gated.test_speed(recorder, "nn_rnn/cpu/inference/T16-B1-I64-H64-L1-lstm-float32")  # type: ignore[arg-type]  # stands for the fixture
+    assert recorder.called == 0
+
+
+class LstmWithoutAForgetGate(NumpyLoop):
+    """The forget gate's weights are those of the input gate."""
+
+    cells = ("lstm",)
+
+    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
+        H = config.hidden_size
+        arrays = {name: array.copy() for name, array in weights.arrays.items()}
+        for array in arrays.values():
+            array[H : 2 * H] = array[:H]
+        super().__init__(config, Weights(config, arrays), device)
 
 
 def test_what_is_right_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +143,8 @@ def test_pytest_benchmarks_at_the_top_measures(saved: Path) -> None:
     """Every round is in the file, with the case in `extra_info`, its workload as group, and the machine."""
     written = json.loads(saved.read_text())
     measured = {entry["extra_info"]["case"]: entry for entry in written["benchmarks"]}
-    assert set(measured) == {case.id for case in regression_cases() if case.implementation.startswith("numpy")}
+    cases = (*regression_cases(), *gated_cases())
+    assert set(measured) == {case.id for case in cases if case.implementation.startswith("numpy")}
     for entry in measured.values():
         assert entry["group"] == entry["extra_info"]["case"].partition("/")[2]
         assert len(entry["stats"]["data"]) >= 2
@@ -135,7 +184,7 @@ def test_pytest_benchmark_compares_with_what_it_saved_at_another_clock_rate(save
         f"--benchmark-histogram={tmp_path / 'h'}",
     )
     # In the folder itself: pytest-benchmark compares with what is stored below the current one alone.
-    suite = ("-c", str(ROOT / "pyproject.toml"), str(ROOT / "benchmarks"), "-k", "numpy_loop and inference")
+    suite = ("-c", str(ROOT / "pyproject.toml"), str(ROOT / "benchmarks/suite"), "-k", "numpy_loop and inference")
     done = pytest_in_a_process(*suite, *quick, *stored, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("0001_old) ") == 1
@@ -156,7 +205,7 @@ def test_codspeed_runs_the_suite_as_it_is(tmp_path: Path) -> None:
     """With pytest-benchmark blocked, as pytest-codspeed does it."""
     quick = ("--codspeed-warmup-time=0", "--codspeed-max-time=0.001", "--codspeed-max-rounds=2")
     done = pytest_in_a_process(
-        "benchmarks", "-k", "numpy_loop", "--codspeed", *quick, CODSPEED_PROFILE_FOLDER=str(tmp_path)
+        "benchmarks/suite", "-k", "numpy_loop", "--codspeed", *quick, CODSPEED_PROFILE_FOLDER=str(tmp_path)
     )
     assert done.returncode == 0, done.stdout
     (written,) = (tmp_path / "results").glob("*.json")

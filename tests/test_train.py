@@ -6,7 +6,6 @@ import itertools
 import math
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +14,44 @@ import pandas as pd
 import pytest
 
 from benchmarks.store import StoreError
-from benchmarks.training import task
-from benchmarks.training.learning_curve import STEPS_TO_LEARN, Curve, TrainResult, final_loss, judge, tolerance
+from benchmarks.training import adding, oscillators
+from benchmarks.training.learning_curve import Curve, TrainResult, final_loss, judge, tolerance
 from benchmarks.training.report import table, write_report
+from benchmarks.training.task import ReadOut, Task
+from benchmarks.training.tasks import TASKS
 from benchmarks.training.train import train
 from benchmarks.trial import NothingMeasured
 from rnnimpl import Grads, RnnConfig, Unavailable, Weights
+from rnnimpl.cells import CELLS
 from rnnimpl.dtypes import Dtype
 from rnnimpl.impls.numpy_loop import NumpyLoop
-from rnnimpl.interface import NumpyArray
+from rnnimpl.interface import NumpyArray, Pullback, State
+from rnnimpl.registry import listing
 from tests.engines import ordinary
 
 IMPLEMENTATIONS = ordinary()
+TANH = TASKS["tanh"]
+ANY_CELL = pytest.mark.parametrize("cell", sorted(TASKS))
 
-Pullback = Callable[[NumpyArray, NumpyArray], Grads[NumpyArray]]
+Vjp = tuple[NumpyArray, State[NumpyArray], Pullback[NumpyArray]]
 
 
 class SlightlyWrong(NumpyLoop):
     """The gradient of one weight is too large by one part in ten thousand."""
 
     devices = ("cpu",)
+    cells = ("tanh",)
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, right = super().vjp(x, h0)
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
+        y, state_n, right = super().vjp(x, state)
 
-        def pullback(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
-            grads = right(dy, dh_n)
+        def pullback(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
+            grads = right(dy, dstate_n)
             weights = dict(grads.weights)
             weights["weight_hh_l0"] = weights["weight_hh_l0"] * np.float32(1.0001)
-            return Grads(grads.x, grads.h0, weights)
+            return Grads(grads.x, grads.state, weights)
 
-        return y, h_n, pullback
+        return y, state_n, pullback
 
 
 class FailsAtTheThirdStep(NumpyLoop):
@@ -66,7 +72,7 @@ class LeavesBySystemExit(NumpyLoop):
 
     devices = ("cpu",)
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
         raise SystemExit(0)
 
 
@@ -75,7 +81,7 @@ class LeavesAtOnce(NumpyLoop):
 
     devices = ("cpu",)
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
         os._exit(0)
 
 
@@ -84,7 +90,7 @@ class LeavesByKeyboardInterrupt(NumpyLoop):
 
     devices = ("cpu",)
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
         raise KeyboardInterrupt
 
 
@@ -93,9 +99,9 @@ class IsInterrupted(NumpyLoop):
 
     devices = ("cpu",)
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
         signal.raise_signal(signal.SIGINT)
-        return super().vjp(x, h0)
+        return super().vjp(x, state)
 
 
 class Overflows(NumpyLoop):
@@ -103,9 +109,9 @@ class Overflows(NumpyLoop):
 
     devices = ("cpu",)
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
-        return np.full_like(y, np.nan), h_n, pullback
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
+        y, state_n, pullback = super().vjp(x, state)
+        return np.full_like(y, np.nan), state_n, pullback
 
 
 class NeedsWhatIsNotThere(NumpyLoop):
@@ -148,8 +154,8 @@ def test_every_implementation_learns_the_task(result: TrainResult, name: str) ->
     losses = named(result, name).losses
 
     assert losses.size == 80
-    assert losses[0] > task.LOSS_OF_THE_MEAN / 2
-    assert final_loss(losses) < task.TARGET_LOSS
+    assert losses[0] > oscillators.LOSS_OF_THE_MEAN / 2
+    assert final_loss(losses) < TANH.target_loss
 
 
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
@@ -179,7 +185,7 @@ def test_the_files_of_a_training(result: TrainResult) -> None:
     assert summary["implementation"].tolist() == IMPLEMENTATIONS
     assert (summary["status"] == "ok").all()
     assert summary["largest_deviation"].max() <= result.tolerance
-    assert summary["final_loss"].max() < task.TARGET_LOSS
+    assert summary["final_loss"].max() < TANH.target_loss
     assert (summary["seconds_per_step"] > summary["setup_seconds_per_step"]).all()
     assert all(f"| {name} | ok |" in table(result) for name in IMPLEMENTATIONS)
     assert (result.folder / "table.md").read_text(encoding="utf-8") == table(result)
@@ -263,12 +269,12 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
 
 
 def test_a_curve_that_stays_high_is_wrong_when_the_training_was_long_enough() -> None:
-    """A loss above the target is a fault from STEPS_TO_LEARN steps on, and none before."""
-    high = np.full(STEPS_TO_LEARN, 2 * task.TARGET_LOSS)
+    """A loss above the target is a fault from the task's `steps_to_learn` on, and none before."""
+    high = np.full(TANH.steps_to_learn, 2 * TANH.target_loss)
 
-    assert judge(high, high, 0.0)[0] == "wrong"
-    assert judge(high[1:], high[1:], 0.0) == ("ok", None)
-    assert judge(high / 3, high / 3, 0.0) == ("ok", None)
+    assert judge(high, high, 0.0, TANH)[0] == "wrong"
+    assert judge(high[1:], high[1:], 0.0, TANH) == ("ok", None)
+    assert judge(high / 3, high / 3, 0.0, TANH) == ("ok", None)
 
 
 def test_only_the_first_steps_are_held_to_the_tolerance() -> None:
@@ -277,8 +283,8 @@ def test_only_the_first_steps_are_held_to_the_tolerance() -> None:
     early[99] *= 1.1
     late[100] *= 1.1
 
-    assert judge(early, reference, 0.05)[0] == "wrong"
-    assert judge(late, reference, 0.05)[0] == "ok"
+    assert judge(early, reference, 0.05, TANH)[0] == "wrong"
+    assert judge(late, reference, 0.05, TANH)[0] == "ok"
 
 
 def test_the_tolerance_is_five_times_the_plain_loops_own_error() -> None:
@@ -293,40 +299,74 @@ def test_the_tolerance_is_five_times_the_plain_loops_own_error() -> None:
 def test_the_read_outs_gradients_are_those_of_finite_differences() -> None:
     """dy, dw and db are the slopes of the loss; it is quadratic, so central differences are exact up to rounding."""
     generator = np.random.default_rng(0)
-    y = generator.standard_normal((task.WASHOUT + 3, 4, 5))
-    target = generator.standard_normal((task.WASHOUT + 3, 4, 1))
+    y = generator.standard_normal((5, 4, 5))
+    target = generator.standard_normal((5, 4, 1))
     w, b = generator.standard_normal((1, 5)), generator.standard_normal(1)
-    scored = task.ReadOut(w, b).score(y, target)
+    scored = ReadOut(w, b).score(y, target, scored_from=2)
 
     for array, gradient in ((y, scored.dy), (w, scored.dw), (b, scored.db)):
         slopes = np.empty_like(array)
         for index in np.ndindex(array.shape):
             value = array[index]
             array[index] = value + 1e-3
-            above = task.ReadOut(w, b).score(y, target).loss
+            above = ReadOut(w, b).score(y, target, scored_from=2).loss
             array[index] = value - 1e-3
-            below = task.ReadOut(w, b).score(y, target).loss
+            below = ReadOut(w, b).score(y, target, scored_from=2).loss
             array[index] = value
             slopes[index] = (above - below) / 2e-3
         # A loss of about 10 has a rounding error of about 1e-15, divided by 2e-3.
         np.testing.assert_allclose(gradient, slopes, rtol=0, atol=1e-11)
 
 
-def test_the_stated_losses_are_those_of_their_predictors() -> None:
+def drawn(task: Task) -> tuple[NumpyArray, NumpyArray]:
+    """x and target of 100 batches, one after another in time."""
+    x, target = zip(*itertools.islice(task.batches("float64", seed=3), 100), strict=True)
+    return np.stack(x), np.stack(target)
+
+
+def test_the_stated_losses_of_the_oscillators_are_those_of_their_predictors() -> None:
     """On 100 batches, predicting the mean, the last value, and the best multiple of it cost what is stated."""
-    drawn = list(itertools.islice(task.batches("float64", seed=3), 100))
-    x, target = (np.concatenate(arrays) for arrays in zip(*drawn, strict=True))
+    x, target = drawn(TANH)
 
     # Values within a sequence are not independent; over 3200 sequences the mean of squares is good to about 1 %.
-    assert np.mean(target**2) == pytest.approx(task.LOSS_OF_THE_MEAN, rel=0.03)
-    assert np.mean((target - x) ** 2) == pytest.approx(task.LOSS_OF_THE_LAST_VALUE, rel=0.03)
+    assert np.mean(target**2) == pytest.approx(oscillators.LOSS_OF_THE_MEAN, rel=0.03)
+    assert np.mean((target - x) ** 2) == pytest.approx(oscillators.LOSS_OF_THE_LAST_VALUE, rel=0.03)
     best = np.sum(x * target) / np.sum(x * x)
     assert np.mean((target - best * x) ** 2) == pytest.approx(0.141, rel=0.03)
-    assert task.TARGET_LOSS < task.LOSS_OF_THE_MEAN / 20
+    assert oscillators.TARGET_LOSS < oscillators.LOSS_OF_THE_MEAN / 20
 
 
-def test_every_training_sees_the_same_weights_and_data() -> None:
-    """They depend on the seed alone: float64 holds the very values of float32, and targets are the next inputs."""
+def test_the_adding_problem_is_the_sum_of_the_two_marked_values() -> None:
+    """One mark is in either half, and predicting the mean or one of the two values costs what is stated."""
+    x, target = drawn(TASKS["lstm"])
+    values, marks = x[..., 0], x[..., 1]
+
+    half = adding.T // 2
+    assert (marks[:, :half].sum(axis=1) == 1).all()
+    assert (marks[:, half:].sum(axis=1) == 1).all()
+    assert set(np.unique(marks)) == {0, 1}
+    said = target[:, -1, :, 0]
+    np.testing.assert_allclose(said, (values * marks).sum(axis=1), atol=1e-6)
+    # Over 6400 sequences the mean of these squares is good to about 2 %.
+    assert np.mean(said**2) == pytest.approx(adding.LOSS_OF_THE_MEAN, rel=0.05)
+    first = (values * marks)[:, :half].sum(axis=1)
+    assert np.mean((said - first) ** 2) == pytest.approx(adding.LOSS_OF_ONE_VALUE, rel=0.05)
+
+
+def test_every_cell_has_a_task() -> None:
+    """Named for the cell, with a target that the predictors to compare with do not reach."""
+    assert set(TASKS) == set(CELLS)
+    assert all(task.cell == cell and task.config("float32").cell == cell for cell, task in TASKS.items())
+    for task in TASKS.values():
+        dearer = [loss for loss in task.known_losses.values() if loss > task.target_loss]
+        assert len(dearer) == 2
+        assert task.steps_to_learn < task.steps
+
+
+@ANY_CELL
+def test_every_training_sees_the_same_weights_and_data(cell: str) -> None:
+    """They depend on the seed alone: float64 holds the very values of float32."""
+    task = TASKS[cell]
 
     def first(dtype: Dtype) -> list[Any]:
         weights, read_out = task.start(dtype, seed=0)
@@ -339,8 +379,48 @@ def test_every_training_sees_the_same_weights_and_data() -> None:
         np.testing.assert_array_equal(again, single)
         np.testing.assert_array_equal(single, double)
     x, target = next(task.batches("float32", seed=0))
-    assert x.shape == target.shape == (task.T, task.B, 1)
+    assert x.shape == (task.T, task.B, task.I)
+    assert target.shape == (task.T, task.B, 1)
+
+
+def test_the_next_value_is_the_target_of_the_oscillators() -> None:
+    x, target = next(TANH.batches("float32", seed=0))
     np.testing.assert_array_equal(x[1:], target[:-1])
+
+
+@pytest.fixture(scope="module", params=["relu", "lstm", "gru"])
+def other_cell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """A few steps of another cell, by every implementation that computes it."""
+    names = [name for name in IMPLEMENTATIONS if request.param in listing(name).cells]
+    return train(implementations=names, cell=request.param, steps=25, out=tmp_path_factory.mktemp(request.param))
+
+
+def test_curves_of_every_cell_agree_up_to_rounding(other_cell: TrainResult) -> None:
+    """Those of all implementations that compute the cell, in one training and one table."""
+    assert len(other_cell.curves) >= 4
+    assert [(curve.implementation, curve.reason) for curve in other_cell.curves if curve.status != "ok"] == []
+    assert other_cell.passed
+    assert f"one {other_cell.task.cell} layer" in table(other_cell)
+    assert set(pd.read_csv(other_cell.folder / "summary.csv")["cell"]) == {other_cell.task.cell}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_gated_cells_learn_the_adding_problem(cell: str, tmp_path: Path) -> None:
+    """By plain gradient descent, to a loss that takes both values to reach, from one above knowing one of them."""
+    steps = TASKS[cell].steps_to_learn
+    result = train(implementations=["numpy_hoisted"], cell=cell, steps=steps, out=tmp_path)
+
+    assert result.passed, result.curves[0].reason
+    assert result.curves[0].losses[0] > adding.LOSS_OF_ONE_VALUE
+    assert final_loss(result.curves[0].losses) < adding.TARGET_LOSS
+
+
+def test_an_implementation_without_the_cell_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    class_without = f"{__name__}:SlightlyWrong"
+    result = train(implementations=[class_without, "numpy_loop"], cell="gru", steps=2, out=tmp_path)
+    assert named(result, class_without).status == "unsupported"
+    assert "'gru'" in str(named(result, class_without).reason)
+    assert result.passed
 
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(
@@ -362,6 +442,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(
         ({"implementations": []}, r"implementations is empty; expected one or more of .*numpy_loop"),
         ({"implementations": ["numpy_lop"]}, r"implementation is 'numpy_lop'; did you mean numpy_loop"),
         ({"implementations": ["numpy_loop", "numpy_loop"]}, r"implementations has numpy_loop more than once"),
+        ({"cell": "ltsm"}, r"cell is 'ltsm'; expected one that has a learning task: tanh, relu, lstm, gru"),
         ({"steps": 0}, r"steps is 0; expected 1 or more"),
         ({"device": "tpu"}, r"device is 'tpu'; expected cpu, cuda or cuda:N"),
         ({"device": "tpu", "implementations": []}, r"device is 'tpu'; expected cpu, cuda or cuda:N"),
@@ -435,7 +516,13 @@ def test_markup_and_formulas_of_a_reason_are_shown_as_they_are(tmp_path: Path) -
     reason = "=cmd()|[link](http://example.org) **bold** <b>\x1b[31m"
     curve = Curve(implementation="@mine", status="unavailable", reason=reason)
     result = TrainResult(
-        curves=(curve,), reference=np.ones(1), tolerance=1.0, device="cpu", dtype="float32", folder=tmp_path
+        task=TANH,
+        curves=(curve,),
+        reference=np.ones(1),
+        tolerance=1.0,
+        device="cpu",
+        dtype="float32",
+        folder=tmp_path,
     )
     row = table(result).splitlines()[6]
     assert row.count(" | ") == 6

@@ -21,8 +21,8 @@ import io
 import pandas as pd
 
 _TIMES = ("forward", "backward_inputs", "backward_weights", "backward")
-CELL = "rnn"
-"""The cell that this suite measures, by DeepBench's name."""
+_CELLS = {"tanh": "rnn", "relu": "rnn", "lstm": "lstm", "gru": "gru"}
+"""DeepBench's name of each cell."""
 
 
 @functools.cache
@@ -43,16 +43,16 @@ def beside(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of a `load_run` frame whose workload DeepBench published, joined with each device's published time.
 
     A workload is the same when it is a single layer in one direction with as many input features as hidden
-    units, and T, B and H agree; nonlinearity and dtype are not published with each row.
-    Added columns: published_device, published_sheet, published_forward_seconds, published_total_seconds (NaN
-    where no backward time was published).
+    units, and the cell, T, B and H agree; of an `rnn` the function, and of every row the dtype, are not published.
+    Added columns: published_cell, published_device, published_sheet, published_forward_seconds,
+    published_total_seconds (NaN where no backward time was published).
     """
     published = _table()
-    published = published[published["cell"] == CELL]
     # AMD's sheets have the backward pass as one time, NVIDIA's as two.
     parts = published["backward_inputs_seconds"] + published["backward_weights_seconds"]
     backward = published["backward_seconds"].fillna(parts)
     columns = {
+        "published_cell": published["cell"],
         "T": published["T"],
         "B": published["B"],
         "H": published["H"],
@@ -63,4 +63,7 @@ def beside(frame: pd.DataFrame) -> pd.DataFrame:
     }
     single = frame[(frame["I"] == frame["H"]) & (frame["L"] == 1) & ~frame["bidirectional"]]
     ours = single[single["median_seconds"].notna()]
-    return ours.merge(pd.DataFrame(columns), on=["T", "B", "H"], how="inner")
+    # A cell that DeepBench has no name for stands beside nothing.
+    ours = ours.assign(published_cell=ours["cell"].map(_CELLS))
+    ours = ours[ours["published_cell"].notna()]
+    return ours.merge(pd.DataFrame(columns), on=["published_cell", "T", "B", "H"], how="inner")

@@ -14,11 +14,13 @@ from types import MappingProxyType
 
 from benchmarks.sweeps.grid import Grid, Sweep
 from benchmarks.workload import MODES
+from rnnimpl.interface import CellName
 
 BUDGET_SECONDS = 1800.0
 """Published sizes were chosen for GPUs: on a CPU a single training step of the larger ones takes seconds."""
 
-_CELL = "rnn"
+CELLS: Mapping[str, CellName] = MappingProxyType({"rnn": "tanh", "lstm": "lstm", "gru": "gru"})
+"""The cell that is measured for each that a row can name. Most origins do not say which function their RNN applies."""
 
 
 def slug(origin: str) -> str:
@@ -28,35 +30,30 @@ def slug(origin: str) -> str:
 
 @functools.cache
 def published_names() -> tuple[str, ...]:
-    """The origins that have sizes of vanilla RNNs, as `published_sweep` takes them."""
-    return tuple(name for name, rows in _rows().items() if any(row["cell"] == _CELL for row in rows))
-
-
-@functools.cache
-def unmeasured_names() -> tuple[str, ...]:
-    """The origins whose sizes are all of cells that are not measured yet."""
-    return tuple(name for name in _rows() if name not in published_names())
+    """What `published_sweep` takes: each origin, and ORIGIN-CELL where an origin has sizes of several cells."""
+    names = []
+    for origin, rows in _rows().items():
+        cells = dict.fromkeys(row["cell"] for row in rows)
+        names += [origin, *(f"{origin}-{cell}" for cell in cells if len(cells) > 1)]
+    return tuple(names)
 
 
 def published_sweep(name: str) -> Sweep:
-    """The sizes of one origin, each in the modes in which it was published.
+    """The sizes of one origin, or those of one cell in it, each with its cell and in the modes it was published for.
 
-    Raises ValueError for an origin that has only cells that are not measured yet, KeyError for one that is not
-    known.
+    Raises KeyError for a name that is not one of `published_names`.
     """
-    rows = _rows()[name]
-    origin = rows[0]["origin"]
-    grids = tuple(_grid(row) for row in rows if row["cell"] == _CELL)
-    if not grids:
-        cells = " and ".join(sorted({row["cell"].upper() for row in rows}))
-        raise ValueError(
-            f"the sizes of {origin} are for {cells}, and these cells are not measured yet, only vanilla RNNs: "
-            f"choose one of {', '.join(published_names())}"
-        )
+    if name not in published_names():
+        raise KeyError(name)
+    rows = _rows().get(name)
+    if rows is None:
+        origin, _, cell = name.rpartition("-")
+        rows = tuple(row for row in _rows()[origin] if row["cell"] == cell)
+    cells = " and ".join(row_cell.upper() for row_cell in dict.fromkeys(row["cell"] for row in rows))
     return Sweep(
         name=name,
-        summary=f"The problem sizes of {origin}, vanilla RNN",
-        grids=grids,
+        summary=f"The problem sizes of {rows[0]['origin']}, {cells}",
+        grids=tuple(map(_grid, rows)),
         budget_seconds=BUDGET_SECONDS,
     )
 
@@ -74,4 +71,6 @@ def _rows() -> Mapping[str, tuple[Mapping[str, str], ...]]:
 def _grid(row: Mapping[str, str]) -> Grid:
     point = {letter: int(row[letter]) for letter in "TBIHL"}
     modes = [mode for mode in MODES if row["mode"] in (mode, "both")]
-    return Grid.from_mapping({"mode": modes, "bidirectional": row["bidirectional"] == "1", **point})
+    return Grid.from_mapping(
+        {"mode": modes, "bidirectional": row["bidirectional"] == "1", "cell": CELLS[row["cell"]], **point}
+    )

@@ -13,17 +13,16 @@ import numpy as np
 from benchmarks.files import write
 from benchmarks.reporting.csv_text import frame_csv
 from benchmarks.reporting.plain_text import escape
-from benchmarks.training import task
 from benchmarks.training.learning_curve import (
     FINAL_STEPS,
     FIRST_STEPS,
     REFERENCE,
-    STEPS_TO_LEARN,
     Curve,
     TrainResult,
     final_loss,
     relative_deviation,
 )
+from benchmarks.training.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,11 +74,12 @@ def summary_frame(result: TrainResult) -> pd.DataFrame:
 
 def table(result: TrainResult) -> str:
     """The summary as Markdown, with what is needed to read it."""
+    task = result.task
     lines = [
-        f"# Training on {result.device} in {result.dtype}",
+        f"# Training {task.cell} on {result.device} in {result.dtype}",
         "",
-        f"The next value of superimposed sines in noise: T {task.T}, B {task.B}, H {task.H}, one tanh layer; "
-        f"plain SGD, learning rate {task.LEARNING_RATE}, {result.reference.size} steps.",
+        f"{task.summary}: T {task.T}, B {task.B}, H {task.H}, one {task.cell} layer; "
+        f"plain SGD, learning rate {task.learning_rate}, {result.reference.size} steps.",
         "",
         "| implementation | status | final loss | largest deviation | ms a step | of it building | reason |",
         "|---|---|---:|---:|---:|---:|---|",
@@ -95,13 +95,12 @@ def table(result: TrainResult) -> str:
             escape(row["reason"]),
         ]
         lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
-    judged = "" if result.reference.size >= STEPS_TO_LEARN else f"; asked for from {STEPS_TO_LEARN} steps on"
+    judged = "" if result.reference.size >= task.steps_to_learn else f"; asked for from {task.steps_to_learn} steps on"
+    known = "; ".join(f"{what} costs {loss:.4f}" for what, loss in task.known_losses.items())
     lines += [
         "",
         f"- Final loss: mean over the last {FINAL_STEPS} steps, each on sequences not seen before. To reach: less "
-        f"than {task.TARGET_LOSS:.4f}, a quarter of what repeating the last value costs "
-        f"({task.LOSS_OF_THE_LAST_VALUE:.4f}){judged}. Predicting the mean costs {task.LOSS_OF_THE_MEAN:.4f}; "
-        f"nothing costs less than the noise ({task.LOSS_OF_THE_NOISE:.4f}).",
+        f"than {task.target_loss:.4f}, {task.target_meaning}{judged}. To compare with: {known}.",
         f"- Largest deviation: of the loss from {REFERENCE}'s on the CPU, relative, over the first {FIRST_STEPS} "
         f"steps. Allowed: {result.tolerance:.1e}, what rounding in {result.dtype} explains.",
         "- Times are medians of one training that builds the network anew at each step, on "
@@ -120,15 +119,20 @@ def plot(result: TrainResult) -> Figure:
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     shown = [curve for curve in result.curves if np.isfinite(curve.losses).any()]
-    _plot_losses(above, shown)
+    _plot_losses(above, shown, result.task)
     _plot_deviations(below, shown, result)
     agree = result.passed and len(shown) > 1
     claim = f"{len(shown)} implementations, one curve" if agree else "the loss of each implementation"
-    figure.suptitle(f"Gradient descent: {claim} ({result.device}, {result.dtype})", fontsize=15, x=0.01, ha="left")
+    figure.suptitle(
+        f"Gradient descent with {result.task.cell}: {claim} ({result.device}, {result.dtype})",
+        fontsize=15,
+        x=0.01,
+        ha="left",
+    )
     return figure
 
 
-def _plot_losses(axes: Axes, curves: list[Curve]) -> None:
+def _plot_losses(axes: Axes, curves: list[Curve], task: Task) -> None:
     from benchmarks.reporting.plot_style import styles
 
     looks = styles(curve.implementation for curve in curves)
@@ -147,12 +151,7 @@ def _plot_losses(axes: Axes, curves: list[Curve]) -> None:
             markevery=_turns(number, len(curves)),
             label=curve.implementation,
         )
-    for loss, name in (
-        (task.LOSS_OF_THE_MEAN, "predicting the mean"),
-        (task.LOSS_OF_THE_LAST_VALUE, "repeating the last value"),
-        (task.TARGET_LOSS, "to reach: a quarter of that"),
-        (task.LOSS_OF_THE_NOISE, "noise alone"),
-    ):
+    for name, loss in {**task.known_losses, "to reach": task.target_loss}.items():
         axes.axhline(loss, color="0.45", linewidth=1, linestyle=(0, (1, 2)), zorder=0)
         axes.annotate(
             f"{name}  {loss:#.2g}",
@@ -213,6 +212,7 @@ def _summary(curve: Curve, result: TrainResult) -> dict[str, str | float]:
     deviation = relative_deviation(curve.losses, result.reference)[:FIRST_STEPS]
     return {
         "implementation": curve.implementation,
+        "cell": result.task.cell,
         "status": curve.status,
         "reason": curve.reason or "",
         "final_loss": final_loss(curve.losses),

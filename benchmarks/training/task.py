@@ -1,57 +1,25 @@
-"""The learning task: predict the next value of superimposed sines in noise, and the read-out that predicts.
-
-"Multiple superimposed oscillators" are a usual task for recurrent networks, with just these frequencies, in
-Schmidhuber, Wierstra and Gomez 2005 ("Evolino", IJCAI) and in work on echo state networks since:
-
-    s[t] = sin(0.2 t) + sin(0.311 t) + sin(0.42 t) + sin(0.51 t)
-
-Deviations from theirs: every sequence draws its own phases, s is scaled to a variance of 1, noise is added to
-every value, and the network predicts one step ahead of what it is given in place of running on by itself.
-
-One value of s does not tell where its sines are, nor whether they rise or fall: what comes next can only be
-known from several values, kept in the state. A tanh network learns it with plain gradient descent in seconds.
+"""The form of a learning task, and the read-out that makes predictions of a network's outputs.
 
 The network's outputs y (T, B, H) are read by a linear map shared by all implementations, in NumPy, with its
 gradients by hand, so that the network is all that differs:
 
-    prediction = y @ w.T + b             loss = mean (prediction - target)**2 over steps WASHOUT ... T-1
+    prediction = y @ w.T + b             loss = mean (prediction - target)**2 over steps scored_from ... T-1
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from rnnimpl.dtypes import Dtype
-from rnnimpl.interface import NumpyArray, RnnConfig, Weights
-
-FREQUENCIES = (0.2, 0.311, 0.42, 0.51)
-"""Radians a step."""
-NOISE = 0.05
-"""Standard deviation of the noise on every value; that of the sines is 1."""
-T, B, H = 40, 32, 32
-WASHOUT = 10
-"""Steps that are not scored: the state, zero at first, must have seen some of the sequence."""
-LEARNING_RATE = 0.05
-"""A quarter of the rate from which on the descent amplifies rounding errors, though it still converges."""
-
-LOSS_OF_THE_MEAN = 1 + NOISE**2
-"""Expected loss of predicting 0: the variance of the values."""
-LOSS_OF_THE_LAST_VALUE = 2 * (1 - float(np.mean(np.cos(FREQUENCIES)))) + 2 * NOISE**2
-"""Expected loss of predicting that nothing changes: E (s[t+1] - s[t])**2, and the noise of both values."""
-LOSS_OF_THE_NOISE = NOISE**2
-"""What no predictor gets below, in expectation: the noise of the value to come."""
-TARGET_LOSS = LOSS_OF_THE_LAST_VALUE / 4
-"""A network has learned when its loss is below this: a quarter of repeating the last value, and less than a
-twentieth of predicting the mean. The best linear function of the last value alone is hardly better than
-repeating it (0.141 to 0.146), so that whatever gets here uses its memory."""
+from rnnimpl.interface import CellName, NumpyArray, RnnConfig, Weights
 
 
 class Batch(NamedTuple):
-    """Sequences to learn from: x (T, B, 1) and, at each step, the value that comes next, target (T, B, 1)."""
+    """Sequences to learn from: x (T, B, I) and what is to be said at each step, target (T, B, 1)."""
 
     x: NumpyArray
     target: NumpyArray
@@ -73,50 +41,71 @@ class ReadOut:
     w: NumpyArray
     b: NumpyArray
 
-    def score(self, y: NumpyArray, target: NumpyArray) -> Scored:
-        """y (T, B, H), target (T, B, 1) -> the mean squared error after the washout, and its gradients."""
-        states = y[WASHOUT:]
-        residual = states @ self.w.T + self.b - target[WASHOUT:]  # (T - WASHOUT, B, 1)
+    def score(self, y: NumpyArray, target: NumpyArray, scored_from: int) -> Scored:
+        """y (T, B, H), target (T, B, 1) -> the mean squared error from step `scored_from` on, and its gradients."""
+        states = y[scored_from:]
+        residual = states @ self.w.T + self.b - target[scored_from:]  # (T - scored_from, B, 1)
         # Summed in float64 for every dtype: the loss is to show the errors of the network, not its own.
         loss = float(np.mean(np.square(residual, dtype=np.float64)))
         d_prediction = residual * (2 / residual.size)
         dy = np.zeros_like(y)
-        dy[WASHOUT:] = d_prediction * self.w
+        dy[scored_from:] = d_prediction * self.w
         dw = d_prediction.reshape(1, -1) @ states.reshape(-1, y.shape[2])
         return Scored(loss, dy, dw, d_prediction.sum(axis=(0, 1)))
 
-    def descended(self, scored: Scored) -> ReadOut:
+    def descended(self, scored: Scored, learning_rate: float) -> ReadOut:
         """The read-out after one step of gradient descent."""
-        return ReadOut(self.w - LEARNING_RATE * scored.dw, self.b - LEARNING_RATE * scored.db)
+        return ReadOut(self.w - learning_rate * scored.dw, self.b - learning_rate * scored.db)
 
 
-def config(dtype: Dtype) -> RnnConfig:
-    """The network that learns: one tanh layer with biases, one feature in, H hidden units."""
-    return RnnConfig(input_size=1, hidden_size=H, dtype=dtype)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a network of one cell learns: the sequences, the sizes, the descent, and the loss to reach."""
 
+    cell: CellName
+    summary: str
+    """What is predicted, as a report's sentence begins."""
+    I: int
+    T: int
+    B: int
+    H: int
+    scored_from: int
+    """Steps before this one are not scored."""
+    draw: Callable[[np.random.Generator], Batch]
+    """draw(generator): a batch of the task's sizes in float64."""
+    learning_rate: float
+    """Well below the rate from which on the descent amplifies rounding errors in the steps that are compared."""
+    steps: int
+    """Steps of a training when nobody says how many."""
+    steps_to_learn: int
+    """A training of fewer steps is not asked to reach the target."""
+    target_loss: float
+    """A network has learned when its loss is below this."""
+    target_meaning: str
+    """What a loss of `target_loss` shows, as a clause."""
+    known_losses: Mapping[str, float]
+    """Expected losses of predictors to compare with, by what each does."""
 
-def start(dtype: Dtype, seed: int) -> tuple[Weights, ReadOut]:
-    """The weights that training starts from, drawn as `nn.RNN` and `nn.Linear` draw theirs.
+    def config(self, dtype: Dtype) -> RnnConfig:
+        """The network that learns: one layer with biases."""
+        return RnnConfig(input_size=self.I, hidden_size=self.H, cell=self.cell, dtype=dtype)
 
-    They are drawn in float32, also for float64, so that both dtypes start at the same point.
-    """
-    bound = H**-0.5
-    w = np.random.default_rng((seed, 1)).uniform(-bound, bound, (1, H)).astype(np.float32)
-    weights = Weights.from_state_dict(config(dtype), Weights.init(config("float32"), seed).arrays)
-    return weights, ReadOut(w.astype(dtype), np.zeros(1, dtype))
+    def start(self, dtype: Dtype, seed: int) -> tuple[Weights, ReadOut]:
+        """The weights that training starts from, drawn as `nn.RNN`, `nn.LSTM`, `nn.GRU` and `nn.Linear` draw theirs.
 
+        They are drawn in float32, also for float64, so that both dtypes start at the same point.
+        """
+        bound = self.H**-0.5
+        w = np.random.default_rng((seed, 1)).uniform(-bound, bound, (1, self.H)).astype(np.float32)
+        drawn = Weights.init(self.config("float32"), seed).arrays
+        weights = Weights(self.config(dtype), {name: array.astype(dtype) for name, array in drawn.items()})
+        return weights, ReadOut(w.astype(dtype), np.zeros(1, dtype))
 
-def batches(dtype: Dtype, seed: int) -> Iterator[Batch]:
-    """New sequences without end, the same for every implementation and, as float32 holds them, for every dtype.
+    def batches(self, dtype: Dtype, seed: int) -> Iterator[Batch]:
+        """New sequences without end, the same for every implementation and, as float32 holds them, for every dtype.
 
-    None comes twice, so the loss on a batch before the step taken on it is a loss on data not seen before.
-    """
-    generator = np.random.default_rng((seed, 2))
-    angles = np.outer(FREQUENCIES, np.arange(T + 1))  # (sines, T + 1)
-    scale = (2 / len(FREQUENCIES)) ** 0.5
-    while True:
-        phases = generator.uniform(0, 2 * np.pi, (len(FREQUENCIES), B))
-        values = scale * np.sin(angles[:, :, None] + phases[:, None, :]).sum(axis=0)  # (T + 1, B)
-        values += NOISE * generator.standard_normal(values.shape)
-        rounded = values.astype(np.float32).astype(dtype)[:, :, None]
-        yield Batch(rounded[:-1], rounded[1:])
+        None comes twice, so the loss on a batch before the step taken on it is a loss on data not seen before.
+        """
+        generator = np.random.default_rng((seed, 2))
+        while True:
+            yield Batch(*(array.astype(np.float32).astype(dtype) for array in self.draw(generator)))

@@ -17,17 +17,17 @@ import rnnimpl
 from benchmarks.files import StoreError, explained, folder_for
 from benchmarks.measuring.ending import ended_in_order
 from benchmarks.quoting import quoted
-from benchmarks.training import task
 from benchmarks.training.containing import ends_the_program, exits_raised
-from benchmarks.training.learning_curve import REFERENCE, STEPS_TO_LEARN, Curve, Step, TrainResult, judge, tolerance
+from benchmarks.training.learning_curve import REFERENCE, Curve, Step, TrainResult, judge, tolerance
 from benchmarks.training.report import write_report
+from benchmarks.training.task import Task
+from benchmarks.training.tasks import find_task
 from benchmarks.trial import Status
 from rnnimpl.dtypes import Dtype
 from rnnimpl.interface import NumpyArray, Rnn, Unavailable, Unsupported, Weights
 
 DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 """In 16 bits an update is often smaller than a weight's roundoff and lost; training there keeps float32 weights."""
-STEPS = 300
 MOST_STEPS = 1_000_000
 SEED = 0
 
@@ -38,21 +38,25 @@ Advance = Callable[[int], None]
 def train(
     *,
     implementations: Sequence[str],
+    cell: str = "tanh",
     device: str = "cpu",
-    steps: int = STEPS,
+    steps: int | None = None,
     dtype: str = "float32",
     out: Path | None = None,
 ) -> TrainResult:
-    """Train each implementation, judge its curve, and write losses.csv, summary.csv, table.md, losses.png and .svg.
+    """Train each implementation on the cell's task, judge its curve, and write its losses, tables and plots.
 
     `implementations` are what `rnnimpl.load` takes; `out` is the folder written to, by default a new
-    results/train-TIME. One that cannot run or raises becomes a row with its reason, and the others go on.
+    results/train-TIME; `steps` are the task's if None. An implementation that cannot run or raises becomes a row with
+    its reason, and the others go on.
     An implementation's CPU threads are set to 1: with so small a network, more would wait for each other.
 
-    Raises ValueError for a name, a number of steps, a dtype or a device that cannot be used, TypeError when
+    Raises ValueError for a name, a cell, a number of steps, a dtype or a device that cannot be used, TypeError when
     module:Class is no Rnn, and StoreError for a folder that cannot be written to or holds something.
     """
-    checked_dtype = _check(implementations, device, steps, dtype)
+    task = find_task(cell)
+    steps = task.steps if steps is None else steps
+    checked_dtype = _check(implementations, device, steps, dtype, task)
     with exits_raised():
         found = {name: _load(name) for name in implementations}
     folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
@@ -64,16 +68,17 @@ def train(
         _progress((len(found) + len(DTYPES)) * steps) as advance,
     ):
         _check_empty(folder)
-        plain = {each: _reference(each, steps, advance) for each in DTYPES}
+        plain = {each: _reference(task, each, steps, advance) for each in DTYPES}
         allowed = tolerance(plain["float32"], plain["float64"], checked_dtype)
         curves = []
         for name, implementation in found.items():
-            curve = _learn(name, implementation, device, checked_dtype, steps, advance)
+            curve = _learn(task, name, implementation, device, checked_dtype, steps, advance)
             if curve.status == "ok":
-                status, reason = judge(curve.losses, plain[checked_dtype], allowed)
+                status, reason = judge(curve.losses, plain[checked_dtype], allowed, task)
                 curve = dataclasses.replace(curve, status=status, reason=reason)
             curves.append(curve)
     result = TrainResult(
+        task=task,
         curves=tuple(curves),
         reference=plain[checked_dtype],
         tolerance=allowed,
@@ -86,7 +91,7 @@ def train(
     return result
 
 
-def descend(implementation: type[Rnn[Any]], device: str, dtype: Dtype, seed: int = SEED) -> Iterator[Step]:
+def descend(task: Task, implementation: type[Rnn[Any]], device: str, dtype: Dtype, seed: int = SEED) -> Iterator[Step]:
     """Train without end by plain stochastic gradient descent, with the gradients of `vjp` and nothing else.
 
     A network belongs to one set of weights, so each step builds one from the weights it starts with.
@@ -97,20 +102,21 @@ def descend(implementation: type[Rnn[Any]], device: str, dtype: Dtype, seed: int
         started = time.perf_counter()
         rnn = implementation(config, weights, device)
         built = time.perf_counter()
-        y, h_n, pullback = rnn.vjp(rnn.from_numpy(x))
-        scored = read_out.score(rnn.to_numpy(y), target)
+        y, state_n, pullback = rnn.vjp(rnn.from_numpy(x))
+        scored = read_out.score(rnn.to_numpy(y), target, task.scored_from)
         # The loss reads the outputs only, so nothing comes back through the final state by itself.
-        grads = pullback(rnn.from_numpy(scored.dy), rnn.from_numpy(np.zeros_like(rnn.to_numpy(h_n))))
-        read_out = read_out.descended(scored)
+        dstate_n = tuple(rnn.from_numpy(np.zeros_like(rnn.to_numpy(each))) for each in state_n)
+        grads = pullback(rnn.from_numpy(scored.dy), dstate_n)
+        read_out = read_out.descended(scored, task.learning_rate)
         updated = {
-            name: array - task.LEARNING_RATE * rnn.to_numpy(grads.weights[name])
+            name: array - task.learning_rate * rnn.to_numpy(grads.weights[name])
             for name, array in weights.arrays.items()
         }
         weights = Weights(config, updated)
         yield Step(scored.loss, time.perf_counter() - started, built - started)
 
 
-def _check(implementations: Sequence[str], device: str, steps: int, dtype: str) -> Dtype:
+def _check(implementations: Sequence[str], device: str, steps: int, dtype: str, task: Task) -> Dtype:
     """Raise ValueError for arguments that cannot be used; return the dtype as what it is."""
     # First: without a name given, those that run on the device are meant, and on none none does.
     if device.partition(":")[0] not in ("cpu", "cuda"):
@@ -122,7 +128,7 @@ def _check(implementations: Sequence[str], device: str, steps: int, dtype: str) 
         raise ValueError(f"implementations has {', '.join(twice)} more than once; name each once")
     if not 1 <= steps <= MOST_STEPS:
         raise ValueError(
-            f"steps is {quoted(steps)}; expected 1 or more, {STEPS_TO_LEARN} or more to see it learn, and at most "
+            f"steps is {quoted(steps)}; expected 1 or more, {task.steps_to_learn} or more to see it learn, and at most "
             f"{MOST_STEPS}"
         )
     for known in DTYPES:
@@ -149,6 +155,7 @@ def _load(name: str) -> type[Rnn[Any]] | Unavailable:
 
 
 def _learn(
+    task: Task,
     name: str,
     implementation: type[Rnn[Any]] | Unavailable,
     device: str,
@@ -167,7 +174,7 @@ def _learn(
         implementation.configure_process(threads=1, precision="ieee")
         weights, _ = task.start(dtype, SEED)
         describe = implementation(weights.config, weights, device).describe()
-        for step in itertools.islice(descend(implementation, device, dtype), steps):
+        for step in itertools.islice(descend(task, implementation, device, dtype), steps):
             taken.append(step)
             advance(1)
             if not np.isfinite(step.loss):
@@ -184,10 +191,10 @@ def _learn(
     return Curve(implementation=name, status=status, reason=reason, steps=tuple(taken), describe=describe)
 
 
-def _reference(dtype: Dtype, steps: int, advance: Advance) -> NumpyArray:
+def _reference(task: Task, dtype: Dtype, steps: int, advance: Advance) -> NumpyArray:
     """The plain loop's losses. Without them nothing can be judged, so what it raises is not caught."""
     losses = []
-    for step in itertools.islice(descend(rnnimpl.load(REFERENCE), "cpu", dtype), steps):
+    for step in itertools.islice(descend(task, rnnimpl.load(REFERENCE), "cpu", dtype), steps):
         losses.append(step.loss)
         advance(1)
     return np.array(losses)

@@ -55,15 +55,15 @@ def planting(load: Load, amounts: Mapping[str, int]) -> Load:
 
             def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
                 super().__init__(config, weights, device)
-                self._inference = by_call.get((name, "inference", config.hidden_size), 0)
-                self._training = by_call.get((name, "training", config.hidden_size), 0)
+                self._inference = by_call.get((name, "inference", config.cell, config.hidden_size), 0)
+                self._training = by_call.get((name, "training", config.cell, config.hidden_size), 0)
 
             def forward(self, *arguments: Any) -> Any:
-                work(self.config.hidden_size, self._inference)
+                work(self.config, self._inference)
                 return super().forward(*arguments)
 
             def vjp(self, *arguments: Any) -> Any:
-                work(self.config.hidden_size, self._training)
+                work(self.config, self._training)
                 return super().vjp(*arguments)
 
         planted: type[Rnn[Any]] = Planted
@@ -72,25 +72,25 @@ def planting(load: Load, amounts: Mapping[str, int]) -> Load:
     return load_planted
 
 
-def work(H: int, amount: int) -> None:
-    """Do so many steps of a Python loop, or so many rows of a product with an (H, H) matrix."""
-    if H < WIDE:
+def work(config: RnnConfig, amount: int) -> None:
+    """Do so many steps of a Python loop, or so many rows of a product with a matrix of the size of w_hh: (H, G*H)."""
+    if config.hidden_size < WIDE:
         total = 0
         for step in range(amount):
             total += step
     elif amount:
-        rows, matrix, out = _product(H, amount)
+        rows, matrix, out = _product(config.hidden_size, config.num_gates * config.hidden_size, amount)
         np.matmul(rows, matrix, out=out)
 
 
 @functools.cache
-def _product(H: int, amount: int) -> tuple[Any, Any, Any]:
+def _product(H: int, columns: int, amount: int) -> tuple[Any, Any, Any]:
     half = np.float32(0.5)
-    return np.full((amount, H), half), np.full((H, H), half), np.empty((amount, H), dtype=np.float32)
+    return np.full((amount, H), half), np.full((H, columns), half), np.empty((amount, columns), dtype=np.float32)
 
 
-def _call(case: Case) -> tuple[str, str, int]:
-    return case.implementation, case.workload.mode, case.workload.H
+def _call(case: Case) -> tuple[str, str, str, int]:
+    return case.implementation, case.workload.mode, case.workload.cell, case.workload.H
 
 
 def amounts_by_call() -> dict[str, dict[str, int]]:
@@ -109,9 +109,9 @@ def amounts_by_call() -> dict[str, dict[str, int]]:
         subject.prepare(test_speed.expectation(workload), workload.T)
         call = test_speed.one_call(subject)
 
-        def measure(amount: int, call: Callable[[], None] = call, H: int = workload.H) -> float:
+        def measure(amount: int, call: Callable[[], None] = call, config: RnnConfig = workload.config) -> float:
             def more() -> None:
-                work(H, amount)
+                work(config, amount)
                 call()
 
             return _slowdown(more, call, SECONDS)

@@ -1,0 +1,1 @@
+"""The regression cases of LSTM and GRU, a suite of their own: `pytest benchmarks/suite_gated`."""
