@@ -4,6 +4,7 @@ History of the schema (`SCHEMA` stands in each run's `run.json`):
 
     1  the first
     2  `peaks` has further kinds (multiply_add, chain, read, shared_read, step, exchange), working_set_bytes and level
+    3  `cell` in place of `nonlinearity`, with lstm and gru; `error_output` is of every array of the final state
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from benchmarks.workload import Case, Workload
+from benchmarks.workload import OLD_NAMES, Case, Workload
 
-SCHEMA = 2
+SCHEMA = 3
 
 Status = Literal["ok", "noisy", "unavailable", "unsupported", "wrong", "out_of_memory", "timeout", "crashed", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -80,7 +81,7 @@ class Trial:
     """CPU: how far the process's peak resident set rose above what it held before the case was built.
     CUDA: the most that PyTorch's allocator held."""
     error_output: float | None = None
-    """Largest error of y and h_n against the float64 reference, relative to the largest value of each."""
+    """Largest error of y and the final state against the float64 reference, relative to the largest value of each."""
     error_gradient: float | None = None
     """The same of all gradients, in training."""
     checked_steps: int | None = None
@@ -111,11 +112,13 @@ class Trial:
     def from_json(cls, mapping: Mapping[str, Any]) -> Trial:
         """The trial that `to_json` wrote. Raises ValueError, TypeError or KeyError when it is none.
 
-        Fields that this version does not know are passed over, as a later one may have added them.
+        Fields that this version does not know are passed over, as a later one may have added them; those that are not
+        there have their default, as an earlier one may not have had them.
         """
         if mapping["status"] not in STATUSES:
             raise ValueError(f"status is {mapping['status']!r}; expected one of {', '.join(STATUSES)}")
-        workload = Workload(**{name: mapping[name] for name in _WORKLOAD_FIELDS})
+        mapping = {OLD_NAMES.get(name, name): value for name, value in mapping.items()}
+        workload = Workload(**{name: mapping[name] for name in _WORKLOAD_FIELDS if name in mapping})
         own = {field.name for field in dataclasses.fields(cls)} & set(mapping) - {"case"}
         fields = {name: mapping[name] for name in own}
         for name in ("seconds", "backward_seconds", "blocks"):

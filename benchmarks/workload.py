@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from benchmarks.quoting import quoted
 from rnnimpl.dtypes import PRECISIONS, Dtype, Precision
-from rnnimpl.interface import Nonlinearity, RnnConfig
+from rnnimpl.interface import CellName, RnnConfig
 
 Mode = Literal["inference", "training"]
 Device = Literal["cpu", "cuda"]
 
+OLD_NAMES: Mapping[str, str] = MappingProxyType({"nonlinearity": "cell"})
+"""Fields of a workload under the names that earlier versions wrote."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEVICES: tuple[Device, ...] = get_args(Device)
 
@@ -44,7 +48,7 @@ class Workload:
     H: int
     L: int = 1
     bidirectional: bool = False
-    nonlinearity: Nonlinearity = "tanh"
+    cell: CellName = "tanh"
     bias: bool = True
     dtype: Dtype = "float32"
     precision: Precision = "ieee"
@@ -75,7 +79,7 @@ class Workload:
             input_size=self.I,
             hidden_size=self.H,
             num_layers=self.L,
-            nonlinearity=self.nonlinearity,
+            cell=self.cell,
             bias=self.bias,
             bidirectional=self.bidirectional,
             dtype=self.dtype,
@@ -86,7 +90,7 @@ class Workload:
         """The workload in a word; only what differs from the defaults of D, bias, precision and threads is named."""
         parts = [f"T{self.T}", f"B{self.B}", f"I{self.I}", f"H{self.H}", f"L{self.L}"]
         parts += ["D2"] if self.bidirectional else []
-        parts += [self.nonlinearity]
+        parts += [self.cell]
         parts += [] if self.bias else ["nobias"]
         parts += [self.dtype]
         parts += [] if self.precision == "ieee" else [self.precision]
@@ -104,7 +108,7 @@ class Workload:
             mode=fields["mode"],  # type: ignore[arg-type]  # the pattern admits no other
             **{letter: int(fields[letter]) for letter in "TBIHL"},
             bidirectional=fields["D2"] is not None,
-            nonlinearity=fields["nonlinearity"],  # type: ignore[arg-type]  # checked by RnnConfig
+            cell=fields["cell"],  # type: ignore[arg-type]  # checked by RnnConfig
             bias=fields["nobias"] is None,
             dtype=fields["dtype"],  # type: ignore[arg-type]  # checked by RnnConfig
             precision="tf32" if fields["tf32"] else "ieee",
@@ -131,7 +135,7 @@ _NUMBER = "[0-9]{1,19}"
 _ID = re.compile(
     r"(?P<device>cpu|cuda)/(?P<mode>inference|training)/"
     rf"T(?P<T>{_NUMBER})-B(?P<B>{_NUMBER})-I(?P<I>{_NUMBER})-H(?P<H>{_NUMBER})-L(?P<L>{_NUMBER})(?P<D2>-D2)?"
-    r"-(?P<nonlinearity>[a-z]+)(?P<nobias>-nobias)?-(?P<dtype>[a-z0-9]+?)(?P<tf32>-tf32)?"
+    r"-(?P<cell>[a-z]+)(?P<nobias>-nobias)?-(?P<dtype>[a-z0-9]+?)(?P<tf32>-tf32)?"
     rf"(-threads(?P<threads>{_NUMBER}))?"
 )
 

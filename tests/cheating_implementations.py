@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from rnnimpl.impls.numpy_loop import NumpyLoop
-from rnnimpl.interface import Grads, NumpyArray
+from rnnimpl.interface import Grads, NumpyArray, Pullback, State
 
-Pullback = Callable[[NumpyArray, NumpyArray], Grads[NumpyArray]]
-Results = tuple[NumpyArray, NumpyArray]
+Vjp = tuple[NumpyArray, State[NumpyArray], Pullback[NumpyArray]]
+Results = tuple[NumpyArray, State[NumpyArray]]
 
 
 class SameArray(NumpyLoop):
@@ -22,9 +22,9 @@ class SameArray(NumpyLoop):
     devices = ("cpu",)
     known: Any = None
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         if self.known is not x:
-            self.known, self.result = x, super().forward(x, h0)
+            self.known, self.result = x, super().forward(x, state)
         return self.result
 
 
@@ -33,11 +33,11 @@ class SameBeginning(NumpyLoop):
 
     devices = ("cpu",)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         results: dict[bytes, Results] = self.__dict__.setdefault("results", {})
         key = x[0, 0, 0].tobytes()
         if key not in results:
-            results[key] = super().forward(x, h0)
+            results[key] = super().forward(x, state)
         return results[key]
 
 
@@ -47,11 +47,11 @@ class NothingLater(NumpyLoop):
     devices = ("cpu",)
     called = False
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         if self.called:
-            return None, None  # type: ignore[return-value]  # that is the fault
+            return None, (None,)  # type: ignore[return-value]  # that is the fault
         self.called = True
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class EmptyLater(NumpyLoop):
@@ -60,14 +60,14 @@ class EmptyLater(NumpyLoop):
     devices = ("cpu",)
     called = False
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         if self.called:
             T, B, _ = x.shape
             states = self.config.num_layers * self.config.num_directions
             width = self.config.num_directions * self.config.hidden_size
-            return np.zeros((T, B, width), x.dtype), np.zeros((states, B, self.config.hidden_size), x.dtype)
+            return np.zeros((T, B, width), x.dtype), (np.zeros((states, B, self.config.hidden_size), x.dtype),)
         self.called = True
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class HalfBatchLater(NumpyLoop):
@@ -76,11 +76,11 @@ class HalfBatchLater(NumpyLoop):
     devices = ("cpu",)
     called = False
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         if self.called:
             x = x[:, : x.shape[1] // 2]
         self.called = True
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class HalfBatchTwice(NumpyLoop):
@@ -89,12 +89,12 @@ class HalfBatchTwice(NumpyLoop):
     devices = ("cpu",)
     called = False
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         if not self.called:
             self.called = True
-            return super().forward(x, h0)
-        y, h_n = super().forward(x[:, : x.shape[1] // 2], h0)
-        return np.concatenate([y, y], axis=1), np.concatenate([h_n, h_n], axis=1)
+            return super().forward(x, state)
+        y, (h_n,) = super().forward(x[:, : x.shape[1] // 2], state)
+        return np.concatenate([y, y], axis=1), (np.concatenate([h_n, h_n], axis=1),)
 
 
 class FewStepsLater(NumpyLoop):
@@ -103,14 +103,14 @@ class FewStepsLater(NumpyLoop):
     devices = ("cpu",)
     first: Any = None
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         if self.first is None:
-            self.first = super().forward(x, h0)
-            return self.first[0].copy(), self.first[1].copy()
-        y, h_n = self.first[0].copy(), self.first[1].copy()
+            self.first = super().forward(x, state)
+            return self.first[0].copy(), (self.first[1][0].copy(),)
+        y, h_n = self.first[0].copy(), self.first[1][0].copy()
         half = len(x) // 2
-        y[:half] = super().forward(x[:half], h0)[0]
-        return y, h_n
+        y[:half] = super().forward(x[:half], state)[0]
+        return y, (h_n,)
 
 
 class Promise(NumpyLoop):
@@ -118,9 +118,9 @@ class Promise(NumpyLoop):
 
     devices = ("cpu",)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Any:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Any:
         run = super().forward
-        return (lambda: run(x, h0)[0]), (lambda: run(x, h0)[1])
+        return (lambda: run(x, state)[0]), ((lambda: run(x, state)[1][0]),)
 
     def to_numpy(self, array: Any) -> NumpyArray:
         return super().to_numpy(array() if callable(array) else array)
@@ -140,14 +140,14 @@ class LazyArray(NumpyLoop):
 
     devices = ("cpu",)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         run, found = super().forward, []
         T, B, _ = x.shape
         for place, shape in enumerate([(T, B, self.config.hidden_size), (1, B, self.config.hidden_size)]):
             lazy = np.empty(shape, x.dtype).view(_Lazy)
-            lazy.compute = lambda place=place: run(x, h0)[place]  # type: ignore[misc]  # which of the two
+            lazy.compute = lambda place=place: (run(x, state)[0], *run(x, state)[1])[place]  # type: ignore[misc]  # which
             found.append(lazy)
-        return found[0], found[1]
+        return found[0], (found[1],)
 
 
 class LaterThread(NumpyLoop):
@@ -155,17 +155,18 @@ class LaterThread(NumpyLoop):
 
     devices = ("cpu",)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Any:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Any:
         done: list[Results] = []
         run = super().forward
-        thread = threading.Thread(target=lambda: done.append(run(x, h0)))
+        thread = threading.Thread(target=lambda: done.append(run(x, state)))
         thread.start()
-        return (thread, done, 0), (thread, done, 1)
+        return (thread, done, 0), ((thread, done, 1),)
 
     def to_numpy(self, array: Any) -> NumpyArray:
         if isinstance(array, tuple):
             array[0].join()
-            array = array[1][0][array[2]]
+            y, state_n = array[1][0]
+            array = (y, *state_n)[array[2]]
         return super().to_numpy(array)
 
 
@@ -175,19 +176,19 @@ class FillingThread(NumpyLoop):
     devices = ("cpu",)
     called = False
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         if not self.called:
             self.called = True
-            return super().forward(x, h0)
+            return super().forward(x, state)
         T, B, _ = x.shape
         y, h_n = np.zeros((T, B, self.config.hidden_size), x.dtype), np.zeros((1, B, self.config.hidden_size), x.dtype)
         run = super().forward
 
         def fill() -> None:
-            y[:], h_n[:] = run(x, h0)
+            y[:], (h_n[:],) = run(x, state)
 
         threading.Timer(0.001, fill).start()
-        return y, h_n
+        return y, (h_n,)
 
 
 class WorkInFromNumpy(NumpyLoop):
@@ -201,7 +202,7 @@ class WorkInFromNumpy(NumpyLoop):
             self.result = super().forward(taken)
         return taken
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         return self.result
 
 
@@ -210,12 +211,22 @@ class OneBuffer(NumpyLoop):
 
     devices = ("cpu",)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
-        y, h_n = super().forward(x, h0)
-        buffers: dict[Any, Results] = self.__dict__.setdefault("buffers", {})
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
+        y, (h_n,) = super().forward(x, state)
+        buffers: dict[Any, tuple[NumpyArray, NumpyArray]] = self.__dict__.setdefault("buffers", {})
         kept = buffers.setdefault(y.shape, (y.copy(), h_n.copy()))
         kept[0][:], kept[1][:] = y, h_n
-        return kept[0][:], kept[1][:]
+        return kept[0][:], (kept[1][:],)
+
+
+class BareState(NumpyLoop):
+    """Gives the final state as an array: no cheat, but another interface."""
+
+    devices = ("cpu",)
+
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Any:
+        y, (h_n,) = super().forward(x, state)
+        return y, h_n
 
 
 class CachedPullback(NumpyLoop):
@@ -223,16 +234,16 @@ class CachedPullback(NumpyLoop):
 
     devices = ("cpu",)
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
+        y, state_n, pullback = super().vjp(x, state)
         known: dict[Any, Grads[NumpyArray]] = self.__dict__.setdefault("known", {})
 
-        def pull(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
+        def pull(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
             if dy.shape not in known:
-                known[dy.shape] = pullback(dy, dh_n)
+                known[dy.shape] = pullback(dy, dstate_n)
             return known[dy.shape]
 
-        return y, h_n, pull
+        return y, state_n, pull
 
 
 class CachedWeightGradients(NumpyLoop):
@@ -240,15 +251,15 @@ class CachedWeightGradients(NumpyLoop):
 
     devices = ("cpu",)
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
+        y, state_n, pullback = super().vjp(x, state)
         known: dict[Any, Any] = self.__dict__.setdefault("known", {})
 
-        def pull(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
-            grads = pullback(dy, dh_n)
-            return Grads(grads.x, grads.h0, known.setdefault(dy.shape, grads.weights))
+        def pull(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
+            grads = pullback(dy, dstate_n)
+            return Grads(grads.x, grads.state, known.setdefault(dy.shape, grads.weights))
 
-        return y, h_n, pull
+        return y, state_n, pull
 
 
 class NoGradientOfState(NumpyLoop):
@@ -256,15 +267,15 @@ class NoGradientOfState(NumpyLoop):
 
     devices = ("cpu",)
 
-    def vjp(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray, Pullback]:
-        y, h_n, pullback = super().vjp(x, h0)
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
+        y, state_n, pullback = super().vjp(x, state)
         known: dict[Any, Any] = self.__dict__.setdefault("known", {})
 
-        def pull(dy: NumpyArray, dh_n: NumpyArray) -> Grads[NumpyArray]:
-            grads = pullback(dy, dh_n)
-            return Grads(grads.x, known.setdefault(dy.shape, grads.h0), grads.weights)
+        def pull(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
+            grads = pullback(dy, dstate_n)
+            return Grads(grads.x, known.setdefault(dy.shape, grads.state), grads.weights)
 
-        return y, h_n, pull
+        return y, state_n, pull
 
 
 class ReplacedChecker(SameArray):
@@ -272,14 +283,14 @@ class ReplacedChecker(SameArray):
 
     devices = ("cpu",)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         from benchmarks.measuring import checking, measure
         from rnnimpl.expectation import Expectation
 
         Expectation.outside = lambda *_: []  # type: ignore[method-assign]  # that is the fault
         checking.SpotCheck.problem = lambda *_: None  # type: ignore[method-assign]  # the same
         measure.check_results = lambda *_: {}
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class FindsExpectation(NumpyLoop):
@@ -287,16 +298,17 @@ class FindsExpectation(NumpyLoop):
 
     devices = ("cpu",)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         import gc
 
         from rnnimpl.expectation import Expectation
 
         for found in gc.get_objects():
             if isinstance(found, Expectation):
-                return found.values["y"].astype(x.dtype), found.values["h_n"].astype(x.dtype)
+                return found.values["y"].astype(x.dtype), (found.values["h_n"].astype(x.dtype),)
         T, B, _ = x.shape
-        return np.zeros((T, B, self.config.hidden_size), x.dtype), np.zeros((1, B, self.config.hidden_size), x.dtype)
+        H = self.config.hidden_size
+        return np.zeros((T, B, H), x.dtype), (np.zeros((1, B, H), x.dtype),)
 
 
 class RecognisesInputs(NumpyLoop):
@@ -304,7 +316,7 @@ class RecognisesInputs(NumpyLoop):
 
     devices = ("cpu",)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         from benchmarks.measuring.inputs import make_inputs
         from benchmarks.workload import Workload
 
@@ -312,7 +324,7 @@ class RecognisesInputs(NumpyLoop):
         usual = make_inputs(Workload(mode="inference", T=T, B=B, I=I, H=self.config.hidden_size))
         if np.array_equal(x, usual.x):
             raise AssertionError("recognised: its results could have been computed before")
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 class SlowClock(NumpyLoop):
@@ -320,7 +332,7 @@ class SlowClock(NumpyLoop):
 
     devices = ("cpu",)
 
-    def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> Results:
+    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         frame = sys._getframe(1)
         while frame is not None:
             subject: Any = frame.f_locals.get("self")
@@ -328,7 +340,7 @@ class SlowClock(NumpyLoop):
                 subject.slowed = True
                 subject.clock = _slowed(subject.clock)
             frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
-        return super().forward(x, h0)
+        return super().forward(x, state)
 
 
 def _slowed(clock: Callable[[], float]) -> Callable[[], float]:

@@ -24,7 +24,7 @@ from benchmarks.trial import MEASURED, Trial
 from benchmarks.workload import Workload
 from rnnimpl import Weights, load
 from rnnimpl.impls.numpy_loop import NumpyLoop
-from rnnimpl.interface import NumpyArray, Rnn
+from rnnimpl.interface import NumpyArray, Rnn, State
 from tests import cheating_implementations as cheats
 from tests.test_runner import Said
 
@@ -65,6 +65,7 @@ def visit(implementation: type[Rnn[Any]], workload: Workload) -> str | None:
         (cheats.FillingThread, "did not compute its input"),
         (cheats.WorkInFromNumpy, "did not compute its input"),
         (cheats.OneBuffer, "changed while another was made"),
+        (cheats.BareState, "the final state is a ndarray; expected a tuple (h_n,)"),
     ],
 )
 def test_a_timed_forward_pass_without_the_work_is_wrong(cheat: type[Rnn[Any]], caught: str) -> None:
@@ -75,10 +76,10 @@ def test_a_timed_forward_pass_without_the_work_is_wrong(cheat: type[Rnn[Any]], c
 
 
 @pytest.mark.parametrize("cheat", [cheats.CachedPullback, cheats.CachedWeightGradients, cheats.NoGradientOfState])
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
-def test_a_gradient_of_an_earlier_call_is_wrong(cheat: type[Rnn[Any]], nonlinearity: str) -> None:
+@pytest.mark.parametrize("cell", ["tanh", "relu", "lstm", "gru"])
+def test_a_gradient_of_an_earlier_call_is_wrong(cheat: type[Rnn[Any]], cell: str) -> None:
     """Every gradient of a checked call is compared, those of weights too."""
-    workload = Workload(mode="training", T=12, B=4, I=6, H=5, nonlinearity=nonlinearity)  # type: ignore[arg-type]
+    workload = Workload(mode="training", T=12, B=4, I=6, H=5, cell=cell)  # type: ignore[arg-type]
     reason = visit(cheat, workload)
     assert reason is not None
     assert "did not compute its input: grad_" in reason
@@ -86,7 +87,10 @@ def test_a_gradient_of_an_earlier_call_is_wrong(cheat: type[Rnn[Any]], nonlinear
 
 @pytest.mark.parametrize("name", ["numpy_loop", "numpy_hoisted", "nn_rnn", "torch_hoisted"])
 @pytest.mark.parametrize("mode", ["inference", "training"])
-@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "L": 2}, {"nonlinearity": "relu"}, {"I": 1, "B": 1}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"bidirectional": True, "L": 2}, {"cell": "relu"}, {"cell": "lstm"}, {"cell": "gru"}, {"I": 1, "B": 1}],
+)
 def test_an_honest_implementation_passes(name: str, mode: str, options: dict[str, object]) -> None:
     """Whatever the workload's options are."""
     workload = Workload(**{"mode": mode, "T": 12, "B": 4, "I": 6, "H": 5, **options})  # type: ignore[arg-type]
@@ -108,9 +112,9 @@ def test_a_cheat_is_caught_in_bfloat16() -> None:
 
         known = None
 
-        def forward(self, x: object, h0: object = None) -> object:
+        def forward(self, x: object, state: object = None) -> object:
             if self.known is not x:
-                self.known, self.result = x, super().forward(x, h0)
+                self.known, self.result = x, super().forward(x, state)
             return self.result
 
     reason = visit(SameTensor, Workload(mode="inference", T=12, B=4, I=64, H=64, dtype="bfloat16"))
@@ -166,9 +170,11 @@ def test_the_checked_call_is_at_its_place_and_the_others_have_other_inputs() -> 
 
         devices = ("cpu",)
 
-        def forward(self, x: NumpyArray, h0: NumpyArray | None = None) -> tuple[NumpyArray, NumpyArray]:
+        def forward(
+            self, x: NumpyArray, state: State[NumpyArray] | None = None
+        ) -> tuple[NumpyArray, State[NumpyArray]]:
             seen.append(x.copy())
-            return super().forward(x, h0)
+            return super().forward(x, state)
 
     workload = Workload(mode="inference", T=3, B=2, I=4, H=5)
     subject = Subject(Recording, workload, clock=time.perf_counter)
@@ -209,10 +215,10 @@ def test_an_array_of_an_unknown_type_is_converted_within_the_timed_region() -> N
             converted.append("to")
             return array.values.copy()
 
-        def forward(self, x: Box, h0: Box | None = None) -> tuple[Box, Box]:  # type: ignore[override]  # the same
+        def forward(self, x: Box, state: object = None) -> tuple[Box, tuple[Box]]:  # type: ignore[override]  # the same
             converted.append("forward")
-            y, h_n = super().forward(x.values, None)
-            return Box(y), Box(h_n)
+            y, (h_n,) = super().forward(x.values, None)
+            return Box(y), (Box(h_n),)
 
     workload = Workload(mode="inference", T=3, B=2, I=4, H=5)
     assert visit(Boxed, workload) is None
@@ -224,7 +230,7 @@ def test_the_input_is_changed_in_the_memory_of_a_tensor() -> None:
     config = Workload(mode="inference", T=3, B=2, I=4, H=5).config
     rnn = load("nn_rnn")(config, Weights.init(config, 0))
     x = np.ones((3, 2, 4), np.float32)
-    changing = ChangingInput(rnn, x)
+    changing = ChangingInput(rnn, x, rnn.from_numpy(x))
     tensor = changing.array
     changing.change_to(1, np.full((3, 2), 5.0, np.float32))
     changing.change_to(2, np.full((3, 2), 7.0, np.float32))

@@ -173,12 +173,12 @@ def test_settings_and_modes_are_kept_apart(tmp_path: Path) -> None:
     workloads = [CENTRE, workload("training"), workload(threads=1), workload(device="cuda", threads=1)]
     found = findings(loaded(tmp_path / "run", *(trial("nn_rnn", each) for each in workloads)))
     assert [(str(each.setting), each.mode) for each in found if each.region is None] == [
-        ("cpu, float32, 2 threads", "inference"),
-        ("cpu, float32, 2 threads", "training"),
-        ("cpu, float32, 1 thread", "inference"),
-        ("cuda, float32", "inference"),
+        ("tanh RNN, cpu, float32, 2 threads", "inference"),
+        ("tanh RNN, cpu, float32, 2 threads", "training"),
+        ("tanh RNN, cpu, float32, 1 thread", "inference"),
+        ("tanh RNN, cuda, float32", "inference"),
     ]
-    assert str(Setting("cuda", "float32", "tf32", 1)) == "cuda, float32 (tf32)"
+    assert str(Setting("lstm", "cuda", "float32", "tf32", 1)) == "LSTM, cuda, float32 (tf32)"
 
 
 def said(run: LoadedRun, *, several_runs: bool = False) -> str:
@@ -195,8 +195,8 @@ def test_the_answer_speaks_of_all_then_of_each_region(tmp_path: Path) -> None:
         *measured(workload(B=8, H=32), {"nn_rnn": 1.0, "mine": 1.5}),
     ]
     assert said(loaded(tmp_path / "run", *trials)) == (
-        "**Inference (cpu, float32, 2 threads).** Over all 3 workloads, use `nn_rnn`: 1.04x as fast as the second, "
-        "`mine` (1.04-1.04). `nn_rnn` is the fastest on 2 of 3.\n\n"
+        "**Inference (tanh RNN, cpu, float32, 2 threads).** Over all 3 workloads, use `nn_rnn`: 1.04x as fast as the "
+        "second, `mine` (1.04-1.04). `nn_rnn` is the fastest on 2 of 3.\n\n"
         "- One sequence (B 1), a small hidden size (H 64): use `mine`: 2.00x as fast as the second, `nn_rnn` "
         "(2.00-2.00).\n"
         "- A small batch (B 8, 16), a small hidden size (H 32, 64): use `nn_rnn`: 1.50x as fast as the second, "
@@ -229,6 +229,22 @@ def test_a_workload_that_is_too_close_to_call_is_nobodys(tmp_path: Path, seconds
     ]
     text = said(loaded(tmp_path / "run", *trials))
     assert text.endswith("`mine` is the fastest on 1 of 2, and too close to call on 1 more.")
+
+
+def test_no_finding_is_over_two_cells(tmp_path: Path) -> None:
+    """An LSTM costs four times a plain RNN: a mean over both would be of neither."""
+    trials = [
+        *measured(CENTRE, {"nn_rnn": 2.0, "mine": 1.0}),
+        *measured(workload(cell="lstm"), {"nn_rnn": 1.0, "mine": 8.0}),
+        *measured(workload(cell="gru"), {"nn_rnn": 2.0, "mine": 1.0}),
+    ]
+    found = [each for each in findings(loaded(tmp_path / "run", *trials)) if each.region is None]
+    assert [(str(each.setting), each.winner.fastest) for each in found] == [
+        ("tanh RNN, cpu, float32, 2 threads", "mine"),
+        ("LSTM, cpu, float32, 2 threads", "nn_rnn"),
+        ("GRU, cpu, float32, 2 threads", "mine"),
+    ]
+    assert all(len({workload.cell for workload in each.workloads}) == 1 for each in found)
 
 
 def test_the_answer_names_the_run_where_there_are_several(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_load_run_is_offered_by_the_package() -> None:
 
 def test_a_case_is_described(tmp_path: Path) -> None:
     """Names and the workload's fields stand in the row."""
-    of = workload("training", T=3, B=5, H=7, L=2, bidirectional=True, nonlinearity="relu", bias=False, dtype="float64")
+    of = workload("training", T=3, B=5, H=7, L=2, bidirectional=True, cell="relu", bias=False, dtype="float64")
     found = row(load(tmp_path / "run", trial("mine", of, source="package:Class", describe={"library": "x 1"})), "mine")
     assert found["run"] == "run"
     assert found["case"] == f"mine/{of.id}"

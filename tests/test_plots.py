@@ -53,8 +53,8 @@ def test_a_default_sweep_has_every_plot(tmp_path: Path) -> None:
             assert image.width == 1540
             assert len(image.getcolors(256) or []) > 5
         words = "".join(ET.fromstring(svg.read_text(encoding="utf-8")).itertext())  # noqa: S314  # written above
-        assert "Inference, cpu, float32, 2 threads" in words
-        assert "Training, cpu, float32, 2 threads" in words
+        assert "Inference, tanh RNN, cpu, float32, 2 threads" in words
+        assert "Training, tanh RNN, cpu, float32, 2 threads" in words
 
 
 def test_standings_are_drawn_first_a_panel_a_mode(tmp_path: Path) -> None:
@@ -187,17 +187,17 @@ def test_the_longest_slice_nearest_the_centre_is_drawn(tmp_path: Path) -> None:
     run_of(tmp_path / "run", [trial("nn_rnn", of) for of in workloads])
     rows = measured(load_run(tmp_path / "run"))
     chosen, fixed = along(rows, ["T"])
-    assert (set(chosen["T"]), fixed) == ({16, 32, 64}, "B 1, L 1, I = H 1024, tanh")
+    assert (set(chosen["T"]), fixed) == ({16, 32, 64}, "B 1, L 1, I = H 1024")
     chosen, fixed = along(rows, ["B"])
-    assert (set(chosen["B"]), fixed) == ({1, 16}, "T 64, L 1, I = H 256, tanh")
-    assert central(rows)[1] == "T 64, B 16, L 1, I = H 256, tanh"
+    assert (set(chosen["B"]), fixed) == ({1, 16}, "T 64, L 1, I = H 256")
+    assert central(rows)[1] == "T 64, B 16, L 1, I = H 256"
 
 
 def test_what_is_fixed_is_told_in_full(tmp_path: Path) -> None:
     """Options that differ from the defaults are part of what a slice holds fixed."""
-    of = [workload(T=T, I=3, H=8, bidirectional=True, bias=False, nonlinearity="relu") for T in (2, 4)]
+    of = [workload(T=T, I=3, H=8, bidirectional=True, bias=False, cell="relu") for T in (2, 4)]
     run_of(tmp_path / "run", [trial("nn_rnn", each) for each in of])
-    assert along(measured(load_run(tmp_path / "run")), ["T"])[1] == "B 16, L 1, I 3, H 8, two directions, relu, no bias"
+    assert along(measured(load_run(tmp_path / "run")), ["T"])[1] == "B 16, L 1, I 3, H 8, two directions, no bias"
 
 
 def test_panels_are_cut_by_run_setting_and_mode(tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ def test_panels_are_cut_by_run_setting_and_mode(tmp_path: Path) -> None:
         run_of(tmp_path / name, [trial("nn_rnn", workload(mode)) for mode in ("training", "inference")])
     found = panels(measured(load_run(tmp_path / "a", tmp_path / "b")))
     assert [panel.title(several_runs=True) for panel in found] == [
-        "Inference, cpu, float32, 2 threads, run a",
-        "Training, cpu, float32, 2 threads, run a",
-        "Inference, cpu, float32, 2 threads, run b",
-        "Training, cpu, float32, 2 threads, run b",
+        "Inference, tanh RNN, cpu, float32, 2 threads, run a",
+        "Training, tanh RNN, cpu, float32, 2 threads, run a",
+        "Inference, tanh RNN, cpu, float32, 2 threads, run b",
+        "Training, tanh RNN, cpu, float32, 2 threads, run b",
     ]

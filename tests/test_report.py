@@ -113,7 +113,7 @@ def test_the_tables_hold_the_numbers(tmp_path: Path) -> None:
     answer = section(text, "The answer")
     for place in ("the only workload", "a small batch (B 16), a medium hidden size (H 256)"):
         assert (
-            f"| inference | cpu, float32, 2 threads | {place} | 1 | `mine` | 2.00x (2.00-2.00) | `nn_rnn` "
+            f"| inference | tanh RNN, cpu, float32, 2 threads | {place} | 1 | `mine` | 2.00x (2.00-2.00) | `nn_rnn` "
             "| 2.00x (2.00-2.00) |" in answer
         )
     assert f"| `{CENTRE.id}` | `mine` | 1.00 ms | 2.00x (2.00-2.00) | `nn_rnn` | 2.00x (2.00-2.00) |" in answer
@@ -209,7 +209,7 @@ def test_how_it_was_measured_is_told(tmp_path: Path) -> None:
     assert "20.0 GB/s | 800 ns (torch) |" in text
     assert "Of 400 s that the sweep took, 79 % was warm-up and sampling:" in text
     assert "| sampling | 195 s | 49 % |" in text
-    assert "| `nn_rnn` | cpu | library: torch 2.13 | 1 |" in text
+    assert "| `nn_rnn` | tanh | cpu | library: torch 2.13 | 1 |" in text
 
 
 def test_a_caution_stands_before_the_answer(tmp_path: Path) -> None:

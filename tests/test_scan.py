@@ -110,7 +110,7 @@ def test_cliffs_are_named_and_tabled(tmp_path: Path) -> None:
     """With sizes, ratio and interval; neighbours are compared by the widest bounds that theirs allow."""
     trials = along(range(8, 41), lambda H: 2.0 if H > 32 else 1.0, noise=NOISE)
     lines = scan_lines(frame_of(tmp_path / "run", trials))
-    place = "Inference, cpu, float32, 2 threads, T 32, B 16, L 1, I = H, tanh"
+    place = "Inference, tanh RNN, cpu, float32, 2 threads, T 32, B 16, L 1, I = H"
     text = typed(scan_section(lines))
     assert text.startswith(f"- **{place}.** `mine`, H 8 to 40, 32 pairs of neighbours: 1 cliff (32/33); ")
     assert f"| {place} | `mine` | H 32 | H 33 | 2.00x (1.96-2.04) | yes |" in text
@@ -193,7 +193,11 @@ def test_a_report_of_a_scan_has_the_section(tmp_path: Path) -> None:
 def test_the_preset_scans_every_size_on_one_thread() -> None:
     """H 1 to 300 at two batch sizes, B 1 to 40 at two hidden sizes, whatever cores there are."""
     workloads = load_sweep("sizes").workloads(["cpu"], 8)
-    assert {(each.mode, each.threads, each.L, each.I == each.H) for each in workloads} == {("inference", 1, 1, True)}
+    assert {(each.mode, each.L, each.I == each.H) for each in workloads} == {("inference", 1, True)}
+    # Where ONNX Runtime divides its work among threads in another way.
+    shared = {(each.B, each.H) for each in workloads if each.threads > 1}
+    assert shared == {(B, H) for B in (1, 2, 4, 5) for H in (256, 257)}
+    workloads = tuple(each for each in workloads if each.threads == 1)
     sizes = {(each.B, each.H) for each in workloads}
     assert {(B, H) for B in (1, 16) for H in range(1, 301)} <= sizes
     assert {(B, H) for B in range(1, 41) for H in (64, 250)} <= sizes

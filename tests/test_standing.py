@@ -150,9 +150,9 @@ def test_settings_and_modes_and_runs_are_kept_apart(tmp_path: Path) -> None:
     runs = [loaded(tmp_path / name, trials) for name in ("a", "b")]
     found = [(each.run, str(each.setting), each.mode, each.subject) for each in standings(runs)]
     assert found[:3] == [
-        ("a", "cpu, float32, 2 threads", "inference", "mine"),
-        ("a", "cpu, float32, 2 threads", "training", "one"),
-        ("a", "cpu, float32, 1 thread", "inference", "mine"),
+        ("a", "tanh RNN, cpu, float32, 2 threads", "inference", "mine"),
+        ("a", "tanh RNN, cpu, float32, 2 threads", "training", "one"),
+        ("a", "tanh RNN, cpu, float32, 1 thread", "inference", "mine"),
     ]
     assert [run for run, *_ in found] == ["a"] * 3 + ["b"] * 3
 
@@ -298,7 +298,7 @@ def test_every_time_stands_in_one_table(tmp_path: Path) -> None:
     assert row_of(text, "workload")[1:] == ["`mine`", "`one`", "`two`"]
     assert row_of(text, "T256 B16 H256")[1:] == ["1.00 s<br>1.0e-7", "**500 ms**<br>1.0e-7", "3.00 s<br>1.0e-7"]
     assert row_of(text, "T65 B16 H256")[1:] == ["-", "**4.00 s**<br>1.0e-7", "-"]
-    assert "### Inference, cpu, float32, 2 threads" in text
+    assert "### Inference, tanh RNN, cpu, float32, 2 threads" in text
 
 
 def test_too_close_to_the_fastest_is_marked(tmp_path: Path) -> None:
@@ -335,9 +335,9 @@ def test_what_could_nowhere_run_has_no_column(tmp_path: Path) -> None:
 
 def test_what_a_row_does_not_say_is_the_default(tmp_path: Path) -> None:
     """Sizes beyond T, B and H and options are named where they differ from the defaults."""
-    of = workload(I=3, H=8, L=2, bidirectional=True, nonlinearity="relu", bias=False)
+    of = workload(I=3, H=8, L=2, bidirectional=True, cell="relu", bias=False)
     text = table_of(tmp_path / "run", [trial("mine", of)])
-    assert row_of(text, "T64 B16 H8 I3 L2 two directions relu no bias")[1] == "**1.00 ms**<br>1.0e-7"
+    assert row_of(text, "T64 B16 H8 I3 L2 two directions no bias")[1] == "**1.00 ms**<br>1.0e-7"
 
 
 def test_a_run_without_times_has_no_table(tmp_path: Path) -> None:

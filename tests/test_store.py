@@ -13,6 +13,7 @@ import pytest
 from benchmarks.files import folder_for
 from benchmarks.store import StoreError, create_run, open_run
 from benchmarks.trial import SCHEMA
+from benchmarks.workload import Workload
 from tests.synthetic_runs import failed, run_of, trial, workload
 
 A = trial("nn_rnn", workload())
@@ -166,6 +167,28 @@ def test_fields_of_a_later_version_are_passed_over(tmp_path: Path) -> None:
         file.write(changed(colour="blue") + "\n\n")
     assert run.read().trials == [A, A]
     assert run.read().problems == []
+
+
+@pytest.mark.parametrize("name", ["L", "bidirectional", "cell", "bias", "dtype", "precision", "device", "threads"])
+def test_a_field_that_an_earlier_version_did_not_write_has_its_default(tmp_path: Path, name: str) -> None:
+    """A new field of a workload does not make a run unreadable."""
+    run = run_of(tmp_path / "run", [A])
+    content = {key: value for key, value in A.to_json().items() if key != name}
+    (tmp_path / "run" / "trials.jsonl").write_text(json.dumps(content) + "\n")
+    (read,) = run.trials()
+    assert getattr(read.case.workload, name) == getattr(Workload(mode="inference", T=1, B=1, I=1, H=1), name)
+
+
+@pytest.mark.parametrize("cell", ["tanh", "relu"])
+def test_the_cell_is_read_from_its_old_name(tmp_path: Path, cell: str) -> None:
+    """Runs of schema 1 and 2 call it nonlinearity; IDs are the same."""
+    run = run_of(tmp_path / "run", [A])
+    content = A.to_json()
+    del content["cell"]
+    (tmp_path / "run" / "trials.jsonl").write_text(json.dumps(content | {"nonlinearity": cell}) + "\n")
+    (read,) = run.trials()
+    assert read.case.workload.cell == cell
+    assert f"-{cell}-" in read.case.id
 
 
 def test_the_record_is_kept_and_updated(tmp_path: Path) -> None:

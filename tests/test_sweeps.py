@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from benchmarks.sweeps import PRESETS, Grid, Sweep, load_sweep, parse_duration, sweep_names
 from benchmarks.sweeps.file import read_sweep_file
-from benchmarks.sweeps.published import published_names, unmeasured_names
+from benchmarks.sweeps.published import published_names, slug
 
 
 def sweep(*grids: Grid, **fields: Any) -> Sweep:
@@ -93,7 +94,7 @@ def test_an_override_replaces_the_axis_in_every_grid() -> None:
         ({"mode": ("both",)}, "mode is 'both'; expected one of inference, training"),
         ({"bias": (1,)}, "bias is 1; expected true or false"),
         ({"seq_len": (16,)}, "axis 'seq_len' is not known; did you mean T?"),
-        ({"nonlinarity": ("relu",)}, "did you mean nonlinearity?"),
+        ({"cel": ("relu",)}, "did you mean cell?"),
     ],
 )
 def test_an_axis_that_makes_no_workload_is_refused_with_its_name(axes: dict[str, Any], message: str) -> None:
@@ -133,10 +134,24 @@ def test_json_that_is_no_sweep_is_refused() -> None:
         Sweep.from_json({**record, "grids": [{"H": "wide"}]})
 
 
+def test_an_old_grid_names_its_cell_nonlinearity() -> None:
+    """Runs and sweep files from before there were other cells."""
+    assert Grid.from_mapping({"nonlinearity": ["relu"]}) == Grid(cell=("relu",))
+    with pytest.raises(ValueError, match="nonlinearity is an old name of the axis cell, which is given too"):
+        Grid.from_mapping({"nonlinearity": "relu", "cell": "lstm"})
+
+
 def test_the_presets_measure_what_they_promise() -> None:
     sizes = {(w.B, w.H, w.T, w.L) for w in PRESETS["quick"].workloads(("cpu",), 2)}
     assert sizes == {(B, H, 64, 1) for B in (1, 16) for H in (64, 256)}
-    default = PRESETS["default"].workloads(("cpu",), 2)
+    three = PRESETS["default"].workloads(("cpu",), 2)
+    assert {w.cell for w in three} == {"lstm", "gru", "tanh"}
+    for cell in ("lstm", "gru", "tanh"):
+        assert {(w.T, w.B, w.H) for w in three if w.cell == cell} == {
+            *((64, 1, 64), (64, 1, 256), (64, 16, 64), (64, 16, 256), (64, 64, 256), (256, 16, 256), (64, 16, 1024))
+        }
+    default = PRESETS["default"].override(cell="lstm").workloads(("cpu",), 2)
+    assert {w.cell for w in default} == {"lstm"}
     assert len(default) == 2 * 17
     assert {w.T for w in default if (w.B, w.H, w.L) == (16, 256, 1)} == {16, 64, 256, 1024}
     assert {w.H for w in default if (w.T, w.B, w.L) == (64, 16, 1)} == {64, 128, 256, 512, 1024}
@@ -160,20 +175,54 @@ def test_the_engines_are_set_side_by_side_on_six_sizes_in_both_modes() -> None:
     assert len(workloads) == 2 * len(sizes)
 
 
-def test_every_origin_of_published_vanilla_sizes_is_a_sweep() -> None:
-    workloads = load_sweep("deepbench").workloads(("cpu",), 2)
+def test_published_sizes_of_one_cell_are_a_sweep() -> None:
+    """DeepBench has sizes of three cells; an RNN is measured with tanh."""
+    workloads = load_sweep("deepbench-rnn").workloads(("cpu",), 2)
     training = {(w.T, w.B, w.H) for w in workloads if w.mode == "training"}
     assert training == {(50, B, H) for B in (16, 32, 64, 128) for H in (1760, 2048, 2560)}
     assert {(w.T, w.B, w.H) for w in workloads if w.mode == "inference"} == {(672, 1, 32), (96, 1, 64)}
-    (issue,) = load_sweep("pytorch-issue-126051").override(mode="training").workloads(("cpu",), 2)
-    assert (issue.bidirectional, issue.I, issue.L) == (True, 1, 3)
-    assert "persistent-rnn" in published_names()
+    assert {w.cell for w in workloads} == {"tanh"}
+    assert {w.cell for w in load_sweep("deepbench-lstm").workloads(("cpu",), 2)} == {"lstm"}
+    assert {w.cell for w in load_sweep("deepbench-gru").workloads(("cpu",), 2)} == {"gru"}
 
 
-@pytest.mark.parametrize("name", unmeasured_names())
-def test_an_origin_without_vanilla_sizes_says_so(name: str) -> None:
-    with pytest.raises(ValueError, match="these cells are not measured yet"):
-        load_sweep(name)
+def test_an_origins_own_name_is_all_of_its_sizes() -> None:
+    """Those of one cell together are those of all."""
+    cells = [load_sweep(f"deepbench-{cell}").workloads(("cpu",), 2) for cell in ("rnn", "lstm", "gru")]
+    every = load_sweep("deepbench").workloads(("cpu",), 2)
+    assert len(every) == sum(map(len, cells)) > 50
+    assert set(every) == {workload for workloads in cells for workload in workloads}
+
+
+def test_every_published_size_is_measured_with_its_cell() -> None:
+    """Each row of the table, in the modes that it names, and no other workload."""
+    table = Path(__file__).parent.parent / "benchmarks" / "data" / "workloads.csv"
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    measured = {"rnn": "tanh", "lstm": "lstm", "gru": "gru"}
+    for name in {slug(row["origin"]) for row in rows}:
+        own = [row for row in rows if slug(row["origin"]) == name]
+        expected = {
+            (measured[row["cell"]], mode, *(int(row[letter]) for letter in "TBIHL"), row["bidirectional"] == "1")
+            for row in own
+            for mode in ("inference", "training")
+            if row["mode"] in (mode, "both")
+        }
+        workloads = load_sweep(name).workloads(("cpu",), 2)
+        assert {(w.cell, w.mode, w.T, w.B, w.I, w.H, w.L, w.bidirectional) for w in workloads} == expected
+
+
+def test_an_origin_of_one_cell_has_one_name() -> None:
+    """Haste's sizes are all an LSTM's, and so is the one of PyTorch's pull request."""
+    assert [name for name in published_names() if name.startswith("haste")] == ["haste"]
+    (theirs,) = load_sweep("pytorch-pr-126051").override(mode="training").workloads(("cpu",), 2)
+    assert (theirs.cell, theirs.bidirectional, theirs.I, theirs.L) == ("lstm", True, 1, 3)
+    assert load_sweep("haste").summary == "The problem sizes of Haste, LSTM"
+
+
+def test_sizes_stand_on_either_side_of_where_onnx_runtime_splits_otherwise() -> None:
+    """B 1 and 2, 4 and 5, H 256 and 257, on the two threads that it then splits over."""
+    two = {(w.B, w.H) for w in load_sweep("sizes").workloads(("cpu",), 2) if w.threads == 2}
+    assert two == {(B, H) for B in (1, 2, 4, 5) for H in (256, 257)}
 
 
 def test_an_unknown_sweep_is_refused_with_the_nearest() -> None:
@@ -185,14 +234,14 @@ def test_a_file_defines_a_sweep(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         'summary = "lengths"\nbudget = "1h30m"\ntarget_interval = 0.02\ntimeout = "20s"\n'
-        '[[grid]]\nT = [16, 64]\nH = 8\nmode = "training"\n[[grid]]\nbias = false\n[override]\nnonlinearity = "relu"\n',
+        '[[grid]]\nT = [16, 64]\nH = 8\nmode = "training"\n[[grid]]\nbias = false\n[override]\ncell = "relu"\n',
     )
     assert load_sweep(path) == Sweep(
         name="mine",
         summary="lengths",
         grids=(
-            Grid(T=(16, 64), H=(8,), mode=("training",), nonlinearity=("relu",)),
-            Grid(bias=(False,), nonlinearity=("relu",)),
+            Grid(T=(16, 64), H=(8,), mode=("training",), cell=("relu",)),
+            Grid(bias=(False,), cell=("relu",)),
         ),
         budget_seconds=5400.0,
         target_interval=0.02,

@@ -21,7 +21,7 @@ workloads = st.builds(
     H=sizes,
     L=st.integers(1, 8),
     bidirectional=st.booleans(),
-    nonlinearity=st.sampled_from(["tanh", "relu"]),
+    cell=st.sampled_from(["tanh", "relu", "lstm", "gru"]),
     bias=st.booleans(),
     dtype=st.sampled_from(DTYPES),
     device=st.sampled_from(["cpu", "cuda"]),
@@ -76,7 +76,7 @@ def test_a_module_and_class_can_stand_in_a_case_id() -> None:
         ({"mode": "learning"}, "mode is 'learning'; expected one of inference, training"),
         ({"device": "tpu"}, "device is 'tpu'; expected one of cpu, cuda"),
         ({"dtype": "int8"}, "dtype is 'int8'; expected one of"),
-        ({"nonlinearity": "gelu"}, "nonlinearity is 'gelu'; expected one of tanh, relu"),
+        ({"cell": "gelu"}, "cell is 'gelu'; did you mean relu? Expected one of tanh, relu, lstm, gru"),
         ({"precision": "tf32"}, "precision tf32 is for float32 on cuda; got float32 on cpu"),
     ],
 )

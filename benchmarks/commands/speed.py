@@ -29,19 +29,20 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     listings = [listing(name) for name in names()]
     sweeps = {name: load_sweep(name).summary for name in sweep_names()}
     if as_json:
-        fields = ("summary", "unavailable", "only_when_named")
+        fields = ("summary", "unavailable", "cells", "only_when_named")
         shown = {entry.name: {field: getattr(entry, field) for field in fields} for entry in listings}
         typer.echo(json.dumps({"implementations": shown, "sweeps": sweeps}, indent=2))
         return
     from rich.table import Table
 
     console = Terminal()
-    table = Table("implementation", "device", "here", "what it is", title="Implementations")
+    table = Table("implementation", "cells", "device", "here", "what it is", title="Implementations")
     for entry in listings:
         yes = f"yes, when named: {entry.only_when_named}" if entry.only_when_named else "yes"
         for row, (device, reason) in enumerate(entry.unavailable.items()):
             first = row == 0
-            table.add_row(entry.name if first else "", device, reason or yes, entry.summary if first else "")
+            said = (entry.name, ", ".join(entry.cells), entry.summary) if first else ("", "", "")
+            table.add_row(*said[:2], device, reason or yes, said[2])
     console.print(table)
     presets = Table("sweep", "what it measures", title="Sweeps")
     for name, summary in sweeps.items():
@@ -66,6 +67,7 @@ def sweep(
         str | None,
         typer.Option("--input", metavar="I,...", help="Input features; as many as hidden units if not given."),
     ] = None,
+    cell: Annotated[str | None, typer.Option(metavar="CELL,...", help="tanh, relu, lstm, gru")] = None,
     mode: Annotated[str | None, typer.Option(metavar="MODE,...", help="inference, training")] = None,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE,...", help="cpu, cuda; all that are here if not given.")
@@ -90,6 +92,7 @@ def sweep(
     from benchmarks.measuring.launch import plan_sweep, resume_sweep, start_sweep
     from benchmarks.workload import DEVICES, MODES
     from rnnimpl.dtypes import DTYPES
+    from rnnimpl.interface import CELL_NAMES
 
     console = Terminal()
     axes: dict[str, Any] = {
@@ -98,6 +101,7 @@ def sweep(
         "H": numbers(hidden, "--hidden"),
         "L": numbers(layers, "--layers"),
         "I": numbers(input_, "--input"),
+        "cell": words(cell, "--cell", CELL_NAMES),
         "mode": words(mode, "--mode", MODES),
         "device": words(device, "--device", DEVICES),
         "dtype": words(dtype, "--dtype", DTYPES),
@@ -173,6 +177,7 @@ def train(
         list[str] | None,
         typer.Option(metavar="NAME|module:Class", help="Only this implementation; may be repeated."),
     ] = None,
+    cell: Annotated[str, typer.Option(metavar="CELL", help="tanh, relu, lstm or gru")] = "tanh",
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     steps: Annotated[
@@ -185,20 +190,19 @@ def train(
     """Train implementations on one task by plain gradient descent and lay their loss curves side by side.
 
     Exit status 1 when a curve leaves the others or does not reach the stated loss, 3 when none could be trained.
-    Example: python -m benchmarks train --impl numpy_loop --impl nn_rnn
+    Example: python -m benchmarks train --cell lstm --impl numpy_loop --impl nn_rnn
     """
     from rich.markdown import Markdown
 
     from benchmarks.training.report import table
-    from benchmarks.training.train import STEPS, train
+    from benchmarks.training.train import train
     from rnnimpl.registry import default_names, listing
 
     sys.path.insert(0, str(Path.cwd()))
     kind = device.partition(":")[0]
     here = [name for name in default_names() if kind in listing(name).unavailable]
-    steps = STEPS if steps is None else steps
     with interruptible("nothing is kept"):
-        result = train(implementations=impl or here, device=device, dtype=dtype, steps=steps, out=out)
+        result = train(implementations=impl or here, cell=cell, device=device, dtype=dtype, steps=steps, out=out)
     Terminal().print(Markdown(table(result)))
     echo(f"curves, tables and plots: {result.folder}")
     result.check_trained()

@@ -28,10 +28,10 @@ class ChangingInput:
     holds: `convert`, which makes it anew, then belongs into the timed region. `x` may be changed with it.
     """
 
-    def __init__(self, rnn: Rnn[Any], x: NumpyArray) -> None:
+    def __init__(self, rnn: Rnn[Any], x: NumpyArray, array: Any) -> None:
         self.rnn = rnn
         self.values = x
-        self.array = rnn.from_numpy(self.values)
+        self.array = array
         on_host = is_on_host(self.array)
         memory = writable_view(self.array, self.values) if on_host else None
         self.is_own = not is_known(self.array) or (on_host and memory is None)

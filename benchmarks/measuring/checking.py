@@ -24,9 +24,9 @@ from benchmarks.measuring.inputs import Inputs, fresh_feature
 from benchmarks.measuring.measure import CheckedCall, Wrong, check_results
 from benchmarks.workload import Workload
 from rnnimpl import reference
-from rnnimpl.expectation import Expectation, name_grads, relative
+from rnnimpl.cells import CELLS
+from rnnimpl.expectation import Expectation, is_per_sequence, name_arrays, relative
 from rnnimpl.interface import NumpyArray
-from rnnimpl.tolerance import PER_SEQUENCE
 
 SPOT_FLOPS = 5e8
 """What the reference may cost for the checked call of a block: some hundredths of a second."""
@@ -190,16 +190,15 @@ def _values(
     config = workload.config
     if len(x) < workload.T:
         return {"y": reference.forward(config, inputs.weights, x)[0]}
-    if inputs.dy is None or inputs.dh_n is None:
-        y, h_n = reference.forward(config, inputs.weights, x)
-        return {"y": y, "h_n": h_n}
+    if inputs.dy is None or inputs.dstate_n is None:
+        return name_arrays(config, *reference.forward(config, inputs.weights, x))
     columns = list(rows)
-    y, h_n, grads = reference.vjp(config, inputs.weights, x, None, inputs.dy[:, columns], inputs.dh_n[:, columns])
-    values = {"y": y, "h_n": h_n} | name_grads(grads)
-    return values if weights else {name: value for name, value in values.items() if name in PER_SEQUENCE}
+    dstate_n = tuple(each[:, columns] for each in inputs.dstate_n)
+    values = name_arrays(config, *reference.vjp(config, inputs.weights, x, None, inputs.dy[:, columns], dstate_n))
+    return values if weights else {name: value for name, value in values.items() if is_per_sequence(name)}
 
 
 def _limit(workload: Workload, name: str, tolerance: float) -> float:
     widened = max(tolerance, min(SPOT_FACTOR * tolerance, SPOT_MOST))
-    is_kinked = workload.nonlinearity == "relu" and name.startswith("grad_")
+    is_kinked = CELLS[workload.cell].kinked and name.startswith("grad_")
     return max(widened, KINKED_LIMIT) if is_kinked else widened

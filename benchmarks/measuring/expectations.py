@@ -35,7 +35,13 @@ class Expectations:
             steps = checked_steps(workload)
             inputs = self._inputs(workload).prefix(steps)
             expectation = expect(
-                workload.config, inputs.weights, inputs.x, None, inputs.dy, inputs.dh_n, precision=workload.precision
+                workload.config,
+                inputs.weights,
+                inputs.x,
+                None,
+                inputs.dy,
+                inputs.dstate_n,
+                precision=workload.precision,
             )
             size = sum(value.nbytes for value in expectation.values.values())
             if self._kept_bytes + size > KEPT_BYTES:

@@ -19,12 +19,20 @@ from those of another call by far more than rounding, in bfloat16 and at H 1024 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Inputs:
-    """Weights, x (T, B, I) and, for training, the cotangents dy (T, B, D*H) and dh_n (L*D, B, H); h0 is zero."""
+    """Weights, x (T, B, I) and, for training, the cotangents dy (T, B, D*H) and of each state (L*D, B, H).
+
+    The state before the first step is zero.
+    """
 
     weights: Weights
     x: NumpyArray
     dy: NumpyArray | None
-    dh_n: NumpyArray | None
+    dstate_n: tuple[NumpyArray, ...] | None
+
+    @property
+    def dh_n(self) -> tuple[NumpyArray, ...] | None:
+        """`dstate_n` by the name that `benchmarks/suite` has for it: the same files measure revisions of all times."""
+        return self.dstate_n
 
     def prefix(self, steps: int) -> Inputs:
         """The same data, cut to the first `steps` time steps."""
@@ -32,7 +40,7 @@ class Inputs:
 
 
 def make_inputs(workload: Workload, seed: int = SEED) -> Inputs:
-    """Weights as `nn.RNN` draws them; x and the cotangents from the standard normal distribution."""
+    """Weights as `torch.nn` draws them; x and the cotangents from the standard normal distribution."""
     config = workload.config
     generator = np.random.default_rng(seed)
     T, B, D, H = workload.T, workload.B, config.num_directions, workload.H
@@ -46,7 +54,7 @@ def make_inputs(workload: Workload, seed: int = SEED) -> Inputs:
         weights=Weights.init(config, seed),
         x=x,
         dy=normal(T, B, D * H) if training else None,
-        dh_n=normal(workload.L * D, B, H) if training else None,
+        dstate_n=tuple(normal(*shape) for shape in config.state_shapes(B)) if training else None,
     )
 
 

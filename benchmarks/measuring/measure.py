@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring import arrays, gpu, memory
+from benchmarks.measuring.call import Call, Results
 from benchmarks.measuring.changing_input import ChangingInput
 from benchmarks.measuring.inputs import SEED, fresh_feature, make_inputs
 from benchmarks.measuring.timing import CallSeconds, Clock, calls_per_sample, resolution, sample_block, warm_up
 from benchmarks.workload import Workload
-from rnnimpl.expectation import Expectation, name_grads, name_results
-from rnnimpl.interface import Grads, NumpyArray, Rnn
-from rnnimpl.tolerance import PER_SEQUENCE
+from rnnimpl.expectation import Expectation, is_per_sequence, name_results, state_n_names
+from rnnimpl.interface import NumpyArray, Rnn
 
 SAMPLES_PER_BLOCK = 8
 BLOCK_SECONDS = 0.03
@@ -39,7 +39,8 @@ class Wrong(Exception):
 def largest_errors(errors: Mapping[str, float]) -> dict[str, float | None]:
     """`error_output` and, where there are gradients, `error_gradient`, from the error of each result."""
     gradients = [error for name, error in errors.items() if name.startswith("grad_")]
-    return {"error_output": max(errors["y"], errors["h_n"]), "error_gradient": max(gradients, default=None)}
+    outputs = [error for name, error in errors.items() if not name.startswith("grad_")]
+    return {"error_output": max(outputs), "error_gradient": max(gradients, default=None)}
 
 
 def check_results(expectation: Expectation, results: Mapping[str, NumpyArray]) -> dict[str, float | None]:
@@ -89,19 +90,6 @@ class Block:
     untimed_seconds: float
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Results:
-    """What a call gave, in the implementation's own arrays."""
-
-    y: Any
-    h_n: Any
-    grads: Grads[Any] | None
-
-    def named(self) -> dict[str, Any]:
-        """The arrays by the names of an `Expectation`."""
-        return {"y": self.y, "h_n": self.h_n} | ({} if self.grads is None else name_grads(self.grads))
-
-
 class Subject:
     """One case under measurement. Raises what the implementation raises, and Wrong for what is no result."""
 
@@ -114,10 +102,8 @@ class Subject:
         self.rnn: Rnn[Any] = implementation(workload.config, self.inputs.weights, workload.device)
         self.rnn.synchronize()
         self.setup_seconds = clock() - start
-        self.input = ChangingInput(self.rnn, self.inputs.x)
-        self.dy, self.dh_n = (
-            None if each is None else self.rnn.from_numpy(each) for each in (self.inputs.dy, self.inputs.dh_n)
-        )
+        self.call = Call.of(self.rnn, self.inputs.x, self.inputs.dy, self.inputs.dstate_n)
+        self.input = ChangingInput(self.rnn, self.inputs.x, self.call.x)
         self.rnn.synchronize()
         self.calls = 1
         self.call_seconds = 0.0
@@ -126,10 +112,21 @@ class Subject:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._kept: dict[str, NumpyArray] | None = None
 
+    # By these names `benchmarks/suite` takes a call's arguments, on revisions of all times.
     @property
     def x(self) -> Any:
-        """The input as it is now, in the implementation's own array."""
-        return self.input.array
+        """The call's x, on the device."""
+        return self.call.x
+
+    @property
+    def dy(self) -> Any | None:
+        """In training the cotangent of y, on the device."""
+        return self.call.dy
+
+    @property
+    def dh_n(self) -> Any:
+        """In training the cotangents of the final state, on the device."""
+        return self.call.dstate_n
 
     def prepare(
         self, expectation: Expectation, checked_steps: int, warm_up_seconds: float = WARM_UP_MOST_SECONDS
@@ -156,7 +153,7 @@ class Subject:
         direction its y is that of the first call, which must begin the same way.
         """
         start = self.clock()
-        called = self._call(self.x, self.dy, self.dh_n)
+        called = self.call.make()
         seconds = self.clock() - start
         results = self._read(called)
         self._shapes = {name: array.shape for name, array in results.items()}
@@ -196,6 +193,7 @@ class Subject:
                 return self._changed_call()
             start = clock()
             self.input.change_to(checked.feature, fresh)
+            self.call.x = self.input.array
             call = self._timed_and_kept()
             untimed_seconds += clock() - start - call.total
             return call
@@ -221,7 +219,7 @@ class Subject:
         other = [name for name, shape in self._shapes.items() if name not in kept or kept[name].shape != shape]
         if other:
             raise Wrong(f"{', '.join(other)} of a timed call had another shape than of the first call")
-        of_rows = {name: array[:, list(rows)] for name, array in kept.items() if name in PER_SEQUENCE}
+        of_rows = {name: array[:, list(rows)] for name, array in kept.items() if is_per_sequence(name)}
         if steps < self.workload.T:
             return {"y": of_rows["y"][:steps]}
         return of_rows | ({name: array for name, array in kept.items() if name not in of_rows} if weights else {})
@@ -241,25 +239,12 @@ class Subject:
     def _changed_call(self) -> CallSeconds:
         """One call on an input that was not there before."""
         self.input.change()
+        self.call.x = self.input.array
         return self._timed()
 
     def _timed(self) -> CallSeconds:
         """One call, from its input on the device until its results are ready there."""
-        if self.is_converted:
-            return self._timed_with_conversion()[0]
-        clock = self.clock
-        start = clock()
-        if self.workload.mode == "inference":
-            self.rnn.forward(self.x)
-            self.rnn.synchronize()
-            return CallSeconds(clock() - start, 0.0)
-        _, _, pullback = self.rnn.vjp(self.x)
-        self.rnn.synchronize()
-        middle = clock()
-        pullback(self.dy, self.dh_n)
-        self.rnn.synchronize()
-        end = clock()
-        return CallSeconds(end - start, end - middle)
+        return self._timed_with_conversion()[0] if self.is_converted else self.call.timed(self.clock)
 
     def _timed_and_kept(self) -> CallSeconds:
         """The same, and what its results were when the clock stopped is kept. Raises Wrong where they were not ready.
@@ -269,66 +254,43 @@ class Subject:
         if self.is_converted:
             call, self._kept = self._timed_with_conversion()
             return call
-        clock = self.clock
-        start = clock()
-        if self.workload.mode == "inference":
-            called = _Results(*self.rnn.forward(self.x), None)
-            self.rnn.synchronize()
-            middle = end = clock()
-        else:
-            y, h_n, pullback = self.rnn.vjp(self.x)
-            self.rnn.synchronize()
-            middle = clock()
-            called = _Results(y, h_n, pullback(self.dy, self.dh_n))
-            del y, h_n
-            self.rnn.synchronize()
-            end = clock()
+        call, called = self.call.timed_and_kept(self.clock)
         # Asked first: reading waits.
         unfinished = [name for name, array in called.named().items() if not arrays.is_finished(array)]
         if unfinished:
             raise Wrong(f"{', '.join(unfinished)} were still being computed when synchronize had returned")
         self._kept = self._read(called)
-        dropping = clock()
+        dropping = self.clock()
         del called
-        dropped_seconds = clock() - dropping
-        backward_seconds = end - middle + dropped_seconds if self.workload.mode == "training" else 0.0
-        return CallSeconds(end - start + dropped_seconds, backward_seconds)
+        dropped_seconds = self.clock() - dropping
+        return CallSeconds(call.total + dropped_seconds, call.backward + (dropped_seconds if self.call.trains else 0.0))
 
     def _timed_with_conversion(self) -> tuple[CallSeconds, dict[str, NumpyArray]]:
         """One call from NumPy's x to NumPy's results, with these: what an array holds is known only then."""
-        clock = self.clock
-        start = clock()
+        start = self.clock()
         self.input.convert()
-        if self.workload.mode == "inference":
-            y, h_n = self.rnn.forward(self.x)
-            results = name_results(self.rnn, y, h_n)
-            return CallSeconds(clock() - start, 0.0), results
-        y, h_n, pullback = self.rnn.vjp(self.x)
-        results = name_results(self.rnn, y, h_n)
-        middle = clock()
-        results |= {name: self.rnn.to_numpy(array) for name, array in name_grads(pullback(self.dy, self.dh_n)).items()}
-        end = clock()
-        return CallSeconds(end - start, end - middle), results
+        self.call.x = self.input.array
+        converted_seconds = self.clock() - start
+        call, called = self.call.timed_and_kept(self.clock)
+        reading = self.clock()
+        results = name_results(self.rnn, called.y, called.state_n, called.grads)
+        read_seconds = self.clock() - reading
+        backward = call.backward + read_seconds if self.call.trains else 0.0
+        return CallSeconds(converted_seconds + call.total + read_seconds, backward), results
 
-    def _call(self, x: Any, dy: Any, dh_n: Any) -> _Results:
-        """What one call gives, ready on the device."""
-        if self.workload.mode == "inference":
-            called = _Results(*self.rnn.forward(x), None)
-        else:
-            y, h_n, pullback = self.rnn.vjp(x)
-            called = _Results(y, h_n, pullback(dy, dh_n))
-        self.rnn.synchronize()
-        return called
-
-    def _read(self, called: _Results) -> dict[str, NumpyArray]:
+    def _read(self, called: Results) -> dict[str, NumpyArray]:
         """Copies of the results as NumPy arrays by name. Raises Wrong for what is no array as the input is one."""
+        names = state_n_names(self.rnn.config)
+        if not isinstance(called.state_n, tuple) or len(called.state_n) != len(names):
+            form = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+            raise Wrong(f"the final state is a {type(called.state_n).__name__}; expected a tuple {form}")
         named = called.named()
-        expected = type(self.x)
+        expected = type(self.call.x)
         other = [f"{name} is a {type(array).__name__}" for name, array in named.items() if type(array) is not expected]
         if other:
             raise Wrong(f"{', '.join(other)}; expected a {expected.__name__}, as from_numpy gives")
         if self.is_converted:
-            return name_results(self.rnn, called.y, called.h_n, called.grads)
+            return name_results(self.rnn, called.y, called.state_n, called.grads)
         try:
             return {name: arrays.read(array, self.workload.dtype) for name, array in named.items()}
         except TypeError as error:
@@ -336,7 +298,7 @@ class Subject:
 
     def _check_that_results_stay(self) -> None:
         """Raise Wrong where a call wrote into what the call before gave: memory that is not given up costs nothing."""
-        called = self._call(self.x, self.dy, self.dh_n)
+        called = self.call.make()
         before = self._read(called)
         self._changed_call()
         after = self._read(called)
@@ -347,8 +309,7 @@ class Subject:
     def _check_prefix(self, results: dict[str, NumpyArray], steps: int) -> dict[str, NumpyArray]:
         """Results of a call on the first steps alone; in one direction the long call must begin the same way."""
         inputs = self.inputs.prefix(steps)
-        given = (inputs.x, inputs.dy, inputs.dh_n)
-        short = self._read(self._call(*(None if each is None else self.rnn.from_numpy(each) for each in given)))
+        short = self._read(Call.of(self.rnn, inputs.x, inputs.dy, inputs.dstate_n).make())
         if not self.workload.bidirectional:
             short["y"] = results["y"][:steps]
         return short

@@ -21,7 +21,7 @@ EXPLAINED = (
     "The time of a call and, below it, the largest error against float64, relative to the largest value. Bold is the "
     "fastest of the row, ≈ too close to it to call; what has no time says why. The columns stand in the order of the "
     "geometric mean of times over the fastest's. Where a row does not say otherwise, there is one layer in one "
-    "direction, with bias and tanh, and I = H."
+    "direction, with bias, and I = H."
 )
 
 Row = Mapping[Hashable, Any]

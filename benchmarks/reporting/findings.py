@@ -2,7 +2,7 @@
 
 Rules, all of them here:
 
-- A region is a band of batch sizes and one of hidden sizes, within one setting (device, dtype, precision,
+- A region is a band of batch sizes and one of hidden sizes, within one setting (cell, device, dtype, precision,
   threads) and mode. Within a region implementations are compared on the workloads that they share.
 - The fastest of several workloads has the least geometric mean of times. Its ratio to another is the geometric
   mean of their paired ratios, its interval that of the bounds, which is wider than it need be.
@@ -15,7 +15,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
@@ -47,8 +48,9 @@ HIDDEN_BANDS = (
 
 
 class Setting(NamedTuple):
-    """What workloads must share to be put in one table: how and where they are computed."""
+    """What workloads must share to be put in one table: what a step computes, and how and where."""
 
+    cell: str
     device: str
     dtype: str
     precision: str
@@ -57,12 +59,23 @@ class Setting(NamedTuple):
     @classmethod
     def of(cls, workload: Workload) -> Setting:
         """The setting of a workload."""
-        return cls(workload.device, workload.dtype, workload.precision, workload.threads)
+        return cls(workload.cell, workload.device, workload.dtype, workload.precision, workload.threads)
 
     def __str__(self) -> str:
-        precision = "" if self.precision == "ieee" else f" ({self.precision})"
-        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.device == "cpu" else ""
-        return f"{self.device}, {self.dtype}{precision}{threads}"
+        return f"{CELL_LABELS.get(self.cell, self.cell)}, {describe_conditions(*self[1:])}"
+
+
+CELL_LABELS: Mapping[str, str] = MappingProxyType(
+    {"tanh": "tanh RNN", "relu": "relu RNN", "lstm": "LSTM", "gru": "GRU"}
+)
+"""A cell as people write it."""
+
+
+def describe_conditions(device: str, dtype: str, precision: str, threads: int) -> str:
+    """Where and how something is computed, in words: cpu, float32, 2 threads."""
+    said = "" if precision == "ieee" else f" ({precision})"
+    on = f", {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else ""
+    return f"{device}, {dtype}{said}{on}"
 
 
 @dataclasses.dataclass(frozen=True)

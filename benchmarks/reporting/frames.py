@@ -28,7 +28,7 @@ COLUMNS: Mapping[str, str] = {
     **dict.fromkeys(("run", "case", "workload", "implementation", "source", "mode"), "str"),
     **dict.fromkeys(("T", "B", "I", "H", "L"), "int64"),
     "bidirectional": "bool",
-    "nonlinearity": "str",
+    "cell": "str",
     "bias": "bool",
     **dict.fromkeys(("dtype", "precision", "device"), "str"),
     "threads": "int64",

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.machine.peak import settings
-from benchmarks.reporting.findings import Setting
+from benchmarks.machine.peak import Settings, settings
+from benchmarks.reporting.findings import describe_conditions
 from benchmarks.reporting.frames import read_peaks
 from benchmarks.reporting.loading import LoadedRun
 from benchmarks.reporting.plain_text import NOTHING, clean, code, count, escape, seconds, share, significant, table
@@ -126,9 +126,9 @@ def _disturbed(frame: pd.DataFrame) -> str:
 
 def _peaks(run: LoadedRun) -> str:
     """The best rates for each setting, of whichever library reached them."""
-    by_setting: dict[Setting, list[Any]] = {}
+    by_setting: dict[Settings, list[Any]] = {}
     for peak in read_peaks(run.record):
-        by_setting.setdefault(Setting(*settings(peak)), []).append(peak)
+        by_setting.setdefault(settings(peak), []).append(peak)
     rows = []
     for setting, peaks in by_setting.items():
         products = [peak for peak in peaks if peak.kind == "gemm"]
@@ -138,7 +138,7 @@ def _peaks(run: LoadedRun) -> str:
         shape = f" ({best.M} by {best.N} by {best.K}, {clean(best.engine)})" if best else ""
         rate = f"{significant(best.flops_per_second / 1e9)} GFLOP/s{shape}" if best else NOTHING
         moved = f"{significant(bandwidth / 1e9)} GB/s" if bandwidth else NOTHING
-        rows.append([str(setting), escape(rate), moved, escape(", ".join(calls)) or NOTHING])
+        rows.append([describe_conditions(*setting), escape(rate), moved, escape(", ".join(calls)) or NOTHING])
     if not rows:
         return ""
     header = ["setting", "fastest matrix product", "memory bandwidth", "least call"]
@@ -175,9 +175,10 @@ def _paths(frame: pd.DataFrame) -> str:
     """Which path ran, as each implementation says; those that say several have a row for each."""
     known = frame[frame["describe"].notna()]
     rows: list[Iterable[str]] = []
-    for (device, name, path), cases in known.groupby(["device", "implementation", "describe"], sort=False):
-        rows.append([code(name), str(device), escape(path), str(len(cases))])
+    keys = ["cell", "device", "implementation", "describe"]
+    for (cell, device, name, path), cases in known.groupby(keys, sort=False):
+        rows.append([code(name), str(cell), str(device), escape(path), str(len(cases))])
     if not rows:
         return ""
-    header = ["implementation", "device", "what it says of the path that ran", "cases"]
+    header = ["implementation", "cell", "device", "what it says of the path that ran", "cases"]
     return f"Which path ran:\n\n{table(header, [list(row) for row in rows[:60]])}"

@@ -61,7 +61,7 @@ def drawer(
     """A drawer of rooflines; `slice_` are the rows that are joined and named, of all panels."""
 
     def draw(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: float) -> str:
-        found = roof(tuple(panel.setting), peaks[panel.run])  # type: ignore[arg-type]  # four fields of a workload
+        found = roof(tuple(panel.setting[1:]), peaks[panel.run])  # type: ignore[arg-type]  # but for the cell
         assert found is not None
         rows = panel.rows
         joined = rows[rows["workload"].isin(slice_["workload"])].sort_values("intensity")

@@ -98,16 +98,16 @@ def by_workload(winners: pd.DataFrame) -> str:
 def speedups(frame: pd.DataFrame) -> str:
     """Each implementation's speed-up over all workloads: geometric mean, least, most, and wins and losses."""
     known = frame[frame["speedup"].notna() & (frame["implementation"] != BASELINE)]
-    header = ["run", "mode", "device", "implementation", "workloads", "geometric mean", "least", "most"]
+    header = ["run", "cell", "mode", "device", "implementation", "workloads", "geometric mean", "least", "most"]
     header += ["faster", "slower", "too close"]
     rows = []
-    for keys, cases in known.groupby(["run", "mode", "device", "implementation"], sort=False):
-        run, mode, device, name = map(str, keys)
+    for keys, cases in known.groupby(["run", "cell", "mode", "device", "implementation"], sort=False):
+        run, cell, mode, device, name = map(str, keys)
         ratios = cases["speedup"]
         faster = int((cases["speedup_low"] > 1).sum())
         slower = int((cases["speedup_high"] < 1).sum())
         mean = float(np.exp(np.log(ratios).mean()))
-        place = [code(run), mode, device, code(name), str(len(cases))]
+        place = [code(run), cell, mode, device, code(name), str(len(cases))]
         spread = [times(mean), times(ratios.min()), times(ratios.max())]
         rows.append([*place, *spread, str(faster), str(slower), str(len(cases) - faster - slower)])
     return cut(frame["run"], header, rows)
@@ -116,17 +116,17 @@ def speedups(frame: pd.DataFrame) -> str:
 def limits(frame: pd.DataFrame) -> str:
     """Each implementation's best rate as a share of the peak, and its shares of what its workloads' bounds allow."""
     known = frame[frame["share_of_peak"].notna()]
-    header = ["run", "mode", "device", "implementation", "best rate", "share of peak", "on"]
+    header = ["run", "cell", "mode", "device", "implementation", "best rate", "share of peak", "on"]
     header += ["share of the attainable", "bound by"]
     rows = []
-    for keys, cases in known.groupby(["run", "mode", "device", "implementation"], sort=False):
-        run, mode, device, name = map(str, keys)
+    for keys, cases in known.groupby(["run", "cell", "mode", "device", "implementation"], sort=False):
+        run, cell, mode, device, name = map(str, keys)
         best = cases.sort_values("flops_per_second").iloc[-1]
         rate = f"{significant(best['flops_per_second'] / 1e9)} GFLOP/s"
         shares = cases["share_of_attainable"].dropna()
         near = f"{share(float(shares.median()))} ({share(shares.min())} to {share(shares.max())})"
         by = ", ".join(f"{limit} ({number})" for limit, number in cases["bound_by"].value_counts().items())
-        place = [code(run), mode, device, code(name)]
+        place = [code(run), cell, mode, device, code(name)]
         limit = [near, by] if len(shares) else [NOTHING, NOTHING]
         rows.append([*place, rate, share(best["share_of_peak"]), code(best["workload"]), *limit])
     return cut(frame["run"], header, rows)
@@ -135,10 +135,21 @@ def limits(frame: pd.DataFrame) -> str:
 def preparation(frame: pd.DataFrame) -> str:
     """Set-up, first call, and after how many calls they have paid back against the baseline."""
     known = frame[frame["setup_seconds"].notna() & frame["median_seconds"].notna()]
-    header = ["run", "mode", "device", "implementation", "set-up", "first call", "at once", "after calls", "never"]
+    header = [
+        "run",
+        "cell",
+        "mode",
+        "device",
+        "implementation",
+        "set-up",
+        "first call",
+        "at once",
+        "after calls",
+        "never",
+    ]
     rows = []
-    for keys, cases in known.groupby(["run", "mode", "device", "implementation"], sort=False):
-        run, mode, device, name = map(str, keys)
+    for keys, cases in known.groupby(["run", "cell", "mode", "device", "implementation"], sort=False):
+        run, cell, mode, device, name = map(str, keys)
         calls = cases["payback_calls"].dropna()
         later = calls[(calls > 0) & np.isfinite(calls)]
         numbers = [NOTHING] * 3
@@ -146,7 +157,7 @@ def preparation(frame: pd.DataFrame) -> str:
             after = f"{len(later)} of {len(calls)} ({_from_to(later)})" if len(later) else f"0 of {len(calls)}"
             numbers = [f"{(calls == 0).sum()} of {len(calls)}", after, f"{np.isinf(calls).sum()} of {len(calls)}"]
         costs = [seconds(float(cases[column].median())) for column in ("setup_seconds", "first_call_seconds")]
-        rows.append([code(run), mode, device, code(name), *costs, *numbers])
+        rows.append([code(run), cell, mode, device, code(name), *costs, *numbers])
     return cut(frame["run"], header, rows)
 
 

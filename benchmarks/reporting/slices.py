@@ -16,8 +16,8 @@ CENTRE = {"T": 64, "B": 16, "H": 256, "L": 1}
 
 AXIS_NAMES = {"T": "sequence length T", "B": "batch size B", "H": "hidden size H", "L": "layers L"}
 
-OPTIONS = ("bidirectional", "nonlinearity", "bias")
-_SETTING = ("device", "dtype", "precision", "threads")
+OPTIONS = ("bidirectional", "bias")
+_SETTING = ("cell", "device", "dtype", "precision", "threads")
 INPUT = "input"
 """A column beside the sizes: `H` where there are as many input features as hidden units, else their number."""
 
@@ -49,11 +49,11 @@ def panels(rows: pd.DataFrame) -> list[Panel]:
     keys = ["run", *_SETTING]
     found = []
     for _, of_setting in rows.groupby(keys, sort=False):
-        run, device, dtype, precision, threads = of_setting[keys].iloc[0]
+        run, cell, device, dtype, precision, threads = of_setting[keys].iloc[0]
         for mode in MODES:
             of_mode = of_setting[of_setting["mode"] == mode]
             if len(of_mode):
-                found.append(Panel(run, Setting(device, dtype, precision, int(threads)), mode, of_mode))
+                found.append(Panel(run, Setting(cell, device, dtype, precision, int(threads)), mode, of_mode))
     return found
 
 
@@ -98,19 +98,18 @@ def _distance(rows: pd.DataFrame, letters: Sequence[str]) -> float:
 def short_name(workload: Workload) -> str:
     """A workload as it is told from others of its mode and setting: T64 B16 H256; the defaults are left out.
 
-    They are: as many input features as hidden units, one layer, one direction, tanh, with bias.
+    They are: as many input features as hidden units, one layer, one direction, with bias.
     """
     sizes = [f"{letter}{getattr(workload, letter)}" for letter in "TBH"]
     sizes += [] if workload.I == workload.H else [f"I{workload.I}"]
     sizes += [] if workload.L == 1 else [f"L{workload.L}"]
     options = ["two directions"] if workload.bidirectional else []
-    options += [] if workload.nonlinearity == "tanh" else [workload.nonlinearity]
     options += [] if workload.bias else ["no bias"]
     return " ".join([*sizes, *options])
 
 
 def describe_fixed(row: pd.Series, names: Sequence[str]) -> str:
-    """The values of a row that all rows of a slice share, as people write them: B 16, I = H 256, L 1, tanh."""
+    """The values of a row that all rows of a slice share, as people write them: B 16, I = H 256, L 1."""
     parts = [f"{letter} {row[letter]}" for letter in CENTRE if letter in names and letter != "H"]
     tied = row[INPUT] == "H"
     if "H" in names:
@@ -118,6 +117,5 @@ def describe_fixed(row: pd.Series, names: Sequence[str]) -> str:
     else:
         parts.append("I = H" if tied else f"I {row['I']}")
     parts += ["two directions"] if row["bidirectional"] else []
-    parts += [str(row["nonlinearity"])]
     parts += [] if row["bias"] else ["no bias"]
     return ", ".join(parts)

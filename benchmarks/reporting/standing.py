@@ -169,11 +169,11 @@ def largest_error(case: PooledCase) -> float | None:
 
 
 STANDING_COLUMNS = (
-    *("run", "mode", "device", "dtype", "precision", "threads", "workload", "T", "B", "I", "H", "L"),
+    *("run", "cell", "mode", "device", "dtype", "precision", "threads", "workload", "T", "B", "I", "H", "L"),
     *("subject", "subject_seconds", "subject_error", "peer", "peer_seconds", "peer_error"),
     *("ratio", "ratio_low", "ratio_high", "ratio_allowed", "share_of_gemm", "share_of_peak", "status"),
 )
-STANDING_TEXTS = ("run", "mode", "device", "dtype", "precision", "workload", "subject", "peer", "status")
+STANDING_TEXTS = ("run", "cell", "mode", "device", "dtype", "precision", "workload", "subject", "peer", "status")
 """Those that hold text."""
 
 

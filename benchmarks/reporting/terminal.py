@@ -18,7 +18,7 @@ from benchmarks.trial import MEASURED, STATUSES
 
 _SIZES = ("T", "B", "I", "H", "L", "threads")
 _SWITCHED = {"bidirectional": ("one direction", "both directions"), "bias": ("no bias", "with bias")}
-_FIELDS = ("mode", *_SIZES, *_SWITCHED, "nonlinearity", "dtype", "precision", "device")
+_FIELDS = ("mode", *_SIZES, *_SWITCHED, "cell", "dtype", "precision", "device")
 
 MOST_ROWS = 60
 """More would scroll the rest of the sweep's words away; the report has them all."""

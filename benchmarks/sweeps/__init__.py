@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from benchmarks.sweeps.file import parse_duration, read_sweep_file
 from benchmarks.sweeps.grid import AXES, Grid, Sweep
-from benchmarks.sweeps.published import published_names, published_sweep, unmeasured_names
+from benchmarks.sweeps.published import published_names, published_sweep
 
 __all__ = ["AXES", "PRESETS", "Grid", "Sweep", "load_sweep", "parse_duration", "sweep_names"]
 
@@ -20,18 +20,26 @@ _QUICK = Sweep(
     budget_seconds=60.0,
 )
 
-# T, B, H and L each through a centre of T64 B16 H256 L1, and all of batch and hidden for the map of winners. The
-# budget leaves time to install torch within ten minutes.
+# T, B, H and L each through a centre of T64 B16 H256 L1, and all of batch and hidden for the map of winners.
+_ALL_SIZES = (
+    Grid(T=(64,), B=(1, 16, 64), H=(64, 256, 1024)),
+    Grid(T=(16, 64, 256, 1024), B=(16,), H=(256,)),
+    Grid(T=(64,), B=(16,), H=(128, 512)),
+    Grid(T=(64,), B=(4,), H=(256,)),
+    Grid(T=(64,), B=(16,), H=(256,), L=(1, 2, 4)),
+)
+
+# The budget leaves time to install torch within ten minutes. Three cells in it have fewer sizes each.
 _DEFAULT = Sweep(
     name="default",
-    summary="Length, batch, hidden size and layers, inference and training",
+    summary="LSTM, GRU and the plain RNN, inference and training; --cell names one, on more sizes",
     grids=(
-        Grid(T=(64,), B=(1, 16, 64), H=(64, 256, 1024)),
-        Grid(T=(16, 64, 256, 1024), B=(16,), H=(256,)),
-        Grid(T=(64,), B=(16,), H=(128, 512)),
-        Grid(T=(64,), B=(4,), H=(256,)),
-        Grid(T=(64,), B=(16,), H=(256,), L=(1, 2, 4)),
+        Grid(T=(64,), B=(1, 16), H=(64, 256), cell=("lstm", "gru", "tanh")),
+        Grid(T=(64,), B=(64,), H=(256,), cell=("lstm", "gru", "tanh")),
+        Grid(T=(256,), B=(16,), H=(256,), cell=("lstm", "gru", "tanh")),
+        Grid(T=(64,), B=(16,), H=(1024,), cell=("lstm", "gru", "tanh")),
     ),
+    grids_of_one_cell=_ALL_SIZES,
     budget_seconds=390.0,
 )
 
@@ -69,13 +77,15 @@ _PEERS = Sweep(
 )
 
 # Whatever the vectors, blocks and caches of a kernel are, both sides of their borders are in it. Short sequences,
-# so that the largest call takes milliseconds.
+# so that the largest call takes milliseconds. ONNX Runtime splits a call over threads by sequences from B 5 on, and
+# from B 2 where H is 256 or less: both sides of these borders are in it on all cores, where they matter.
 _SIZES = Sweep(
     name="sizes",
     summary="Every H to 300 and every B to 40 on one thread, to find cliffs; name an implementation or two",
     grids=(
         Grid(mode=("inference",), T=(32,), B=(1, 16), H=tuple(range(1, 301)), threads=(1,)),
         Grid(mode=("inference",), T=(32,), B=tuple(range(1, 41)), H=(64, 250), threads=(1,)),
+        Grid(mode=("inference",), T=(32,), B=(1, 2, 4, 5), H=(256, 257)),
     ),
     budget_seconds=360.0,
 )
@@ -92,7 +102,7 @@ def sweep_names() -> tuple[str, ...]:
 
 
 def load_sweep(name_or_path: str) -> Sweep:
-    """The sweep of a preset, an origin of published sizes (`deepbench`), or a TOML file (see `sweep_file`).
+    """The sweep of a preset, an origin of published sizes (`deepbench`), or a TOML file (see `sweeps.file`).
 
     Raises ValueError for a name that is not known, with the nearest that is, and for a file that makes no sweep.
     """
@@ -104,7 +114,7 @@ def load_sweep(name_or_path: str) -> Sweep:
 def _named(name: str) -> Sweep:
     if name in PRESETS:
         return PRESETS[name]
-    if name in published_names() or name in unmeasured_names():
+    if name in published_names():
         return published_sweep(name)
     nearest = difflib.get_close_matches(name.lower(), sweep_names(), n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""

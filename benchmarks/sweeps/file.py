@@ -14,9 +14,9 @@
     mode = "training"
 
     [override]                   # replaces an axis in every grid
-    nonlinearity = "relu"
+    cell = "lstm"
 
-The axes are those of `Grid`: mode, T, B, I, H, L, bidirectional, nonlinearity, bias, dtype, precision, device,
+The axes are those of `Grid`: mode, T, B, I, H, L, bidirectional, cell, bias, dtype, precision, device,
 threads. One that is left out has the value that `Grid` names.
 """
 

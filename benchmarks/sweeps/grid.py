@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.counts import flops
 from benchmarks.quoting import quoted
-from benchmarks.workload import DEVICES, LARGEST_SIZE, MODES, MOST_LAYERS, Device, Mode, Workload
+from benchmarks.workload import DEVICES, LARGEST_SIZE, MODES, MOST_LAYERS, OLD_NAMES, Device, Mode, Workload
 from rnnimpl.dtypes import DTYPES, PRECISIONS, Dtype, Precision
-from rnnimpl.interface import NONLINEARITIES, Nonlinearity
+from rnnimpl.interface import CELL_NAMES, CellName
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Grid:
     H: tuple[int, ...] = (256,)
     L: tuple[int, ...] = (1,)
     bidirectional: tuple[bool, ...] = (False,)
-    nonlinearity: tuple[Nonlinearity, ...] = ("tanh",)
+    cell: tuple[CellName, ...] = ("tanh",)
     bias: tuple[bool, ...] = (True,)
     dtype: tuple[Dtype, ...] = ("float32",)
     precision: tuple[Precision, ...] = ("ieee",)
@@ -59,11 +59,15 @@ class Grid:
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Grid:
         """A grid from {axis: value or list of values}, the form it has in JSON and in TOML.
 
-        Raises ValueError for a key that is no axis, with the nearest one, and for what the class refuses.
+        Runs and files from before there were other cells call the axis `cell` `nonlinearity`. Raises ValueError for a
+        key that is no axis, with the nearest one, and for what the class refuses.
         """
-        for key in mapping:
+        if "nonlinearity" in mapping and "cell" in mapping:
+            raise ValueError("nonlinearity is an old name of the axis cell, which is given too: leave it out")
+        axes = {OLD_NAMES.get(key, key): values for key, values in mapping.items()}
+        for key in axes:
             check_axis(key)
-        return cls(**{axis: as_axis(values) for axis, values in mapping.items()})
+        return cls(**{axis: as_axis(values) for axis, values in axes.items()})
 
     def to_json(self) -> dict[str, Any]:
         """{axis: list of values, or None}; `from_mapping` reads it."""
@@ -104,7 +108,7 @@ AXES: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Grid))
 _MAY_BE_NONE = ("I", "device", "threads")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": MODES,
-    "nonlinearity": NONLINEARITIES,
+    "cell": CELL_NAMES,
     "dtype": DTYPES,
     "precision": PRECISIONS,
     "device": DEVICES,
@@ -123,6 +127,7 @@ _OTHER_NAMES = {
     **dict.fromkeys(("h", "hidden", "hidden_size", "units"), "H"),
     **dict.fromkeys(("l", "layers", "num_layers", "depth"), "L"),
     **dict.fromkeys(("d", "directions", "num_directions"), "bidirectional"),
+    **dict.fromkeys(("cells", "cell_type", "rnn_type", "kind", "activation"), "cell"),
 }
 
 
@@ -187,6 +192,8 @@ class Sweep:
     """While the budget lasts, workloads are visited again until half the interval of each case is within this share."""
     timeout_seconds: float = 120.0
     """A case whose building, checking and warming up, or one block of samples, takes longer is stopped."""
+    grids_of_one_cell: tuple[Grid, ...] = ()
+    """What takes the place of `grids` where `override` names a single cell: more sizes, in the same time."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}", self.name):
@@ -213,13 +220,17 @@ class Sweep:
     def override(self, **axes: Any) -> Sweep:
         """The same sweep with an axis replaced in every grid: `sweep.override(T=(16, 64), device=("cpu",))`.
 
-        A single value stands for a tuple of one. Raises ValueError for a name that is no axis and for values
-        that `Grid` refuses.
+        Where one cell is named, the grids are those of one cell, if the sweep has any. A single value stands for a
+        tuple of one. Raises ValueError for a name that is no axis and for values that `Grid` refuses.
         """
         for name in axes:
             check_axis(name)
         replaced = {axis: as_axis(values) for axis, values in axes.items()}
-        return dataclasses.replace(self, grids=tuple(dataclasses.replace(grid, **replaced) for grid in self.grids))
+        one_cell = len(replaced.get("cell") or ()) == 1
+        grids = self.grids_of_one_cell if one_cell and self.grids_of_one_cell else self.grids
+        return dataclasses.replace(
+            self, grids=tuple(dataclasses.replace(grid, **replaced) for grid in grids), grids_of_one_cell=()
+        )
 
     def workloads(self, devices: Iterable[Device], cores: int) -> tuple[Workload, ...]:
         """Every workload of the sweep once, on a machine with these kinds of device and physical cores.
@@ -258,8 +269,8 @@ class Sweep:
         names = tuple(field.name for field in dataclasses.fields(cls))
         for key in mapping:
             check_key(key, names, "field of a sweep")
-        # stop_interval came later than the first runs.
-        missing = [name for name in names if name not in mapping and name != "stop_interval"]
+        # The first runs have no stop_interval; and grids are settled when a sweep is written.
+        missing = [name for name in names if name not in mapping and name not in ("stop_interval", "grids_of_one_cell")]
         if missing:
             raise ValueError(f"the sweep has no {', '.join(missing)}; expected all of {', '.join(names)}")
         grids = mapping["grids"]

@@ -1,0 +1,111 @@
+"""One call of a network, forward and in training backward, for everything that times, checks or profiles it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.measuring.timing import CallSeconds, Clock
+from rnnimpl.expectation import name_arrays
+from rnnimpl.interface import Grads, NumpyArray, Rnn
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Results:
+    """What a call gave, in the implementation's own arrays; `grads` in training."""
+
+    rnn: Rnn[Any]
+    y: Any
+    state_n: tuple[Any, ...]
+    grads: Grads[Any] | None
+
+    def named(self) -> dict[str, Any]:
+        """The arrays by the names of an `Expectation`."""
+        return name_arrays(self.rnn.config, self.y, self.state_n, self.grads)
+
+
+@dataclasses.dataclass(eq=False)
+class Call:
+    """A call on x (T, B, I) from a state of zeros; in training with the cotangents dy (T, B, D*H) and dstate_n.
+
+    Every method waits until what it computed is there. In inference `dy` and `dstate_n` are None.
+    """
+
+    rnn: Rnn[Any]
+    x: Any
+    dy: Any | None = None
+    dstate_n: tuple[Any, ...] | None = None
+
+    @classmethod
+    def of(cls, rnn: Rnn[Any], x: NumpyArray, dy: NumpyArray | None, dstate_n: tuple[NumpyArray, ...] | None) -> Call:
+        """The call on NumPy's arrays, moved to the implementation's device."""
+        moved = None if dstate_n is None else tuple(map(rnn.from_numpy, dstate_n))
+        return cls(rnn, rnn.from_numpy(x), None if dy is None else rnn.from_numpy(dy), moved)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the call has a backward pass."""
+        return self.dy is not None
+
+    def make(self) -> Results:
+        """Make the call and give all of its results."""
+        if not self.trains:
+            y, state_n = self.rnn.forward(self.x)
+            grads = None
+        else:
+            y, state_n, pullback = self.rnn.vjp(self.x)
+            grads = pullback(self.dy, self.dstate_n)  # type: ignore[arg-type]  # in training it is there
+        self.rnn.synchronize()
+        return Results(self.rnn, y, state_n, grads)
+
+    def timed(self, clock: Clock) -> CallSeconds:
+        """Make the call and say how long it took; results are given up within that time, as a caller would."""
+        start = clock()
+        if not self.trains:
+            self.rnn.forward(self.x)
+            self.rnn.synchronize()
+            return CallSeconds(clock() - start, 0.0)
+        _, _, pullback = self.rnn.vjp(self.x)
+        self.rnn.synchronize()
+        middle = clock()
+        pullback(self.dy, self.dstate_n)  # type: ignore[arg-type]  # in training it is there
+        self.rnn.synchronize()
+        end = clock()
+        return CallSeconds(end - start, end - middle)
+
+    def timed_and_kept(self, clock: Clock) -> tuple[CallSeconds, Results]:
+        """The same with the results; giving them up is then not within the time."""
+        start = clock()
+        if not self.trains:
+            y, state_n = self.rnn.forward(self.x)
+            self.rnn.synchronize()
+            return CallSeconds(clock() - start, 0.0), Results(self.rnn, y, state_n, None)
+        y, state_n, pullback = self.rnn.vjp(self.x)
+        self.rnn.synchronize()
+        middle = clock()
+        grads = pullback(self.dy, self.dstate_n)  # type: ignore[arg-type]  # in training it is there
+        self.rnn.synchronize()
+        end = clock()
+        return CallSeconds(end - start, end - middle), Results(self.rnn, y, state_n, grads)
+
+    def phases(self) -> dict[str, Callable[[], object]]:
+        """{name: what is called} of the call's phases, in their order; one after another they are the call."""
+        if not self.trains:
+
+            def infer() -> None:
+                self.rnn.forward(self.x)
+                self.rnn.synchronize()
+
+            return {"forward": infer}
+        pullbacks: list[Callable[..., object]] = []
+
+        def forward() -> None:
+            pullbacks.append(self.rnn.vjp(self.x)[2])
+            self.rnn.synchronize()
+
+        def backward() -> None:
+            pullbacks.pop()(self.dy, self.dstate_n)
+            self.rnn.synchronize()
+
+        return {"forward": forward, "backward": backward}
