@@ -273,7 +273,7 @@ def test_every_mutant_of_a_process_is_read_or_named(tmp_path: Path, monkeypatch:
         ("cases", None, "cases is None; expected a mapping"),
         ("controls", [1], r"controls is \[1\]; expected a mapping"),
         ("controls", {"loop": 0}, "'loop': no work takes no time"),
-        ("revision", "--output=/tmp/x", "revision is '--output=/tmp/x'; expected a commit in full"),
+        ("revision", "--output=/x", "revision is '--output=/x'; expected a commit in full"),
         ("revision", "HEAD", "revision is 'HEAD'; expected a commit in full"),
     ],
 )
