@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -52,27 +50,6 @@ class Expectation:
             for name, error in errors.items()
             if not error <= self.tolerances[name]
         ]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to an .npz file, without pickle."""
-        arrays: dict[str, Any] = {f"value {name}": value for name, value in self.values.items()}
-        arrays |= {f"tolerance {name}": np.float64(value) for name, value in self.tolerances.items()}
-        with open(path, "wb") as file:  # noqa: PTH123  # also takes a str
-            np.savez(file, **arrays)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Expectation:
-        """Read what `save` wrote."""
-        values: dict[str, NumpyArray] = {}
-        tolerances: dict[str, float] = {}
-        with np.load(path, allow_pickle=False) as arrays:
-            for key in arrays:
-                kind, _, name = key.partition(" ")
-                if kind == "value":
-                    values[name] = arrays[key]
-                else:
-                    tolerances[name] = float(arrays[key])
-        return cls(values, tolerances)
 
 
 def name_results(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,19 +80,6 @@ def test_another_shape_is_an_error_that_names_both(expectation: Expectation) -> 
 def test_a_missing_and_an_unknown_result_are_errors(expectation: Expectation) -> None:
     with pytest.raises(ValueError, match=r"missing \['h_n'\], not expected \['grad_x'\]"):
         expectation.errors({"y": np.ones(3), "grad_x": np.ones(1)})
-
-
-def test_save_and_load_give_the_same(tmp_path: Path) -> None:
-    """Through a file that needs no pickle, at a path of any name."""
-    config, weights, arrays = problem()
-    expectation = expect(config, weights, *arrays)
-    for path in (tmp_path / "e.npz", tmp_path / "no-suffix"):
-        expectation.save(path)
-        loaded = Expectation.load(path)
-        assert loaded.tolerances == expectation.tolerances
-        assert list(loaded.values) == list(expectation.values)
-        for name, value in expectation.values.items():
-            np.testing.assert_array_equal(loaded.values[name], value)
 
 
 @pytest.mark.parametrize("cell", CELL_NAMES)

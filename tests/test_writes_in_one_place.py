@@ -40,8 +40,6 @@ ALLOWED = {
     ("benchmarks/regression/revisions.py", "unlink"): "in a worktree of its own, in a scratch folder",
     ("benchmarks/regression/rnnbench_origins.py", "replace"): "runs without the project, into a scratch folder",
     ("benchmarks/regression/rnnbench_origins.py", "write_text"): "runs without the project, into a scratch folder",
-    ("rnnimpl/expectation.py", "open"): "where its caller says: a scratch folder",
-    ("rnnimpl/expectation.py", "savez"): "into what was opened",
     ("rnnimpl/onednn.py", "TemporaryFile"): "what oneDNN writes to standard output",
     ("rnnimpl/torch_inductor.py", "rmtree"): "the folder of what PyTorch compiled",
     ("rnnimpl/native/build.py", "chmod"): "the cache of compiled code",
