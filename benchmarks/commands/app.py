@@ -37,9 +37,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-wrong_use = answered
-"""The same within a verb; `Verbs` does it for all of them."""
-
 
 @contextmanager
 def interruptible(kept: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.commands.app import app, interruptible, wrong_use
+from benchmarks.commands.app import app, interruptible
 from benchmarks.commands.terminal import Terminal, echo
 
 
@@ -48,36 +48,35 @@ def regress(
 
     Example: python -m benchmarks regress --base main
     """
-    with wrong_use():
-        from benchmarks.measuring.ending import ended_in_order
-        from benchmarks.regression import output
-        from benchmarks.regression.regress import plan, regress
+    from benchmarks.measuring.ending import ended_in_order
+    from benchmarks.regression import output
+    from benchmarks.regression.regress import plan, regress
 
-        console = Terminal()
+    console = Terminal()
 
-        def say(text: str) -> None:
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-        request = plan(
-            base,
-            head,
-            suite,
-            tolerance=tolerance,
-            budget=budget,
-            environment=environment,
-            pytest_options=pytest_options,
-            install=install or (),
-        )
-        job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        output.prepare(out, job_summary)
-        with interruptible("nothing is judged"), ended_in_order():
-            result = regress(request, say)
-        console.print(output.terminal_table(result))
-        echo(output.summary(result))
-        output.write(result, out, job_summary)
-        problem = output.write_plot(result, out)
-        echo(f"every pair, summary and plot: {out}{f' ({problem})' if problem else ''}")
-        raise typer.Exit(result.exit_status)
+    request = plan(
+        base,
+        head,
+        suite,
+        tolerance=tolerance,
+        budget=budget,
+        environment=environment,
+        pytest_options=pytest_options,
+        install=install or (),
+    )
+    job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    output.prepare(out, job_summary)
+    with interruptible("nothing is judged"), ended_in_order():
+        result = regress(request, say)
+    console.print(output.terminal_table(result))
+    echo(output.summary(result))
+    output.write(result, out, job_summary)
+    problem = output.write_plot(result, out)
+    echo(f"every pair, summary and plot: {out}{f' ({problem})' if problem else ''}")
+    raise typer.Exit(result.exit_status)
 
 
 @app.command()
@@ -102,16 +101,15 @@ def track(
     What is recorded already is not measured again: the same command goes on after an interrupt.
     Example: python -m benchmarks track --range HEAD~20..HEAD
     """
-    with wrong_use():
-        from benchmarks.history.plan import plan_track
-        from benchmarks.history.track import track
-        from benchmarks.measuring.ending import ended_in_order
+    from benchmarks.history.plan import plan_track
+    from benchmarks.history.track import track
+    from benchmarks.measuring.ending import ended_in_order
 
-        console = Terminal()
-        plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
-        with interruptible("what was recorded is kept, and the same command goes on"), ended_in_order():
-            recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
-        echo(f"{recorded} processes added to {plan.folder / plan.machine}")
+    console = Terminal()
+    plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
+    with interruptible("what was recorded is kept, and the same command goes on"), ended_in_order():
+        recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+    echo(f"{recorded} processes added to {plan.folder / plan.machine}")
 
 
 @app.command()
@@ -130,20 +128,19 @@ def history(
 
     Example: python -m benchmarks history --case nn_rnn
     """
-    with wrong_use():
-        from benchmarks.files import check_outputs
-        from benchmarks.history.findings import find_history
-        from benchmarks.history.report import FILES, terminal_table, write_history
+    from benchmarks.files import check_outputs
+    from benchmarks.history.findings import find_history
+    from benchmarks.history.report import FILES, terminal_table, write_history
 
-        console = Terminal()
-        check_outputs(out, FILES)
-        found = find_history(Path.cwd(), history, case)
-        path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
-        for machine in found:
-            console.print(terminal_table(machine))
-            for problem in machine.problems:
-                console.print(problem, highlight=False, markup=False, soft_wrap=True)
-        console.print(f"report: {path}", highlight=False, soft_wrap=True)
+    console = Terminal()
+    check_outputs(out, FILES)
+    found = find_history(Path.cwd(), history, case)
+    path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
+    for machine in found:
+        console.print(terminal_table(machine))
+        for problem in machine.problems:
+            console.print(problem, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"report: {path}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -155,19 +152,18 @@ def calibrate(
 
     Example: python -m benchmarks calibrate --out results/calibration --budget 30m
     """
-    with wrong_use():
-        from benchmarks.files import check_writable
-        from benchmarks.measuring.ending import ended_in_order
-        from benchmarks.measuring.lock import measuring_alone
-        from benchmarks.regression.calibration.measuring import check_folder, measure
-        from benchmarks.regression.calibration.report import write
-        from benchmarks.sweeps import parse_duration
+    from benchmarks.files import check_writable
+    from benchmarks.measuring.ending import ended_in_order
+    from benchmarks.measuring.lock import measuring_alone
+    from benchmarks.regression.calibration.measuring import check_folder, measure
+    from benchmarks.regression.calibration.report import write
+    from benchmarks.sweeps import parse_duration
 
-        seconds = 0.0 if budget == "0s" else parse_duration(budget)
-        if seconds:
-            check_folder(out)
-            check_writable("--out", out)
-            kept = "the groups that were measured are kept, and the same command goes on"
-            with interruptible(kept), ended_in_order(), measuring_alone("calibrate", echo):
-                measure(out, seconds, echo)
-        echo(write(out))
+    seconds = 0.0 if budget == "0s" else parse_duration(budget)
+    if seconds:
+        check_folder(out)
+        check_writable("--out", out)
+        kept = "the groups that were measured are kept, and the same command goes on"
+        with interruptible(kept), ended_in_order(), measuring_alone("calibrate", echo):
+            measure(out, seconds, echo)
+    echo(write(out))
