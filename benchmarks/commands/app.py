@@ -16,7 +16,7 @@ from benchmarks.commands.endings import INTERRUPTED, answered
 from benchmarks.commands.terminal import echo
 
 MOST_VALUES = 10_000
-"""Of one option: more are a mistake, and would be checked one by one."""
+"""The most values that one option takes. More are a mistake, and checking each would take long."""
 
 
 class Verbs(TyperGroup):

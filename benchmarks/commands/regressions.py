@@ -1,4 +1,4 @@
-"""Whether it became slower, and when: `regress`, `track`, `history`, `calibrate`."""
+"""The verbs that say whether code became slower, and when: `regress`, `track`, `history`, `calibrate`."""
 
 from __future__ import annotations
 

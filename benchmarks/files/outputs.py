@@ -44,7 +44,7 @@ class Kind:
     folders: tuple[str, ...] = ()
     """The folders below it that its files lie in, each after the one it lies in."""
     is_earlier: Callable[[Path], bool] = lambda _: False
-    """Whether the command of a version without the record wrote into this folder."""
+    """Whether a version of the command that kept no record of its files wrote into this folder."""
 
 
 def check_outputs(folder: Path, kind: Kind) -> None:

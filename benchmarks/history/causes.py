@@ -20,7 +20,7 @@ Kind = Literal["machine", "packages", "system", "suite", "several"]
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
-    """Of what kind the likely cause is, and why it is thought so."""
+    """The likely cause of a step in a series of times: its kind, and the evidence for it."""
 
     kind: Kind
     why: str

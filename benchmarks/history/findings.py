@@ -21,7 +21,9 @@ class Change:
 
     step: Step
     beside: bool
-    """Whether both sides took turns with others; else the machine may have made the step."""
+    """Whether the times before and after the step were each taken in turns with another revision.
+
+    Else a change of the machine may have made the step."""
     commits: tuple[str, ...]
 
     @property

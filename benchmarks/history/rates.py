@@ -78,7 +78,7 @@ class Drawn:
                 yield members if self.anchor else members[-1:]
 
     def _noise(self, draw: np.random.Generator) -> np.ndarray:
-        """Of deviation 1, for each case."""
+        """Random noise of standard deviation 1, one value for each case."""
         if math.isinf(self.tails):
             return draw.standard_normal(self.cases)
         return draw.standard_t(self.tails, self.cases) / math.sqrt(self.tails / (self.tails - 2))

@@ -19,7 +19,9 @@ from benchmarks.reporting.csv_text import rows_csv
 from benchmarks.reporting.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
 
 _STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "first_after", "commits", "cause", "why")
-"""Of a step that is not the code's, the times of the last moment before and the first after stand for revisions."""
+"""Columns of the table of steps.
+
+`last_before` and `first_after` are revisions; for a step that the code did not make, when they were measured."""
 _SERIES_COLUMNS = ("machine", "case", "revision", "beside_others", "process", "seconds")
 _MOST_COMMITS = 12
 

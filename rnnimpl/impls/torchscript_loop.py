@@ -72,7 +72,7 @@ def scan_relu(
     b_ih: torch.Tensor | None,
     b_hh: torch.Tensor | None,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """The same with relu."""
+    """A relu layer: x (T, B, I), the state [h] -> the outputs (T, B, H) and the last state."""
     outputs: list[torch.Tensor] = []
     h = state[0]  # (B, H)
     for x_t in x.unbind(0):  # (B, I)
@@ -90,7 +90,7 @@ def scan_lstm(
     b_ih: torch.Tensor | None,
     b_hh: torch.Tensor | None,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """The same of an LSTM, with the state [h, c]."""
+    """An LSTM layer: x (T, B, I), the state [h, c] -> the outputs (T, B, H) and the last state."""
     outputs: list[torch.Tensor] = []
     h, c = state[0], state[1]  # (B, H) each
     for x_t in x.unbind(0):  # (B, I)
@@ -110,7 +110,7 @@ def scan_gru(
     b_ih: torch.Tensor | None,
     b_hh: torch.Tensor | None,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """The same of a GRU."""
+    """A GRU layer: x (T, B, I), the state [h] -> the outputs (T, B, H) and the last state."""
     outputs: list[torch.Tensor] = []
     h = state[0]  # (B, H)
     for x_t in x.unbind(0):  # (B, I)
