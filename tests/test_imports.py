@@ -1,4 +1,7 @@
-"""Imports run one way: benchmarks -> rnnimpl, impls -> torch_base -> interface; and nothing heavy comes unasked."""
+"""Imports run one way: benchmarks -> rnnimpl, impls -> torch_base -> interface, and within benchmarks downwards only.
+
+Nothing heavy is imported unasked.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,29 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 RNNIMPL = ROOT / "rnnimpl"
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "benchmarks").rglob("*.py"))
+}
+"""{name: file} of every module of `benchmarks`."""
+FLOORS = (
+    "quoting raised reading statistics files",
+    "workload",
+    "trial counts",
+    "store",
+    "sweeps machine",
+    "reporting",
+    "measuring",
+    "suite training profiling",
+    "suite_gated regression",
+    "history",
+    "commands",
+)
+"""The rooms of `benchmarks`, packages and modules, from the lowest floor up. A file imports from its own room and from
+lower floors. `benchmarks` itself, which is `load_run` and the command line, is above all of them."""
+HEAVY = ("torch", "jax", "onnxruntime", "openvino")
+READERS = ("store", "reporting", "history.report")
+"""What reads runs and makes reports of them."""
 FILES = sorted(RNNIMPL.rglob("*.py"))
 IMPLS = sorted((RNNIMPL / "impls").rglob("*.py"))
 FRAMEWORKS = ("torch", "jax", "onnxruntime", "openvino", "numba", "triton", "scipy", "pandas", "matplotlib")
@@ -99,3 +125,45 @@ def test_no_framework_is_imported_before_an_implementation_that_needs_it(stateme
     code = f"import sys; {statement}; print([name for name in {(*FRAMEWORKS, 'benchmarks')} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def room(module: str) -> str:
+    """The room of a module of `benchmarks`; empty where it is in none."""
+    name = module.removeprefix("benchmarks").removeprefix(".")
+    rooms = [each for floor in FLOORS for each in floor.split()]
+    return max((each for each in rooms if inside(each, {name})), key=len, default="")
+
+
+def floor_of(room: str) -> int:
+    """The floor of a room, 0 being the lowest; that of `benchmarks` itself, the highest, for an empty name."""
+    return next((at for at, floor in enumerate(FLOORS) if room in floor.split()), len(FLOORS))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_room_of_benchmarks_imports_from_lower_floors_alone(module: str) -> None:
+    """Wherever in a file the import stands. A new room is a word in `FLOORS`."""
+    own = room(module)
+    assert own or module in ("benchmarks", "benchmarks.__main__"), f"{module} is in no room: add its room to FLOORS"
+    rooms = {room(name) for name in imports(MODULES[module]) if name in MODULES and name != "benchmarks"}
+    above = {each for each in rooms - {own} if floor_of(each) >= floor_of(own)}
+    assert not above, f"{module} imports from {', '.join(sorted(above))}, which FLOORS does not have below {own}"
+
+
+def test_every_room_that_has_a_floor_is_there() -> None:
+    """A word in `FLOORS` that names nothing would hide a room that has moved."""
+    assert not {each for floor in FLOORS for each in floor.split()} - {
+        name.removeprefix("benchmarks.") for name in MODULES
+    }
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_reading_and_reporting_never_import_a_framework(reader: str) -> None:
+    """Nor does anything that they import, at once or later: a report is made on a machine that has none."""
+    start = inside(f"benchmarks.{reader}", set(MODULES))
+    assert start
+    reached, following = set(start), start
+    while following:
+        following = {name for each in following for name in imports(MODULES[each]) if name in MODULES} - reached
+        reached |= following
+    heavy = {each for each in reached for name in HEAVY if inside(name, imports(MODULES[each]))}
+    assert not heavy, f"{reader} reaches {', '.join(sorted(heavy))}"

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.measuring.checking import Expected
 from benchmarks.measuring.process import WorkerLost
 from benchmarks.profiling import launch, pairs
+from benchmarks.profiling.replies import PROFILING
 from benchmarks.workload import Case
 from rnnimpl.expectation import Expectation
 
@@ -76,6 +77,7 @@ def test_a_worker_has_the_settings_of_its_case(monkeypatch: pytest.MonkeyPatch) 
         "precision": "tf32",
         "device": "cuda",
         "log": Path("scratch/worker.log"),
+        "service": PROFILING,
     }
     assert worker.settings == of_case
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measuring.replies import problem
+from benchmarks.measuring.replies import REPLIES, most_bytes, problem
+from benchmarks.profiling.replies import PROFILING
 
 PREPARED: dict[str, Any] = {
     "setup_seconds": 0.1,
@@ -37,8 +38,7 @@ REFUSED: dict[str, Any] = {"status": "failed", "reason": "RuntimeError: no", "er
         ("finish", {"peak_bytes": None}),
         ("finish", {"peak_bytes": 5, "kernel_seconds": None, "kernel_launches": 3, "device_span_seconds": 0.1}),
         ("peaks", {"peaks": [{"rate": 1}], "problems": ["no compiler"]}),
-        ("profile", {"phases": {"0": [1, 2]}}),
-        *((request, REFUSED) for request in ("start", "prepare", "block", "finish", "peaks", "profile", "dissect")),
+        *((request, REFUSED) for request in ("start", "prepare", "block", "finish", "peaks")),
     ],
 )
 def test_what_a_worker_answers_is_taken(request_name: str, reply: dict[str, Any]) -> None:
@@ -85,3 +85,13 @@ def test_what_cannot_be_is_named(request_name: str, reply: Any, said: str) -> No
     assert found is not None
     assert said in found
     assert len(found) < 200
+
+
+@pytest.mark.parametrize("request_name", ["profile", "dissect"])
+def test_a_worker_of_another_service_answers_further_requests(request_name: str) -> None:
+    """The profiler's, whose fields are its own; to a sweep's requests it answers as any worker."""
+    replies = PROFILING.replies
+    assert problem(request_name, {"phases": {"0": [1, 2]}}, replies) is None
+    assert problem(request_name, REFUSED, replies) is None
+    assert most_bytes(request_name, replies) > most_bytes("block", replies) == most_bytes("block")
+    assert request_name not in REPLIES

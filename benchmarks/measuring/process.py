@@ -66,8 +66,8 @@ class Worker:
 
     `ready` says whether it has imported its framework and answered. Workers with the same `layout` have their code at
     the same addresses, where the system allows it (see `address_space`). In `compiled`, if given, it finds what workers
-    before it have compiled. What it starts is suspended and ended with it (see `supervisor`). Raises WorkerLost when it
-    cannot be started.
+    before it have compiled. `service` is the module that it runs. What it starts is suspended and ended with it (see
+    `supervisor`). Raises WorkerLost when it cannot be started.
     """
 
     def __init__(
@@ -80,8 +80,10 @@ class Worker:
         log: Path,
         layout: int = 0,
         compiled: Path | None = None,
+        service: replies.Service = replies.MEASURING,
     ) -> None:
         self.source = source
+        self.service = service
         self.log = log
         self.device = device
         self.ready = False
@@ -95,7 +97,7 @@ class Worker:
         cores = _cores(threads) if device == "cpu" else "all"
         link, its_link = socket.socketpair()
         channel, its_channel = socket.socketpair()
-        command = [sys.executable, "-m", "benchmarks.measuring.worker", source, str(threads), precision, str(layout)]
+        command = [sys.executable, "-m", service.module, source, str(threads), precision, str(layout)]
         command.append(str(its_channel.fileno()))
         supervision = [supervisor.__file__, str(its_link.fileno()), str(its_channel.fileno()), cores]
         self._link = link
@@ -157,7 +159,7 @@ class Worker:
     def ask(self, request: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         """Send a request and wait for its reply. Raises WorkerLost when it dies, hangs, eats the memory or talks rot.
 
-        A reply has the form that `replies` declares for its request.
+        A reply has the form that the worker's `service` declares for its request.
         """
         watch = Watch(timeout_seconds)
         doing = request["do"]
@@ -223,7 +225,8 @@ class Worker:
         """The answer to the last request, while watching the time, its life and the memory."""
         try:
             reply = self._channel.receive(
-                replies.most_bytes(doing), lambda selector: self._wait(selector, watch, doing)
+                replies.most_bytes(doing, self.service.replies),
+                lambda selector: self._wait(selector, watch, doing),
             )
         except Closed:
             raise self._lost() from None
@@ -231,7 +234,7 @@ class Worker:
             raise self._broken(str(error)) from None
         finally:
             self.suspended_seconds = watch.suspended_seconds
-        problem = replies.problem(doing, reply)
+        problem = replies.problem(doing, reply, self.service.replies)
         if problem:
             raise self._broken(problem)
         answer: dict[str, Any] = reply

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.measuring.measure import SAMPLES_PER_BLOCK
 from benchmarks.trial import Status
@@ -127,11 +127,19 @@ REPLIES: Mapping[str, Form] = {
     ),
     # Some peaks for each workload of a sweep, which has thousands at most.
     "peaks": Form({"peaks": list_of(lambda value: isinstance(value, dict)), "problems": list_of(is_text)}, 16 * KIB**2),
-    # Places in code with how often each was seen; a trace is a file of its own.
-    "profile": Form({}, 256 * KIB**2, is_open=True),
-    "dissect": Form({}, 256 * KIB**2, is_open=True),
 }
 """By request; `start` is what a worker says once its framework is imported."""
+
+
+class Service(NamedTuple):
+    """What a worker process runs, and what it may answer."""
+
+    module: str
+    """Run as `python -m MODULE`: its `main` serves the requests."""
+    replies: Mapping[str, Form]
+
+
+MEASURING = Service("benchmarks.measuring.worker", REPLIES)
 
 REFUSAL = Form(
     {"status": lambda value: value in REFUSALS, "reason": is_short_text},
@@ -141,16 +149,16 @@ REFUSAL = Form(
 """The answer to any request of a worker that cannot go on with its case."""
 
 
-def most_bytes(request: str) -> int:
+def most_bytes(request: str, replies: Mapping[str, Form] = REPLIES) -> int:
     """The size of an answer to a request at most, a refusal included."""
-    return max(REPLIES[request].most_bytes, REFUSAL.most_bytes)
+    return max(replies[request].most_bytes, REFUSAL.most_bytes)
 
 
-def problem(request: str, reply: Any) -> str | None:
+def problem(request: str, reply: Any, replies: Mapping[str, Form] = REPLIES) -> str | None:
     """What is wrong with the answer to a request, in a clause; None for one that has its form."""
     if not isinstance(reply, dict):
         return f"its answer to {request} is a {type(reply).__name__}; expected a mapping"
-    form = REFUSAL if "status" in reply else REPLIES[request]
+    form = REFUSAL if "status" in reply else replies[request]
     for name, check in form.fields.items():
         if name not in reply:
             return f"its answer to {request} has no {name}"

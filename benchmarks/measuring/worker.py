@@ -4,14 +4,12 @@
     {"do": "warm_up"}
     {"do": "block", "checked": {"place": 0.5, "feature": 3, "seed": 2}}
     {"do": "results", "rows": [0, 1], "steps": 64, "weights": true, "results": FILE}
-    {"do": "profile", "seconds": 1.0}
-    {"do": "dissect", "folder": FOLDER, "stem": NAME, "looks": PHASES}
     {"do": "finish"}
     {"do": "peaks", "workloads": [ID, ...], "seconds": 10}
 
 A reply has what was measured or, where the case cannot go on, `status` and `reason` as a trial has them; `replies`
 declares the form of each. Results are written to the file that the request names; what is expected of them is known to
-the asking process alone.
+the asking process alone. A subclass of `Bench` serves further requests, from a module of its own.
 It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION LAYOUT CHANNEL`; SOURCE is empty where
 only peaks are asked for, CHANNEL is the descriptor of its end of the connection. Standard input is empty, and standard
 output is the log: an implementation may read and print as it likes.
@@ -28,7 +26,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +37,9 @@ from benchmarks.workload import Workload
 from rnnimpl import Rnn, Unavailable, Unsupported, load
 from rnnimpl.interface import NumpyArray
 
+if TYPE_CHECKING:
+    from benchmarks.measuring.replies import Service
+
 _CLOCK = time.perf_counter
 """Taken before any implementation is loaded, which might replace it."""
 
@@ -46,8 +47,8 @@ LONGEST_REASON = 2000
 """Characters of what an implementation raised that are kept."""
 
 
-def main() -> None:
-    """Serve requests until the connection closes."""
+def main(bench: type[Bench] | None = None) -> None:
+    """Serve requests until the connection closes, those of a sweep or of another kind of bench."""
     # A worker is its sweep's to end, also where the sweep is stopped in a terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
@@ -55,14 +56,14 @@ def main() -> None:
     channel = WorkerEnd(int(descriptor))
     shift_layout(int(layout))
     try:
-        _serve(channel, source, threads=int(threads), precision=precision)
+        _serve(channel, bench or Bench, source, threads=int(threads), precision=precision)
     except ChannelError as error:
         # Nobody hears a reply any more; the sweep tells what was printed last.
         print(error, file=sys.stderr, flush=True)
         os._exit(LOST_CONNECTION)
 
 
-def _serve(channel: WorkerEnd, source: str, *, threads: int, precision: str) -> None:
+def _serve(channel: WorkerEnd, kind: type[Bench], source: str, *, threads: int, precision: str) -> None:
     implementation = None
     refusal = None
     try:
@@ -71,17 +72,17 @@ def _serve(channel: WorkerEnd, source: str, *, threads: int, precision: str) -> 
             implementation.configure_process(threads=threads, precision=precision)  # type: ignore[arg-type]  # from a Workload
     except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason of a trial
         refusal = _refusal(error)
-    channel.send(_encoded("start", refusal or {"ready": True}))
+    channel.send(_encoded("start", refusal or {"ready": True}, kind))
     if refusal:
         return
-    bench = _Bench(implementation)
+    bench = kind(implementation)
     gc.freeze()
     while (request := channel.receive()) is not None:
         try:
-            content = _encoded(request["do"], bench.serve(request))
+            content = _encoded(request["do"], bench.serve(request), kind)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the reason of a trial
             bench.subject = None
-            content = _encoded(request["do"], _refusal(error))
+            content = _encoded(request["do"], _refusal(error), kind)
         channel.send(content)
 
 
@@ -98,28 +99,38 @@ def _refusal(error: Exception) -> dict[str, Any]:
     }
 
 
-def _encoded(request: str, reply: dict[str, Any]) -> bytes:
+def _encoded(request: str, reply: dict[str, Any], kind: type[Bench]) -> bytes:
     """The reply as JSON. Raises TypeError or ValueError where an implementation's part of it does not belong there."""
     # Only now: the framework has been imported before it.
     from benchmarks.measuring import replies
 
+    declared = kind.service().replies
     content = json.dumps(reply).encode()
-    if len(content) > replies.most_bytes(request):
+    if len(content) > replies.most_bytes(request, declared):
         raise ValueError(f"the answer to {request} has {len(content):,} bytes; expected fewer")
-    problem = replies.problem(request, json.loads(content))
+    problem = replies.problem(request, json.loads(content), declared)
     if problem:
         raise TypeError(problem)
     return content
 
 
-class _Bench:
-    """The case that is set up now, if any."""
+class Bench:
+    """What serves the requests: it holds the case that is set up now, if any."""
 
     def __init__(self, implementation: type[Rnn[Any]] | None) -> None:
         self.implementation = implementation
         self.subject: Any = None
 
+    @staticmethod
+    def service() -> Service:
+        """The module that runs it, and the forms of its replies."""
+        # Only now: the framework has been imported before it.
+        from benchmarks.measuring.replies import MEASURING
+
+        return MEASURING
+
     def serve(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The reply to a request. Raises ValueError for one that is unknown, and whatever the implementation raises."""
         match request["do"]:
             case "prepare":
                 return self.prepare(request)
@@ -130,17 +141,6 @@ class _Bench:
             case "results":
                 _write(request["results"], self.subject.results(request["rows"], request["steps"], request["weights"]))
                 return {}
-            case "profile":
-                if self.subject.workload.device == "cuda":
-                    from benchmarks.profiling.observe_gpu import observe_gpu as observe
-                else:
-                    from benchmarks.profiling.observe import observe
-
-                return observe(self.subject, request["seconds"])
-            case "dissect":
-                from benchmarks.profiling.dissect import dissect
-
-                return dissect(self.subject, Path(request["folder"]), request["stem"], request["looks"])
             case "finish":
                 found: dict[str, Any] = self.subject.finish()
                 self.subject = None

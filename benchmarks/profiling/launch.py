@@ -32,6 +32,7 @@ from benchmarks.measuring.launch import PEAK_SECONDS, measure_peaks
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.profiling.pairs import most_seconds
+from benchmarks.profiling.replies import PROFILING
 from benchmarks.profiling.report import write_report
 from benchmarks.trial import NothingMeasured
 from benchmarks.workload import Case
@@ -159,6 +160,7 @@ def _profile(case: Case, expected: Expected, seconds: float, scratch: Path, *, w
         precision=workload.precision,
         device=workload.device,
         log=scratch / "worker.log",
+        service=PROFILING,
     )
 
     def ask(request: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,15 @@
+"""What a worker that profiles may answer to each request: a sweep's replies and two of its own."""
+
+from __future__ import annotations
+
+from benchmarks.measuring.replies import KIB, REPLIES, Form, Service
+
+PROFILING = Service(
+    "benchmarks.profiling.worker",
+    {
+        **REPLIES,
+        # Functions with their numbers of samples, and counts; a trace is a file of its own.
+        "profile": Form({}, 256 * KIB**2, is_open=True),
+        "dissect": Form({}, 256 * KIB**2, is_open=True),
+    },
+)

@@ -1,0 +1,46 @@
+"""The process in which one implementation is profiled: a sweep's worker with two further requests.
+
+    {"do": "profile", "seconds": 1.0}
+    {"do": "dissect", "folder": FOLDER, "stem": NAME, "looks": PHASES}
+
+`benchmarks.measuring.worker` says how it is started and what the other requests are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measuring.worker import Bench, main
+
+if TYPE_CHECKING:
+    from benchmarks.measuring.replies import Service
+
+
+class ProfilingBench(Bench):
+    """A bench that also profiles, counts and traces the case that is set up."""
+
+    @staticmethod
+    def service() -> Service:
+        from benchmarks.profiling.replies import PROFILING
+
+        return PROFILING
+
+    def serve(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request["do"]:
+            case "profile":
+                if self.subject.workload.device == "cuda":
+                    from benchmarks.profiling.observe_gpu import observe_gpu as observe
+                else:
+                    from benchmarks.profiling.observe import observe
+
+                return observe(self.subject, request["seconds"])
+            case "dissect":
+                from benchmarks.profiling.dissect import dissect
+
+                return dissect(self.subject, Path(request["folder"]), request["stem"], request["looks"])
+        return super().serve(request)
+
+
+if __name__ == "__main__":
+    main(ProfilingBench)
