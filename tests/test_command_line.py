@@ -97,7 +97,7 @@ def _have_measuring_fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) 
 
     for name in (
         "measuring.launch.measure_peaks",
-        "profiling.launch.measure_peaks",
+        "profiling.profile.measure_peaks",
         "training.train._reference",
         "regression.calibration.measuring.measure",
     ):

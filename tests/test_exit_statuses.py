@@ -28,7 +28,7 @@ VERBS = {
     "report": (["run"], "reporting.report.build_report"),
     "compare": (["run", "run"], "reporting.compare.compare_runs"),
     "train": (["--impl", "numpy_loop"], "training.train.train"),
-    "profile": ([CASE], "profiling.launch.profile_cases"),
+    "profile": ([CASE], "profiling.profile.profile_cases"),
     "regress": (["--base", "HEAD", "--out", "out"], "regression.regress.plan"),
     "track": ([], "history.plan.plan_track"),
     "history": ([], "history.findings.find_history"),

@@ -174,7 +174,7 @@ def test_a_report_that_was_written_by_hand_since_is_kept() -> None:
 
 
 MEASURING = (
-    *("measuring.launch.measure_peaks", "profiling.launch.measure_peaks", "training.train._reference"),
+    *("measuring.launch.measure_peaks", "profiling.profile.measure_peaks", "training.train._reference"),
     *("regression.calibration.measuring.look", "regression.regress.regress", "history.findings.find_history"),
     *("measuring.lock._opened", "regression.revisions.worktree"),
 )
@@ -454,7 +454,7 @@ def test_a_suite_has_its_digest_whatever_lies_in_it() -> None:
     ("words", "measuring"),
     [
         (["sweep", "quick", "--impl", "numpy_loop"], "measuring.launch._sweep"),
-        (["profile", CASE], "profiling.launch._measure"),
+        (["profile", CASE], "profiling.profile._measure"),
         (["train", "--impl", "numpy_loop"], "training.train._reference"),
     ],
     ids=["sweep", "profile", "train"],
@@ -468,7 +468,7 @@ def test_a_signal_leaves_no_scratch_folder(
     def end(*_: object, **__: object) -> None:
         os.kill(os.getpid(), number)
 
-    monkeypatch.setattr("benchmarks.profiling.launch.measure_peaks", lambda *_, **__: [])
+    monkeypatch.setattr("benchmarks.profiling.profile.measure_peaks", lambda *_, **__: [])
     monkeypatch.setattr(f"benchmarks.{measuring}", end)
     before = signal.signal(number, lambda *_: pytest.fail("the signal was not heard"))
     try:

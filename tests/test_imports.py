@@ -19,23 +19,31 @@ MODULES = {
     for path in sorted((ROOT / "benchmarks").rglob("*.py"))
 }
 """{name: file} of every module of `benchmarks`."""
-FLOORS = (
-    "quoting raised reading statistics files",
-    "workload",
-    "trial counts",
-    "store",
-    "sweeps machine",
-    "reporting",
-    "measuring",
-    "suite training profiling",
-    "suite_gated regression",
-    "history",
-    "commands",
-)
-"""The rooms of `benchmarks`, packages and modules, from the lowest floor up. A file imports from its own room and from
-lower floors. `benchmarks` itself, which is `load_run` and the command line, is above all of them."""
+FLOORS: dict[str, tuple[str, ...]] = {
+    "benchmarks": (
+        "quoting raised reading statistics files",
+        "workload",
+        "trial counts",
+        "store",
+        "sweeps machine",
+        "reporting",
+        "measuring",
+        "suite training profiling",
+        "suite_gated regression",
+        "history",
+        "commands",
+    ),
+    "benchmarks.profiling": (
+        "records replies call_phases",
+        "sampling",
+        "counting reporting",
+        "tracing",
+    ),
+}
+"""{package: its rooms, packages and modules, from the lowest floor up}. A file imports from its own room and from lower
+floors. What is in no room stands above all of them: `load_run`, the command line, the verb `profile`."""
 HEAVY = ("torch", "jax", "onnxruntime", "openvino")
-READERS = ("store", "reporting", "history.report")
+READERS = ("store", "reporting", "profiling.reporting", "history.report")
 """What reads runs and makes reports of them."""
 FILES = sorted(RNNIMPL.rglob("*.py"))
 IMPLS = sorted((RNNIMPL / "impls").rglob("*.py"))
@@ -127,33 +135,36 @@ def test_no_framework_is_imported_before_an_implementation_that_needs_it(stateme
     assert done.stdout == "[]\n"
 
 
-def room(module: str) -> str:
-    """The room of a module of `benchmarks`; empty where it is in none."""
-    name = module.removeprefix("benchmarks").removeprefix(".")
-    rooms = [each for floor in FLOORS for each in floor.split()]
-    return max((each for each in rooms if inside(each, {name})), key=len, default="")
+def rooms(package: str) -> dict[str, int]:
+    """{room: floor} of a package, 0 being the lowest floor."""
+    return {f"{package}.{name}": at for at, floor in enumerate(FLOORS[package]) for name in floor.split()}
 
 
-def floor_of(room: str) -> int:
-    """The floor of a room, 0 being the lowest; that of `benchmarks` itself, the highest, for an empty name."""
-    return next((at for at, floor in enumerate(FLOORS) if room in floor.split()), len(FLOORS))
+def room_of(module: str, package: str) -> str:
+    """The room of a package that a module is in; the package itself where it is in none."""
+    return next((each for each in rooms(package) if inside(each, {module})), package)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_room_of_benchmarks_imports_from_lower_floors_alone(module: str) -> None:
-    """Wherever in a file the import stands. A new room is a word in `FLOORS`."""
-    own = room(module)
-    assert own or module in ("benchmarks", "benchmarks.__main__"), f"{module} is in no room: add its room to FLOORS"
-    rooms = {room(name) for name in imports(MODULES[module]) if name in MODULES and name != "benchmarks"}
-    above = {each for each in rooms - {own} if floor_of(each) >= floor_of(own)}
-    assert not above, f"{module} imports from {', '.join(sorted(above))}, which FLOORS does not have below {own}"
+@pytest.mark.parametrize("package", FLOORS)
+def test_a_room_imports_from_lower_floors_alone(package: str) -> None:
+    """Wherever in a file the import stands."""
+    floors = rooms(package) | {package: len(FLOORS[package])}
+    above = []
+    for module in inside(package, set(MODULES)):
+        own = room_of(module, package)
+        for name in inside(package, imports(MODULES[module])) & MODULES.keys() - {package}:
+            other = room_of(name, package)
+            if other != own and floors[other] >= floors[own]:
+                above.append(f"{module} imports {name}")
+    assert not above, f"FLOORS has none of these below the other: {', '.join(sorted(above))}"
 
 
-def test_every_room_that_has_a_floor_is_there() -> None:
-    """A word in `FLOORS` that names nothing would hide a room that has moved."""
-    assert not {each for floor in FLOORS for each in floor.split()} - {
-        name.removeprefix("benchmarks.") for name in MODULES
-    }
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_has_a_floor(package: str) -> None:
+    """A new room is a word in `FLOORS`; a word that names no room would hide one that has moved."""
+    there = {name for name in MODULES if name.rpartition(".")[0] == package}
+    packages = {name for name in there if MODULES[name].name == "__init__.py"}
+    assert packages <= rooms(package).keys() <= there
 
 
 @pytest.mark.parametrize("reader", READERS)

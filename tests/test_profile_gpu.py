@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.chrome import Event
-from benchmarks.profiling.gpu_time import GPU, Work, break_down, kind_of_work, unprofiled, work_of
-from benchmarks.profiling.kinds import Kind
-from benchmarks.profiling.observe_gpu import MARK, observe_gpu, spans_of, summary
-from benchmarks.profiling.report import breakdown_frame, kinds_of
+from benchmarks.profiling.records import GPU
+from benchmarks.profiling.reporting.frames import breakdown_frame, kinds_of
+from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.tracing.chrome import Event
+from benchmarks.profiling.tracing.gpu_profile import MARK, observe_gpu, spans_of, summary
+from benchmarks.profiling.tracing.gpu_time import Work, break_down, kind_of_work, unprofiled, work_of
 from benchmarks.workload import Workload
 from rnnimpl import Unavailable, load
 

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.measuring.checking import Expected
 from benchmarks.measuring.process import WorkerLost
-from benchmarks.profiling import launch, pairs
+from benchmarks.profiling import profile
 from benchmarks.profiling.replies import PROFILING
+from benchmarks.profiling.sampling.blocks import most_seconds
 from benchmarks.workload import Case
 from rnnimpl.expectation import Expectation
 
@@ -51,11 +52,11 @@ def profiled(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, case: str = CASE, *, with_traces: bool = False
 ) -> Mapping[str, Any]:
     """What one repeat of a minute a side comes to, of a case whose results are right."""
-    monkeypatch.setattr(launch, "Worker", worker)
-    monkeypatch.setattr(launch, "prepare", lambda ask, *_: ask({"do": "prepare"}))
+    monkeypatch.setattr(profile, "Worker", worker)
+    monkeypatch.setattr(profile, "prepare", lambda ask, *_: ask({"do": "prepare"}))
     expected = Expected(seed=1, steps=2, expectation=Expectation({}, {}))
     scratch = Path("scratch")
-    return launch._profile(Case.parse(case), expected, 60.0, scratch, with_traces=with_traces)  # of one repeat
+    return profile._profile(Case.parse(case), expected, 60.0, scratch, with_traces=with_traces)  # of one repeat
 
 
 def test_a_profile_may_take_as_long_as_its_pairs_may(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +65,7 @@ def test_a_profile_may_take_as_long_as_its_pairs_may(monkeypatch: pytest.MonkeyP
     profiled(worker, monkeypatch)
     _, of_profile = worker.asked["profile"]
     _, of_one_call = worker.asked["prepare"]
-    assert of_profile == of_one_call + pairs.most_seconds(60.0)
+    assert of_profile == of_one_call + most_seconds(60.0)
 
 
 def test_a_worker_has_the_settings_of_its_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,16 +112,16 @@ def test_a_case_that_cannot_be_profiled_is_tried_once(tmp_path: Path, monkeypatc
     """Another is profiled as often as was asked for, and dissected the first time alone."""
     tried: list[tuple[str, bool]] = []
 
-    def profile(case: Case, *_: Any, with_traces: bool) -> dict[str, Any]:
+    def one_repeat(case: Case, *_: Any, with_traces: bool) -> dict[str, Any]:
         tried.append((case.implementation, with_traces))
         return {"status": "failed", "reason": "no"} if case.implementation == "nn_rnn" else {"phases": {}}
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(launch, "_profile", profile)
-    monkeypatch.setattr(launch, "measure_peaks", lambda *_, **__: [])
-    monkeypatch.setattr(launch, "write_report", lambda folder, *_: folder / "profile.md")
+    monkeypatch.setattr(profile, "_profile", one_repeat)
+    monkeypatch.setattr(profile, "measure_peaks", lambda *_, **__: [])
+    monkeypatch.setattr(profile, "write_report", lambda folder, *_: folder / "profile.md")
     cases = [Case.parse(CASE.replace("numpy_loop", name)) for name in ("nn_rnn", "numpy_loop")]
-    launch.profile_cases(cases, out=tmp_path / "run", seconds=1.0, repeats=3, say=lambda _: None)
+    profile.profile_cases(cases, out=tmp_path / "run", seconds=1.0, repeats=3, say=lambda _: None)
     assert tried == [("nn_rnn", True), ("numpy_loop", True), ("numpy_loop", False), ("numpy_loop", False)]
 
 
@@ -137,29 +138,29 @@ def test_a_profile_of_no_time_or_no_end_is_refused(seconds: float, repeats: int,
     """Before anything is measured or written."""
     out = tmp_path / "run"
     with pytest.raises(ValueError, match=said):
-        launch.profile_cases([Case.parse(CASE)], out=out, seconds=seconds, repeats=repeats, say=lambda _: None)
+        profile.profile_cases([Case.parse(CASE)], out=out, seconds=seconds, repeats=repeats, say=lambda _: None)
     assert not out.exists()
 
 
 def test_the_traces_of_an_earlier_profile_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that was dissected before and is not now; what else lies in their folder stays."""
     (name, case), (other_name, other) = (
-        (f"{launch.stem_of(each)}.trace.json.gz", each)
+        (f"{profile.stem_of(each)}.trace.json.gz", each)
         for each in (Case.parse(CASE), Case.parse(CASE.replace("numpy_loop", "nn_rnn")))
     )
 
-    def profile(case: Case, *rest: Any, with_traces: bool) -> dict[str, Any]:
+    def one_repeat(case: Case, *rest: Any, with_traces: bool) -> dict[str, Any]:
         assert with_traces
-        (rest[-1] / f"{launch.stem_of(case)}.trace.json.gz").write_bytes(b"new")
+        (rest[-1] / f"{profile.stem_of(case)}.trace.json.gz").write_bytes(b"new")
         return {"phases": {}}
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(launch, "_profile", profile)
-    monkeypatch.setattr(launch, "measure_peaks", lambda *_, **__: [])
-    monkeypatch.setattr(launch, "write_report", lambda folder, *_: folder / "profile.md")
+    monkeypatch.setattr(profile, "_profile", one_repeat)
+    monkeypatch.setattr(profile, "measure_peaks", lambda *_, **__: [])
+    monkeypatch.setattr(profile, "write_report", lambda folder, *_: folder / "profile.md")
     traces = tmp_path / "run" / "profile" / "traces"
     for each, own in ((case, name), (other, other_name)):
-        launch.profile_cases([each], out=tmp_path / "run", seconds=1.0, repeats=1, say=lambda _: None)
+        profile.profile_cases([each], out=tmp_path / "run", seconds=1.0, repeats=1, say=lambda _: None)
         assert (traces / own).exists()
         (traces / "notes.txt").touch()
     assert sorted(path.name for path in traces.iterdir()) == sorted(["notes.txt", other_name])

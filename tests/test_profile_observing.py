@@ -13,12 +13,13 @@ import pytest
 
 from benchmarks.measuring.call import Call
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling import observe, observe_gpu, pairs
-from benchmarks.profiling.chrome import Event
-from benchmarks.profiling.observe_gpu import MARK
-from benchmarks.profiling.pairs import LEAST_PAIRS, Block
-from benchmarks.profiling.sampler import BACKWARD, FORWARD, HAS_NO_CORE, SAMPLE
-from benchmarks.profiling.symbols import Place
+from benchmarks.profiling.sampling import blocks, cpu_profile, pairs
+from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, Block
+from benchmarks.profiling.sampling.sampler import BACKWARD, FORWARD, HAS_NO_CORE, SAMPLE
+from benchmarks.profiling.sampling.symbols import Place
+from benchmarks.profiling.tracing import gpu_profile
+from benchmarks.profiling.tracing.chrome import Event
+from benchmarks.profiling.tracing.gpu_profile import MARK
 from benchmarks.workload import Workload
 from rnnimpl import load
 
@@ -77,20 +78,20 @@ PRODUCT = Place("libtorch_cpu.so", "mkl_blas_def_sgemm_kernel_0_zen")
 def observed(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Sampler, list[float]]:
     """The record of five pairs, the sampler that it comes from, and the seconds that each block was to take."""
     sampler = Sampler()
-    monkeypatch.setattr(observe, "Sampler", lambda: sampler)
-    monkeypatch.setattr(observe, "places", lambda addresses: dict.fromkeys(addresses, PRODUCT))
+    monkeypatch.setattr(cpu_profile, "Sampler", lambda: sampler)
+    monkeypatch.setattr(cpu_profile, "places", lambda addresses: dict.fromkeys(addresses, PRODUCT))
     order = iter([0, 0, DISTURBED, DISTURBED, 2, 2, 3, 3, 4, 4])
     asked: list[float] = []
 
-    def block(call: Callable[[], object], seconds: float, profiler: Any = pairs.NO_PROFILER) -> Block:
+    def block(call: Callable[[], object], seconds: float, profiler: Any = blocks.NO_PROFILER) -> Block:
         with profiler:
             call()
         asked.append(seconds)
         return Block([(1.0, 0.0)], 0.5 if next(order) == DISTURBED else 0.0, context_switches=0)
 
-    monkeypatch.setattr(observe, "take_block", block)
+    monkeypatch.setattr(cpu_profile, "take_block", block)
     monkeypatch.setattr(pairs, "halves_differ", lambda _: 0.0)
-    return observe.observe(subject(), 1.0), sampler, asked
+    return cpu_profile.observe(subject(), 1.0), sampler, asked
 
 
 def test_looks_of_a_disturbed_pair_are_in_no_breakdown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,10 +151,10 @@ def test_a_phase_lasts_until_its_work_is_done(
 ) -> None:
     """And the sampler is told so: looks go to the phase whose work it is, and to none after the call."""
     rnn = Queued()
-    monkeypatch.setattr(observe, "time", SimpleNamespace(perf_counter=lambda: rnn.now))
+    monkeypatch.setattr(cpu_profile, "time", SimpleNamespace(perf_counter=lambda: rnn.now))
     call = Call(rnn, x=None, dy=None if mode == "inference" else ())  # type: ignore[arg-type]  # in place of an Rnn
     phase: Any = rnn.phase
-    assert observe._call(tuple(call.phases().values()), phase) == seconds  # what each block calls
+    assert cpu_profile._call(tuple(call.phases().values()), phase) == seconds  # what each block calls
     assert rnn.done == done
     assert rnn.phase.value == 0
 
@@ -173,9 +174,9 @@ def test_kernels_of_a_disturbed_pair_are_in_no_breakdown(monkeypatch: pytest.Mon
     def alone(*_: object) -> Block:
         return Block([(1.0,)], 0.0, context_switches=0)
 
-    monkeypatch.setattr(observe_gpu, "take_block", alone)
-    monkeypatch.setattr(observe_gpu, "_profiled_block", profiled)
-    record = observe_gpu.observe_gpu(subject(), 1.0)
+    monkeypatch.setattr(gpu_profile, "take_block", alone)
+    monkeypatch.setattr(gpu_profile, "_profiled_block", profiled)
+    record = gpu_profile.observe_gpu(subject(), 1.0)
     assert [pair["counts"] for pair in record["pairs"]] == [True, False, True, True, True]
     assert record["launches"] == (1 + 3 + 4 + 5) / LEAST_PAIRS
     assert record["pairs"][0]["seen_seconds"] == pytest.approx(1e-3)

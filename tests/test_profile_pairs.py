@@ -11,23 +11,20 @@ from typing import Any
 
 import pytest
 
-from benchmarks.profiling import taken
-from benchmarks.profiling.measured import how_measured
-from benchmarks.profiling.pairs import (
+from benchmarks.profiling.reporting.reliability import how_measured
+from benchmarks.profiling.sampling import preemption
+from benchmarks.profiling.sampling.blocks import most_seconds, take_block, take_pairs, told
+from benchmarks.profiling.sampling.pairs import (
     LEAST_PAIRS,
     MOST_PAIRS,
     Block,
     Pair,
     counted,
     halves_differ,
-    most_seconds,
-    take_block,
-    take_pairs,
-    told,
     undisturbed,
     which_count,
 )
-from benchmarks.profiling.taken import Reading, taken_seconds
+from benchmarks.profiling.sampling.preemption import Reading, taken_seconds
 from benchmarks.reporting.plain_text import TIMES
 
 CASE = "numpy_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
@@ -211,7 +208,7 @@ def test_a_block_is_one_call_at_least_within_its_profiler() -> None:
 def test_the_time_of_a_block_begins_when_its_profiler_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long that takes, a minute here: the block is of three calls of a second."""
     now = [0.0]
-    monkeypatch.setattr("benchmarks.profiling.pairs.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("benchmarks.profiling.sampling.blocks.time", SimpleNamespace(perf_counter=lambda: now[0]))
 
     class Slow(Profiler):
         def __enter__(self) -> None:
@@ -234,7 +231,7 @@ def test_switches_are_those_that_a_thread_asked_for_and_those_that_it_did_not(mo
 def test_what_is_taken_is_over_the_time_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that was ready for a tenth of a second without a core, of two seconds."""
     readings: Iterator[Reading] = iter([Reading({"1": 5.0}, 0.0), Reading({"1": 5.1}, 0.0)])
-    monkeypatch.setattr(taken, "read", lambda: next(readings))
+    monkeypatch.setattr(preemption, "read", lambda: next(readings))
     assert take_block(lambda: (2.0, 0.0), 0.0).taken_share == pytest.approx(0.05)
 
 
@@ -250,7 +247,7 @@ def test_the_hypervisor_takes_of_the_cores_that_may_be_used(monkeypatch: pytest.
     cores = [SimpleNamespace(user=9.0, system=9.0, steal=stolen) for stolen in (1.0, 2.0, 4.0)]
     monkeypatch.setattr("psutil.cpu_times", lambda **_: cores)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 2})
-    assert taken.read().stolen == 5.0
+    assert preemption.read().stolen == 5.0
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError])
@@ -273,21 +270,21 @@ def test_a_thread_that_ends_while_threads_are_read_is_passed_over(
 
     (tmp_path / "12").mkdir()
     (tmp_path / "12" / "schedstat").write_text("1000 2500000000 7\n", encoding="ascii")
-    monkeypatch.setattr(taken, "_THREADS", SimpleNamespace(iterdir=lambda: iter([Ended(), tmp_path / "12"])))
-    assert taken.read().ready == {"12": 2.5}
+    monkeypatch.setattr(preemption, "_THREADS", SimpleNamespace(iterdir=lambda: iter([Ended(), tmp_path / "12"])))
+    assert preemption.read().ready == {"12": 2.5}
 
 
 def test_the_system_tells_what_was_taken_of_each_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In nanoseconds, the second number; a system that does not say leaves it unknown."""
     if Path("/proc/self/task", str(os.getpid()), "schedstat").exists():
-        ready = taken.read().ready
+        ready = preemption.read().ready
         assert ready is not None
         assert str(os.getpid()) in ready
     (tmp_path / "12").mkdir()
-    monkeypatch.setattr(taken, "_THREADS", tmp_path)
-    assert taken.read().ready is None
+    monkeypatch.setattr(preemption, "_THREADS", tmp_path)
+    assert preemption.read().ready is None
     (tmp_path / "12" / "schedstat").write_text("1000 2500000000 7\n", encoding="ascii")
-    assert taken.read().ready == {"12": 2.5}
+    assert preemption.read().ready == {"12": 2.5}
 
 
 def repeat(pairs: list[Pair], number: int = 0) -> dict[str, Any]:

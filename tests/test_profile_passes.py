@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling import counters, dissect
-from benchmarks.profiling.count_tables import count_reasons, counts_frame, counts_table
-from benchmarks.profiling.counters import EVENTS, Event
-from benchmarks.profiling.flame import native_stacks, python_stacks, speedscope
-from benchmarks.profiling.instructions import count_allocated, count_instructions
+from benchmarks.profiling.counting import call_counts, counters
+from benchmarks.profiling.counting.counters import EVENTS, Event
+from benchmarks.profiling.counting.instructions import count_allocated, count_instructions
+from benchmarks.profiling.reporting.count_tables import count_reasons, counts_frame, counts_table
+from benchmarks.profiling.sampling.flame import native_stacks, python_stacks, speedscope
 from benchmarks.workload import Workload
 from rnnimpl import Unavailable, load
 
@@ -60,7 +60,7 @@ def test_counters_are_of_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_operator_calls_are_those_from_outside() -> None:
     """A linear layer is one call; what it calls counts among all operators, and what it takes in bytes."""
     torch = pytest.importorskip("torch")
-    from benchmarks.profiling.operators import count_operators
+    from benchmarks.profiling.counting.operators import count_operators
 
     weights, x = torch.ones(8, 4), torch.ones(2, 4)
     found = count_operators(lambda: torch.tanh(torch.nn.functional.linear(x, weights)))
@@ -83,7 +83,7 @@ def test_operator_calls_are_those_from_outside() -> None:
 def test_all_gates_of_a_step_are_one_product(cell: Any, name: str, products: float) -> None:
     """So that a hoisted projection is told from one in each step whatever the cell."""
     workload = Workload(mode="inference", T=8, B=2, I=4, H=4, cell=cell)
-    counted = dissect._counts(Subject(load(name), workload, clock=time.perf_counter))
+    counted = call_counts.count_call(Subject(load(name), workload, clock=time.perf_counter))
     assert counted["further_step"]["products"] == products
 
 
@@ -188,8 +188,8 @@ def test_a_further_step_adds_what_a_call_of_half_as_many_does_not(name: str, mon
         case = Subject(load(name), workload, clock=time.perf_counter)
     except Unavailable as missing:
         pytest.skip(str(missing))
-    monkeypatch.setattr(dissect, "_seconds", lambda *_: (10.0, 7.0))
-    further = dissect._counts(case)["further_step"]  # without its traces
+    monkeypatch.setattr(call_counts, "_seconds", lambda *_: (10.0, 7.0))
+    further = call_counts.count_call(case)["further_step"]
     assert further["products"] == 2.0
     assert further["calls"] > 2.0
     assert further["share_of_no_step"] == pytest.approx(0.5)

@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks.profiling.pairs import LEAST_PAIRS, Block, Pair, told
-from benchmarks.profiling.report import breakdown_frame, shares_of, write_report
+from benchmarks.profiling.reporting.frames import breakdown_frame, shares_of
+from benchmarks.profiling.reporting.report import write_report
+from benchmarks.profiling.sampling.blocks import told
+from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, Block, Pair
 
 WORKLOAD = "cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 OTHER = "cpu/inference/T4-B1-I4-H4-L1-tanh-float32"

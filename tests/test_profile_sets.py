@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.machine.peak import Peak
 from benchmarks.profiling.cases import parse_cases, vary
-from benchmarks.profiling.growth import growth, growth_words, kind_seconds, series
-from benchmarks.profiling.limits import limits_frame
-from benchmarks.profiling.report import breakdown_frame
+from benchmarks.profiling.reporting.attainable import limits_frame
+from benchmarks.profiling.reporting.frames import breakdown_frame
+from benchmarks.profiling.reporting.growth import growth, growth_words, kind_seconds, series
 from benchmarks.workload import Case
 
 CASE = "numpy_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"

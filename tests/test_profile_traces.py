@@ -19,20 +19,20 @@ import numpy as np
 import pytest
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling import chrome, python_trace, torch_trace
-from benchmarks.profiling.breakdown import Look, outcomes
-from benchmarks.profiling.chrome import Event, Slice, Track, process, write_trace
-from benchmarks.profiling.kinds import Kind
-from benchmarks.profiling.looks_trace import PARTS, Course, lay_together, look_at_calls, looks_tracks
-from benchmarks.profiling.native_phases import PhaseCode, code_of_phases, phase_of
-from benchmarks.profiling.phases import phases_of, prefix_phases
-from benchmarks.profiling.python_phases import Told, mark_steps
-from benchmarks.profiling.python_trace import follow, python_tracks
-from benchmarks.profiling.sampler import HAS_NO_CORE, SAMPLE, WAITS, Sampler
-from benchmarks.profiling.symbols import Place, places
-from benchmarks.profiling.torch_phases import Operator, StepOrder, mark_forward, watch
-from benchmarks.profiling.torch_trace import torch_tracks, trace_calls
-from benchmarks.profiling.trace import LOOKED_INTERVAL_SECONDS, trace
+from benchmarks.profiling.call_phases import phases_of, prefix_phases
+from benchmarks.profiling.sampling.attribution import Look, outcomes
+from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.sampling.sampler import HAS_NO_CORE, SAMPLE, WAITS, Sampler
+from benchmarks.profiling.sampling.symbols import Place, places
+from benchmarks.profiling.tracing import chrome, python_trace, torch_trace
+from benchmarks.profiling.tracing.chrome import Event, Slice, Track, process, write_trace
+from benchmarks.profiling.tracing.native_phases import PhaseCode, code_of_phases, phase_of
+from benchmarks.profiling.tracing.python_phases import Told, mark_steps
+from benchmarks.profiling.tracing.python_trace import follow, python_tracks
+from benchmarks.profiling.tracing.sampled_trace import PARTS, Course, lay_together, look_at_calls, looks_tracks
+from benchmarks.profiling.tracing.torch_phases import Operator, StepOrder, mark_forward, watch
+from benchmarks.profiling.tracing.torch_trace import torch_tracks, trace_calls
+from benchmarks.profiling.tracing.trace import LOOKED_INTERVAL_SECONDS, trace
 from benchmarks.workload import Workload
 from rnnimpl import Unavailable, load
 from rnnimpl.native.build import kernels
@@ -126,7 +126,7 @@ def test_code_that_cannot_be_watched_has_a_trace_without_phases(monkeypatch: pyt
     def refuse(*_: object) -> None:
         raise RuntimeError("no frames\nand many lines more")
 
-    monkeypatch.setattr("benchmarks.profiling.trace.watch", refuse)
+    monkeypatch.setattr("benchmarks.profiling.tracing.trace.watch", refuse)
     events, untold = trace(subject("torch_loop", "training"))
     assert untold == ["What its operators read cannot be seen (no frames): no phases are marked."]
     assert "phases" not in tracks(events, 1)

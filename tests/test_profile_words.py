@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from benchmarks.machine.bounds import LIMIT_NAMES
-from benchmarks.profiling.kinds import KIND_NAMES, KINDS, Kind
-from benchmarks.profiling.report import facts_of
-from benchmarks.profiling.words import Facts, conclusion
+from benchmarks.profiling.reporting.conclusion import Facts, conclusion
+from benchmarks.profiling.reporting.report import facts_of
+from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, Kind
 from benchmarks.reporting.plain_text import TIMES
 from benchmarks.workload import Workload
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.profiling.breakdown import attribute, outcomes, seconds_of
 from benchmarks.profiling.cases import parse_cases
-from benchmarks.profiling.kinds import Kind, kind_of
-from benchmarks.profiling.launch import profile_cases
-from benchmarks.profiling.report import breakdown_frame, kinds_of, rewrite
-from benchmarks.profiling.sampler import FORWARD, HAS_NO_CORE, SAMPLE, WAITS, Sampler
-from benchmarks.profiling.symbols import ASLEEP, SPINS, Place, functions, places
+from benchmarks.profiling.profile import profile_cases
+from benchmarks.profiling.reporting.frames import breakdown_frame, kinds_of
+from benchmarks.profiling.reporting.report import rewrite
+from benchmarks.profiling.sampling.attribution import attribute, outcomes, seconds_of
+from benchmarks.profiling.sampling.kinds import Kind, kind_of
+from benchmarks.profiling.sampling.sampler import FORWARD, HAS_NO_CORE, SAMPLE, WAITS, Sampler
+from benchmarks.profiling.sampling.symbols import ASLEEP, SPINS, Place, functions, places
 from benchmarks.trial import NothingMeasured
 from rnnimpl.native.build import library
 
@@ -247,7 +248,7 @@ def _cores_of(task: Path) -> str:
 
 def test_a_sampler_without_memory_for_its_looks_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """More of it is asked for here than can be addressed."""
-    monkeypatch.setattr("benchmarks.profiling.sampler.CAPACITY", 1 << 51)
+    monkeypatch.setattr("benchmarks.profiling.sampling.sampler.CAPACITY", 1 << 51)
     with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
         Sampler().start()
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.kinds import Kind
-from benchmarks.profiling.observe import observe
+from benchmarks.profiling.sampling.cpu_profile import observe
+from benchmarks.profiling.sampling.kinds import Kind
 from benchmarks.workload import Workload
 from rnnimpl.impls.numpy_hoisted import NumpyHoisted
 from rnnimpl.interface import CellName, NumpyArray, State

@@ -244,7 +244,7 @@ def profile(
     from rich.markdown import Markdown
 
     from benchmarks.profiling.cases import parse_cases, vary
-    from benchmarks.profiling.launch import profile_cases
+    from benchmarks.profiling.profile import profile_cases
 
     console = Terminal()
     sys.path.insert(0, str(Path.cwd()))

@@ -30,13 +30,13 @@ class ProfilingBench(Bench):
         match request["do"]:
             case "profile":
                 if self.subject.workload.device == "cuda":
-                    from benchmarks.profiling.observe_gpu import observe_gpu as observe
+                    from benchmarks.profiling.tracing.gpu_profile import observe_gpu as observe
                 else:
-                    from benchmarks.profiling.observe import observe
+                    from benchmarks.profiling.sampling.cpu_profile import observe
 
                 return observe(self.subject, request["seconds"])
             case "dissect":
-                from benchmarks.profiling.dissect import dissect
+                from benchmarks.profiling.counts_and_traces import dissect
 
                 return dissect(self.subject, Path(request["folder"]), request["stem"], request["looks"])
         return super().serve(request)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.profiling.words import FEW_CALLS
+from benchmarks.profiling.reporting.conclusion import FEW_CALLS
 from benchmarks.reporting.plain_text import NOTHING, code, escape, share, significant, table
 from benchmarks.workload import Case
 

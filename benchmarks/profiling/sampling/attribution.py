@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.profiling.kinds import Kind, kind_of
-from benchmarks.profiling.sampler import HAS_NO_CORE, WAITS
-from benchmarks.profiling.symbols import ASLEEP, Place
+from benchmarks.profiling.sampling.kinds import Kind, kind_of
+from benchmarks.profiling.sampling.sampler import HAS_NO_CORE, WAITS
+from benchmarks.profiling.sampling.symbols import ASLEEP, Place
 
 _BEFORE_WAITING: tuple[Kind, ...] = ("products", "elementwise", "memory", "engine", "overhead")
 """Where the main thread waits and several others compute, the first of these that one of them does counts."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from benchmarks.profiling.kinds import KIND_NAMES, KINDS
+from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS
 from benchmarks.reporting.plain_text import times
 from benchmarks.workload import Case, Workload
 

@@ -11,11 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from benchmarks.profiling.chrome import Event
-from benchmarks.profiling.kinds import Kind
+from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.tracing.chrome import Event
 
-GPU = "GPU, microseconds a call"
-"""In place of a library, in `functions.csv`, whose counts are this then."""
 DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 """Categories of events on the device."""
 HOST = ("cuda_runtime", "cuda_driver")

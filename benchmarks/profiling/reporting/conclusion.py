@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 
 from benchmarks.machine.bounds import LIMIT_NAMES
-from benchmarks.profiling.kinds import KIND_NAMES, Kind
+from benchmarks.profiling.sampling.kinds import KIND_NAMES, Kind
 from benchmarks.reporting.plain_text import share, significant, times
 
 MOST = 0.5

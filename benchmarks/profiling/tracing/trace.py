@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.chrome import Event
-from benchmarks.profiling.looks_trace import look_at_calls, looks_tracks
-from benchmarks.profiling.native_phases import PhaseCode, code_of_phases, phase_of
-from benchmarks.profiling.phases import is_torch, phases_of, prefix_phases
-from benchmarks.profiling.python_trace import python_tracks
-from benchmarks.profiling.sampler import Sampler
-from benchmarks.profiling.torch_phases import Operator, StepOrder, watch
-from benchmarks.profiling.torch_trace import torch_tracks, trace_calls
+from benchmarks.profiling.call_phases import is_torch, phases_of, prefix_phases
+from benchmarks.profiling.sampling.sampler import Sampler
+from benchmarks.profiling.tracing.chrome import Event
+from benchmarks.profiling.tracing.native_phases import PhaseCode, code_of_phases, phase_of
+from benchmarks.profiling.tracing.python_trace import python_tracks
+from benchmarks.profiling.tracing.sampled_trace import look_at_calls, looks_tracks
+from benchmarks.profiling.tracing.torch_phases import Operator, StepOrder, watch
+from benchmarks.profiling.tracing.torch_trace import torch_tracks, trace_calls
 from rnnimpl.native.build import Library
 
 TRACED_STEPS = 16

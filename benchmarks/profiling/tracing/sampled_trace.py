@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.profiling.breakdown import Look, outcomes
-from benchmarks.profiling.chrome import Event, Slice, Track, counter, process
-from benchmarks.profiling.kinds import KIND_NAMES, KINDS
-from benchmarks.profiling.sampler import HAS_NO_CORE, WAITS, Sampler
-from benchmarks.profiling.symbols import places
+from benchmarks.profiling.sampling.attribution import Look, outcomes
+from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS
+from benchmarks.profiling.sampling.sampler import HAS_NO_CORE, WAITS, Sampler
+from benchmarks.profiling.sampling.symbols import places
+from benchmarks.profiling.tracing.chrome import Event, Slice, Track, counter, process
 
 PARTS = 50
 """Of the time of a phase, each with a share of its own of every kind."""

@@ -1,55 +1,24 @@
-"""One prepared case in passes of their own: counts, a trace, and stacks. Nothing of the breakdown comes from here."""
+"""What one call of a case counts, and what a further time step adds to it."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling import counters
-from benchmarks.profiling.chrome import write_compressed, write_trace
-from benchmarks.profiling.flame import native_stacks, python_stacks, speedscope
-from benchmarks.profiling.instructions import Instructions, count_allocated, count_instructions
-from benchmarks.profiling.operators import count_operators
-from benchmarks.profiling.phases import call_of, is_torch, phases_of, prefix_phases
-from benchmarks.profiling.trace import trace
+from benchmarks.profiling.call_phases import call_of, is_torch, phases_of, prefix_phases
+from benchmarks.profiling.counting.instructions import Instructions, count_allocated, count_instructions
+from benchmarks.profiling.counting.operators import count_operators
 
-PHASES: Mapping[str, str] = {"1": "forward", "2": "backward"}
 COUNTED_STEPS = 2048
 """Time steps beyond which operators are not counted: the profiler keeps each of them in memory."""
-COUNTED_CALLS = 5
-"""Calls that hardware counters count over."""
-FLAME_SECONDS = 0.5
 TURNS_SECONDS = 0.2
 """For so long calls of two lengths take turns, to tell what a further step takes."""
 
 
-def dissect(subject: Subject, folder: Path, stem: str, looks: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts of a call, and in a folder `STEM.trace.json.gz` and `STEM.speedscope.json.gz`.
-
-    `looks` are the phases of `observe`; `untold` in the reply says what the trace cannot tell.
-    """
-    call = call_of(phases_of(subject))
-    counted, reason = counters.count(call, COUNTED_CALLS)
-    found = {
-        "threads": sum(1 for _ in counters.TASKS.iterdir()),
-        "counters": counted,
-        "counters_reason": reason,
-        **_counts(subject),
-    }
-    stacks = python_stacks(call, FLAME_SECONDS)
-    native = native_stacks(looks, PHASES)
-    profiles = [("Python, main thread", "seconds", stacks), ("all threads, by kind and function", "none", native)]
-    write_compressed(speedscope(stem, profiles), folder / f"{stem}.speedscope.json.gz")
-    events, found["untold"] = trace(subject)
-    write_trace(events, folder / f"{stem}.trace.json.gz", found["untold"])
-    return found
-
-
-def _counts(subject: Subject) -> dict[str, Any]:
+def count_call(subject: Subject) -> dict[str, Any]:
     """Of a call: `instructions`, `operators` and `allocated_bytes`; and what one more step adds, as `further_step`.
 
     A further step is the difference between a call and one of half as many steps: what belongs to a call as such is

@@ -12,62 +12,19 @@ import pandas as pd
 
 from benchmarks.files import write
 from benchmarks.machine.peak import Peak
-from benchmarks.profiling.count_tables import count_reasons, counts_frame, counts_table
-from benchmarks.profiling.dissect import PHASES
-from benchmarks.profiling.gpu_time import GPU
-from benchmarks.profiling.growth import Series, growth, growth_words, kind_seconds, series
-from benchmarks.profiling.kinds import KIND_NAMES, KINDS, kind_of
-from benchmarks.profiling.limits import RUN, limits_frame
-from benchmarks.profiling.measured import how_measured
-from benchmarks.profiling.plots import draw_bars, draw_growth, workload_words
-from benchmarks.profiling.symbols import Place
-from benchmarks.profiling.words import Facts, conclusion
+from benchmarks.profiling.records import PHASE_NAMES
+from benchmarks.profiling.reporting.attainable import RUN, limits_frame
+from benchmarks.profiling.reporting.conclusion import Facts, conclusion
+from benchmarks.profiling.reporting.count_tables import count_reasons, counts_frame, counts_table
+from benchmarks.profiling.reporting.frames import breakdown_frame, named_now, shares_of
+from benchmarks.profiling.reporting.growth import Series, growth, growth_words, kind_seconds, series
+from benchmarks.profiling.reporting.plots import draw_bars, draw_growth, workload_words
+from benchmarks.profiling.reporting.reliability import how_measured
+from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS
 from benchmarks.reporting.csv_text import frame_csv
 from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.workload import Case, Workload
-
-
-def breakdown_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a case, repeat, phase and kind. A share of the looks times the phase's unprofiled time is `seconds`."""
-    rows = []
-    for record in records:
-        case = Case.parse(record["case"])
-        for phase, looks in record["phases"].items():
-            kinds = kinds_of(looks)
-            total = sum(kinds.values())
-            of_phase = record["phase_seconds"][int(phase) - 1]
-            for kind in KINDS if total else ():
-                of_kind = kinds.get(kind, 0) / total
-                taken = of_kind * of_phase
-                place = {"case": record["case"], "implementation": case.implementation, "workload": case.workload.id}
-                place |= {"repeat": record["repeat"], "phase": PHASES[phase], "kind": kind}
-                rows.append(place | {"share": of_kind, "seconds": taken, "step_seconds": taken / case.workload.T})
-    columns = ["case", "implementation", "workload", "repeat", "phase", "kind", "share", "seconds", "step_seconds"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def kinds_of(looks: Mapping[str, Any]) -> dict[str, float]:
-    """Looks by kind as functions are taken now: those that a record names may have been taken for something else."""
-    counted = dict(looks["kinds"])
-    for kind, library, function, count in looks.get("functions", ()):
-        now = _named_now(kind, library, function, count)[0]
-        counted[kind] -= count
-        counted[now] = counted.get(now, 0) + count
-    return counted
-
-
-def _named_now(kind: str, library: str, function: str, count: float) -> tuple[str, str, str, float]:
-    """A function with the kind that it is taken for now; a GPU's kernels keep theirs."""
-    now = kind if library == GPU else kind_of(Place(library, function))
-    return now, library, function, count
-
-
-def shares_of(frame: pd.DataFrame, case: str) -> pd.DataFrame:
-    """Of a case: each kind's median share of a call over repeats, with the least and the most."""
-    own = frame[frame["case"] == case].pivot_table(index="repeat", columns="kind", values="seconds", aggfunc="sum")
-    by_repeat = own.div(own.sum(axis=1), axis=0)
-    return pd.DataFrame({"median": by_repeat.median(), "least": by_repeat.min(), "most": by_repeat.max()})
 
 
 def rewrite(folder: Path) -> Path:
@@ -95,7 +52,7 @@ def write_report(
     _csv(limits.dropna(axis="columns", how="all"), folder / "limits.csv")
     _csv(counts, folder / "counts.csv")
     functions = [
-        [record["case"], record["repeat"], PHASES[phase], *_named_now(*function)]
+        [record["case"], record["repeat"], PHASE_NAMES[phase], *named_now(*function)]
         for record in records
         for phase, looks in record["phases"].items()
         for function in looks["functions"]

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.profiling.pairs import (
+from benchmarks.profiling.sampling.pairs import (
     AGREE,
     LEAST_PAIRS,
     MOST_PAIRS,

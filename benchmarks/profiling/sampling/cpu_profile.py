@@ -16,11 +16,12 @@ import numpy as np
 
 from benchmarks.measuring import memory
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.breakdown import Looks, attribute, seconds_of
-from benchmarks.profiling.pairs import LEAST_PAIRS, Block, take_block, take_pairs, told, which_count
-from benchmarks.profiling.phases import phases_of
-from benchmarks.profiling.sampler import BACKWARD, FORWARD, HAS_NO_CORE, WAITS, Sampler
-from benchmarks.profiling.symbols import places
+from benchmarks.profiling.call_phases import phases_of
+from benchmarks.profiling.sampling.attribution import Looks, attribute, seconds_of
+from benchmarks.profiling.sampling.blocks import take_block, take_pairs, told
+from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, Block, which_count
+from benchmarks.profiling.sampling.sampler import BACKWARD, FORWARD, HAS_NO_CORE, WAITS, Sampler
+from benchmarks.profiling.sampling.symbols import places
 
 FUNCTIONS = 20
 """Places of a phase that are named, those with the most looks."""

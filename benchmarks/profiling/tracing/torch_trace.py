@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.files import scratch_folder
-from benchmarks.profiling.chrome import Event, Slice, Track, process
-from benchmarks.profiling.gpu_time import DEVICE
-from benchmarks.profiling.operators import profiler
-from benchmarks.profiling.torch_phases import Marks, Operator, StepOrder, mark_backward, mark_forward
+from benchmarks.profiling.counting.operators import profiler
+from benchmarks.profiling.tracing.chrome import Event, Slice, Track, process
+from benchmarks.profiling.tracing.gpu_time import DEVICE
+from benchmarks.profiling.tracing.torch_phases import Marks, Operator, StepOrder, mark_backward, mark_forward
 
 _KEPT = ("cpu_op", "user_annotation", *DEVICE)
 BACKWARD = "backward"

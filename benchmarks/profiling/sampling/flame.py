@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks.profiling.kinds import KIND_NAMES
+from benchmarks.profiling.sampling.kinds import KIND_NAMES
 
 INTERVAL_SECONDS = 1e-3
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"

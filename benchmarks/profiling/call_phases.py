@@ -1,4 +1,4 @@
-"""The phases of a call, forward and in training backward, as things to call; and what the network does in them."""
+"""The phases of a call, forward and in training backward, as functions without arguments."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.measuring.call import Call
 from benchmarks.measuring.measure import Subject
-
-PROJECTION, RECURRENCE, GATES, OUTPUT = "input projection", "recurrence", "gates", "output"
-"""What the network does: x @ w_ih.T; h @ w_hh.T; the sums and functions that make the next state of both, of a plain
-RNN its tanh or relu; what joins outputs. Backward, their gradients."""
-LAYERS = "whole layers"
-"""What is one call of compiled code a layer, in which none of these is told apart."""
 
 
 def is_torch(subject: Subject) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.profiling.growth import Series, kind_seconds
-from benchmarks.profiling.kinds import KIND_NAMES, KINDS, Kind
+from benchmarks.profiling.reporting.growth import Series, kind_seconds
+from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, Kind
 from benchmarks.reporting.figures import Axes, Figure, own_settings
 from benchmarks.reporting.plain_text import clean, seconds, share
 from benchmarks.reporting.plot_style import MUTED, SETTINGS, WIDTH, heading, log_axis, plain_seconds, save, size_axis

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.profiling.chrome import Event, Slice
-from benchmarks.profiling.operators import PRODUCTS
-from benchmarks.profiling.phases import GATES, LAYERS, OUTPUT, PROJECTION, RECURRENCE
+from benchmarks.profiling.counting.operators import PRODUCTS
+from benchmarks.profiling.tracing.chrome import Event, Slice
+from benchmarks.profiling.tracing.network_phases import GATES, LAYERS, OUTPUT, PROJECTION, RECURRENCE
 
 _JOINS = ("aten::stack", "aten::cat")
 _MAKERS = ("aten::new_zeros", "aten::new_empty", "aten::empty_like", "aten::zeros_like", "aten::detach", "aten::clone")

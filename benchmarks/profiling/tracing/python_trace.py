@@ -14,9 +14,9 @@ from types import CodeType, FrameType
 
 import numpy as np
 
-from benchmarks.profiling.chrome import Event, Slice, Track, process
-from benchmarks.profiling.instructions import told
-from benchmarks.profiling.python_phases import Told, mark_phases, mark_steps, operates, source
+from benchmarks.profiling.counting.instructions import told
+from benchmarks.profiling.tracing.chrome import Event, Slice, Track, process
+from benchmarks.profiling.tracing.python_phases import Told, mark_phases, mark_steps, operates, source
 
 _CALLS = 3
 _NUMBER = 2

@@ -8,18 +8,10 @@ are more pairs until one half of them says what the other half says.
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import resource
 import statistics
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.measuring.timing import Clock
-from benchmarks.profiling import taken
-
-NO_PROFILER = nullcontext()
 LEAST_PAIRS, MOST_PAIRS = 4, 16
 AGREE = 0.02
 """By how much the sums of two halves of the pairs may differ in the end."""
@@ -120,67 +112,6 @@ def enough(pairs: Sequence[Pair]) -> bool:
     return sum(undisturbed(pairs)) >= LEAST_PAIRS and halves_differ(pairs) <= AGREE
 
 
-def take_block(
-    call: Callable[[], Sequence[float]],
-    seconds: float,
-    profiler: AbstractContextManager[object] = NO_PROFILER,
-    most_calls: int | None = None,
-) -> Block:
-    """Call for so long, and once at least; `call` gives the seconds of its phases.
-
-    A thread of the profiler's, which begins and ends with it, does not count among those that are kept from a core.
-    """
-    before, usage = taken.read(), resource.getrusage(resource.RUSAGE_SELF)
-    switches = -usage.ru_nvcsw - usage.ru_nivcsw
-    with profiler:
-        end = time.perf_counter() + seconds
-        calls = [call()]
-        while time.perf_counter() < end and len(calls) != most_calls:
-            calls.append(call())
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    kept_away = taken.taken_seconds(before, taken.read())
-    share = None if kept_away is None else kept_away / sum(map(sum, calls))
-    return Block(calls, share, switches + usage.ru_nvcsw + usage.ru_nivcsw)
-
-
-def most_seconds(seconds: float) -> float:
-    """After which no pair is begun beyond the least, where a side of the least takes so many."""
-    return 2 * seconds * MOST_PAIRS / LEAST_PAIRS
-
-
-def take_pairs(
-    alone: Callable[[], Block], profiled: Callable[[], Block], seconds: float, clock: Clock = time.perf_counter
-) -> tuple[list[Pair], list[Block]]:
-    """Pairs until there are enough, and the block alone of each; the sides take turns to be first."""
-    pairs: list[Pair] = []
-    blocks: list[Block] = []
-    end = clock() + most_seconds(seconds)
-    while len(pairs) < LEAST_PAIRS or not (enough(pairs) or clock() >= end):
-        if len(pairs) % 2 == 0:
-            own = alone()
-            looked_at = profiled()
-        else:
-            looked_at = profiled()
-            own = alone()
-        pairs.append(Pair.of(own, looked_at))
-        blocks.append(own)
-    return pairs, blocks
-
-
 def pairs_of(record: Mapping[str, Any]) -> list[Pair]:
     """The pairs of a record as `told` gives it."""
     return [Pair(**{name: value for name, value in pair.items() if name != "counts"}) for pair in record["pairs"]]
-
-
-def told(pairs: Sequence[Pair], alone: Sequence[Block]) -> dict[str, Any]:
-    """What a record says of pairs and of the calls timed alone, of those that count; times of a call are medians."""
-    counts = which_count(pairs)
-    blocks = list(itertools.compress(alone, counts))
-    calls = [call for block in blocks for call in block.calls]
-    return {
-        "calls": len(calls),
-        "unprofiled_seconds": statistics.median(map(sum, calls)),
-        "phase_seconds": [statistics.median(phase) for phase in zip(*calls, strict=True)],
-        "context_switches": sum(block.context_switches for block in blocks) / len(calls),
-        "pairs": [dataclasses.asdict(pair) | {"counts": each} for pair, each in zip(pairs, counts, strict=True)],
-    }

@@ -14,12 +14,14 @@ from typing import Any
 from benchmarks.files import scratch_folder
 from benchmarks.measuring import memory
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.chrome import Event
-from benchmarks.profiling.gpu_time import GPU, Span, break_down, unprofiled, work_of
-from benchmarks.profiling.kinds import Kind
-from benchmarks.profiling.observe import FUNCTIONS
-from benchmarks.profiling.pairs import LEAST_PAIRS, Block, take_block, take_pairs, told, which_count
-from benchmarks.profiling.phases import call_of, phases_of
+from benchmarks.profiling.call_phases import call_of, phases_of
+from benchmarks.profiling.records import GPU
+from benchmarks.profiling.sampling.blocks import take_block, take_pairs, told
+from benchmarks.profiling.sampling.cpu_profile import FUNCTIONS
+from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, Block, which_count
+from benchmarks.profiling.tracing.chrome import Event
+from benchmarks.profiling.tracing.gpu_time import Span, break_down, unprofiled, work_of
 from rnnimpl import Unavailable
 
 MOST_CALLS = 50

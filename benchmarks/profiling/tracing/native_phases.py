@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.profiling.breakdown import Look
-from benchmarks.profiling.phases import PROJECTION, RECURRENCE
-from benchmarks.profiling.symbols import functions
+from benchmarks.profiling.sampling.attribution import Look
+from benchmarks.profiling.sampling.symbols import functions
+from benchmarks.profiling.tracing.network_phases import PROJECTION, RECURRENCE
 
 WEIGHT_GRADIENTS = "gradients of the weights"
 _OF = r"I[fd]NS\d*_\d+\w+?EE"

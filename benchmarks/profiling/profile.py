@@ -31,9 +31,9 @@ from benchmarks.measuring.expectations import Expectations
 from benchmarks.measuring.launch import PEAK_SECONDS, measure_peaks
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
-from benchmarks.profiling.pairs import most_seconds
 from benchmarks.profiling.replies import PROFILING
-from benchmarks.profiling.report import write_report
+from benchmarks.profiling.reporting.report import write_report
+from benchmarks.profiling.sampling.blocks import most_seconds
 from benchmarks.trial import NothingMeasured
 from benchmarks.workload import Case
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from benchmarks.profiling.symbols import ASLEEP, NO_FILE, SPINS, Place
+from benchmarks.profiling.sampling.symbols import ASLEEP, NO_FILE, SPINS, Place
 
 Kind = Literal["products", "elementwise", "memory", "overhead", "waiting", "engine", "host_bound", "launch", "between"]
 """The last three are those of a GPU that is idle: `gpu_time` says when each is meant."""

@@ -15,9 +15,9 @@ from collections.abc import Collection, Sequence
 from types import CodeType
 from typing import NamedTuple
 
-from benchmarks.profiling.chrome import Slice
-from benchmarks.profiling.instructions import classes
-from benchmarks.profiling.phases import GATES, OUTPUT, PROJECTION, RECURRENCE
+from benchmarks.profiling.counting.instructions import classes
+from benchmarks.profiling.tracing.chrome import Slice
+from benchmarks.profiling.tracing.network_phases import GATES, OUTPUT, PROJECTION, RECURRENCE
 
 _LONGEST = 60
 _ASSIGNED = re.compile(r"(\w+(?:\[[^\]]*\])?)\s*[-+*/@]?=\s*$")

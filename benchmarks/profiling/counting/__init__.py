@@ -1,0 +1,1 @@
+"""What a call counts: operators, bytecodes, bytes and hardware events, in passes of their own."""
