@@ -454,7 +454,7 @@ def test_a_suite_has_its_digest_whatever_lies_in_it() -> None:
     ("words", "measuring"),
     [
         (["sweep", "quick", "--impl", "numpy_loop"], "measuring.launch._sweep"),
-        (["profile", CASE], "profiling.profile._measure"),
+        (["profile", CASE], "profiling.profile.profile_repeats"),
         (["train", "--impl", "numpy_loop"], "training.train._reference"),
     ],
     ids=["sweep", "profile", "train"],

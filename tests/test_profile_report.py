@@ -1,4 +1,4 @@
-"""The report of a profile, of records with known numbers: what stands in its sentences, tables and files."""
+"""The report of a profile, from records with known numbers: its sentences, tables and files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.profiling.reporting.frames import breakdown_frame, shares_of
 from benchmarks.profiling.reporting.report import write_report
-from benchmarks.profiling.sampling.blocks import told
-from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, Block, Pair
+from benchmarks.profiling.sampling.blocks import pairs_record
+from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, BlockPair, CallBlock
 
 WORKLOAD = "cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 OTHER = "cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
@@ -24,23 +24,23 @@ COUNTS: dict[str, Any] = {
     "operators": None,
     "allocated_bytes": 0,
     "instructions": {"bytecodes": 800, "operations": 160, "products": 0},
-    "further_step": None,
-    "untold": ["Nothing is told of its phases."],
+    "marginal_step": None,
+    "limitations": ["Its phases are not known."],
 }
 
 
 def record(case: str, kinds: dict[str, int], seconds: float = 1.0, repeat: int = 0, **more: Any) -> dict[str, Any]:
-    """A repeat of undisturbed pairs, whose calls take so long, and its looks by kind."""
-    alone = Block([(seconds, 0.0)], 0.0, context_switches=0)
-    profiled = dataclasses.replace(alone, seen_seconds=seconds)
-    looks = {"kinds": kinds, "without_core": 0, "computing_threads": 1.0, "functions": []}
-    pairs = told([Pair.of(alone, profiled)] * LEAST_PAIRS, [alone] * LEAST_PAIRS)
-    return {"case": case, "repeat": repeat, "peak_bytes": 1, "phases": {"1": looks}, **pairs, **more}
+    """A record of equal pairs, whose calls take this many seconds, with samples by kind."""
+    unprofiled = CallBlock([(seconds, 0.0)], 0.0, context_switches=0)
+    profiled = dataclasses.replace(unprofiled, attributed_seconds=seconds)
+    phase = {"kinds": kinds, "preempted": 0, "computing_threads": 1.0, "functions": []}
+    pairs = pairs_record([BlockPair.of(unprofiled, profiled)] * LEAST_PAIRS, [unprofiled] * LEAST_PAIRS)
+    return {"case": case, "repeat": repeat, "peak_bytes": 1, "phases": {"1": phase}, **pairs, **more}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of a slow case and a fast one, of one that was never seen at work, and of one on another workload."""
+    """The report of a slow case, a fast case, a case without samples, and a case on another workload."""
     slow = (
         {"products": 6, "overhead": 4},
         {"products": 6, "elementwise": 4},
@@ -73,25 +73,25 @@ def row_of(text: str, implementation: str) -> dict[str, str]:
     return dict(zip(header_cells, cells, strict=True))
 
 
-def test_the_fastest_is_told_first(text: str) -> None:
-    """Whichever was measured first."""
+def test_the_fastest_implementation_comes_first(text: str) -> None:
+    """The order of measuring does not count."""
     assert text.index("- `nn_rnn` spends 100 %") < text.index("- `numpy_loop`")
 
 
 def test_a_conclusion_rests_on_shares_that_add_up(text: str) -> None:
-    """Medians of 60, 40 and 40 % do not: of them all, products have 43 %."""
+    """Medians of 60, 40 and 40 % do not: products have 43 % of their sum."""
     assert "- `numpy_loop` has no kind of work with half of its time: matrix products 43 %" in text
 
 
 def test_a_cell_has_the_median_of_the_repeats_and_the_least_and_the_most(text: str) -> None:
-    """Products of 60, 60 and 20 %; what a case has not is left empty, what none has is no column."""
+    """Products of 60, 60 and 20 %. A kind that a case does not have is a dash, one that no case has no column."""
     assert row_of(text, "numpy_loop")["matrix products"] == "60 % (20.0 to 60.0)"
     assert row_of(text, "nn_rnn")["matrix products"] == "\N{EN DASH}"
     assert "memory movement" not in row_of(text, "numpy_loop")
 
 
-def test_a_case_that_was_never_seen_at_work_has_its_time_alone(text: str, folder: Path) -> None:
-    """As where the sampler never had a core: no share is claimed of it."""
+def test_a_case_without_samples_has_its_time_alone(text: str, folder: Path) -> None:
+    """The sampler may be preempted for the whole time: the case then has no conclusion."""
     limits = pd.read_csv(folder / "limits.csv").set_index("implementation")
     assert limits.loc["jax_scan", "median_seconds"] == 0.5
     assert "- `jax_scan`" not in text
@@ -103,18 +103,18 @@ def test_each_workload_has_its_plot(text: str, folder: Path) -> None:
         assert f"({stem}.png)" in text
 
 
-def test_what_was_not_counted_profiled_or_traced_is_told_once(text: str) -> None:
-    """With the cases of which it is true."""
-    assert text.count("- In traces of `numpy_loop`, `nn_rnn`: Nothing is told of its phases.") == 1
-    assert text.count("Nothing is told of its phases.") == 1
+def test_reasons_for_what_is_missing_stand_there_once(text: str) -> None:
+    """Each reason names its implementations or its case."""
+    assert text.count("- In traces of `numpy_loop`, `nn_rnn`: Its phases are not known.") == 1
+    assert text.count("Its phases are not known.") == 1
     assert text.count("- No counters here.") == 1
     assert f"- `{REFUSED}` could not be profiled: unavailable: the library is missing" in text
 
 
 def test_a_share_is_of_the_whole_call() -> None:
-    """A second forward, all of it products, and three backward of overhead are a quarter and three."""
-    looks = ({"products": 10}, {"overhead": 5})
-    phases = {str(number): {"kinds": kinds} for number, kinds in enumerate(looks, start=1)}
+    """One second forward, all of it products, and three backward, all of them overhead: a quarter and three."""
+    samples = ({"products": 10}, {"overhead": 5})
+    phases = {str(number): {"kinds": kinds} for number, kinds in enumerate(samples, start=1)}
     case = f"numpy_loop/{WORKLOAD.replace('inference', 'training')}"
     frame = breakdown_frame([{"case": case, "repeat": 0, "phase_seconds": [1.0, 3.0], "phases": phases}])
     median = shares_of(frame, case)["median"]

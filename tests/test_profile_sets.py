@@ -1,4 +1,4 @@
-"""Several cases of a profile: which the command line means, how near each comes to its limit, and what grows."""
+"""Several cases of a profile: the cases of a command line, the share of the attainable of each, and growth by size."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from benchmarks.machine.peak import Peak
 from benchmarks.profiling.cases import parse_cases, vary
 from benchmarks.profiling.reporting.attainable import limits_frame
 from benchmarks.profiling.reporting.frames import breakdown_frame
-from benchmarks.profiling.reporting.growth import growth, growth_words, kind_seconds, series
+from benchmarks.profiling.reporting.growth import growth, growth_words, kind_seconds, size_series
 from benchmarks.workload import Case
 
 CASE = "numpy_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 
 
-def record(case: str, looks: dict[str, int], seconds: float, repeat: int = 0) -> dict[str, Any]:
-    """What a repeat of a case in inference gives."""
-    phase = {"kinds": looks, "without_core": 0, "computing_threads": 1.0, "functions": []}
+def record(case: str, kinds: dict[str, int], seconds: float, repeat: int = 0) -> dict[str, Any]:
+    """The record of a repeat of a case in inference, with samples by kind."""
+    phase = {"kinds": kinds, "preempted": 0, "computing_threads": 1.0, "functions": []}
     times = {
         "unprofiled_seconds": seconds,
-        "pairs": [{"counts": True}, {"counts": False}],
+        "pairs": [{"kept": True}, {"kept": False}],
         "phase_seconds": [seconds, 0.0],
     }
     return {"case": case, "repeat": repeat, "calls": 10, "phases": {"1": phase}, **times}
 
 
 def multiply_add(rate: float) -> Peak:
-    """What the cores multiply and add."""
+    """A peak of multiply-adds on one core."""
     setting: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 1}
     return Peak(kind="multiply_add", engine="cores", seconds=1.0, flops_per_second=rate, **setting)
 
 
 def test_implementations_and_sizes_multiply_the_cases() -> None:
-    """The case's own implementation first; each case once."""
+    """The case's own implementation comes first; no case comes twice."""
     cases = vary(parse_cases([CASE]), ["nn_rnn", "numpy_loop"], {"B": (1, 2), "T": (8,)})
     assert [(case.implementation, case.workload.B) for case in cases] == [
         ("numpy_loop", 1),
@@ -46,8 +46,8 @@ def test_implementations_and_sizes_multiply_the_cases() -> None:
     ]
 
 
-def test_input_features_follow_the_hidden_size_where_they_are_as_many() -> None:
-    """Else they stay: I is a size of its own then."""
+def test_input_features_follow_the_hidden_size_where_they_equal_it() -> None:
+    """Other input features stay."""
     alike = vary([Case.parse(CASE)], [], {"H": (16,)})
     apart = vary([Case.parse(CASE.replace("-I4-", "-I3-"))], [], {"H": (16,)})
     assert [(case.workload.I, case.workload.H) for case in (*alike, *apart)] == [(16, 16), (3, 16)]
@@ -58,8 +58,8 @@ def test_an_unknown_further_implementation_is_refused_with_the_nearest() -> None
         vary([Case.parse(CASE)], ["nn_rn"], {})
 
 
-def test_a_case_says_what_it_reaches_of_the_attainable() -> None:
-    """Half the bound's speed is half of the attainable; the time is the median of the repeats, of blocks that count."""
+def test_a_case_has_its_share_of_the_attainable() -> None:
+    """Twice the bound's time is half of the attainable. The time is the repeats' median; a kept pair is a block."""
     peaks = [multiply_add(1e6)]
     bounded = float(limits_frame([record(CASE, {}, 1.0)], peaks)["bound_seconds"].iloc[0])
     repeats = [record(CASE, {}, times * bounded, repeat) for repeat, times in enumerate((2.0, 9.0, 1.5))]
@@ -71,29 +71,29 @@ def test_a_case_says_what_it_reaches_of_the_attainable() -> None:
 
 
 def test_without_peaks_no_limit_is_claimed() -> None:
-    """The case keeps its time."""
+    """The case still has its time."""
     row = limits_frame([record(CASE, {}, 1.0)], []).iloc[0]
     assert math.isnan(row["share_of_attainable"])
     assert row["median_seconds"] == 1.0
 
 
 def grown() -> pd.DataFrame:
-    """B from 1 to 4 at constant overhead and products four times as long."""
+    """B from 1 to 4, with constant overhead and products that take four times as long."""
     one, four = (CASE.replace("-B2-", f"-B{size}-") for size in (1, 4))
-    looks = ({"products": 10, "overhead": 10}, {"products": 40, "overhead": 10})
-    return breakdown_frame([record(one, looks[0], 2.0), record(four, looks[1], 5.0)])
+    samples = ({"products": 10, "overhead": 10}, {"products": 40, "overhead": 10})
+    return breakdown_frame([record(one, samples[0], 2.0), record(four, samples[1], 5.0)])
 
 
 def test_cases_that_differ_in_one_size_are_a_series_over_it() -> None:
-    """Over no other size, and not across implementations."""
+    """They are in no series over another size, and a series has one implementation."""
     other = CASE.replace("numpy_loop", "nn_rnn").replace("-B2-", "-B8-")
-    found = series([*grown()["case"], other])
+    found = size_series([*grown()["case"], other])
     assert [(each.implementation, each.letter, list(each.cases)) for each in found] == [("numpy_loop", "B", [1, 4])]
 
 
-def test_what_grows_is_told_kind_by_kind() -> None:
-    """Products four times as long, overhead as long as before, the call two and a half times."""
-    (one,) = series(grown()["case"])
+def test_growth_is_that_of_the_call_and_of_each_kind() -> None:
+    """Products take four times as long, overhead the same time, the call two and a half times as long."""
+    (one,) = size_series(grown()["case"])
     found = growth(kind_seconds(grown(), one))
     assert found.total == pytest.approx(2.5)
     assert found.by_kind == pytest.approx({"products": 4.0, "overhead": 1.0})

@@ -87,9 +87,9 @@ def test_what_cannot_be_is_named(request_name: str, reply: Any, said: str) -> No
     assert len(found) < 200
 
 
-@pytest.mark.parametrize("request_name", ["profile", "dissect"])
+@pytest.mark.parametrize("request_name", ["profile", "count_and_trace"])
 def test_a_worker_of_another_service_answers_further_requests(request_name: str) -> None:
-    """The profiler's, whose fields are its own; to a sweep's requests it answers as any worker."""
+    """The profiler declares forms of its own for them, and the same forms as a sweep for all others."""
     replies = PROFILING.replies
     assert problem(request_name, {"phases": {"0": [1, 2]}}, replies) is None
     assert problem(request_name, REFUSED, replies) is None

@@ -230,7 +230,7 @@ def profile(
     seconds: Annotated[
         float,
         typer.Option(
-            parser=number, metavar="SECONDS", help="Look for so long in each repeat at least, and time for as long."
+            parser=number, metavar="SECONDS", help="Sample for so long in each repeat at least, and time for as long."
         ),
     ] = 2.0,
     repeats: Annotated[

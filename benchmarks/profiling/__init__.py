@@ -1,1 +1,1 @@
-"""Where the time of one case goes: what its process was doing, look by look, and what can be concluded from it."""
+"""The profile of cases: what the time of a call goes to, how near the limit it is, and what would make it faster."""

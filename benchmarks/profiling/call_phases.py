@@ -9,17 +9,17 @@ from benchmarks.measuring.measure import Subject
 
 
 def is_torch(subject: Subject) -> bool:
-    """Whether arrays are PyTorch's tensors."""
+    """Whether the case's arrays are PyTorch's tensors."""
     return type(subject.call.x).__module__ == "torch"
 
 
 def phases_of(subject: Subject) -> dict[str, Callable[[], object]]:
-    """{name: what is called} of the phases on all steps, in their order."""
+    """{name: function} of a call's phases on all steps, in their order."""
     return subject.call.phases()
 
 
 def call_of(phases: Mapping[str, Callable[[], object]]) -> Callable[[], None]:
-    """All phases of a call, one after another."""
+    """A function that runs all phases of a call, one after another."""
 
     def call() -> None:
         for phase in phases.values():
@@ -29,7 +29,7 @@ def call_of(phases: Mapping[str, Callable[[], object]]) -> Callable[[], None]:
 
 
 def prefix_phases(subject: Subject, steps: int) -> dict[str, Callable[[], object]]:
-    """The phases on the first steps alone, called once already."""
+    """The phases of a call on its first `steps` steps alone, warmed up by one call."""
     inputs = subject.inputs.prefix(min(steps, subject.workload.T))
     phases = Call.of(subject.rnn, inputs.x, inputs.dy, inputs.dstate_n).phases()
     call_of(phases)()

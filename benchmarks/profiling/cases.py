@@ -1,4 +1,4 @@
-"""From the words of the command line to the cases of a profile: everything is checked before anything is measured."""
+"""From the words of the command line to the cases of a profile, each checked before anything is measured."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from benchmarks.workload import Case, check_name
 from rnnimpl.registry import listing, names
 
 MOST_CASES = 1000
-"""Each takes a minute or so."""
+"""The most cases of one profile: each takes about a minute."""
 
 
 def parse_cases(texts: Sequence[str]) -> tuple[Case, ...]:
-    """The cases that IDs name. Raises ValueError, with the nearest implementation, where one names none."""
+    """The cases with these IDs. Raises ValueError for one that cannot be profiled, with the nearest implementation."""
     return checked(Case.parse(text) for text in texts)
 
 
 def vary(cases: Iterable[Case], implementations: Sequence[str], sizes: Mapping[str, Sequence[int]]) -> tuple[Case, ...]:
-    """The cases with each further implementation and each combination of sizes, {T, B, H or L: values}.
+    """The cases with each further implementation and each combination of `sizes`, {T, B, H or L: values}.
 
-    Where a case has as many input features as hidden units, they stay as many. Raises ValueError as `parse_cases`, and
-    for a size of which no value is given or one below 1.
+    A case with I = H keeps I = H. Raises ValueError as `parse_cases`, for a size without a value or with one below 1,
+    and for more than `MOST_CASES` cases.
     """
     for letter, values in sizes.items():
         if not values:
             raise ValueError(f"{letter} is empty; expected one or more whole numbers, or the option left out")
-        # By the letter that was given: with H, I may change too.
+        # Checked here, under the letter that the user gave: with H, I may change too.
         if min(values) < 1:
             raise ValueError(f"{letter} is {min(values)}; expected 1 or more")
     cases = tuple(cases)
@@ -51,7 +51,7 @@ def vary(cases: Iterable[Case], implementations: Sequence[str], sizes: Mapping[s
 
 
 def checked(cases: Iterable[Case]) -> tuple[Case, ...]:
-    """The cases, each once. Raises ValueError for one that cannot be profiled here, with the nearest where it can."""
+    """The cases without repetitions. Raises ValueError for one that cannot be profiled here."""
     distinct = tuple(dict.fromkeys(cases))
     for case in distinct:
         source = check_name(case.implementation)

@@ -1,4 +1,4 @@
-"""One prepared case in passes of their own: counts, a trace, and stacks. Nothing of the breakdown comes from here."""
+"""The counts, the trace and the flame graph of one prepared case, in passes of their own after its profile."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ from benchmarks.profiling.tracing.chrome import write_compressed, write_trace
 from benchmarks.profiling.tracing.trace import trace
 
 COUNTED_CALLS = 5
-"""Calls that hardware counters count over."""
+"""Calls over which hardware events are counted."""
 FLAME_SECONDS = 0.5
+"""How long Python's stacks are sampled."""
 
 
-def dissect(subject: Subject, folder: Path, stem: str, looks: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts of a call, and in a folder `STEM.trace.json.gz` and `STEM.speedscope.json.gz`.
+def count_and_trace(subject: Subject, folder: Path, stem: str, phases: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of a call; writes `STEM.trace.json.gz` and `STEM.speedscope.json.gz` into a folder.
 
-    `looks` are the phases of `observe`; `untold` in the reply says what the trace cannot tell.
+    `phases` are those of the case's profile: their functions go into the flame graph. `limitations` in the reply are
+    sentences on what the trace does not show.
     """
     call = call_of(phases_of(subject))
-    counted, reason = counters.count(call, COUNTED_CALLS)
+    events, reason = counters.count(call, COUNTED_CALLS)
     found = {
         "threads": sum(1 for _ in counters.TASKS.iterdir()),
-        "counters": counted,
+        "counters": events,
         "counters_reason": reason,
         **count_call(subject),
     }
     stacks = python_stacks(call, FLAME_SECONDS)
-    native = native_stacks(looks, PHASE_NAMES)
+    native = native_stacks(phases, PHASE_NAMES)
     profiles = [("Python, main thread", "seconds", stacks), ("all threads, by kind and function", "none", native)]
     write_compressed(speedscope(stem, profiles), folder / f"{stem}.speedscope.json.gz")
-    events, found["untold"] = trace(subject)
-    write_trace(events, folder / f"{stem}.trace.json.gz", found["untold"])
+    traced, found["limitations"] = trace(subject)
+    write_trace(traced, folder / f"{stem}.trace.json.gz", found["limitations"])
     return found

@@ -1,4 +1,4 @@
-"""From cases to a folder of profiles, each repeat of a case measured in a process of its own."""
+"""From cases to a folder with their profile: each repeat of a case is measured in a process of its own."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ def profile_cases(
     say: Callable[[str], None],
     peak_seconds: float = PEAK_SECONDS,
 ) -> Path:
-    """Profile cases and write the report; its path. Each repeat of a case has a process of its own.
+    """Profile cases `repeats` times and write the report; returns its path.
 
-    The peaks that bound the cases are measured first, about so many seconds for each setting.
-
-    `out` is a run's folder or a new one. Raises NothingMeasured, with each case's reason, where none could be profiled,
-    and StoreError before anything is measured where nothing can be written, or where files that `profile` did not write
-    stand in the place of its own.
+    `seconds` is how long a case is sampled in each repeat at least, and timed without the sampler for as long.
+    `peak_seconds` is how long the peaks that bound the cases are measured, for each setting of the machine. `out` is
+    the folder of a run, or a new one. Raises ValueError for seconds or repeats out of their range, NothingMeasured with
+    each case's reason where no case could be profiled, and StoreError where nothing can be written or files of others
+    have the names of a profile's. ValueError and StoreError are raised before anything is measured.
     """
     if not 0 < seconds <= 60:
         raise ValueError(f"--seconds is {seconds}; expected more than 0 and at most 60")
     if not 1 <= repeats <= 100:
         raise ValueError(f"--repeats is {repeats}; expected 1 to 100")
     started = datetime.now(UTC)
-    # Before files of this run make the checkout look changed.
+    # Asked before files of this run can make the checkout look changed.
     commit = machine.commit()
     run = out or RESULTS / f"profile-{started:%Y%m%d-%H%M%S}"
     folder = run / FOLDER
@@ -80,7 +80,7 @@ def profile_cases(
         say("measuring peaks")
         workloads = dict.fromkeys(case.workload for case in cases)
         peaks = measure_peaks(workloads, seconds=peak_seconds, log=scratch / "peaks.log", say=say)
-        records, refused = _measure(cases, repeats, seconds, scratch, say)
+        records, refused = profile_repeats(cases, repeats, seconds, scratch, say)
         if not records:
             raise NothingMeasured(
                 "; ".join(f"{case} could not be profiled ({reason})" for case, reason in refused.items())
@@ -105,10 +105,13 @@ def profile_cases(
     return folder / report.name
 
 
-def _measure(
+def profile_repeats(
     cases: Sequence[Case], repeats: int, seconds: float, scratch: Path, say: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The records of all repeats, and {case: why it could not be profiled}; traces of the first go to `scratch`."""
+    """The records of all repeats, and {case: reason why it could not be profiled}.
+
+    Traces of the first repeat go to `scratch`.
+    """
     expectations = Expectations()
     records: list[dict[str, Any]] = []
     refused: dict[str, str] = {}
@@ -119,7 +122,7 @@ def _measure(
             say(f"{repeat + 1} of {repeats}: {case.id}")
             try:
                 expected = expectations.get(case.workload)
-                reply = _profile(case, expected, seconds, scratch, with_traces=repeat == 0)
+                reply = profile_once(case, expected, seconds, scratch, with_traces=repeat == 0)
             except WorkerLost as lost:
                 reply = {"status": lost.status, "reason": lost.reason}
             if "status" in reply:
@@ -130,7 +133,7 @@ def _measure(
 
 
 def _is_earlier(folder: Path) -> bool:
-    """Whether a version without a record of its files wrote a profile here."""
+    """Whether a folder has the profile of a version that kept no list of its files."""
     try:
         with open_to_read(folder, f"{FOLDER}/profile.json") as file:
             content = json.loads(file.read())
@@ -151,8 +154,13 @@ FILES = Kind(
 )
 
 
-def _profile(case: Case, expected: Expected, seconds: float, scratch: Path, *, with_traces: bool) -> Mapping[str, Any]:
-    """One repeat: built, checked, warmed up and looked at in a fresh process; with traces, counted and traced."""
+def profile_once(
+    case: Case, expected: Expected, seconds: float, scratch: Path, *, with_traces: bool
+) -> Mapping[str, Any]:
+    """The record of one repeat, in a new process, or the status and reason of its failure.
+
+    `with_traces` has the case counted and traced after its profile.
+    """
     workload = case.workload
     worker = Worker(
         case.implementation,
@@ -172,20 +180,20 @@ def _profile(case: Case, expected: Expected, seconds: float, scratch: Path, *, w
             reply = prepare(ask, workload, expected, scratch / "results.npz")
         if "status" in reply:
             return reply
-        observed = worker.ask({"do": "profile", "seconds": seconds}, TIMEOUT_SECONDS + most_seconds(seconds))
-        if "status" in observed or not with_traces:
-            return observed
-        # A breakdown stands, whatever the passes after it come to.
+        profile = worker.ask({"do": "profile", "seconds": seconds}, TIMEOUT_SECONDS + most_seconds(seconds))
+        if "status" in profile or not with_traces:
+            return profile
+        # A profile is kept where the passes after it fail.
+        request = {"do": "count_and_trace", "folder": str(scratch), "stem": stem_of(case), "phases": profile["phases"]}
         try:
-            request = {"do": "dissect", "folder": str(scratch), "stem": stem_of(case), "looks": observed["phases"]}
             counts = ask(request)
         except WorkerLost as lost:
             counts = {"status": lost.status, "reason": lost.reason}
-        return {**observed, "counts": counts}
+        return {**profile, "counts": counts}
     finally:
         worker.kill()
 
 
 def stem_of(case: Case) -> str:
-    """The name of a case's files."""
+    """The name of a case's trace and flame graph, without their endings."""
     return re.sub(r"[^\w.-]+", "_", case.id)

@@ -1,10 +1,71 @@
-"""The records of a profile, a line each of `profiles.jsonl`: what their keys mean."""
+"""The records of a profile: what they hold, and how they are read from `profiles.jsonl`, old ones too."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-PHASE_NAMES: Mapping[str, str] = {"1": "forward", "2": "backward"}
+PHASE_NAMES: Mapping[str, str] = MappingProxyType({"1": "forward", "2": "backward"})
 """The phases of a call by their keys in a record."""
 GPU = "GPU, microseconds a call"
-"""In place of a library, in `functions.csv`, whose counts are this then."""
+"""In place of a function's library: the function is a kernel, and its number is this and no number of samples."""
+
+OLD_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        # Pairs.
+        "alone_seconds": "unprofiled_seconds",
+        "seen_seconds": "attributed_seconds",
+        "alone_taken": "unprofiled_preempted",
+        "profiled_taken": "profiled_preempted",
+        # Phases.
+        "without_core": "preempted",
+        # Counts.
+        "further_step": "marginal_step",
+        "share_of_no_step": "fixed_time_share",
+        "untold": "limitations",
+    }
+)
+"""{former name: name} of the fields of a record that earlier versions wrote under another name."""
+_OLD_KINDS = MappingProxyType({"engine": "unattributed"})
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """The records in a profile's folder, a case and repeat each, with present names.
+
+    Raises ValueError for a profile without pairs of blocks, as early versions wrote it.
+    """
+    path = folder / "profiles.jsonl"
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    if not all("pairs" in record for record in records):
+        raise ValueError(f"{path} has no pairs of blocks: an early version wrote it; profile again")
+    return [with_present_names(record) for record in records]
+
+
+def with_present_names(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with the present names of its fields and kinds of work."""
+    found = _renamed(record)
+    # The number of a record's counts is a mapping, and whether a pair is kept was called `counts` too.
+    found["pairs"] = [
+        {"kept" if name == "counts" else name: value for name, value in pair.items()} for pair in found["pairs"]
+    ]
+    found["phases"] = {number: _with_present_kinds(phase) for number, phase in found["phases"].items()}
+    return found
+
+
+def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {OLD_NAMES.get(name, name): _renamed_within(value) for name, value in fields.items()}
+
+
+def _renamed_within(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _renamed(value)
+    return [_renamed_within(each) for each in value] if isinstance(value, list) else value
+
+
+def _with_present_kinds(phase: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {_OLD_KINDS.get(kind, kind): number for kind, number in phase["kinds"].items()}
+    functions = [[_OLD_KINDS.get(kind, kind), *rest] for kind, *rest in phase.get("functions", ())]
+    return {**phase, "kinds": kinds, "functions": functions}

@@ -10,6 +10,6 @@ PROFILING = Service(
         **REPLIES,
         # Functions with their numbers of samples, and counts; a trace is a file of its own.
         "profile": Form({}, 256 * KIB**2, is_open=True),
-        "dissect": Form({}, 256 * KIB**2, is_open=True),
+        "count_and_trace": Form({}, 256 * KIB**2, is_open=True),
     },
 )

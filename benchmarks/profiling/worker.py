@@ -1,7 +1,7 @@
 """The process in which one implementation is profiled: a sweep's worker with two further requests.
 
     {"do": "profile", "seconds": 1.0}
-    {"do": "dissect", "folder": FOLDER, "stem": NAME, "looks": PHASES}
+    {"do": "count_and_trace", "folder": FOLDER, "stem": NAME, "phases": PHASES}
 
 `benchmarks.measuring.worker` says how it is started and what the other requests are.
 """
@@ -30,15 +30,15 @@ class ProfilingBench(Bench):
         match request["do"]:
             case "profile":
                 if self.subject.workload.device == "cuda":
-                    from benchmarks.profiling.tracing.gpu_profile import observe_gpu as observe
+                    from benchmarks.profiling.tracing.gpu_profile import profile_gpu as profile
                 else:
-                    from benchmarks.profiling.sampling.cpu_profile import observe
+                    from benchmarks.profiling.sampling.cpu_profile import profile_cpu as profile
 
-                return observe(self.subject, request["seconds"])
-            case "dissect":
-                from benchmarks.profiling.counts_and_traces import dissect
+                return profile(self.subject, request["seconds"])
+            case "count_and_trace":
+                from benchmarks.profiling.counts_and_traces import count_and_trace
 
-                return dissect(self.subject, Path(request["folder"]), request["stem"], request["looks"])
+                return count_and_trace(self.subject, Path(request["folder"]), request["stem"], request["phases"])
         return super().serve(request)
 
 

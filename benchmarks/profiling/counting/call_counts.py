@@ -1,4 +1,4 @@
-"""What one call of a case counts, and what a further time step adds to it."""
+"""The counts of one call of a case, and the marginal cost of a time step: the cost that a further step adds."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from benchmarks.profiling.call_phases import call_of, is_torch, phases_of, prefi
 from benchmarks.profiling.counting.instructions import Instructions, count_allocated, count_instructions
 from benchmarks.profiling.counting.operators import count_operators
 
-COUNTED_STEPS = 2048
-"""Time steps beyond which operators are not counted: the profiler keeps each of them in memory."""
-TURNS_SECONDS = 0.2
-"""For so long calls of two lengths take turns, to tell what a further step takes."""
+MOST_COUNTED_STEPS = 2048
+"""The most time steps of which operators are counted: the profiler keeps each operator in memory."""
+SECONDS_IN_TURNS = 0.2
+"""How long calls of two lengths take turns, from which the marginal time of a step follows."""
 
 
 def count_call(subject: Subject) -> dict[str, Any]:
-    """Of a call: `instructions`, `operators` and `allocated_bytes`; and what one more step adds, as `further_step`.
+    """The counts of a call: `instructions`, `operators`, `allocated_bytes` and `marginal_step`; None where not known.
 
-    A further step is the difference between a call and one of half as many steps: what belongs to a call as such is
-    not in it. `share_of_no_step` is the share of a call's time that is left when steps have theirs. What cannot be
-    counted is None.
+    `marginal_step` has the marginal cost of a time step: the difference between a call and a call of half as many
+    steps, divided by the steps between them. Costs of the call as such are not in it. Its `calls` are PyTorch's
+    operators, or operations of Python where arrays are not PyTorch's, its `products` those of the forward pass, and its
+    `fixed_time_share` the share of a call's time that the marginal time of all steps leaves, 0 to 1.
     """
     T = subject.workload.T
-    torch_counts = is_torch(subject) and T <= COUNTED_STEPS
+    torch_counts = is_torch(subject) and T <= MOST_COUNTED_STEPS
     whole = _count(prefix_phases(subject, T), torch_counts)
     found: dict[str, Any] = {"instructions": whole["instructions"], "operators": whole["operators"]}
     found["allocated_bytes"] = None
@@ -34,32 +35,33 @@ def count_call(subject: Subject) -> dict[str, Any]:
         found["allocated_bytes"] = whole["operators"]["allocated_bytes"]
     elif type(subject.call.x).__module__ == "numpy":
         found["allocated_bytes"] = count_allocated(call_of(phases_of(subject)))
-    found["further_step"] = None
+    found["marginal_step"] = None
     if T > 1:
         shorter = prefix_phases(subject, T // 2)
         half = _count(shorter, torch_counts)
-        further = {name: (whole[name] - half[name]) / (T - T // 2) for name in ("calls", "products")}
-        of_whole, of_half = _seconds(call_of(phases_of(subject)), call_of(shorter))
-        further["share_of_no_step"] = max(0.0, 1 - (of_whole - of_half) / (T - T // 2) * T / of_whole)
-        found["further_step"] = further
+        steps = T - T // 2
+        marginal = {name: (whole[name] - half[name]) / steps for name in ("calls", "products")}
+        whole_seconds, half_seconds = seconds_in_turns(call_of(phases_of(subject)), call_of(shorter))
+        marginal["fixed_time_share"] = max(0.0, 1 - (whole_seconds - half_seconds) / steps * T / whole_seconds)
+        found["marginal_step"] = marginal
     return found
 
 
-def _seconds(*calls: Callable[[], object]) -> tuple[float, ...]:
-    """The median time of each, which take turns for `TURNS_SECONDS`."""
+def seconds_in_turns(*calls: Callable[[], object]) -> tuple[float, ...]:
+    """The median time of each call; they take turns for `SECONDS_IN_TURNS`."""
     clock = time.perf_counter
-    taken: list[list[float]] = [[] for _ in calls]
-    end = clock() + TURNS_SECONDS
-    while not taken[0] or clock() < end:
-        for own, call in zip(taken, calls, strict=True):
+    times: list[list[float]] = [[] for _ in calls]
+    end = clock() + SECONDS_IN_TURNS
+    while not times[0] or clock() < end:
+        for own, call in zip(times, calls, strict=True):
             start = clock()
             call()
             own.append(clock() - start)
-    return tuple(statistics.median(own) for own in taken)
+    return tuple(statistics.median(own) for own in times)
 
 
 def _count(phases: Mapping[str, Callable[[], object]], with_operators: bool) -> dict[str, Any]:
-    """Of one call: `calls` from Python or, of PyTorch, of operators; `products` of the forward pass; and all counts."""
+    """`instructions`, `operators`, `calls` and `products` of one call; the last two are operators where wanted."""
     counted: list[Instructions] = []
     for phase in phases.values():
         counted.append(count_instructions(phase))

@@ -1,4 +1,4 @@
-"""Hardware counters of this process, where the machine has them and allows it: perf_event_open(2) through ctypes."""
+"""Hardware counters of this process, by perf_event_open(2) through ctypes, where the machine has and allows them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Event = Literal["instructions", "cycles", "cache_misses"]
 EVENTS: tuple[Event, ...] = get_args(Event)
 
 _CONFIG: Mapping[Event, int] = MappingProxyType({"instructions": 1, "cycles": 0, "cache_misses": 3})
-"""PERF_COUNT_HW_... of linux/perf_event.h; their type, PERF_TYPE_HARDWARE, is 0."""
+"""The values PERF_COUNT_HW_... of linux/perf_event.h; their type, PERF_TYPE_HARDWARE, is 0."""
 _SYSCALL = {"x86_64": 298, "aarch64": 241}
 _SIZE = 112
 """PERF_ATTR_SIZE_VER5."""
@@ -29,7 +29,7 @@ _ENABLE, _DISABLE = 0x2400, 0x2401
 
 
 def open_event(event: Event, thread: int) -> int:
-    """The descriptor of a counter of one thread, in user space alone, not counting yet. Raises OSError."""
+    """The descriptor of a stopped counter of one thread, which counts in user space alone. Raises OSError."""
     number = _SYSCALL.get(platform.machine()) if sys.platform.startswith("linux") else None
     if number is None:
         raise OSError(errno.ENOSYS, f"no counters are known for {platform.machine()} under {sys.platform}")
@@ -44,7 +44,7 @@ def open_event(event: Event, thread: int) -> int:
 
 
 def why_not(error: OSError) -> str:
-    """In a sentence, why there are no hardware counters."""
+    """The reason why there are no hardware counters, as a sentence."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
             "hardware counters are not allowed here: "
@@ -58,9 +58,9 @@ def why_not(error: OSError) -> str:
 def count(
     call: Callable[[], object], calls: int, opened: Callable[[Event, int], int] = open_event
 ) -> tuple[dict[Event, float], str]:
-    """What each counter adds in one of so many calls, over all threads there are now; and why one is missing.
+    """{event: events of a call} as the mean of `calls` calls over all current threads, and why an event is missing.
 
-    A counter that cannot be opened is left out. The sentence is empty where all of them counted.
+    An event whose counter cannot be opened is left out. The reason is empty where all events are counted.
     """
     threads = [int(each.name) for each in TASKS.iterdir()]
     descriptors: dict[Event, list[int]] = {}
@@ -76,10 +76,10 @@ def count(
             continue
         descriptors[event] = own
     try:
-        _tell(descriptors, _ENABLE)
+        _control(descriptors, _ENABLE)
         for _ in range(calls if descriptors else 0):
             call()
-        _tell(descriptors, _DISABLE)
+        _control(descriptors, _DISABLE)
         counted = {
             event: sum(struct.unpack("<Q", os.read(each, 8))[0] for each in own) / calls
             for event, own in descriptors.items()
@@ -91,7 +91,7 @@ def count(
     return counted, reason
 
 
-def _tell(descriptors: Mapping[Event, list[int]], request: int) -> None:
+def _control(descriptors: Mapping[Event, list[int]], request: int) -> None:
     import fcntl
 
     for own in descriptors.values():

@@ -1,6 +1,6 @@
-"""What PyTorch's own profiler counts in a call, in a pass of its own: operator calls and bytes taken.
+"""Operator calls and allocated bytes of a call, by PyTorch's profiler.
 
-Nothing of the breakdown comes from here: this profiler makes small operators several times as long as they are.
+The profiler makes small operators several times as long, so no time comes from here.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import Any
 _OPERATOR = "aten::"
 _MEMORY = "[memory]"
 PRODUCTS = frozenset(f"aten::{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot"))
-"""The operators that multiply matrices; all others that do come down to one of them."""
+"""The operators that multiply matrices; every other product runs as one of them."""
 
 
 def count_operators(call: Callable[[], object]) -> dict[str, float]:
-    """Of one call: `operator_calls` from outside PyTorch, all `operators`, `products` among these, `allocated_bytes`.
+    """{name: number} of one call: `operator_calls`, `operators`, `products` among these, and `allocated_bytes`.
 
-    A call from outside is an ATen operator that no other ATen operator runs in. Bytes are all that PyTorch's
-    allocator gave, whether or not they were given back since.
+    `operators` are all calls of ATen operators, `operator_calls` those outside of any other ATen operator. Bytes are
+    all allocations of PyTorch's allocator, freed ones included.
     """
     with profiler() as profiled:
         call()
     events = [event for event in profiled.events() if event.name.startswith(_OPERATOR)]
-    taken = (event.nbytes() for event in profiled.profiler.kineto_results.events() if event.name() == _MEMORY)
+    allocations = (event.nbytes() for event in profiled.profiler.kineto_results.events() if event.name() == _MEMORY)
     return {
         "operator_calls": sum(not _within_operator(event) for event in events),
         "operators": len(events),
         "products": sum(event.name in PRODUCTS for event in events),
-        "allocated_bytes": sum(each for each in taken if each > 0),
+        "allocated_bytes": sum(each for each in allocations if each > 0),
     }
 
 
@@ -44,7 +44,7 @@ def _within_operator(event: Any) -> bool:
 
 @contextlib.contextmanager
 def profiler() -> Iterator[Any]:
-    """PyTorch's profiler of the processor's work and, where there is one, of the GPU's."""
+    """PyTorch's profiler of the CPU and, where there is one, of the GPU."""
     import torch
     from torch.profiler import ProfilerActivity, profile
 

@@ -1,4 +1,4 @@
-"""How near each profiled case comes to what the machine can do: the frame that the tables and the roofline take."""
+"""The share of the attainable that each profiled case reaches: the frame of the tables and of the roofline."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from benchmarks.reporting.frames import cases_frame, limit_columns, workload_col
 from benchmarks.workload import Case
 
 RUN = "profile"
-"""The name that the frame's one run has."""
+"""The name of the run in the frame."""
 
 
 def limits_frame(records: Sequence[Mapping[str, Any]], peaks: Sequence[Peak]) -> pd.DataFrame:
-    """One row a case, with the columns of `load_run`; its time is the median of the repeats' unprofiled medians."""
+    """One row for each case with the columns of `load_run`; its time is the median of the unprofiled times."""
     by_case: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         by_case.setdefault(record["case"], []).append(record)
@@ -33,7 +33,7 @@ def limits_frame(records: Sequence[Mapping[str, Any]], peaks: Sequence[Peak]) ->
             "source": case.implementation,
         }
         own |= {"status": "ok", "median_seconds": median, "rounds": len(each)}
-        own |= {"blocks": sum(pair["counts"] for record in each for pair in record["pairs"])}
+        own |= {"blocks": sum(pair["kept"] for record in each for pair in record["pairs"])}
         own |= {"samples": sum(record["calls"] for record in each), "reason": None, "describe": None, "bound_by": None}
         rows.append(workload_columns(case.workload, limit) | own | limit_columns(median, limit))
     return cases_frame(rows)

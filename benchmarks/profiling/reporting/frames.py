@@ -1,4 +1,4 @@
-"""From the records of a profile to its breakdown as a frame: what the time of each phase goes to."""
+"""The breakdown of a profile as a frame: the time of each phase by kind of work."""
 
 from __future__ import annotations
 
@@ -14,42 +14,52 @@ from benchmarks.workload import Case
 
 
 def breakdown_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a case, repeat, phase and kind. A share of the looks times the phase's unprofiled time is `seconds`."""
+    """One row for each case, repeat, phase and kind; `seconds` are the kind's share of the phase's unprofiled time."""
     rows = []
     for record in records:
         case = Case.parse(record["case"])
-        for phase, looks in record["phases"].items():
-            kinds = kinds_of(looks)
+        for number, phase in record["phases"].items():
+            kinds = kinds_of(phase)
             total = sum(kinds.values())
-            of_phase = record["phase_seconds"][int(phase) - 1]
+            phase_seconds = record["phase_seconds"][int(number) - 1]
             for kind in KINDS if total else ():
-                of_kind = kinds.get(kind, 0) / total
-                taken = of_kind * of_phase
+                share = kinds.get(kind, 0) / total
+                seconds = share * phase_seconds
                 place = {"case": record["case"], "implementation": case.implementation, "workload": case.workload.id}
-                place |= {"repeat": record["repeat"], "phase": PHASE_NAMES[phase], "kind": kind}
-                rows.append(place | {"share": of_kind, "seconds": taken, "step_seconds": taken / case.workload.T})
+                place |= {"repeat": record["repeat"], "phase": PHASE_NAMES[number], "kind": kind}
+                rows.append(place | {"share": share, "seconds": seconds, "step_seconds": seconds / case.workload.T})
     columns = ["case", "implementation", "workload", "repeat", "phase", "kind", "share", "seconds", "step_seconds"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def kinds_of(looks: Mapping[str, Any]) -> dict[str, float]:
-    """Looks by kind as functions are taken now: those that a record names may have been taken for something else."""
-    counted = dict(looks["kinds"])
-    for kind, library, function, count in looks.get("functions", ()):
-        now = named_now(kind, library, function, count)[0]
-        counted[kind] -= count
-        counted[now] = counted.get(now, 0) + count
-    return counted
+def kinds_of(phase: Mapping[str, Any]) -> dict[str, float]:
+    """{kind: samples} of a record's phase, by the present rules for the functions that the record names."""
+    found = dict(phase["kinds"])
+    for kind, library, function, samples in phase.get("functions", ()):
+        present = present_kind(kind, library, function)
+        found[kind] -= samples
+        found[present] = found.get(present, 0) + samples
+    return found
 
 
-def named_now(kind: str, library: str, function: str, count: float) -> tuple[str, str, str, float]:
-    """A function with the kind that it is taken for now; a GPU's kernels keep theirs."""
-    now = kind if library == GPU else kind_of(Place(library, function))
-    return now, library, function, count
+def present_kind(kind: str, library: str, function: str) -> str:
+    """The kind of a function by the present rules; a kernel of a GPU keeps its recorded kind."""
+    return kind if library == GPU else kind_of(Place(library, function))
+
+
+def functions_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row for each case, repeat, phase and function that a record names."""
+    rows = []
+    for record in records:
+        for number, phase in record["phases"].items():
+            place = [record["case"], record["repeat"], PHASE_NAMES[number]]
+            for kind, library, function, samples in phase["functions"]:
+                rows.append([*place, present_kind(kind, library, function), library, function, samples])
+    return pd.DataFrame(rows, columns=["case", "repeat", "phase", "kind", "library", "function", "samples"])
 
 
 def shares_of(frame: pd.DataFrame, case: str) -> pd.DataFrame:
-    """Of a case: each kind's median share of a call over repeats, with the least and the most."""
+    """The `median`, `least` and `most` share of a call that each kind has over the repeats of a case."""
     own = frame[frame["case"] == case].pivot_table(index="repeat", columns="kind", values="seconds", aggfunc="sum")
     by_repeat = own.div(own.sum(axis=1), axis=0)
     return pd.DataFrame({"median": by_repeat.median(), "least": by_repeat.min(), "most": by_repeat.max()})

@@ -1,4 +1,4 @@
-"""What grows: one implementation over T, B, H or L, kind by kind. Pure functions of a breakdown."""
+"""How the time of a call and of each kind of work grows with a size: T, B, H or L. Pure functions of a breakdown."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from benchmarks.workload import Case, Workload
 LETTERS = ("T", "B", "H", "L")
 
 
-class Series(NamedTuple):
-    """One implementation over one size, all else alike."""
+class SizeSeries(NamedTuple):
+    """The cases of one implementation that differ in one size alone."""
 
     implementation: str
     letter: str
+    """The size: T, B, H or L."""
     fixed: str
     """The workload's ID without that size."""
     cases: dict[int, str]
     """{size: case}, ascending."""
 
 
-def series(cases: Iterable[str]) -> list[Series]:
-    """Every series of two sizes or more among cases."""
+def size_series(cases: Iterable[str]) -> list[SizeSeries]:
+    """Every series of at least two sizes among the IDs of cases."""
     found: dict[tuple[str, str, str], dict[int, str]] = {}
     for text in dict.fromkeys(cases):
         case = Case.parse(text)
@@ -35,20 +36,22 @@ def series(cases: Iterable[str]) -> list[Series]:
             size = int(getattr(case.workload, letter))
             found.setdefault((case.implementation, letter, _without(case.workload, letter)), {})[size] = text
     return [
-        Series(*key, {size: sizes[size] for size in sorted(sizes)}) for key, sizes in found.items() if len(sizes) > 1
+        SizeSeries(*key, {size: sizes[size] for size in sorted(sizes)})
+        for key, sizes in found.items()
+        if len(sizes) > 1
     ]
 
 
 def _without(workload: Workload, letter: str) -> str:
-    """The workload's ID with the size written as its letter; input features that follow H as well."""
+    """The workload's ID with the size replaced by its letter; with H also input features that equal it."""
     follows = letter == "H" and workload.I == workload.H
     size = getattr(workload, letter)
     text = workload.id.replace(f"-{letter}{size}-", f"-{letter}-").replace(f"/{letter}{size}-", f"/{letter}-")
     return text.replace(f"-I{workload.I}-", "-I=H-") if follows else text
 
 
-def kind_seconds(frame: pd.DataFrame, one: Series) -> pd.DataFrame:
-    """Seconds of a call by size (rows) and kind (columns): medians over the repeats."""
+def kind_seconds(frame: pd.DataFrame, one: SizeSeries) -> pd.DataFrame:
+    """Seconds of a call by size (rows) and kind (columns), as medians over repeats."""
     own = frame[frame["case"].isin(one.cases.values())]
     of_call = own.groupby(["case", "repeat", "kind"], as_index=False)["seconds"].sum()
     pivot = of_call.pivot_table(index="case", columns="kind", values="seconds", aggfunc="median")
@@ -58,22 +61,22 @@ def kind_seconds(frame: pd.DataFrame, one: Series) -> pd.DataFrame:
 
 @dataclasses.dataclass(frozen=True)
 class Growth:
-    """How many times as long the largest size takes as the smallest."""
+    """The time at the largest size, divided by the time at the smallest."""
 
     total: float
     by_kind: dict[str, float]
-    """Of the kinds that have a hundredth of the larger time or more, and any at the smaller."""
+    """The kinds with at least a hundredth of the time at the largest size, and some time at the smallest."""
 
 
 def growth(seconds: pd.DataFrame) -> Growth:
-    """From the first to the last row of `kind_seconds`."""
+    """The growth from the first to the last row of `kind_seconds`."""
     first, last = seconds.iloc[0], seconds.iloc[-1]
-    told = [kind for kind in KINDS if last[kind] >= 0.01 * last.sum() and first[kind] > 0]
-    return Growth(float(last.sum() / first.sum()), {kind: float(last[kind] / first[kind]) for kind in told})
+    shown = [kind for kind in KINDS if last[kind] >= 0.01 * last.sum() and first[kind] > 0]
+    return Growth(float(last.sum() / first.sum()), {kind: float(last[kind] / first[kind]) for kind in shown})
 
 
-def growth_words(one: Series, found: Growth) -> str:
-    """From B1 to B64 a call takes 12 times as long: matrix products 40 times, framework 1.1 times."""
+def growth_words(one: SizeSeries, found: Growth) -> str:
+    """The growth in words, as in: from B1 to B64 (64×) a call takes 12× as long: matrix products 40×, waiting 1.1×."""
     sizes = list(one.cases)
     parts = ", ".join(f"{KIND_NAMES[kind]} {times(found.by_kind[kind])}" for kind in KINDS if kind in found.by_kind)
     return (

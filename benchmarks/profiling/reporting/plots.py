@@ -1,4 +1,4 @@
-"""The plots of a profile: what a call's time goes to, a bar an implementation; and what grows with a size."""
+"""The plots of a profile: what the time of a call goes to, and how it grows with a size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.profiling.reporting.growth import Series, kind_seconds
+from benchmarks.profiling.reporting.growth import SizeSeries, kind_seconds
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, Kind
 from benchmarks.reporting.figures import Axes, Figure, own_settings
 from benchmarks.reporting.plain_text import clean, seconds, share
@@ -23,31 +23,31 @@ COLOURS: Mapping[Kind, str] = {
     "memory": "#009E73",
     "overhead": "#D55E00",
     "waiting": "#E69F00",
-    "engine": "#AAAAAA",
+    "unattributed": "#AAAAAA",
     "host_bound": "#CC79A7",
     "launch": "#F0E442",
     "between": "#666666",
 }
 _DARK: frozenset[Kind] = frozenset({"products", "memory", "overhead"})
 NARROWEST_WITH_NUMBER = 5.0
-"""Percent of a call: what is narrower has no room for its number."""
+"""Percent of a call: a narrower part of a bar has no number in it."""
 _BAR_INCHES = 0.42
 _LEFT, _RIGHT, _TOP, _BOTTOM = 1.75, 2.6, 1.12, 0.62
 LARGEST_GRID = 6
-"""Panels of one growth figure."""
+"""The most panels of one plot of growth."""
 
 
 def workload_words(workload: Workload) -> str:
-    """Inference, T128 B1 I128 H128 L1 tanh float32, 2 threads."""
+    """A workload in words, as in: Inference, T128 B1 I128 H128 L1 tanh float32, 2 threads."""
     threads = "1 thread" if workload.threads == 1 else f"{workload.threads} threads"
     sizes = workload.id.rpartition("/")[2].removesuffix(f"-threads{workload.threads}").replace("-", " ")
     return f"{workload.mode.capitalize()}, {sizes}, {threads}"
 
 
 def draw_bars(shares: pd.DataFrame, limits: pd.DataFrame, workload: Workload, folder: Path, stem: str) -> None:
-    """Draw one workload: a bar an implementation, the fastest above, in percent of its call.
+    """Draw one workload: a bar for each implementation in percent of its call, the fastest at the top.
 
-    `shares` has implementations as rows and kinds as columns, `limits` the rows of `limits_frame` that belong to it.
+    `shares` has implementations as rows and kinds as columns, `limits` the rows of `limits_frame` on this workload.
     """
     calls = limits.set_index("implementation").loc[list(shares.index)].sort_values("median_seconds")
     ordered = shares.loc[calls.index]
@@ -90,14 +90,14 @@ def _text_colour(kind: Kind) -> str:
 def _legend(figure: Figure, axes: Axes, inches: float) -> None:
     handles, labels = axes.get_legend_handles_labels()
     place = (0.02 / WIDTH, 1 - 0.98 / inches)
-    looks: dict[str, Any] = {"frameon": False, "fontsize": 9.5, "handlelength": 1.0, "columnspacing": 1.4}
-    figure.legend(handles, labels, loc="lower left", bbox_to_anchor=place, ncols=len(labels), **looks)
+    style: dict[str, Any] = {"frameon": False, "fontsize": 9.5, "handlelength": 1.0, "columnspacing": 1.4}
+    figure.legend(handles, labels, loc="lower left", bbox_to_anchor=place, ncols=len(labels), **style)
 
 
-def draw_growth(frame: pd.DataFrame, letter: str, drawn: Sequence[Series], folder: Path, stem: str) -> None:
-    """Draw series over one size: a panel each, a line a kind, both axes logarithmic and shared.
+def draw_growth(frame: pd.DataFrame, letter: str, drawn: Sequence[SizeSeries], folder: Path, stem: str) -> None:
+    """Draw series over one size: a panel for each series, a line for each kind, both axes logarithmic and shared.
 
-    Of more than `LARGEST_GRID` series the first are drawn.
+    At most `LARGEST_GRID` series are drawn, the first ones.
     """
     shown = drawn[:LARGEST_GRID]
     tables = [kind_seconds(frame, one) for one in shown]
@@ -130,7 +130,7 @@ def draw_growth(frame: pd.DataFrame, letter: str, drawn: Sequence[Series], folde
         named = {
             label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
-        looks: dict[str, Any] = {"frameon": False, "fontsize": 9.5, "handlelength": 1.0, "columnspacing": 1.4}
+        style: dict[str, Any] = {"frameon": False, "fontsize": 9.5, "handlelength": 1.0, "columnspacing": 1.4}
         place = (0.02 / WIDTH, 1 - 0.92 / inches)
-        figure.legend(named.values(), named.keys(), loc="lower left", bbox_to_anchor=place, ncols=len(named), **looks)
+        figure.legend(named.values(), named.keys(), loc="lower left", bbox_to_anchor=place, ncols=len(named), **style)
         save(figure, folder, stem)

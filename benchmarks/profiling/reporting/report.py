@@ -1,4 +1,4 @@
-"""From the records of a profile to its tables as CSV, its plots and `profile.md`."""
+"""The report of a profile: its tables as CSV, its plots and `profile.md`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pandas as pd
 
 from benchmarks.files import write
 from benchmarks.machine.peak import Peak
-from benchmarks.profiling.records import PHASE_NAMES
+from benchmarks.profiling.records import read_records
 from benchmarks.profiling.reporting.attainable import RUN, limits_frame
-from benchmarks.profiling.reporting.conclusion import Facts, conclusion
-from benchmarks.profiling.reporting.count_tables import count_reasons, counts_frame, counts_table
-from benchmarks.profiling.reporting.frames import breakdown_frame, named_now, shares_of
-from benchmarks.profiling.reporting.growth import Series, growth, growth_words, kind_seconds, series
+from benchmarks.profiling.reporting.conclusion import Facts, conclude, conclusion_words
+from benchmarks.profiling.reporting.counts import count_reasons, counts_frame, counts_table
+from benchmarks.profiling.reporting.frames import breakdown_frame, functions_frame, shares_of
+from benchmarks.profiling.reporting.growth import SizeSeries, growth, growth_words, kind_seconds, size_series
 from benchmarks.profiling.reporting.plots import draw_bars, draw_growth, workload_words
-from benchmarks.profiling.reporting.reliability import how_measured
+from benchmarks.profiling.reporting.reliability import reliability, reliability_lines
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS
 from benchmarks.reporting.csv_text import frame_csv
 from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table
@@ -28,37 +28,27 @@ from benchmarks.workload import Case, Workload
 
 
 def rewrite(folder: Path) -> Path:
-    """Build everything in a profile's folder again from its data; the path of `profile.md`.
+    """Build everything in a profile's folder again from its data; returns the path of `profile.md`.
 
-    Raises ValueError for a profile that was taken before pairs of blocks were kept.
+    Raises ValueError for a profile without pairs of blocks, as early versions wrote it.
     """
     about = json.loads((folder / "profile.json").read_text(encoding="utf-8"))
-    lines = (folder / "profiles.jsonl").read_text(encoding="utf-8").splitlines()
     peaks = [Peak.from_json(peak) for peak in about["peaks"]]
-    records = [json.loads(line) for line in lines]
-    if not all("pairs" in record for record in records):
-        raise ValueError(
-            f"{folder / 'profiles.jsonl'} has no pairs of blocks: it is older than they are; profile again"
-        )
-    return write_report(folder, records, about["refused"], peaks)
+    return write_report(folder, read_records(folder), about["refused"], peaks)
 
 
 def write_report(
     folder: Path, records: Sequence[Mapping[str, Any]], refused: Mapping[str, str], peaks: Sequence[Peak]
 ) -> Path:
-    """Write everything that follows from the records; the path of `profile.md`."""
+    """Write tables, plots and `profile.md`, whose path it returns.
+
+    `refused` has the reason of each case that could not be profiled, `peaks` are those of the machine.
+    """
     frame, limits, counts = breakdown_frame(records), limits_frame(records, peaks), counts_frame(records)
     _csv(frame, folder / "breakdown.csv")
     _csv(limits.dropna(axis="columns", how="all"), folder / "limits.csv")
     _csv(counts, folder / "counts.csv")
-    functions = [
-        [record["case"], record["repeat"], PHASE_NAMES[phase], *named_now(*function)]
-        for record in records
-        for phase, looks in record["phases"].items()
-        for function in looks["functions"]
-    ]
-    columns = ["case", "repeat", "phase", "kind", "library", "function", "looks"]
-    _csv(pd.DataFrame(functions, columns=columns), folder / "functions.csv")
+    _csv(functions_frame(records), folder / "functions.csv")
     lines = ["# Where the time goes", ""]
     for number, workload in enumerate(dict.fromkeys(frame["workload"]), start=1):
         stem = "breakdown" if number == 1 else f"breakdown-{number}"
@@ -66,29 +56,30 @@ def write_report(
     lines += _growth(frame, folder)
     for plot in write_roofline(limits, folder, {RUN: peaks}):
         lines += [f"## {plot.title}", "", f"![{plot.title}]({plot.stem}.png)", "", plot.caption, ""]
-    lines += ["## How it was measured", "", *how_measured(records), ""]
+    lines += ["## How it was measured", "", *reliability_lines([reliability(record) for record in records]), ""]
     lines += ["Shares are medians over repeats, each in a process of its own, least to most in parentheses.", ""]
     lines += count_reasons(records)
-    lines += _untold(records)
+    lines += _limitations(records)
     lines += [f"- {code(case)} could not be profiled: {escape(reason)}" for case, reason in refused.items()]
     lines += [
         "",
         "Traces and flame graphs are in `traces/`: `*.trace.json.gz` opens in Perfetto (https://ui.perfetto.dev), "
         "`*.speedscope.json.gz`, unpacked, in https://www.speedscope.app.",
         "",
-        "Every place that was seen is in `functions.csv`; `docs/profiling.md` in the project says how to read this.",
+        "The functions with the most samples are in `functions.csv`; `docs/profiling.md` in the project explains all "
+        "of this.",
     ]
     write(folder, "profile.md", "\n".join(lines) + "\n")
     return folder / "profile.md"
 
 
-def _untold(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What traces cannot tell, each sentence once with the implementations of which it is true."""
-    said: dict[str, dict[str, None]] = {}
+def _limitations(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What traces do not show, each sentence once with its implementations."""
+    found: dict[str, dict[str, None]] = {}
     for record in records:
-        for sentence in record.get("counts", {}).get("untold", ()):
-            said.setdefault(sentence, {})[Case.parse(record["case"]).implementation] = None
-    return [f"- In traces of {', '.join(map(code, names))}: {escape(sentence)}" for sentence, names in said.items()]
+        for sentence in record.get("counts", {}).get("limitations", ()):
+            found.setdefault(sentence, {})[Case.parse(record["case"]).implementation] = None
+    return [f"- In traces of {', '.join(map(code, names))}: {escape(sentence)}" for sentence, names in found.items()]
 
 
 def _csv(frame: pd.DataFrame, path: Path) -> None:
@@ -98,7 +89,7 @@ def _csv(frame: pd.DataFrame, path: Path) -> None:
 def _workload(
     frame: pd.DataFrame, limits: pd.DataFrame, counts: pd.DataFrame, workload: str, folder: Path, stem: str
 ) -> list[str]:
-    """One workload's plot, conclusions and table, the fastest implementation first."""
+    """The lines of one workload: its plot, conclusions and tables, the fastest implementation first."""
     of_workload = limits[limits["workload"] == workload].sort_values("median_seconds")
     own = of_workload[of_workload["case"].isin(frame["case"])]
     shares = {row["implementation"]: shares_of(frame, row["case"]) for row in own.to_dict("records")}
@@ -110,35 +101,35 @@ def _workload(
     counted = counts[counts["workload"] == workload].set_index("implementation", drop=False)
     counted = counted.loc[[name for name in medians.index if name in counted.index]]
     by_name = {row["implementation"]: _named(row) for row in counted.to_dict("records")}
-    seen = [kind for kind in KINDS if any(kind in each.index and each["most"][kind] > 0 for each in shares.values())]
-    said, rows = [], []
+    shown = [kind for kind in KINDS if any(kind in each.index and each["most"][kind] > 0 for each in shares.values())]
+    conclusions, rows = [], []
     for row in own.to_dict("records"):
         name = row["implementation"]
         known = {kind: float(medians[kind][name]) for kind in KINDS}
         facts = facts_of(_named(row), by_name.get(name, {}), known["products"], parsed)
-        said.append(f"- {code(name)} {conclusion(known, facts)}.")
+        conclusions.append(f"- {code(name)} {conclusion_words(conclude(known, facts))}.")
         near = share(row["share_of_attainable"])
         by = row["bound_by"] if isinstance(row["bound_by"], str) else NOTHING
-        cells = [_spread(shares[name], kind) for kind in seen]
+        cells = [_spread(shares[name], kind) for kind in shown]
         rows.append([code(name), seconds(row["median_seconds"]), *cells, near, by])
-    header = ["implementation", "a call", *(KIND_NAMES[kind] for kind in seen), "of the attainable", "bound by"]
+    header = ["implementation", "a call", *(KIND_NAMES[kind] for kind in shown), "of the attainable", "bound by"]
     image = f"![What the time of a call goes to]({stem}.png)"
-    shown = [f"## {workload_words(parsed)}", "", image, "", *said, "", table(header, rows), ""]
-    return [*shown, counts_table(counted), ""] if len(counted) else shown
+    lines = [f"## {workload_words(parsed)}", "", image, "", *conclusions, "", table(header, rows), ""]
+    return [*lines, counts_table(counted), ""] if len(counted) else lines
 
 
 def _named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    """A frame's row by the names of its columns."""
+    """{column: value} of a frame's row."""
     return {str(column): value for column, value in row.items()}
 
 
 def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share: float, workload: Workload) -> Facts:
-    """What the conclusion of a case rests on: its rows of `limits_frame` and, where it was counted, `counts_frame`."""
+    """The facts of a case from its row of `limits_frame` and, where it was counted, of `counts_frame`."""
     return Facts(
         operators_per_step=counts.get("operators_per_step", math.nan),
-        calls_of_a_step=counts.get("calls_of_further_step", math.nan),
-        products_of_a_step=counts.get("products_of_further_step", math.nan) / workload.config.num_stacked,
-        share_of_no_step=counts.get("share_of_no_step", math.nan),
+        marginal_calls=counts.get("marginal_calls_per_step", math.nan),
+        marginal_products=counts.get("marginal_products_per_step", math.nan) / workload.config.num_stacked,
+        fixed_time_share=counts.get("fixed_time_share", math.nan),
         gates=workload.config.num_gates,
         threads=workload.threads,
         share_of_attainable=limit["share_of_attainable"],
@@ -148,7 +139,7 @@ def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share
 
 
 def _spread(shares: pd.DataFrame, kind: str) -> str:
-    """Median, least and most of a kind's share over repeats."""
+    """Median, least and most of a kind's share over repeats, as text."""
     if kind not in shares.index or not shares["most"][kind] > 0:
         return NOTHING
     median, least, most = (float(shares[column][kind]) for column in ("median", "least", "most"))
@@ -156,9 +147,9 @@ def _spread(shares: pd.DataFrame, kind: str) -> str:
 
 
 def _growth(frame: pd.DataFrame, folder: Path) -> list[str]:
-    """A plot a size that varies, and in words what grows."""
-    by_letter: dict[str, list[Series]] = {}
-    for one in series(frame["case"]):
+    """The lines of each size that varies: its plot, and the growth of each series in words."""
+    by_letter: dict[str, list[SizeSeries]] = {}
+    for one in size_series(frame["case"]):
         by_letter.setdefault(one.letter, []).append(one)
     lines = ["## What grows", ""] if by_letter else []
     for letter, found in by_letter.items():

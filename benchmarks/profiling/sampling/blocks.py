@@ -1,4 +1,4 @@
-"""Blocks of calls with and without a profiler, taken in turns until their pairs are enough."""
+"""Blocks of calls without a profiler and with it, in turns, until their pairs are enough."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.measuring.timing import Clock
 from benchmarks.profiling.sampling import preemption
-from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, MOST_PAIRS, Block, Pair, enough, which_count
+from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, MOST_PAIRS, BlockPair, CallBlock, enough, which_kept
 
 NO_PROFILER = nullcontext()
 
@@ -23,12 +23,13 @@ def take_block(
     seconds: float,
     profiler: AbstractContextManager[object] = NO_PROFILER,
     most_calls: int | None = None,
-) -> Block:
-    """Call for so long, and once at least; `call` gives the seconds of its phases.
+) -> CallBlock:
+    """Call for `seconds`, at least once and at most `most_calls` times; `call` gives the seconds of its phases.
 
-    A thread of the profiler's, which begins and ends with it, does not count among those that are kept from a core.
+    The preempted time is that of threads which live before and after the block: the profiler's own thread is not among
+    them.
     """
-    before, usage = preemption.read(), resource.getrusage(resource.RUSAGE_SELF)
+    before, usage = preemption.read_run_delays(), resource.getrusage(resource.RUSAGE_SELF)
     switches = -usage.ru_nvcsw - usage.ru_nivcsw
     with profiler:
         end = time.perf_counter() + seconds
@@ -36,44 +37,50 @@ def take_block(
         while time.perf_counter() < end and len(calls) != most_calls:
             calls.append(call())
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    kept_away = preemption.taken_seconds(before, preemption.read())
-    share = None if kept_away is None else kept_away / sum(map(sum, calls))
-    return Block(calls, share, switches + usage.ru_nvcsw + usage.ru_nivcsw)
+    preempted = preemption.preempted_seconds(before, preemption.read_run_delays())
+    share = None if preempted is None else preempted / sum(map(sum, calls))
+    return CallBlock(calls, share, switches + usage.ru_nvcsw + usage.ru_nivcsw)
 
 
 def most_seconds(seconds: float) -> float:
-    """After which no pair is begun beyond the least, where a side of the least takes so many."""
+    """When the last pair beyond the least may begin, where `LEAST_PAIRS` blocks of a side take `seconds`."""
     return 2 * seconds * MOST_PAIRS / LEAST_PAIRS
 
 
 def take_pairs(
-    alone: Callable[[], Block], profiled: Callable[[], Block], seconds: float, clock: Clock = time.perf_counter
-) -> tuple[list[Pair], list[Block]]:
-    """Pairs until there are enough, and the block alone of each; the sides take turns to be first."""
-    pairs: list[Pair] = []
-    blocks: list[Block] = []
+    unprofiled: Callable[[], CallBlock],
+    profiled: Callable[[], CallBlock],
+    seconds: float,
+    clock: Clock = time.perf_counter,
+) -> tuple[list[BlockPair], list[CallBlock]]:
+    """Pairs until there are enough, and the unprofiled block of each; the two sides take turns to be first."""
+    pairs: list[BlockPair] = []
+    blocks: list[CallBlock] = []
     end = clock() + most_seconds(seconds)
     while len(pairs) < LEAST_PAIRS or not (enough(pairs) or clock() >= end):
         if len(pairs) % 2 == 0:
-            own = alone()
-            looked_at = profiled()
+            without = unprofiled()
+            with_profiler = profiled()
         else:
-            looked_at = profiled()
-            own = alone()
-        pairs.append(Pair.of(own, looked_at))
-        blocks.append(own)
+            with_profiler = profiled()
+            without = unprofiled()
+        pairs.append(BlockPair.of(without, with_profiler))
+        blocks.append(without)
     return pairs, blocks
 
 
-def told(pairs: Sequence[Pair], alone: Sequence[Block]) -> dict[str, Any]:
-    """What a record says of pairs and of the calls timed alone, of those that count; times of a call are medians."""
-    counts = which_count(pairs)
-    blocks = list(itertools.compress(alone, counts))
+def pairs_record(pairs: Sequence[BlockPair], unprofiled: Sequence[CallBlock]) -> dict[str, Any]:
+    """The part of a record that holds the pairs and the unprofiled calls of the kept ones, as JSON values.
+
+    Times of a call and of its phases are medians, context switches a mean.
+    """
+    keep = which_kept(pairs)
+    blocks = list(itertools.compress(unprofiled, keep))
     calls = [call for block in blocks for call in block.calls]
     return {
         "calls": len(calls),
         "unprofiled_seconds": statistics.median(map(sum, calls)),
         "phase_seconds": [statistics.median(phase) for phase in zip(*calls, strict=True)],
         "context_switches": sum(block.context_switches for block in blocks) / len(calls),
-        "pairs": [dataclasses.asdict(pair) | {"counts": each} for pair, each in zip(pairs, counts, strict=True)],
+        "pairs": [dataclasses.asdict(pair) | {"kept": each} for pair, each in zip(pairs, keep, strict=True)],
     }

@@ -1,7 +1,7 @@
-"""Flame graphs of a call in speedscope's format: the Python side by its stacks, and all threads by kind and function.
+"""Flame graphs in speedscope's format: Python's stacks in the main thread, and all threads by kind and function.
 
-The format: https://www.speedscope.app/file-format-schema.json. A timer interrupts the main thread and Python hands
-it the frame that it was in; while compiled code runs, that waits, so each stack weighs the time since the one before.
+The format is https://www.speedscope.app/file-format-schema.json. Python's stacks come from a timer's signal. Python
+runs the handler after compiled code returns, so each stack weighs the time since the previous one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Stack = tuple[str, ...]
 
 
 def python_stacks(call: Callable[[], object], seconds: float) -> dict[Stack, float]:
-    """{stack: seconds} of calls that go on for so long, in the main thread, from the frame of `call` on."""
+    """{stack: seconds} of calls in the main thread for `seconds`; the frame of `call` is the outermost of a stack."""
     found: dict[Stack, float] = {}
     clock = time.perf_counter
     begin = clock()
@@ -61,23 +61,23 @@ def _names(frame: FrameType | None) -> Stack:
 
 
 def _below(stack: Stack) -> Stack:
-    """Without the frames of the profiler's own process, down to those of the call."""
+    """The stack from the frame of the call on, without the profiler's own frames."""
     own = f"{python_stacks.__qualname__} ("
     at = next((place for place, name in enumerate(stack) if name.startswith(own)), -1)
     return stack[at + 1 :] or ("between calls",)
 
 
 def native_stacks(phases: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> dict[Stack, float]:
-    """{(phase, kind, library, function): looks} of a reply's phases."""
+    """{(phase, kind, library, function): samples} of a record's phases; `names` has the name of each phase."""
     return {
-        (names[phase], KIND_NAMES[kind], library, function or "not named"): float(looks)
+        (names[phase], KIND_NAMES[kind], library, function or "no name"): float(samples)
         for phase, found in phases.items()
-        for kind, library, function, looks in found["functions"]
+        for kind, library, function, samples in found["functions"]
     }
 
 
 def speedscope(name: str, profiles: Sequence[tuple[str, str, Mapping[Stack, float]]]) -> dict[str, Any]:
-    """A speedscope document of (title, unit, {stack: weight}); its stacks share one table of frames."""
+    """A speedscope document of profiles (title, unit, {stack: weight}); all stacks share one table of frames."""
     frames: dict[str, int] = {}
     shown = []
     for title, unit, stacks in profiles:

@@ -1,8 +1,8 @@
-"""Pairs of neighbouring blocks, one timed alone and one profiled: what they say of a profile, and when they are enough.
+"""Pairs of neighbouring blocks of calls, one without a profiler and one with it: which are kept, and what they say.
 
-A machine that others use drifts, and is slow for moments. What slows two neighbours alike cancels in their ratio; a
-pair that others disturbed is left out whole, by what was taken of either block and never by what came out; and there
-are more pairs until one half of them says what the other half says.
+A machine that others use drifts, and is slow for short times. What slows both blocks of a pair cancels in their ratio.
+A pair in which others preempted either block is left out, calls and samples alike. Only the preempted time decides
+that, never the measured times. More pairs are taken until two halves of them agree.
 """
 
 from __future__ import annotations
@@ -13,105 +13,113 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 LEAST_PAIRS, MOST_PAIRS = 4, 16
-AGREE = 0.02
-"""By how much the sums of two halves of the pairs may differ in the end."""
-MOST_TAKEN = 0.03
-"""Of a block's time, beyond what was taken of the least disturbed block on its side.
+MOST_HALVES_DIFFER = 0.02
+"""The largest relative difference between the unscaled sums of two halves of the pairs at which no more are taken."""
+MOST_PREEMPTED = 0.03
+"""The largest share of a block's time for which it may be preempted beyond the least preempted block of its side.
 
-A process whose own threads wait for one another's cores, or for the sampler, does so in every block."""
+A process whose own threads wait for one another's cores, or for the sampler, is preempted in every block."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class CallBlock:
     """Calls in a row."""
 
     calls: Sequence[Sequence[float]]
-    """Of each call the seconds of each phase."""
-    taken_share: float | None
-    """What its threads were kept from the cores, over the time of the calls; None where it is not known."""
+    """The seconds of each phase, call by call."""
+    preempted_share: float | None
+    """Preempted time of its threads over the time of the calls; None where it is not known."""
     context_switches: int
-    seen_seconds: float = 0.0
-    """That the parts stand for, where it was profiled."""
+    attributed_seconds: float = 0.0
+    """The time that the parts of a profile stand for; 0 without a profiler."""
 
     @property
-    def call_seconds(self) -> float:
-        """Of a call, on average: what others took belongs to it, and so does what profiling cost."""
+    def mean_call_seconds(self) -> float:
+        """The mean time of a call. Preemption and the profiler slow some calls, which a median would leave out."""
         return statistics.fmean(map(sum, self.calls))
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
-    """Two neighbouring blocks; seconds are of one call, on average."""
+class BlockPair:
+    """Two neighbouring blocks; seconds are the means of a call."""
 
-    alone_seconds: float
+    unprofiled_seconds: float
     profiled_seconds: float
-    seen_seconds: float
-    """That the parts of a profiled call stand for."""
-    alone_taken: float | None
-    profiled_taken: float | None
+    attributed_seconds: float
+    """The time of a profiled call that its parts stand for."""
+    unprofiled_preempted: float | None
+    """Share of the unprofiled block's time for which its threads were preempted; None where it is not known."""
+    profiled_preempted: float | None
+    """The profiled block's share."""
 
     @classmethod
-    def of(cls, alone: Block, profiled: Block) -> Pair:
-        """A pair by its blocks."""
-        seen = profiled.seen_seconds / len(profiled.calls)
-        return cls(alone.call_seconds, profiled.call_seconds, seen, alone.taken_share, profiled.taken_share)
+    def of(cls, unprofiled: CallBlock, profiled: CallBlock) -> BlockPair:
+        """The pair of two blocks."""
+        attributed = profiled.attributed_seconds / len(profiled.calls)
+        return cls(
+            unprofiled.mean_call_seconds,
+            profiled.mean_call_seconds,
+            attributed,
+            unprofiled.preempted_share,
+            profiled.preempted_share,
+        )
 
     @property
-    def cost(self) -> float:
-        """How many times as long a profiled call takes."""
-        return self.profiled_seconds / self.alone_seconds
+    def slowdown(self) -> float:
+        """How many times as long a profiled call takes as an unprofiled one."""
+        return self.profiled_seconds / self.unprofiled_seconds
 
     @property
-    def accounted(self) -> float:
-        """What the parts stand for, over the time that was profiled."""
-        return self.seen_seconds / self.profiled_seconds
+    def accounted_share(self) -> float:
+        """The time that the parts stand for, over the time that was profiled."""
+        return self.attributed_seconds / self.profiled_seconds
 
     @property
-    def total(self) -> float:
-        """What the parts stand for, unscaled, over the unprofiled time."""
-        return self.seen_seconds / self.alone_seconds
+    def unscaled_sum(self) -> float:
+        """The time that the parts stand for, over the unprofiled time."""
+        return self.attributed_seconds / self.unprofiled_seconds
 
 
-def undisturbed(pairs: Sequence[Pair]) -> list[bool]:
-    """Of each pair, whether others left both of its blocks alone, as far as that is known."""
-    alone = _beyond_least(pair.alone_taken for pair in pairs)
-    profiled = _beyond_least(pair.profiled_taken for pair in pairs)
-    return [max(taken) <= MOST_TAKEN for taken in zip(alone, profiled, strict=True)]
+def not_preempted(pairs: Sequence[BlockPair]) -> list[bool]:
+    """Whether others left both blocks of each pair their cores, as far as that is known."""
+    unprofiled = _beyond_least(pair.unprofiled_preempted for pair in pairs)
+    profiled = _beyond_least(pair.profiled_preempted for pair in pairs)
+    return [max(shares) <= MOST_PREEMPTED for shares in zip(unprofiled, profiled, strict=True)]
 
 
-def which_count(pairs: Sequence[Pair]) -> list[bool]:
-    """Of each pair, whether it counts: those that were left alone, or all where these are too few."""
-    calm = undisturbed(pairs)
+def which_kept(pairs: Sequence[BlockPair]) -> list[bool]:
+    """Whether each pair is kept: the pairs that were not preempted, or all where those are too few."""
+    calm = not_preempted(pairs)
     return calm if sum(calm) >= LEAST_PAIRS else [True] * len(calm)
 
 
-def _beyond_least(taken: Iterable[float | None]) -> list[float]:
-    known = [0.0 if each is None else each for each in taken]
+def _beyond_least(shares: Iterable[float | None]) -> list[float]:
+    known = [0.0 if each is None else each for each in shares]
     return [each - min(known) for each in known]
 
 
-def counted(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs that count."""
-    return [pair for pair, counts in zip(pairs, which_count(pairs), strict=True) if counts]
+def kept(pairs: Sequence[BlockPair]) -> list[BlockPair]:
+    """The pairs that are kept."""
+    return [pair for pair, keep in zip(pairs, which_kept(pairs), strict=True) if keep]
 
 
-def halves_differ(pairs: Sequence[Pair]) -> float:
-    """By how much of it the medians of the sums differ between every second of the pairs that count and the others.
+def halves_differ(pairs: Sequence[BlockPair]) -> float:
+    """The relative difference between the median unscaled sums of every second kept pair and of the others.
 
-    It takes two pairs at the least.
+    It takes at least two pairs.
     """
-    totals = [pair.total for pair in counted(pairs)]
-    first, second = statistics.median(totals[::2]), statistics.median(totals[1::2])
-    return abs(first - second) / statistics.median(totals)
+    sums = [pair.unscaled_sum for pair in kept(pairs)]
+    first, second = statistics.median(sums[::2]), statistics.median(sums[1::2])
+    return abs(first - second) / statistics.median(sums)
 
 
-def enough(pairs: Sequence[Pair]) -> bool:
-    """Whether no further pair is needed, or there are as many as there may be."""
+def enough(pairs: Sequence[BlockPair]) -> bool:
+    """Whether the pairs are enough: two halves of them agree, or there are `MOST_PAIRS`."""
     if len(pairs) >= MOST_PAIRS:
         return True
-    return sum(undisturbed(pairs)) >= LEAST_PAIRS and halves_differ(pairs) <= AGREE
+    return sum(not_preempted(pairs)) >= LEAST_PAIRS and halves_differ(pairs) <= MOST_HALVES_DIFFER
 
 
-def pairs_of(record: Mapping[str, Any]) -> list[Pair]:
-    """The pairs of a record as `told` gives it."""
-    return [Pair(**{name: value for name, value in pair.items() if name != "counts"}) for pair in record["pairs"]]
+def pairs_of(record: Mapping[str, Any]) -> list[BlockPair]:
+    """The pairs of a record."""
+    return [BlockPair(**{name: value for name, value in pair.items() if name != "kept"}) for pair in record["pairs"]]

@@ -1,6 +1,6 @@
-"""How long this process was kept from the cores while it was timed: by other programs, or by the hypervisor.
+"""How long this process was preempted while it was timed: by other programs, or by the hypervisor.
 
-It can be told with looks and without, so that both sides of a pair of blocks are judged by the same.
+It is read in blocks with a profiler and without, so that both are judged alike.
 """
 
 from __future__ import annotations
@@ -12,45 +12,48 @@ from typing import NamedTuple
 
 import psutil
 
-_THREADS = Path("/proc/self/task")
+THREADS = Path("/proc/self/task")
+"""A folder for each thread of this process (proc(5))."""
 
 
-class Reading(NamedTuple):
-    """Seconds since any start: differences count."""
+class RunDelays(NamedTuple):
+    """Seconds since a start that is not known: only differences have a meaning."""
 
-    ready: Mapping[str, float] | None
-    """By thread of this process: for how long it could have run and had no core. None where Linux does not tell."""
+    by_thread: Mapping[str, float] | None
+    """For how long each thread of this process was runnable without a core. None where Linux does not say."""
     stolen: float
-    """What the hypervisor took of the cores that this process may use."""
+    """The steal time of the cores that this process may use: a hypervisor ran something else."""
 
 
-def read() -> Reading:
-    """Now."""
+def read_run_delays() -> RunDelays:
+    """The run delays of this process up to now."""
     cores = psutil.cpu_times(percpu=True)
     usable = os.sched_getaffinity(0)
     stolen = sum(getattr(times, "steal", 0.0) for core, times in enumerate(cores) if core in usable)
-    return Reading(_ready(), stolen)
+    return RunDelays(_by_thread(), stolen)
 
 
-def taken_seconds(before: Reading, after: Reading) -> float | None:
-    """For how long the threads that lived all along were kept from the cores in between; None if not known."""
-    if before.ready is None or after.ready is None:
+def preempted_seconds(before: RunDelays, after: RunDelays) -> float | None:
+    """For how long threads that are in both readings were preempted between them; None where it is not known."""
+    if before.by_thread is None or after.by_thread is None:
         return None
-    waited = sum(seconds - before.ready[thread] for thread, seconds in after.ready.items() if thread in before.ready)
-    return waited + after.stolen - before.stolen
+    delayed = sum(
+        seconds - before.by_thread[thread] for thread, seconds in after.by_thread.items() if thread in before.by_thread
+    )
+    return delayed + after.stolen - before.stolen
 
 
-def _ready() -> dict[str, float] | None:
-    """The second number of each thread's schedstat is nanoseconds (Documentation/scheduler/sched-stats.rst)."""
+def _by_thread() -> dict[str, float] | None:
+    """The second number of a thread's schedstat is its run delay (Documentation/scheduler/sched-stats.rst)."""
     found = {}
-    for thread in _THREADS.iterdir():
+    for thread in THREADS.iterdir():
         try:
             found[thread.name] = int((thread / "schedstat").read_text(encoding="ascii").split()[1]) / 1e9
         except ProcessLookupError:
-            # It has ended since its file was opened.
+            # The thread ended after its file was opened.
             continue
         except OSError:
-            # Or since the list was read.
+            # The thread may have ended after the threads were listed.
             if thread.exists():
                 return None
     return found

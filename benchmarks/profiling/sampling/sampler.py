@@ -1,4 +1,4 @@
-"""What the threads of this process are doing, looked at again and again by `native/sampler.cpp`."""
+"""The sampler of this process: at random times, what each of its threads is doing (`native/sampler.cpp`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,32 +14,36 @@ from rnnimpl.native.build import library
 
 SOURCE = Path(__file__).parent / "native" / "sampler.cpp"
 INTERVAL_SECONDS = 4e-3
-"""Mean time between two looks; each is random between half and one and a half times this."""
+"""Mean interval between two samples; each interval is random, between half and one and a half times the mean."""
 CAPACITY = 500_000
+"""Sampled threads that are kept; later ones are dropped."""
 
 WAITS = 0
-"""In place of an address: the thread was asleep in the kernel."""
-HAS_NO_CORE = 1
-"""The thread could have run, and somebody else had its core."""
+"""In place of an address: the thread waited in the kernel."""
+PREEMPTED = 1
+"""In place of an address: the thread was runnable, and another program had its core."""
 FORWARD = 1
 BACKWARD = 2
 
-SAMPLE = np.dtype(
+SAMPLED_THREAD = np.dtype(
     [
         *(("address", "u8"), ("caller", "u8"), ("nanoseconds", "u8")),
-        *(("look", "u4"), ("thread", "i4"), ("phase", "i4"), ("interval", "u4")),
+        *(("sample", "u4"), ("thread", "i4"), ("phase", "i4"), ("interval", "u4")),
     ],
 )
-"""One thread at one look. The main thread is in every look, others where they ran.
+"""One thread in one sample. The main thread is in every sample, other threads where they ran.
 
-`caller` is where in the code that `callers` named the main thread was called from, else 0. `phase` and `nanoseconds`,
-of the clock of `time.perf_counter_ns`, are of when the main thread answered. `interval` are the nanoseconds that were
-drawn to lie between the look before and this one: added up over looks, the time that they stand for.
+`caller` is the main thread's return address within the code that `callers` names, else 0. `phase` and `nanoseconds`,
+by the clock of `time.perf_counter_ns`, are those of the main thread's answer. `interval` is the random interval between
+the previous sample and this one, in nanoseconds; added up over samples, it is the time that they stand for.
 """
+
+SampledThreads: TypeAlias = np.ndarray[tuple[int], np.dtype[np.void]]
+"""Elements of `SAMPLED_THREAD`, ordered by sample."""
 
 
 class Sampler:
-    """Looks at this process between `start` and `stop`; what it finds while `phase.value` is 0 is dropped.
+    """Samples this process between `start` and `stop`; samples taken while `phase.value` is 0 are dropped.
 
     The thread that starts it is the main one. Raises `rnnimpl.Unavailable`, with what is missing, where the
     sampler cannot be compiled or loaded.
@@ -51,25 +56,25 @@ class Sampler:
         self._native.sampler_callers.argtypes = [ctypes.POINTER(ctypes.c_uint64), ctypes.c_int]
         self._native.sampler_start.argtypes = [ctypes.c_double, ctypes.c_long]
         self._native.sampler_stop.restype = ctypes.c_long
-        self._native.sampler_samples.restype = ctypes.c_void_p
+        self._native.sampler_sampled_threads.restype = ctypes.c_void_p
         self.phase: ctypes.c_int32 = self._native.sampler_phase().contents
 
     def callers(self, code: Sequence[tuple[int, int]]) -> None:
-        """From now on look also for where in this code, ranges of addresses, the main thread was called from.
+        """Have later samples hold the main thread's return address within this code, ranges of addresses.
 
-        What lies between must keep frame pointers.
+        Every function between that address and the sampled one must keep a frame pointer.
         """
         addresses = [address for begin_and_end in code for address in begin_and_end]
         self._native.sampler_callers((ctypes.c_uint64 * len(addresses))(*addresses), len(code))
 
     def start(self) -> None:
-        """Begin to look. Raises OSError when no thread or no signal can be had."""
+        """Begin to sample. Raises OSError without memory for samples, a thread or a signal."""
         failed = self._native.sampler_start(self.interval_seconds, CAPACITY)
         if failed:
             raise OSError(failed, os.strerror(failed))
 
-    def stop(self) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-        """End, and give the samples of `SAMPLE` since `start`, by look."""
+    def stop(self) -> SampledThreads:
+        """End, and give the sampled threads since `start`."""
         count = self._native.sampler_stop()
-        content = ctypes.string_at(self._native.sampler_samples(), count * SAMPLE.itemsize)
-        return np.frombuffer(content, SAMPLE)
+        content = ctypes.string_at(self._native.sampler_sampled_threads(), count * SAMPLED_THREAD.itemsize)
+        return np.frombuffer(content, SAMPLED_THREAD)

@@ -1,7 +1,7 @@
-"""From the address of an instruction to its library and function, by the symbol tables of the libraries loaded here.
+"""From the address of an instruction to its library and function, by the symbol tables of this process's libraries.
 
-Only functions' names are read, never debugging information. Libraries without a symbol table of their own have the
-names that they export; of the rest no more than the library is known.
+Only the names of functions are read, no debugging information. A library without a full symbol table has the names that
+it exports; of a function with no name only the library is known.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _SYMBOL = np.dtype(
 )
 _LONGEST_NAME = 600
 _CHOSEN_AT_LOAD = ("memcpy", "memmove", "memset")
-"""libc's functions that exist once a processor kind; the one in use has no name of its own."""
+"""Functions of which libc has one for each kind of processor, and no name for the one in use."""
 _CHOSEN_BYTES = 2048
-"""How far such a function reaches, about."""
+"""The approximate size of such a function."""
 _SPINS = {"x86_64": b"\xf3\x90", "aarch64": b"\x3f\x20\x03\xd5"}
-"""The instructions `pause` and `yield`: who is about to run one looks again and again for something to change."""
+"""The instructions `pause` and `yield`, with which a loop polls a variable."""
 _NEAR_BYTES = 24
 SPINS = " (spins)"
-"""Added to the name of a function where it does that."""
+"""The end of a place's function where it polls."""
 NO_FILE = "code without a file"
-"""The library's name for what was compiled in this process."""
+"""The library's name for code that was compiled in this process."""
 
 
 class Place(NamedTuple):
-    """Where an instruction lies; `function` is as the linker knows it, and empty where it has no name."""
+    """Library and function of an instruction; `function` is the linker's name, empty where there is none."""
 
     library: str
     function: str
 
 
 ASLEEP = Place("the kernel", "asleep")
-"""Where a thread is that waits in a system call."""
+"""The place of a thread that waits in a system call."""
 
 
 class _Mapping(NamedTuple):
@@ -93,7 +93,7 @@ class SymbolTable:
         return ""
 
     def spins(self, offset: int) -> bool:
-        """Whether the code around an offset into the file waits by looking again and again."""
+        """Whether the code around an offset into the file polls a variable."""
         around = self._content[max(0, offset - _NEAR_BYTES) : offset + _NEAR_BYTES].tobytes()
         return _SPINS.get(platform.machine(), b"?") in around
 
@@ -118,7 +118,7 @@ class SymbolTable:
 
 
 def places(addresses: Iterable[int]) -> dict[int, Place]:
-    """The place of each address in this process as it is mapped now."""
+    """The place of each address, by the current mappings of this process."""
     mappings = _mappings()
     chosen = _chosen_at_load()
     tables: dict[str, SymbolTable | None] = {}
@@ -143,7 +143,7 @@ def places(addresses: Iterable[int]) -> dict[int, Place]:
 
 
 def functions(library: Path) -> Iterator[tuple[str, int, int]]:
-    """The name of each function of a library that is loaded here, and the addresses where it begins and ends."""
+    """The name of each function of a loaded library, and the addresses in this process where it begins and ends."""
     table = _table(str(library))
     for mapping in _mappings():
         if table is None or mapping.path != str(library):
@@ -155,7 +155,7 @@ def functions(library: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def _table(path: str) -> SymbolTable | None:
-    """None where the file is gone, replaced by one that is no library, or not readable."""
+    """The symbols of a library; None where its file is gone, is no library any more, or is not readable."""
     try:
         return SymbolTable(Path(path))
     except (OSError, ValueError, struct.error):
@@ -163,7 +163,7 @@ def _table(path: str) -> SymbolTable | None:
 
 
 def _mappings() -> list[_Mapping]:
-    """The parts of this process's memory that hold code (proc_pid_maps(5))."""
+    """The mappings of this process that hold code (proc_pid_maps(5))."""
     found = []
     for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
         addresses, rights, offset, _, _, *path = line.split(maxsplit=5)
@@ -174,7 +174,7 @@ def _mappings() -> list[_Mapping]:
 
 
 def _chosen_at_load() -> dict[int, str]:
-    """{address: name} of the functions that libc picked for this processor."""
+    """{address: name} of the functions that libc chose for this processor."""
     libc = ctypes.CDLL(None)
     return {
         ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0: name

@@ -1,6 +1,6 @@
-"""Traces in Chrome's trace event format, compressed: what Perfetto and about:tracing open.
+"""Compressed traces in Chrome's trace event format, which Perfetto and about:tracing open.
 
-The format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU (Trace Event Format).
+The format is https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU (Trace Event Format).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from benchmarks.files import write
 
 Event = dict[str, Any]
 MOST_EVENTS = 20_000
-"""Of a trace: what is more is left out, and the trace says so."""
+"""The most events of a trace. Later events are left out, and a note in the trace says so."""
 
 
 class Slice(NamedTuple):
-    """Something that takes time, in microseconds from the trace's beginning."""
+    """A span of time with a name; microseconds from the start of the trace."""
 
     name: str
     start: float
@@ -27,14 +27,14 @@ class Slice(NamedTuple):
 
 
 class Track(NamedTuple):
-    """Slices that follow or enclose one another, under a name."""
+    """A named row of slices, each after another or within it."""
 
     name: str
     slices: Sequence[Slice]
 
 
 def process(number: int, name: str, tracks: Iterable[Track]) -> list[Event]:
-    """The events of a group of tracks, which viewers show as a process's threads, in their order."""
+    """The events of a group of tracks, in their order; viewers show the group as a process with threads."""
     events = [_named("process_name", number, 0, name), _sorted("process_sort_index", number, 0, number)]
     for thread, track in enumerate(tracks, start=1):
         events += [
@@ -50,14 +50,14 @@ def process(number: int, name: str, tracks: Iterable[Track]) -> list[Event]:
 
 
 def counter(number: int, name: str, at: float, values: Mapping[str, float]) -> Event:
-    """Values from a moment on, drawn as a stack."""
+    """The event that sets a counter's values from the time `at` on, in microseconds; viewers stack the values."""
     return {"ph": "C", "name": name, "pid": number, "tid": 0, "ts": round(at, 3), "args": dict(values)}
 
 
 def write_trace(events: Sequence[Event], path: Path, notes: Sequence[str] = ()) -> None:
-    """Write events as one compressed trace that starts at 0; the notes are its metadata.
+    """Write events as one compressed trace with notes as its metadata.
 
-    Of more than `MOST_EVENTS` the first in time are kept: names of tracks, then what began earliest.
+    Names of tracks are kept, and of the other events the earliest, `MOST_EVENTS` together.
     """
     named = [each for each in events if each["ph"] == "M"]
     timed = sorted((each for each in events if each["ph"] != "M"), key=lambda each: float(each["ts"]))
@@ -69,7 +69,7 @@ def write_trace(events: Sequence[Event], path: Path, notes: Sequence[str] = ()) 
 
 
 def write_compressed(content: Mapping[str, Any], path: Path) -> None:
-    """JSON through gzip, the same bytes each time."""
+    """Write JSON through gzip; equal content gives equal bytes."""
     text = json.dumps(content, separators=(",", ":")).encode()
     write(path.parent, path.name, gzip.compress(text, mtime=0))
 

@@ -1,4 +1,4 @@
-"""One prepared case on a GPU: timed alone and under PyTorch's profiler, block by block in turns."""
+"""The profile of one prepared case on a GPU: blocks of calls with PyTorch's profiler and without, in turns."""
 
 from __future__ import annotations
 
@@ -16,44 +16,45 @@ from benchmarks.measuring import memory
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.call_phases import call_of, phases_of
 from benchmarks.profiling.records import GPU
-from benchmarks.profiling.sampling.blocks import take_block, take_pairs, told
-from benchmarks.profiling.sampling.cpu_profile import FUNCTIONS
+from benchmarks.profiling.sampling.blocks import pairs_record, take_block, take_pairs
+from benchmarks.profiling.sampling.cpu_profile import MOST_FUNCTIONS
 from benchmarks.profiling.sampling.kinds import Kind
-from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, Block, which_count
+from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, CallBlock, which_kept
 from benchmarks.profiling.tracing.chrome import Event
 from benchmarks.profiling.tracing.gpu_time import Span, break_down, unprofiled, work_of
 from rnnimpl import Unavailable
 
 MOST_CALLS = 50
-"""Calls of a profiled block: each kernel of each of them is an event in memory."""
+"""The most calls of a profiled block: each kernel of each call is an event in memory."""
 MARK = "rnnbench "
-"""Before the names of phases among the events."""
+"""The prefix of the names of phases among the events."""
 
 
-def observe_gpu(subject: Subject, seconds: float) -> dict[str, Any]:
-    """As `observe`, of a GPU: about so many seconds under the profiler, and as many without.
+def profile_gpu(subject: Subject, seconds: float) -> dict[str, Any]:
+    """Profile a warmed-up case for about `seconds`, and time it without the profiler for as long.
 
-    `kinds` are seconds of a call here, where `observe` has looks. Raises `rnnimpl.Unavailable` without PyTorch's CUDA.
+    The record has the fields of `profile_cpu`, and `launches` of a call. Its `kinds` are seconds of a call and no
+    numbers of samples. Raises `rnnimpl.Unavailable` where PyTorch has no CUDA device.
     """
     phases = phases_of(subject)
-    seen: list[list[tuple[str, Span]]] = []
+    spans_of_blocks: list[list[tuple[str, Span]]] = []
 
-    def alone() -> Block:
+    def unprofiled() -> CallBlock:
         return take_block(lambda: _timed(phases), seconds / LEAST_PAIRS)
 
-    def profiled() -> Block:
-        block, events = _profiled_block(phases, seconds / LEAST_PAIRS)
-        seen.append(list(spans_of(events)))
-        microseconds = sum(sum(span.kinds.values()) for _, span in seen[-1])
-        return dataclasses.replace(block, seen_seconds=microseconds / 1e6)
+    def profiled() -> CallBlock:
+        block, events = profiled_block(phases, seconds / LEAST_PAIRS)
+        spans_of_blocks.append(list(spans_of(events)))
+        microseconds = sum(sum(span.kinds.values()) for _, span in spans_of_blocks[-1])
+        return dataclasses.replace(block, attributed_seconds=microseconds / 1e6)
 
-    pairs, blocks = take_pairs(alone, profiled, seconds)
+    pairs, blocks = take_pairs(unprofiled, profiled, seconds)
     spans: dict[str, list[Span]] = {name: [] for name in phases}
-    for name, span in itertools.chain.from_iterable(itertools.compress(seen, which_count(pairs))):
+    for name, span in itertools.chain.from_iterable(itertools.compress(spans_of_blocks, which_kept(pairs))):
         spans[name].append(span)
     baseline = memory.start(subject.workload.device)
     call_of(phases)()
-    record = told(pairs, blocks)
+    record = pairs_record(pairs, blocks)
     numbered = enumerate(zip(spans.values(), record["phase_seconds"], strict=True), start=1)
     return {
         **record,
@@ -64,7 +65,7 @@ def observe_gpu(subject: Subject, seconds: float) -> dict[str, Any]:
 
 
 def spans_of(events: Sequence[Event]) -> Iterator[tuple[str, Span]]:
-    """Each phase that is marked among the profiler's events, by name, with what its time went to."""
+    """The name and the span of each phase that is marked among the profiler's events."""
     work = work_of(events)
     for event in events:
         if event["name"].startswith(MARK) and event.get("cat") == "user_annotation":
@@ -73,7 +74,7 @@ def spans_of(events: Sequence[Event]) -> Iterator[tuple[str, Span]]:
 
 
 def summary(spans: Sequence[Span], seconds: float) -> dict[str, Any]:
-    """One phase over all calls, each of which takes so many seconds unprofiled."""
+    """The spans of one phase, averaged over calls and scaled to `seconds`, the phase's unprofiled time."""
     kinds: defaultdict[Kind, float] = defaultdict(float)
     functions: defaultdict[tuple[Kind, str], float] = defaultdict(float)
     for span in spans:
@@ -81,31 +82,31 @@ def summary(spans: Sequence[Span], seconds: float) -> dict[str, Any]:
             kinds[kind] += part
         for function, part in span.functions.items():
             functions[function] += part
-    longest = sorted(functions.items(), key=lambda each: -each[1])[:FUNCTIONS]
+    longest = sorted(functions.items(), key=lambda each: -each[1])[:MOST_FUNCTIONS]
     return {
         "kinds": unprofiled({kind: each / 1e6 / len(spans) for kind, each in kinds.items()}, seconds),
-        "without_core": 0,
+        "preempted": 0,
         "computing_threads": 1.0,
         "functions": [[kind, GPU, name, each / len(spans)] for (kind, name), each in longest],
     }
 
 
 def _timed(phases: Mapping[str, Callable[[], object]]) -> list[float]:
-    clock, taken = time.perf_counter, []
+    clock, times = time.perf_counter, []
     for phase in phases.values():
         start = clock()
         phase()
-        taken.append(clock() - start)
-    return taken
+        times.append(clock() - start)
+    return times
 
 
-def _profiled_block(phases: Mapping[str, Callable[[], object]], seconds: float) -> tuple[Block, list[Event]]:
-    """A block with what PyTorch's profiler saw in it."""
+def profiled_block(phases: Mapping[str, Callable[[], object]], seconds: float) -> tuple[CallBlock, list[Event]]:
+    """A block under PyTorch's profiler, and the profiler's events."""
     import torch
     from torch.profiler import ProfilerActivity, profile, record_function
 
     if not torch.cuda.is_available():
-        raise Unavailable("kernels are seen by PyTorch's profiler; this build of PyTorch finds no CUDA device")
+        raise Unavailable("kernels are recorded by PyTorch's profiler; this build of PyTorch finds no CUDA device")
 
     def marked(name: str, phase: Callable[[], object]) -> Callable[[], object]:
         def call() -> None:
@@ -114,9 +115,9 @@ def _profiled_block(phases: Mapping[str, Callable[[], object]], seconds: float) 
 
         return call
 
-    watched = {name: marked(name, phase) for name, phase in phases.items()}
+    marked_phases = {name: marked(name, phase) for name, phase in phases.items()}
     profiler = profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True)
-    block = take_block(lambda: _timed(watched), seconds, profiler, MOST_CALLS)
+    block = take_block(lambda: _timed(marked_phases), seconds, profiler, MOST_CALLS)
     with scratch_folder("profile") as scratch:
         raw = scratch / "trace.json"
         profiler.export_chrome_trace(str(raw))

@@ -1,7 +1,7 @@
-"""Where a GPU's time goes in a span: its kernels by what they do, and why it is idle between them.
+"""What a span of time on a GPU goes to: kernels by the kind of their work, and the reasons why the device is idle.
 
-Pure functions of what PyTorch's profiler saw: kernels and copies on the device, and the calls by which the host
-launched them, which share a correlation number (CUPTI, Activity API). Nothing here needs a GPU.
+Pure functions of the events of PyTorch's profiler: kernels and copies on the device, and the host's calls that launched
+them, which have the same correlation number (CUPTI, Activity API). Nothing here needs a GPU.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ HOST = ("cuda_runtime", "cuda_driver")
 """Categories of the host's calls into CUDA."""
 
 _KERNELS: tuple[tuple[str, Kind], ...] = (
-    # The gates of a step alone, of cuDNN (`elemWiseRNNcell`, `LSTM_elementWise_bp1`) and of PyTorch.
+    # Kernels for the gates of a step: cuDNN's (`elemWiseRNNcell`, `LSTM_elementWise_bp1`) and PyTorch's.
     (r"(?i)elemWise|elementWise_[fb]p|(lstm|gru)_cell_(forward|backward)", "elementwise"),
-    # Kernels that do a whole recurrence: products, nonlinearities and waiting of blocks for one another.
-    (r"(?i)persist|rnn_|_rnn|RNN|fused_recurrence", "engine"),
+    # Kernels of a whole recurrence: products, nonlinearities and barriers between blocks.
+    (r"(?i)persist|rnn_|_rnn|RNN|fused_recurrence", "unattributed"),
     (r"(?i)gemm|gemv|cutlass|cublas|xmma|splitK|dot_kernel|matmul|nvjet", "products"),
     (r"(?i)memcpy|memset|copy|Cat(Array|Unrolled)|fill|transpose|permute|im2col", "memory"),
     (r"(?i)elementwise|vectorized|reduce|tanh|relu|sigmoid|pointwise|add|mul|triton_", "elementwise"),
@@ -32,29 +32,29 @@ _COMPILED = tuple((re.compile(pattern), kind) for pattern, kind in _KERNELS)
 
 
 class Work(NamedTuple):
-    """A kernel, a copy or a clearing of memory on the device; microseconds."""
+    """A kernel, a copy or a clearing of memory on the device; times in microseconds."""
 
     name: str
     category: str
     start: float
     end: float
     launched: float | None
-    """When the host's call that launched it returned; None where that call is not known."""
+    """When the host's call that launched it returned; None where that call is not among the events."""
 
 
 class Span(NamedTuple):
     """What a span's time went to, in microseconds."""
 
     kinds: Mapping[Kind, float]
-    """The parts add up to the span."""
+    """Time by kind; the kinds add up to the span."""
     functions: Mapping[tuple[Kind, str], float]
-    """Of the parts in which the device worked: by kernel."""
+    """Time in which the device worked, by kind and name of the kernel."""
     launches: int
-    """Kernels, copies and clearings."""
+    """The number of kernels, copies and clearings."""
 
 
 def work_of(events: Iterable[Event]) -> list[Work]:
-    """What ran on the device, by its start."""
+    """The work on the device, ordered by its start."""
     events = list(events)
     launches: dict[int, float] = {}
     for event in events:
@@ -71,19 +71,19 @@ def work_of(events: Iterable[Event]) -> list[Work]:
 
 
 def kind_of_work(work: Work) -> Kind:
-    """What a kernel does, by its name; a kernel that no rule knows is not told apart."""
+    """The kind of work of a kernel, by its name; a kernel that no rule knows is unattributed."""
     if work.category != "kernel":
         return "memory"
-    return next((kind for pattern, kind in _COMPILED if pattern.search(work.name)), "engine")
+    return next((kind for pattern, kind in _COMPILED if pattern.search(work.name)), "unattributed")
 
 
 def break_down(begin: float, end: float, work: Sequence[Work]) -> Span:
-    """A span of the host's time that ends when it has waited for the device.
+    """What the time goes to between two times of the host, in microseconds, the end being after a synchronisation.
 
-    While anything runs on the device, the time is that of what began first. Before each piece of work the device may be
-    idle: `host_bound` until the call that launches it returns, `launch` from there until it starts, as long as the
-    device knew of nothing to do; and `between` where it was launched before the device became idle. After the last
-    one the host learns that all is done: `waiting`. A span in which the device does nothing is the host's own.
+    While the device works, the time is that of the work that began first. Before each piece of work the device may be
+    idle: `host_bound` until the call that launches the work returns, `launch` from there until the work starts, and
+    `between` where the work was launched before the device became idle. `waiting` is the time from the end of the last
+    work to the end of the span. A span without work is `overhead` of the host.
     """
     kinds: defaultdict[Kind, float] = defaultdict(float)
     functions: defaultdict[tuple[Kind, str], float] = defaultdict(float)
@@ -91,11 +91,11 @@ def break_down(begin: float, end: float, work: Sequence[Work]) -> Span:
     now = begin
     for each in own:
         if each.start > now:
-            # Where the launch is not known the device may have been told at any time: nothing is blamed on the host.
-            told = now if each.launched is None else min(max(each.launched, now), each.start)
-            kinds["host_bound"] += told - now
+            # Work whose launch is not known may have been queued at any time: none of the gap is the host's.
+            launched = now if each.launched is None else min(max(each.launched, now), each.start)
+            kinds["host_bound"] += launched - now
             queued = each.launched is None or each.launched <= now
-            kinds["between" if queued else "launch"] += each.start - told
+            kinds["between" if queued else "launch"] += each.start - launched
             now = each.start
         if min(each.end, end) > now:
             kind = kind_of_work(each)
@@ -107,10 +107,10 @@ def break_down(begin: float, end: float, work: Sequence[Work]) -> Span:
 
 
 def unprofiled(kinds: Mapping[Kind, float], seconds: float) -> dict[Kind, float]:
-    """A profiled span's kinds, scaled to what the span takes unprofiled; both in seconds.
+    """The kinds of a profiled span, scaled to its unprofiled time; seconds.
 
-    The profiler delays the host, not the device: what it cost is taken from the time in which the device waits for the
-    host, as far as that reaches, and then from all alike.
+    The profiler delays the host and not the device. So its cost is subtracted from the time in which the device waits
+    for the host, as far as that lasts, and the rest of it from all kinds in proportion.
     """
     excess = max(0.0, sum(kinds.values()) - seconds)
     host: Kind = "host_bound" if kinds.get("host_bound") else "overhead"

@@ -1,9 +1,14 @@
-"""What a recurrent network does within a call: the names of its phases in traces."""
+"""The phases of a recurrent network within a call, by their names in traces."""
 
 from __future__ import annotations
 
-PROJECTION, RECURRENCE, GATES, OUTPUT = "input projection", "recurrence", "gates", "output"
-"""What the network does: x @ w_ih.T; h @ w_hh.T; the sums and functions that make the next state of both, of a plain
-RNN its tanh or relu; what joins outputs. Backward, their gradients."""
+PROJECTION = "input projection"
+"""x @ w_ih.T; backward, the gradients of x and w_ih."""
+RECURRENCE = "recurrence"
+"""h @ w_hh.T; backward, the gradients of h and w_hh."""
+GATES = "gates"
+"""The sums and functions that make the next state of both products, such as tanh; backward, their gradients."""
+OUTPUT = "output"
+"""The joining of outputs."""
 LAYERS = "whole layers"
-"""What is one call of compiled code a layer, in which none of these is told apart."""
+"""A call of compiled code that computes a whole layer, in which the other phases cannot be distinguished."""

@@ -1,7 +1,8 @@
-"""Which phase of the network an operation of Python's belongs to, and where time steps begin and end.
+"""The phase of the network that an operation of Python belongs to, and where time steps begin and end.
 
-A phase follows from the weights that the source names, `w_ih` or `w_hh`, as the interface calls them, be it as part of
-a name; a time step is a turn of the loop that multiplies with w_hh.
+A phase follows from the weights in the operation's source: `w_ih` or `w_hh`, the interface's names, as a whole name or
+as a part of one. A time step is an iteration of the loop that multiplies with w_hh.
+`tests/test_profile_python_traces.py` fails where an implementation of this project names its weights otherwise.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from collections.abc import Collection, Sequence
 from types import CodeType
 from typing import NamedTuple
 
-from benchmarks.profiling.counting.instructions import classes
+from benchmarks.profiling.counting.instructions import operations_of
 from benchmarks.profiling.tracing.chrome import Slice
 from benchmarks.profiling.tracing.network_phases import GATES, OUTPUT, PROJECTION, RECURRENCE
 
 _LONGEST = 60
 _ASSIGNED = re.compile(r"(\w+(?:\[[^\]]*\])?)\s*[-+*/@]?=\s*$")
-"""What a line names to the left of an expression: a target, or an argument of a call."""
+"""The name to the left of an expression in its line: a target of an assignment, or an argument of a call."""
 
 
-class Told(NamedTuple):
-    """An instruction, when it began and when it ended, in microseconds of the clock that stands still while told."""
+class TimedInstruction(NamedTuple):
+    """An instruction with its begin and end, in microseconds of the clock that is stopped while one is recorded."""
 
     frame: int
-    """Which frame: they are numbered as they begin."""
+    """The number of its frame, in the order in which frames begin."""
     depth: int
     code: CodeType
     offset: int
@@ -37,11 +38,11 @@ class Told(NamedTuple):
 
 
 class Loop(NamedTuple):
-    """A `for` loop of a function, by the offsets of its instructions."""
+    """A `for` loop of a function, by offsets of instructions."""
 
     begin: int
     head: int
-    """Of the instruction that takes the next item, which ends what begins at `begin`."""
+    """The instruction that takes the next item; it may have prefixes, the first of which is at `begin`."""
     end: int
 
     def __contains__(self, offset: object) -> bool:
@@ -49,14 +50,19 @@ class Loop(NamedTuple):
         return isinstance(offset, int) and self.begin <= offset < self.end
 
 
-def mark_phases(instructions: Sequence[Told]) -> list[Slice]:
-    """Phases one after another; none where no operation names a weight.
+def mark_phases(instructions: Sequence[TimedInstruction]) -> list[Slice]:
+    """The phases, one after another; none where no operation names a weight.
 
-    An operation that names w_hh, or both, is in the recurrence, one that names w_ih in the input projection. One that
-    names neither goes with what its line has to say next. Else it is of the gates, within a loop over time or before
-    what makes it ready for one; after such a loop it goes with the weights that are named next, and with none left is
-    output; elsewhere it goes with what was before it. Outside the functions that compute layers all is output, once a
-    layer is through.
+    An operation is in the recurrence where its source names w_hh or both weights, and in the input projection where it
+    names w_ih. An operation that names neither has the phase of the next operation in its line that names one. For
+    others in a function that computes a layer:
+
+    - within the loop over time: gates;
+    - after that loop: the next phase that is named, or output where none is;
+    - before it, or without such a loop: the previous phase of the function; where it has none, gates if the next named
+      phase is the recurrence of a loop over time, else the next named phase.
+
+    Outside of the functions that compute layers everything is output, once the first layer is computed.
     """
     operations = [each for each in instructions if operates(each)]
     named = [_weights(source(each.code, each.offset, assigned=True)) for each in operations]
@@ -83,29 +89,29 @@ def mark_phases(instructions: Sequence[Told]) -> list[Slice]:
     return found
 
 
-def mark_steps(instructions: Sequence[Told], backwards: bool) -> list[Slice]:
-    """A slice a turn of the loop over time of each layer; a backward pass ends at step 1."""
+def mark_steps(instructions: Sequence[TimedInstruction], backwards: bool) -> list[Slice]:
+    """A slice for each iteration of each layer's loop over time; a backward pass counts down to step 1."""
     loops = _loops(instructions)
-    turns: dict[int, list[Told]] = {frame: [] for frame in loops}
+    heads: dict[int, list[TimedInstruction]] = {frame: [] for frame in loops}
     at_head = dict.fromkeys(loops, False)
     for each in instructions:
         loop = loops.get(each.frame)
         if loop is not None:
             takes_next = loop.begin <= each.offset <= loop.head
             if takes_next and not at_head[each.frame]:
-                turns[each.frame].append(each)
+                heads[each.frame].append(each)
             at_head[each.frame] = takes_next
     found: list[Slice] = []
-    for layer, heads in enumerate(turns.values(), start=1):
-        # The last time that the head is reached the loop ends.
-        for number, (turn, following) in enumerate(itertools.pairwise(heads), start=1):
-            step = len(heads) - number if backwards else number
-            found.append(Slice(f"step {step}, layer {layer}", turn.start, following.start))
+    for layer, of_layer in enumerate(heads.values(), start=1):
+        # At its last head the loop ends: there is one more head than iterations.
+        for number, (head, following) in enumerate(itertools.pairwise(of_layer), start=1):
+            step = len(of_layer) - number if backwards else number
+            found.append(Slice(f"step {step}, layer {layer}", head.start, following.start))
     return found
 
 
-def _loops(instructions: Sequence[Told]) -> dict[int, Loop]:
-    """The loop over time of each frame that has one: the innermost around a product whose line names w_hh."""
+def _loops(instructions: Sequence[TimedInstruction]) -> dict[int, Loop]:
+    """{frame: its loop over time}: the innermost loop around a product whose line names w_hh."""
     found: dict[int, Loop] = {}
     for each in instructions:
         if each.frame not in found and _multiplies(each) and "w_hh" in _line_text(each):
@@ -115,15 +121,17 @@ def _loops(instructions: Sequence[Told]) -> dict[int, Loop]:
     return found
 
 
-def _frames_of_layers(instructions: Sequence[Told]) -> frozenset[int]:
-    """The frames that compute a layer or a part of it: they multiply matrices, of which lines name weights."""
+def _frames_of_layers(instructions: Sequence[TimedInstruction]) -> frozenset[int]:
+    """The frames that compute a layer or a part of it: they have a matrix product in a line that names a weight."""
     return frozenset(each.frame for each in instructions if _multiplies(each) and _weights(_line_text(each)))
 
 
-def _unnamed(operations: Sequence[Told], named: Sequence[str], at: int, loop: Loop | None, before: str) -> str:
-    """The phase of an operation of a layer whose line names no weight; `loop` is its frame's over time.
+def _unnamed(
+    operations: Sequence[TimedInstruction], named: Sequence[str], at: int, loop: Loop | None, before: str
+) -> str:
+    """The phase of an operation of a layer whose line names no weight; `loop` is its frame's loop over time.
 
-    `before` is the phase of what its frame did before, itself or by what it called; empty where it named no weight.
+    `before` is the previous phase of the frame, functions that it called included; empty where it has none.
     """
     offset = operations[at].offset
     if loop is not None and offset in loop:
@@ -133,28 +141,28 @@ def _unnamed(operations: Sequence[Told], named: Sequence[str], at: int, loop: Lo
         return following or OUTPUT
     if before:
         return before
-    # What comes before a loop that begins with its product makes gates, or their gradients, ready for it.
+    # Operations before a loop that begins with its product prepare gates, or their gradients, for all steps.
     return GATES if loop is not None and following == RECURRENCE else following
 
 
-def operates(each: Told) -> bool:
-    """Whether an instruction asks an object to do something."""
-    return classes(each.code).get(each.offset, (False, False))[0]
+def operates(each: TimedInstruction) -> bool:
+    """Whether an instruction is an operation."""
+    return operations_of(each.code).get(each.offset, (False, False))[0]
 
 
-def _multiplies(each: Told) -> bool:
-    return classes(each.code).get(each.offset, (False, False))[1]
+def _multiplies(each: TimedInstruction) -> bool:
+    return operations_of(each.code).get(each.offset, (False, False))[1]
 
 
 def _weights(text: str) -> str:
-    """The phase of the weights that a text names; empty where it names none."""
+    """The phase that follows from the weights in a text; empty where it names none."""
     if "w_hh" in text:
         return RECURRENCE
     return PROJECTION if "w_ih" in text else ""
 
 
-def _next_named(operations: Sequence[Told], named: Sequence[str], at: int) -> str:
-    """The first phase that is named from an operation on, by its frame or what it calls; empty where none is."""
+def _next_named(operations: Sequence[TimedInstruction], named: Sequence[str], at: int) -> str:
+    """The next named phase of an operation's frame, functions that it calls included; empty where there is none."""
     for each, phase in zip(operations[at:], named[at:], strict=True):
         if each.depth < operations[at].depth:
             return ""
@@ -163,8 +171,8 @@ def _next_named(operations: Sequence[Told], named: Sequence[str], at: int) -> st
     return ""
 
 
-def _of_line(operations: Sequence[Told], named: Sequence[str], at: int) -> str:
-    """What the next operation of the same line names, if one does."""
+def _of_line(operations: Sequence[TimedInstruction], named: Sequence[str], at: int) -> str:
+    """The phase of the next operation in the same line that names a weight; empty where none does."""
     line = _line(operations[at])
     for following in range(at + 1, len(operations)):
         if operations[following].frame != operations[at].frame or _line(operations[following]) != line:
@@ -174,8 +182,10 @@ def _of_line(operations: Sequence[Told], named: Sequence[str], at: int) -> str:
     return ""
 
 
-def _within_layer(each: Told, operations: Sequence[Told], layers: Collection[int], at: int) -> bool:
-    """Whether the last frame of a layer before an operation is still open: the operation's is deeper than that."""
+def _within_layer(
+    each: TimedInstruction, operations: Sequence[TimedInstruction], layers: Collection[int], at: int
+) -> bool:
+    """Whether an operation runs within the last frame of a layer before it: in a deeper frame."""
     last = next((before for before in reversed(operations[:at]) if before.frame in layers), None)
     return last is not None and each.depth > last.depth
 
@@ -185,7 +195,7 @@ def _loop_bodies(code: CodeType) -> tuple[Loop, ...]:
     """The `for` loops of a function."""
     found, begin = [], None
     for each in dis.get_instructions(code):
-        # What makes a jump a long one comes before it, and is what the interpreter tells of.
+        # A long jump has prefixes before it, and the interpreter traces the first of them.
         begin = each.offset if begin is None else begin
         if each.opname == "FOR_ITER":
             found.append(Loop(begin, each.offset, each.argval))
@@ -193,29 +203,29 @@ def _loop_bodies(code: CodeType) -> tuple[Loop, ...]:
     return tuple(found)
 
 
-def _line_text(each: Told) -> str:
+def _line_text(each: TimedInstruction) -> str:
     line = _line(each)
     return "" if line is None else linecache.getline(each.code.co_filename, line)
 
 
-def _line(each: Told) -> int | None:
+def _line(each: TimedInstruction) -> int | None:
     return _positions(each.code)[each.offset // 2][0]
 
 
 @functools.lru_cache(maxsize=256)
 def _positions(code: CodeType) -> list[tuple[int | None, int | None, int | None, int | None]]:
-    """(line, last line, column, last column) of each instruction, as it stands in the source."""
+    """(line, last line, column, last column) of each instruction in the source."""
     return list(code.co_positions())
 
 
 @functools.lru_cache(maxsize=8192)
 def source(code: CodeType, offset: int, assigned: bool = False) -> str:
-    """The source of an instruction on one line, or its name; with `assigned`, what the line assigns it to as well."""
+    """The source of an instruction in one line, or its name; `assigned` adds the name that it is assigned to."""
     line, last, begin, end = _positions(code)[offset // 2]
     text = "" if line is None else linecache.getline(code.co_filename, line).rstrip("\n")
     if line is None or begin is None or end is None or not text:
         return next((each.opname for each in dis.get_instructions(code) if each.offset == offset), "")
-    # Columns are of the line's bytes.
+    # Columns count the bytes of a line.
     whole = text.encode()
     shown = whole[begin : end if last == line else None].decode()
     if assigned:

@@ -1,8 +1,12 @@
-"""Which phase of the network an operator of PyTorch's belongs to.
+"""The phase of the network that an operator of PyTorch belongs to.
 
-In the forward pass the weights that it reads say so, in the backward pass the operator whose gradient it takes. What
-operators read is seen in a pass of its own, below autograd; an operator there is then found again, in order, among the
-events of the profiler, which does not know what they read. Nothing is added to the calls that are traced.
+In the forward pass it follows from the weights that the operator reads, in the backward pass from the operator whose
+gradient is computed. The operators and what they read are recorded in a pass of their own, below autograd. The
+profiler's events, which do not hold what an operator reads, are then matched with them in order. The traced calls run
+as they are.
+
+The names of operators and of autograd's nodes are those of PyTorch 2; `tests/test_profile_torch_traces.py` fails where
+they change.
 """
 
 from __future__ import annotations
@@ -16,38 +20,41 @@ from benchmarks.profiling.tracing.network_phases import GATES, LAYERS, OUTPUT, P
 
 _JOINS = ("aten::stack", "aten::cat")
 _MAKERS = ("aten::new_zeros", "aten::new_empty", "aten::empty_like", "aten::zeros_like", "aten::detach", "aten::clone")
-"""What makes arrays. What an operator overwrites autograd clones first: for the profiler that lies within the operator,
-below autograd it comes before it, so that no order would fit both."""
+"""Operators that make arrays. Autograd clones an array before an operator overwrites it: the profiler has the clone
+within the operator, the recording before it, so that the two orders differ."""
 _NODE = "autograd::engine::evaluate_function: "
-_ENOUGH = 1e-3
-"""Microseconds by which events may overlap, being rounded."""
+_ROUNDING = 1e-3
+"""Microseconds by which events overlap because their times are rounded."""
 
 
 class Operator(NamedTuple):
-    """One operator that was dispatched, and computes: no view, no array that is made."""
+    """One recorded operator that computes: no view, and no operator that makes an array."""
 
     name: str
     reads: frozenset[str]
-    """What it reads of `x`, `w_ih`, `w_hh`, `b_ih` and `b_hh`."""
+    """The tensors among `x`, `w_ih`, `w_hh`, `b_ih` and `b_hh` that it reads."""
 
 
 class StepOrder(NamedTuple):
-    """How many time steps a call has, in each of how many layers: a layer in one direction is one."""
+    """The numbers of time steps and of layers of a call; each direction of a layer counts as a layer."""
 
     steps: int
     layers: int
 
 
 class Marks(NamedTuple):
-    """What of a call is told apart, and in words what is not."""
+    """The phases and time steps of a call, and a sentence on what is not marked, empty where all is."""
 
     phases: list[Slice]
     steps: list[Slice]
-    untold: str
+    limitation: str
 
 
-def watch(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> list[Operator]:
-    """The operators of one call, in order; `weights` by `torch.nn`'s names."""
+def record_operators(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> list[Operator]:
+    """The operators of one call on the input x, in order; `weights` has the names of `torch.nn`.
+
+    Raises RuntimeError for code that does not run while operators are recorded.
+    """
     from torch import Tensor
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
@@ -58,9 +65,9 @@ def watch(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> lis
         roles[weight.untyped_storage().data_ptr()] = letter + ("_hh" if "_hh_" in name else "_ih")
     found: list[Operator] = []
 
-    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            # In inference mode operators that are made of others arrive whole, and the profiler sees both.
+            # In inference mode a composite operator arrives here undecomposed; the profiler has its parts as well.
             with self:
                 whole = func.decompose(*args, **(kwargs or {}))
             if whole is not NotImplemented:
@@ -71,7 +78,7 @@ def watch(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> lis
                 found.append(Operator(func._schema.name, reads))
             return func(*args, **(kwargs or {}))
 
-    with Watch():  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    with Recorder():  # type: ignore[no-untyped-call]  # torch leaves it untyped
         call()
     return found
 
@@ -79,8 +86,9 @@ def watch(call: Callable[[], object], weights: Mapping[str, Any], x: Any) -> lis
 def phases_of(operators: Sequence[Operator]) -> list[str]:
     """The phase of each operator of a forward pass.
 
-    Who reads both weights computes a whole layer; who reads w_ih, its bias or x projects, who reads w_hh or its bias is
-    in the recurrence; what joins outputs is output. All else is what makes a state of the two.
+    An operator that reads both weights computes a whole layer. One that reads w_ih, its bias or x is in the projection,
+    one that reads w_hh or its bias in the recurrence, and one that joins arrays in the output. All others are in the
+    gates.
     """
     found: list[str] = []
     for each in operators:
@@ -98,9 +106,9 @@ def phases_of(operators: Sequence[Operator]) -> list[str]:
 
 
 def align(operators: Sequence[Operator], events: Sequence[Event]) -> list[int] | None:
-    """The event of each operator, by index; None where they are not the same. Events are ordered by their start.
+    """The index of each operator's event; None where operators and events do not match. Events are ordered by start.
 
-    Some of PyTorch's operators work in place, but not where they are watched: `add_` is taken for `add`.
+    An operator that works in place in a call may be recorded as one that does not: `add_` matches `add`.
     """
     found, at = [], 0
     for each in operators:
@@ -115,10 +123,10 @@ def align(operators: Sequence[Operator], events: Sequence[Event]) -> list[int] |
 
 
 def mark_forward(operators: Sequence[Operator], events: Sequence[Event], order: StepOrder) -> Marks:
-    """Phases and time steps of one forward pass: its operators, and the profiler's events, by their start."""
+    """Phases and time steps of one forward pass, from its recorded operators and the profiler's events in order."""
     places = align(operators, events)
     if places is None:
-        return Marks([], [], "The operators of the traced call are not those seen beside it: no phases are marked.")
+        return Marks([], [], "The operators of the traced call differ from the recorded ones: no phases are marked.")
     if not all(any(weight in each.reads for each in operators) for weight in ("w_ih", "w_hh")):
         return Marks([], [], "No operator reads the weights as they were given: no phases are marked.")
     phases = phases_of(operators)
@@ -130,8 +138,8 @@ def mark_forward(operators: Sequence[Operator], events: Sequence[Event], order: 
             continue
         last = next((other for other in range(at, len(phases)) if phases[other] != phase), None)
         marked.append(Slice(phase, starts[at], end if last is None else starts[last]))
-    steps, untold = _forward_steps(operators, phases, starts, [_end(events[place]) for place in places], order)
-    return Marks(marked, steps, untold)
+    steps, limitation = _forward_steps(operators, phases, starts, [_end(events[place]) for place in places], order)
+    return Marks(marked, steps, limitation)
 
 
 def _forward_steps(
@@ -141,22 +149,22 @@ def _forward_steps(
     ends: Sequence[float],
     order: StepOrder,
 ) -> tuple[list[Slice], str]:
-    """A slice a step, which begins with its first product; else none, and why.
+    """A slice for each time step, which begins with the step's first product; or none, and the reason.
 
-    Each step has as many recurrent products as any other, and where each projects by itself, of projections too.
+    All steps have the same number of recurrent products, and of projections where these are made in each step.
     """
     whole = [each.name for each, phase in zip(operators, phases, strict=True) if phase == LAYERS]
     if whole:
         name = whole[0].removeprefix("aten::")
-        return [], f"{name} computes a whole layer in one call: its products, gates and time steps are not told apart."
+        return [], f"{name} computes a whole layer in one call: its phases and time steps are not marked."
     recurrent, projecting = (
         [at for at, each in enumerate(operators) if each.name in PRODUCTS and weight in each.reads]
         for weight in ("w_hh", "w_ih")
     )
     number = order.steps * order.layers
     if not recurrent or len(recurrent) % number:
-        said = f"{len(recurrent)} recurrent products are not as many in each of {order.steps} time steps"
-        return [], f"{said} of {order.layers} layers: these are not marked."
+        said = f"{len(recurrent)} recurrent products cannot be divided among {order.steps} time steps"
+        return [], f"{said} of {order.layers} layers: time steps are not marked."
     each_projects = projects_in_steps(len(projecting), order)
     of_step = sorted([*recurrent, *projecting] if each_projects else recurrent)
     firsts = of_step[:: len(of_step) // number]
@@ -170,14 +178,15 @@ def _forward_steps(
 
 
 def projects_in_steps(projections: int, order: StepOrder) -> bool:
-    """Whether so many products project step by step, each as often, rather than all steps at once."""
+    """Whether so many products of the projection are made step by step, rather than for all steps at once."""
     return projections > 0 and projections % (order.steps * order.layers) == 0
 
 
 def mark_backward(forward: Marks, before: Sequence[Event], events: Sequence[Event]) -> Marks:
-    """Phases and steps of the backward pass, by the numbers that autograd's nodes share with forward operators.
+    """Phases and time steps of the backward pass, by the sequence numbers that its nodes share with forward operators.
 
-    `forward` marks the events `before`; the nodes are among `events`.
+    `forward` marks the events `before` of the forward pass; `events`, those of the backward pass, hold autograd's
+    nodes.
     """
     nodes = [each for each in events if each["name"].startswith(_NODE)]
     phase_of: dict[int, str] = {}
@@ -187,9 +196,9 @@ def mark_backward(forward: Marks, before: Sequence[Event], events: Sequence[Even
         if number is None:
             continue
         for marked, names in ((forward.phases, phase_of), (forward.steps, step_of)):
-            names.update((number, each.name) for each in marked if each.start - _ENOUGH <= event["ts"] < each.end)
+            names.update((number, each.name) for each in marked if each.start - _ROUNDING <= event["ts"] < each.end)
     if not any(_number(node) in phase_of for node in nodes):
-        return Marks([], [], "Autograd's nodes are not those of single operators: phases of the backward pass are not.")
+        return Marks([], [], "Autograd's nodes are not those of single operators: its phases are not marked.")
     phases: list[Slice] = []
     steps: list[Slice] = []
     named = step = ""
@@ -212,9 +221,9 @@ def _step_name(place: int, order: StepOrder) -> str:
 
 
 def _outermost(events: Sequence[Event], begin: int, place: int) -> float:
-    """When the first event from `begin` on starts that has this one in it."""
+    """The start of the first event from the index `begin` on that encloses the event at `place`."""
     inner = events[place]
-    return float(next(each["ts"] for each in events[begin : place + 1] if _end(each) >= _end(inner) - _ENOUGH))
+    return float(next(each["ts"] for each in events[begin : place + 1] if _end(each) >= _end(inner) - _ROUNDING))
 
 
 def _end(event: Event) -> float:

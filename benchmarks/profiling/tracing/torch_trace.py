@@ -1,4 +1,4 @@
-"""The trace of a PyTorch implementation, by PyTorch's own profiler: operators, with phases and time steps marked."""
+"""The trace of a PyTorch implementation by PyTorch's profiler: operators, with phases and time steps marked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BACKWARD = "backward"
 
 
 def trace_calls(phases: Mapping[str, Callable[[], object]], calls: int = 2) -> list[Event]:
-    """What PyTorch's profiler saw of so many calls, in Chrome's format: `call 1` with its phases by name, and so on."""
+    """The profiler's events of calls, in Chrome's format: an annotation `call 1` with one for each phase, and so on."""
     from torch.profiler import record_function
 
     with profiler() as profiled:
@@ -37,21 +37,21 @@ def trace_calls(phases: Mapping[str, Callable[[], object]], calls: int = 2) -> l
 def torch_tracks(
     events: Sequence[Event], operators: Sequence[Operator], order: StepOrder
 ) -> tuple[list[Event], list[str]]:
-    """The events of a trace, and in sentences what it cannot tell.
+    """The events of a trace, and sentences on what it does not show.
 
-    `operators` are those of one forward pass, by `watch`; `events` those of `trace_calls`.
+    `operators` are the recorded ones of one forward pass, `events` those of `trace_calls`.
     """
     begin = float(events[0]["ts"])
     calls: list[Slice] = []
     phases: list[Slice] = []
     steps: list[Slice] = []
-    untold: dict[str, None] = {}
+    limitations: dict[str, None] = {}
     forward, before = Marks([], [], ""), list[Event]()
     for annotation in (each for each in events if each["cat"] == "user_annotation"):
         calls.append(_slice(annotation))
         if annotation["name"].startswith("call "):
             continue
-        within = _within(events, annotation)
+        within = operators_within(events, annotation)
         if annotation["name"] == BACKWARD:
             marks = mark_backward(forward, before, within)
         else:
@@ -59,7 +59,7 @@ def torch_tracks(
             before = within
         phases += marks.phases
         steps += marks.steps
-        untold |= {marks.untold: None} if marks.untold else {}
+        limitations |= {marks.limitation: None} if marks.limitation else {}
     threads: dict[Any, list[Slice]] = {}
     for event in events:
         if event["cat"] == "cpu_op":
@@ -75,10 +75,10 @@ def torch_tracks(
         Track(name, [Slice(each.name, each.start - begin, each.end - begin) for each in own]) for name, own in tracks
     ]
     title = "PyTorch's profiler (small operators last longer than unprofiled)"
-    return process(1, title, (track for track in moved if track.slices)), list(untold)
+    return process(1, title, (track for track in moved if track.slices)), list(limitations)
 
 
-def _within(events: Sequence[Event], annotation: Event) -> list[Event]:
+def operators_within(events: Sequence[Event], annotation: Event) -> list[Event]:
     """The operators that an annotation encloses, in its thread."""
     begin, end = annotation["ts"], annotation["ts"] + annotation["dur"]
     return [

@@ -1,8 +1,8 @@
-// What every thread of this process is doing, looked at again and again: the address of the instruction it is at.
+// A sampling profiler of this process: at random times, the address of the instruction that each thread is at.
 //
-// A thread of its own wakes at random intervals. It reads from /proc which threads run and which wait, and sends a
-// signal to those that run; their handler notes where they were. A thread that waits is left alone: its system call
-// is not interrupted. Nothing is unwound but by frame pointers, so a look costs a few microseconds.
+// The sampler is a thread that wakes at random intervals. It reads from /proc which threads run and which wait, and
+// sends a signal to those that run; their handler notes where they were. A waiting thread gets no signal: its system
+// call is not interrupted. Stacks are followed by frame pointers only, so a sample costs a few microseconds.
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -30,19 +30,19 @@
 namespace {
 
 constexpr int kMostThreads = 256;
-constexpr int kLooksBetweenLists = 64;  // how often the list of threads is read anew
-constexpr std::uint64_t kWaits = 0;     // in place of an address
-constexpr std::uint64_t kHasNoCore = 1;
+constexpr int kSamplesBetweenLists = 64;  // after so many samples the threads are listed again
+constexpr std::uint64_t kWaits = 0;       // in place of an address
+constexpr std::uint64_t kPreempted = 1;
 
-// One thread at one look; the layout that the Python side reads.
-struct Sample {
+// One thread in one sample, in the layout that the Python side reads.
+struct SampledThread {
     std::uint64_t address;
-    std::uint64_t caller;       // where in the code that was asked for it was called from, or 0
-    std::uint64_t nanoseconds;  // of CLOCK_MONOTONIC, when the main thread was there
-    std::uint32_t look;
+    std::uint64_t caller;       // the return address on its stack that lies in the requested code, or 0
+    std::uint64_t nanoseconds;  // CLOCK_MONOTONIC when the main thread answered
+    std::uint32_t sample;
     std::int32_t thread;
     std::int32_t phase;
-    std::uint32_t interval;  // nanoseconds that were drawn to lie between the look before and this one
+    std::uint32_t interval;  // the random interval between the previous sample and this one, in nanoseconds
 };
 
 struct Watched {
@@ -50,14 +50,14 @@ struct Watched {
     int stat = -1;
 };
 
-// Where a handler notes where its thread is, and when.
+// What the signal handler of a thread writes: where the thread is, and when.
 struct Slot {
     std::atomic<std::uint64_t> address{0}, caller{0}, nanoseconds{0};
-    std::atomic<std::uint64_t> stack_end{0};  // 0 where callers are not looked for
+    std::atomic<std::uint64_t> stack_end{0};  // 0 where no caller is wanted
     std::atomic<std::int32_t> phase{0};
 };
 
-constexpr int kMostFrames = 32;  // that are followed
+constexpr int kMostFrames = 32;  // frames of a stack that are followed
 constexpr int kMostRanges = 64;
 
 struct Range {
@@ -84,7 +84,7 @@ std::uint64_t instruction(const void* context) {
 #elif defined(__aarch64__)
     return machine->pc;
 #else
-#error "where the address of the instruction stands is not known for this processor"
+#error "the register of the instruction's address is not known for this processor"
 #endif
 }
 
@@ -92,7 +92,7 @@ struct Frame {
     std::uint64_t before, returns_to;
 };
 
-// Where the stack ends that is in use, and the innermost frame of code that keeps a frame pointer.
+// The stack pointer and the frame pointer of the interrupted thread.
 std::pair<std::uint64_t, std::uint64_t> stack(const void* context) {
     const auto* machine = &static_cast<const ucontext_t*>(context)->uc_mcontext;
 #if defined(__x86_64__)
@@ -102,7 +102,8 @@ std::pair<std::uint64_t, std::uint64_t> stack(const void* context) {
 #endif
 }
 
-// Follows frame pointers for as long as they are some: code without them leaves anything in that register.
+// The first return address within the requested code. Following stops at a value that is no frame of this stack: code
+// without frame pointers keeps other values in that register.
 std::uint64_t caller_within(int count, const void* context, std::uint64_t stack_end) {
     auto [least, frame] = stack(context);
     for (int i = 0; i < kMostFrames; ++i) {
@@ -131,7 +132,7 @@ void note_address(int, siginfo_t* info, void* context) {
     errno = saved;
 }
 
-// SIGQUEUE with a value, to one thread.
+// Sends the signal to one thread, with the index of its slot as the value.
 bool ask(pid_t thread, int index) {
     siginfo_t info;
     std::memset(&info, 0, sizeof info);
@@ -144,11 +145,11 @@ bool ask(pid_t thread, int index) {
 }
 
 struct State {
-    char letter = 0;  // R runs or could, S and D wait; 0 when the thread is gone
-    int core = -1;    // where it ran last; -1 where that is not known
+    char letter = 0;  // R running or runnable, S and D waiting; 0 when the thread has ended
+    int core = -1;    // the core that it ran on last; -1 where that is not known
 };
 
-// By proc_pid_stat(5): the third field and the 39th, the second being a name in parentheses.
+// The third and the 39th field of proc_pid_stat(5); the second is a name in parentheses.
 State state_of(int stat) {
     char text[1024];
     const ssize_t length = pread(stat, text, sizeof text - 1, 0);
@@ -164,7 +165,7 @@ State state_of(int stat) {
 class Sampler {
   public:
     Sampler(double seconds, long capacity) : seconds_(seconds), capacity_(capacity) {
-        samples_.reserve(static_cast<std::size_t>(capacity));
+        sampled_.reserve(static_cast<std::size_t>(capacity));
         main_ = static_cast<pid_t>(syscall(SYS_gettid));
         pthread_attr_t attributes;
         if (pthread_getattr_np(pthread_self(), &attributes) != 0) return;
@@ -177,7 +178,7 @@ class Sampler {
 
     void start() {
         thread_ = std::thread([this] { watch(); });
-        began_.wait(false);  // a thread that has no core yet would miss what it was started for
+        began_.wait(false);  // the calls to be sampled begin after the sampler has a core
     }
 
     void stop() {
@@ -187,7 +188,7 @@ class Sampler {
         watched_.clear();
     }
 
-    const std::vector<Sample>& samples() const { return samples_; }
+    const std::vector<SampledThread>& sampled() const { return sampled_; }
 
   private:
     void watch() {
@@ -195,12 +196,13 @@ class Sampler {
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, nullptr);
-        // Random, so that looks do not fall into step with a loop; and never the same intervals again, whose mean would
-        // miss theirs in every short block alike.
+        // Random intervals do not fall into step with a loop. With one seed for all, the mean of the few intervals of a
+        // short block would be off in the same direction in every block.
         std::mt19937 random(std::random_device{}());
         std::uniform_real_distribution<double> interval(0.5 * seconds_, 1.5 * seconds_), part(0.0, 1.0);
-        // As if it had looked for ever: the beginning falls into an interval, the likelier the longer it is. So the
-        // intervals of all looks add up to the time looked at, though after the last one some of it is left.
+        // The start is a random time in an endless row of intervals: the longer an interval, the likelier it holds the
+        // start. So the intervals of all samples add up to the sampled time in the mean, though some time is left after
+        // the last sample.
         double drawn = interval(random);
         while (part(random) * 1.5 * seconds_ > drawn) drawn = interval(random);
         double sleep = part(random) * drawn;
@@ -210,27 +212,27 @@ class Sampler {
         began_.store(true);
         began_.notify_one();
         for (long turn = 1; more_.load(); ++turn) {
-            if (turn % kLooksBetweenLists == 0) list_threads();
+            if (turn % kSamplesBetweenLists == 0) list_threads();
             const auto nanoseconds = static_cast<long>(sleep * 1e9) + next.tv_nsec;
             next.tv_sec += nanoseconds / 1000000000;
             next.tv_nsec = nanoseconds % 1000000000;
             while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nullptr) == EINTR) {
             }
             collect();
-            look(drawn);
+            take_sample(drawn);
             drawn = sleep = interval(random);
         }
-        // The last handlers may still run.
+        // The last signal handlers may still run.
         timespec pause{0, 20000000};
         nanosleep(&pause, nullptr);
         collect();
     }
 
-    // Between calls too: by the time that the main thread answers, it may be in one.
-    void look(double interval) {
-        if (samples_.size() + watched_.size() > static_cast<std::size_t>(capacity_)) return;
-        ++looks_;
-        begin_ = samples_.size();
+    // Threads are also asked between calls: the main thread may be in a call when it answers.
+    void take_sample(double interval) {
+        if (sampled_.size() + watched_.size() > static_cast<std::size_t>(capacity_)) return;
+        ++number_;
+        begin_ = sampled_.size();
         phase_ = phase_now.load(std::memory_order_relaxed);
         const std::uint64_t nanoseconds = nanoseconds_now();
         for (std::size_t i = 0; i < watched_.size(); ++i) {
@@ -238,19 +240,19 @@ class Sampler {
             const bool runs = state.letter == 'R';
             if (watched_[i].thread == main_) follow(state.core);
             if (!runs && watched_[i].thread != main_) continue;
-            samples_.push_back(
-                {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(looks_), watched_[i].thread, phase_,
+            sampled_.push_back(
+                {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(number_), watched_[i].thread, phase_,
                  static_cast<std::uint32_t>(interval * 1e9)});
             if (!runs) continue;
-            samples_.back().address = kHasNoCore;
+            sampled_.back().address = kPreempted;
             slots[i].address.store(0, std::memory_order_relaxed);
             slots[i].stack_end.store(watched_[i].thread == main_ ? stack_end_ : 0, std::memory_order_relaxed);
-            if (ask(watched_[i].thread, static_cast<int>(i))) asked_.push_back({i, samples_.size() - 1});
+            if (ask(watched_[i].thread, static_cast<int>(i))) asked_.push_back({i, sampled_.size() - 1});
         }
     }
 
-    // Wakes from now on where the main thread runs, which then notes where it was taken from its core. Elsewhere it would take
-    // the core of a thread that the main one works with: what that does then, alone, it does because it is looked at.
+    // Keeps the sampler on the core of the main thread, which then answers from where it was preempted. On another core
+    // the sampler would preempt a thread that the main one works with, and sample what the main one does without it.
     void follow(int core) {
         if (core < 0 || core >= CPU_SETSIZE || core == core_) return;
         cpu_set_t cores;
@@ -259,23 +261,24 @@ class Sampler {
         if (sched_setaffinity(0, sizeof cores, &cores) == 0) core_ = core;
     }
 
-    // What handlers have noted since the last look. It was in the phase that the main thread was in when it answered.
+    // Takes over what the handlers have written since the last sample. The sample's phase is that of the main thread's
+    // answer.
     void collect() {
         for (const Asked& asked : asked_) {
             const Slot& slot = slots[asked.slot];
-            Sample& sample = samples_[asked.sample];
+            SampledThread& thread = sampled_[asked.place];
             const std::uint64_t address = slot.address.load(std::memory_order_acquire);
             if (address == 0) continue;
-            sample.address = address;
-            sample.caller = slot.caller.load(std::memory_order_relaxed);
-            if (sample.thread != main_) continue;
+            thread.address = address;
+            thread.caller = slot.caller.load(std::memory_order_relaxed);
+            if (thread.thread != main_) continue;
             phase_ = slot.phase.load(std::memory_order_relaxed);
-            sample.nanoseconds = slot.nanoseconds.load(std::memory_order_relaxed);
+            thread.nanoseconds = slot.nanoseconds.load(std::memory_order_relaxed);
         }
         asked_.clear();
-        if (phase_ == 0) samples_.resize(begin_);
-        for (std::size_t i = begin_; i < samples_.size(); ++i) samples_[i].phase = phase_;
-        begin_ = samples_.size();
+        if (phase_ == 0) sampled_.resize(begin_);
+        for (std::size_t i = begin_; i < sampled_.size(); ++i) sampled_[i].phase = phase_;
+        begin_ = sampled_.size();
     }
 
     void list_threads() {
@@ -295,21 +298,21 @@ class Sampler {
     }
 
     struct Asked {
-        std::size_t slot, sample;
+        std::size_t slot, place;  // its place among `sampled_`
     };
 
     const double seconds_;
     const long capacity_;
     pid_t main_ = 0, self_ = 0;
-    int core_ = -1;  // that this thread is kept on
-    std::uint64_t stack_end_ = 0;  // of the main thread; 0 where it is not known
-    long looks_ = 0;
-    std::size_t begin_ = 0;    // of the samples of the last look
-    std::int32_t phase_ = 0;  // of the last look
+    int core_ = -1;                // the core that the sampler is kept on
+    std::uint64_t stack_end_ = 0;  // end of the main thread's stack; 0 where it is not known
+    long number_ = 0;              // number of the last sample
+    std::size_t begin_ = 0;        // where the threads of the last sample begin
+    std::int32_t phase_ = 0;       // phase of the last sample
     std::atomic<bool> began_{false}, more_{true};
     std::vector<Watched> watched_;
     std::vector<Asked> asked_;
-    std::vector<Sample> samples_;
+    std::vector<SampledThread> sampled_;
     std::thread thread_;
 };
 
@@ -319,10 +322,10 @@ std::unique_ptr<Sampler> running;
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-// Where the caller writes its phase: 0 between calls, when nobody looks.
+// The variable in which the caller writes its phase: 0 between calls, where samples are dropped.
 EXPORT std::int32_t* sampler_phase() { return reinterpret_cast<std::int32_t*>(&phase_now); }
 
-// From now on each look also finds from where in these ranges of code, pairs of addresses, the main thread was called.
+// Has each sample also hold the main thread's return address within these ranges of code, pairs of addresses.
 EXPORT void sampler_callers(const std::uint64_t* addresses, int count) {
     count = std::min(count, kMostRanges);
     ranges.store(0);
@@ -330,7 +333,7 @@ EXPORT void sampler_callers(const std::uint64_t* addresses, int count) {
     ranges.store(count, std::memory_order_release);
 }
 
-// Begins to look at the threads of this process; the calling thread is the main one. 0, or errno.
+// Begins to sample the threads of this process; the calling thread is the main one. Returns 0 or errno.
 EXPORT int sampler_start(double seconds, long capacity) {
     struct sigaction action;
     std::memset(&action, 0, sizeof action);
@@ -348,10 +351,10 @@ EXPORT int sampler_start(double seconds, long capacity) {
     return 0;
 }
 
-// Ends it; the number of samples.
+// Ends sampling. Returns the number of sampled threads.
 EXPORT long sampler_stop() {
     running->stop();
-    return static_cast<long>(running->samples().size());
+    return static_cast<long>(running->sampled().size());
 }
 
-EXPORT const void* sampler_samples() { return running->samples().data(); }
+EXPORT const void* sampler_sampled_threads() { return running->sampled().data(); }

@@ -1,4 +1,4 @@
-"""From cases to the folder of a profile, on made-up workers: what each is asked for, what becomes of its answers."""
+"""From cases to the folder of a profile: on made-up workers each request and reply, and a tiny case as a whole."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import pytest
 from benchmarks.measuring.checking import Expected
 from benchmarks.measuring.process import WorkerLost
 from benchmarks.profiling import profile
+from benchmarks.profiling.cases import parse_cases
 from benchmarks.profiling.replies import PROFILING
+from benchmarks.profiling.reporting.report import rewrite
 from benchmarks.profiling.sampling.blocks import most_seconds
+from benchmarks.trial import NothingMeasured
 from benchmarks.workload import Case
 from rnnimpl.expectation import Expectation
 
@@ -21,7 +24,7 @@ CASE = "numpy_loop/cpu/inference/T2-B1-I2-H2-L1-tanh-float32"
 
 
 class Worker:
-    """Answers as it is told, and remembers what it was asked for."""
+    """Gives prepared replies, and notes the requests."""
 
     def __init__(self, replies: Mapping[str, Mapping[str, Any] | WorkerLost]) -> None:
         self.replies = replies
@@ -51,16 +54,16 @@ class Worker:
 def profiled(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, case: str = CASE, *, with_traces: bool = False
 ) -> Mapping[str, Any]:
-    """What one repeat of a minute a side comes to, of a case whose results are right."""
+    """The record of one repeat, a minute for each side, of a case whose results are right."""
     monkeypatch.setattr(profile, "Worker", worker)
     monkeypatch.setattr(profile, "prepare", lambda ask, *_: ask({"do": "prepare"}))
     expected = Expected(seed=1, steps=2, expectation=Expectation({}, {}))
     scratch = Path("scratch")
-    return profile._profile(Case.parse(case), expected, 60.0, scratch, with_traces=with_traces)  # of one repeat
+    return profile.profile_once(Case.parse(case), expected, 60.0, scratch, with_traces=with_traces)
 
 
 def test_a_profile_may_take_as_long_as_its_pairs_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond what a call that is as long as may be takes."""
+    """The time of one call that is as long as it may be comes on top."""
     worker = Worker({})
     profiled(worker, monkeypatch)
     _, of_profile = worker.asked["profile"]
@@ -83,25 +86,25 @@ def test_a_worker_has_the_settings_of_its_case(monkeypatch: pytest.MonkeyPatch) 
     assert worker.settings == of_case
 
 
-def test_a_breakdown_stands_whatever_the_passes_after_it_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are told what it saw; where their process is lost, the record says how."""
-    observed: dict[str, Any] = {"phases": {"1": {"functions": []}}}
-    worker = Worker({"profile": observed, "dissect": WorkerLost("crashed", "it ended with signal 11")})
+def test_a_profile_is_kept_where_the_passes_after_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They get its phases; where their process is lost, the record has the reason."""
+    measured: dict[str, Any] = {"phases": {"1": {"functions": []}}}
+    worker = Worker({"profile": measured, "count_and_trace": WorkerLost("crashed", "it ended with signal 11")})
     reply = profiled(worker, monkeypatch, with_traces=True)
-    assert worker.asked["dissect"][0]["looks"] == observed["phases"]
-    assert reply == observed | {"counts": {"status": "crashed", "reason": "it ended with signal 11"}}
+    assert worker.asked["count_and_trace"][0]["phases"] == measured["phases"]
+    assert reply == measured | {"counts": {"status": "crashed", "reason": "it ended with signal 11"}}
 
 
-def test_a_case_that_could_not_be_looked_at_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_that_could_not_be_profiled_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = {"status": "unavailable", "reason": "no compiler"}
     worker = Worker({"profile": refused})
     assert profiled(worker, monkeypatch, with_traces=True) == refused
-    assert "dissect" not in worker.asked
+    assert "count_and_trace" not in worker.asked
 
 
 @pytest.mark.parametrize("reply", [{}, WorkerLost("timeout", "it took longer than may be")])
 def test_no_worker_outlives_its_repeat(reply: Mapping[str, Any] | WorkerLost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would take cores from the next; nor one that was lost."""
+    """It would preempt the next one. A lost worker is ended too."""
     worker = Worker({"profile": reply})
     with contextlib.suppress(WorkerLost):
         profiled(worker, monkeypatch)
@@ -109,7 +112,7 @@ def test_no_worker_outlives_its_repeat(reply: Mapping[str, Any] | WorkerLost, mo
 
 
 def test_a_case_that_cannot_be_profiled_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another is profiled as often as was asked for, and dissected the first time alone."""
+    """Another case is profiled in each repeat, and counted and traced in the first alone."""
     tried: list[tuple[str, bool]] = []
 
     def one_repeat(case: Case, *_: Any, with_traces: bool) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def test_a_case_that_cannot_be_profiled_is_tried_once(tmp_path: Path, monkeypatc
         return {"status": "failed", "reason": "no"} if case.implementation == "nn_rnn" else {"phases": {}}
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(profile, "_profile", one_repeat)
+    monkeypatch.setattr(profile, "profile_once", one_repeat)
     monkeypatch.setattr(profile, "measure_peaks", lambda *_, **__: [])
     monkeypatch.setattr(profile, "write_report", lambda folder, *_: folder / "profile.md")
     cases = [Case.parse(CASE.replace("numpy_loop", name)) for name in ("nn_rnn", "numpy_loop")]
@@ -134,7 +137,9 @@ def test_a_case_that_cannot_be_profiled_is_tried_once(tmp_path: Path, monkeypatc
         (2.0, 101, "--repeats is 101"),
     ],
 )
-def test_a_profile_of_no_time_or_no_end_is_refused(seconds: float, repeats: int, said: str, tmp_path: Path) -> None:
+def test_seconds_and_repeats_out_of_their_range_are_refused(
+    seconds: float, repeats: int, said: str, tmp_path: Path
+) -> None:
     """Before anything is measured or written."""
     out = tmp_path / "run"
     with pytest.raises(ValueError, match=said):
@@ -142,8 +147,8 @@ def test_a_profile_of_no_time_or_no_end_is_refused(seconds: float, repeats: int,
     assert not out.exists()
 
 
-def test_the_traces_of_an_earlier_profile_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that was dissected before and is not now; what else lies in their folder stays."""
+def test_the_traces_of_an_earlier_profile_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The earlier profile is of another case; files of others in the folder of traces stay."""
     (name, case), (other_name, other) = (
         (f"{profile.stem_of(each)}.trace.json.gz", each)
         for each in (Case.parse(CASE), Case.parse(CASE.replace("numpy_loop", "nn_rnn")))
@@ -155,7 +160,7 @@ def test_the_traces_of_an_earlier_profile_go(tmp_path: Path, monkeypatch: pytest
         return {"phases": {}}
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(profile, "_profile", one_repeat)
+    monkeypatch.setattr(profile, "profile_once", one_repeat)
     monkeypatch.setattr(profile, "measure_peaks", lambda *_, **__: [])
     monkeypatch.setattr(profile, "write_report", lambda folder, *_: folder / "profile.md")
     traces = tmp_path / "run" / "profile" / "traces"
@@ -164,3 +169,39 @@ def test_the_traces_of_an_earlier_profile_go(tmp_path: Path, monkeypatch: pytest
         assert (traces / own).exists()
         (traces / "notes.txt").touch()
     assert sorted(path.name for path in traces.iterdir()) == sorted(["notes.txt", other_name])
+
+
+def test_a_tiny_case_is_profiled_and_one_that_cannot_run_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers, samples and files; the reason of the other case is in the report."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    workload = "cpu/training/T8-B2-I4-H8-L1-tanh-float32"
+    cases = parse_cases([f"numpy_loop/{workload}", f"tests.faulty_implementations:Missing/{workload}"])
+    path = profile.profile_cases(
+        cases, out=tmp_path / "run", seconds=0.2, repeats=1, say=lambda _: None, peak_seconds=0.5
+    )
+    text = path.read_text(encoding="utf-8")
+    assert "numpy_loop" in text
+    assert "the library is not installed" in text
+    for name in ("breakdown.csv", "limits.csv", "counts.csv", "breakdown.png", "profiles.jsonl", "profile.json"):
+        assert (path.parent / name).stat().st_size > 0
+    assert rewrite(path.parent).read_text(encoding="utf-8") == text
+
+
+def test_a_report_of_a_profile_without_pairs_of_blocks_is_refused(tmp_path: Path) -> None:
+    """Nothing is written then."""
+    (tmp_path / "profile.json").write_text('{"peaks": [], "refused": {}}', encoding="utf-8")
+    (tmp_path / "profiles.jsonl").write_text('{"case": "x", "accounted_share": 1.0}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"profiles\.jsonl has no pairs of blocks"):
+        rewrite(tmp_path)
+    assert not (tmp_path / "profile.md").exists()
+
+
+def test_the_reasons_are_raised_where_no_case_can_be_profiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written then."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    cases = parse_cases(["tests.faulty_implementations:Missing/cpu/inference/T8-B2-I4-H8-L1-tanh-float32"])
+    with pytest.raises(NothingMeasured, match="the library is not installed"):
+        profile.profile_cases(cases, out=tmp_path / "run", seconds=0.2, repeats=1, say=lambda _: None, peak_seconds=0.5)
+    assert not (tmp_path / "run").exists()

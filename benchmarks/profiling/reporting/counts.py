@@ -1,4 +1,4 @@
-"""What a call counts: operator calls, bytes, threads and hardware events, as a frame and in words."""
+"""The counts of a call as a frame, a table and sentences: operators, bytes, threads and hardware events."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.profiling.reporting.conclusion import FEW_CALLS
+from benchmarks.profiling.reporting.conclusion import LEAST_CALLS
 from benchmarks.reporting.plain_text import NOTHING, code, escape, share, significant, table
 from benchmarks.workload import Case
 
 COUNTED = (
     *("operator_calls", "operator_calls_per_step", "operators_per_step", "bytecodes_per_step", "operations_per_step"),
-    *("launches_per_step", "calls_of_further_step", "products_of_further_step", "share_of_no_step"),
+    *("launches_per_step", "marginal_calls_per_step", "marginal_products_per_step", "fixed_time_share"),
     *("allocated_bytes_per_step", "peak_bytes"),
     *("context_switches", "threads", "threads_computing", "instructions", "cycles", "cache_misses"),
 )
@@ -26,9 +26,9 @@ _SHOWN = {
     "launches_per_step": "GPU launches a step",
     "operations_per_step": "operations of Python a step",
     "bytecodes_per_step": "bytecodes a step",
-    "calls_of_further_step": "a further step adds calls",
-    "products_of_further_step": "and products",
-    "share_of_no_step": "time that no step adds",
+    "marginal_calls_per_step": "marginal calls of a step",
+    "marginal_products_per_step": "marginal products of a step",
+    "fixed_time_share": "fixed share of the time",
     "allocated_bytes_per_step": "allocated a step",
     "peak_bytes": "peak memory",
     "context_switches": "context switches a call",
@@ -43,11 +43,11 @@ _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a case that was counted, of a call unless a name says otherwise; what is not known is NaN."""
+    """One row for each counted case; a column without `per_step` is of a whole call. NaN is not known."""
     rows = []
     computing: dict[str, list[float]] = {}
     for record in records:
-        busy = (looks["computing_threads"] for looks in record["phases"].values())
+        busy = (phase["computing_threads"] for phase in record["phases"].values())
         computing.setdefault(record["case"], []).append(max(busy, default=math.nan))
     for record in records:
         counts = record.get("counts")
@@ -55,7 +55,7 @@ def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             continue
         case = Case.parse(record["case"])
         T = case.workload.T
-        operators, further = counts["operators"], counts["further_step"]
+        operators, marginal = counts["operators"], counts["marginal_step"]
         row = {"case": record["case"], "implementation": case.implementation, "workload": case.workload.id}
         row |= {"peak_bytes": record["peak_bytes"], "context_switches": record["context_switches"]}
         row |= {"threads": counts["threads"], **counts["counters"]}
@@ -68,16 +68,16 @@ def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             row |= {"operator_calls_per_step": operators["operator_calls"] / T}
         if counts["allocated_bytes"] is not None:
             row |= {"allocated_bytes_per_step": counts["allocated_bytes"] / T}
-        if further:
-            row |= {f"{name}_of_further_step": further[name] for name in ("calls", "products")}
-            row |= {"share_of_no_step": further["share_of_no_step"]}
+        if marginal:
+            row |= {f"marginal_{name}_per_step": marginal[name] for name in ("calls", "products")}
+            row |= {"fixed_time_share": marginal["fixed_time_share"]}
         rows.append(row)
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype(dict.fromkeys(COUNTED, "float64"))
 
 
 def counts_table(counts: pd.DataFrame) -> str:
-    """The counts of one workload's implementations; what none of them has is left out."""
+    """The counts of one workload's implementations in Markdown, without the columns that no implementation has."""
     shown = {name: title for name, title in _SHOWN.items() if counts[name].notna().any()}
     rows = []
     for row in counts.to_dict("records"):
@@ -87,31 +87,34 @@ def counts_table(counts: pd.DataFrame) -> str:
 
 
 def count_reasons(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Why something was not counted, each reason once."""
-    said: dict[str, None] = {}
-    whole, elsewhere = [], []
+    """The reasons why something was not counted, each once, as a list in Markdown."""
+    reasons: dict[str, None] = {}
+    one_call, no_allocator = [], []
     for record in records:
         counts = record.get("counts")
         if counts is None:
             continue
         name = Case.parse(record["case"]).implementation
         if "status" in counts:
-            said[f"{record['case']} was not counted ({counts['status']}: {counts['reason']})"] = None
+            reasons[f"{record['case']} was not counted ({counts['status']}: {counts['reason']})"] = None
             continue
         if counts["counters_reason"]:
-            said[counts["counters_reason"]] = None
-        if counts["operators"] is None and counts["further_step"] and counts["further_step"]["calls"] < FEW_CALLS:
-            whole.append(name)
+            reasons[counts["counters_reason"]] = None
+        marginal = counts["marginal_step"]
+        if counts["operators"] is None and marginal and marginal["calls"] < LEAST_CALLS:
+            one_call.append(name)
         if counts["allocated_bytes"] is None:
-            elsewhere.append(name)
-    found = [escape(reason[0].upper() + reason[1:]) for reason in said]
-    if whole:
+            no_allocator.append(name)
+    found = [escape(reason[0].upper() + reason[1:]) for reason in reasons]
+    if one_call:
         found.append(
-            f"Of {_names(whole)} all steps are one call into compiled code: what that does within is not counted, and "
-            "the memory that it takes for itself is in *peak memory* alone"
+            f"All steps of {_names(one_call)} are one call of compiled code: operations within it are not counted, and "
+            "its own allocations show in *peak memory* alone"
         )
-    if elsewhere:
-        found.append(f"What {_names(elsewhere)} allocates is neither PyTorch's, NumPy's nor Python's: not counted")
+    if no_allocator:
+        found.append(
+            f"Allocations of {_names(no_allocator)} are made by none of PyTorch, NumPy and Python: they are not counted"
+        )
     return [f"- {sentence}." for sentence in found]
 
 
@@ -120,7 +123,7 @@ def _names(implementations: Sequence[str]) -> str:
 
 
 def _shown(name: str, value: float) -> str:
-    if name == "share_of_no_step":
+    if name == "fixed_time_share":
         return share(value)
     return _bytes(value) if name in _BYTES else _number(value)
 

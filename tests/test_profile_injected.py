@@ -1,4 +1,4 @@
-"""Work that was planted is found in its own kind. These measure: `pytest -m planted` on a quiet machine runs them."""
+"""Injected work is found in its own kind. These tests measure: `pytest -m injected` on a quiet machine runs them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.sampling.cpu_profile import observe
+from benchmarks.profiling.sampling.cpu_profile import profile_cpu
 from benchmarks.profiling.sampling.kinds import Kind
 from benchmarks.workload import Workload
 from rnnimpl.impls.numpy_hoisted import NumpyHoisted
@@ -42,36 +42,36 @@ def loop() -> None:
         total += number
 
 
-def seconds_by_kind(cell: CellName, plant: Callable[[], None]) -> tuple[dict[str, float], float]:
-    """Unprofiled seconds of a call by kind, and what the plant cost in it."""
+def seconds_by_kind(cell: CellName, work: Callable[[], None]) -> tuple[dict[str, float], float]:
+    """Unprofiled seconds of a call by kind, and the median time of the injected work in it."""
     costs: list[float] = []
     workload = Workload(mode="inference", T=32, B=1, I=64, H=64, cell=cell)
 
-    class Planted(NumpyHoisted):
+    class WithWork(NumpyHoisted):
         def forward(
             self, x: NumpyArray, state: State[NumpyArray] | None = None
         ) -> tuple[NumpyArray, State[NumpyArray]]:
             start = time.perf_counter()
-            plant()
+            work()
             costs.append(time.perf_counter() - start)
             return super().forward(x, state)
 
-    subject = Subject(Planted, workload, clock=time.perf_counter)
+    subject = Subject(WithWork, workload, clock=time.perf_counter)
     for _ in range(20):
         subject.call.make()
-    found: dict[str, Any] = observe(subject, 4.0)
-    looks = found["phases"]["1"]["kinds"]
-    share = found["unprofiled_seconds"] / sum(looks.values())
-    return {kind: count * share for kind, count in looks.items()}, statistics.median(costs)
+    found: dict[str, Any] = profile_cpu(subject, 4.0)
+    samples = found["phases"]["1"]["kinds"]
+    seconds_a_sample = found["unprofiled_seconds"] / sum(samples.values())
+    return {kind: count * seconds_a_sample for kind, count in samples.items()}, statistics.median(costs)
 
 
-@pytest.mark.planted
+@pytest.mark.injected
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(
-    ("plant", "kind"), [(sleep, "waiting"), (copy, "memory"), (multiply, "products"), (loop, "overhead")]
+    ("work", "kind"), [(sleep, "waiting"), (copy, "memory"), (multiply, "products"), (loop, "overhead")]
 )
-def test_planted_work_is_found_in_its_kind(plant: Callable[[], None], kind: Kind, cell: CellName) -> None:
-    """Within a tenth of what it cost, as the same process measured it."""
+def test_injected_work_is_found_in_its_kind(work: Callable[[], None], kind: Kind, cell: CellName) -> None:
+    """To within a tenth of its cost, as the same process measured it."""
     without, _ = seconds_by_kind(cell, lambda: None)
-    found, cost = seconds_by_kind(cell, plant)
+    found, cost = seconds_by_kind(cell, work)
     assert found[kind] - without.get(kind, 0.0) == pytest.approx(cost, rel=0.1)
