@@ -124,7 +124,7 @@ def test_a_preempted_sample_is_in_no_phase() -> None:
 
 @pytest.mark.parametrize(("cell", "dtype"), [("tanh", "float32"), ("lstm", "float32"), ("gru", "float64")])
 def test_the_phases_are_found_in_fused_cpu(cell: str, dtype: str) -> None:
-    """The functions of both passes are found and do not overlap. A renamed one fails here: see `native_phases`."""
+    """Those of both passes are found and do not overlap. A renamed one fails here: see `sampling.native_names`."""
     found = code_of_phases(kernels(cell, dtype).path)
     counted = Counter(each.phase for each in found)
     assert counted["input projection"] >= 2

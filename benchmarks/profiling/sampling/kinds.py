@@ -3,8 +3,8 @@
 The first rule that fits a place counts. A function that no rule knows is overhead in a known library, and unattributed
 in any other.
 
-The names are those of functions in other projects' libraries, and of the C++ in `rnnimpl/native` as a compiler mangles
-them. Where a library renames its functions, `tests/test_profile_kinds.py` is the place to add the new name.
+The names are those of functions in other projects' libraries, and of `fused_cpu` in `native_names`. Where a library
+renames a function, the new name belongs in a rule here and in `tests/test_profile_kinds.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from benchmarks.profiling.sampling import native_names
 from benchmarks.profiling.sampling.symbols import ASLEEP, NO_FILE, SPINS, Place
 
 Kind = Literal[
@@ -74,12 +75,11 @@ _RULES: tuple[tuple[str, str, Kind], ...] = (
         "elementwise",
     ),
     # `fused_cpu`.
-    (r".*", r"_ZN3rnn\d+multiply_|_ZN3rnn14WeightProducts", "products"),
-    (r".*", r"_ZN3rnn\w*(pack|copy|transpose)", "memory"),
-    (r".*", r"_ZN3rnn\d+(wait|Team|Pool|Meeting)|atomic_wait", "waiting"),
-    # A pass outside of its phases: its threads claim steps and wait at barriers.
-    (r".*", r"3rnn(7Forward|8Backward)I[fd]NS\d*_\d+\w+?EE3runEv", "waiting"),
-    (r".*", r"_ZN\w*3rnn", "elementwise"),
+    (r".*", native_names.PRODUCTS, "products"),
+    (r".*", native_names.COPIES, "memory"),
+    (r".*", native_names.BARRIERS, "waiting"),
+    (r".*", native_names.PASSES, "waiting"),
+    (r".*", native_names.ANY, "elementwise"),
 )
 _COMPILED = tuple((re.compile(library), re.compile(function), kind) for library, function, kind in _RULES)
 

@@ -11,19 +11,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.profiling.sampling import native_names
 from benchmarks.profiling.sampling.attribution import Sample
 from benchmarks.profiling.sampling.symbols import functions
 from benchmarks.profiling.tracing.network_phases import PROJECTION, RECURRENCE
 
 WEIGHT_GRADIENTS = "gradients of the weights"
-_OF = r"I[fd]NS\d*_\d+\w+?EE"
-"""The mangled name of a pass's types: the element and the cell."""
 _PHASES = {
-    PROJECTION: rf"7Forward{_OF}7project|8Backward{_OF}14multiply_input",
-    RECURRENCE: rf"7Forward{_OF}5recur|8Backward{_OF}10recur_back",
-    WEIGHT_GRADIENTS: r"14WeightProductsI[fd]E3run",
+    PROJECTION: native_names.PROJECTION,
+    RECURRENCE: native_names.RECURRENCE,
+    WEIGHT_GRADIENTS: native_names.WEIGHT_GRADIENTS,
 }
-"""Patterns in the mangled names of a phase's functions. The gradient of x belongs to the projection."""
+"""{phase: pattern in the names of its functions}. The gradient of x belongs to the projection."""
 
 
 class PhaseCode(NamedTuple):
