@@ -47,7 +47,7 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
 def with_present_names(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record with the present names of its fields and kinds of work."""
     found = _renamed(record)
-    # The number of a record's counts is a mapping, and whether a pair is kept was called `counts` too.
+    # `counts` is also the name of a record's counts, so this former name of a pair's field is replaced in pairs alone.
     found["pairs"] = [
         {"kept" if name == "counts" else name: value for name, value in pair.items()} for pair in found["pairs"]
     ]

@@ -13,16 +13,16 @@ from benchmarks.profiling.sampling.kinds import KIND_NAMES, Kind
 from benchmarks.reporting.plain_text import share, significant, times
 
 MOST = 0.5
-"""The share of a call from which on a kind of work is what the call spends its time in."""
+"""The least share of a call that a kind of work has where the call spends its time in that kind."""
 NEAR = 0.8
-"""The share of the attainable from which on little is left to win."""
+"""The least share of the attainable at which little is left to win."""
 LEAST_CALLS = 1.0
 """The fewest marginal calls of a step where something is called once in each step."""
 PROJECTED_EACH_STEP = 1.5
 """Marginal products of a step and layer: fewer are the recurrence's one, more are two with the input projection.
 All gates of a step are one product, as their weights are stacked."""
 SLOW = 1.25
-"""From how many times the fastest library's time on products count as slow."""
+"""The least ratio of products' time to the fastest library's at which the products are slow."""
 
 Remedy = Literal[
     "larger_batches",
@@ -244,8 +244,7 @@ def _limit_words(found: Conclusion) -> str:
     if math.isnan(facts.share_of_attainable) or facts.bound_by is None:
         return ""
     reached = f"; it reaches {share(facts.share_of_attainable)} of the attainable"
-    # The limit "overhead" is time beyond that of the fastest products and of the chain; slow products are such time
-    # too.
+    # The limit "overhead" is time beyond the fastest products and the chain: slow products have such time too.
     if found.kind == "products" and facts.bound_by == LIMIT_NAMES["overhead"]:
         slow = facts.products_over_fastest
         return f"{reached}, its products taking {times(slow)} the fastest library's time" if slow >= SLOW else reached

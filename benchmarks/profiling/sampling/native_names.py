@@ -1,8 +1,8 @@
 """The mangled names of functions in `rnnimpl/native`, the C++ of `fused_cpu`, to which samples are attributed.
 
 A function that is renamed there needs its new name here, next to the former one, which stored profiles have. Until then
-`tests/test_profile_sampled_traces.py` fails. Names are used because the phases are functions of templates: GCC before
-14 ignores a section that such a function names, and the compiler may call a clone of an exported one.
+`tests/test_profile_sampled_traces.py` fails. Names are used because the phases are functions of templates: g++ 12
+ignores the section attribute of such a function, and calls clones of one that is exported.
 """
 
 from __future__ import annotations
