@@ -44,7 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
 floors. What is in no room stands above all of them: `load_run`, the command line, the verb `profile`."""
 HEAVY = ("torch", "jax", "onnxruntime", "openvino")
 READERS = ("store", "reporting", "profiling.reporting", "history.report")
-"""What reads runs and makes reports of them."""
+"""The rooms that read runs and make reports of them."""
 FILES = sorted(RNNIMPL.rglob("*.py"))
 IMPLS = sorted((RNNIMPL / "impls").rglob("*.py"))
 FRAMEWORKS = ("torch", "jax", "onnxruntime", "openvino", "numba", "triton", "scipy", "pandas", "matplotlib")
@@ -64,7 +64,7 @@ def imports(path: Path) -> set[str]:
 
 
 def inside(package: str, modules: set[str]) -> set[str]:
-    """Those of the modules that are the package or in it."""
+    """The modules that are the package or in it."""
     return {module for module in modules if module == package or module.startswith(package + ".")}
 
 
@@ -75,7 +75,7 @@ def test_nothing_in_rnnimpl_imports_benchmarks(path: Path) -> None:
 
 @pytest.mark.parametrize("path", IMPLS, ids=lambda path: str(path.relative_to(RNNIMPL / "impls")))
 def test_no_implementation_imports_another(path: Path) -> None:
-    """Nor what a cell is, nor the reference, nor what checks it: that they agree would prove nothing.
+    """An implementation that shared code with another, with the reference or with the checks would agree for nothing.
 
     The files of one implementation's package import each other.
     """
@@ -88,7 +88,7 @@ def test_no_implementation_imports_another(path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["reference", "expectation", "tolerance"])
 def test_the_reference_shares_no_code_with_implementations(module: str) -> None:
-    """Names and shapes of the interface, rounding of the dtypes; and nothing that computes."""
+    """The reference imports names, shapes and rounding, and nothing that computes."""
     ours = inside("rnnimpl", imports(RNNIMPL / f"{module}.py"))
     allowed = ["rnnimpl.interface", "rnnimpl.dtypes", "rnnimpl.arithmetic"]
     if module != "expectation":
@@ -100,7 +100,7 @@ def test_the_reference_shares_no_code_with_implementations(module: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((RNNIMPL / "cells").glob("*.py")), ids=lambda path: path.stem)
 def test_a_cell_imports_no_implementation(path: Path) -> None:
-    """Nor anything else that computes, but for how numbers are rounded."""
+    """A cell's definition imports other cells and rounding alone."""
     ours = inside("rnnimpl", imports(path))
     allowed = ("rnnimpl.cells", "rnnimpl.arithmetic")
     assert not {name for name in ours if not any(inside(each, {name}) for each in allowed)}
@@ -114,7 +114,7 @@ def test_a_base_knows_the_interface_alone(base: str) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_pytest_in_rnnimpl(path: Path) -> None:
-    """The conformance suite is for other projects, too."""
+    """Other projects use the conformance suite, and need not have pytest."""
     assert not inside("pytest", imports(path))
 
 
@@ -129,7 +129,7 @@ def test_no_pytest_in_rnnimpl(path: Path) -> None:
     ],
 )
 def test_no_framework_is_imported_before_an_implementation_that_needs_it(statement: str) -> None:
-    """Looked for in a fresh process."""
+    """A new process has none of their modules after the statement."""
     code = f"import sys; {statement}; print([name for name in {(*FRAMEWORKS, 'benchmarks')} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
@@ -147,7 +147,7 @@ def room_of(module: str, package: str) -> str:
 
 @pytest.mark.parametrize("package", FLOORS)
 def test_a_room_imports_from_lower_floors_alone(package: str) -> None:
-    """Wherever in a file the import stands."""
+    """An import counts wherever in a file it stands."""
     floors = rooms(package) | {package: len(FLOORS[package])}
     above = []
     for module in inside(package, set(MODULES)):
@@ -169,7 +169,7 @@ def test_every_room_has_a_floor(package: str) -> None:
 
 @pytest.mark.parametrize("reader", READERS)
 def test_reading_and_reporting_never_import_a_framework(reader: str) -> None:
-    """Nor does anything that they import, at once or later: a report is made on a machine that has none."""
+    """No module that they reach imports one, at once or later: a report can be made on a machine without it."""
     start = inside(f"benchmarks.{reader}", set(MODULES))
     assert start
     reached, following = set(start), start

@@ -28,7 +28,7 @@ CASE = "torch_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
     ("number", "said"), [(errno.EACCES, "not allowed here"), (errno.ENOENT, "offers no hardware counters")]
 )
 def test_counters_that_cannot_be_opened_have_a_reason(number: int, said: str) -> None:
-    """Nothing is called then."""
+    """Without a counter nothing is called."""
 
     def refuse(_: Event, __: int) -> int:
         raise OSError(number, os.strerror(number))
@@ -80,7 +80,7 @@ def test_operator_calls_are_those_outside_of_other_operators() -> None:
     ],
 )
 def test_all_gates_of_a_step_are_one_product(cell: Any, name: str, products: float) -> None:
-    """So the number of products shows for every cell whether the projection is hoisted."""
+    """The number of products shows for every cell whether the projection is hoisted."""
     workload = Workload(mode="inference", T=8, B=2, I=4, H=4, cell=cell)
     counted = call_counts.count_call(Subject(load(name), workload, clock=time.perf_counter))
     assert counted["marginal_step"]["products"] == products
@@ -128,7 +128,7 @@ def test_launches_are_divided_by_the_steps() -> None:
 
 
 def test_a_case_that_was_not_counted_says_why() -> None:
-    """It is in no table; a reason that several cases share stands there once."""
+    """A case without counts is in no table; a reason that several cases share stands there once."""
     failed = record({"status": "failed", "reason": "RuntimeError: no profiler"})
     none = record(counted(counters_reason="no counters here", allocated_bytes=0))
     assert len(counts_frame([failed, none])) == 1

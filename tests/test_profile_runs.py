@@ -33,7 +33,7 @@ class Worker:
         self.killed = False
 
     def __call__(self, implementation: str, **settings: Any) -> Worker:
-        """Stands in place of the class."""
+        """The same worker, in place of a new one."""
         self.settings = {"implementation": implementation, **settings}
         return self
 
@@ -87,7 +87,7 @@ def test_a_worker_has_the_settings_of_its_case(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_profile_is_kept_where_the_passes_after_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They get its phases; where their process is lost, the record has the reason."""
+    """The passes get the profile's phases; where their process is lost, the record has the reason."""
     measured: dict[str, Any] = {"phases": {"1": {"functions": []}}}
     worker = Worker({"profile": measured, "count_and_trace": WorkerLost("crashed", "it ended with signal 11")})
     reply = profiled(worker, monkeypatch, with_traces=True)
@@ -104,7 +104,7 @@ def test_a_case_that_could_not_be_profiled_is_not_counted(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("reply", [{}, WorkerLost("timeout", "it took longer than may be")])
 def test_no_worker_outlives_its_repeat(reply: Mapping[str, Any] | WorkerLost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would preempt the next one. A lost worker is ended too."""
+    """A worker that lived on would preempt the next one; a lost worker is ended too."""
     worker = Worker({"profile": reply})
     with contextlib.suppress(WorkerLost):
         profiled(worker, monkeypatch)
@@ -140,7 +140,7 @@ def test_a_case_that_cannot_be_profiled_is_tried_once(tmp_path: Path, monkeypatc
 def test_seconds_and_repeats_out_of_their_range_are_refused(
     seconds: float, repeats: int, said: str, tmp_path: Path
 ) -> None:
-    """Before anything is measured or written."""
+    """They are refused before anything is measured or written."""
     out = tmp_path / "run"
     with pytest.raises(ValueError, match=said):
         profile.profile_cases([Case.parse(CASE)], out=out, seconds=seconds, repeats=repeats, say=lambda _: None)
@@ -190,7 +190,7 @@ def test_a_tiny_case_is_profiled_and_one_that_cannot_run_says_why(
 
 
 def test_a_report_of_a_profile_without_pairs_of_blocks_is_refused(tmp_path: Path) -> None:
-    """Nothing is written then."""
+    """The folder stays without a report."""
     (tmp_path / "profile.json").write_text('{"peaks": [], "refused": {}}', encoding="utf-8")
     (tmp_path / "profiles.jsonl").write_text('{"case": "x", "accounted_share": 1.0}\n', encoding="utf-8")
     with pytest.raises(ValueError, match=r"profiles\.jsonl has no pairs of blocks"):
@@ -199,7 +199,7 @@ def test_a_report_of_a_profile_without_pairs_of_blocks_is_refused(tmp_path: Path
 
 
 def test_the_reasons_are_raised_where_no_case_can_be_profiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written then."""
+    """The run's folder is not made."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     cases = parse_cases(["tests.faulty_implementations:Missing/cpu/inference/T8-B2-I4-H8-L1-tanh-float32"])
     with pytest.raises(NothingMeasured, match="the library is not installed"):

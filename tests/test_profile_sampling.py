@@ -52,7 +52,7 @@ def samples_of(*samples: dict[int, int]) -> SampledThreads:
     ],
 )
 def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, int], expected: Kind | None) -> None:
-    """Of several other threads products come first. None is a preempted sample."""
+    """Products come first of several other threads' work. A preempted sample has no kind."""
     counts = count_by_phase(samples_of(threads), PLACES, 1)[FORWARD]
     assert counts.by_kind == ({} if expected is None else {expected: 1})
     assert counts.preempted == (expected is None)
@@ -74,7 +74,7 @@ def test_waiting_has_the_place_of_the_main_thread_where_no_thread_computes(main:
 
 
 def test_the_caller_of_a_sample_is_that_of_the_main_thread() -> None:
-    """The order of the threads does not count."""
+    """The order of threads in a sample does not count."""
     threads = np.array([(PRODUCT, 9, 5, 0, 2, FORWARD, 0), (PYTHON, 7, 5, 0, 1, FORWARD, 0)], SAMPLED_THREAD)
     (sample,) = attribute(threads, PLACES, 1)
     assert sample.caller == 7
@@ -135,7 +135,7 @@ def _cores_of(task: Path) -> str:
 
 
 def test_a_sampler_without_memory_for_its_samples_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It asks for more memory than can be addressed."""
+    """The sampler asks for more memory than can be addressed."""
     monkeypatch.setattr("benchmarks.profiling.sampling.sampler.CAPACITY", 1 << 51)
     with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
         Sampler().start()
