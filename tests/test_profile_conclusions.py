@@ -15,8 +15,8 @@ from benchmarks.profiling.reporting.conclusion import (
     Remedy,
     conclude,
     conclusion_words,
+    facts_of,
 )
-from benchmarks.profiling.reporting.report import facts_of
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, Kind
 from benchmarks.reporting.plain_text import TIMES
 from benchmarks.workload import Workload

@@ -6,11 +6,12 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.machine.bounds import LIMIT_NAMES
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, Kind
 from benchmarks.reporting.plain_text import share, significant, times
+from benchmarks.workload import Workload
 
 MOST = 0.5
 """The least share of a call that a kind of work has where the call spends its time in that kind."""
@@ -130,6 +131,21 @@ class Facts:
         if math.isnan(self.marginal_products) or self.marginal_products < 0.5:
             return None
         return self.marginal_products < PROJECTED_EACH_STEP
+
+
+def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share: float, workload: Workload) -> Facts:
+    """The facts of a case from its row of `limits_frame` and, where it was counted, of `counts_frame`."""
+    return Facts(
+        operators_per_step=counts.get("operators_per_step", math.nan),
+        marginal_calls=counts.get("marginal_calls_per_step", math.nan),
+        marginal_products=counts.get("marginal_products_per_step", math.nan) / workload.config.num_stacked,
+        fixed_time_share=counts.get("fixed_time_share", math.nan),
+        gates=workload.config.num_gates,
+        threads=workload.threads,
+        share_of_attainable=limit["share_of_attainable"],
+        bound_by=limit["bound_by"] if isinstance(limit["bound_by"], str) else None,
+        products_over_fastest=products_share * limit["median_seconds"] / limit["blas_seconds"],
+    )
 
 
 @dataclasses.dataclass(frozen=True)

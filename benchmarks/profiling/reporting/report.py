@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from benchmarks.files import write
 from benchmarks.machine.peak import Peak
 from benchmarks.profiling.records import read_records
 from benchmarks.profiling.reporting.attainable import RUN, limits_frame
-from benchmarks.profiling.reporting.conclusion import Facts, conclude, conclusion_words
+from benchmarks.profiling.reporting.conclusion import conclude, conclusion_words, facts_of
 from benchmarks.profiling.reporting.counts import count_reasons, counts_frame, counts_table
 from benchmarks.profiling.reporting.frames import breakdown_frame, functions_frame, shares_of
 from benchmarks.profiling.reporting.growth import SizeSeries, growth, growth_words, kind_seconds, size_series
@@ -121,21 +120,6 @@ def _workload(
 def _named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
     """{column: value} of a frame's row."""
     return {str(column): value for column, value in row.items()}
-
-
-def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share: float, workload: Workload) -> Facts:
-    """The facts of a case from its row of `limits_frame` and, where it was counted, of `counts_frame`."""
-    return Facts(
-        operators_per_step=counts.get("operators_per_step", math.nan),
-        marginal_calls=counts.get("marginal_calls_per_step", math.nan),
-        marginal_products=counts.get("marginal_products_per_step", math.nan) / workload.config.num_stacked,
-        fixed_time_share=counts.get("fixed_time_share", math.nan),
-        gates=workload.config.num_gates,
-        threads=workload.threads,
-        share_of_attainable=limit["share_of_attainable"],
-        bound_by=limit["bound_by"] if isinstance(limit["bound_by"], str) else None,
-        products_over_fastest=products_share * limit["median_seconds"] / limit["blas_seconds"],
-    )
 
 
 def _spread(shares: pd.DataFrame, kind: str) -> str:
