@@ -1,4 +1,4 @@
-"""Small projects in git whose benchmark tells which revision's code it runs, for tests of where modules come from."""
+"""Small projects in git whose benchmark reports which revision's code it runs, for tests of the origins of modules."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from benchmarks.files import scratch_folder
 from benchmarks.regression.environments import Choice
 from benchmarks.regression.loaded import PLUGIN, read_loaded
-from benchmarks.regression.preparing import Preparation, Prepared
+from benchmarks.regression.outcomes import Outcome
+from benchmarks.regression.preparing import Preparation, PreparedSide
+from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.pytest_command import Side, environment
 from benchmarks.regression.revisions import check_out, remove_worktrees
-from benchmarks.regression.session import Side
-from benchmarks.regression.session import _environment as environment_of_suite
-from benchmarks.regression.session_record import Measured
 
 SETUP = """
 from setuptools import Extension, setup
@@ -39,14 +39,14 @@ except ImportError:
 
 
 def git(folder: Path, *words: str) -> str:
-    """What git says, run as somebody."""
+    """The answer of git, which has an identity for commits."""
     identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
     command = ["git", *identity, *words]  # the git that is on the path
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def suite_of(module: str) -> str:
-    """A benchmark that tells, in extra_info, what the module's `revision` returns."""
+    """The source of a benchmark that records, in extra_info, what the module's `revision` returns."""
     return (
         f"from {module} import revision\n\n"
         "def test_revision(benchmark):\n"
@@ -56,7 +56,7 @@ def suite_of(module: str) -> str:
 
 
 def project(folder: Path, files: Mapping[str, str]) -> Path:
-    """Two commits, in whose files REVISION is 1 and 2."""
+    """A project of two commits; REVISION in the files becomes 1 and 2."""
     folder.mkdir()
     git(folder, "init", "--quiet")
     for number in ("1", "2"):
@@ -92,30 +92,31 @@ def pytest_sessionfinish():
 """
 
 
-def quick_look(side: Side) -> Measured:
-    """A dry run that has the paths of `look` and no pytest-benchmark, which takes a second to start."""
+def quick_dry_run(side: Side) -> ProcessRecord:
+    """A dry run with the paths of the real one and without pytest-benchmark, which takes a second to start."""
     with scratch_folder("process") as scratch:
         write(scratch / "quick_benchmark.py", BENCHMARK)
         shutil.copy(PLUGIN, scratch)
-        environment = environment_of_suite(side, scratch, 0) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        variables = environment(side, scratch, 0) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = [side.python, "-m", "pytest", side.suite, "--rootdir=.", "-p", "no:cacheprovider", "-q"]
         command += ["-p", PLUGIN.stem, "-p", "quick_benchmark"]
-        subprocess.run(command, cwd=side.folder, env=environment, check=False, capture_output=True)
-        infos, outcomes, broken = json.loads((scratch / "seen.json").read_text())
-        return Measured({}, infos, outcomes, broken, {}, 0, "", loaded=read_loaded(scratch))
+        subprocess.run(command, cwd=side.folder, env=variables, check=False, capture_output=True)
+        infos, given, broken = json.loads((scratch / "seen.json").read_text())
+        outcomes = {case: Outcome(*each) for case, each in given.items()}
+        return ProcessRecord(extra_info=infos, outcomes=outcomes, broken=broken, loaded=read_loaded(scratch))
 
 
 def write(path: Path, content: str) -> Path:
-    """A new file, with its folders."""
+    """Write a new file, and make its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
     return path
 
 
-def ran(prepared: Prepared) -> object:
-    """Which revision's code the side ran in its dry run."""
-    assert prepared.seen.extra_info, prepared.seen.output
-    (info,) = prepared.seen.extra_info.values()
+def ran(prepared: PreparedSide) -> object:
+    """The revision whose code the side ran in its dry run."""
+    assert prepared.dry_run.extra_info, prepared.dry_run.output
+    (info,) = prepared.dry_run.extra_info.values()
     return info["revision"]
 
 
@@ -125,18 +126,19 @@ def prepared(
     choice: Choice = "auto",
     head: str | None = None,
     suite: str = "bench",
-    look: Callable[[Side], Measured] = quick_look,
-) -> Iterator[tuple[tuple[Prepared, Prepared], list[str]]]:
-    """The first commit and the checkout, or `head`, made ready; and what was said."""
+    dry_run: Callable[[Side], ProcessRecord] = quick_dry_run,
+) -> Iterator[tuple[tuple[PreparedSide, PreparedSide], list[str]]]:
+    """The first commit and the checkout, or `head`, as prepared sides; and the sentences for the user."""
     said: list[str] = []
     with check_out(top, "HEAD~1", head) as (base, head_revision), scratch_folder("builds") as builds:
         try:
-            yield Preparation(top, suite, builds, look=look, say=said.append).pair(base, head_revision, choice), said
+            preparation = Preparation(top, suite, builds, dry_run=dry_run, say=said.append)
+            yield preparation.pair(base, head_revision, choice), said
         finally:
             remove_worktrees(builds)
 
 
 def revisions_of(top: Path, choice: Choice = "auto", head: str | None = None, suite: str = "bench") -> list[object]:
-    """Which revision's code base and head ran."""
+    """The revisions whose code base and head ran."""
     with prepared(top, choice, head, suite) as (both, _):
         return [ran(each) for each in both]

@@ -15,25 +15,25 @@ from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
 from benchmarks.regression.calibration import curves as curves_of_rules
-from benchmarks.regression.calibration import measuring, planting
+from benchmarks.regression.calibration import injection, measuring
 from benchmarks.regression.calibration.measuring import Group, read_groups, read_record
 from benchmarks.regression.calibration.rules import (
     Costs,
     compare_fails,
     equal_code,
     most_pairs,
-    regress,
+    replay_verdict,
     t_test,
 )
 from benchmarks.regression.calibration.trials import (
-    IN_TURNS,
+    INTERLEAVED,
     ONE_AFTER_ANOTHER,
     T_TEST,
     Rate,
     Replay,
     compare_of,
     regress_on_equal_code,
-    regress_on_planted,
+    regress_on_injected,
     regress_within,
     t_test_on,
 )
@@ -45,7 +45,7 @@ from rnnimpl import RnnConfig, Weights, load
 from rnnimpl.interface import CellName
 
 CASES = ("a", "b")
-COSTS = Costs(plain=10.0, look=1.0, pairs={1: 2.0, 2: 4.0})
+COSTS = Costs(plain=10.0, dry_run=1.0, pairs={1: 2.0, 2: 4.0})
 CONTROLS = ((1.0, 1.0),) * 3
 
 
@@ -93,11 +93,11 @@ def test_trials_of_regress_share_no_group() -> None:
 def test_regress_finds_what_is_planted_in_one_case() -> None:
     """Of groups with that size alone, the floor from the others; the other case is equal code."""
     groups = [group(number, size="0.2" if number % 3 else "0.02") for number in range(60)]
-    told = regress_on_planted(replay(groups), "0.2", "b", 100.0)
+    told = regress_on_injected(replay(groups), "0.2", "b", 100.0)
     assert told
     assert {each.slower for each in told} == {("b",)}
     assert sum(each.pairs for each in told) <= 40
-    assert not regress_on_planted(replay(groups), "0.05", "b", 100.0)
+    assert not regress_on_injected(replay(groups), "0.05", "b", 100.0)
 
 
 def test_the_floor_is_of_the_groups_just_before() -> None:
@@ -106,11 +106,11 @@ def test_the_floor_is_of_the_groups_just_before() -> None:
     alike = [group(number, size="0.02") for number in range(2)]
     planted = [group(number) for number in range(most_pairs(COSTS, len(CASES), 100.0))]
     found = [
-        [each.slower for each in regress_on_planted(replay(groups), "0.2", "b", 100.0)]
+        [each.slower for each in regress_on_injected(replay(groups), "0.2", "b", 100.0)]
         for groups in ((*unlike, *alike, *planted), (*alike, *unlike, *planted), (*planted, *alike, *unlike))
     ]
     assert found == [[("b",)], [()], [("b",)]]
-    assert regress_on_planted(replay([*alike[:1], *planted]), "0.2", "b", 100.0) == []
+    assert regress_on_injected(replay([*alike[:1], *planted]), "0.2", "b", 100.0) == []
 
 
 def test_groups_in_another_order_are_the_same_groups() -> None:
@@ -160,9 +160,9 @@ def test_a_replayed_verdict_ends_with_its_budget() -> None:
     """Two looks of a second, two pairs for the floor and three to judge by, of four each: there is no time for more."""
     pairs = [dict(each) for each in replay([group(number, again=1.3) for number in range(12)]).equal]
     for_floor = replay([group(number) for number in range(2)]).equal
-    told = regress(pairs, for_floor, CASES, COSTS, 22.5)
+    told = replay_verdict(pairs, for_floor, CASES, COSTS, 22.5)
     assert (told.pairs, told.seconds, told.slower) == (3, 22.0, ())
-    assert regress(pairs, for_floor, CASES, COSTS, 100.0).slower == CASES
+    assert replay_verdict(pairs, for_floor, CASES, COSTS, 100.0).slower == CASES
 
 
 def test_a_verdict_on_an_unfit_machine_is_no_alarm() -> None:
@@ -174,7 +174,9 @@ def test_a_verdict_on_an_unfit_machine_is_no_alarm() -> None:
             )
             for number in range(2 + most_pairs(COSTS, len(CASES), 100.0))
         ]
-        told = regress([equal_code(each) for each in drifting[2:]], [{"a": 0.001, "b": 0.001}] * 2, CASES, COSTS, 100.0)
+        told = replay_verdict(
+            [equal_code(each) for each in drifting[2:]], [{"a": 0.001, "b": 0.001}] * 2, CASES, COSTS, 100.0
+        )
         assert told.unfit
         assert (told.slower, told.alarm) == (said, bool(said))
 
@@ -182,10 +184,10 @@ def test_a_verdict_on_an_unfit_machine_is_no_alarm() -> None:
 def test_compare_calls_what_is_beyond_its_limit() -> None:
     """A run against another; with the group before where one follows another."""
     groups = replay([group(number) for number in range(6)])
-    for order, trials in ((IN_TURNS, 6), (ONE_AFTER_ANOTHER, 3)):
+    for order, trials in ((INTERLEAVED, 6), (ONE_AFTER_ANOTHER, 3)):
         rule = compare_of(groups, "mean > 5 %", 1, order)
         assert rule.alarms(groups) == [False] * trials
-    assert compare_of(groups, "mean > 5 %", 1, IN_TURNS).finds(groups, "0.2", "a") == [True] * 6
+    assert compare_of(groups, "mean > 5 %", 1, INTERLEAVED).finds(groups, "0.2", "a") == [True] * 6
     # The first group's base is slow: only a run that is compared with it comes out faster.
     slow = dataclasses.replace(groups.groups[0], summaries=({case: {"mean": 1.5} for case in CASES},) * 3)
     moved = replay([slow, *groups.groups[1:]])
@@ -225,7 +227,7 @@ def test_a_pair_costs_what_lies_between_few_cases_and_all() -> None:
         "costs": {"plain_seconds": [9, 10, 30], "look_seconds": [3], "pair_seconds": {"1": [4.0, 5.0, 6.0], "11": [15]}}
     }
     costs = Costs.of(record)
-    assert (costs.plain, costs.look, costs.pair(1), costs.pair(6), costs.pair(11)) == (10, 3, 5, 10, 15)
+    assert (costs.plain, costs.dry_run, costs.pair(1), costs.pair(6), costs.pair(11)) == (10, 3, 5, 10, 15)
 
 
 def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,23 +258,25 @@ def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch:
     assert f"| five pairs, {T_TEST} | 0.3 | 0 of 20 (" in table
     assert "| pytest-benchmark, min > 5 %, one run after another | 0.1 | 0 of 50 (" in table
     assert f"On equal code, {equal} verdicts of `regress` on the whole suite took " in table
-    assert "A plain `pytest benchmarks` takes 10.0 s here; a look at a revision 1.00 s, a pair of all 2 cases" in table
+    assert (
+        "A plain `pytest benchmarks` takes 10.0 s here, a dry run of a revision 1.00 s, a pair of all 2 cases" in table
+    )
     assert f"| 10 | 1.7 | 0 % of {3 * equal} | 100 % of " in table
     curves = pd.read_csv(tmp_path / "curves.csv")
-    found = curves[(curves.rule == "regress") & (curves.seconds == 100) & (curves.planted == 0.2)].set_index("cases")
+    found = curves[(curves.rule == "regress") & (curves.seconds == 100) & (curves.injected == 0.2)].set_index("cases")
     assert (found.called == found.trials).all()
     assert found.trials["all"] == found.trials["Python-bound"] + found.trials["GEMM-bound"]
     assert found.trials["GEMM-bound"] > 0
     of_regress = curves.rule == "regress"
     assert curves.trials_in_other_orders[~of_regress].isna().all()
-    assert (curves.trials_in_other_orders[of_regress & (curves.planted == 0)] > 0).all()
+    assert (curves.trials_in_other_orders[of_regress & (curves.injected == 0)] > 0).all()
     assert f"| 20 % | {interval(1.2, 1.2)} |" in table
     ((figure, *where),) = saved
     assert where[1] == "errors"
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
     of_five = panels["Finds a slowdown of 5.0 % in a case"].containers
     (line, *_) = next(each for each in of_five if each.get_label() == "regress")
-    of_all = curves[of_regress & (curves.planted == 0.05) & (curves.cases == "all") & (curves.trials > 0)]
+    of_all = curves[of_regress & (curves.injected == 0.05) & (curves.cases == "all") & (curves.trials > 0)]
     assert line.get_xdata() == pytest.approx((of_all.seconds / 60).tolist(), rel=1e-5)
     assert line.get_ydata() == pytest.approx((of_all.called / of_all.trials).tolist())
 
@@ -280,12 +284,12 @@ def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch:
 def test_what_is_planted_changes_the_work_and_not_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the planted case alone."""
     done: list[tuple[int, int]] = []
-    monkeypatch.setattr(planting, "work", lambda config, amount: done.append((config.hidden_size, amount)))
+    monkeypatch.setattr(injection, "extra_work", lambda config, amount: done.append((config.hidden_size, amount)))
     case = "numpy_loop/cpu/inference/T4-B1-I8-H8-L1-tanh-float32"
     config = RnnConfig(input_size=8, hidden_size=8)
     weights = Weights.init(config, seed=0)
     x = np.ones((4, 1, 8), dtype=np.float32)
-    planted = planting.planting(load, {case: 7})("numpy_loop")(config, weights, "cpu")
+    planted = injection.with_extra_work(load, {case: 7})("numpy_loop")(config, weights, "cpu")
     plain = load("numpy_loop")(config, weights, "cpu")
     np.testing.assert_array_equal(planted.forward(x)[0], plain.forward(x)[0])
     planted.vjp(x)
@@ -295,10 +299,10 @@ def test_what_is_planted_changes_the_work_and_not_the_results(monkeypatch: pytes
 def test_the_suite_loads_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """As soon as pytest has collected it, by the amounts of the variable."""
     done: list[tuple[int, int]] = []
-    monkeypatch.setattr(planting, "work", lambda config, amount: done.append((config.hidden_size, amount)))
+    monkeypatch.setattr(injection, "extra_work", lambda config, amount: done.append((config.hidden_size, amount)))
     monkeypatch.setattr(test_speed, "load", load)
-    monkeypatch.setenv("RNNBENCH_PLANTS", json.dumps({"numpy_loop/cpu/training/T4-B1-I8-H8-L1-tanh-float32": 3}))
-    planting.pytest_collection_finish()
+    monkeypatch.setenv("RNNBENCH_INJECTED_WORK", json.dumps({"numpy_loop/cpu/training/T4-B1-I8-H8-L1-tanh-float32": 3}))
+    injection.pytest_collection_finish()
     config = RnnConfig(input_size=8, hidden_size=8)
     loaded = vars(test_speed)["load"]("numpy_loop")(config, Weights.init(config, seed=0), "cpu")
     loaded.vjp(np.ones((4, 1, 8), dtype=np.float32))
@@ -309,9 +313,9 @@ def test_planted_work_grows_with_its_amount(monkeypatch: pytest.MonkeyPatch) -> 
     """Steps of a loop where Python is the bottleneck, rows of a product where products are; none is none."""
     products: list[tuple[int, ...]] = []
     monkeypatch.setattr("numpy.matmul", lambda rows, matrix, **_: products.append((*rows.shape, *matrix.shape)))
-    wide = RnnConfig(input_size=1, hidden_size=planting.WIDE)
+    wide = RnnConfig(input_size=1, hidden_size=injection.WIDE)
     for amount in (0, 5, 6):
-        planting.work(wide, amount)
+        injection.extra_work(wide, amount)
     assert products == [(5, 128, 128, 128), (6, 128, 128, 128)]
     steps: list[int] = []
 
@@ -319,8 +323,8 @@ def test_planted_work_grows_with_its_amount(monkeypatch: pytest.MonkeyPatch) -> 
         steps.append(amount)
         return range(amount)
 
-    monkeypatch.setattr(planting, "range", counted, raising=False)
-    planting.work(dataclasses.replace(wide, hidden_size=planting.WIDE - 1), 7)
+    monkeypatch.setattr(injection, "range", counted, raising=False)
+    injection.extra_work(dataclasses.replace(wide, hidden_size=injection.WIDE - 1), 7)
     assert (steps, len(products)) == ([7], 2)
 
 
@@ -330,18 +334,18 @@ def test_planted_products_are_as_wide_as_the_gates(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("numpy.matmul", lambda _, matrix, out: shapes.append((*matrix.shape, *out.shape)))
     cells: tuple[CellName, ...] = ("lstm", "gru")
     for cell in cells:
-        planting.work(RnnConfig(input_size=1, hidden_size=planting.WIDE, cell=cell), 2)
+        injection.extra_work(RnnConfig(input_size=1, hidden_size=injection.WIDE, cell=cell), 2)
     assert shapes == [(128, 512, 2, 512), (128, 384, 2, 384)]
 
 
 def test_work_is_planted_in_the_case_of_one_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cases of two cells may have the same implementation, mode and sizes."""
     done: list[tuple[str, int]] = []
-    monkeypatch.setattr(planting, "work", lambda config, amount: done.append((config.cell, amount)))
+    monkeypatch.setattr(injection, "extra_work", lambda config, amount: done.append((config.cell, amount)))
     amounts = {f"numpy_loop/cpu/inference/T4-B1-I8-H8-L1-{cell}-float32": 3 + len(cell) for cell in ("gru", "lstm")}
     for case in map(Case.parse, amounts):
         config = case.workload.config
-        planted = planting.planting(load, amounts)("numpy_loop")(config, Weights.init(config, seed=0), "cpu")
+        planted = injection.with_extra_work(load, amounts)("numpy_loop")(config, Weights.init(config, seed=0), "cpu")
         planted.forward(np.ones((4, 1, 8), dtype=np.float32))
     assert done == [("gru", 6), ("lstm", 7)]
 
@@ -358,21 +362,21 @@ def test_a_slowdown_is_the_median_over_calls_that_follow_each_other(monkeypatch:
         now[0] += 1.5 + next(waits)
 
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
-    assert planting._slowdown(with_work, without, 15.0) == pytest.approx(0.5)
+    assert injection.slowdown(with_work, without, 15.0) == pytest.approx(0.5)
     assert next(waits) == 0.0
 
 
 def test_amounts_lie_between_the_probes() -> None:
     """Work that costs a thousandth of the call a unit is found again."""
-    assert planting._amounts(lambda amount: amount / 1000) == {"0.02": 20, "0.05": 50, "0.1": 100, "0.2": 200}
+    assert injection.amounts_by_probes(lambda amount: amount / 1000) == {"0.02": 20, "0.05": 50, "0.1": 100, "0.2": 200}
 
 
 def test_amounts_are_refined_by_processes_that_took_turns() -> None:
     """Here the planted call costs 1 % by itself, a unit of work 0.2 %; one process in nine went astray."""
     amounts = [5, 5, 10, 20, 20, 50, 50, 100, 100]
     measured = [(amount, 0.01 + 0.002 * amount) for amount in amounts]
-    assert planting.amounts_in_turns([(20, 0.4), *measured]) == {"0.02": 5, "0.05": 20, "0.1": 45, "0.2": 95}
-    assert planting.amounts_in_turns([(amount, 0.03 + 0.002 * amount) for amount in amounts])["0.02"] == 1
+    assert injection.refined_amounts([(20, 0.4), *measured]) == {"0.02": 5, "0.05": 20, "0.1": 45, "0.2": 95}
+    assert injection.refined_amounts([(amount, 0.03 + 0.002 * amount) for amount in amounts])["0.02"] == 1
 
 
 def test_work_is_settled_by_the_groups_that_were_measured() -> None:
@@ -390,7 +394,7 @@ def test_what_was_planted_before_it_was_settled_is_no_trial() -> None:
 
 def test_a_trial_draws_what_there_is_time_for() -> None:
     """Pairs of all cases to the first look, then of one, at most what the last look and a confirmation take."""
-    costs = Costs(plain=10.0, look=1.0, pairs={1: 2.0, 16: 16.0})
+    costs = Costs(plain=10.0, dry_run=1.0, pairs={1: 2.0, 16: 16.0})
     # 2 s of looks and a pair of 16 s for the floor leave two pairs of all cases, three, and three with two of one case.
     assert [most_pairs(costs, 16, seconds) for seconds in (50.0, 66.0, 70.0, 1000.0)] == [2, 3, 5, 23]
 

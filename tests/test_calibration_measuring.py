@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.regression.calibration import measuring
-from benchmarks.regression.calibration.measuring import PLANTED, measure, read_groups, read_record, summary
-from benchmarks.regression.control import Control
+from benchmarks.regression.calibration.measuring import INJECTED_SIZES, measure, read_groups, read_record, summary
+from benchmarks.regression.control import ControlTimes
 from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
-from benchmarks.regression.session import Side
-from benchmarks.regression.session_record import Measured
+from benchmarks.regression.outcomes import PASSED, Outcome
+from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.pytest_command import Side
+from tests.synthetic_records import record, rounds
 
 IDS = {
     f"suite.py::test[{place}]": f"numpy_loop/cpu/inference/T4-B1-I8-H{8 + place}-L1-tanh-float32" for place in range(8)
@@ -32,21 +34,22 @@ class Processes:
 
     def __call__(
         self, sides: Sequence[Side], cases: Sequence[str], *, number: int, passes: int, seconds_a_case: float
-    ) -> tuple[list[Measured], list[tuple[Control, ...]]]:
+    ) -> tuple[list[ProcessRecord], list[tuple[ControlTimes, ...]]]:
         """One group of three."""
-        assert [side.name for side in sides] == ["base", "again", "planted"]
+        assert [side.name for side in sides] == ["base", "again", "slowed"]
         assert (passes, seconds_a_case) == (PASSES, SECONDS_A_CASE)
         self.now += 3600.0
         self.numbers.append(number)
         measured = []
         for side in sides:
-            plants = json.loads(side.variables.get("RNNBENCH_PLANTS", "{}"))
-            taken = {case: 1.0 + 0.002 * plants.get(IDS[case], 0) for case in cases}
-            seconds = {case: [[99.0], [one, 2 * one, 4 * one]] for case, one in taken.items()}
-            outcomes = dict.fromkeys(cases, ("failed" if self.failing and plants else "passed", "why"))
-            stretches = {case: [[0], [0, 1, 2]] for case in cases}
-            measured.append(Measured(seconds, {}, outcomes, {}, {}, 0, "the end", stretches))
-        return measured, [(Control(1.0, 2.0),)] * len(sides)
+            work = json.loads(side.variables.get("RNNBENCH_INJECTED_WORK", "{}"))
+            seconds = {case: 1.0 + 0.002 * work.get(IDS[case], 0) for case in cases}
+            by_case = {
+                case: [rounds([99.0]), rounds([one, 2 * one, 4 * one], [0, 1, 2])] for case, one in seconds.items()
+            }
+            outcomes = dict.fromkeys(cases, Outcome("failed", "why") if self.failing and work else PASSED)
+            measured.append(record(outcomes, passes=by_case, output="the end"))
+        return measured, [(ControlTimes(1.0, 2.0),)] * len(sides)
 
 
 @pytest.fixture
@@ -84,11 +87,11 @@ def test_sizes_go_round_from_group_to_group(processes: Processes, folder: Path) 
     groups = list(read_groups(folder))
     assert processes.numbers == list(range(6))
     for case in IDS:
-        assert sorted(group.sizes[case] for group in groups) == sorted(PLANTED)
+        assert sorted(group.sizes[case] for group in groups) == sorted(INJECTED_SIZES)
     sizes = list(groups[0].sizes.values())
-    assert sizes[:6] == list(PLANTED)
-    assert sizes[6:] == [PLANTED[1], PLANTED[2]]
-    assert groups[1].sizes["suite.py::test[0]"] == PLANTED[1]
+    assert sizes[:6] == list(INJECTED_SIZES)
+    assert sizes[6:] == [INJECTED_SIZES[1], INJECTED_SIZES[2]]
+    assert groups[1].sizes["suite.py::test[0]"] == INJECTED_SIZES[1]
 
 
 @pytest.mark.usefixtures("processes")
@@ -142,7 +145,7 @@ def test_another_machine_begins_a_calibration_of_its_own(
 def test_a_group_in_which_a_case_fails_is_not_kept(processes: Processes, folder: Path) -> None:
     """The case is named with the reason."""
     processes.failing = True
-    with pytest.raises(RuntimeError, match=r"suite.py::test\[0\] did not pass: \('failed', 'why'\) the end"):
+    with pytest.raises(RuntimeError, match=r"suite.py::test\[0\] did not pass: why; the end"):
         measure(folder, hours(1), lambda _: None)
     assert list(read_groups(folder)) == []
 

@@ -175,7 +175,7 @@ def test_a_report_that_was_written_by_hand_since_is_kept() -> None:
 
 MEASURING = (
     *("measuring.launch.measure_peaks", "profiling.profile.measure_peaks", "training.train._reference"),
-    *("regression.calibration.measuring.look", "regression.regress.regress", "history.findings.find_history"),
+    *("regression.calibration.measuring.dry_run", "regression.regress.regress", "history.findings.find_history"),
     *("measuring.lock._opened", "regression.revisions.worktree"),
 )
 

@@ -16,13 +16,15 @@ from typer.testing import CliRunner
 from benchmarks.__main__ import app
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import commits_in_range, in_order, subjects_between
-from benchmarks.history.plan import Plan, digest
+from benchmarks.history.plan import TrackPlan, digest
 from benchmarks.history.track import track
-from benchmarks.regression.control import Control
-from benchmarks.regression.session import Side
-from benchmarks.regression.session_record import Measured
+from benchmarks.regression.control import ControlTimes
+from benchmarks.regression.outcomes import PASSED
+from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.pytest_command import Side
 from benchmarks.store import StoreError
 from tests.synthetic_history import CASE, process
+from tests.synthetic_records import record, rounds
 
 
 def git(folder: Path, *words: str) -> str:
@@ -77,7 +79,7 @@ class Suite:
     def __init__(self, top: Path, slow_from: int = 99, most: int = 999, broken: int | None = None) -> None:
         self.order = git(top, "rev-list", "--reverse", "HEAD").split()
         self.slow_from, self.most, self.broken = slow_from, most, broken
-        self.looked: list[int] = []
+        self.dry_runs: list[int] = []
         self.ran: list[list[int]] = []
         self.numbers: list[int] = []
 
@@ -87,16 +89,16 @@ class Suite:
         assert (side.folder / "work.py").read_text().endswith(f"return {number}\n")
         return number
 
-    def look(self, side: Side) -> Measured:
+    def dry_run(self, side: Side) -> ProcessRecord:
         """What runs."""
-        self.looked.append(self.place(side))
-        if self.looked[-1] == self.broken:
-            return Measured({}, {}, {}, {"speed": "no such module"}, {}, 2, "")
-        return Measured({}, {}, {CASE: ("passed", "")}, {}, {}, 0, "")
+        self.dry_runs.append(self.place(side))
+        if self.dry_runs[-1] == self.broken:
+            return ProcessRecord(broken={"speed": "no such module"}, status=2)
+        return ProcessRecord(outcomes={CASE: PASSED})
 
     def measure(
         self, sides: Sequence[Side], cases: Sequence[str], *, number: int
-    ) -> tuple[list[Measured], list[list[Control]]]:
+    ) -> tuple[list[ProcessRecord], list[list[ControlTimes]]]:
         """A group: a warm-up pass and one that counts."""
         if len(self.ran) >= self.most:
             raise KeyboardInterrupt
@@ -106,16 +108,16 @@ class Suite:
         found = []
         for place in self.ran[-1]:
             seconds = (1.3 if place >= self.slow_from else 1.0) * (1 + 0.003 * ((place * 7 + len(self.ran) * 3) % 5))
-            passes = [[99.0], [seconds * (1 + 0.3 * (len(self.ran) % 3))] * 3]
-            found.append(Measured({CASE: passes}, {}, {CASE: ("passed", "")}, {}, {}, 0, ""))
-        return found, [[Control(1.0, 1.0)]] * len(sides)
+            passes = [rounds([99.0]), rounds([seconds * (1 + 0.3 * (len(self.ran) % 3))] * 3)]
+            found.append(record({CASE: PASSED}, passes={CASE: passes}))
+        return found, [[ControlTimes(1.0, 1.0)]] * len(sides)
 
 
 def planned(
     top: Path, suite: Suite, count: int = 3, packages: Mapping[str, str] | None = None, only: Sequence[int] = ()
-) -> Plan:
+) -> TrackPlan:
     """All revisions, or only some, so many processes each."""
-    return Plan(
+    return TrackPlan(
         top=top,
         revisions=tuple(suite.order[place] for place in only or range(len(suite.order))),
         suite="speed",
@@ -128,10 +130,10 @@ def planned(
     )
 
 
-def tracked(plan: Plan, suite: Suite) -> int:
+def tracked(plan: TrackPlan, suite: Suite) -> int:
     """How many processes were recorded, with a clock that ticks."""
     ticks: Iterator[float] = iter(range(10_000))
-    return track(plan, lambda _: None, look=suite.look, measure=suite.measure, clock=lambda: next(ticks))
+    return track(plan, lambda _: None, dry_run=suite.dry_run, measure=suite.measure, clock=lambda: next(ticks))
 
 
 def test_revisions_take_turns_with_the_anchor(project: Path) -> None:
@@ -164,7 +166,7 @@ def test_another_anchor_stands_in_for_one_that_cannot_run(project: Path) -> None
     assert tracked(plan, later) == 3
     assert later.ran == [[3, 6]]
     assert tracked(dataclasses.replace(plan, processes=2), later) == 2
-    assert later.looked == [2, 3, 6, 3, 6]
+    assert later.dry_runs == [2, 3, 6, 3, 6]
 
 
 def test_a_revision_that_cannot_run_lacks_no_more_processes(project: Path) -> None:
@@ -204,12 +206,12 @@ def test_a_process_that_ended_early_is_not_recorded(project: Path) -> None:
 
     def killed(
         sides: Sequence[Side], cases: Sequence[str], *, number: int
-    ) -> tuple[list[Measured], list[list[Control]]]:
+    ) -> tuple[list[ProcessRecord], list[list[ControlTimes]]]:
         measured, controls = suite.measure(sides, cases, number=number)
-        return [measured[0], Measured({}, {}, {}, {}, {}, -9, "")], controls
+        return [measured[0], ProcessRecord(status=-9)], controls
 
     said: list[str] = []
-    assert track(plan, said.append, look=suite.look, measure=killed) == 1
+    assert track(plan, said.append, dry_run=suite.dry_run, measure=killed) == 1
     assert any("ended with -9 before it had measured" in each for each in said)
     assert tracked(plan, suite) == 2
 
@@ -260,7 +262,7 @@ def test_a_line_that_is_none_is_named_and_passed_over(project: Path) -> None:
     kept.write_text("spoilt\n" + kept.read_text())
     told = "line 1: not a process's record, passed over"
     said: list[str] = []
-    track(planned(project, suite, count=1), said.append, look=suite.look, measure=suite.measure)
+    track(planned(project, suite, count=1), said.append, dry_run=suite.dry_run, measure=suite.measure)
     assert told in said[0]
     status, shown = invoke("history", "--out", "out")
     assert (status, told in shown) == (0, True)
@@ -303,7 +305,7 @@ def test_commits_that_the_checkout_lacks_are_left_out_and_named(project: Path) -
     tracked(planned(project, suite), suite)
     histories.append(project / "results/history", "machine", process(0xABCD, 9.0))
     assert invoke("history", "--out", "out")[0] == 0
-    assert "left out, for this checkout has no such commits: 0000000000" in (project / "out/history.md").read_text()
+    assert "left out, since this checkout has no such commits: 0000000000" in (project / "out/history.md").read_text()
 
 
 def test_track_measures_a_range_from_the_command_line(project: Path) -> None:

@@ -13,29 +13,29 @@ from typer.testing import CliRunner
 
 from benchmarks.history import folder as histories
 from benchmarks.history import rates as rates_module
-from benchmarks.history.rates import Drawn, Recorded, rates, recorded
+from benchmarks.history.rates import RecordedNoise, SyntheticNoise, rates, recorded
 from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.store import StoreError
 
-QUIET = Drawn(0.002, 0.001, cases=2, processes=3)
+QUIET = SyntheticNoise(0.002, 0.001, cases=2, processes=3)
 
 
 def test_large_steps_in_little_noise_are_all_found_at_their_place() -> None:
     """And where nothing was planted there is none."""
     found = rates(QUIET, revisions=10, trials=5, sizes=(0.1,))
     assert found.false == 0
-    assert [(one.steps, one.within, one.off) for one in found.planted[0.1]] == [(1, True, 0)] * 5
+    assert [(one.steps, one.within, one.off) for one in found.injected[0.1]] == [(1, True, 0)] * 5
 
 
 def test_steps_smaller_than_what_matters_are_not_found() -> None:
     """They count as not found, with no place."""
     found = rates(QUIET, revisions=10, trials=5, sizes=(0.005,))
-    assert [(one.steps, one.off, one.width) for one in found.planted[0.005]] == [(0, None, None)] * 5
+    assert [(one.steps, one.off, one.width) for one in found.injected[0.005]] == [(0, None, None)] * 5
 
 
 def test_made_up_noise_is_as_it_says() -> None:
     """Of a process, with that of the anchor beside it; of a revision; and none of the moments."""
-    drawn = Drawn(0.01, 0.03, moment=0.5, cases=30, pushed=True)(np.random.default_rng(0), 20)
+    drawn = SyntheticNoise(0.01, 0.03, session=0.5, cases=30, pushed=True)(np.random.default_rng(0), 20)
     logs = np.log([list(case[1:]) for case in drawn])  # (case, revision, process)
     revision = np.median(logs, axis=2)
     assert logs.std(axis=2, ddof=1).mean() == pytest.approx(0.01 * math.sqrt(2), rel=0.1)
@@ -44,7 +44,7 @@ def test_made_up_noise_is_as_it_says() -> None:
 
 def test_without_an_anchor_the_moments_stay_in() -> None:
     """Each process has its own, near to the one before."""
-    drawn = Drawn(0.0, moment=0.5, memory=0.9, pushed=True, anchor=False, cases=1, processes=5)
+    drawn = SyntheticNoise(0.0, session=0.5, correlation=0.9, pushed=True, anchor=False, cases=1, processes=5)
     (case,) = drawn(np.random.default_rng(0), 200)
     moments = np.log(case).ravel()
     assert moments.std() == pytest.approx(0.5, rel=0.25)
@@ -53,7 +53,7 @@ def test_without_an_anchor_the_moments_stay_in() -> None:
 
 def test_heavy_tails_have_the_deviation_that_was_asked_for() -> None:
     """And more far values than the normal distribution."""
-    drawn = Drawn(0.01, moment=0.0, tails=5.0, pushed=True, anchor=False, cases=10)
+    drawn = SyntheticNoise(0.01, session=0.0, tails=5.0, pushed=True, anchor=False, cases=10)
     logs = np.log(drawn(np.random.default_rng(0), 80))
     assert logs.std() == pytest.approx(0.01, rel=0.08)
     assert (abs(logs) > 0.04).mean() > 0.001
@@ -62,7 +62,7 @@ def test_heavy_tails_have_the_deviation_that_was_asked_for() -> None:
 def test_recorded_noise_keeps_what_a_revision_did_to_all_cases() -> None:
     """Every drawn revision is one that was seen, whole."""
     seen = np.arange(2 * 5 * 3, dtype=float).reshape(2, 5, 3) / 30
-    drawn = np.array(Recorded(seen)(np.random.default_rng(0), 50))
+    drawn = np.array(RecordedNoise(seen)(np.random.default_rng(0), 50))
     whole = {np.exp(seen[:, place]).tobytes() for place in range(5)}
     assert {drawn[:, place].tobytes() for place in range(50)} == whole
 
@@ -98,7 +98,7 @@ def keep(revisions: list[str], processes: int, folder: Path) -> None:
 def test_the_noise_of_a_history_is_without_its_steps(revisions: list[str], tmp_path: Path) -> None:
     """A step of half as much again in noise of 1 % leaves noise of 1 %."""
     keep(revisions, 5, tmp_path / "kept")
-    noise = recorded(tmp_path, tmp_path / "kept")["machine"].seen
+    noise = recorded(tmp_path, tmp_path / "kept")["machine"].residuals
     assert noise.shape == (1, 12, 5)
     assert noise.std() == pytest.approx(0.01, rel=0.3)
 

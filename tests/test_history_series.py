@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from benchmarks.history.causes import elsewhere
+from benchmarks.history.causes import environment_changes
 from benchmarks.history.record import CaseTimes, Measurement
-from benchmarks.history.series import Series, series_of
+from benchmarks.history.series import CaseSeries, series_of
 from benchmarks.history.steps import find_steps
 from tests.synthetic_history import process
 
@@ -35,7 +35,7 @@ def in_groups(
     return found
 
 
-def series(measured: Sequence[Measurement]) -> Series:
+def series(measured: Sequence[Measurement]) -> CaseSeries:
     """The series of the one case."""
     (one,) = series_of(measured, sorted({each.revision for each in measured}))
     return one
@@ -50,15 +50,15 @@ def test_what_a_moment_does_to_all_is_in_no_revisions_time() -> None:
     # As it is in the usual moment: the median of them all.
     assert levels[0] == pytest.approx(math.exp(0.35), rel=0.003)
     assert all(max(seconds) / min(seconds) < 1.02 for seconds in found.processes)
-    moved = [math.log(moment.seconds / found.moments[0].seconds) for moment in found.moments]
+    moved = [math.log(session.seconds / found.sessions[0].seconds) for session in found.sessions]
     assert moved == pytest.approx(moments, abs=0.01)
-    assert [moment.seconds for moment in found.moments] == pytest.approx(list(map(math.exp, moments)), rel=0.01)
+    assert [session.seconds for session in found.sessions] == pytest.approx(list(map(math.exp, moments)), rel=0.01)
 
 
 def test_noise_of_those_set_beside_is_in_a_process() -> None:
     """Of two that took turns, each has the noise of both: neither takes the other's for the moment's."""
     found = series(in_groups([0.0, 0.0], [0.0] * 200, noise=0.01))
-    spread = statistics.stdev(map(math.log, found.points[1].seconds))
+    spread = statistics.stdev(map(math.log, found.revisions[1].seconds))
     assert spread == pytest.approx(0.01 * math.sqrt(2), rel=0.15)
 
 
@@ -66,17 +66,17 @@ def test_processes_that_took_turns_count_before_those_that_were_alone() -> None:
     """An anchor that was measured alone at first; and one that has nothing else keeps what it has."""
     lone = process(0, 7.0, group="alone", measured_at="2025-12-31T00:00:00+00:00")
     found = series([lone, *in_groups([0.0, 0.1], [0.0, 0.0])])
-    assert all(point.beside for point in found.points)
-    assert len(found.points[0].seconds) == 2
-    (only,) = series([lone]).points
-    assert (only.seconds, only.beside) == ((7.0,), False)
+    assert all(point.interleaved for point in found.revisions)
+    assert len(found.revisions[0].seconds) == 2
+    (only,) = series([lone]).revisions
+    assert (only.seconds, only.interleaved) == ((7.0,), False)
 
 
 def cause_of(after: Mapping[str, object] | None = None, *, size: float = 0.2) -> tuple[str, str]:
     """Kind and reason of the one step over time, where moments grew by `size` from the seventh of twelve on."""
     found = series(in_groups([0.0, 0.0, 0.0], [0.0] * 6 + [size] * 6, after=after, late=6))
     assert not find_steps(found.processes)
-    (one,) = elsewhere(found, 1)
+    (one,) = environment_changes(found, 1)
     assert one.step.low < math.exp(size) < one.step.high
     return one.cause.kind, one.cause.why
 
@@ -88,11 +88,11 @@ def cause_of(after: Mapping[str, object] | None = None, *, size: float = 0.2) ->
         ({"system": {"kernel": "6.2"}}, "system", "kernel 6.1 → 6.2"),
         ({"suite_digest": "two"}, "suite", "the suite's own files"),
         ({"suite_digest": "two", "packages": {"torch": "2.13"}}, "several", "torch 2.12 → 2.13, the suite's own files"),
-        ({"controls": {"fixed Python loop": 1.2}}, "machine", "the fixed Python loop, which is none of this code"),
+        ({"controls": {"fixed Python loop": 1.2}}, "machine", "the fixed Python loop, which uses none of this code"),
         ({"controls": {"fixed Python loop": 1.2}, "packages": {"torch": "2.13"}}, "machine", "+20.0%"),
         ({"controls": {"fixed Python loop": 1.01}, "packages": {"torch": "2.13"}}, "packages", "torch"),
         ({"controls": {"fixed Python loop": 0.8}, "packages": {"torch": "2.13"}}, "packages", "torch"),
-        (None, "machine", "nothing was recorded to differ"),
+        (None, "machine", "no recorded difference explains it"),
     ],
 )
 def test_a_step_of_the_same_revisions_is_not_the_codes(

@@ -16,28 +16,32 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from benchmarks.history.causes import Cause, Elsewhere, changed
-from benchmarks.history.findings import CaseHistory, Change, MachineHistory
+from benchmarks.history.causes import Cause, EnvironmentChange, changed
+from benchmarks.history.findings import CaseHistory, CodeChange, MachineHistory
 from benchmarks.history.plot import draw_history
 from benchmarks.history.report import markdown, terminal_table, write_history
-from benchmarks.history.series import Moment, Point, Series
+from benchmarks.history.series import CaseSeries, RevisionTimes, Session
 from benchmarks.history.steps import find_steps, levels_end, noise_of
 from benchmarks.history.words import finding, short_names
 from benchmarks.reporting.plain_text import share
 
-MOMENTS = tuple(Moment(f"2026-01-{day:02}", 1.0, {}, {}, "one", {}) for day in range(1, 9))
+SESSIONS = tuple(Session(f"2026-01-{day:02}", 1.0, {}, {}, "one", {}) for day in range(1, 9))
 
 
 def history_of(
-    levels: Sequence[float], name: str = "speed/test_a.py::test_a", *, beside: bool = True, noise: float = 0.005
+    levels: Sequence[float], name: str = "speed/test_a.py::test_a", *, interleaved: bool = True, noise: float = 0.005
 ) -> CaseHistory:
     """A case whose time was exp(level) in each revision, of three processes with noise."""
     draw = random.Random(0)
     seconds = [tuple(math.exp(level + draw.gauss(0.0, noise)) for _ in range(3)) for level in levels]
-    series = Series(name, tuple(Point(f"{at:040x}", each, beside) for at, each in enumerate(seconds)), MOMENTS)
+    series = CaseSeries(
+        name, tuple(RevisionTimes(f"{at:040x}", each, interleaved) for at, each in enumerate(seconds)), SESSIONS
+    )
     steps = find_steps(series.processes)
     changes = tuple(
-        Change(step, beside, tuple(f"{at:07x} change {at}" for at in range(step.first_after, step.last_before, -1)))
+        CodeChange(
+            step, interleaved, tuple(f"{at:07x} change {at}" for at in range(step.first_after, step.last_before, -1))
+        )
         for step in steps
     )
     return CaseHistory(series, noise_of(series.processes, levels_end(steps)), changes, (), 1)
@@ -54,7 +58,7 @@ SLOWER = history_of([0.0] * 4 + [0.2] * 4)
 
 def test_a_finding_is_the_latest_step_and_how_many_were_before() -> None:
     """With its interval, the commits and where it comes from."""
-    twice = history_of([0.0] * 4 + [0.2] * 4 + [0.1] * 4, beside=False)
+    twice = history_of([0.0] * 4 + [0.2] * 4 + [0.1] * 4, interleaved=False)
     assert finding(SLOWER).startswith("+2")
     assert finding(SLOWER).endswith("), 0000000 to 0000000: code")
     assert finding(twice).startswith("-9.")
@@ -65,7 +69,7 @@ def test_a_finding_of_nothing_says_what_would_have_been_seen() -> None:
     """Or that there is too little to see anything in: three revisions, or processes that tell no noise."""
     moving = history_of([0.0] * 8, noise=0.02)
     assert moving.least_visible is not None
-    assert finding(moving) == f"no step; one of {share(math.expm1(moving.least_visible))} would have been seen"
+    assert finding(moving) == f"no step; one of {share(math.expm1(moving.least_visible))} would have been found"
     assert finding(history_of([0.0] * 3)) == "too few to tell: 3 revisions, 9 processes"
     assert finding(dataclasses.replace(STEADY, noise=None)) == "too few to tell: 8 revisions, 24 processes"
 
@@ -84,7 +88,7 @@ def test_the_least_step_that_would_be_seen_is_seen() -> None:
 
 def test_no_step_would_be_seen_that_is_too_small_to_be_told() -> None:
     """However little noise there is: 2 %."""
-    assert finding(history_of([0.0] * 8, noise=1e-4)) == "no step; one of 2.0 % would have been seen"
+    assert finding(history_of([0.0] * 8, noise=1e-4)) == "no step; one of 2.0 % would have been found"
 
 
 def test_names_are_as_short_as_they_can_be() -> None:
@@ -119,7 +123,9 @@ def test_the_report_tells_what_is_not_the_codes(tmp_path: Path) -> None:
     """Between which moments, and the likely cause; in the report, on the terminal and in the table."""
     (change,) = SLOWER.changes
     step = dataclasses.replace(change.step, last_before=2, first_after=5)
-    moved = dataclasses.replace(STEADY, elsewhere=(Elsewhere(step, Cause("packages", "torch 1 → 2")),))
+    moved = dataclasses.replace(
+        STEADY, environment_changes=(EnvironmentChange(step, Cause("packages", "torch 1 → 2")),)
+    )
     machine = machine_of(moved)
     path = write_history([machine], tmp_path)
     row = next(line for line in path.read_text().splitlines() if "torch 1 → 2" in line)
@@ -136,7 +142,7 @@ def test_the_report_tells_what_is_not_the_codes(tmp_path: Path) -> None:
         (written,) = csv.DictReader(file)
     assert (written["last_before"], written["first_after"]) == ("2026-01-03", "2026-01-06")
     assert (written["cause"], written["why"], written["commits"]) == ("packages", "torch 1 → 2", "")
-    assert "What is not the code's" not in markdown([machine_of(STEADY)], {"a machine": []})
+    assert "Changes that are not the code's" not in markdown([machine_of(STEADY)], {"a machine": []})
 
 
 def test_the_report_has_a_row_a_case_and_names_what_was_left_out() -> None:
@@ -185,15 +191,15 @@ def test_a_figure_holds_eight_cases(figures: list[tuple[Figure, Path, str]], tmp
 
 
 @pytest.mark.parametrize(
-    ("levels", "beside", "colour"),
+    ("levels", "interleaved", "colour"),
     [([0.0, 0.2], True, "#d55e00"), ([0.2, 0.0], True, "#009e73"), ([0.0, 0.2], False, "#0072b2")],
     ids=["slower", "faster", "perhaps the machine"],
 )
 def test_a_step_is_drawn_where_it_is_in_the_colour_of_its_kind(
-    levels: Sequence[float], beside: bool, colour: str, figures: list[tuple[Figure, Path, str]], tmp_path: Path
+    levels: Sequence[float], interleaved: bool, colour: str, figures: list[tuple[Figure, Path, str]], tmp_path: Path
 ) -> None:
     """Between the revisions that it may lie between; each level as a line of its height."""
-    case = history_of([*[levels[0]] * 4, *[levels[1]] * 4], beside=beside)
+    case = history_of([*[levels[0]] * 4, *[levels[1]] * 4], interleaved=interleaved)
     draw_history(machine_of(case), tmp_path, "history")
     (axes,) = figures[0][0].axes
     (span,) = axes.patches

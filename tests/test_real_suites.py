@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.regression.real_suites import Outcome, Project, download, judge, main, read_projects, repository_of
+from benchmarks.regression.real_suites import Project, RegressRun, download, judge, main, read_projects, repository_of
 from benchmarks.regression.revisions import git
 
 PROJECT = Project("some-project", "1.0", "2.0", "bench", install=("six",), pytest="-m fast")
@@ -80,7 +80,7 @@ class Regress:
         options["stdout"].write(self.said.encode())
         if status != 2:
             final = {"a": {"verdict": "slower" if status == 1 else "same", "estimate": {"ratio": self.ratio}}}
-            content = {"outcome": {"final": final}, "unfit": "", "untold": {"b": ["new", ""]}, "summary": "in short"}
+            content = {"decision": {"final": final}, "unfit": "", "excluded": {"b": ["new", ""]}, "summary": "in short"}
             (Path(named["--out"]) / "regress.json").write_text(json.dumps(content))
         return subprocess.CompletedProcess(command, status)
 
@@ -99,18 +99,18 @@ def test_what_a_project_needs_is_handed_to_regress(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("status", "said", "outcome"),
     [
-        (0, "both run in X, each with its own files first on the path\n", Outcome(0, "1 same, 1 new", "shared")),
+        (0, "both run in X, each with its own files first on the path\n", RegressRun(0, "1 same, 1 new", "shared")),
         (
             1,
             "both run in X, each with its own build and files first on the path\n",
-            Outcome(1, "1 slower, 1 new (ratios 2.00 to 2.00)", "built"),
+            RegressRun(1, "1 slower, 1 new (ratios 2.00 to 2.00)", "built"),
         ),
-        (2, "base (1) gets an environment of its own: F\nerror: no room\n", Outcome(2, "no room", "own")),
-        (2, "", Outcome(2, "it ended with 2 and said nothing", "none")),
+        (2, "base (1) gets an environment of its own: F\nerror: no room\n", RegressRun(2, "no room", "own")),
+        (2, "", RegressRun(2, "it ended with 2 and said nothing", "none")),
     ],
 )
 def test_an_outcome_is_what_regress_wrote_or_why_it_did_not(
-    status: int, said: str, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    status: int, said: str, outcome: RegressRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the way that the sides ran."""
     Regress(monkeypatch, {"2.0": status}, said, ratio=2.0)

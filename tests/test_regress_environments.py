@@ -19,14 +19,15 @@ from benchmarks.regression.environments import (
     packages_of,
 )
 from benchmarks.regression.loaded import Loaded
+from benchmarks.regression.outcomes import PASSED
 from benchmarks.regression.preparing import Preparation
+from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.regress import plan
 from benchmarks.regression.requirements import extras_for_tests, requirements_for_tests
 from benchmarks.regression.revisions import Revision
-from benchmarks.regression.session import Side
-from benchmarks.regression.session_record import Measured
 
-NOTHING = Measured({}, {}, {}, {}, {}, 0, "")
+NOTHING = ProcessRecord()
 
 
 @pytest.fixture
@@ -90,11 +91,11 @@ def both_sides(
     revisions: tuple[Revision, Revision],
     choice: Literal["auto", "shared", "own"],
     said: list[str],
-    seen: Measured = NOTHING,
+    found: ProcessRecord = NOTHING,
 ) -> tuple[Side, Side]:
     """Both, as they are measured."""
     top = revisions[0].folder.parent
-    preparation = Preparation(top, "speed", top / "builds", look=lambda _: seen, say=said.append)
+    preparation = Preparation(top, "speed", top / "builds", dry_run=lambda _: found, say=said.append)
     base, head = preparation.pair(*revisions, choice)
     return base.side, head.side
 
@@ -316,47 +317,42 @@ def test_a_revision_that_is_no_package_has_its_requirements(
 def test_an_environment_that_lacks_what_the_suite_needs_is_told(revisions: tuple[Revision, Revision]) -> None:
     """With the ways to have it: whether a module is not found or a plugin of pytest's."""
     loaded = Loaded(missing={"six.moves": (), "optional": ()})
-    for seen in (
-        Measured({}, {}, {}, {"speed": "ModuleNotFoundError: No module named 'six.moves'"}, {}, 2, "", loaded=loaded),
-        Measured({}, {}, {}, {}, {}, 4, "Error importing plugin: No module named 'six.moves'", loaded=loaded),
+    for found in (
+        ProcessRecord(broken={"speed": "ModuleNotFoundError: No module named 'six.moves'"}, status=2, loaded=loaded),
+        ProcessRecord(status=4, output="Error importing plugin: No module named 'six.moves'", loaded=loaded),
     ):
         with pytest.raises(
             ValueError, match=r"base lacks six, .* install it by --install six, or use --environment shar"
         ):
-            both_sides(revisions, "own", [], seen)
+            both_sides(revisions, "own", [], found)
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "found",
     [
-        Measured(
-            {},
-            {},
-            {},
-            {"speed": "ModuleNotFoundError: No module named 'six'"},
-            {},
-            2,
-            "",
+        ProcessRecord(
+            broken={"speed": "ModuleNotFoundError: No module named 'six'"},
+            status=2,
             loaded=Loaded(missing={"six": ()}),
         ),
-        Measured({}, {}, {}, {}, {}, 4, "Error importing plugin \"six\": No module named 'six'", loaded=None),
+        ProcessRecord(status=4, output="Error importing plugin \"six\": No module named 'six'", loaded=None),
     ],
     ids=["module", "plugin"],
 )
 def test_what_this_environment_lacks_an_own_one_may_have(
-    seen: Measured, revisions: tuple[Revision, Revision], built: list[list[str]]
+    found: ProcessRecord, revisions: tuple[Revision, Revision], built: list[list[str]]
 ) -> None:
     """Whether a test or an option of pytest's asks for it; a build of the project would not bring it."""
     for revision in revisions:
         (revision.folder / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\n')
-    works = Measured({}, {}, {"a": ("passed", "")}, {}, {}, 0, "")
+    works = ProcessRecord(outcomes={"a": PASSED})
     said: list[str] = []
     top = revisions[0].folder.parent
     preparation = Preparation(
         top,
         "speed",
         top / "builds",
-        look=lambda side: seen if side.python == sys.executable else works,
+        dry_run=lambda side: found if side.python == sys.executable else works,
         say=said.append,
     )
     base, _ = preparation.pair(*revisions, "auto")
@@ -376,6 +372,6 @@ def test_what_is_to_be_installed_needs_environments_of_their_own() -> None:
 
 def test_a_side_that_ended_before_it_told_what_it_ran_is_refused(revisions: tuple[Revision, Revision]) -> None:
     """Some of its tests have passed, by nobody knows which files."""
-    seen = Measured({}, {}, {"a": ("passed", "")}, {}, {}, -9, "", loaded=None)
-    with pytest.raises(ValueError, match="base ended before it told which files it runs"):
-        both_sides(revisions, "shared", [], seen)
+    found = ProcessRecord(outcomes={"a": PASSED}, status=-9, loaded=None)
+    with pytest.raises(ValueError, match="base ended before it wrote which files it runs"):
+        both_sides(revisions, "shared", [], found)

@@ -1,72 +1,81 @@
-"""`regress`: what fails while pairs are measured drops out, and the rest is judged."""
+"""`regress`: cases that fail while pairs are measured drop out, and the others are judged."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.regression.budget import Budget
-from benchmarks.regression.control import Control
-from benchmarks.regression.measuring import Measuring, first_limits, pair_limits
-from benchmarks.regression.pairing import Pair
-from benchmarks.regression.session import BudgetOver, Limits, Side
-from benchmarks.regression.session_record import Measured
+from benchmarks.regression.control import ControlTimes
+from benchmarks.regression.judging import Thresholds
+from benchmarks.regression.measuring import Failure, PairMeasuring, dry_run_limits, pair_limits
+from benchmarks.regression.outcomes import PASSED, Outcome
+from benchmarks.regression.pairing import ProcessPair
+from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.stopping import Rule, decide
-from tests.synthetic_ratios import NOISE
+from benchmarks.regression.suite_process import BudgetOver, TimeLimits
+from tests.synthetic_ratios import NOISE, thresholds
+from tests.synthetic_records import record
 
 BASE = Side("base", Path(), sys.executable, "speed")
 HEAD = dataclasses.replace(BASE, name="head")
-CONTROLS = (Control(1.0, 1.0),)
-RULE = Rule(looks=(3, 5), confirmation_pairs=3)
+CONTROLS = (ControlTimes(1.0, 1.0),)
+RULE = Rule(interim_analyses=(3, 5), confirmation_pairs=3)
 
 
-def process(outcomes: Mapping[str, tuple[str, str]], **fields: Any) -> Measured:
-    """A process of a side, with these outcomes."""
-    return Measured({}, {}, outcomes, {}, {}, **{"status": 0, "output": "", **fields})
+Events = Mapping[int, tuple[Mapping[str, Outcome | None], Mapping[str, Any]]]
 
 
 class Pairs:
-    """Stands for `measure_pair`: head is twice as slow; `events` are {number of the pair: (head's outcomes, fields)}.
+    """A stand-in for `measure_pair` in which head is twice as slow.
 
-    A case whose outcome is not given there passes, or is not reached where it is None.
+    `events` are {number of the pair: (outcomes on head, fields of its record)}. A case without an outcome there passes;
+    one whose outcome is None is not reached. `controls` are those beside head.
     """
 
-    def __init__(self, events: Mapping[int, tuple[Mapping[str, tuple[str, str] | None], Mapping[str, Any]]]) -> None:
-        self.events = events
+    def __init__(self, events: Events, controls: Sequence[float] = ()) -> None:
+        self.events, self.controls = events, controls
         self.measured: list[tuple[str, tuple[str, ...]]] = []
 
     def __call__(
-        self, base: Side, head: Side, cases: Sequence[str], *, number: int, limits: Limits, **_: object
-    ) -> tuple[Pair, Measured, Measured]:
+        self, base: Side, head: Side, cases: Sequence[str], *, number: int, limits: TimeLimits, **_: object
+    ) -> tuple[ProcessPair, ProcessRecord, ProcessRecord]:
         """One pair."""
         assert limits.turn_seconds == 7.0
         self.measured.append((head.name, tuple(cases)))
         changed, fields = self.events.get(number, ({}, {}))
-        given = {case: changed.get(case, ("passed", "")) for case in cases}
+        given = {case: changed.get(case, PASSED) for case in cases}
         outcomes = {case: outcome for case, outcome in given.items() if outcome is not None}
-        works = [case for case, outcome in outcomes.items() if outcome == ("passed", "")]
+        works = [case for case, outcome in outcomes.items() if outcome == PASSED]
         slower = 2.0 if head.name == "head" else 1.0
         times = dict.fromkeys(works, (1.0,)), dict.fromkeys(works, (slower * (1 + NOISE[number]),))
-        passed = process(dict.fromkeys(cases, ("passed", "")))
-        return Pair(*times, CONTROLS, CONTROLS), passed, process(outcomes, **fields)
+        beside_head = (ControlTimes(self.controls[number], 1.0),) if self.controls else CONTROLS
+        passed = record(dict.fromkeys(cases, PASSED))
+        return ProcessPair(*times, CONTROLS, beside_head), passed, record(outcomes, **fields)
 
 
-def measuring(monkeypatch: pytest.MonkeyPatch, pairs: Any, cases: Sequence[str] = ("a", "b")) -> Measuring:
-    """What measures these pairs."""
+def measuring(
+    monkeypatch: pytest.MonkeyPatch,
+    pairs: Any,
+    cases: Sequence[str] = ("a", "b"),
+    say: Callable[[str], None] = lambda _: None,
+) -> PairMeasuring:
+    """The measuring of these pairs with a budget of a minute."""
     monkeypatch.setattr("benchmarks.regression.measuring.measure_pair", pairs)
-    return Measuring((BASE, HEAD), cases, Budget(60.0), lambda _: None, Limits(turn_seconds=7.0))
+    return PairMeasuring((BASE, HEAD), cases, Budget(60.0), say, TimeLimits(turn_seconds=7.0), RULE)
 
 
-FAILS = {"a": ("failed", "AssertionError: once")}
+FAILS = {"a": Outcome("failed", "AssertionError: once")}
 
 
 def test_a_case_that_fails_once_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By itself, in a pair that completes the first."""
+    """It is measured by itself, and completes the first pair."""
     pairs = Pairs({0: (FAILS, {})})
     found = measuring(monkeypatch, pairs)
     ratios = found.draw(["a", "b"])
@@ -77,7 +86,7 @@ def test_a_case_that_fails_once_is_measured_again(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_case_that_fails_again_is_broken_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the same pair or in a later one; it is lost by head, where it failed."""
+    """It failed in two pairs, and only on head, so it is lost there."""
     pairs = Pairs({0: (FAILS, {}), 3: (FAILS, {})})
     found = measuring(monkeypatch, pairs)
     assert all(found.draw(["a", "b"]) is not None for _ in range(2))
@@ -85,14 +94,14 @@ def test_a_case_that_fails_again_is_broken_and_the_rest_goes_on(monkeypatch: pyt
     assert drawn is not None
     assert "a" not in drawn
     assert "b" in drawn
-    assert found.broken == {"a": ("head", "AssertionError: once")}
+    assert found.broken == {"a": Failure("head", "AssertionError: once")}
     assert (found.lost, found.cases) == (("a",), ["b"])
 
 
 def test_a_case_that_was_stopped_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what would have come after it in its process is measured in another."""
-    stopped = {"a": ("failed", "it had not ended after 7 s, and was stopped"), "b": None}
-    pairs = Pairs({0: (stopped, {"stopped": stopped["a"][1]})})  # type: ignore[index]  # "a" has an outcome
+    """The cases after it in its process are measured in another one."""
+    why = "it had not ended after 7 s, and was stopped"
+    pairs = Pairs({0: ({"a": Outcome("failed", why), "b": None}, {"stopped": why})})
     found = measuring(monkeypatch, pairs)
     drawn = found.draw(["a", "b"])
     assert drawn is not None
@@ -102,18 +111,18 @@ def test_a_case_that_was_stopped_is_not_waited_for_twice(monkeypatch: pytest.Mon
 
 
 def test_a_process_in_which_nothing_begins_breaks_its_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what it said, and after a second trial."""
-    nothing: dict[str, tuple[str, str] | None] = {"a": None, "b": None}
+    """It is tried twice, and the reason is its output."""
+    nothing: dict[str, Outcome | None] = {"a": None, "b": None}
     fields = {"output": "ERROR: no server\n"}
     pairs = Pairs({0: (nothing, fields), 1: (nothing, fields)})
     found = measuring(monkeypatch, pairs)
     found.draw(["a", "b"])
-    assert found.broken == dict.fromkeys(("a", "b"), ("head", "ERROR: no server"))
+    assert found.broken == dict.fromkeys(("a", "b"), Failure("head", "ERROR: no server"))
     assert found.pairs == []
 
 
 def test_a_budget_that_ends_within_a_pair_ends_the_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That pair does not count; without a floor there is no verdict, and the refusal says what to give."""
+    """That pair does not count; without a noise floor there is no verdict, and the refusal names the remedy."""
 
     def over(*_: object, **__: object) -> None:
         raise BudgetOver
@@ -122,31 +131,49 @@ def test_a_budget_that_ends_within_a_pair_ends_the_measuring(monkeypatch: pytest
     assert found.draw(["a"]) is None
     assert found.pairs == []
     with pytest.raises(ValueError, match=r"--budget is 60s.*give more, or a smaller --suite"):
-        found.floor(RULE)
+        found.noise_floor()
 
 
-def test_the_rest_is_judged_where_a_case_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the floor to the verdict: the other case is twice as slow, and that is found."""
+def test_the_other_cases_are_judged_where_one_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other case is twice as slow, and that is found."""
     found = measuring(monkeypatch, Pairs({0: (FAILS, {}), 4: (FAILS, {})}))
-    floor_of = found.floor(RULE)
-    outcome = decide(RULE, found.draw, found.cases, tolerances={"a": 0.03, "b": 0.03}, floor_of=floor_of)
-    assert outcome.slower == ("b",)
-    assert list(outcome.final) == ["b"]
+    floor = found.noise_floor()
+    decision = decide(RULE, found.draw, found.cases, thresholds=Thresholds({"a": 0.03, "b": 0.03}, floor))
+    assert decision.slower == ("b",)
+    assert list(decision.final) == ["b"]
     assert list(found.broken) == ["a"]
 
 
-def test_a_suite_all_of_whose_cases_break_has_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is the budget blamed."""
+def test_a_suite_whose_cases_all_break_has_no_judgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The budget is not blamed for it."""
     found = measuring(monkeypatch, Pairs({number: (FAILS, {}) for number in range(9)}), ["a"])
-    assert found.floor(RULE)(3) > 1
-    outcome = decide(RULE, found.draw, found.cases, tolerances={"a": 0.03}, floor_of=lambda _: 0.0)
-    assert outcome.final == {}
+    assert found.noise_floor()(3) > 1
+    assert decide(RULE, found.draw, found.cases, thresholds=thresholds("a")).final == {}
     assert list(found.broken) == ["a"]
 
 
-def test_a_wait_may_take_a_part_of_the_budget_and_then_what_it_took_before() -> None:
-    """Never so little that a busy machine exceeds it."""
-    assert first_limits(300.0, 9.0) == Limits(start_seconds=300.0, turn_seconds=30.0, deadline=9.0)
-    assert first_limits(15.0, 9.0).turn_seconds == 5.0
-    took = [process({}, start_seconds=1.0, turn_seconds=0.1), process({}, start_seconds=0.1, turn_seconds=2.0)]
-    assert pair_limits(took, 9.0) == Limits(start_seconds=10.0, turn_seconds=20.0, deadline=9.0)
+def test_an_unfit_machine_is_said_early_and_changes_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each warning comes once, with the pair that gives cause for it; the pairs and the decision stay the same."""
+    said: list[str] = []
+    controls = [1.0, 1.0, 1.0, 1.05, 0.93, *[2.0, 0.5] * 5]
+    noisy = measuring(monkeypatch, Pairs({}, controls), ["a"], said.append)
+    decisions = [decide(RULE, noisy.draw, ["a"], thresholds=thresholds("a"))]
+    assert len(noisy.pairs) == RULE.interim_analyses[0] + RULE.confirmation_pairs
+    warned = [number for number, each in enumerate(said) if "the machine is unfit" in each]
+    assert [said[number - 1].partition(":")[0] for number in warned] == ["pair 5", "pair 6"]
+    assert [said[number].partition(":")[0] for number in warned] == [
+        "so far the machine is unfit to judge on",
+        "the machine is unfit to judge on, whatever further pairs give",
+    ]
+    quiet = measuring(monkeypatch, Pairs({}), ["a"])
+    decisions.append(decide(RULE, quiet.draw, ["a"], thresholds=thresholds("a")))
+    assert decisions[0] == decisions[1]
+    assert decisions[0].slower == ("a",)
+
+
+def test_a_wait_may_take_a_part_of_the_budget_and_then_a_multiple_of_the_dry_run() -> None:
+    """A limit is never so short that a busy machine exceeds it."""
+    assert dry_run_limits(300.0, 9.0) == TimeLimits(start_seconds=300.0, turn_seconds=30.0, deadline=9.0)
+    assert dry_run_limits(15.0, 9.0).turn_seconds == 5.0
+    dry_runs = [record({}, start_seconds=1.0, turn_seconds=0.1), record({}, start_seconds=0.1, turn_seconds=2.0)]
+    assert pair_limits(dry_runs, 9.0) == TimeLimits(start_seconds=10.0, turn_seconds=20.0, deadline=9.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.regression.session import look
+from benchmarks.regression.dry_run import dry_run
 from tests.own_code_projects import EXTENSION, FALLBACK, SETUP, git, prepared, project, revisions_of, suite_of, write
 
 PACKAGE = "def revision():\n    return REVISION\n"
@@ -41,9 +41,9 @@ def test_packages_at_the_usual_places_are_each_sides_own(tmp_path: Path, module:
 def test_a_real_dry_run_tells_what_it_loaded(tmp_path: Path) -> None:
     """With pytest-benchmark, whose plugins and fixtures are no code of the project."""
     top = project(tmp_path / "project", {"src/pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")})
-    with prepared(top, look=look) as (both, _):
-        assert [each.seen.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
-        loaded = [each.seen.loaded for each in both]
+    with prepared(top, dry_run=dry_run) as (both, _):
+        assert [each.dry_run.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
+        loaded = [each.dry_run.loaded for each in both]
     assert [each is not None and each.modules["pkg"] for each in loaded] == [
         (each.side.folder / "src/pkg/__init__.py",) for each in both
     ]
@@ -65,7 +65,7 @@ def test_a_package_in_a_subfolder_is_each_sides_own(
         shutil.copytree(top / folder, tmp_path / "site")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     with prepared(top) as (both, said):
-        assert [each.seen.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
+        assert [each.dry_run.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
     assert f"base runs again with {folder} first on the path" in said
 
 
@@ -119,7 +119,7 @@ def test_a_compiled_extension_is_built_of_each_revision(compiled: Path) -> None:
     """Both run their own library, and neither its fallback nor the other's; nothing is built in the checkout."""
     before = sorted(compiled.rglob("*"))
     with prepared(compiled) as (both, said):
-        assert [each.seen.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
+        assert [each.dry_run.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
     assert [line for line in said if line.endswith("is built")] == [
         f"HEAD~1 ({git(compiled, 'rev-parse', 'HEAD~1')[:9]}) is built",
         f"the checkout ({git(compiled, 'rev-parse', 'HEAD')[:9]}) is built",

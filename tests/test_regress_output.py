@@ -1,4 +1,4 @@
-"""What `regress` writes: the table, the summary and the plot of a verdict, whatever the cases are called."""
+"""The output of `regress`: table, summary, files and plot, whatever the cases are called."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from rich.console import Console
 
-from benchmarks.regression.judging import estimate_each, judge
+from benchmarks.regression.judging import Thresholds, estimate_each, judge
+from benchmarks.regression.outcomes import Excluded
 from benchmarks.regression.output import draw, markdown, prepare, rows, summary, terminal_table, write, write_plot
 from benchmarks.regression.regress import Result
-from benchmarks.regression.stopping import Outcome
+from benchmarks.regression.stopping import Decision
 from benchmarks.store import StoreError
 
 SPREAD = (0.004, -0.006, 0.001, 0.003, -0.002)
@@ -23,18 +24,18 @@ STRANGE = "speed/test_a.py::test_a[$x$|`y`<b>*z*-" + "long" * 30 + "]"
 
 
 def result(shifts: dict[str, float], tolerances: dict[str, float] | None = None, **changes: Any) -> Result:
-    """A run in which each case came out exp(shift) times as slow; what is slower was confirmed."""
+    """A result in which the time of each case was multiplied by exp(shift), and all slowdowns were confirmed."""
     log_ratios = {case: tuple(shift + each for each in SPREAD) for case, shift in shifts.items()}
     given = {case: (tolerances or {}).get(case, 0.03) for case in shifts}
-    judged = judge(estimate_each(log_ratios, 0.01), error=0.05, tolerances=given, floor_of=lambda _: 0.0)
+    judged = judge(estimate_each(log_ratios, 0.01), error=0.05, thresholds=Thresholds(given, lambda _: 0.0))
     slower = tuple(case for case, each in judged.items() if each.verdict == "slower")
-    outcome = Outcome(judged, judged, slower, log_ratios, {case: log_ratios[case] for case in slower})
+    decision = Decision(judged, judged, slower, log_ratios, {case: log_ratios[case] for case in slower})
     run = Result(
         base="main (1)",
         head="the checkout (2)",
         suite="speed",
-        outcome=outcome,
-        untold={},
+        decision=decision,
+        excluded={},
         control={},
         unfit="",
         floor_pairs=(),
@@ -46,18 +47,18 @@ def result(shifts: dict[str, float], tolerances: dict[str, float] | None = None,
     return dataclasses.replace(run, **changes)
 
 
-def test_a_row_says_from_what_on_a_slowdown_of_its_case_matters() -> None:
-    """Which is not the same for all; and how small a one could have been seen: 4.7 deviations of the mean here."""
+def test_a_row_has_the_slowdown_that_matters_and_the_smallest_that_could_be_found() -> None:
+    """Cases have tolerances of their own; the smallest slowdown is 4.7 deviations of the mean here."""
     found = {row[0]: row for row in rows(result({"a": 0.1, "b": 0.1}, {"b": 0.5}))}
     assert found["a"] == ("a", "slower", "1.105", "1.10\N{EN DASH}1.11", "5", "3.0 %", "0.86 %")
     assert (found["b"][1], found["b"][5]) == ("same", "50 %")
 
 
-def test_the_verdict_is_said_in_a_sentence() -> None:
-    """What is slower, that nothing is, that nothing could be measured, or that the machine was unfit."""
+def test_the_summary_is_a_sentence_on_the_verdict() -> None:
+    """It counts slowdowns, or says that there is none, that no case was judged, or that the machine was unfit."""
     assert summary(result({"a": 0.1, "b": 0.0})) == "1 of 2 cases slower, confirmed in fresh processes."
     assert summary(result({"a": 0.0})) == "No confirmed slowdown in 1 case."
-    assert summary(result({"a": 0.0}, outcome=None)) == "Nothing was judged: base and head have no case in common."
+    assert summary(result({"a": 0.0}, decision=None)) == "Nothing was judged: base and head have no case in common."
     control = estimate_each({"loop": [0.4 + each for each in SPREAD]}, 0.01)
     unfit = result({"a": 0.1}, unfit="it drifts", control=control)
     assert summary(unfit) == "The machine was unfit to judge on: it drifts."
@@ -67,8 +68,8 @@ def test_the_verdict_is_said_in_a_sentence() -> None:
 
 
 def test_the_exit_status_is_that_of_the_verdict() -> None:
-    """1 for a slowdown, 2 for a case that broke, 3 where nothing can be told, else 0; the first of these that holds."""
-    lost: dict[str, Any] = {"untold": {"b": ("broken", "head: failed, why")}, "lost": ("b",)}
+    """It is 1 for a slowdown, 2 for a case that broke, 3 where no case can be told, else 0; the first that holds."""
+    lost: dict[str, Any] = {"excluded": {"b": Excluded("broken", "head: failed, why")}, "lost": ("b",)}
     control = estimate_each({"loop": [0.4 + each for each in SPREAD]}, 0.01)
     unfit: dict[str, Any] = {"unfit": "it drifts", "control": control}
     assert result({"a": 0.1}, **lost).exit_status == 1
@@ -77,24 +78,24 @@ def test_the_exit_status_is_that_of_the_verdict() -> None:
     assert result({"a": 0.0}).exit_status == 0
 
 
-def test_a_run_in_which_nothing_is_told_never_ends_with_0() -> None:
-    """2 where something broke, 3 where nothing did: all is new, or no interval is narrow enough."""
-    broken, new = {"a": ("broken", "base: why")}, {"a": ("new", "")}
-    assert result({"a": 0.0}, outcome=None, untold=broken).exit_status == 2
-    assert result({"a": 0.0}, outcome=None, untold=new).exit_status == 3
-    assert result({"a": 0.0}, outcome=None).exit_status == 3
+def test_a_run_that_decides_no_case_never_ends_with_0() -> None:
+    """It ends with 2 where a case broke, and with 3 where all cases are new or all intervals are too wide."""
+    broken, new = {"a": Excluded("broken", "base: why")}, {"a": Excluded("new")}
+    assert result({"a": 0.0}, decision=None, excluded=broken).exit_status == 2
+    assert result({"a": 0.0}, decision=None, excluded=new).exit_status == 3
+    assert result({"a": 0.0}, decision=None).exit_status == 3
     wide = result({"a": 0.029})
-    assert wide.outcome is not None
-    assert wide.outcome.final["a"].verdict == "cannot tell"
+    assert wide.decision is not None
+    assert wide.decision.final["a"].verdict == "cannot tell"
     assert wide.exit_status == 3
     assert summary(wide).startswith("None of 1 case can be told: ")
 
 
-def test_a_name_is_no_markup() -> None:
-    """Nor a reason, nor what a revision or a package is called; each row of the table keeps its seven cells."""
+def test_names_and_reasons_are_no_markup() -> None:
+    """This holds for cases, revisions, packages and machines; each row of the table keeps its seven cells."""
     run = result(
         {STRANGE: 0.0},
-        untold={"a|b": ("broken", "head: failed, a | b\n<script>")},
+        excluded={"a|b": Excluded("broken", "head: failed, a | b\n<script>")},
         base="`x|y` (1)",
         environment=("<script> 1 and 2",),
         machine={"key": "<script>"},
@@ -108,15 +109,15 @@ def test_a_name_is_no_markup() -> None:
     assert said.splitlines()[0].count("`") == 4
 
 
-def test_the_second_measurement_is_told_where_there_was_one() -> None:
-    """And only there."""
-    assert "1 case looked slower and was measured again" in markdown(result({"a": 0.1, "b": 0.0}))
-    assert "2 cases looked slower and were measured again" in markdown(result({"a": 0.1, "b": 0.1}))
+def test_the_report_says_how_many_cases_were_measured_again() -> None:
+    """It says nothing where none was."""
+    assert "1 case seemed slower and was measured again" in markdown(result({"a": 0.1, "b": 0.0}))
+    assert "2 cases seemed slower and were measured again" in markdown(result({"a": 0.1, "b": 0.1}))
     assert "measured again" not in markdown(result({"b": 0.0}))
 
 
-def test_the_summary_says_what_the_verdict_rests_on() -> None:
-    """Pairs, time, machine, what differs between the environments, and the control with its interval."""
+def test_the_report_has_the_evidence_of_the_verdict() -> None:
+    """It has pairs, time, machine, differences between the environments, and the control with its interval."""
     control = estimate_each({"control: loop": SPREAD}, 0.01)
     said = markdown(result({"a": 0.0}, seconds=61.4, environment=("torch 1 and 2",), control=control))
     assert said.splitlines()[0] == "## Is `the checkout (2)` slower than `main (1)`?"
@@ -126,7 +127,7 @@ def test_the_summary_says_what_the_verdict_rests_on() -> None:
 
 
 def test_a_narrow_terminal_shows_all_of_a_name() -> None:
-    """Folded, not cut."""
+    """A long name is folded and not cut."""
     console = Console(width=90, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115  # closed with the test
     console.print(terminal_table(result({STRANGE: 0.0})))
     console.file.close()
@@ -136,7 +137,7 @@ def test_a_narrow_terminal_shows_all_of_a_name() -> None:
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are written."""
+    """The figures that are written to files."""
     written: list[Figure] = []
     save = Figure.savefig
 
@@ -148,8 +149,8 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return written
 
 
-def test_a_plot_has_a_band_a_case(tmp_path: Path, figures: list[Figure]) -> None:
-    """As wide as what does not matter in that case."""
+def test_a_plot_has_a_band_for_each_case(tmp_path: Path, figures: list[Figure]) -> None:
+    """The band is as wide as the changes that do not matter in the case."""
     draw(result({STRANGE: 0.0, "b": 0.1}, {"b": 0.5}), tmp_path / "ratios.png")
     labels = [label.get_text() for label in figures[0].axes[0].get_yticklabels()]
     assert labels == [f"…{STRANGE[-59:]}  same", "b  same"]
@@ -164,7 +165,7 @@ def test_a_plot_has_a_band_a_case(tmp_path: Path, figures: list[Figure]) -> None
 def test_a_plot_of_many_cases_shows_those_that_changed_most(
     tmp_path: Path, figures: list[Figure], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And says how many are left out: a picture has a largest size."""
+    """Its title says how many are left out."""
     monkeypatch.setattr("benchmarks.regression.output._MOST_DRAWN", 2)
     draw(result({"a": 0.0, "b": 0.1, "c": 0.01, "d": -0.2}), tmp_path / "ratios.png")
     assert [label.get_text() for label in figures[0].axes[0].get_yticklabels()] == ["b  slower", "d  faster"]
@@ -172,35 +173,35 @@ def test_a_plot_of_many_cases_shows_those_that_changed_most(
 
 
 def test_a_run_without_verdicts_leaves_no_plot_of_an_earlier_one(tmp_path: Path) -> None:
-    """Its own files and nothing else."""
+    """The folder has its own files and no other."""
     write(result({"a": 0.0}), tmp_path, None)
     assert write_plot(result({"a": 0.0}), tmp_path) == ""
     assert (tmp_path / "ratios.png").exists()
-    write(result({"a": 0.0}, outcome=None, untold={"a": ("new", "")}), tmp_path, str(tmp_path / "job.md"))
+    write(result({"a": 0.0}, decision=None, excluded={"a": Excluded("new")}), tmp_path, str(tmp_path / "job.md"))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".rnnbench-files.json",
         "job.md",
         "regress.json",
         "summary.md",
     ]
-    assert json.loads((tmp_path / "regress.json").read_text())["untold"] == {"a": ["new", ""]}
+    assert json.loads((tmp_path / "regress.json").read_text())["excluded"] == {"a": ["new", ""]}
 
 
-def test_the_file_holds_the_verdict_and_the_jobs_summary_is_added_to(tmp_path: Path) -> None:
-    """Status and sentence for whoever reads no numbers; what other steps of a job have said stays."""
+def test_the_files_have_the_verdict_and_the_jobs_summary_is_added_to(tmp_path: Path) -> None:
+    """regress.json has the exit status, the sentence and all log ratios; the summaries of other steps stay."""
     (tmp_path / "job.md").write_text("of another step\n")
     run = result({"a": 0.1})
     write(run, tmp_path, str(tmp_path / "job.md"))
     written = json.loads((tmp_path / "regress.json").read_text())
-    assert (written["schema"], written["exit_status"], written["summary"]) == (1, 1, summary(run))
-    assert written["outcome"]["log_ratios"]["a"] == [0.1 + each for each in SPREAD]
+    assert (written["schema"], written["exit_status"], written["summary"]) == (2, 1, summary(run))
+    assert written["decision"]["log_ratios"]["a"] == [0.1 + each for each in SPREAD]
     assert (tmp_path / "summary.md").read_text() == markdown(run)
     assert (tmp_path / "job.md").read_text() == f"of another step\n{markdown(run)}"
 
 
 @pytest.mark.parametrize("name", ["out", "job.md"])
-def test_what_cannot_be_written_is_refused_before_anything_is_measured(name: str, tmp_path: Path) -> None:
-    """Naming the option or the variable, the path and the reason."""
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(name: str, tmp_path: Path) -> None:
+    """The refusal names the option or the variable, the path and the reason."""
     (tmp_path / "file").touch()
     paths = {"out": tmp_path / "out", "job.md": tmp_path / "job.md", name: tmp_path / "file" / name}
     with pytest.raises((ValueError, StoreError), match=f"{name}, w.*: Not a directory; expected a f"):

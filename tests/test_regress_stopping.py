@@ -1,4 +1,4 @@
-"""`regress`: when it stops, and what it measures again before it calls it a slowdown."""
+"""`regress`: when it stops, and how it confirms a slowdown in fresh pairs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from benchmarks.regression.budget import Budget
-from benchmarks.regression.stopping import Outcome, Rule, decide
-from tests.synthetic_ratios import NOISE, estimate, shifted
+from benchmarks.regression.stopping import Decision, Rule, decide
+from tests.synthetic_ratios import NOISE, estimate, shifted, thresholds
 
-RULE = Rule(looks=(5, 8), confirmation_pairs=5)
+RULE = Rule(interim_analyses=(5, 8), confirmation_pairs=5)
 
 
 class Source:
-    """Pairs by plan: {case: log of its true ratio, first and when measured again}; counts what was drawn."""
+    """Pairs with given log ratios by case, at first and when measured again; `drawn` are the cases of each pair."""
 
     def __init__(self, first: Mapping[str, float], again: Mapping[str, float] | None = None, most: int = 99) -> None:
         self.first, self.again, self.most = first, again or first, most
@@ -25,83 +25,80 @@ class Source:
         if number >= self.most:
             return None
         self.drawn.append(tuple(cases))
-        source = self.first if number < RULE.looks[0] else self.again
+        source = self.first if number < RULE.interim_analyses[0] else self.again
         return {case: source[case] + NOISE[number % len(NOISE)] for case in cases}
 
 
 def decided(source: Source) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The verdicts, and what is slower and confirmed."""
-    tolerances = dict.fromkeys(source.first, 0.03)
-    outcome = decide(RULE, source, list(source.first), tolerances=tolerances, floor_of=lambda _: 0.0)
-    return {case: judgement.verdict for case, judgement in outcome.final.items()}, outcome.slower
+    """The verdict on each case, and the confirmed slowdowns."""
+    decision = decide(RULE, source, list(source.first), thresholds=thresholds(source.first))
+    return {case: judgement.verdict for case, judgement in decision.final.items()}, decision.slower
 
 
-def test_clear_cases_stop_at_the_first_look() -> None:
-    """Nothing is measured again where nothing is suspected."""
+def test_clear_cases_stop_at_the_first_interim_analysis() -> None:
+    """No case is measured again where none is suspected."""
     source = Source({"a": 0.0, "b": -0.2})
     assert decided(source) == ({"a": "same", "b": "faster"}, ())
     assert len(source.drawn) == 5
 
 
-def test_a_slowdown_is_measured_again_before_it_is_called_one() -> None:
-    """By itself, in as many fresh pairs."""
+def test_a_suspected_slowdown_is_measured_again() -> None:
+    """It is measured by itself, in as many fresh pairs as the rule says."""
     source = Source({"a": 0.0, "b": 0.1})
     assert decided(source) == ({"a": "same", "b": "slower"}, ("b",))
     assert source.drawn[5:] == [("b",)] * 5
 
 
-def test_a_slowdown_that_does_not_come_again_is_none() -> None:
-    """The fresh pairs alone decide; what the first said is kept beside."""
+def test_a_suspicion_that_is_not_confirmed_is_no_slowdown() -> None:
+    """The fresh pairs alone decide; the first judgement is kept."""
     source = Source({"a": 0.0, "b": 0.1}, again={"a": 0.0, "b": 0.0})
-    outcome = decide(RULE, source, ["a", "b"], tolerances={"a": 0.03, "b": 0.03}, floor_of=lambda _: 0.0)
-    assert (outcome.first["b"].verdict, outcome.final["b"].verdict) == ("slower", "same")
-    assert (outcome.suspected, outcome.slower) == (("b",), ())
+    decision = decide(RULE, source, ["a", "b"], thresholds=thresholds("ab"))
+    assert (decision.first["b"].verdict, decision.final["b"].verdict) == ("slower", "same")
+    assert (decision.suspected, decision.slower) == (("b",), ())
 
 
-def listed(ratios: Mapping[str, Sequence[float]]) -> Outcome:
-    """What comes of these log ratios by case, until they end."""
+def listed(ratios: Mapping[str, Sequence[float]]) -> Decision:
+    """The decision on these log ratios by case; the budget ends with them."""
     pairs = iter(zip(*ratios.values(), strict=True))
 
     def draw(_: Sequence[str]) -> dict[str, float] | None:
         pair = next(pairs, None)
         return None if pair is None else dict(zip(ratios, pair, strict=True))
 
-    return decide(RULE, draw, list(ratios), tolerances=dict.fromkeys(ratios, 0.03), floor_of=lambda _: 0.0)
+    return decide(RULE, draw, list(ratios), thresholds=thresholds(ratios))
 
 
-def test_each_look_has_an_equal_part_of_the_suspicion() -> None:
-    """Of 0.2 at two looks, 0.1: a case at p = 0.15 is not suspected."""
+def test_each_interim_analysis_has_an_equal_part_of_the_suspicion() -> None:
+    """Each of two has 0.1 of 0.2: a case at p = 0.15 is not suspected."""
     wide = [0.05 + 0.0594 * step for step in (-2, -1, 0, 1, 2)]
     assert estimate(wide).p_slower == pytest.approx(0.15, abs=0.01)
     assert listed({"a": wide}).suspected == ()
 
 
-def test_a_case_that_is_decided_still_counts_among_those_looked_at() -> None:
-    """One of ten at p = 0.03, the others the same since the look before: chance makes one such in three runs."""
+def test_a_decided_case_still_counts_in_the_correction_for_their_number() -> None:
+    """One of ten cases at p = 0.03, nine of which are decided, is not suspected: chance makes one in three runs."""
     wide = [0.05 + 0.02578 * step for step in (-3.5, 3.5, -2.5, 2.5, -0.5, -1.5, 1.5, 0.5)]
     assert estimate(wide).p_slower == pytest.approx(0.03, abs=0.005)
-    outcome = listed({"wide": wide, **{f"{number}": shifted(0.0, 8) for number in range(9)}})
-    assert [len(outcome.log_ratios[case]) for case in ("wide", "0")] == [8, 5]
-    assert outcome.suspected == ()
+    decision = listed({"wide": wide, **{f"{number}": shifted(0.0, 8) for number in range(9)}})
+    assert [len(decision.log_ratios[case]) for case in ("wide", "0")] == [8, 5]
+    assert decision.suspected == ()
     assert listed({"wide": wide}).suspected == ("wide",)
 
 
-def test_what_could_have_been_seen_is_by_the_part_of_the_error_that_a_case_has() -> None:
-    """Of two cases, half of a look's; and of those that are measured again together, of the confirmation's."""
-    outcome = decide(
-        RULE, Source({"a": 0.0, "b": 0.1}), ["a", "b"], tolerances={"a": 0.03, "b": 0.03}, floor_of=lambda _: 0.0
-    )
-    found = {case: judged.estimate.detectable for case, judged in outcome.final.items()}
+def test_the_detectable_slowdown_is_that_of_the_error_of_one_case() -> None:
+    """Each of two cases has half the error of an interim analysis; one that is confirmed alone has all of its error."""
+    decision = decide(RULE, Source({"a": 0.0, "b": 0.1}), ["a", "b"], thresholds=thresholds("ab"))
+    found = {case: judged.estimate.detectable for case, judged in decision.final.items()}
     assert found == pytest.approx(
         {
             "a": estimate(shifted(0.0), 0.2 / 2 / 2).detectable,
-            "b": estimate(outcome.again["b"], 0.05).detectable,
+            "b": estimate(decision.confirmation_log_ratios["b"], 0.05).detectable,
         }
     )
 
 
-def test_what_looks_slower_is_measured_again_beside_what_cannot_be_told() -> None:
-    """Pairs serve both, so a case that nobody can tell does not use up what another needs to be confirmed."""
+def test_suspected_cases_are_measured_again_together_with_undecided_ones() -> None:
+    """A pair serves both, so that an undecided case does not use up the pairs of a confirmation."""
     wide = [0.3, -0.3, 0.1, -0.2, 0.2, -0.25, 0.15, 0.0, 0.1, -0.1, 0.2, -0.2]
     drawn: list[tuple[str, ...]] = []
 
@@ -110,36 +107,37 @@ def test_what_looks_slower_is_measured_again_beside_what_cannot_be_told() -> Non
         ratios = {"slow": 0.1 + NOISE[len(drawn) % 12], "wide": wide[len(drawn) % 12]}
         return {case: ratios[case] for case in cases}
 
-    tolerances = dict.fromkeys(("slow", "wide"), 0.03)
-    outcome = decide(RULE, draw, list(tolerances), tolerances=tolerances, floor_of=lambda _: 0.0)
-    assert outcome.slower == ("slow",)
+    cases = ("slow", "wide")
+    decision = decide(RULE, draw, cases, thresholds=thresholds(cases))
+    assert decision.slower == ("slow",)
     assert drawn == [("slow", "wide")] * 8 + [("slow",)] * 2
-    assert (len(outcome.log_ratios["slow"]), len(outcome.again["slow"]), len(outcome.log_ratios["wide"])) == (5, 5, 8)
+    assert [len(decision.log_ratios[case]) for case in cases] == [5, 8]
+    assert len(decision.confirmation_log_ratios["slow"]) == 5
 
 
 def test_a_suspicion_that_the_budget_cannot_confirm_is_no_verdict() -> None:
-    """It cannot be told; three pairs are the least that can."""
+    """The case cannot be told; a confirmation takes three pairs at least."""
     source = Source({"a": 0.0, "b": 0.1}, most=7)
-    outcome = decide(RULE, source, ["a", "b"], tolerances={"a": 0.03, "b": 0.03}, floor_of=lambda _: 0.0)
-    assert {case: judged.verdict for case, judged in outcome.final.items()} == {"a": "same", "b": "cannot tell"}
-    assert (outcome.suspected, outcome.slower, outcome.again) == (("b",), (), {})
+    decision = decide(RULE, source, ["a", "b"], thresholds=thresholds("ab"))
+    assert {case: judged.verdict for case, judged in decision.final.items()} == {"a": "same", "b": "cannot tell"}
+    assert (decision.suspected, decision.slower, decision.confirmation_log_ratios) == (("b",), (), {})
     assert decided(Source({"a": 0.0, "b": 0.1}, most=8)) == ({"a": "same", "b": "slower"}, ("b",))
 
 
-def test_what_is_not_told_when_the_budget_ends_is_judged_by_what_there_is() -> None:
-    """Between two looks."""
+def test_undecided_cases_are_judged_by_all_their_pairs_when_the_budget_ends() -> None:
+    """The budget ends between two interim analyses."""
     far = [0.3, -0.3, 0.1, -0.2, 0.2]
     assert listed({"a": [*far, 0.0]}).final["a"].estimate.pairs == 6
 
 
 def test_too_few_pairs_for_any_verdict_are_refused() -> None:
-    """With what to do."""
+    """The refusal names the remedy."""
     with pytest.raises(ValueError, match="give a longer --budget"):
         decided(Source({"a": 0.0}, most=2))
 
 
-def test_a_budget_expects_of_a_pair_what_those_as_large_took() -> None:
-    """The longest of them; few cases take as long as many until a pair of few was measured."""
+def test_a_pair_is_expected_to_take_as_long_as_the_longest_of_its_size() -> None:
+    """A pair of few cases is expected to take as long as one of many until one of few was measured."""
     budget = Budget(39.0)
     assert budget.allows(16)
     for cases, seconds in ((16, 10.0), (16, 12.0), (2, 5.0)):

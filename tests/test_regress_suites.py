@@ -1,4 +1,4 @@
-"""`regress` on suites that do what their authors did not think of: what a process of them gives, however it ends."""
+"""`regress` on unusual suites: the record of a process, however the process ends."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.regression.session import BudgetOver, Limits, Side, SuiteProcess, look
-from benchmarks.regression.session_record import Measured, read_record
+from benchmarks.regression.dry_run import dry_run
+from benchmarks.regression.outcomes import PASSED, Excluded, Outcome
+from benchmarks.regression.process_record import ProcessRecord, Round, read_record
+from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.suite_cases import sort_cases
+from benchmarks.regression.suite_process import BudgetOver, SuiteProcess, TimeLimits
+from tests.synthetic_records import FAILED, record
 
 FAILS_FIRST = """
 import pytest
@@ -28,7 +32,7 @@ def test_works(benchmark, cache, tmp_path):
 
 
 def suite(folder: Path, files: dict[str, str]) -> Side:
-    """A side whose suite is the folder `bench` with these files, and further ones above it by `../name`."""
+    """A side whose suite is the folder `bench` with these files; a name `../x` puts a file above it."""
     (folder / "bench").mkdir()
     for name, text in files.items():
         (folder / "bench" / name).write_text(text)
@@ -46,15 +50,15 @@ def suite(folder: Path, files: dict[str, str]) -> Side:
     ids=["stop", "leave out", "unload", "write"],
 )
 def test_options_of_a_project_do_not_keep_its_suite_from_being_measured(options: str, tmp_path: Path) -> None:
-    """All of it runs, with a cache of its own and nothing written beside it."""
+    """The whole suite runs, with a cache of its own, and no file is written beside it."""
     ini = f"[pytest]\nmarkers = benchmark\ncache_dir = kept\naddopts = {options}\n"
     side = suite(tmp_path, {"../pytest.ini": ini, "test_a.py": FAILS_FIRST})
-    found = look(side)
-    assert {case: outcome for case, (outcome, _) in found.outcomes.items()} == {
+    found = dry_run(side)
+    assert {case: outcome.status for case, outcome in found.outcomes.items()} == {
         "bench/test_a.py::test_fails": "failed",
         "bench/test_a.py::test_works": "passed",
     }, found.output
-    assert "bench/test_a.py::test_works" in found.seconds
+    assert "bench/test_a.py::test_works" in found.passes
     assert {path.name for path in tmp_path.iterdir()} == {"bench", "pytest.ini"}
 
 
@@ -86,14 +90,13 @@ def test_slow(benchmark, odd, request):
 """
 
 
-def test_what_hooks_make_of_the_results_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rounds are kept as they are measured, and of `extra_info` what is JSON; PYTEST_ADDOPTS is heard."""
+def test_hooks_that_change_the_results_have_no_effect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds are recorded as they are measured, and the JSON values of `extra_info`; PYTEST_ADDOPTS is in force."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "--slow --benchmark-save=kept")
-    found = look(suite(tmp_path, {"conftest.py": HOOKS, "test_a.py": SLOW}))
+    found = dry_run(suite(tmp_path, {"conftest.py": HOOKS, "test_a.py": SLOW}))
     case = "bench/test_a.py::test_slow"
-    assert found.outcomes == {case: ("passed", "")}, found.output
-    (rounds,) = found.seconds[case]
-    assert len(rounds) == 4
+    assert found.outcomes == {case: PASSED}, found.output
+    assert [len(rounds) for rounds in found.passes[case]] == [4]
     extra = found.extra_info[case]
     assert (extra["tolerance"], extra["large"], extra["type"]) == (0.5, "int", "type")
 
@@ -138,18 +141,18 @@ def test_works_last(benchmark):
 
 
 @pytest.fixture(scope="module")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """What the first run of the suite above gives, in which a turn may take three seconds."""
+def endings(tmp_path_factory: pytest.TempPathFactory) -> ProcessRecord:
+    """The record of the suite above in a dry run, in which a turn may take three seconds."""
     side = suite(tmp_path_factory.mktemp("endings"), {"test_a.py": ENDINGS})
-    return look(side, Limits(turn_seconds=3.0))
+    return dry_run(side, TimeLimits(turn_seconds=3.0))
 
 
 def test_a_project_without_pytests_cache_stays_without(tmp_path: Path) -> None:
-    """Nor is the folder of the run's own an unknown option to it, where pytest is strict."""
+    """The folder that the run sets for the cache is no unknown option where pytest is strict."""
     ini = "[pytest]\naddopts = -p no:cacheprovider --strict-config -W error\n"
     source = "def test_a(benchmark):\n    benchmark(sum, range(9))\n"
-    found = look(suite(tmp_path, {"../pytest.ini": ini, "test_a.py": source}))
-    assert found.outcomes == {"bench/test_a.py::test_a": ("passed", "")}, found.output
+    found = dry_run(suite(tmp_path, {"../pytest.ini": ini, "test_a.py": source}))
+    assert found.outcomes == {"bench/test_a.py::test_a": PASSED}, found.output
 
 
 @pytest.mark.parametrize(
@@ -163,31 +166,31 @@ def test_a_project_without_pytests_cache_stays_without(tmp_path: Path) -> None:
         ("never_ends", "failed", "it had not ended after 3 s, and was stopped"),
     ],
 )
-def test_a_test_that_does_not_work_says_why(name: str, outcome: str, reason: str, endings: Measured) -> None:
-    """The error itself, or how it ended the process."""
-    found, said = endings.outcomes[f"bench/test_a.py::test_{name}"]
-    assert found == outcome
-    assert reason in said
+def test_a_test_that_does_not_work_says_why(name: str, outcome: str, reason: str, endings: ProcessRecord) -> None:
+    """The reason is the error itself, or how the test ended the process."""
+    found = endings.outcomes[f"bench/test_a.py::test_{name}"]
+    assert found.status == outcome
+    assert reason in found.reason
 
 
 @pytest.mark.parametrize("name", ["works_first", "works_last"])
-def test_what_ends_its_process_does_not_take_the_others_with_it(name: str, endings: Measured) -> None:
-    """They run in processes without it, whether they come before or after."""
+def test_a_test_that_ends_its_process_does_not_end_the_others(name: str, endings: ProcessRecord) -> None:
+    """Those before and after it run in processes without it."""
     case = f"bench/test_a.py::test_{name}"
-    assert endings.outcomes[case] == ("passed", "")
-    assert case in endings.seconds
+    assert endings.outcomes[case] == PASSED
+    assert case in endings.passes
 
 
-def test_a_mark_of_another_plugin_is_explained(endings: Measured) -> None:
-    """A test that pytest-codspeed would measure, without the fixture."""
+def test_a_mark_of_another_plugin_is_explained(endings: ProcessRecord) -> None:
+    """A test with the mark of pytest-codspeed and without the fixture is not measured, and the reason says so."""
     assert "does not use pytest-benchmark's fixture" in endings.unmeasured["bench/test_a.py::test_is_only_marked"]
 
 
-def test_a_time_of_nothing_is_no_time(endings: Measured) -> None:
-    """Of a suite's own timer that stands still."""
+def test_a_time_of_zero_is_not_recorded(endings: ProcessRecord) -> None:
+    """The timer of the suite stands still."""
     case = "bench/test_a.py::test_stands_still"
-    assert endings.outcomes[case] == ("passed", "")
-    assert case not in endings.seconds
+    assert endings.outcomes[case] == PASSED
+    assert case not in endings.passes
 
 
 DAEMON = """
@@ -212,28 +215,28 @@ def test_a(benchmark, server):
 
 
 def test_a_daemon_of_the_suite_ends_with_its_process(tmp_path: Path) -> None:
-    """Nobody waits for it, though it holds the pipe."""
+    """The wait for the process does not last until the daemon ends, though the daemon holds the pipe."""
     side = suite(tmp_path, {"test_a.py": DAEMON})
-    measured = look(side)
-    assert measured.outcomes == {"bench/test_a.py::test_a": ("passed", "")}
+    measured = dry_run(side)
+    assert measured.outcomes == {"bench/test_a.py::test_a": PASSED}
     daemon = int((tmp_path / "daemon").read_text())
     assert not psutil.pid_exists(daemon) or psutil.Process(daemon).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_wait_ends_with_the_budget(tmp_path: Path) -> None:
-    """Whatever limit the process has."""
+    """The deadline ends a wait before the limits of the process do."""
     with pytest.raises(BudgetOver):
-        look(suite(tmp_path, {"test_a.py": FAILS_FIRST}), Limits(deadline=time.monotonic()))
+        dry_run(suite(tmp_path, {"test_a.py": FAILS_FIRST}), TimeLimits(deadline=time.monotonic()))
 
 
 def test_a_suite_that_is_never_collected_is_broken(tmp_path: Path) -> None:
-    """With how its pytest ended, or why it was stopped."""
-    dies = look(suite(tmp_path, {"conftest.py": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"}))
+    """The reason is how pytest ended."""
+    dies = dry_run(suite(tmp_path, {"conftest.py": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"}))
     assert dies.broken == {"": "pytest ended its process by SIGKILL before it had collected the tests"}
 
 
-def test_many_tests_with_long_names_are_named(tmp_path: Path) -> None:
-    """More than an environment variable can hold; one has a line feed in its name."""
+def test_many_tests_with_long_names_are_run(tmp_path: Path) -> None:
+    """The names exceed an environment variable, and one has a line feed in it."""
     source = (
         "import pytest\n"
         'NAMES = ["a\\nb\\x1b[31m", *(str(number) * 100 for number in range(1000, 1600))]\n'
@@ -248,77 +251,74 @@ def test_many_tests_with_long_names_are_named(tmp_path: Path) -> None:
         assert process.turn() == f"bench/test_a.py::test_a[{names[1]}]"
 
 
-def test_an_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """And nothing is left of the process that could not be started."""
+def test_a_missing_interpreter_is_named(tmp_path: Path) -> None:
+    """No file stays open for the process that could not be started."""
     files = psutil.Process().num_fds()
     with pytest.raises(ValueError, match=r"a process of head cannot be started: .*no-python.*expected"):
         SuiteProcess(Side("head", tmp_path, str(tmp_path / "no-python"), "bench"))
     assert psutil.Process().num_fds() == files
 
 
-def test_a_record_is_read_as_far_as_it_came(tmp_path: Path) -> None:
-    """A torn last line, and lines that are none of it, are passed over."""
-    record, output = tmp_path / "record.jsonl", tmp_path / "output.txt"
-    record.write_text(
+def test_a_record_is_read_as_far_as_it_was_written(tmp_path: Path) -> None:
+    """A torn last line, and lines of another form, are passed over."""
+    file, output = tmp_path / "record.jsonl", tmp_path / "output.txt"
+    file.write_text(
         '["collected", "a"]\n["began", "a"]\n["outcome", "a", "passed", ""]\n["outcome", "a", "rerun", ""]\n'
-        '["rounds", "a", [1.0, NaN, -1.0, 0.0, Infinity], [0, 1, 2, 3, 4], 7]\n{}\n[]\nno JSON\n["ended", "a"'
+        '["rounds", "a", [[1.0, 0], [NaN, 1], [-1.0, 2], [0.0, 3], [Infinity, 4], [7], "x"], 7]\n'
+        '{}\n[]\nno JSON\n["ended", "a"'
     )
     output.write_text("x" * 9999)
-    found = read_record(record, output, -11)
-    assert found.seconds == {"a": [[1.0]]}
-    assert found.stretches == {"a": [[0]]}
-    assert found.outcomes == {"a": ("failed", "ended its process by SIGSEGV")}
+    found = read_record(file, output, -11)
+    assert found.passes == {"a": [[Round(1.0, 0)]]}
+    assert found.outcomes == {"a": Outcome("failed", "ended its process by SIGSEGV")}
     assert len(found.output) < 9999
 
 
-def gave(outcomes: dict[str, tuple[str, str]], **fields: object) -> Measured:
-    """A first run with these outcomes; what passed was measured."""
-    seconds = {case: [[1.0]] for case, (outcome, _) in outcomes.items() if outcome == "passed"}
-    return Measured(seconds, {}, outcomes, **{"broken": {}, "unmeasured": {}, "status": 0, "output": "", **fields})  # type: ignore[arg-type]
-
-
-def test_what_fails_on_head_alone_is_lost() -> None:
-    """Not what fails on both or on base, nor what head skips: it does not have that."""
-    works, fails, skips = ("passed", ""), ("failed", "why"), ("skipped", "too slow here")
-    base = gave({"f.py::a": works, "f.py::b": fails, "f.py::c": fails, "f.py::d": works, "f.py::e": works})
-    head = gave({"f.py::a": fails, "f.py::b": fails, "f.py::c": works, "f.py::d": skips, "f.py::f": works})
+def test_a_case_that_fails_on_head_alone_is_lost() -> None:
+    """A case that fails on both sides or on base is not, nor is one that head skips: head does not have it."""
+    skips = Outcome("skipped", "too slow here")
+    base = record({"f.py::a": PASSED, "f.py::b": FAILED, "f.py::c": FAILED, "f.py::d": PASSED, "f.py::e": PASSED})
+    head = record({"f.py::a": FAILED, "f.py::b": FAILED, "f.py::c": PASSED, "f.py::d": skips, "f.py::f": PASSED})
     found = sort_cases(base, head)
     assert found.lost == ("f.py::a",)
-    assert found.untold["f.py::b"] == ("broken", "base: failed, why; head: failed, why")
-    assert found.untold["f.py::d"] == ("gone", "head: skipped, too slow here")
-    assert (found.untold["f.py::e"], found.untold["f.py::f"]) == (("gone", ""), ("new", ""))
+    assert found.excluded["f.py::b"] == Excluded("broken", "base: failed, why; head: failed, why")
+    assert found.excluded["f.py::d"] == Excluded("gone", "head: skipped, too slow here")
+    assert (found.excluded["f.py::e"], found.excluded["f.py::f"]) == (Excluded("gone"), Excluded("new"))
 
 
 def test_an_import_that_fails_on_head_loses_its_cases() -> None:
-    """They are broken, though head does not name them."""
-    base = gave({"f.py::a": ("passed", ""), "g.py::b": ("passed", "")})
-    found = sort_cases(base, gave({"f.py::a": ("passed", "")}, broken={"g.py": "ImportError: x"}))
-    assert (found.judged, found.lost) == (("f.py::a",), ("g.py::b",))
-    assert found.untold["g.py::b"] == ("broken", "head: ImportError: x")
+    """The cases of a file that cannot be imported are broken, though head does not name them."""
+    base = record({"f.py::a": PASSED, "g.py::b": PASSED})
+    found = sort_cases(base, record({"f.py::a": PASSED}, broken={"g.py": "ImportError: x"}))
+    assert (found.compared, found.lost) == (("f.py::a",), ("g.py::b",))
+    assert found.excluded["g.py::b"] == Excluded("broken", "head: ImportError: x")
 
 
 @pytest.mark.parametrize(
     ("head", "reason"),
     [
-        (gave({"f.py::a": ("skipped", "needs --slow")}), "f.py::a is skipped: needs --slow (--pytest hands"),
-        (gave({}, unmeasured={"f.py::a": "deselected"}), "f.py::a does not run: deselected"),
-        (gave({"f.py::a": ("skipped", "Skipping non-benchmark (--benchmark-only active).")}), "no test of it uses"),
-        (gave({}, status=4, output="ERROR: no module named x\n"), "no module named x"),
+        (record({"f.py::a": Outcome("skipped", "needs --slow")}), "f.py::a is skipped: needs --slow (--pytest hands"),
+        (record({}, unmeasured={"f.py::a": "deselected"}), "f.py::a does not run: deselected"),
+        (
+            record({"f.py::a": Outcome("skipped", "Skipping non-benchmark (--benchmark-only active).")}),
+            "no test of it uses",
+        ),
+        (record({}, status=4, output="ERROR: no module named x\n"), "no module named x"),
     ],
     ids=["skipped", "deselected", "no benchmark", "pytest refuses"],
 )
-def test_a_suite_without_a_benchmark_that_works_says_why(head: Measured, reason: str) -> None:
-    """And how options are given to pytest, where they might help."""
+def test_a_suite_without_a_benchmark_that_works_says_why(head: ProcessRecord, reason: str) -> None:
+    """The reason names the option for pytest where it might help."""
     with pytest.raises(ValueError, match="head has no benchmark that works in this suite: ") as refusal:
-        sort_cases(gave({}), head)
+        sort_cases(record({}), head)
     assert reason in str(refusal.value)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads the environment of processes by /proc")
-def test_other_variables_of_pytest_are_not_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those by which a pytest knows that it is another's worker: pytest-benchmark measures nothing in one."""
+def test_other_variables_of_pytest_are_not_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that marks a worker of another pytest would keep pytest-benchmark from measuring."""
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     monkeypatch.setenv("CODSPEED_ENV", "1")
     with SuiteProcess(suite(tmp_path, {"test_a.py": FAILS_FIRST})) as process:
-        variables = psutil.Process(process._process.pid).environ()
+        variables = psutil.Process(process.pid).environ()
     assert not {"PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "CODSPEED_ENV"} & set(variables)

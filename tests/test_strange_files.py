@@ -262,7 +262,7 @@ def test_every_mutant_of_a_process_is_read_or_named(tmp_path: Path, monkeypatch:
     measured, problems = folder.read(tmp_path, "machine")
     assert len(measured) + len(problems) == 8 + len(lines)
     assert len(problems) > len(lines) / 3
-    history = findings._of_machine(tmp_path, tmp_path, "machine", None)
+    history = findings.machine_history(tmp_path, tmp_path, "machine")
     assert "\x1b" not in markdown([history], {"machine": []})
     terminal_table(history)
 

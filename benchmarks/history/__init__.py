@@ -1,1 +1,1 @@
-"""How fast each revision was on a machine: measuring revisions, keeping what was measured, and finding steps in it."""
+"""The history of a project's speed on a machine: revisions are measured and recorded, and steps are found."""

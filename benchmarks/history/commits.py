@@ -1,4 +1,4 @@
-"""The commits of a history: which lie in a range, in which order, what they say, and their files in a folder."""
+"""The commits of a history: those of a range, their order, their subjects, and their files in a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.regression.revisions import git, remove_worktrees, resolve, work
 def commits_in_range(top: Path, span: str) -> list[str]:
     """The commits of a range A..B along first parents, oldest first.
 
-    Raises ValueError when it is no range, names what is not there, or is empty.
+    Raises ValueError where the range has another form, names a revision that git does not know, or is empty.
     """
     start, dots, end = span.partition("..")
     if not (start and dots and end) or end.startswith("."):
@@ -27,7 +27,7 @@ def commits_in_range(top: Path, span: str) -> list[str]:
 
 
 def in_order(top: Path, revisions: Iterable[str]) -> list[str]:
-    """The given revisions that the checkout has, sorted: parents before children, else by date."""
+    """Those of the revisions that the checkout has: parents before children, and otherwise by date."""
     wanted = dict.fromkeys(revisions)
     if not wanted:
         return []
@@ -47,7 +47,7 @@ def subjects_between(top: Path, before: str, after: str) -> list[str]:
 
 @contextlib.contextmanager
 def checked_out(top: Path, commit: str) -> Iterator[Path]:
-    """The files of a commit in a temporary folder, a git worktree that is removed on leaving."""
+    """The files of a commit in a temporary folder: a git worktree, which is removed at the end."""
     with scratch_folder("revision") as scratch:
         try:
             yield worktree(top, commit, commit, scratch / "files").folder

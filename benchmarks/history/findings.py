@@ -1,4 +1,4 @@
-"""What a machine's history says: each case's series with its noise, its steps, and those that are not the code's."""
+"""The findings in a machine's history: the series of each case, its noise, and its changes by code and environment."""
 
 from __future__ import annotations
 
@@ -7,46 +7,48 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.history import folder as histories
-from benchmarks.history.causes import Elsewhere, elsewhere
+from benchmarks.history.causes import EnvironmentChange, environment_changes
 from benchmarks.history.commits import in_order, subjects_between
-from benchmarks.history.series import Series, series_of
-from benchmarks.history.steps import Noise, Step, find_steps, levels_end, noise_of
+from benchmarks.history.series import CaseSeries, series_of
+from benchmarks.history.steps import Noise, StepChange, find_steps, levels_end, noise_of
 from benchmarks.regression.revisions import top_of_checkout
 from benchmarks.store import StoreError
 
 
 @dataclasses.dataclass(frozen=True)
-class Change:
-    """A step between revisions, and the commits it lies in, `abc1234 subject`, newest first."""
+class CodeChange:
+    """A step between revisions."""
 
-    step: Step
-    beside: bool
-    """Whether the times before and after the step were each taken in turns with another revision.
+    step: StepChange
+    interleaved: bool
+    """Whether the revisions before and after the step were each measured interleaved with others.
 
-    Else a change of the machine may have made the step."""
+    Otherwise a change of the machine may have made the step."""
     commits: tuple[str, ...]
+    """The commits that the step lies in, each as `abc1234 subject`, the newest first."""
 
     @property
     def kind(self) -> str:
-        """Where it comes from."""
-        return "code" if self.beside else "code or machine"
+        """The origin of the step: `code`, or `code or machine` where either may have made it."""
+        return "code" if self.interleaved else "code or machine"
 
 
 @dataclasses.dataclass(frozen=True)
 class CaseHistory:
-    """One case on one machine."""
+    """The history of one case on one machine."""
 
-    series: Series
+    series: CaseSeries
     noise: Noise | None
-    changes: tuple[Change, ...]
-    elsewhere: tuple[Elsewhere, ...]
+    """The noise of the revisions' values; None where there are too few."""
+    changes: tuple[CodeChange, ...]
+    environment_changes: tuple[EnvironmentChange, ...]
     cases: int
-    """How many were looked through together."""
+    """The number of cases that were searched together."""
 
     @property
     def least_visible(self) -> float | None:
-        """The smallest step, as a log ratio, that would have been seen in the middle; None when none would."""
-        revisions = len(self.series.points)
+        """The smallest step, as a log ratio, that would be found in the middle of the series; None for no step."""
+        revisions = len(self.series.revisions)
         if self.noise is None or revisions < 4:
             return None
         return self.noise.least_visible(revisions, self.cases)
@@ -54,24 +56,31 @@ class CaseHistory:
 
 @dataclasses.dataclass(frozen=True)
 class MachineHistory:
-    """All cases on one machine, those with steps first, and what is to be said of its file."""
+    """The history of one machine."""
 
     machine: str
     cases: tuple[CaseHistory, ...]
+    """All cases, those with steps first."""
     problems: tuple[str, ...]
+    """Sentences on lines and commits that were passed over."""
     failures: tuple[str, ...]
     """`abc1234: reason` of each revision that could not run the suite."""
 
 
 def find_history(here: Path, folder: Path | None = None, pattern: str | None = None) -> list[MachineHistory]:
-    """Read every machine's history and find the steps in it; `here` is a folder of the project's checkout.
+    """Read every machine's history and find the steps in it.
 
-    Raises ValueError when it is in no checkout, StoreError when there is no history or the pattern matches no case,
+    Args:
+        here: A folder in the checkout of the project.
+        folder: The folder of the history; the project's own if None.
+        pattern: Part of the names of the cases, with `*` for any text; all cases if None.
+
+    Raises ValueError when `here` is in no checkout, StoreError when there is no history or the pattern matches no case,
     NoRuptures without the library.
     """
     top = top_of_checkout(here)
     folder = top / histories.HISTORY if folder is None else folder
-    found = [_of_machine(top, folder, machine, pattern) for machine in histories.machines(folder)]
+    found = [machine_history(top, folder, machine, pattern) for machine in histories.machines(folder)]
     if not any(machine.cases for machine in found):
         what = f"no case that matches {pattern!r}" if pattern else "no case that was measured"
         problems = "".join(f"; {problem}" for machine in found for problem in machine.problems[:3])
@@ -81,13 +90,14 @@ def find_history(here: Path, folder: Path | None = None, pattern: str | None = N
     return found
 
 
-def _of_machine(top: Path, folder: Path, machine: str, pattern: str | None) -> MachineHistory:
+def machine_history(top: Path, folder: Path, machine: str, pattern: str | None = None) -> MachineHistory:
+    """Read the history of one machine and find the steps in it; `top` is the checkout that has the commits."""
     measured, problems = histories.read(folder, machine)
     order = in_order(top, (process.revision for process in measured))
     missing = {process.revision for process in measured} - set(order)
     if missing:
         names = ", ".join(sorted(revision[:10] for revision in missing))
-        problems.append(f"left out, for this checkout has no such commits: {names}")
+        problems.append(f"left out, since this checkout has no such commits: {names}")
     series = series_of(measured, order, pattern)
     cases = [_of_case(top, each, len(series)) for each in series]
     failures = {process.revision: process.failure for process in measured if process.failure is not None}
@@ -99,12 +109,12 @@ def _of_machine(top: Path, folder: Path, machine: str, pattern: str | None) -> M
     )
 
 
-def _of_case(top: Path, series: Series, cases: int) -> CaseHistory:
-    steps: Sequence[Step] = find_steps(series.processes, cases)
+def _of_case(top: Path, series: CaseSeries, cases: int) -> CaseHistory:
+    steps: Sequence[StepChange] = find_steps(series.processes, cases)
     noise = noise_of(series.processes, levels_end(steps))
     changes = []
     for step in steps:
-        before, after = series.points[step.last_before], series.points[step.first_after]
+        before, after = series.revisions[step.last_before], series.revisions[step.first_after]
         subjects = tuple(subjects_between(top, before.revision, after.revision))
-        changes.append(Change(step, before.beside and after.beside, subjects))
-    return CaseHistory(series, noise, tuple(changes), tuple(elsewhere(series, cases)), cases)
+        changes.append(CodeChange(step, before.interleaved and after.interleaved, subjects))
+    return CaseHistory(series, noise, tuple(changes), tuple(environment_changes(series, cases)), cases)

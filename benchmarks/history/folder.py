@@ -1,6 +1,6 @@
-"""Where history is kept: `FOLDER/MACHINE/processes.jsonl`, one line a process, in a form that git merges.
+"""The files of a history: `FOLDER/MACHINE/processes.jsonl`, one line a process, in a form that git merges.
 
-Lines are only added, each on disk before the next process begins, and each says all there is to know of it.
+Lines are only added, each on disk before the next group begins, and each is complete without the others.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from benchmarks.history.record import Measurement
 from benchmarks.store import StoreError, append_line, explained, read_lines
 
 HISTORY = Path("results/history")
-"""Where a project's history is, from the top of its checkout."""
+"""The folder of a project's history, from the top of its checkout."""
 _FILE = "processes.jsonl"
 
 
 def append(folder: Path, machine: str, measurement: Measurement) -> None:
-    """Add one process to a machine's history; it is on disk on return."""
+    """Add one process to a machine's history; it is on disk when this returns. Raises StoreError where it cannot be."""
     with explained(folder, "create"):
         make_named(folder)
     append_line(folder / machine / _FILE, measurement.to_json(), "a process", within=folder)
 
 
 def check(folder: Path, machine: str) -> None:
-    """Raise StoreError where a machine's history cannot be added to, or is another program's file."""
+    """Raise StoreError where a machine's history cannot be added to, or its file is another program's."""
     path = folder / machine / _FILE
     with explained(path, "write a process to"):
         check_no_link(folder, machine)
@@ -39,12 +39,12 @@ def check(folder: Path, machine: str) -> None:
 
 
 def read(folder: Path, machine: str) -> tuple[list[Measurement], list[str]]:
-    """The processes of one machine, and a sentence for each line that is none. What is not there is empty."""
+    """The processes of one machine, and a sentence for each other line; both are empty where there is no file."""
     return read_lines(folder / machine / _FILE, Measurement.from_json, "a process's record")
 
 
 def machines(folder: Path) -> list[str]:
-    """The machines that have a history in the folder. Raises StoreError when none has."""
+    """The machines that have a history in the folder. Raises StoreError where none has."""
     found = sorted(path.parent.name for path in folder.glob(f"*/{_FILE}"))
     if not found:
         raise StoreError(

@@ -1,4 +1,4 @@
-"""What is to be measured, with which suite and packages, on which machine; and what of it is recorded already."""
+"""The plan of a `track`: revisions, suite, packages and machine; and the processes that are not recorded yet."""
 
 from __future__ import annotations
 
@@ -14,29 +14,36 @@ from benchmarks import machine
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import commits_in_range, in_order
 from benchmarks.history.record import Measurement
-from benchmarks.history.rulers import refuse_measured_code
+from benchmarks.history.suite_check import refuse_measured_code
 from benchmarks.regression.regress import suite_path
 from benchmarks.regression.revisions import resolve, top_of_checkout
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is to be measured: revisions in order, by which suite of the checkout at `top`, and where it goes."""
+class TrackPlan:
+    """The revisions to measure, and the suite, machine and packages to measure them with."""
 
     top: Path
+    """The top of the checkout."""
     revisions: tuple[str, ...]
+    """The commits in full, in order."""
     suite: str
+    """The path of the suite from the top."""
     processes: int
+    """How many processes each revision is to have."""
     folder: Path
+    """The folder of the history."""
     machine: str
     packages: Mapping[str, str]
+    """The version of Python and of every installed package."""
     system: Mapping[str, str]
     suite_digest: str
+    """The digest of the suite's files."""
 
     def missing(self) -> dict[str, int]:
-        """How many processes each revision lacks on this machine, with these packages and this suite.
+        """{revision: processes that are still to be measured} on this machine, with these packages and this suite.
 
-        A revision that cannot run the suite lacks none.
+        A revision that cannot run the suite needs none.
         """
         counts = dict.fromkeys(self.revisions, self.processes)
         for process in histories.read(self.folder, self.machine)[0]:
@@ -46,7 +53,7 @@ class Plan:
         return counts
 
     def anchors(self) -> list[str]:
-        """What can be the anchor, the best first: by the oldest record of this machine, then what is to be measured."""
+        """The revisions that can be the anchor, the best first: those recorded first, then those to be measured."""
         processes = histories.read(self.folder, self.machine)[0]
         recorded = [process.revision for process in processes if process.failure is None]
         failed = {process.revision for process in processes if process.failure is not None and self._is_mine(process)}
@@ -55,17 +62,25 @@ class Plan:
         return [revision for revision in dict.fromkeys(candidates) if revision not in failed]
 
     def _is_mine(self, process: Measurement) -> bool:
-        ours = (self.suite, self.suite_digest, dict(self.packages))
-        return (process.suite, process.suite_digest, dict(process.packages)) == ours
+        mine = (self.suite, self.suite_digest, dict(self.packages))
+        return (process.suite, process.suite_digest, dict(process.packages)) == mine
 
 
 def plan_track(
     here: Path, names: Sequence[str], span: str | None, *, suite: str, processes: int, folder: Path | None = None
-) -> Plan:
-    """Check what is asked for, and say what this machine and its packages are.
+) -> TrackPlan:
+    """The plan that the options of the command line make.
 
-    The revisions are those named and those of the range `span`, or HEAD; `here` is a folder of the checkout. Raises
-    ValueError when it is in none, when there is no such revision, range or suite, or for less than one process.
+    Args:
+        here: A folder in the checkout.
+        names: The revisions to measure; HEAD where there are neither names nor a range.
+        span: A range A..B of revisions.
+        suite: The path of the suite from `here`.
+        processes: How many processes each revision is to have.
+        folder: The folder of the history; the project's own if None.
+
+    Raises ValueError when `here` is in no checkout, when there is no such revision, range or suite, when the suite
+    holds code that it measures, or for less than one process.
     """
     top = top_of_checkout(here)
     revisions = [resolve(top, name) for name in names] + (commits_in_range(top, span) if span is not None else [])
@@ -78,7 +93,7 @@ def plan_track(
         raise ValueError(f"--suite is {suite}, which is no regular file; expected a folder or file of tests")
     refuse_measured_code(top, path)
     described = machine.describe_machine()
-    return Plan(
+    return TrackPlan(
         top=top,
         revisions=tuple(dict.fromkeys(revisions or [resolve(top, "HEAD")])),
         suite=path,
@@ -92,8 +107,8 @@ def plan_track(
 
 
 def digest(suite: Path) -> str:
-    """A name for what the files of a suite hold: the ruler."""
-    # A named pipe would never end, and a link may lead nowhere.
+    """The digest of the files of a suite, 16 hexadecimal digits."""
+    # A named pipe never ends, and a link may lead nowhere.
     files = sorted(path for path in suite.rglob("*.py") if path.is_file()) if suite.is_dir() else [suite]
     content = hashlib.sha256()
     for file in files:
@@ -102,7 +117,7 @@ def digest(suite: Path) -> str:
 
 
 def installed_packages() -> dict[str, str]:
-    """Version of Python and of every installed package, without those whose files lie in a checkout."""
+    """{name: version} of Python and of every installed package but those installed from a folder."""
     found = {"python": platform.python_version()}
     for distribution in importlib.metadata.distributions():
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")

@@ -1,4 +1,4 @@
-"""Draw each case's series with its levels and steps: what every process took, and where the time changed for good."""
+"""Plots of a history: the times of each case by revision, with their levels and the steps between them."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _COLUMNS = 2
 _ROWS = 4
 _PANEL = (4.55, 1.55)
 _PITCH = (5.45, 2.45)
-"""Inches from a panel to the next, by column and row."""
+"""The distance of neighbouring panels in inches, by column and row."""
 _LEFT, _TOP, _BOTTOM = 0.75, 1.3, 0.55
-_COLOURS = {"slower": "#D55E00", "faster": "#009E73", "elsewhere": "#0072B2"}
-"""A step of the code's, up or down; and one that the machine may have made."""
+_COLOURS = {"slower": "#D55E00", "faster": "#009E73", "code or machine": "#0072B2"}
+"""The colours of a step of the code, up or down, and of one that the machine may have made."""
 _MOST_LABELS = 7
 _LEAST_RANGE = 0.05
-"""A panel shows at least so much above and below the times, as a share: noise is not to fill it."""
+"""The margin of a panel above and below the times, as a share, so that noise does not fill it."""
 
 
 def draw_history(history: MachineHistory, folder: Path, stem: str) -> list[str]:
-    """Write the figures, PNG and SVG, eight cases each, and return their stems."""
+    """Write the figures, PNG and SVG, eight cases each, and return the stems of their names."""
     size = _COLUMNS * _ROWS
     names = short_names([case.series.case for case in history.cases])
     stems = []
@@ -57,7 +57,7 @@ def _figure(history: MachineHistory, cases: Sequence[CaseHistory], names: dict[s
     heading(
         figure,
         "Time of a call, revision by revision",
-        f"{clean(history.machine, 60)}; a dot a process, freed of its moment; coloured: where it changed for good",
+        f"{clean(history.machine, 60)}; a dot a process, corrected for its session; coloured: a step",
     )
     for number, case in enumerate(cases):
         row, column = divmod(number, _COLUMNS)
@@ -72,26 +72,26 @@ def _figure(history: MachineHistory, cases: Sequence[CaseHistory], names: dict[s
 
 def _panel(axes: Axes, case: CaseHistory) -> None:
     series = case.series
-    places = range(len(series.points))
-    for place, point in zip(places, series.points, strict=True):
+    places = range(len(series.revisions))
+    for place, point in zip(places, series.revisions, strict=True):
         axes.plot([place] * len(point.seconds), point.seconds, ".", color="#AAAAAA", markersize=4)
     level = np.exp(values(series.processes))
     axes.plot(places, level, "o", color=TEXT, markersize=3.4)
-    borders = [0, *(change.step.at for change in case.changes), len(series.points)]
+    borders = [0, *(change.step.at for change in case.changes), len(series.revisions)]
     for start, end in itertools.pairwise(borders):
         height = float(np.exp(np.log(level[start:end]).mean()))
         axes.plot([start - 0.3, end - 0.7], [height, height], color=TEXT, linewidth=2)
     for change in case.changes:
         step = change.step
-        kind = ("slower" if step.ratio > 1 else "faster") if change.beside else "elsewhere"
+        kind = ("slower" if step.ratio > 1 else "faster") if change.interleaved else "code or machine"
         axes.axvspan(step.last_before, step.first_after, color=_COLOURS[kind], alpha=0.25, linewidth=0)
     low, high = float(min(map(min, series.processes))), float(max(map(max, series.processes)))
     axes.set_ylim(low * (1 - _LEAST_RANGE), high * (1 + _LEAST_RANGE))
-    axes.set_xlim(-0.6, len(series.points) - 0.4)
+    axes.set_xlim(-0.6, len(series.revisions) - 0.4)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
-    labelled = range(0, len(series.points), math.ceil(len(series.points) / _MOST_LABELS))
+    labelled = range(0, len(series.revisions), math.ceil(len(series.revisions) / _MOST_LABELS))
     axes.xaxis.set_major_locator(FixedLocator(labelled))
-    axes.xaxis.set_major_formatter(FixedFormatter([series.points[place].revision[:7] for place in labelled]))
+    axes.xaxis.set_major_formatter(FixedFormatter([series.revisions[place].revision[:7] for place in labelled]))
     axes.tick_params(labelsize=8)
     axes.grid(visible=False, axis="x")

@@ -1,6 +1,6 @@
-"""How often `history` is wrong: false steps where nothing changed, planted steps found, and how well they are placed.
+"""How often `history` is wrong: false steps where nothing changed, injected steps that are found, and their places.
 
-`python -m benchmarks.history.rates` prints both tables. Histories are made up from noise of several kinds, group by
+`python -m benchmarks.history.rates` prints both tables. Histories are simulated with noise of several kinds, group by
 group as `track` measures, or drawn from a machine's own (`--history DIR`), revision by revision.
 """
 
@@ -20,7 +20,7 @@ from benchmarks.history import folder as histories
 from benchmarks.history.commits import in_order
 from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.history.series import series_of
-from benchmarks.history.steps import CONFIDENCE, SHORTEST, Step, find_steps, levels_end, values
+from benchmarks.history.steps import CONFIDENCE, SHORTEST, StepChange, find_steps, levels_end, values
 from benchmarks.history.track import groups
 from benchmarks.regression.revisions import top_of_checkout
 from benchmarks.reporting.plain_text import NOTHING, share, table
@@ -31,41 +31,42 @@ _LEAST_PROCESSES = 2
 _LEAST_REVISIONS = 4
 
 History = Sequence[Sequence[Sequence[float]]]
-"""Seconds of each process, by case and revision, freed of their moments as a series has them."""
-Draw = Callable[[np.random.Generator, int], History]
-"""A history of so many revisions in which nothing changed."""
+"""Seconds of each process, by case and revision, corrected for their sessions."""
+NoiseSource = Callable[[np.random.Generator, int], History]
+"""Draws a history of this many revisions in which the code did not change."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Drawn:
-    """A history of made-up noise, measured as `track` does; standard deviations are shares.
-
-    `process` is that of a process, `revision` that of a revision, which all of its processes share; `moment` that of a
-    group's moment, and `memory` the correlation of a moment with the one before. `tails` are the degrees of freedom of
-    Student's t in place of the normal distribution for processes. Revisions are measured in one range, or each by
-    itself as it is `pushed`; without the `anchor` its processes are alone.
-    """
+class SyntheticNoise:
+    """Simulated noise, measured as `track` measures; standard deviations are shares."""
 
     process: float
+    """The standard deviation of a process."""
     revision: float = 0.0
-    moment: float = 0.09
-    memory: float = 0.9
+    """That of a revision, which all of its processes share."""
+    session: float = 0.09
+    """That of a session effect, which the processes of a group share."""
+    correlation: float = 0.9
+    """The correlation of a session effect with the one before."""
     tails: float = math.inf
+    """The degrees of freedom of Student's t for processes; infinite for the normal distribution."""
     pushed: bool = False
+    """Whether each revision is measured by itself, when it is pushed; otherwise all are measured in one range."""
     anchor: bool = True
+    """Whether an anchor is in every group; without it a pushed revision is measured alone."""
     cases: int = 16
     processes: int = 5
 
     def __call__(self, draw: np.random.Generator, revisions: int) -> History:
-        """As `Draw` says."""
+        """A history of this many revisions."""
         names = [f"{number:04}" for number in range(revisions)]
         of_revision = self.revision * draw.standard_normal((revisions, self.cases))
-        moment = draw.standard_normal()
+        effect = draw.standard_normal()
         measured = []
         for number, members in enumerate(self._groups(names)):
-            moment = self.memory * moment + math.sqrt(1 - self.memory**2) * draw.standard_normal()
+            effect = self.correlation * effect + math.sqrt(1 - self.correlation**2) * draw.standard_normal()
             for name in members:
-                logs = self.moment * moment + of_revision[int(name)] + self.process * self._noise(draw)
+                logs = self.session * effect + of_revision[int(name)] + self.process * self._noise(draw)
                 seconds = np.exp(logs).tolist()
                 times = {f"{case:02}": CaseTimes(one, one, one, 1) for case, one in enumerate(seconds)}
                 measured.append(Measurement(name, "", "", f"{number}", f"{number:06}", {}, {}, times))
@@ -85,76 +86,80 @@ class Drawn:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recorded:
-    """Histories drawn from a machine's own: whole revisions, with replacement, all cases of one together."""
+class RecordedNoise:
+    """The noise of a machine's own history: whole revisions are drawn with replacement, all cases together."""
 
-    seen: np.ndarray
-    """Log seconds less the level at which they were, (case, revision, process)."""
+    residuals: np.ndarray
+    """Log seconds less their level, (case, revision, process)."""
 
     def __call__(self, draw: np.random.Generator, revisions: int) -> History:
-        """As `Draw` says."""
-        history: History = np.exp(self.seen[:, draw.integers(self.seen.shape[1], size=revisions)]).tolist()
+        """A history of this many revisions."""
+        drawn = draw.integers(self.residuals.shape[1], size=revisions)
+        history: History = np.exp(self.residuals[:, drawn]).tolist()
         return history
 
 
-KINDS: dict[str, Draw] = {
-    "a range, processes 0.5 %": Drawn(0.005),
-    "a range, processes 1 %": Drawn(0.01),
-    "a range, processes 3 %": Drawn(0.03),
-    "pushes, processes 1 %": Drawn(0.01, pushed=True),
-    "pushes, processes 1 %, revisions 0.5 %": Drawn(0.01, 0.005, pushed=True),
-    "pushes, processes 1 %, Student's t of 3 degrees": Drawn(0.01, pushed=True, tails=3.0),
-    "pushes, processes 1 %, without an anchor": Drawn(0.01, pushed=True, anchor=False),
+KINDS: dict[str, NoiseSource] = {
+    "a range, processes 0.5 %": SyntheticNoise(0.005),
+    "a range, processes 1 %": SyntheticNoise(0.01),
+    "a range, processes 3 %": SyntheticNoise(0.03),
+    "pushes, processes 1 %": SyntheticNoise(0.01, pushed=True),
+    "pushes, processes 1 %, revisions 0.5 %": SyntheticNoise(0.01, 0.005, pushed=True),
+    "pushes, processes 1 %, Student's t of 3 degrees": SyntheticNoise(0.01, pushed=True, tails=3.0),
+    "pushes, processes 1 %, without an anchor": SyntheticNoise(0.01, pushed=True, anchor=False),
 }
-"""Moments come apart by 9 % on the shared machine of docs/history.md, and processes that take turns by 0.5 to 1 %."""
+"""The noise of the shared machine in docs/history.md: 9 % between sessions, 0.5 to 1 % between processes of a group."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rates:
-    """Histories with a false step of so many; and, by size, what became of a planted one."""
+    """The errors of `history` with one kind of noise."""
 
     histories: int
+    """The number of histories in which nothing changed."""
     false: int
-    planted: dict[float, tuple[Placed, ...]]
+    """The number of those with a step."""
+    injected: dict[float, tuple[InjectedStep, ...]]
+    """The results of all injected steps, by size."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Placed:
-    """A planted step: how many steps were found, whether one was named with the place within its range, and where.
-
-    `off` is by how many revisions the likeliest place is off, and `width` how many intervals between revisions the
-    range holds; both None when no step was found.
-    """
+class InjectedStep:
+    """The steps that were found in a history with an injected step."""
 
     steps: int
+    """The number of steps that were found."""
     within: bool
+    """Whether the place of the injected step is in the range of one of them."""
     off: int | None
+    """The distance, in revisions, of the injected step from the most likely place; None when no step was found."""
     width: int | None
+    """The number of revisions in the range of the nearest step; None when no step was found."""
 
 
-def rates(noise: Draw, *, revisions: int, trials: int, seed: int = 0, sizes: Sequence[float] = SIZES) -> Rates:
-    """Look through so many histories where nothing changed, then plant a step of each size in a case of each.
+def rates(noise: NoiseSource, *, revisions: int, trials: int, seed: int = 0, sizes: Sequence[float] = SIZES) -> Rates:
+    """Search this many histories in which nothing changed, then inject a step of each size into a case of each.
 
-    It is planted at a random place that leaves `SHORTEST` revisions on both sides.
+    The step lies at a random place that leaves `SHORTEST` revisions on both sides.
     """
     draw = np.random.default_rng(seed)
     false = 0
-    planted: dict[float, list[Placed]] = {size: [] for size in sizes}
+    injected: dict[float, list[InjectedStep]] = {size: [] for size in sizes}
     for _ in range(trials):
         history = noise(draw, revisions)
         false += any(find_steps(case, cases=len(history)) for case in history)
         case = history[int(draw.integers(len(history)))]
-        for size, placed in planted.items():
+        for size, results in injected.items():
             place = int(draw.integers(SHORTEST, revisions - SHORTEST + 1))
             slower = [[one * (1 + size) for one in seconds] for seconds in case[place:]]
-            placed.append(_placed(find_steps([*case[:place], *slower], cases=len(history)), place))
-    return Rates(trials, false, {size: tuple(placed) for size, placed in planted.items()})
+            results.append(_result(find_steps([*case[:place], *slower], cases=len(history)), place))
+    return Rates(trials, false, {size: tuple(results) for size, results in injected.items()})
 
 
-def recorded(here: Path, folder: Path | None = None) -> dict[str, Recorded]:
-    """The noise of each machine's history, by its cases in all of whose revisions enough processes are.
+def recorded(here: Path, folder: Path | None = None) -> dict[str, RecordedNoise]:
+    """The noise of each machine's history, from the cases that are measured on all of its revisions.
 
-    Raises ValueError outside of a checkout, StoreError when no machine has enough of a history.
+    Raises ValueError outside of a checkout, StoreError when no machine has enough revisions and processes.
     """
     top = top_of_checkout(here)
     folder = top / histories.HISTORY if folder is None else folder
@@ -162,11 +167,11 @@ def recorded(here: Path, folder: Path | None = None) -> dict[str, Recorded]:
     for machine in histories.machines(folder):
         measured = histories.read(folder, machine)[0]
         series = series_of(measured, in_order(top, (process.revision for process in measured)))
-        most = max((len(each.points) for each in series), default=0)
-        whole = [each.processes for each in series if len(each.points) == most]
+        most = max((len(each.revisions) for each in series), default=0)
+        whole = [each.processes for each in series if len(each.revisions) == most]
         least = min((len(seconds) for case in whole for seconds in case), default=0)
         if most >= _LEAST_REVISIONS and least >= _LEAST_PROCESSES:
-            found[machine] = Recorded(np.array([_residuals(case, least, len(series)) for case in whole]))
+            found[machine] = RecordedNoise(np.array([_residuals(case, least, len(series)) for case in whole]))
     if not found:
         raise StoreError(
             f"{folder} holds no machine with {_LEAST_REVISIONS} revisions of {_LEAST_PROCESSES} processes or more; "
@@ -176,22 +181,22 @@ def recorded(here: Path, folder: Path | None = None) -> dict[str, Recorded]:
 
 
 def _residuals(processes: Sequence[Sequence[float]], least: int, cases: int) -> np.ndarray:
-    """Log seconds less the level, (revision, process); levels have taken some of the noise, which is given back."""
+    """Log seconds less the level, (revision, process), scaled by the degrees of freedom that the levels take."""
     ends = levels_end(find_steps(processes, cases))
     level = values(processes)
     for part in np.split(np.arange(len(level)), ends):
         level[part] = level[part].mean()
-    given_back = math.sqrt(len(level) / (len(level) - len(ends) - 1))
+    scale = math.sqrt(len(level) / (len(level) - len(ends) - 1))
     logs = np.log([seconds[:least] for seconds in processes])
     value = np.median(logs, axis=1)
-    return np.asarray((value - level)[:, None] * given_back + logs - value[:, None])
+    return np.asarray((value - level)[:, None] * scale + logs - value[:, None])
 
 
-def _placed(steps: Sequence[Step], place: int) -> Placed:
+def _result(steps: Sequence[StepChange], place: int) -> InjectedStep:
     if not steps:
-        return Placed(0, False, None, None)
+        return InjectedStep(0, False, None, None)
     nearest = min(steps, key=lambda step: abs(step.at - place))
-    return Placed(
+    return InjectedStep(
         len(steps),
         any(step.last_before < place <= step.first_after for step in steps),
         abs(nearest.at - place),
@@ -200,7 +205,7 @@ def _placed(steps: Sequence[Step], place: int) -> Placed:
 
 
 def false_table(found: dict[str, Rates]) -> str:
-    """Markdown: how many histories had a step, and the 95 % interval of their share."""
+    """The histories with a step of each kind of noise, and the 95 % interval of their share, as Markdown."""
     rows = []
     for name, each in found.items():
         interval = stats.binomtest(each.false, each.histories).proportion_ci(CONFIDENCE)
@@ -208,25 +213,25 @@ def false_table(found: dict[str, Rates]) -> str:
     return table(("noise", "histories with a false step", "95 % interval"), rows)
 
 
-def planted_table(found: dict[str, Rates]) -> str:
-    """Markdown: what became of planted steps."""
+def injected_table(found: dict[str, Rates]) -> str:
+    """The results of the injected steps as Markdown: how many were found, and how near their place."""
     rows = []
     for name, each in found.items():
-        for size, placed in each.planted.items():
-            seen = [one for one in placed if one.steps]
+        for size, results in each.injected.items():
+            with_step = [one for one in results if one.steps]
             cells = [NOTHING] * 3
-            if seen:
+            if with_step:
                 cells = [
-                    share(sum(one.within for one in seen) / len(seen)),
-                    share(sum(one.off == 0 for one in seen) / len(seen)),
-                    f"{np.mean([one.width for one in seen]):.1f}",
+                    share(sum(one.within for one in with_step) / len(with_step)),
+                    share(sum(one.off == 0 for one in with_step) / len(with_step)),
+                    f"{np.mean([one.width for one in with_step]):.1f}",
                 ]
-            more = sum(one.steps > 1 for one in placed)
-            rows.append((name, share(size), share(len(seen) / len(placed)), *cells, f"{more}"))
+            more = sum(one.steps > 1 for one in results)
+            rows.append((name, share(size), share(len(with_step) / len(results)), *cells, f"{more}"))
     return table(
         (
             "noise",
-            "planted",
+            "injected",
             "found",
             "of these, in the range named",
             "exactly placed",
@@ -238,13 +243,13 @@ def planted_table(found: dict[str, Rates]) -> str:
 
 
 def main(
-    trials: Annotated[int, typer.Option(metavar="N", help="Histories, and planted steps of each size.")] = 100,
+    trials: Annotated[int, typer.Option(metavar="N", help="Histories, and injected steps of each size.")] = 100,
     revisions: Annotated[int, typer.Option(metavar="N", help="Revisions in each.")] = 20,
     history: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Draw from the machines' histories here, not from made-up noise.")
+        Path | None, typer.Option(metavar="DIR", help="Draw from the histories of machines in this folder.")
     ] = None,
 ) -> None:
-    """Print how often steps are found that are not there, and those that are.
+    """Print the rates of false steps and of injected steps that are found.
 
     Example: python -m benchmarks.history.rates --trials 50
     """
@@ -253,7 +258,7 @@ def main(
             raise ValueError(
                 f"--trials is {trials}, --revisions is {revisions}; expected 1 or more, {_LEAST_REVISIONS} or more"
             )
-        kinds: dict[str, Draw] = dict(KINDS) if history is None else {**recorded(Path.cwd(), history)}
+        kinds: dict[str, NoiseSource] = dict(KINDS) if history is None else {**recorded(Path.cwd(), history)}
     except (ValueError, StoreError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -261,7 +266,7 @@ def main(
     for number, (name, noise) in enumerate(kinds.items(), start=1):
         typer.echo(f"{number} of {len(kinds)}: {name}", err=True)
         found[name] = rates(noise, revisions=revisions, trials=trials)
-    typer.echo(f"{false_table(found)}\n\n{planted_table(found)}")
+    typer.echo(f"{false_table(found)}\n\n{injected_table(found)}")
 
 
 if __name__ == "__main__":

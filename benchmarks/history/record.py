@@ -1,4 +1,4 @@
-"""What one process measured of one revision: the unit that history counts, one line of its file."""
+"""The record of one process that measured one revision: the unit of a history, one line of its file."""
 
 from __future__ import annotations
 
@@ -9,35 +9,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.quoting import quoted
-from benchmarks.regression.pairing import undisturbed
+from benchmarks.regression.pairing import first_decile
 
 LARGEST_SECONDS = 1e15
-"""Beyond it a number is no measurement, and would break the arithmetic."""
+"""The bound of a number that can be a measurement; larger ones would break the arithmetic."""
 SCHEMA = 1
 """1: the first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CaseTimes:
-    """One case in one process."""
+    """The times of one case in one process."""
 
     low_seconds: float
-    """A call when nothing comes between: where the lowest tenth of the rounds ends, the median of the passes."""
+    """A call that nothing interrupts: the first decile of the rounds, as the median over passes."""
     median_seconds: float
-    """The median, and the smallest, of the rounds of all passes."""
+    """The median over the rounds of all passes."""
     min_seconds: float
+    """The shortest of the rounds of all passes."""
     rounds: int
 
     @classmethod
     def of_passes(cls, passes: Sequence[Sequence[float]]) -> CaseTimes:
-        """From the seconds of a call in each round of each pass."""
+        """The times of a case, from the seconds of a call in each round of each pass."""
         rounds = [seconds for each in passes for seconds in each]
-        low = statistics.median(undisturbed(each) for each in passes)
+        low = statistics.median(first_decile(each) for each in passes)
         return cls(low, statistics.median(rounds), min(rounds), len(rounds))
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> CaseTimes:
-        """Raises ValueError or TypeError where the fields are not what the class declares."""
+        """The times that a record holds. Raises ValueError or TypeError where the fields are not those declared."""
         times = cls(**fields)
         for field in dataclasses.fields(times):
             _check_number(field.name, getattr(times, field.name))
@@ -48,26 +49,27 @@ class CaseTimes:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """One fresh process that ran the suite on one revision."""
+    """The record of one fresh process that ran the suite on one revision."""
 
     revision: str
     """The commit in full."""
     suite: str
-    """Where in the project the suite stands, and `suite_digest` what its files held."""
+    """The path of the suite from the top of the project."""
     suite_digest: str
+    """The digest of the suite's files."""
     group: str
-    """Processes of one group took turns within each test: what the machine did then, it did to all of them."""
+    """The name of the group of interleaved processes, which share the effect of their session."""
     measured_at: str
-    """When the group began: ISO 8601 with the offset from UTC."""
+    """The beginning of the group: ISO 8601 with the offset from UTC."""
     packages: Mapping[str, str]
-    """Version of Python and of every package that was installed but the project itself."""
+    """The version of Python and of every installed package but the project itself."""
     system: Mapping[str, str]
-    """Operating system, kernel, C library."""
+    """The operating system, kernel and C library."""
     cases: Mapping[str, CaseTimes]
     controls: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """Seconds of work that is no code of the project's, taken beside each of the process's turns: the median."""
+    """Seconds of fixed work that uses no code of the project: the median over the process's turns."""
     failure: str | None = None
-    """Why there are no cases, where there are none: the revision cannot run this suite."""
+    """Why the revision cannot run this suite and has no cases; None where it can."""
 
     def to_json(self) -> dict[str, Any]:
         """The record as a mapping of JSON values, with the schema."""
@@ -82,7 +84,7 @@ class Measurement:
 
     @classmethod
     def from_json(cls, record: Any) -> Measurement:
-        """The inverse of `to_json`. Raises ValueError, TypeError or KeyError where the record is none."""
+        """The inverse of `to_json`. Raises ValueError, TypeError or KeyError for a record of another form."""
         if not isinstance(record, dict):
             raise ValueError(f"a {type(record).__name__}; expected a mapping")
         if record.get("schema") != SCHEMA:
@@ -91,7 +93,7 @@ class Measurement:
         for name in ("revision", "suite", "suite_digest", "group", "measured_at"):
             if not isinstance(fields[name], str):
                 raise ValueError(f"{name} is {quoted(fields[name])}; expected a text")
-        # It is handed to git, which takes what begins with a dash for an option.
+        # git gets it as an argument, and takes a text that begins with a dash for an option.
         if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", fields["revision"]):
             raise ValueError(
                 f"revision is {quoted(fields['revision'])}; expected a commit in full, 40 hexadecimal digits"

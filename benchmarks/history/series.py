@@ -1,8 +1,8 @@
-"""From the processes of one machine to series: what each revision took, beside others; and what each moment did to all.
+"""From the processes of one machine to series: the time of each revision, and the effect of each session on all.
 
-The processes of a group took turns. A process's log seconds are taken as its revision's level plus its group's moment
-plus noise. The levels are fitted over all groups. A process is freed of its moment by the others of its group alone: so
-its noise stays its own, and that of those it is set beside is in it.
+The processes of a group are interleaved, and a group is a session. The model of a process is: log seconds = level of
+its revision + effect of its session + noise. The levels are fitted over all groups. The time of a process is corrected
+for its session by the other processes of its group alone, so that its own noise stays in it.
 """
 
 from __future__ import annotations
@@ -21,46 +21,49 @@ from benchmarks.history.record import Measurement
 
 
 @dataclasses.dataclass(frozen=True)
-class Point:
-    """One revision."""
+class RevisionTimes:
+    """The times of a case on one revision."""
 
     revision: str
     seconds: tuple[float, ...]
-    """The case's time in each process, in the usual moment; as it was where `beside` is false."""
-    beside: bool
-    """Whether the processes took turns with others; of a revision that has such, only those count."""
+    """The time in each process, corrected for its session; as it was measured where `interleaved` is false."""
+    interleaved: bool
+    """Whether the processes were interleaved with others. Where a revision has such processes, only they count."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Moment:
-    """One group: what it did to all of its revisions, and under what it was measured."""
+class Session:
+    """One group of interleaved processes: the effect that they share, and the conditions in which they ran."""
 
     measured_at: str
+    """The beginning of the group."""
     seconds: float
-    """What the first revision of the series would have taken in it."""
+    """The session effect, as the time that the first revision of the series would have had in it."""
     packages: Mapping[str, str]
     system: Mapping[str, str]
     suite_digest: str
     controls: Mapping[str, float]
-    """Seconds of each control: the median over the group's processes."""
+    """Seconds of each control: the median over the processes of the group."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Series:
-    """One case on one machine: a point a revision, in order, and a moment a group, in time."""
+class CaseSeries:
+    """The times of one case on one machine."""
 
     case: str
-    points: tuple[Point, ...]
-    moments: tuple[Moment, ...]
+    revisions: tuple[RevisionTimes, ...]
+    """The times of each revision, in the order of the commits."""
+    sessions: tuple[Session, ...]
+    """The sessions in the order of time."""
 
     @property
     def processes(self) -> list[tuple[float, ...]]:
-        """The seconds of each point's processes."""
-        return [point.seconds for point in self.points]
+        """The seconds of each process of each revision."""
+        return [each.seconds for each in self.revisions]
 
 
-def series_of(measured: Iterable[Measurement], order: Sequence[str], pattern: str | None = None) -> list[Series]:
-    """A series for each case whose name the pattern matches, over the revisions in `order`."""
+def series_of(measured: Iterable[Measurement], order: Sequence[str], pattern: str | None = None) -> list[CaseSeries]:
+    """A series for each case whose name has the pattern in it, over the revisions in `order`; all cases if None."""
     known = set(order)
     processes: dict[str, list[Measurement]] = {}
     for process in measured:
@@ -71,32 +74,34 @@ def series_of(measured: Iterable[Measurement], order: Sequence[str], pattern: st
     return [_series(case, each, order) for case, each in sorted(processes.items())]
 
 
-def _series(case: str, processes: Sequence[Measurement], order: Sequence[str]) -> Series:
+def _series(case: str, processes: Sequence[Measurement], order: Sequence[str]) -> CaseSeries:
     measured = {process.revision for process in processes}
     revisions = [revision for revision in order if revision in measured]
     groups: dict[str, list[Measurement]] = {}
     for process in sorted(processes, key=lambda process: process.measured_at):
         groups.setdefault(process.group, []).append(process)
     level = _levels(case, revisions, list(groups.values()))
-    beside: dict[str, list[float]] = {revision: [] for revision in revisions}
+    interleaved: dict[str, list[float]] = {revision: [] for revision in revisions}
     alone: dict[str, list[float]] = {revision: [] for revision in revisions}
     for members in groups.values():
         above = [math.log(member.cases[case].low_seconds) - level[member.revision] for member in members]
         for place, member in enumerate(members):
             others = above[:place] + above[place + 1 :]
-            moment = statistics.fmean(others) if others else 0.0
-            kept = (beside if others else alone)[member.revision]
-            kept.append(member.cases[case].low_seconds / math.exp(moment))
-    points = [Point(each, tuple(beside[each] or alone[each]), bool(beside[each])) for each in revisions]
-    moments = [_moment(case, members, level, level[revisions[0]]) for members in groups.values()]
-    return Series(case, tuple(points), tuple(moments))
+            effect = statistics.fmean(others) if others else 0.0
+            kept = (interleaved if others else alone)[member.revision]
+            kept.append(member.cases[case].low_seconds / math.exp(effect))
+    times = [
+        RevisionTimes(each, tuple(interleaved[each] or alone[each]), bool(interleaved[each])) for each in revisions
+    ]
+    sessions = [_session(case, members, level, level[revisions[0]]) for members in groups.values()]
+    return CaseSeries(case, tuple(times), tuple(sessions))
 
 
 def _levels(case: str, revisions: Sequence[str], groups: Sequence[Sequence[Measurement]]) -> dict[str, float]:
-    """Log seconds of each revision in the usual moment: those by which the residuals are least, by absolute value.
+    """{revision: level in log seconds}, in a session of median effect, by least absolute residuals.
 
-    In a table without gaps that is what median polish comes to; revisions are in few of the groups, and there it stays
-    far off. So it is solved as a linear program: log seconds = level + moment + above - below.
+    A linear program finds it: log seconds = level + effect + above - below, with the least sum of above and below.
+    Median polish would find the same in a table without gaps, but each revision is in few of the groups.
     """
     row = {revision: number for number, revision in enumerate(revisions)}
     members = [(row[each.revision], column, each) for column, group in enumerate(groups) for each in group]
@@ -114,11 +119,11 @@ def _levels(case: str, revisions: Sequence[str], groups: Sequence[Sequence[Measu
     )
     assert solved.success, solved.message
     assert solved.x is not None
-    level, moment = np.split(solved.x[:unknown], [len(revisions)])
-    return dict(zip(revisions, (level + np.median(moment)).tolist(), strict=True))
+    level, effect = np.split(solved.x[:unknown], [len(revisions)])
+    return dict(zip(revisions, (level + np.median(effect)).tolist(), strict=True))
 
 
-def _moment(case: str, members: Sequence[Measurement], level: Mapping[str, float], first: float) -> Moment:
+def _session(case: str, members: Sequence[Measurement], level: Mapping[str, float], first: float) -> Session:
     above = statistics.fmean(math.log(each.cases[case].low_seconds) - level[each.revision] for each in members)
     names = dict.fromkeys(name for member in members for name in member.controls)
     controls = {
@@ -126,4 +131,4 @@ def _moment(case: str, members: Sequence[Measurement], level: Mapping[str, float
         for name in names
     }
     one = members[0]
-    return Moment(one.measured_at, math.exp(first + above), one.packages, one.system, one.suite_digest, controls)
+    return Session(one.measured_at, math.exp(first + above), one.packages, one.system, one.suite_digest, controls)

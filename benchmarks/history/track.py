@@ -1,9 +1,8 @@
-"""Measure revisions: each in several fresh processes that take turns with others', and append to the machine's history.
+"""Measure revisions in groups of interleaved processes, and append them to the machine's history.
 
-A shared machine's speed changes by some ten percent from minute to minute, so that times of one day cannot be set
-against those of another. Therefore one revision, the anchor, is in every group of processes that take turns: what a
-group's moment did to the anchor, it did to the others. What is there already is not measured again, so the same command
-goes on with what was interrupted.
+The speed of a shared machine changes from minute to minute, so that times of two sessions cannot be compared as they
+are. Therefore one revision, the anchor, is in every group: the effect of a session on the anchor is its effect on the
+others. Recorded processes are not measured again, so the same command continues an interrupted one.
 """
 
 from __future__ import annotations
@@ -21,55 +20,57 @@ from typing import Protocol
 from benchmarks.files import check_writable, lay, scratch_folder
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import checked_out
-from benchmarks.history.plan import Plan
+from benchmarks.history.plan import TrackPlan
 from benchmarks.history.record import CaseTimes, Measurement
-from benchmarks.history.rulers import refuse_suite_with_code
+from benchmarks.history.suite_check import refuse_suite_with_code
 from benchmarks.measuring.lock import measuring_alone
-from benchmarks.regression.control import Control
+from benchmarks.regression.control import ControlTimes
+from benchmarks.regression.dry_run import dry_run
 from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
 from benchmarks.regression.pairing import measure_together
 from benchmarks.regression.preparing import Preparation
+from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.revisions import Revision, remove_abandoned
-from benchmarks.regression.session import WARM_UP_PASSES, Side, look
-from benchmarks.regression.session_record import Measured
+from benchmarks.regression.suite_process import WARM_UP_PASSES
 from benchmarks.reporting.plain_text import count
 
 TOGETHER = 4
-"""Processes that take turns, the anchor's among them: each holds a framework in memory."""
+"""The most processes of a group, with the anchor's: each holds a framework in memory."""
 _CONTROLS = {"product": "fixed matrix product", "loop": "fixed Python loop"}
 
 
 class NoBenchmarks(ValueError):
-    """The suite ran and measured nothing; the message says where it was looked for."""
+    """The suite ran and has no benchmark; the message names the suite."""
 
 
 class MeasureTogether(Protocol):
-    """Runs the cases on several sides in fresh processes that take turns; as `measure_together` with its defaults."""
+    """Measures the cases on several sides in interleaved processes: `measure_together` with the settings of `track`."""
 
     def __call__(
         self, sides: Sequence[Side], cases: Sequence[str], *, number: int
-    ) -> tuple[Sequence[Measured], Sequence[Sequence[Control]]]: ...
+    ) -> tuple[Sequence[ProcessRecord], Sequence[Sequence[ControlTimes]]]: ...
 
 
-def take_turns(
+def measure_as_regress(
     sides: Sequence[Side], cases: Sequence[str], *, number: int
-) -> tuple[Sequence[Measured], Sequence[Sequence[Control]]]:
-    """As `regress` measures its pairs."""
+) -> tuple[Sequence[ProcessRecord], Sequence[Sequence[ControlTimes]]]:
+    """Measure the cases as `regress` measures its pairs."""
     return measure_together(sides, cases, number=number, passes=PASSES, seconds_a_case=SECONDS_A_CASE)
 
 
 def track(
-    plan: Plan,
+    plan: TrackPlan,
     say: Callable[[str], None],
     *,
-    look: Callable[[Side], Measured] = look,
-    measure: MeasureTogether = take_turns,
+    dry_run: Callable[[Side], ProcessRecord] = dry_run,
+    measure: MeasureTogether = measure_as_regress,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """Measure what the plan misses, and return how many processes were recorded, the anchor's among them.
+    """Measure the processes that the plan still needs, and return how many were recorded, with the anchor's.
 
-    Raises NoBenchmarks when the suite has none, StoreError where the history cannot be added to. An interrupt keeps
-    what was recorded.
+    An interrupt keeps the groups that were recorded. Raises NoBenchmarks when the suite has none, StoreError where the
+    history cannot be added to.
     """
     histories.check(plan.folder, plan.machine)
     for problem in histories.read(plan.folder, plan.machine)[1]:
@@ -86,7 +87,7 @@ def track(
     remove_abandoned(say)
     with contextlib.ExitStack() as stack:
         stack.enter_context(measuring_alone("a track of revisions", say))
-        prepared = _Prepared(plan, stack, look, say)
+        prepared = _PreparedRevisions(plan, stack, dry_run, say)
         anchor = next((revision for revision in plan.anchors() if prepared.cases_of(revision)), None)
         runs = {revision: lacking for revision, lacking in missing.items() if prepared.cases_of(revision)}
         turns = list(groups(runs, anchor)) if anchor is not None and runs else []
@@ -100,26 +101,30 @@ def track(
     return recorded
 
 
-class _Prepared:
-    """Revisions made ready: their files, and which cases run on them; what cannot run is recorded, with the reason."""
+class _PreparedRevisions:
+    """Revisions that are ready to be measured, with their cases; one that cannot run the suite is recorded so."""
 
     def __init__(
-        self, plan: Plan, stack: contextlib.ExitStack, look: Callable[[Side], Measured], say: Callable[[str], None]
+        self,
+        plan: TrackPlan,
+        stack: contextlib.ExitStack,
+        dry_run: Callable[[Side], ProcessRecord],
+        say: Callable[[str], None],
     ) -> None:
-        self._plan, self._stack, self._look, self._say = plan, stack, look, say
+        self._plan, self._stack, self._dry_run, self._say = plan, stack, dry_run, say
         self._cases: dict[str, list[str]] = {}
         self._said: set[str] = set()
         self.sides: dict[str, Side] = {}
         self.failures = 0
 
     def _say_once(self, note: str) -> None:
-        """What is true of the suite is true for every revision."""
+        """Say a note on the suite, which holds for every revision, once."""
         if note not in self._said:
             self._said.add(note)
             self._say(note)
 
     def cases_of(self, revision: str) -> list[str]:
-        """The cases that run on a revision, none where the suite cannot; the suite runs once, unmeasured, to see."""
+        """The cases that run on a revision, by a dry run of it; none where the suite cannot run."""
         if revision not in self._cases:
             failure = self._prepare(revision)
             if self._cases[revision]:
@@ -131,29 +136,30 @@ class _Prepared:
         return self._cases[revision]
 
     def _prepare(self, revision: str) -> str:
-        """Make a revision ready, by its own code; why it has no case that runs, and nothing where it has.
+        """Prepare a revision; why no case of it runs, or an empty text where one does.
 
         Raises ValueError where it would run other code than its own.
         """
         plan = self._plan
         files = self._stack.enter_context(checked_out(plan.top, revision))
-        # Every revision meets the same ruler: the suite of the checkout.
+        # Every revision is measured by the same suite, that of the checkout.
         for note in lay(plan.top, files, plan.suite):
             self._say_once(note)
         builds = self._stack.enter_context(scratch_folder("builds"))
-        preparation = Preparation(plan.top, plan.suite, builds, look=self._look, say=self._say)
+        preparation = Preparation(plan.top, plan.suite, builds, dry_run=self._dry_run, say=self._say)
         ready = preparation.one(revision[:10], Revision(revision, revision, dirty=False, folder=files))
         refuse_suite_with_code(plan.suite, ready)
-        self.sides[revision], seen = ready.side, ready.seen
-        self._cases[revision] = [case for case, (outcome, _) in seen.outcomes.items() if outcome == "passed"]
-        return "" if self._cases[revision] else _failure(plan, seen)
+        self.sides[revision] = ready.side
+        self._cases[revision] = [case for case in ready.dry_run.outcomes if ready.dry_run.passed(case)]
+        return "" if self._cases[revision] else _failure(plan, ready.dry_run)
 
 
 def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[str]]]:
-    """The number of a round from 0, and revisions that take turns in it: the anchor, and some that lack a process.
+    """The groups to measure: the number of the round from 0, and the revisions, of which the anchor is the first.
 
-    In each round come all that lack one more. Neighbours in the history are not in one group: what noise the anchor had
-    in it is in all of its members, and would make a step of them.
+    `missing` are {revision: processes that it lacks}. A round has each revision that lacks one more. Neighbours in the
+    history are kept apart: the noise of the anchor in a group is shared by all of its members, and would make a step of
+    neighbours.
     """
     for number in range(max(missing.values())):
         turn = [revision for revision, lacking in missing.items() if lacking > number and revision != anchor]
@@ -163,37 +169,38 @@ def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[
 
 
 def _measure(
-    plan: Plan,
-    prepared: _Prepared,
+    plan: TrackPlan,
+    prepared: _PreparedRevisions,
     revisions: Sequence[str],
     number: int,
     measure: MeasureTogether,
     say: Callable[[str], None],
 ) -> int:
-    """One group: measured, recorded together at its end, and counted."""
+    """Measure one group, record its processes together at its end, and return how many there are."""
     cases = list(dict.fromkeys(case for revision in revisions for case in prepared.cases_of(revision)))
     began = _record(plan, revisions[0])
-    measured, controls = measure([prepared.sides[revision] for revision in revisions], cases, number=number)
+    records, controls = measure([prepared.sides[revision] for revision in revisions], cases, number=number)
     recorded = 0
-    for revision, each, beside in zip(revisions, measured, controls, strict=True):
-        timed = {
+    for revision, record, control_times in zip(revisions, records, controls, strict=True):
+        times = {
             case: CaseTimes.of_passes(counted)
-            for case, passes in each.seconds.items()
-            if each.outcomes.get(case, ("failed", ""))[0] == "passed"
-            and (counted := [rounds for rounds in passes[WARM_UP_PASSES:] if rounds])
+            for case in record.passes
+            if record.passed(case) and (counted := [each for each in record.seconds(case)[WARM_UP_PASSES:] if each])
         }
-        if not timed:
-            say(f"a process of {revision[:10]} ended with {each.status} before it had measured: not recorded")
+        if not times:
+            say(f"a process of {revision[:10]} ended with {record.status} before it had measured: not recorded")
             continue
-        taken = {name: statistics.median(getattr(one, field) for one in beside) for field, name in _CONTROLS.items()}
-        one = dataclasses.replace(began, revision=revision, cases=timed, controls=taken)
+        control = {
+            name: statistics.median(getattr(each, field) for each in control_times) for field, name in _CONTROLS.items()
+        }
+        one = dataclasses.replace(began, revision=revision, cases=times, controls=control)
         histories.append(plan.folder, plan.machine, one)
         recorded += 1
     return recorded
 
 
-def _record(plan: Plan, revision: str, failure: str | None = None) -> Measurement:
-    """What is to be said of a process of a group that begins now, but its times."""
+def _record(plan: TrackPlan, revision: str, failure: str | None = None) -> Measurement:
+    """The record of a process of a group that begins now, without its times."""
     return Measurement(
         revision=revision,
         suite=plan.suite,
@@ -207,16 +214,15 @@ def _record(plan: Plan, revision: str, failure: str | None = None) -> Measuremen
     )
 
 
-def _failure(plan: Plan, seen: Measured) -> str:
-    """Why nothing runs. Raises NoBenchmarks when the suite has none to run."""
-    reasons = [*seen.broken.values(), *(reason for _, reason in seen.outcomes.values() if reason)]
-    failed = [reason for outcome, reason in seen.outcomes.values() if outcome == "failed"]
-    if seen.status in (0, 5) and not seen.broken and not failed:
+def _failure(plan: TrackPlan, record: ProcessRecord) -> str:
+    """Why no case runs, by the record of a dry run. Raises NoBenchmarks when the suite has none to run."""
+    reasons = [*record.broken.values(), *(outcome.reason for outcome in record.outcomes.values() if outcome.reason)]
+    if record.status in (0, 5) and not record.broken and not record.failures:
         raise NoBenchmarks(
             f"suite {plan.suite} has no benchmark: expected tests that use pytest-benchmark's `benchmark` fixture"
             + (f" (skipped: {reasons[0]})" if reasons else "")
         )
     if reasons:
         return reasons[0][:300]
-    said = [line for line in seen.output.splitlines() if line.strip()]
-    return said[-1][:300] if said else f"pytest ended with {seen.status}"
+    lines = [line for line in record.output.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else f"pytest ended with {record.status}"

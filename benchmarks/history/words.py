@@ -1,38 +1,38 @@
-"""A case's history in words: its last step, or how small a one would have been seen."""
+"""A case's history in words: its last step, or the smallest step that would have been found."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from benchmarks.history.findings import CaseHistory, Change
-from benchmarks.history.steps import Step
+from benchmarks.history.findings import CaseHistory, CodeChange
+from benchmarks.history.steps import StepChange
 from benchmarks.reporting.plain_text import NOTHING, share
 
 
-def size(step: Step) -> str:
-    """By how much the time changed: +12.3 % (+10.1 to +14.6)."""
+def size(step: StepChange) -> str:
+    """The change of the time with its interval: `+12.3 % (+10.1 to +14.6)`."""
     return f"{_percent(step.ratio)} % ({_percent(step.low)} to {_percent(step.high)})"
 
 
-def commits(case: CaseHistory, change: Change) -> tuple[str, str]:
-    """The last revision that surely has the old time, and the first that surely has the new one; abbreviated."""
-    points = case.series.points
-    return points[change.step.last_before].revision[:10], points[change.step.first_after].revision[:10]
+def commits(case: CaseHistory, change: CodeChange) -> tuple[str, str]:
+    """The last revision that surely has the old time, and the first that surely has the new one, abbreviated."""
+    revisions = case.series.revisions
+    return revisions[change.step.last_before].revision[:10], revisions[change.step.first_after].revision[:10]
 
 
 def visible(case: CaseHistory) -> str:
-    """The smallest step that would have been seen; a dash where none would."""
+    """The smallest step that would have been found; a dash where none would."""
     return NOTHING if case.least_visible is None else share(math.expm1(case.least_visible))
 
 
 def finding(case: CaseHistory) -> str:
-    """The steps in a line, the latest first."""
+    """The findings on a case in a line: its latest step, or the smallest that would have been found."""
     if not case.changes:
-        points = len(case.series.points)
+        revisions = len(case.series.revisions)
         if case.least_visible is None:
-            return f"too few to tell: {points} revisions, {sum(map(len, case.series.processes))} processes"
-        return f"no step; one of {visible(case)} would have been seen"
+            return f"too few to tell: {revisions} revisions, {sum(map(len, case.series.processes))} processes"
+        return f"no step; one of {visible(case)} would have been found"
     latest = case.changes[-1]
     before, after = commits(case, latest)
     more = f"; {len(case.changes) - 1} before" if len(case.changes) > 1 else ""
@@ -40,7 +40,7 @@ def finding(case: CaseHistory) -> str:
 
 
 def short_names(cases: Sequence[str]) -> dict[str, str]:
-    """Names without the file that all are in, and, where all are one test's, its parameters alone."""
+    """{case: short name}: without the file that all share; only the parameters where all are of one test."""
     files = {case.partition("::")[0] for case in cases}
     tests = {case.partition("[")[0] for case in cases}
     if len(tests) == 1 and all(case.endswith("]") for case in cases):

@@ -1,36 +1,44 @@
-"""How much of a time is spent, and whether another pair of processes would still end within it."""
+"""The time budget of a comparison: what is spent, and whether another pair of processes would end within it."""
 
 from __future__ import annotations
 
 
 class Budget:
-    """Seconds that pairs may take together. A pair of few cases takes less than one of all."""
+    """Seconds that all pairs may take together, less those that are `spent` before. A pair of few cases takes less."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, spent: float = 0.0) -> None:
         self.seconds = seconds
-        self.spent = 0.0
-        self._taken: list[tuple[int, float]] = []
+        self._spent = spent
+        self._pairs: list[tuple[int, float]] = []
+
+    @property
+    def spent(self) -> float:
+        """Seconds that are spent; never less than was spent before the pairs."""
+        return self._spent
 
     @property
     def left(self) -> float:
         """Seconds that are not spent."""
-        return max(0.0, self.seconds - self.spent)
+        return max(0.0, self.seconds - self._spent)
 
     def spend(self, cases: int, seconds: float) -> None:
-        """Count a pair of so many cases that took so long."""
-        self.spent += seconds
-        self._taken.append((cases, seconds))
+        """Count a pair of this many cases and its duration."""
+        self._spent += seconds
+        self._pairs.append((cases, seconds))
 
     def spend_the_rest(self) -> None:
-        """Count all that is left, for a pair that did not end in it."""
-        self.spent = max(self.spent, self.seconds)
+        """Count all that is left, for a pair that did not end within it."""
+        self._spent = max(self._spent, self.seconds)
 
     def expected(self, cases: int) -> float:
-        """How long a pair of so many cases will take at most: as the longest of the smallest that were no smaller."""
-        as_many = [(measured, seconds) for measured, seconds in self._taken if measured >= cases]
+        """The longest duration to expect of a pair of this many cases; 0 before any was measured.
+
+        It is that of the longest pair among the smallest with at least as many cases.
+        """
+        as_many = [(measured, seconds) for measured, seconds in self._pairs if measured >= cases]
         least = min((measured for measured, _ in as_many), default=0)
         return max((seconds for measured, seconds in as_many if measured == least), default=0.0)
 
     def allows(self, cases: int) -> bool:
-        """Whether another pair of so many cases is expected to end in time."""
-        return self.spent + self.expected(cases) <= self.seconds
+        """Whether another pair of this many cases is expected to end in time."""
+        return self._spent + self.expected(cases) <= self.seconds

@@ -1,6 +1,6 @@
-"""The control: a fixed matrix product and a fixed Python loop, none of the code that is judged.
+"""The control: a fixed matrix product and a fixed Python loop, which use none of the code under test.
 
-It runs next to both sides' turns. Where it comes out different for the two, the machine was, and not the code.
+It runs next to the turns of both sides. A difference between the two sides is the machine's.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _STEPS = 12_000
 _REPEATS = 5
 
 
-class Control(NamedTuple):
-    """Seconds of the fixed product and of the fixed loop, the least of a few repeats."""
+class ControlTimes(NamedTuple):
+    """Seconds of the fixed product and of the fixed loop, each the least of a few repeats."""
 
     product: float
     loop: float
 
 
-def measure_control(clock: Callable[[], float] = time.perf_counter) -> Control:
-    """Take the control once: some milliseconds."""
+def measure_control(clock: Callable[[], float] = time.perf_counter) -> ControlTimes:
+    """Time the control once, which takes some milliseconds."""
     matrix = np.full((_SIZE, _SIZE), 0.5, dtype=np.float32)
-    return Control(_least(lambda: matrix @ matrix, clock), _least(_loop, clock))
+    return ControlTimes(_least(lambda: matrix @ matrix, clock), _least(_loop, clock))
 
 
 def _loop() -> int:
@@ -37,9 +37,9 @@ def _loop() -> int:
 
 
 def _least(work: Callable[[], object], clock: Callable[[], float]) -> float:
-    taken = []
+    durations = []
     for _ in range(_REPEATS):
         start = clock()
         work()
-        taken.append(clock() - start)
-    return min(taken)
+        durations.append(clock() - start)
+    return min(durations)

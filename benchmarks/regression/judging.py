@@ -1,8 +1,8 @@
 """From the log ratios of process pairs to a verdict a case: pure functions, no clock.
 
-Log ratios of fresh process pairs are independent, so the interval of their mean is Student's t over pairs. A verdict
-needs two gates: certain over all cases together (Holm 1979), and larger than what matters: the tolerance, or where
-this machine cannot tell so small a change, the floor that the same code against itself showed.
+Log ratios of fresh process pairs are independent, so the interval of their mean is Student's t over pairs. A change is
+called where it is certain over all cases together (Holm 1979) and larger than the threshold: the tolerance, or the
+noise floor of this machine where that is larger.
 """
 
 from __future__ import annotations
@@ -11,58 +11,75 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from scipy import special
 
-Verdict = Literal["faster", "same", "slower", "cannot tell"]
+from benchmarks.regression.outcomes import Verdict
 
 CONFIDENCE = 0.95
 POWER = 0.8
 LEAST_PAIRS = 3
 """Two pairs give an interval that is of no use."""
 
+NoiseFloor = Callable[[int], float]
+"""From a number of pairs to the ratio, as a share, by which equal code may differ over so many pairs."""
+
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
-    """head / base of one case: the ratio, its interval at `CONFIDENCE`, one-sided p-values, and what could be seen.
-
-    `detectable` is the smallest slowdown that so many pairs with this spread find four times in five, as a share.
-    """
+class RatioEstimate:
+    """The ratio head / base of the times of one case."""
 
     pairs: int
     ratio: float
     low: float
+    """The lower bound of the ratio's interval at `CONFIDENCE`."""
     high: float
+    """The upper bound of it."""
     p_slower: float
+    """The one-sided p-value of a slowdown."""
     p_faster: float
+    """The one-sided p-value of a speed-up."""
     detectable: float
+    """The smallest slowdown, as a share, that this many pairs with this spread find with a probability of `POWER`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """The verdict on one case, and what it rests on; `gate` is the change that matters, as a share."""
+    """The verdict on one case, its ratio, and the threshold that a change has to exceed, as a share."""
 
     verdict: Verdict
-    estimate: Estimate
-    gate: float
+    estimate: RatioEstimate
+    threshold: float
 
 
-def estimate_each(log_ratios: Mapping[str, Sequence[float]], error: float) -> dict[str, Estimate]:
-    """What the pairs say of each case, all of which have as many; raises ValueError where these are too few.
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """From which size on a change of a case matters."""
 
-    `error` is the p-value that a verdict on one case needs, for `detectable`.
+    tolerances: Mapping[str, float]
+    """The share by case: 0.03 is three percent."""
+    noise_floor: NoiseFloor
+
+    def of(self, case: str, pairs: int) -> float:
+        """The threshold of a case over this many pairs, as a share."""
+        return max(self.tolerances[case], self.noise_floor(pairs))
+
+
+def estimate_each(log_ratios: Mapping[str, Sequence[float]], error: float) -> dict[str, RatioEstimate]:
+    """The ratio of each case, from as many log ratios for each; `error` is the p-value that a verdict on a case needs.
+
+    Raises ValueError for fewer than `LEAST_PAIRS` pairs.
     """
     values = np.array(list(log_ratios.values()))  # (cases, pairs)
     count = values.shape[1]
     if count < LEAST_PAIRS:
         raise ValueError(f"{count} pairs; expected {LEAST_PAIRS} or more")
     mean = np.mean(values, axis=1)
-    # A spread of nothing, of a clock that stands still, would make p-values of 0/0.
+    # A clock that stands still has no spread, and its p-values would be 0/0.
     spread = np.maximum(np.std(values, axis=1, ddof=1), 1e-9) / math.sqrt(count)
-    half = _student(count - 1, (1 + CONFIDENCE) / 2) * spread
-    found = (_student(count - 1, 1 - error) + _student(count - 1, POWER)) * spread
+    half = student_quantile(count - 1, (1 + CONFIDENCE) / 2) * spread
+    found = (student_quantile(count - 1, 1 - error) + student_quantile(count - 1, POWER)) * spread
     fields = {
         "ratio": np.exp(mean),
         "low": np.exp(mean - half),
@@ -73,35 +90,35 @@ def estimate_each(log_ratios: Mapping[str, Sequence[float]], error: float) -> di
     }
     rows = zip(*(column.tolist() for column in fields.values()), strict=True)
     return {
-        case: Estimate(pairs=count, **dict(zip(fields, row, strict=True)))
+        case: RatioEstimate(pairs=count, **dict(zip(fields, row, strict=True)))
         for case, row in zip(log_ratios, rows, strict=True)
     }
 
 
-def bounds(found: Estimate, error: float) -> tuple[float, float]:
-    """The interval of a ratio outside of which the true one lies with a probability of `error`, on either side half."""
-    spread = math.log(found.high / found.ratio) / _student(found.pairs - 1, (1 + CONFIDENCE) / 2)
-    half = _student(found.pairs - 1, 1 - error / 2) * spread
+def bounds(found: RatioEstimate, error: float) -> tuple[float, float]:
+    """The interval that misses the true ratio with a probability of `error`, half of it on either side."""
+    spread = math.log(found.high / found.ratio) / student_quantile(found.pairs - 1, (1 + CONFIDENCE) / 2)
+    half = student_quantile(found.pairs - 1, 1 - error / 2) * spread
     return found.ratio * math.exp(-half), found.ratio * math.exp(half)
 
 
-def noise_floor(same_code: Sequence[float]) -> Callable[[int], float]:
-    """How far apart the same code against itself may come out over so many pairs, as a share, by number of pairs.
-
-    `same_code` are log ratios of a revision against itself on this machine.
-    """
+def noise_floor(same_code: Sequence[float]) -> NoiseFloor:
+    """The noise floor of this machine, from log ratios of a revision against itself on it."""
     variance = statistics.fmean(value * value for value in same_code)
-    quantile = _student(len(same_code), (1 + CONFIDENCE) / 2)
+    quantile = student_quantile(len(same_code), (1 + CONFIDENCE) / 2)
     return lambda pairs: math.expm1(quantile * math.sqrt(variance / pairs))
 
 
-def _student(degrees: int, probability: float) -> float:
-    """Where Student's t distribution has so much below it."""
+def student_quantile(degrees: int, probability: float) -> float:
+    """The value below which Student's t distribution of these degrees of freedom lies with this probability."""
     return float(special.stdtrit(degrees, probability))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """The p-values adjusted for their number (Holm 1979): below e, at most e of such families have a false one."""
+    """The p-values adjusted for their number (Holm 1979).
+
+    Among families of true null hypotheses, at most a share e has an adjusted p-value below e.
+    """
     ordered = sorted(p_values, key=lambda name: p_values[name])
     adjusted: dict[str, float] = {}
     least = 0.0
@@ -111,29 +128,25 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return adjusted
 
 
-def judge(
-    estimates: Mapping[str, Estimate],
-    *,
-    error: float,
-    tolerances: Mapping[str, float],
-    floor_of: Callable[[int], float],
-) -> dict[str, Judgement]:
-    """The judgement on each case, at most `error` of such families of cases having a false slower, or a false faster.
+def judge(estimates: Mapping[str, RatioEstimate], *, error: float, thresholds: Thresholds) -> dict[str, Judgement]:
+    """The judgement on each case.
 
-    `tolerances` are shares by case: 0.03 is three percent. `floor_of` gives the noise floor of so many pairs.
+    Where all code is equal, a case is called slower with a probability of `error` at most, over all cases together, and
+    one is called faster as rarely.
     """
     slower = holm({case: each.p_slower for case, each in estimates.items()})
     faster = holm({case: each.p_faster for case, each in estimates.items()})
     judged = {}
     for case, each in estimates.items():
-        gate = max(tolerances[case], floor_of(each.pairs))
-        judged[case] = Judgement(_verdict(each, gate, slower[case] < error, faster[case] < error), each, gate)
+        threshold = thresholds.of(case, each.pairs)
+        verdict = _verdict(each, threshold, slower[case] < error, faster[case] < error)
+        judged[case] = Judgement(verdict, each, threshold)
     return judged
 
 
-def _verdict(found: Estimate, gate: float, surely_slower: bool, surely_faster: bool) -> Verdict:
-    if surely_slower and found.ratio > 1 + gate:
+def _verdict(found: RatioEstimate, threshold: float, surely_slower: bool, surely_faster: bool) -> Verdict:
+    if surely_slower and found.ratio > 1 + threshold:
         return "slower"
-    if surely_faster and found.ratio < 1 / (1 + gate):
+    if surely_faster and found.ratio < 1 / (1 + threshold):
         return "faster"
-    return "same" if 1 / (1 + gate) <= found.low and found.high <= 1 + gate else "cannot tell"
+    return "same" if 1 / (1 + threshold) <= found.low and found.high <= 1 + threshold else "cannot tell"

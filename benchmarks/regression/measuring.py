@@ -1,4 +1,4 @@
-"""Measure pairs of two revisions as they are asked for, within a budget; what fails on the way drops out."""
+"""Measure pairs of two revisions within a budget, as a procedure asks for them; cases that fail drop out."""
 
 from __future__ import annotations
 
@@ -6,61 +6,74 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from benchmarks.regression.budget import Budget
-from benchmarks.regression.judging import noise_floor
-from benchmarks.regression.pairing import Pair, measure_pair
-from benchmarks.regression.session import UNLIMITED, BudgetOver, Limits, Side
-from benchmarks.regression.session_record import Measured
+from benchmarks.regression.fitness import early_warning
+from benchmarks.regression.judging import NoiseFloor, noise_floor
+from benchmarks.regression.pairing import ProcessPair, measure_pair
+from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.stopping import Rule
 from benchmarks.regression.suite_cases import last_line
+from benchmarks.regression.suite_process import UNLIMITED, BudgetOver, TimeLimits
 from benchmarks.reporting.plain_text import count
 
 FLOOR_LOG_RATIOS = 8
-"""The noise floor rests on so many log ratios of base against itself: one pair, or two where there are few cases."""
+"""The least number of log ratios of base against itself that the noise floor rests on."""
 PASSES = 1
 SECONDS_A_CASE = 0.3
-"""Some thirty turns of a hundredth of a second. In ten, how far the turns of a process come apart made up all of how
-far equal pairs did (1 to 3 %), and two thirds of a pair's time goes into starting its processes."""
+"""How long a process measures each case: some thirty time slices. With a third of them, their spread would be as wide
+as that of pairs, and starting the processes would take most of the time."""
 MOST_FAILURES = 2
-"""A case that fails in a pair is measured again, once in a run; what fails so often is broken."""
+"""A case is broken that fails as often: one failure in a run is measured again."""
 LEAST_LIMIT_SECONDS = 5.0
 LIMIT_SHARE = 0.1
-"""A wait in the first, unmeasured run may take this share of the budget: a case that takes longer could not be judged
-within it, since a verdict needs twenty processes of it."""
+"""The share of the budget that a wait in a dry run may take: a verdict on a slower case would exceed the budget."""
 LIMIT_TIMES = 10
-"""A wait in a pair may take so many times what the longest in the first run took."""
+"""The limit of a wait in a pair, in multiples of the longest wait in the dry runs."""
 
 
 def floor_pairs(cases: int) -> int:
-    """Pairs of base against itself that tell the noise floor."""
+    """The number of pairs of base against itself that the noise floor of this many cases needs: 1 or 2."""
     return 1 if cases >= FLOOR_LOG_RATIOS else 2
 
 
-def first_limits(budget_seconds: float, deadline: float) -> Limits:
-    """What the first, unmeasured run of a suite may take."""
-    return Limits(
+def dry_run_limits(budget_seconds: float, deadline: float) -> TimeLimits:
+    """The limits of the dry run of a suite."""
+    return TimeLimits(
         start_seconds=budget_seconds,
         turn_seconds=max(LEAST_LIMIT_SECONDS, LIMIT_SHARE * budget_seconds),
         deadline=deadline,
     )
 
 
-def pair_limits(first_runs: Sequence[Measured], deadline: float) -> Limits:
-    """What a process of a pair may take, by what the first runs of the suite took."""
-    start = max(each.start_seconds for each in first_runs)
-    turn = max(each.turn_seconds for each in first_runs)
-    return Limits(
+def pair_limits(dry_runs: Sequence[ProcessRecord], deadline: float) -> TimeLimits:
+    """The limits of each process of a pair, by what the dry runs of the suite took."""
+    start = max(each.start_seconds for each in dry_runs)
+    turn = max(each.turn_seconds for each in dry_runs)
+    return TimeLimits(
         start_seconds=max(LEAST_LIMIT_SECONDS, LIMIT_TIMES * start),
         turn_seconds=max(LEAST_LIMIT_SECONDS, LIMIT_TIMES * turn),
         deadline=deadline,
     )
 
 
-class Measuring:
-    """Measures pairs as they are asked for, and keeps them.
+class Failure(NamedTuple):
+    """A case that failed while pairs were measured, or did not begin."""
 
-    `broken` is {case: (the side that it failed on, reason)} of the cases that worked in the first run and failed later.
+    side: str
+    """The name of the side."""
+    reason: str
+    endless: bool = False
+    """Whether its process was ended for it, since it exceeded a limit."""
+
+
+class PairMeasuring:
+    """Measures pairs of both sides as they are asked for, keeps them, and drops the cases that break meanwhile.
+
+    `pairs` are those of base and head, `floor_pairs` those of base against itself, `broken` the cases that worked in
+    the dry runs and failed later.
     """
 
     def __init__(
@@ -69,29 +82,32 @@ class Measuring:
         cases: Sequence[str],
         budget: Budget,
         say: Callable[[str], None],
-        limits: Limits = UNLIMITED,
+        limits: TimeLimits = UNLIMITED,
+        rule: Rule | None = None,
     ) -> None:
         self.both = both
         self.cases = list(cases)
         self.say = say
-        self.pairs: list[Pair] = []
-        self.floor_pairs: list[Pair] = []
-        self.broken: dict[str, tuple[str, str]] = {}
+        self.pairs: list[ProcessPair] = []
+        self.floor_pairs: list[ProcessPair] = []
+        self.broken: dict[str, Failure] = {}
+        self._rule = Rule() if rule is None else rule
         self._failures: dict[str, int] = {}
         self._limits = limits
         self._budget = budget
-        self._first_seconds = budget.spent
+        self._dry_run_seconds = budget.spent
         self._number = 0
+        self._warning = ""
 
     @property
     def lost(self) -> tuple[str, ...]:
         """The broken cases that failed on head and not on base."""
-        return tuple(case for case, (name, _) in self.broken.items() if name == self.both[1].name)
+        return tuple(case for case, failure in self.broken.items() if failure.side == self.both[1].name)
 
-    def floor(self, rule: Rule) -> Callable[[int], float]:
-        """The noise floor of so many pairs, from pairs of base against itself. Raises ValueError where there is none.
+    def noise_floor(self) -> NoiseFloor:
+        """The noise floor, from pairs of base against itself, which are measured now.
 
-        That is where the budget is too short for a verdict.
+        Raises ValueError where the budget is too short for a verdict.
         """
         self.say(f"{count(len(self.cases), 'case')}; the noise floor: base against itself")
         again = dataclasses.replace(self.both[0], name="base again")
@@ -99,18 +115,18 @@ class Measuring:
             pair = self._measure((self.both[0], again), self.cases) if self.cases else None
             if pair is None and self.cases:
                 raise ValueError(
-                    f"--budget is {self._budget.seconds:.0f}s, of which the first run of both took "
-                    f"{self._first_seconds:.0f} s; the rest ended before base was measured against itself: give more, "
-                    "or a smaller --suite"
+                    f"--budget is {self._budget.seconds:.0f}s, of which the dry run of both took "
+                    f"{self._dry_run_seconds:.0f} s; the rest ended before base was measured against itself: give "
+                    "more, or a smaller --suite"
                 )
             if pair is not None and self.cases:
                 self.floor_pairs.append(pair)
-                self._refuse_too_small(rule)
+                self._refuse_too_small()
         same = [ratio for pair in self.floor_pairs for case, ratio in pair.log_ratios().items() if case in self.cases]
         return noise_floor(same) if same else lambda _: math.inf
 
     def draw(self, cases: Sequence[str]) -> Mapping[str, float] | None:
-        """A fresh pair, without the cases that broke in it; None when it would not or did not end within the budget."""
+        """The log ratios of a fresh pair, without the cases that broke in it; None when the budget ends before it."""
         if not self._budget.allows(len(cases)):
             return None
         pair = self._measure(self.both, cases)
@@ -120,11 +136,20 @@ class Measuring:
         if any(case in ratios for case in cases):
             self.pairs.append(pair)
             self.say(f"pair {len(self.pairs)}: {count(len(cases), 'case')}, at most {self._budget.left:.0f} s left")
+            self._warn()
         return ratios
 
-    def _measure(self, both: tuple[Side, Side], cases: Sequence[str]) -> Pair | None:
+    def _warn(self) -> None:
+        """Say, once for each state, that the pairs so far speak against the machine. Nothing is decided by it."""
+        warning = early_warning([pair.log_ratios() for pair in self.pairs], self._rule.most_pairs)
+        state = warning.partition(":")[0]
+        if state and state != self._warning:
+            self._warning = state
+            self.say(warning)
+
+    def _measure(self, both: tuple[Side, Side], cases: Sequence[str]) -> ProcessPair | None:
         """A pair with all of the cases but those that are broken; None when the budget ended within."""
-        measured: Pair | None = None
+        measured: ProcessPair | None = None
         wanted = list(cases)
         while wanted:
             start = time.monotonic()
@@ -139,47 +164,48 @@ class Measuring:
             self._budget.spend(len(wanted), time.monotonic() - start)
             missing = [case for case in wanted if case not in pair.base or case not in pair.head]
             measured = pair if measured is None else measured.joined(pair)
-            self._blame(missing, dict(zip((side.name for side in both), processes, strict=True)))
+            self._count_failures(missing, dict(zip((side.name for side in both), processes, strict=True)))
             wanted = [case for case in missing if case not in self.broken]
         return measured
 
-    def _blame(self, missing: Sequence[str], processes: Mapping[str, Measured]) -> None:
+    def _count_failures(self, missing: Sequence[str], processes: Mapping[str, ProcessRecord]) -> None:
         """Count the failures of cases that were not measured, and drop those that are broken.
 
         A case that was not reached, since another ended the process, has not failed.
         """
         failed = {
-            case: (name, reason, each.stopped)
-            # Where both failed, the first side counts: the second is not worse than it.
+            case: Failure(name, outcome.reason, endless=bool(each.stopped) and outcome.reason == each.stopped)
+            # Of two sides that failed the first one counts: the second is not worse than it.
             for name, each in reversed(list(processes.items()))
-            for case, (outcome, reason) in each.outcomes.items()
-            if case in missing and outcome != "passed"
+            for case, outcome in each.outcomes.items()
+            if case in missing and outcome.status != "passed"
         }
         if not failed:
             failed = {case: _why_not_begun(case, processes) for case in missing}
-        for case, (name, reason, stopped) in failed.items():
+        for case, failure in failed.items():
             self._failures[case] = self._failures.get(case, 0) + 1
-            self.say(f"{case} failed on {name}: {reason}")
-            # What does not end is not waited for twice.
-            if self._failures[case] >= MOST_FAILURES or (stopped and reason == stopped):
-                self.broken[case] = (name, reason)
+            self.say(f"{case} failed on {failure.side}: {failure.reason}")
+            # A case without an end is not waited for twice.
+            if self._failures[case] >= MOST_FAILURES or failure.endless:
+                self.broken[case] = failure
                 self.cases.remove(case)
 
-    def _refuse_too_small(self, rule: Rule) -> None:
+    def _refuse_too_small(self) -> None:
         longest = self._budget.expected(len(self.cases))
-        needed = self._first_seconds + longest * (floor_pairs(len(self.cases)) + rule.looks[0])
+        pairs = floor_pairs(len(self.cases)) + self._rule.interim_analyses[0]
+        needed = self._dry_run_seconds + longest * pairs
         if needed > self._budget.seconds:
             raise ValueError(
-                f"--budget is {self._budget.seconds:.0f}s; the first run of both takes {self._first_seconds:.0f} s and "
+                f"--budget is {self._budget.seconds:.0f}s; the dry run of both takes {self._dry_run_seconds:.0f} s and "
                 f"a pair of processes {longest:.0f} s, so a verdict needs {math.ceil(needed)}s at least: give more, or "
                 "a smaller --suite"
             )
 
 
-def _why_not_begun(case: str, processes: Mapping[str, Measured]) -> tuple[str, str, str]:
-    """The side, the reason, and why its process was stopped, of a case that no side says has failed."""
+def _why_not_begun(case: str, processes: Mapping[str, ProcessRecord]) -> Failure:
+    """Why a case has no time although no side says that it failed."""
     for name, each in processes.items():
         if case not in each.outcomes:
             reason = each.stopped or next(iter(each.broken.values()), "") or last_line(each.output)
-            return name, reason, each.stopped
-    return next(iter(processes)), "it passed, and no round of it had a time above 0 s", ""
+            return Failure(name, reason, endless=bool(each.stopped))
+    return Failure(next(iter(processes)), "it passed, and no round of it had a time above 0 s")

@@ -21,7 +21,7 @@ from benchmarks.regression.sources import SOURCE_ROOTS, Sources, in_site_package
 
 
 @dataclasses.dataclass(frozen=True)
-class Own:
+class OwnCode:
     """What a side may run: its tree, what its tree provides, and the folder with the build of it, if there is one.
 
     `checkouts` are all trees of the repository, its own among them. `clean` says that nothing but git and this run has
@@ -36,14 +36,14 @@ class Own:
 
 
 @dataclasses.dataclass(frozen=True)
-class Problem:
+class OriginProblem:
     """A module of the project that a side took from elsewhere, or did not find; `said` is the fact, in a clause."""
 
     module: str
     said: str
 
 
-def problems_of(side: Origins, unfound: frozenset[str] = frozenset()) -> list[Problem]:
+def problems_of(side: Origins, unfound: frozenset[str] = frozenset()) -> list[OriginProblem]:
     """What one side ran of the project that is not its own, and what of its own has to be built and is not.
 
     `unfound` are modules that the side's suite failed for.
@@ -51,22 +51,26 @@ def problems_of(side: Origins, unfound: frozenset[str] = frozenset()) -> list[Pr
     own, built = side.of, _modules_in(side.of.build)
     found = []
     for module, file in side.foreign:
-        found.append(Problem(module, f"{own.name} runs {module} of {file}, which is not of its revision"))
+        found.append(OriginProblem(module, f"{own.name} runs {module} of {file}, which is not of its revision"))
     for module, file in side.own:
         compiled = built.get(module)
         if compiled is not None and is_extension(compiled) and not is_extension(file):
-            found.append(Problem(module, f"{own.name} runs {file}, in front of the compiled {module} of its build"))
+            found.append(
+                OriginProblem(module, f"{own.name} runs {file}, in front of the compiled {module} of its build")
+            )
     for module in side.missing:
         if module in built:
-            found.append(Problem(module, f"{own.name} finds no {module}, which its build has: other files are first"))
+            found.append(
+                OriginProblem(module, f"{own.name} finds no {module}, which its build has: other files are first")
+            )
         elif own.build is None and "." in module and own.sources.is_built(module):
-            found.append(Problem(module, f"{own.name} finds no {module}, which has to be built"))
+            found.append(OriginProblem(module, f"{own.name} finds no {module}, which has to be built"))
         elif own.build is None and module in unfound:
-            found.append(Problem(module, f"{own.name} finds no {module}, which its revision has"))
+            found.append(OriginProblem(module, f"{own.name} finds no {module}, which its revision has"))
     return found
 
 
-def problems_between(base: Origins, head: Origins) -> list[Problem]:
+def problems_between(base: Origins, head: Origins) -> list[OriginProblem]:
     """What one side has and the other lacks although it asks for it: what was built, and not committed."""
     found = []
     for one, other in ((base, head), (head, base)):
@@ -75,10 +79,14 @@ def problems_between(base: Origins, head: Origins) -> list[Problem]:
         for module, file in one.own:
             its = there.get(module)
             if file in made and module in other.missing:
-                found.append(Problem(module, f"{one.of.name} runs {file}, which {other.of.name} asks for and lacks"))
+                found.append(
+                    OriginProblem(module, f"{one.of.name} runs {file}, which {other.of.name} asks for and lacks")
+                )
             elif file in generated and its not in made_there:
                 instead = "has none" if its is None else f"runs {its}"
-                found.append(Problem(module, f"{one.of.name} runs {file}, not in git, and {other.of.name} {instead}"))
+                found.append(
+                    OriginProblem(module, f"{one.of.name} runs {file}, not in git, and {other.of.name} {instead}")
+                )
     return found
 
 
@@ -101,7 +109,7 @@ class Origins:
     `missing` are the project's modules that were looked for in vain.
     """
 
-    def __init__(self, of: Own, loaded: Loaded) -> None:
+    def __init__(self, of: OwnCode, loaded: Loaded) -> None:
         self.of, self._loaded = of, loaded
         self._folder = _real(of.sources.folder)
         self._build = None if of.build is None else _real(of.build)

@@ -1,4 +1,4 @@
-"""What a verdict looks like: in a terminal, as Markdown for a job summary, as JSON with every pair, as a plot."""
+"""The result of a comparison as people read it: in a terminal, as Markdown, as JSON with every pair, as a plot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from benchmarks.regression.judging import Judgement
 from benchmarks.regression.regress import Result
 from benchmarks.reporting.plain_text import LONGEST, clean, code, count, escape, interval, share, table
 
-SCHEMA = 1
+SCHEMA = 2
+"""The form of regress.json.
+
+1: the first.
+2: `decision` was `outcome`, its `confirmation_log_ratios` were `again`, a judgement's `threshold` was `gate`, and
+`excluded` was `untold`.
+"""
 _STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "yellow", "broken": "red"}
 _COLOURS = {"faster": "#009E73", "slower": "#D55E00", "same": "#666666", "cannot tell": "#E69F00"}
 _HEADER = ("case", "verdict", "ratio", "interval, or why none", "pairs", "matters from", "could have seen")
@@ -28,14 +34,14 @@ _LONGEST_DRAWN = 60
 
 
 def rows(result: Result) -> list[tuple[str, ...]]:
-    """A row a case: verdict, head / base, its interval, pairs, from what on a slowdown matters and could be seen."""
+    """A row a case, under the columns of the table; a case that was not compared has its kind and the reason."""
     found: list[tuple[str, ...]] = []
-    if result.outcome is not None:
-        for case, judgement in result.outcome.final.items():
+    if result.decision is not None:
+        for case, judgement in result.decision.final.items():
             each = judgement.estimate
             numbers = (f"{each.ratio:.3f}", interval(each.low, each.high), f"{each.pairs}")
-            found.append((case, judgement.verdict, *numbers, share(judgement.gate), share(each.detectable)))
-    found += [(case, kind, "", reason, "", "", "") for case, (kind, reason) in result.untold.items()]
+            found.append((case, judgement.verdict, *numbers, share(judgement.threshold), share(each.detectable)))
+    found += [(case, kind, "", reason, "", "", "") for case, (kind, reason) in result.excluded.items()]
     return found
 
 
@@ -46,41 +52,41 @@ def summary(result: Result) -> str:
         case = result.lost[0]
         sentences.append(
             f"{_are(len(result.lost), 'case')} broken on head and not on base, such as {clean(case, LONGEST)} "
-            f"({clean(result.untold[case][1], LONGEST)}): mend the code or the suite."
+            f"({clean(result.excluded[case][1], LONGEST)}): mend the code or the suite."
         )
     return " ".join(sentences)
 
 
 def _verdict(result: Result) -> str:
-    if result.outcome is None:
+    if result.decision is None:
         return f"Nothing was judged: {_why_nothing(result)}."
-    of = f"{len(result.slower)} of {len(result.outcome.final)} cases slower"
+    of = f"{len(result.slower)} of {len(result.decision.final)} cases slower"
     if result.unfit and result.slower:
         return (
-            f"{of} by far, confirmed in fresh processes: more than the machine explains, on which small changes cannot "
-            f"be told ({result.unfit})."
+            f"{of} by far, confirmed in fresh processes: more than the machine explains, which was unfit to judge "
+            f"small changes on ({result.unfit})."
         )
     if result.unfit:
         return f"The machine was unfit to judge on: {result.unfit}."
     if result.slower:
         return f"{of}, confirmed in fresh processes."
-    cases = count(len(result.outcome.final), "case")
-    if not result.told:
+    cases = count(len(result.decision.final), "case")
+    if not result.decided:
         return f"None of {cases} can be told: the intervals are too wide; give a longer --budget or a quieter machine."
     return f"No confirmed slowdown in {cases}."
 
 
 def _why_nothing(result: Result) -> str:
-    broken = {case: reason for case, (kind, reason) in result.untold.items() if kind == "broken"}
+    broken = {case: reason for case, (kind, reason) in result.excluded.items() if kind == "broken"}
     if broken:
         case, reason = next(iter(broken.items()))
         return (
             f"{_are(len(broken), 'case')} broken, such as {clean(case, LONGEST)} ({clean(reason, LONGEST)}); mend it, "
             "or name another --base"
         )
-    if result.untold:
-        new = sum(kind == "new" for kind, _ in result.untold.values())
-        gone = len(result.untold) - new
+    if result.excluded:
+        new = sum(kind == "new" for kind, _ in result.excluded.values())
+        gone = len(result.excluded) - new
         return f"base and head have no case in common ({new} new, {gone} gone); name a --base that has these cases"
     return "base and head have no case in common"
 
@@ -90,7 +96,7 @@ def _are(number: int, noun: str) -> str:
 
 
 def terminal_table(result: Result) -> Table:
-    """For a terminal."""
+    """The result as a table for a terminal."""
     shown = Table(title=Text(f"time of head / time of base: {result.head} / {result.base}"), title_justify="left")
     for name in _HEADER:
         shown.add_column(name, overflow="fold", justify="right" if name in ("ratio", "pairs") else "left")
@@ -100,15 +106,15 @@ def terminal_table(result: Result) -> Table:
 
 
 def markdown(result: Result) -> str:
-    """For a job summary: the sentence, the table, and what it rests on."""
+    """The result as Markdown: the sentence, the table, and the pairs and environments behind it."""
     cells = [[code(row[0]), row[1], row[2], escape(row[3]), *row[4:]] for row in rows(result)]
-    suspected = result.outcome.suspected if result.outcome else ()
+    suspected = result.decision.suspected if result.decision else ()
     lines = [
         f"## Is {code(result.head)} slower than {code(result.base)}?",
         escape(summary(result)),
         table(_HEADER, cells),
         f"{len(result.pairs)} pairs of fresh processes in {result.seconds:.0f} s on {escape(result.machine['key'])}.",
-        f"{count(len(suspected), 'case')} looked slower and {'was' if len(suspected) == 1 else 'were'} measured again: "
+        f"{count(len(suspected), 'case')} seemed slower and {'was' if len(suspected) == 1 else 'were'} measured again: "
         "ratio, interval and pairs are those of the second measurement alone."
         if suspected
         else "",
@@ -122,30 +128,30 @@ def markdown(result: Result) -> str:
 
 
 def to_json(result: Result) -> dict[str, Any]:
-    """Every pair, judgement and setting, as JSON values."""
+    """The whole result as JSON values, with the schema, the exit status and the summary."""
     content = dataclasses.asdict(result)
     return {"schema": SCHEMA, "exit_status": result.exit_status, "summary": summary(result), **content}
 
 
 def draw(result: Result, path: Path) -> None:
-    """Ratios with their intervals, a line a case, before a band of what does not matter in that case."""
+    """Draw the ratio and its interval of each case, before a band of the changes that do not matter in it."""
     from benchmarks.reporting.figures import Figure, own_settings
     from benchmarks.reporting.plot_style import SETTINGS, WIDTH
 
-    assert result.outcome is not None
-    drawn = _drawn(result.outcome.final)
-    left_out = len(result.outcome.final) - len(drawn)
+    assert result.decision is not None
+    drawn = _drawn(result.decision.final)
+    left_out = len(result.decision.final) - len(drawn)
     with own_settings(SETTINGS):
         figure = Figure(figsize=(WIDTH, 1.6 + 0.3 * len(drawn)), layout="constrained")
         axes = figure.subplots()
         for place, judgement in enumerate(drawn.values()):
-            each, colour, gate = judgement.estimate, _COLOURS[judgement.verdict], judgement.gate
-            axes.barh(place, 1 + gate - 1 / (1 + gate), left=1 / (1 + gate), height=1.0, color="#EEEEEE", zorder=0)
+            each, colour, highest = judgement.estimate, _COLOURS[judgement.verdict], 1 + judgement.threshold
+            axes.barh(place, highest - 1 / highest, left=1 / highest, height=1.0, color="#EEEEEE", zorder=0)
             axes.plot([each.low, each.high], [place, place], color=colour, linewidth=2.4)
             axes.plot(each.ratio, place, "o", color=colour)
         axes.set_yticks(range(len(drawn)), [f"{_ending(case)}  {each.verdict}" for case, each in drawn.items()])
         axes.set_ylim(len(drawn) - 0.5, -0.5)
-        # Of the whole figure: long names leave the axes little room.
+        # Title and label belong to the figure: long names leave the axes little room.
         title = f"{clean(result.head, 60)} against {clean(result.base, 60)}"
         title += f"; {left_out} cases that changed less are left out" if left_out else ""
         figure.suptitle(title, x=0.01, ha="left")
@@ -156,21 +162,22 @@ def draw(result: Result, path: Path) -> None:
 
 
 def _drawn(judged: Mapping[str, Judgement]) -> dict[str, Judgement]:
-    """The cases, or those that changed most where a plot cannot hold all, in their order."""
+    """The cases in their order; where a plot cannot hold all, those that changed most."""
     by_change = sorted(judged, key=lambda case: -abs(math.log(judged[case].estimate.ratio)))
     return {case: judged[case] for case in judged if case in set(by_change[:_MOST_DRAWN])}
 
 
 def _ending(case: str) -> str:
-    """A name as it fits beside a plot: its end, which tells cases of one file apart."""
+    """A name short enough to stand beside a plot: its end, in which the cases of one file differ."""
     name = clean(case)
     return name if len(name) <= _LONGEST_DRAWN else "…" + name[1 - _LONGEST_DRAWN :]
 
 
 def prepare(folder: Path, job_summary: str | None) -> None:
-    """Make the folder. Raises StoreError or ValueError when it, or the job's summary, cannot be written.
+    """Make the folder.
 
-    So it does where files that `regress` did not write stand in their place.
+    Raises StoreError or ValueError where the folder or the job's summary cannot be written, and where files that
+    `regress` did not write have the names of its own.
     """
     for kind in (FILES, PLOT):
         files.check_outputs(folder, kind)
@@ -186,8 +193,8 @@ def prepare(folder: Path, job_summary: str | None) -> None:
 
 
 def write(result: Result, folder: Path, job_summary: str | None) -> None:
-    """Write regress.json and summary.md in place of an earlier run's; append to the job summary, if any."""
-    # The plot of an earlier run does not stay beside this verdict.
+    """Write regress.json and summary.md over those of an earlier run, and append to the job summary, if any."""
+    # The plot of an earlier run is not to stand beside this verdict.
     with files.replacing(folder, PLOT):
         pass
     with files.replacing(folder, FILES) as staged:
@@ -199,13 +206,13 @@ def write(result: Result, folder: Path, job_summary: str | None) -> None:
 
 
 def write_plot(result: Result, folder: Path) -> str:
-    """Write ratios.png, where there is something to draw, and say why it could not be; empty when it could.
+    """Write ratios.png over that of an earlier run, where a case was judged; why it failed, or an empty text.
 
-    After `write`: whatever a drawing library raises, the verdict is known and kept. The plot of an earlier run goes.
+    It comes after `write`: the verdict is kept, whatever a drawing library raises.
     """
     problem = ""
     with files.replacing(folder, PLOT) as staged:
-        if result.outcome is not None:
+        if result.decision is not None:
             try:
                 draw(result, staged / "ratios.png")
             except Exception as error:  # noqa: BLE001  # fonts, settings and versions of another project's libraries
@@ -214,7 +221,7 @@ def write_plot(result: Result, folder: Path) -> str:
 
 
 def _is_earlier(folder: Path) -> bool:
-    """Whether a version without a record of its files wrote a verdict here."""
+    """Whether a version that kept no record of its files wrote a verdict here."""
     try:
         with files.open_to_read(folder, "regress.json") as file:
             content = json.loads(file.read())
@@ -225,4 +232,4 @@ def _is_earlier(folder: Path) -> bool:
 
 FILES = files.Kind("regress", re.compile(r"regress\.json|summary\.md"), is_earlier=_is_earlier)
 PLOT = files.Kind("the plot of regress", re.compile(r"ratios\.png"), is_earlier=_is_earlier)
-"""Apart from the verdict, which is written before there is a plot."""
+"""The plot is a kind of its own, since the verdict is written before it."""

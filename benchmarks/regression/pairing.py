@@ -1,10 +1,9 @@
-"""One pair of processes, base and head, that take turns within each test: one log ratio a case.
+"""One pair of processes, base and head, interleaved within each test: one log ratio a case.
 
-On a shared machine a core's speed changes by a fifth, for some tenths of a second at a time, as whatever else the host
-runs on it comes and goes; its cores differ by as much. Two processes one after the other see different machines, and so
-do two that alternate test by test. Two that alternate on one core every few milliseconds see the same one. So each
-case is measured in many short stretches, those of the two sides next to each other. The pair's log ratio of a case is
-the median over stretches: what changed between two of them does not move it. Stretches of one process share its memory
+On a shared machine the speed of a core changes within tenths of a second, and its cores differ. Only processes that
+alternate on one core every few milliseconds meet the same speed (docs/regression.md has the figures). So each case is
+measured in many short time slices, in which the two sides alternate. The log ratio of a case in a pair is the median
+over time slices; a change of speed between two of them does not move it. The time slices of a process share its memory
 and are not independent: the pair is the unit of replication.
 """
 
@@ -20,28 +19,32 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from benchmarks.regression.control import Control, measure_control
-from benchmarks.regression.session import UNLIMITED, WARM_UP_PASSES, WITHIN, Limits, Side, SuiteProcess
-from benchmarks.regression.session_record import Measured
+from benchmarks.regression.control import ControlTimes, measure_control
+from benchmarks.regression.process_record import ProcessRecord, Round
+from benchmarks.regression.pytest_command import Side
+from benchmarks.regression.suite_process import UNLIMITED, WARM_UP_PASSES, WITHIN_A_TEST, SuiteProcess, TimeLimits
 
 CONTROLS = ("control: matrix product", "control: Python loop")
-"""The control's names among the cases."""
-LOWEST_PART = 10
+"""The names of the control's two parts among the cases."""
+_TENTHS = 10
 LEAST_CONTROLS = 30
-"""Controls beside the turns of a side, at least: with few cases there are few turns."""
+"""The least number of controls beside the turns of a side: with few cases there are few turns."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
-    """{case: seconds of a call by stretch} of both sides, and the control beside each test's turns."""
+class ProcessPair:
+    """The measured times of a pair: {case: seconds of a call by time slice} a side, and the control beside the turns.
+
+    A case has as many time slices on both sides, those of the same place next to each other in time.
+    """
 
     base: Mapping[str, tuple[float, ...]]
     head: Mapping[str, tuple[float, ...]]
-    base_control: tuple[Control, ...]
-    head_control: tuple[Control, ...]
+    base_control: tuple[ControlTimes, ...]
+    head_control: tuple[ControlTimes, ...]
 
     def log_ratios(self) -> dict[str, float]:
-        """log(head / base) of each case that both have, the control's two among them where it was measured."""
+        """log(head / base) of each case that both sides have, and of the control's two parts where it was measured."""
         found = log_ratios(self.base, self.head)
         if not self.base_control:
             return found
@@ -51,9 +54,9 @@ class Pair:
             found[name] = log_ratio(base, head)
         return found
 
-    def joined(self, other: Pair) -> Pair:
-        """With the cases and controls of another pair of the same sides, which measured what this one could not."""
-        return Pair(
+    def joined(self, other: ProcessPair) -> ProcessPair:
+        """This pair and another one of the same sides, which measured other cases, as one."""
+        return ProcessPair(
             {**self.base, **other.base},
             {**self.head, **other.head},
             self.base_control + other.base_control,
@@ -61,26 +64,26 @@ class Pair:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """For a file."""
+        """The pair as JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Pair:
-        """What `to_json` gave."""
-        sides = {
-            name: {case: tuple(stretches) for case, stretches in content[name].items()} for name in ("base", "head")
+    def from_json(cls, content: Mapping[str, Any]) -> ProcessPair:
+        """The inverse of `to_json`."""
+        sides = {name: {case: tuple(slices) for case, slices in content[name].items()} for name in ("base", "head")}
+        controls = {
+            name: tuple(ControlTimes(*each) for each in content[name]) for name in ("base_control", "head_control")
         }
-        controls = {name: tuple(Control(*each) for each in content[name]) for name in ("base_control", "head_control")}
         return cls(sides["base"], sides["head"], controls["base_control"], controls["head_control"])
 
 
 def log_ratios(base: Mapping[str, Sequence[float]], head: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """log(head / base) of each case that both have."""
+    """log(head / base) of each case that both sides have."""
     return {case: log_ratio(base[case], head[case]) for case in base if case in head}
 
 
 def log_ratio(base: Sequence[float], head: Sequence[float]) -> float:
-    """The median over stretches of log(head / base), stretch by stretch."""
+    """The median over time slices of log(head / base)."""
     return statistics.median(math.log(above / below) for below, above in zip(base, head, strict=True))
 
 
@@ -92,16 +95,16 @@ def measure_pair(
     number: int,
     passes: int,
     seconds_a_case: float,
-    limits: Limits = UNLIMITED,
-) -> tuple[Pair, Measured, Measured]:
-    """The pair of two sides, and what each measured; see `measure_together`."""
-    measured, controls = measure_together(
+    limits: TimeLimits = UNLIMITED,
+) -> tuple[ProcessPair, ProcessRecord, ProcessRecord]:
+    """The pair of two sides, and the record of each process; the arguments are those of `measure_together`."""
+    records, controls = measure_together(
         (base, head), cases, number=number, passes=passes, seconds_a_case=seconds_a_case, limits=limits
     )
-    base_times, head_times = times(measured)
-    # Where a process ended early, the controls of the other one go on alone.
+    base_times, head_times = slice_times(records)
+    # Where one process ended early, the other one's turns went on, with their controls.
     both = min(map(len, controls))
-    return Pair(base_times, head_times, controls[0][:both], controls[1][:both]), measured[0], measured[1]
+    return ProcessPair(base_times, head_times, controls[0][:both], controls[1][:both]), records[0], records[1]
 
 
 def measure_together(
@@ -111,22 +114,30 @@ def measure_together(
     number: int,
     passes: int,
     seconds_a_case: float,
-    limits: Limits = UNLIMITED,
-    control: Callable[[], Control] = measure_control,
-) -> tuple[list[Measured], list[tuple[Control, ...]]]:
-    """Start a process a side, let them take turns, and give what each measured and the control beside its tests.
+    limits: TimeLimits = UNLIMITED,
+    control: Callable[[], ControlTimes] = measure_control,
+) -> tuple[list[ProcessRecord], list[tuple[ControlTimes, ...]]]:
+    """Measure the cases in one process a side, interleaved; the record of each process, and the control beside it.
 
-    `number` counts what was measured in a run and settles which side is first in the first pass; `seconds_a_case` is
-    how long each case is measured in each pass, by pytest-benchmark's `--benchmark-max-time`. A process that ends early
-    has measured what came before; raises BudgetOver where the `limits` have a deadline and it is over.
+    Args:
+        sides: What is measured.
+        cases: The tests to run, in this order.
+        number: How many pairs or groups the run measured before; it settles the layout and which side goes first.
+        passes: How often each case is measured, after the passes that warm up.
+        seconds_a_case: How long each case is measured in a pass: pytest-benchmark's `--benchmark-max-time`.
+        limits: How long a process may take.
+        control: Times the control once.
+
+    A process that ends early has recorded what came before. Raises BudgetOver at the deadline of the limits.
     """
     options = (f"--benchmark-max-time={seconds_a_case}", "--benchmark-min-rounds=3")
-    controls: list[list[Control]] = [[] for _ in sides]
+    controls: list[list[ControlTimes]] = [[] for _ in sides]
     controls_a_turn = math.ceil(LEAST_CONTROLS / passes / len(cases))
     with contextlib.ExitStack() as stack:
-        # A product on two threads, of which the other waits for a core, takes a hundred times as long.
+        # The control is to use one core: with two threads, one of which waits for a core, it takes a hundred times as
+        # long.
         stack.enter_context(threadpool_limits(limits=1))
-        # All start at once, on a core each: nothing is measured yet.
+        # All processes start at once, on a core each: nothing is measured yet.
         processes = [
             stack.enter_context(
                 SuiteProcess(
@@ -143,28 +154,25 @@ def measure_together(
         waiting = [process.next_turn() for process in processes]
         if hasattr(os, "sched_setaffinity"):
             stack.enter_context(_on_one_core(processes))
-        step = 0
+        tests = 0
         while any(waiting):
-            first = number + step // len(cases)
+            first = number + tests // len(cases)
             order = [(first + place) % len(sides) for place in range(len(sides))]
             order = [side for side in order if waiting[side]]
             for side in order:
                 waiting[side] = processes[side].turn()
                 controls[side] += [control() for _ in range(controls_a_turn)]
-            while any(waiting[side] == WITHIN for side in order):
+            while any(waiting[side] == WITHIN_A_TEST for side in order):
                 for side in order:
-                    if waiting[side] == WITHIN:
+                    if waiting[side] == WITHIN_A_TEST:
                         waiting[side] = processes[side].turn()
-            step += 1
+            tests += 1
         return [process.finish() for process in processes], [tuple(each) for each in controls]
 
 
 @contextlib.contextmanager
 def _on_one_core(processes: Sequence[SuiteProcess]) -> Iterator[None]:
-    """Keep the processes, and this one with its controls, on the same core: two cores differ by more than revisions.
-
-    The last one: interrupts tend to the first.
-    """
+    """Keep the processes, and this one with its controls, on the last core: interrupts tend to the first."""
     cores = os.sched_getaffinity(0)
     for process in processes:
         process.bind(max(cores))
@@ -175,43 +183,40 @@ def _on_one_core(processes: Sequence[SuiteProcess]) -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def undisturbed(rounds: Sequence[float]) -> float:
-    """The time of a call when nothing comes between: the lowest tenth of the rounds ends there.
+def first_decile(rounds: Sequence[float]) -> float:
+    """The seconds at which the lowest tenth of the rounds ends: a call that nothing interrupts.
 
-    Interruptions only ever add. Unlike the minimum, it does not hang on one round where there are many.
+    Interruptions only add. Where there are many rounds it does not depend on a single one, as the minimum does.
     """
     ordered = sorted(rounds)
-    return ordered[len(ordered) // LOWEST_PART]
+    return ordered[len(ordered) // _TENTHS]
 
 
-def times(measured: Sequence[Measured]) -> list[dict[str, tuple[float, ...]]]:
-    """A {case: the time of a call in each stretch} a side, of what passed on all sides: the same stretches on each.
+def slice_times(records: Sequence[ProcessRecord]) -> list[dict[str, tuple[float, ...]]]:
+    """{case: seconds of a call in each time slice} of each process, for the cases that passed in all of them.
 
-    Stretches of the same number are next to each other in time. What a side did while another had ended its test, or
-    before it had begun, has no counterpart and does not count.
+    Time slices of the same number are next to each other in time, and only those that all processes have are kept: a
+    slice that one process had alone, before or after the test of the others, has no counterpart.
     """
-    found: list[dict[str, tuple[float, ...]]] = [{} for _ in measured]
-    for case in measured[0].seconds:
-        if any(each.outcomes.get(case, ("missing", ""))[0] != "passed" for each in measured):
+    found: list[dict[str, tuple[float, ...]]] = [{} for _ in records]
+    for case in records[0].passes:
+        if not all(record.passed(case) for record in records):
             continue
-        by_pass = zip(*(_stretches(each, case)[WARM_UP_PASSES:] for each in measured), strict=False)
-        aligned = [
-            tuple(each[number] for each in sides)
-            for sides in by_pass
-            for number in sorted(set.intersection(*(set(each) for each in sides)))
-        ]
+        aligned: list[tuple[float, ...]] = []
+        passes = [record.passes.get(case, ())[WARM_UP_PASSES:] for record in records]
+        for rounds_of_sides in zip(*passes, strict=False):
+            slices = [_by_slice(rounds) for rounds in rounds_of_sides]
+            shared = sorted(set.intersection(*(set(each) for each in slices)))
+            aligned += [tuple(each[number] for each in slices) for number in shared]
         if aligned:
-            for times_of_side, stretches in zip(found, zip(*aligned, strict=True), strict=True):
-                times_of_side[case] = stretches
+            for times, of_side in zip(found, zip(*aligned, strict=True), strict=True):
+                times[case] = of_side
     return found
 
 
-def _stretches(measured: Measured, case: str) -> list[dict[int, float]]:
-    """The {number of the stretch: time of a call} of each pass."""
-    found = []
-    for rounds, numbers in zip(measured.seconds.get(case, ()), measured.stretches.get(case, ()), strict=True):
-        grouped: dict[int, list[float]] = {}
-        for seconds, number in zip(rounds, numbers, strict=True):
-            grouped.setdefault(number, []).append(seconds)
-        found.append({number: undisturbed(each) for number, each in grouped.items()})
-    return found
+def _by_slice(rounds: Sequence[Round]) -> dict[int, float]:
+    """{number of the time slice: seconds of a call in it} of one pass."""
+    grouped: dict[int, list[float]] = {}
+    for each in rounds:
+        grouped.setdefault(each.time_slice, []).append(each.seconds)
+    return {number: first_decile(seconds) for number, seconds in grouped.items()}

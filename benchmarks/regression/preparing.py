@@ -1,13 +1,13 @@
-"""From revisions to sides that run their own code: the ways to run them, a dry run of each, and what it loaded.
+"""From revisions to sides that run their own code, which a dry run of each shows.
 
-The ways, in turn, until one has each side run its own:
+The ways to run them are tried in this order, until each side runs its own code:
 
 1. *shared*: in the environment of this interpreter, from the sources.
-2. *built*: the same, with a build of each revision.
-3. *own*: in environments of their own, with a build of each.
+2. *built*: in the same environment, with a build of each revision.
+3. *own*: in an environment for each, with a build.
 
-Where a dry run shows that a side took a module from elsewhere that its own tree has in some other folder, it runs again
-with that folder first on the path.
+A side that took a module from elsewhere, though its tree has it in a folder that is not on the path, runs again with
+that folder first on the path.
 """
 
 from __future__ import annotations
@@ -29,31 +29,38 @@ from benchmarks.regression.environments import (
     import_paths,
     packages_of,
 )
-from benchmarks.regression.origins import Origins, Own, Problem, problems_between, problems_of, roots_of
+from benchmarks.regression.origins import OriginProblem, Origins, OwnCode, problems_between, problems_of, roots_of
+from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.revisions import Revision, copy_of_checkout, worktrees
-from benchmarks.regression.session import Side
-from benchmarks.regression.session_record import Measured
 from benchmarks.regression.sources import Sources, sources_of
 
 Way = Literal["shared", "built", "own"]
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 _SHOWN = 3
-"""So many problems are told of; the others are of the same kind."""
+"""The number of problems that are named; the others are of the same kind."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared:
-    """A side, what it may run, and what its dry run gave."""
+class PreparedSide:
+    """A side that is ready to be measured, the code that is its own, and the record of its dry run."""
 
     side: Side
-    own: Own
-    seen: Measured
+    own: OwnCode
+    dry_run: ProcessRecord
 
 
 class Preparation:
-    """Revisions of the checkout at `top`, made ready for a suite in a scratch folder that outlives the sides.
+    """Prepares revisions of a checkout for a suite.
 
-    `look` is the dry run. `install` are further words for pip, for environments of their own; `options` for pytest.
+    Args:
+        top: The top of the checkout.
+        suite: The path of the suite from the top.
+        scratch: A folder for builds, which outlives the sides.
+        dry_run: Runs every test of a side once, unmeasured.
+        say: Is called with each sentence for the user.
+        install: Requirements that pip installs into environments of the revisions' own.
+        options: Further words for pytest.
     """
 
     def __init__(
@@ -62,37 +69,37 @@ class Preparation:
         suite: str,
         scratch: Path,
         *,
-        look: Callable[[Side], Measured],
+        dry_run: Callable[[Side], ProcessRecord],
         say: Callable[[str], None],
         install: Sequence[str] = (),
         options: Sequence[str] = (),
     ) -> None:
         self._top, self._suite, self._scratch = top, suite, scratch
-        self._look, self._say, self._install, self._options = look, say, install, tuple(options)
+        self._dry_run, self._say, self._install, self._options = dry_run, say, install, tuple(options)
         self._number = 0
 
-    def pair(self, base: Revision, head: Revision, choice: Choice) -> tuple[Prepared, Prepared]:
-        """Base and head, each running its own code.
+    def pair(self, base: Revision, head: Revision, choice: Choice) -> tuple[PreparedSide, PreparedSide]:
+        """Base and head, each of which runs its own code.
 
-        Raises ValueError when no way has both do so, and where an environment or a build cannot be made.
+        Raises ValueError where no way makes both do so, and where an environment or a build cannot be made.
         """
         base_ready, head_ready = self._first_that_works({"base": base, "head": head}, choice)
         return base_ready, head_ready
 
-    def one(self, name: str, revision: Revision) -> Prepared:
-        """A single revision in this interpreter's environment, from its sources or built."""
+    def one(self, name: str, revision: Revision) -> PreparedSide:
+        """A single revision in the environment of this interpreter, from its sources or built; raises as `pair`."""
         (ready,) = self._first_that_works({name: revision}, "auto", own=False)
         return ready
 
     def _first_that_works(
         self, revisions: Mapping[str, Revision], choice: Choice, *, own: bool = True
-    ) -> list[Prepared]:
+    ) -> list[PreparedSide]:
         sources = {name: sources_of(revision.folder) for name, revision in revisions.items()}
         said = ""
-        lacking: list[Problem] = []
+        lacking: list[OriginProblem] = []
         ways = list(self._ways(sources, choice, own=own))
         for number, way in enumerate(ways):
-            # A build does not bring what this environment lacks.
+            # A build does not install the packages that this environment lacks.
             if way == "built" and lacking:
                 continue
             if number:
@@ -129,11 +136,11 @@ class Preparation:
 
     def _try(
         self, way: Way, revisions: Mapping[str, Revision], sources: Mapping[str, Sources]
-    ) -> tuple[list[Prepared], list[Problem]]:
-        """The sides of one way, and why they cannot be measured; empty where they can."""
+    ) -> tuple[list[PreparedSide], list[OriginProblem]]:
+        """The sides of one way, and the problems for which they cannot be measured."""
         made = [self._side(way, name, revision, sources[name]) for name, revision in revisions.items()]
-        self._tell(way, [side for side, _ in made])
-        ready, problems, roots = self._dry_run(made)
+        self._say_where(way, [side for side, _ in made])
+        ready, problems, roots = self._run_dry(made)
         if problems and any(roots):
             for (side, own), folders in zip(made, roots, strict=True):
                 for folder in folders:
@@ -142,45 +149,46 @@ class Preparation:
                 (dataclasses.replace(side, import_paths=_first(side.import_paths, folders, own)), own)
                 for (side, own), folders in zip(made, roots, strict=True)
             ]
-            ready, problems, _ = self._dry_run(made)
+            ready, problems, _ = self._run_dry(made)
         return ready, problems
 
-    def _dry_run(
-        self, made: Sequence[tuple[Side, Own]]
-    ) -> tuple[list[Prepared], list[Problem], list[tuple[Path, ...]]]:
-        ready = [Prepared(side, own, self._look(side)) for side, own in made]
-        problems: list[Problem] = []
+    def _run_dry(
+        self, made: Sequence[tuple[Side, OwnCode]]
+    ) -> tuple[list[PreparedSide], list[OriginProblem], list[tuple[Path, ...]]]:
+        """The dry run of each side, its problems, and the folders in which it has what it took from elsewhere."""
+        ready = [PreparedSide(side, own, self._dry_run(side)) for side, own in made]
+        problems: list[OriginProblem] = []
         roots: list[tuple[Path, ...]] = []
         origins: list[Origins] = []
         for each in ready:
-            if each.seen.loaded is None:
-                # What ended before it told has nothing to be judged either, unless it ended in the midst.
-                if any(outcome == "passed" for outcome, _ in each.seen.outcomes.values()):
-                    problems.append(Problem("", f"{each.own.name} ended before it told which files it runs"))
+            if each.dry_run.loaded is None:
+                # A process that ended before its first test has no case to judge.
+                if each.dry_run.any_passed:
+                    problems.append(OriginProblem("", f"{each.own.name} ended before it wrote which files it runs"))
                 roots.append(())
                 continue
-            origins.append(Origins(each.own, each.seen.loaded))
-            unfound = _unfound(each.seen)
+            origins.append(Origins(each.own, each.dry_run.loaded))
+            unfound = _unfound(each.dry_run)
             problems += problems_of(origins[-1], unfound)
             roots.append(roots_of(origins[-1], unfound))
         if len(origins) == 2:  # base and head
             problems += problems_between(*origins)
         return ready, problems, roots
 
-    def _side(self, way: Way, name: str, revision: Revision, sources: Sources) -> tuple[Side, Own]:
+    def _side(self, way: Way, name: str, revision: Revision, sources: Sources) -> tuple[Side, OwnCode]:
         checkouts = (self._top, *worktrees(self._top))
         if way == "shared":
             clean = revision.folder != self._top
             paths = import_paths(revision.folder)
             side = Side(name, revision.folder, sys.executable, self._suite, paths, options=self._options)
-            return side, Own(name, sources, checkouts, clean=clean)
+            return side, OwnCode(name, sources, checkouts, clean=clean)
         python, project = sys.executable, sources.project_folder(self._suite)
         projects = [] if project is None else [str(project.relative_to(revision.folder))]
         if way == "own":
             python, local = environment_of(revision, project, self._say, self._install)
             projects = list(dict.fromkeys([*projects, *local]))
         if revision.folder == self._top:
-            # A build leaves files, and finds those of earlier builds: not in the user's checkout.
+            # A build writes files, and finds those of earlier builds, so it takes place in a copy.
             revision = copy_of_checkout(self._top, revision, self._new(name))
         layer = None
         if projects:
@@ -197,14 +205,14 @@ class Preparation:
             options=self._options,
             inherits_python_path=way == "built",
         )
-        # Sources are read again: a build has written beside them, and a copy has another place.
-        return side, Own(name, sources_of(revision.folder), checkouts, layer)
+        # The sources are read again: a build has written beside them, and a copy lies elsewhere.
+        return side, OwnCode(name, sources_of(revision.folder), checkouts, layer)
 
     def _new(self, kind: str) -> Path:
         self._number += 1
         return self._scratch / f"{kind}-{self._number}"
 
-    def _tell(self, way: Way, made: Sequence[Side]) -> None:
+    def _say_where(self, way: Way, made: Sequence[Side]) -> None:
         if way != "own":
             who = "both run" if len(made) > 1 else f"{made[0].name} runs"
             what = "files" if way == "shared" else "build and files"
@@ -213,46 +221,42 @@ class Preparation:
             self._say(differences(*(packages_of(side.python) for side in made)))
 
 
-def _first(paths: Sequence[Path], roots: Sequence[Path], own: Own) -> tuple[Path, ...]:
-    """The roots before the other paths, but after the build, which is the same code as it is installed."""
+def _first(paths: Sequence[Path], roots: Sequence[Path], own: OwnCode) -> tuple[Path, ...]:
+    """The paths with the roots first, but after the build, which is the same code in its installed form."""
     built = [path for path in paths if path == own.build]
     return tuple(dict.fromkeys([*built, *roots, *paths]))
 
 
-def _unfound(seen: Measured) -> frozenset[str]:
-    """The modules that were looked for in vain, and that a failure speaks of."""
-    reasons = [*seen.broken.values(), *(reason for outcome, reason in seen.outcomes.values() if outcome == "failed")]
-    if not _anything_works(seen):
-        reasons.append(seen.output)
-    if seen.loaded is None:
-        # pytest ended before it had collected: a plugin of the project's options, or a conftest's import.
+def _unfound(dry_run: ProcessRecord) -> frozenset[str]:
+    """The modules that were not found, and that the reason of a failure names."""
+    reasons = [*dry_run.broken.values(), *dry_run.failures.values()]
+    if not dry_run.any_passed:
+        reasons.append(dry_run.output)
+    if dry_run.loaded is None:
+        # pytest ended before it had collected: a plugin of the project's options, or the import of a conftest.
         return frozenset(name for reason in reasons for name in _NO_MODULE.findall(reason))
-    return frozenset(name for name in seen.loaded.missing if any(f"'{name}'" in reason for reason in reasons))
+    return frozenset(name for name in dry_run.loaded.missing if any(f"'{name}'" in reason for reason in reasons))
 
 
-def _anything_works(seen: Measured) -> bool:
-    return any(outcome == "passed" for outcome, _ in seen.outcomes.values())
-
-
-def _lacking(ready: Prepared) -> list[str]:
-    """The packages of others for want of which nothing of a side works."""
-    if _anything_works(ready.seen):
+def _lacking(ready: PreparedSide) -> list[str]:
+    """The packages that a side needs and its environment lacks, where none of its tests works."""
+    if ready.dry_run.any_passed:
         return []
-    tops = {name.partition(".")[0] for name in _unfound(ready.seen)}
+    tops = {name.partition(".")[0] for name in _unfound(ready.dry_run)}
     return sorted(name for name in tops if not ready.own.sources.roots(name))
 
 
-def _lacking_here(ready: Sequence[Prepared]) -> list[Problem]:
-    """What the environment of this interpreter lacks; an environment of the side's own may have it."""
+def _lacking_here(ready: Sequence[PreparedSide]) -> list[OriginProblem]:
+    """The packages that the environment of this interpreter lacks; one of the side's own may have them."""
     return [
-        Problem(name, f"{each.side.name} finds no {name}, which {each.side.python} does not have")
+        OriginProblem(name, f"{each.side.name} finds no {name}, which {each.side.python} does not have")
         for each in ready
         for name in _lacking(each)
     ]
 
 
-def _refuse_incomplete(ready: Sequence[Prepared]) -> None:
-    """Raise ValueError where a side in an environment of its own can run nothing, for want of what is not installed."""
+def _refuse_incomplete(ready: Sequence[PreparedSide]) -> None:
+    """Raise ValueError where a side in an environment of its own can run nothing for want of a package."""
     for each in ready:
         lacking = _lacking(each)
         if lacking:
@@ -267,6 +271,6 @@ def _remedy(choice: Choice) -> str:
     if choice == "shared":
         return "Use --environment own, which builds each revision; or --environment auto"
     return (
-        "Run this where the project is not installed from a checkout and PYTHONPATH leads to none, with a suite that "
-        "imports the project as its users do; what is built has to be built by pip from the files that git has"
+        "Run this where the project is not installed from a checkout and PYTHONPATH names none, with a suite that "
+        "imports the project as its users do; pip has to be able to build the project from the files that git has"
     )

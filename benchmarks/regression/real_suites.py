@@ -56,7 +56,7 @@ class Project:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class RegressRun:
     """What a run of `regress` came to: its exit status, a sentence, and which way the sides ran, in a word."""
 
     status: int
@@ -100,7 +100,7 @@ def repository_of(project: Project, folder: Path, fetch: Download = download) ->
     return repository
 
 
-def judge(project: Project, repository: Path, head: str, out: Path, budget: str) -> Outcome:
+def judge(project: Project, repository: Path, head: str, out: Path, budget: str) -> RegressRun:
     """Run `regress` on a repository, from the older release to `head`, and read what it wrote and said."""
     words = ["--base", project.base, "--head", head, "--suite", project.suite, "--budget", budget, "--out", str(out)]
     words += [word for requirement in project.install for word in ("--install", requirement)]
@@ -119,7 +119,7 @@ def judge(project: Project, repository: Path, head: str, out: Path, budget: str)
     with (out / "said.txt").open(encoding="utf-8", errors="replace") as file:
         file.seek(began)
         lines = [clean(line, LONGEST) for line in file if line.strip()]
-    return Outcome(done.returncode, _summary(out, done.returncode, lines), _way(lines))
+    return RegressRun(done.returncode, _summary(out, done.returncode, lines), _way(lines))
 
 
 def _summary(out: Path, status: int, lines: Sequence[str]) -> str:
@@ -131,10 +131,10 @@ def _summary(out: Path, status: int, lines: Sequence[str]) -> str:
         content = json.loads((out / "regress.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return lines[-1] if lines else f"it ended with {status} and said nothing"
-    if content["outcome"] is None or content["unfit"]:
+    if content["decision"] is None or content["unfit"]:
         return str(content["summary"])
-    final: dict[str, Any] = content["outcome"]["final"]
-    kinds = Counter([each["verdict"] for each in final.values()] + [kind for kind, _ in content["untold"].values()])
+    final: dict[str, Any] = content["decision"]["final"]
+    kinds = Counter([each["verdict"] for each in final.values()] + [kind for kind, _ in content["excluded"].values()])
     moved = [each["estimate"]["ratio"] for each in final.values() if each["verdict"] in ("slower", "faster")]
     between = f" (ratios {min(moved):.2f} to {max(moved):.2f})" if moved else ""
     return ", ".join(f"{number} {kind}" for kind, number in kinds.items()) + between
@@ -151,7 +151,7 @@ def _way(lines: Sequence[str]) -> str:
     return "shared" if any(" its own files first on the path" in line for line in lines) else "none"
 
 
-def row(project: Project, same: Outcome, newer: Outcome, seconds: float) -> tuple[str, ...]:
+def row(project: Project, same: RegressRun, newer: RegressRun, seconds: float) -> tuple[str, ...]:
     """A project's line of the table."""
     return (
         escape(project.name),

@@ -1,4 +1,4 @@
-"""From two revisions to a verdict: prepare both, look at what is there, measure in pairs, judge."""
+"""From two revisions to a verdict: both are prepared and run dry, measured in pairs, and judged."""
 
 from __future__ import annotations
 
@@ -15,85 +15,94 @@ from benchmarks import machine
 from benchmarks.files import scratch_folder
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.regression.budget import Budget
+from benchmarks.regression.dry_run import DryRuns, say_failures
 from benchmarks.regression.environments import Choice
-from benchmarks.regression.first_run import FirstRuns, say_failures
 from benchmarks.regression.fitness import judge_control, slower_by_far, unfit
-from benchmarks.regression.judging import Estimate
-from benchmarks.regression.measuring import Measuring, pair_limits
-from benchmarks.regression.pairing import Pair
+from benchmarks.regression.judging import RatioEstimate, Thresholds
+from benchmarks.regression.measuring import PairMeasuring, pair_limits
+from benchmarks.regression.outcomes import Excluded
+from benchmarks.regression.pairing import ProcessPair
 from benchmarks.regression.preparing import Preparation
+from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.revisions import check_out, remove_abandoned, remove_worktrees, top_of_checkout
-from benchmarks.regression.session_record import Measured
-from benchmarks.regression.stopping import Outcome, Rule, decide
+from benchmarks.regression.stopping import Decision, Rule, decide
 from benchmarks.regression.suite_cases import sort_cases, tolerance_of
 from benchmarks.sweeps import parse_duration
 
 SLOWER, NOT_JUDGED, UNFIT = 1, 2, 3
-"""Exit statuses: a confirmed slowdown; a case that broke, or none to judge; nothing that could be told."""
+"""Exit statuses: a confirmed slowdown; a case that broke, or none to judge; no case that could be told."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What was asked for; times in seconds, `tolerance` a share."""
+    """The comparison that the user asks for."""
 
     base: str
+    """A revision, as git names it."""
     head: str | None
+    """A revision, or None for the checkout as it stands."""
     suite: str
+    """The path of the suite, from the folder in which it was named."""
     environment: Choice = "auto"
     budget_seconds: float = 300.0
     rule: Rule = dataclasses.field(default_factory=Rule)
     pytest_options: tuple[str, ...] = ()
     """Further words for pytest, on both sides."""
     install: tuple[str, ...] = ()
-    """Further words for pip, for environments of their own."""
+    """Requirements that pip installs into the environments of the revisions."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """All that a run gave. `untold` is {case: (new, gone or broken, reason)}; `unfit` says why the machine was.
-
-    `lost` are the broken cases that work on base and not on head.
-    """
+    """All that a comparison gave."""
 
     base: str
     head: str
     suite: str
-    outcome: Outcome | None
-    untold: Mapping[str, tuple[str, str]]
-    control: Mapping[str, Estimate]
+    decision: Decision | None
+    """The judgement on each case that both sides measured to the end; None where there is no such case."""
+    excluded: Mapping[str, Excluded]
+    """Why each of the other cases has no verdict."""
+    control: Mapping[str, RatioEstimate]
     unfit: str
-    floor_pairs: tuple[Pair, ...]
-    pairs: tuple[Pair, ...]
+    """Why the machine was unfit to judge on; empty where it was fit."""
+    floor_pairs: tuple[ProcessPair, ...]
+    """The pairs of base against itself."""
+    pairs: tuple[ProcessPair, ...]
     seconds: float
+    """How long the whole comparison took."""
     machine: Mapping[str, Any]
     environment: tuple[str, ...]
+    """Sentences on the environments and options in which both sides ran."""
     lost: tuple[str, ...] = ()
+    """The broken cases that work on base and not on head."""
 
     @property
     def slower(self) -> tuple[str, ...]:
-        """The confirmed slowdowns; where the machine was unfit, those that are certain by far."""
-        if self.outcome is None:
+        """The confirmed slowdowns; on an unfit machine those that it does not explain."""
+        if self.decision is None:
             return ()
-        return slower_by_far(self.outcome, self.control) if self.unfit else self.outcome.slower
+        return slower_by_far(self.decision, self.control) if self.unfit else self.decision.slower
 
     @property
-    def told(self) -> int:
-        """How many cases have a verdict other than that it cannot be told."""
-        judged = self.outcome.final.values() if self.outcome is not None else ()
+    def decided(self) -> int:
+        """The number of cases with a verdict other than "cannot tell"."""
+        judged = self.decision.final.values() if self.decision is not None else ()
         return sum(each.verdict != "cannot tell" for each in judged)
 
     @property
     def exit_status(self) -> int:
-        """1 for a confirmed slowdown, 2 where a case broke on head or errors left none to judge, 3 where none is told.
+        """The first that holds: `SLOWER` for a confirmed slowdown, `NOT_JUDGED`, `UNFIT`, or 0.
 
-        The last is for want of cases to compare, of a fit machine or of certainty. Else 0.
+        `NOT_JUDGED` stands for a case that broke on head, or errors that left none to judge. `UNFIT` stands for want of
+        cases to compare, of a fit machine or of certainty.
         """
         if self.slower:
             return SLOWER
-        broken = any(kind == "broken" for kind, _ in self.untold.values())
-        if self.lost or (self.outcome is None and broken):
+        broken = any(each.kind == "broken" for each in self.excluded.values())
+        if self.lost or (self.decision is None and broken):
             return NOT_JUDGED
-        return UNFIT if self.outcome is None or self.unfit or not self.told else 0
+        return UNFIT if self.decision is None or self.unfit or not self.decided else 0
 
 
 def plan(
@@ -107,18 +116,19 @@ def plan(
     pytest_options: str = "",
     install: Sequence[str] = (),
 ) -> Request:
-    """The request that the words of the command line make. Raises ValueError, naming the option."""
+    """The request that the options of the command line make. Raises ValueError, which names the option."""
     if not 0 < tolerance < 1:
         raise ValueError(f"--tolerance is {tolerance}; expected a share above 0 and below 1: 0.03 is 3 %")
-    if environment not in get_args(Choice):
+    choice: Choice | None = next((each for each in get_args(Choice) if each == environment), None)
+    if choice is None:
         raise ValueError(f"--environment is {environment!r}; expected one of {', '.join(get_args(Choice))}")
     if install:
-        if environment == "shared":
+        if choice == "shared":
             raise ValueError(
                 f"--install is {' '.join(install)} and --environment shared, in which nothing is installed; expected "
                 "one of the two: install it yourself, or leave --environment out"
             )
-        environment = "own"
+        choice = "own"
     try:
         options = tuple(shlex.split(pytest_options))
     except ValueError as error:
@@ -129,7 +139,7 @@ def plan(
         base,
         head,
         suite,
-        environment=environment,  # type: ignore[arg-type]  # checked
+        environment=choice,
         budget_seconds=parse_duration(budget),
         rule=Rule(tolerance=tolerance),
         pytest_options=options,
@@ -138,7 +148,10 @@ def plan(
 
 
 def regress(request: Request, say: Callable[[str], None], folder: Path | None = None) -> Result:
-    """Measure and judge. Raises ValueError, in a sentence, for what cannot be meant or cannot be done."""
+    """Measure and judge; `folder` is in the checkout, and the current folder if None.
+
+    Raises ValueError, in a sentence, for a request that cannot be meant or cannot be done.
+    """
     start = time.monotonic()
     here = Path.cwd() if folder is None else folder
     top = top_of_checkout(here)
@@ -157,27 +170,32 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
             if options:
                 note(f"pytest is given {options}, by {name}")
         with measuring_alone(f"regress in {top}", say):
-            first = FirstRuns(request.budget_seconds)
+            dry_runs = DryRuns(request.budget_seconds)
             preparation = Preparation(
-                top, suite, builds, look=first.look, say=note, install=request.install, options=request.pytest_options
+                top,
+                suite,
+                builds,
+                dry_run=dry_runs.run,
+                say=note,
+                install=request.install,
+                options=request.pytest_options,
             )
             both = preparation.pair(base, head, request.environment)
-            pair_of_sides, found = (both[0].side, both[1].side), (both[0].seen, both[1].seen)
-            say_failures(pair_of_sides, found, say)
+            sides, found = (both[0].side, both[1].side), (both[0].dry_run, both[1].dry_run)
+            say_failures(sides, found, say)
             cases = sort_cases(*found)
-            budget = Budget(request.budget_seconds)
-            budget.spent = first.seconds
-            deadline = time.monotonic() + budget.left
-            measuring = Measuring(pair_of_sides, cases.judged, budget, say, pair_limits(found, deadline))
-            outcome = _decide(request.rule, measuring, found[1]) if cases.judged else None
-    control = judge_control([pair.log_ratios() for pair in measuring.pairs]) if outcome is not None else {}
-    later = {case: ("broken", f"{name}: {reason}") for case, (name, reason) in measuring.broken.items()}
+            budget = Budget(request.budget_seconds, spent=dry_runs.seconds)
+            limits = pair_limits(found, time.monotonic() + budget.left)
+            measuring = PairMeasuring(sides, cases.compared, budget, say, limits, request.rule)
+            decision = _decide(request.rule, measuring, found[1]) if cases.compared else None
+    control = judge_control([pair.log_ratios() for pair in measuring.pairs]) if decision is not None else {}
+    later = {case: Excluded("broken", f"{each.side}: {each.reason}") for case, each in measuring.broken.items()}
     return Result(
         base=base.label,
         head=head.label,
         suite=suite,
-        outcome=outcome,
-        untold={**cases.untold, **later},
+        decision=decision,
+        excluded={**cases.excluded, **later},
         lost=(*cases.lost, *measuring.lost),
         control=control,
         unfit=unfit(control),
@@ -189,12 +207,12 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
     )
 
 
-def _decide(rule: Rule, measuring: Measuring, head: Measured) -> Outcome | None:
-    """The outcome of the cases that can be measured to the end; None where none can."""
+def _decide(rule: Rule, measuring: PairMeasuring, head: ProcessRecord) -> Decision | None:
+    """The decision on the cases that can be measured to the end; None where none can."""
     tolerances = {case: tolerance_of(case, head.extra_info[case], rule.tolerance) for case in measuring.cases}
-    floor_of = measuring.floor(rule)
-    outcome = decide(rule, measuring.draw, measuring.cases, tolerances=tolerances, floor_of=floor_of)
-    return outcome if outcome.final else None
+    thresholds = Thresholds(tolerances, measuring.noise_floor())
+    decision = decide(rule, measuring.draw, measuring.cases, thresholds=thresholds)
+    return decision if decision.final else None
 
 
 def suite_path(here: Path, top: Path, suite: str) -> str:
@@ -208,7 +226,7 @@ def suite_path(here: Path, top: Path, suite: str) -> str:
 
 @contextlib.contextmanager
 def _builds() -> Iterator[Path]:
-    """A folder for copies and builds of revisions."""
+    """A temporary folder for copies and builds of revisions; their worktrees are removed with it."""
     with scratch_folder("builds") as folder:
         try:
             yield folder

@@ -1,7 +1,7 @@
-"""A pytest plugin for the process that is measured: take back what the project's own options ask for its tests.
+"""A pytest plugin that takes back those options of a project that would spoil or forbid a measurement, or write files.
 
-What spoils or forbids a measurement goes, and what writes files beside the suite. It runs in the environment of the
-project that is judged, so it imports nothing but the standard library and pytest, and has a name of its own.
+It runs in the environment of the project under test, so it imports nothing but the standard library and pytest, and has
+a name of its own.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import pytest
 
 _FLAGS = frozenset(
     [
-        # fewer tests, by what the cache tells of earlier runs
+        # a choice of tests by the cache of earlier runs
         *("--sw", "--stepwise", "--sw-skip", "--stepwise-skip", "--lf", "--last-failed", "--ff", "--failed-first"),
         *("--nf", "--new-first", "--cache-clear"),
-        # none at all, or none without somebody at the keyboard
+        # no test, or none without a person at the keyboard
         *("--collect-only", "--co", "--setup-only", "--setup-plan", "--pdb", "--trace"),
-        # in another process, or measured by another plugin
+        # tests in another process, or measured by another plugin
         *("--forked", "--boxed", "--codspeed"),
     ]
 )
-"""Options without an opposite that could be given after them."""
+"""Options that no later option takes back."""
 _FILES: dict[str, object] = {
     "xmlpath": None,
     "benchmark_save": None,
@@ -35,7 +35,7 @@ _FILES: dict[str, object] = {
     "benchmark_histogram": None,
     "benchmark_cprofile": None,
 }
-"""Options that read or write files, by their names in pytest's configuration, and their values without effect."""
+"""The options that read or write files, by their names in pytest's configuration, and values that turn them off."""
 
 if importlib.util.find_spec("pytest_benchmark") is None:
     raise pytest.UsageError(
@@ -45,7 +45,7 @@ if importlib.util.find_spec("pytest_benchmark") is None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Iterator[None]:
-    """Change the words of the command line, of which the project's options are the first."""
+    """Change the words of the command line, which begin with the project's options."""
     args[:] = [word for word in args if word not in _FLAGS]
     for plugin, option in (("xdist", "-n0"), ("timeout", "--timeout=0")):
         if early_config.pluginmanager.hasplugin(plugin):
@@ -58,7 +58,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Set what no word of the command line can; --ignore goes where it would ignore the whole suite."""
+    """Turn off the options that write files, and an --ignore of the whole suite."""
     for name, value in _FILES.items():
         if hasattr(config.option, name):
             setattr(config.option, name, value)

@@ -1,26 +1,25 @@
-"""A pytest plugin for the process that is measured: run the named tests, several passes of them, in turns.
+"""A pytest plugin that runs the named tests in turns with another process, and records what they measure.
 
-It runs in the environment of the project that is judged, beside any version of this one, so it imports nothing but
-the standard library and pytest, and has a name of its own. RNNBENCH_TURNS is the path of a JSON file:
+It runs in the environment of the project under test, beside any version of this one, so it imports nothing but the
+standard library and pytest, and has a name of its own. RNNBENCH_TURNS is the path of a JSON file:
 
     {"only": [NODE ID, ...] or null, "record": FILE, "turns": [FD to read, FD to write],
-     "stretch_seconds": how long a turn within a test is, "warm_up": how many passes warm the process up,
+     "time_slice_seconds": how long a turn within a test is, "warm_up_passes": the passes that are not counted,
      "reserve_bytes": how much of the address space is taken before anything else is loaded}
 
 Before each test its node ID, as JSON, is written to the second descriptor as a line, and the test begins when a line
-can be read from the first. Within a test, by the `timer` that is given to pytest-benchmark, the turn ends between two
-rounds: "." is written, and the test goes on when a line can be read. In passes that warm up, a test measures next to
-nothing and has one turn.
+can be read from the first. Within a test, the `timer` that pytest-benchmark is given ends the turn between two rounds:
+"." is written, and the test goes on when a line can be read. In passes that warm up, a test measures next to nothing
+and has one turn.
 
-What happens is recorded when it happens, so that what was measured is known however the process ends: the file gets a
-JSON list a line. The forms are
+The record is written event by event, a JSON list a line, so that it is there however the process ends. The forms are
 
     ["collected", NODE ID]               a test that uses pytest-benchmark's fixture and will run
-    ["unmeasured", NODE ID, REASON]      a test that was meant to be measured and will not run
-    ["broken", PATH, REASON]             what could not be collected
+    ["unmeasured", NODE ID, REASON]      a test that is a benchmark and will not run
+    ["broken", PATH, REASON]             a file or folder that could not be collected
     ["began", NODE ID], ["ended", NODE ID]
     ["outcome", NODE ID, OUTCOME, REASON]
-    ["rounds", NODE ID, [SECONDS A CALL, ...], [NUMBER OF THE TURN, ...], EXTRA INFO]
+    ["rounds", NODE ID, [[SECONDS A CALL, NUMBER OF THE TIME SLICE], ...], EXTRA INFO]
     ["done"]                             all tests have run
 """
 
@@ -43,13 +42,13 @@ import pytest
 _SETTINGS: dict[str, Any] = json.loads(Path(os.environ["RNNBENCH_TURNS"]).read_text(encoding="utf-8"))
 _DEEPEST = 8
 _LARGEST_BITS = 64
-"""What of `extra_info` is kept: nested no deeper, whole numbers of no more bits."""
+"""The parts of `extra_info` that are kept: nested no deeper, and whole numbers of no more bits."""
 
 if _SETTINGS["reserve_bytes"]:
-    # Where libraries lie changes their speed. What is reserved cannot be touched and takes no memory.
+    # The addresses of libraries change their speed. Reserved memory cannot be touched and takes none.
     _RESERVED = mmap.mmap(-1, _SETTINGS["reserve_bytes"], flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)
 if sys.platform.startswith("linux"):
-    # Whoever measures may be killed while a call here takes its time: this process is not to go on without it.
+    # The process that measures may be killed while a call here takes long: this process ends with it.
     _DIE_WITH_PARENT = 1
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 _MARKED = (
@@ -60,36 +59,39 @@ _passes: dict[str, int] = {}
 
 
 class _Turn:
-    """The turn that this process has: when it ends, its number within the test, and how long was waited in all."""
+    """The turn that this process has."""
 
     ends = math.inf
-    number = 0
+    """The time at which it ends."""
+    time_slice = 0
+    """Its number within the test."""
     away_seconds = 0.0
+    """The time that this process has waited for its turns within tests."""
     of_calls = (0, 0)
-    """The turns that the last two calls of the timer fell in: where a round began, and where it ended."""
+    """The time slices of the last two calls of the timer: the beginning and the end of a round."""
 
 
 def timer(clock: Callable[[], float] = time.perf_counter) -> float:
-    """For pytest-benchmark: a clock that stands still while another side has its turn.
+    """The clock for pytest-benchmark, which stands still while another side has its turn.
 
-    It is read where a round begins and where it ends, so a turn never ends within one.
+    It is read at the beginning and the end of a round, so that a turn never ends within one.
     """
     now = clock()
-    seen = now - _Turn.away_seconds
+    shown = now - _Turn.away_seconds
     if now >= _Turn.ends:
         _wait(".")
-        _Turn.number += 1
+        _Turn.time_slice += 1
         resumed = clock()
         _Turn.away_seconds += resumed - now
-        _Turn.ends = resumed + _SETTINGS["stretch_seconds"]
-    _Turn.of_calls = (_Turn.of_calls[1], _Turn.number)
-    return seen
+        _Turn.ends = resumed + _SETTINGS["time_slice_seconds"]
+    _Turn.of_calls = (_Turn.of_calls[1], _Turn.time_slice)
+    return shown
 
 
 class _Benchmarks(list[Any]):
-    """The list to which pytest-benchmark adds each benchmark before its rounds; it keeps the rounds as they come.
+    """The list to which pytest-benchmark adds each benchmark before its rounds, and which keeps the rounds.
 
-    pytest-benchmark's own file holds what the project's hooks have made of it: without rounds, or by other names.
+    pytest-benchmark's own file depends on the project's hooks, which may take the rounds away or rename the tests.
     """
 
     def __init__(self) -> None:
@@ -98,19 +100,19 @@ class _Benchmarks(list[Any]):
         self.extra_info: Any = {}
 
     def append(self, entry: Any) -> None:
-        """Add a benchmark, and have its rounds kept with the turns that they began in."""
+        """Add a benchmark, and keep each of its rounds with the time slice that it began in."""
         super().append(entry)
         self.rounds, self.extra_info = [], entry.extra_info
         update, rounds, iterations = entry.update, self.rounds, entry.iterations
 
-        def kept(seconds: Any) -> Any:
+        def keep(seconds: Any) -> Any:
             rounds.append((seconds / iterations, _Turn.of_calls[0]))
             return update(seconds)
 
-        entry.update = kept
+        entry.update = keep
 
     def begin(self) -> None:
-        """Forget the test before."""
+        """Forget the rounds of the test before."""
         self.rounds, self.extra_info = [], {}
 
 
@@ -118,14 +120,14 @@ _benchmarks = _Benchmarks()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Have pytest-benchmark add its benchmarks to the list that keeps their rounds."""
+    """Give pytest-benchmark the list that keeps the rounds."""
     config: Any = session.config
     config._benchmarksession.benchmarks = _benchmarks
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the named tests, in the order they are named in, pass by pass."""
+    """Keep the named tests, pass by pass, each in the order of the names."""
     if _SETTINGS["only"] is None:
         for item in items:
             if not _uses_benchmark(item) and item.get_closest_marker("benchmark") is not None:
@@ -138,7 +140,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.nodeid in place:
             passes[item.nodeid] = passes.get(item.nodeid, 0) + 1
             ranked.append((passes[item.nodeid], place[item.nodeid], item))
-            if passes[item.nodeid] <= _SETTINGS["warm_up"]:
+            if passes[item.nodeid] <= _SETTINGS["warm_up_passes"]:
                 _shorten(item)
     left_out = [item for item in items if item.nodeid not in place]
     items[:] = [item for _, _, item in sorted(ranked, key=lambda entry: entry[:2])]
@@ -146,7 +148,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Tell which benchmarks were deselected by somebody else."""
+    """Record the benchmarks that pytest's options or another plugin deselected."""
     if _SETTINGS["only"] is None:
         for item in items:
             if _uses_benchmark(item):
@@ -154,7 +156,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tell what will run."""
+    """Record the tests that will run."""
     for item in session.items:
         if _uses_benchmark(item):
             _record("collected", item.nodeid)
@@ -165,7 +167,7 @@ def _uses_benchmark(item: pytest.Item) -> bool:
 
 
 def _shorten(item: pytest.Item) -> None:
-    """Have the test measure as little as pytest-benchmark can."""
+    """Set the test to the least that pytest-benchmark can measure."""
     marker = item.get_closest_marker("benchmark")
     options = marker.kwargs if marker else {}
     item.add_marker(pytest.mark.benchmark(**{**options, "max_time": 0.0, "min_rounds": 1}), append=False)
@@ -173,12 +175,12 @@ def _shorten(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Wait for the turn, the other side doing nothing meanwhile; and keep what the test measures."""
+    """Wait for the turn before the test, and record its rounds after it."""
     passes = _passes[item.nodeid] = _passes.get(item.nodeid, 0) + 1
     _wait(json.dumps(item.nodeid))
-    _Turn.number, _Turn.of_calls = 0, (0, 0)
-    # What makes the test ready is a turn of its own, which ends where the clock is read first.
-    _Turn.ends = 0.0 if passes > _SETTINGS["warm_up"] else math.inf
+    _Turn.time_slice, _Turn.of_calls = 0, (0, 0)
+    # The set-up of the test is a turn of its own, which ends when the clock is first read.
+    _Turn.ends = 0.0 if passes > _SETTINGS["warm_up_passes"] else math.inf
     _benchmarks.begin()
     _record("began", item.nodeid)
     try:
@@ -188,9 +190,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         _record("outcome", item.nodeid, "failed", f"{type(error).__name__}: {error}")
         raise
     if _benchmarks.rounds:
-        seconds = [_seconds(each) for each, _ in _benchmarks.rounds]
-        turns = [turn for _, turn in _benchmarks.rounds]
-        _record("rounds", item.nodeid, seconds, turns, _plain(_benchmarks.extra_info))
+        rounds = [[_seconds(each), time_slice] for each, time_slice in _benchmarks.rounds]
+        _record("rounds", item.nodeid, rounds, _plain(_benchmarks.extra_info))
     _record("ended", item.nodeid)
     return result
 
@@ -203,30 +204,30 @@ def _wait(line: str) -> None:
     except BrokenPipeError:
         allowed = b""
     if not allowed:
-        # The one that measures is gone, and with it whoever would read what comes of this.
+        # The process that measures is gone, and nobody would read the record.
         os._exit(1)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Tell the outcome of each part of a test: setup, call and teardown."""
+    """Record the outcome of each part of a test: setup, call and teardown."""
     _record("outcome", report.nodeid, report.outcome, "" if report.passed else _reason(report))
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
-    """Tell what could not be imported."""
+    """Record what could not be collected."""
     if report.failed:
         _record("broken", report.nodeid, _reason(report))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish() -> Iterator[None]:
-    """Tell that all have run, before anybody's hooks look at what was measured."""
+    """Record that all tests have run, before the hooks of the project, which may fail."""
     _record("done")
     return (yield)
 
 
 def _record(*event: Any) -> None:
-    """Add a line to the record, opened anew each time: what the tests fork or start has no part in it."""
+    """Add a line to the record, which is opened for it alone: a process that a test starts inherits no open file."""
     file = os.open(_SETTINGS["record"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     line = json.dumps(event).encode() + b"\n"
     try:
@@ -237,7 +238,7 @@ def _record(*event: Any) -> None:
 
 
 def _seconds(value: Any) -> float:
-    """A time of the suite's own timer as a number; NaN where it is none."""
+    """A time of the suite's own timer as a number; NaN where it is not a number."""
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
@@ -245,7 +246,7 @@ def _seconds(value: Any) -> float:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """What of the value is JSON: anything else is given by the name of its type."""
+    """The value as JSON values; anything else becomes the name of its type."""
     if value is None or isinstance(value, (bool, float, str)):
         return value
     if isinstance(value, int) and value.bit_length() <= _LARGEST_BITS:
@@ -258,7 +259,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
-    """The error itself in one line, of what pytest would print, or why it was skipped."""
+    """The error in one line, of all that pytest would print; or why the test was skipped."""
     given = report.longrepr
     if isinstance(given, tuple):
         return given[2].removeprefix("Skipped: ")
@@ -270,7 +271,7 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     lines = [line for line in lines if line]
     if crash is not None:
         return lines[0] if lines else "no reason given"
-    # Without a traceback, the error stands on lines that begin with E, before what else there is to say: where the
-    # fixture was asked for and which there are, or the path of the import.
+    # Without a traceback, the error stands on lines that begin with E, among others: the place that asks for a fixture,
+    # the fixtures there are, or the path of an import.
     errors = [line[2:].strip() for line in lines if line.startswith("E ")]
     return (errors or lines or ["no reason given"])[-1]

@@ -1,24 +1,23 @@
-"""When to stop, and what is called a slowdown: the whole procedure, fed with pairs by whoever has them.
+"""When to stop measuring, and what is called a slowdown: the sequential procedure, fed with pairs from outside.
 
-`regress` feeds it pairs that it measures, `calibrate` pairs that were measured: both are the same procedure, so the
-error rates of one are those of the other.
+`regress` feeds it with pairs that it measures, `calibrate` with pairs that were measured before. Both run the same
+procedure, so the error rates of one are those of the other.
 
-1. At most `len(looks)` times, all cases are judged, each time with an equal part of `suspicion` (Bonferroni over looks,
-   Holm over cases). A case that is faster or the same is done. Only cases that cannot be told are measured further.
-2. What looks slower is only suspected. It is measured again, in the next `confirmation_pairs` pairs, and judged by
-   these alone, with `confirmation` for all cases that were suspected at the same look together (Holm).
+1. All cases are judged at each interim analysis, each time with an equal part of `suspicion` (Bonferroni over analyses,
+   Holm over cases). A case that is faster or the same is decided. Only cases that cannot be told are measured further.
+2. A case that is slower is suspected. It is measured again, in the next `confirmation_pairs` pairs, and judged by these
+   alone, with `confirmation` for all cases that were suspected at the same analysis together (Holm).
 
-Pairs are independent, so a false alarm needs two errors that are: one in what was measured until a look, and one in
-what was measured after it. At most suspicion * confirmation of runs have one.
+Pairs are independent. So a false alarm needs two independent errors: one in the pairs up to an analysis, and one in the
+pairs after it. Its probability is at most suspicion * confirmation a run.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from benchmarks.regression.judging import LEAST_PAIRS, Estimate, Judgement, estimate_each, judge
+from benchmarks.regression.judging import LEAST_PAIRS, Judgement, RatioEstimate, Thresholds, estimate_each, judge
 
 Draw = Callable[[Sequence[str]], Mapping[str, float] | None]
 """The log ratios of the named cases in a fresh pair, without those that cannot be measured any more; None when the
@@ -27,29 +26,38 @@ budget is spent."""
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """The thresholds. `calibrate` tells the error rates that they give on a machine."""
+    """The parameters of the procedure; `calibrate` measures the error rates that they give on a machine."""
 
-    looks: tuple[int, ...] = (3, 5, 8, 12, 18)
-    """Pairs at which the cases are judged."""
+    interim_analyses: tuple[int, ...] = (3, 5, 8, 12, 18)
+    """The numbers of pairs at which cases are judged."""
     suspicion: float = 0.2
+    """The probability that equal code is suspected, over all analyses and cases."""
     confirmation_pairs: int = 5
     confirmation: float = 0.05
+    """The probability that equal code, once suspected, is confirmed to be slower."""
     tolerance: float = 0.03
-    """The change that matters, as a share, where a case sets none."""
+    """The change that matters, as a share, of a case that sets none itself."""
+
+    @property
+    def most_pairs(self) -> int:
+        """The most pairs that the procedure draws."""
+        return self.interim_analyses[-1] + self.confirmation_pairs
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """The judgement on each case: `first` on the first measurement, `final` with what was measured again.
-
-    `suspected` were measured again; `log_ratios` are {case: of each pair}, of the first measurement and of the second.
-    """
+class Decision:
+    """What the procedure came to."""
 
     first: Mapping[str, Judgement]
+    """The judgement on each case before any was measured again."""
     final: Mapping[str, Judgement]
+    """The judgement on each case; that of a suspected case rests on its confirmation."""
     suspected: tuple[str, ...]
+    """The cases that were measured again."""
     log_ratios: Mapping[str, tuple[float, ...]]
-    again: Mapping[str, tuple[float, ...]]
+    """The log ratios of each case until it was decided or suspected."""
+    confirmation_log_ratios: Mapping[str, tuple[float, ...]]
+    """The log ratios of each suspected case after that."""
 
     @property
     def slower(self) -> tuple[str, ...]:
@@ -57,54 +65,49 @@ class Outcome:
         return tuple(case for case in self.suspected if self.final[case].verdict == "slower")
 
 
-def decide(
-    rule: Rule, draw: Draw, cases: Sequence[str], *, tolerances: Mapping[str, float], floor_of: Callable[[int], float]
-) -> Outcome:
-    """Draw pairs until every case is told or the budget ends, measuring again what looks slower.
+def decide(rule: Rule, draw: Draw, cases: Sequence[str], *, thresholds: Thresholds) -> Decision:
+    """Draw pairs until every case is decided or the budget ends, and measure suspected cases again.
 
-    `floor_of` gives the noise floor of so many pairs, as a share.
     A case that `draw` leaves out of a pair drops out. Raises ValueError when the budget ends before there are enough
     pairs for any verdict.
     """
-    course = _Course(rule, cases, tolerances, floor_of)
-    while wanted := course.wanted():
+    procedure = _Procedure(rule, cases, thresholds)
+    while wanted := procedure.wanted():
         drawn = draw(wanted)
         if drawn is None:
             break
-        course.add(wanted, drawn)
-    return course.outcome()
+        procedure.add(wanted, drawn)
+    return procedure.decision()
 
 
-class _Course:
-    """Where a run stands: the pairs, what is told by them, and what is left to tell.
+class _Procedure:
+    """The state of the procedure: the pairs, the cases that are decided, and those that are not.
 
-    `families` are the cases that were suspected at the same look: they are confirmed together.
+    `families` are the cases that were suspected at the same analysis: they are confirmed together.
     """
 
-    def __init__(
-        self, rule: Rule, cases: Sequence[str], tolerances: Mapping[str, float], floor_of: Callable[[int], float]
-    ) -> None:
+    def __init__(self, rule: Rule, cases: Sequence[str], thresholds: Thresholds) -> None:
         self.rule = rule
         self.cases = list(cases)
         self.number = len(cases)
-        self.gates: dict[str, Any] = {"tolerances": tolerances, "floor_of": floor_of}
+        self.thresholds = thresholds
         self.pairs = 0
         self.ratios: dict[str, list[float]] = {case: [] for case in cases}
         self.again: dict[str, list[float]] = {}
-        self.estimates: dict[str, Estimate] = {}
+        self.estimates: dict[str, RatioEstimate] = {}
         self.first: dict[str, Judgement] = {}
         self.final: dict[str, Judgement] = {}
         self.undecided = set(cases)
         self.families: list[tuple[str, ...]] = []
 
     def wanted(self) -> list[str]:
-        """The cases of the next pair: what is to be confirmed, and what cannot be told while there are looks left."""
-        open_cases = self.undecided if self.pairs < self.rule.looks[-1] else set()
+        """The cases of the next pair: those to confirm, and, while an analysis is left, those that are undecided."""
+        open_cases = self.undecided if self.pairs < self.rule.interim_analyses[-1] else set()
         unconfirmed = {case for family in self._unconfirmed() for case in family}
         return [case for case in self.cases if case in open_cases or case in unconfirmed]
 
     def add(self, wanted: Sequence[str], drawn: Mapping[str, float]) -> None:
-        """Count a pair of these cases, and judge where it is time to."""
+        """Count a pair of these cases, and judge where an analysis or a confirmation is due."""
         self._drop([case for case in wanted if case not in drawn])
         wanted = [case for case in wanted if case in drawn]
         self.pairs += 1
@@ -113,18 +116,18 @@ class _Course:
         for family in self.families:
             if family[0] in wanted and len(self.again[family[0]]) == self.rule.confirmation_pairs:
                 self._confirm(family)
-        if self.undecided and self.pairs in self.rule.looks:
-            self._look()
+        if self.undecided and self.pairs in self.rule.interim_analyses:
+            self._analyse()
 
-    def outcome(self) -> Outcome:
-        """What there is to say when no pair follows. Raises ValueError where there are too few for any verdict."""
+    def decision(self) -> Decision:
+        """The decision when no pair follows. Raises ValueError where there are too few pairs for any verdict."""
         if self.cases and self.pairs < LEAST_PAIRS:
             raise ValueError(
                 f"the budget ends after {self.pairs} pairs of processes; a verdict needs {LEAST_PAIRS} at least, "
                 f"and {LEAST_PAIRS + self.rule.confirmation_pairs} to be of use: give a longer --budget"
             )
-        if self.undecided and self.pairs not in self.rule.looks:
-            self._look()
+        if self.undecided and self.pairs not in self.rule.interim_analyses:
+            self._analyse()
         for family in self._unconfirmed():
             if len(self.again[family[0]]) >= LEAST_PAIRS:
                 self._confirm(family)
@@ -133,12 +136,12 @@ class _Course:
                     del self.again[case]
                     self.final[case] = dataclasses.replace(self.first[case], verdict="cannot tell")
         suspected = {case for family in self.families for case in family}
-        return Outcome(
+        return Decision(
             first={case: self.first[case] for case in self.cases},
             final={case: self.final[case] for case in self.cases},
             suspected=tuple(case for case in self.cases if case in suspected),
             log_ratios={case: tuple(values) for case, values in self.ratios.items()},
-            again={case: tuple(values) for case, values in self.again.items()},
+            confirmation_log_ratios={case: tuple(values) for case, values in self.again.items()},
         )
 
     def _drop(self, dropped: Sequence[str]) -> None:
@@ -154,12 +157,12 @@ class _Course:
     def _unconfirmed(self) -> list[tuple[str, ...]]:
         return [each for each in self.families if len(self.again[each[0]]) < self.rule.confirmation_pairs]
 
-    def _look(self) -> None:
-        """Judge what is undecided, by all cases together; what is decided stays as it was estimated then."""
-        error = self.rule.suspicion / len(self.rule.looks)
+    def _analyse(self) -> None:
+        """Judge the undecided cases, corrected for the number of all cases; decided ones keep their estimate."""
+        error = self.rule.suspicion / len(self.rule.interim_analyses)
         open_cases = [case for case in self.cases if case in self.undecided]
         self.estimates |= estimate_each({case: self.ratios[case] for case in open_cases}, error / self.number)
-        judged = judge(self.estimates, error=error, **self.gates)
+        judged = judge(self.estimates, error=error, thresholds=self.thresholds)
         found = {case: judged[case] for case in open_cases}
         self.first |= found
         self.final |= found
@@ -170,7 +173,7 @@ class _Course:
             self.again |= {case: [] for case in suspected}
 
     def _confirm(self, family: Sequence[str]) -> None:
-        """Judge a family by what was measured after it was suspected, and by that alone."""
+        """Judge a family by the pairs after it was suspected, and by these alone."""
         error = self.rule.confirmation
-        measured = estimate_each({case: self.again[case] for case in family}, error / len(family))
-        self.final |= judge(measured, error=error, **self.gates)
+        estimates = estimate_each({case: self.again[case] for case in family}, error / len(family))
+        self.final |= judge(estimates, error=error, thresholds=self.thresholds)

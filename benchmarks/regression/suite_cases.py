@@ -5,56 +5,58 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from benchmarks.regression.session_record import Measured
+from benchmarks.regression.outcomes import Excluded
+from benchmarks.regression.process_record import ProcessRecord
 
-Kind = Literal["new", "gone", "broken"]
 _NO_BENCHMARK = "Skipping non-benchmark"
-"""How pytest-benchmark begins the reason with which it skips every other test."""
+"""The beginning of the reason with which pytest-benchmark skips every other test."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Cases:
-    """The cases that both revisions measure, and {case: (new, gone or broken, reason)} of the others."""
+class SuiteCases:
+    """The cases of a suite on two revisions."""
 
-    judged: tuple[str, ...]
-    untold: Mapping[str, tuple[Kind, str]]
+    compared: tuple[str, ...]
+    """The cases that both revisions measure."""
+    excluded: Mapping[str, Excluded]
+    """Why each of the others cannot be compared."""
     lost: tuple[str, ...]
-    """What works on base and fails on head, or cannot be collected there for an error."""
+    """The broken cases that work on base and not on head."""
 
 
-def sort_cases(base: Measured, head: Measured) -> Cases:
-    """Both revisions' cases, by what one unmeasured run of the suite gave. What both skip is not there.
+def sort_cases(base: ProcessRecord, head: ProcessRecord) -> SuiteCases:
+    """The cases of both revisions, by their dry runs. A case that both skip is left out.
 
-    What a revision skips it does not have: `new` and `gone` then say the reason. Raises ValueError when head has no
-    benchmark that works.
+    A revision that skips a case does not have it: the case is `new` or `gone`, and the reason says why. Raises
+    ValueError when head has no benchmark that works.
     """
     if not any(_works(head, case) for case in head.outcomes):
         raise ValueError(f"head has no benchmark that works in this suite: {why_nothing_works(head)}")
-    judged: list[str] = []
-    untold: dict[str, tuple[Kind, str]] = {}
+    compared: list[str] = []
+    excluded: dict[str, Excluded] = {}
     lost: list[str] = []
     for case in dict.fromkeys((*head.outcomes, *base.outcomes)):
         on_base, on_head = _works(base, case), _works(head, case)
         if on_base and on_head:
-            judged.append(case)
+            compared.append(case)
             continue
         failures = {name: _failure(case, each) for name, each in (("base", base), ("head", head))}
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items() if reason)
         if reasons:
-            untold[case] = ("broken", reasons)
+            excluded[case] = Excluded("broken", reasons)
             if on_base:
                 lost.append(case)
         elif on_base or on_head:
             name, other = ("base", base) if on_head else ("head", head)
             why = _why_not_measured(case, other)
-            untold[case] = ("new" if on_head else "gone", f"{name}: {why}" if why else "")
-    return Cases(tuple(judged), untold, tuple(lost))
+            excluded[case] = Excluded("new" if on_head else "gone", f"{name}: {why}" if why else "")
+    return SuiteCases(tuple(compared), excluded, tuple(lost))
 
 
 def tolerance_of(case: str, extra_info: Mapping[str, Any], default: float) -> float:
-    """The tolerance of a case, its own where it sets one. Raises ValueError when that is none."""
+    """The tolerance of a case as a share: its own where it sets one. Raises ValueError when that is not a share."""
     own = extra_info.get("tolerance", default)
     if isinstance(own, bool) or not isinstance(own, int | float) or not 0 < own < math.inf:
         raise ValueError(
@@ -64,55 +66,58 @@ def tolerance_of(case: str, extra_info: Mapping[str, Any], default: float) -> fl
     return float(own)
 
 
-def why_nothing_works(measured: Measured) -> str:
-    """Why a revision has no benchmark that works: the first reason that somebody can do something about."""
-    failed = [f"{case}: {reason}" for case, (outcome, reason) in measured.outcomes.items() if outcome == "failed"]
-    if measured.broken or failed:
-        return next(iter([*measured.broken.values(), *failed]))
+def why_nothing_works(record: ProcessRecord) -> str:
+    """Why a revision has no benchmark that works: the first reason that the user can act on."""
+    failed = [f"{case}: {reason}" for case, reason in record.failures.items()]
+    if record.broken or failed:
+        return next(iter([*record.broken.values(), *failed]))
     skipped = [
         f"{case} is skipped: {reason}"
-        for case, (outcome, reason) in measured.outcomes.items()
-        if outcome == "skipped" and not reason.startswith(_NO_BENCHMARK)
+        for case, (status, reason) in record.outcomes.items()
+        if status == "skipped" and not reason.startswith(_NO_BENCHMARK)
     ]
-    unmeasured = [f"{case} does not run: {reason}" for case, reason in measured.unmeasured.items()]
-    idle = [
-        f"{case} passes and measures nothing" for case, (outcome, _) in measured.outcomes.items() if outcome == "passed"
-    ]
+    unmeasured = [f"{case} does not run: {reason}" for case, reason in record.unmeasured.items()]
+    idle = [f"{case} passes and measures nothing" for case in record.outcomes if record.passed(case)]
     reasons = [*unmeasured, *skipped, *idle]
     if reasons:
         return f"{reasons[0]} (--pytest hands options to pytest)"
-    if measured.status in (0, 5):
+    if record.status in (0, 5):
         return "no test of it uses pytest-benchmark's fixture `benchmark`"
-    return last_line(measured.output)
+    return last_line(record.output)
 
 
 def last_line(output: str) -> str:
-    """The line of a process's output that says most likely why it ended."""
+    """The line of a process's output that most likely says why it ended: the last that names an error, else the last.
+
+    A sentence that says so where the output is empty.
+    """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("E ").strip() for line in lines if line.startswith("E ") or "rror" in line]
     return (errors or lines or ["pytest said nothing"])[-1]
 
 
-def _works(measured: Measured, case: str) -> bool:
-    return measured.outcomes.get(case, ("missing", ""))[0] == "passed" and case in measured.seconds
+def _works(record: ProcessRecord, case: str) -> bool:
+    return record.passed(case) and case in record.passes
 
 
-def _failure(case: str, measured: Measured) -> str:
-    """What went wrong with a case; empty where nothing did, though the revision may not have it."""
-    outcome, reason = measured.outcomes.get(case, ("missing", ""))
-    if outcome != "missing":
-        return f"failed, {reason}" if outcome == "failed" else ""
+def _failure(case: str, record: ProcessRecord) -> str:
+    """Why a case does not work; empty where nothing failed, though the revision may lack the case."""
+    if case in record.outcomes:
+        status, reason = record.outcomes[case]
+        return f"failed, {reason}" if status == "failed" else ""
     path = case.partition("::")[0]
-    for broken, why in measured.broken.items():
+    for broken, why in record.broken.items():
         if path == broken or path.startswith(broken + "/") or not broken:
             return why
-    # pytest gave up before it could collect anything: a conftest that does not import, wrong options.
-    return "" if measured.outcomes or measured.status in (0, 5) else last_line(measured.output)
+    # pytest gave up before it collected: a conftest that cannot be imported, or wrong options.
+    return "" if record.outcomes or record.status in (0, 5) else last_line(record.output)
 
 
-def _why_not_measured(case: str, measured: Measured) -> str:
-    """Why a case that is not broken is not measured; empty where the revision does not have it."""
-    outcome, reason = measured.outcomes.get(case, ("missing", ""))
-    if outcome == "skipped":
+def _why_not_measured(case: str, record: ProcessRecord) -> str:
+    """Why a case that is not broken is not measured; empty where the revision lacks it."""
+    if case not in record.outcomes:
+        return record.unmeasured.get(case, "")
+    status, reason = record.outcomes[case]
+    if status == "skipped":
         return f"skipped, {reason}"
-    return "passes and measures nothing" if outcome == "passed" else measured.unmeasured.get(case, "")
+    return "passes and measures nothing" if status == "passed" else record.unmeasured.get(case, "")

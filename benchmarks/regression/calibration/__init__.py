@@ -1,1 +1,1 @@
-"""How often `regress` is wrong on this machine: the same code against itself, and slowdowns that were put in."""
+"""How often `regress` is wrong on this machine: equal code against itself, and injected slowdowns of known size."""

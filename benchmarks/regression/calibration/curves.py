@@ -1,14 +1,14 @@
-"""Error against time spent: every rule at several costs, on the same groups."""
+"""Error rates against the time of a verdict: every rule at several costs, on the same groups."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.regression.calibration.planting import SIZES, WIDE
+from benchmarks.regression.calibration.injection import SIZES, WIDE
 from benchmarks.regression.calibration.rules import COMPARE
 from benchmarks.regression.calibration.trials import (
-    IN_TURNS,
+    INTERLEAVED,
     ONE_AFTER_ANOTHER,
     REGRESS,
     Candidate,
@@ -23,36 +23,37 @@ from benchmarks.workload import Case
 
 RESAMPLES = 50
 PLAIN_RUNS = 10
-"""The time that `regress` is judged at: two plain runs of the suite, times five."""
+"""The time, in plain runs of the suite, at which `regress` is compared: two runs, times five."""
 BUDGETS = (4, 5, 6, 7, 8, 10, 12)
-"""Times of the curves, in plain runs of the suite."""
+"""The times of the curves, in plain runs of the suite."""
 T_TEST_PAIRS = (3, 4, 5, 7, 10, 14)
 COMPARED_RUNS = (1, 2, 3, 5, 8)
 ALL = "all"
 PYTHON_BOUND, GEMM_BOUND = "Python-bound", "GEMM-bound"
 EQUAL = "0"
-"""The size of what is planted in equal code."""
+"""The size that stands for equal code."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Point:
-    """How often a rule at a cost calls a slowdown: of `size`, a share, in the cases of a kind; false alarms at 0.
-
-    `again` is the same rate, summed over the groups in other orders: trials that are not independent of each other.
-    """
+class CurvePoint:
+    """How often a rule at a cost calls a slowdown."""
 
     rule: str
     runs: str
+    """The order of the runs."""
     pairs: int
     seconds: float
     size: str
+    """The injected slowdown as a share; `EQUAL` for false alarms."""
     kind: str
+    """The cases with the slowdown, by what bounds them."""
     rate: Rate
-    again: Rate | None
+    rate_in_other_orders: Rate | None
+    """The rate over the same groups in other orders, whose trials are not independent; None where it is not counted."""
 
 
 def kinds(cases: Mapping[str, str]) -> dict[str, list[str]]:
-    """The cases by what bounds them here; `cases` are {test: the case's ID}."""
+    """The cases by what bounds them; `cases` are {test: the case's ID}."""
     wide = {test: Case.parse(case).workload.H >= WIDE for test, case in cases.items()}
     return {
         ALL: list(cases),
@@ -62,19 +63,22 @@ def kinds(cases: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def candidates(replay: Replay) -> list[Candidate]:
-    """Every rule at every cost, as far as there is one trial in the time."""
+    """Every rule at every cost; `regress` only where the time is enough for its first interim analysis."""
     within = [runs * replay.costs.plain for runs in BUDGETS]
     found = [regress_within(replay, seconds) for seconds in within]
-    found = [each for each in found if each.pairs >= Rule().looks[0]]
+    found = [each for each in found if each.pairs >= Rule().interim_analyses[0]]
     found += [t_test_on(replay, pairs) for pairs in T_TEST_PAIRS]
     for name in COMPARE:
-        for order in (ONE_AFTER_ANOTHER, IN_TURNS):
+        for order in (ONE_AFTER_ANOTHER, INTERLEAVED):
             found += [compare_of(replay, name, runs, order) for runs in COMPARED_RUNS]
     return found
 
 
-def points(replay: Replay, of_kind: Mapping[str, Sequence[str]]) -> Iterator[Point]:
-    """Each rule at each cost: false alarms on equal code, and what it finds of each size in cases of each kind."""
+def points(replay: Replay, of_kind: Mapping[str, Sequence[str]]) -> Iterator[CurvePoint]:
+    """The points of each rule at each cost: on equal code, and for each size in cases of each kind.
+
+    `of_kind` are the cases as `kinds` sorts them.
+    """
     orders = [replay.shuffled(seed) for seed in range(RESAMPLES)]
     for each in candidates(replay):
         others = orders if each.rule == REGRESS else []
@@ -90,6 +94,8 @@ def _joined(found: Mapping[str, Sequence[bool]], cases: Sequence[str]) -> list[b
     return [outcome for case in cases for outcome in found[case]]
 
 
-def _point(each: Candidate, size: str, kind: str, outcomes: Sequence[bool], again: Sequence[Sequence[bool]]) -> Point:
+def _point(
+    each: Candidate, size: str, kind: str, outcomes: Sequence[bool], again: Sequence[Sequence[bool]]
+) -> CurvePoint:
     summed = Rate.of([outcome for one in again for outcome in one]) if again else None
-    return Point(each.rule, each.runs, each.pairs, each.seconds, size, kind, Rate.of(outcomes), summed)
+    return CurvePoint(each.rule, each.runs, each.pairs, each.seconds, size, kind, Rate.of(outcomes), summed)

@@ -1,8 +1,8 @@
-"""Measure for a calibration: groups of three processes in turns, each appended to disk as it ends.
+"""Measure for a calibration: groups of three interleaved processes, each appended to disk as it ends.
 
-A group is the checkout, the same again, and the same with work planted in every case: one comparison of equal things
-and one of a known difference. The sizes go round from group to group. What was measured stays, so a calibration can be
-stopped at any time and goes on where it was.
+A group is the checkout, the same again, and the same with an injected slowdown in every case: one comparison of equal
+code and one of a known difference. The sizes rotate from group to group. A calibration can be stopped at any time and
+continued: its measured groups are kept.
 """
 
 from __future__ import annotations
@@ -24,50 +24,62 @@ from typing import Any
 
 from benchmarks import files, machine
 from benchmarks.measuring.environment import worker_environment
-from benchmarks.regression.calibration.planting import amounts_in_turns
+from benchmarks.regression.calibration.injection import refined_amounts
+from benchmarks.regression.dry_run import dry_run
 from benchmarks.regression.environments import import_paths
 from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
-from benchmarks.regression.pairing import log_ratios, measure_pair, measure_together, times
-from benchmarks.regression.session import WARM_UP_PASSES, Side, look
-from benchmarks.regression.session_record import Measured
+from benchmarks.regression.pairing import log_ratios, measure_pair, measure_together, slice_times
+from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.pytest_command import Side
+from benchmarks.regression.suite_process import WARM_UP_PASSES
 
 RECORD_FILE = "calibration.json"
 GROUPS_FILE = "groups.jsonl"
 SUITE = "benchmarks/suite"
 PROJECT = Path(__file__).resolve().parents[3]
-PLANTING = "benchmarks.regression.calibration.planting"
+INJECTION = "benchmarks.regression.calibration.injection"
 COSTED = 3
-"""Plain runs, looks and pairs of each number of cases whose time is taken."""
-PLANTED = tuple(map(str, (0.05, 0.10, 0.02, 0.05, 0.10, 0.20)))
-"""The sizes in the order they go round in: those that there is something to reach for come twice."""
-TUNING_GROUPS = 4 * len(PLANTED)
-"""The first groups settle how much work is planted: every size four times or eight in each case."""
+"""How many plain runs, dry runs and pairs are timed, for each number of cases."""
+INJECTED_SIZES = tuple(map(str, (0.05, 0.10, 0.02, 0.05, 0.10, 0.20)))
+"""The sizes in the order of their rotation: those that an aim is stated for come twice."""
+TUNING_GROUPS = 4 * len(INJECTED_SIZES)
+"""The number of first groups that settle the amounts of work: each case meets every size in four or eight of them."""
+BASE, AGAIN, SLOWED = 0, 1, 2
+"""The places of the three processes in a group."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Three processes that took turns: {case: time by stretch}, what pytest-benchmark's compare reads, and controls.
+    """Three interleaved processes: the checkout, the same again, and the same with injected slowdowns.
 
-    `sides` and `summaries` are of the checkout, the same again, and the planted one; `sizes` is {case: planted size},
-    `amounts` the work that was done for it, and `settled` says that it had been settled by groups before.
-    `summaries` are {case: {mean, min, median}} in seconds over all rounds of a process that count.
+    The fields are those of a line of groups.jsonl.
     """
 
     sides: tuple[Mapping[str, tuple[float, ...]], ...]
+    """{case: seconds of a call by time slice} of each process."""
     summaries: tuple[Mapping[str, Mapping[str, float]], ...]
+    """{case: {mean, min, median}} of each process, in seconds over all counted rounds: pytest-benchmark's own."""
     controls: tuple[tuple[tuple[float, float], ...], ...]
+    """The control beside the turns of each process: seconds of the product and of the loop."""
     sizes: Mapping[str, str]
+    """{case: injected slowdown}, as a share."""
     amounts: Mapping[str, int]
+    """{case: amount of work} by which the slowdown was injected."""
     settled: bool
+    """Whether the amounts were settled by groups before."""
     seconds: float
+    """How long the group took."""
 
     def log_ratios(self, below: int, above: int) -> dict[str, float]:
-        """log(above / below) of each case, for two of the sides by number."""
+        """log(above / below) of each case, for two of the processes by place."""
         return log_ratios(self.sides[below], self.sides[above])
 
 
 def measure(folder: Path, seconds: float, say: Callable[[str], None]) -> None:
-    """Go on measuring into the folder for so long, and make it when it is new."""
+    """Measure groups into the folder for this many seconds; a folder without a calibration gets a new one.
+
+    Raises ValueError where the folder holds a calibration of another machine.
+    """
     files.remove_abandoned("process", say)
     end = time.monotonic() + seconds
     record = _record(folder, say)
@@ -87,10 +99,10 @@ def measure(folder: Path, seconds: float, say: Callable[[str], None]) -> None:
 
 
 def settle(ids: Mapping[str, str], groups: Sequence[Group]) -> dict[str, dict[str, int]]:
-    """{case's ID: {size: amount}} by what the groups measured; `ids` are {test: case's ID}."""
-    measured = [(group.amounts, group.log_ratios(0, 2)) for group in groups]
+    """{case's ID: {size: amount}} by the slowdowns of the groups; `ids` are {test: case's ID}."""
+    measured = [(group.amounts, group.log_ratios(BASE, SLOWED)) for group in groups]
     return {
-        case: amounts_in_turns([(amounts[test], math.expm1(slower[test])) for amounts, slower in measured])
+        case: refined_amounts([(amounts[test], math.expm1(slower[test])) for amounts, slower in measured])
         for test, case in ids.items()
     }
 
@@ -100,7 +112,7 @@ def _is_record(content: Any) -> bool:
 
 
 def _is_calibration(folder: Path) -> bool:
-    """Whether a folder holds a calibration, by whichever version."""
+    """Whether a folder holds a calibration of any version."""
     try:
         read_record(folder)
     except ValueError:
@@ -109,15 +121,15 @@ def _is_calibration(folder: Path) -> bool:
 
 
 FILES = files.Kind("calibrate", re.compile(r"curves\.csv|table\.md|errors\.(png|svg)"), is_earlier=_is_calibration)
-"""What is made of a calibration's two files of data, `calibration.json` and `groups.jsonl`."""
+"""The files that are derived from the data of a calibration, `calibration.json` and `groups.jsonl`."""
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What a calibration measured on, and what was planted. Raises ValueError where there is none."""
+    """The record of a calibration: machine, cases, costs and amounts of work. Raises ValueError where there is none."""
     try:
         record: dict[str, Any] = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         if not _is_record(record):
-            raise ValueError("another program's")
+            raise ValueError("another program's file")
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{folder} holds no calibration ({RECORD_FILE}: {error}); expected one that `calibrate --out` measured "
@@ -127,7 +139,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def read_groups(folder: Path) -> Iterator[Group]:
-    """The groups in the order they were measured in; a torn last line is none."""
+    """The groups, in the order in which they were measured; a line that a kill has torn is passed over."""
     path = folder / GROUPS_FILE
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
@@ -144,9 +156,9 @@ def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
         if record["machine"]["key"] != here:
             raise ValueError(f"{folder} was measured on {record['machine']['key']}; this is {here}: begin a new one")
         return record
-    found = look(_side("base"))
-    cases = [case for case in found.seconds if "/cuda/" not in case]
-    say(f"{len(cases)} cases; finding out how much work to plant at first")
+    found = dry_run(_side("base"))
+    cases = [case for case in found.passes if "/cuda/" not in case]
+    say(f"{len(cases)} cases; measuring how much work makes each size of slowdown")
     record = {
         "machine": machine.describe_machine(),
         "packages": machine.packages(),
@@ -170,7 +182,7 @@ def _write(record: Mapping[str, Any], folder: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise StoreError or ValueError where what stands in the folder is not a calibration's, or cannot be added to."""
+    """Raise StoreError or ValueError where the folder holds other files, or a calibration that cannot be added to."""
     files.check_outputs(folder, FILES)
     if not os.path.lexists(folder / RECORD_FILE) and os.path.lexists(folder / GROUPS_FILE):
         raise files.StoreError(
@@ -185,8 +197,8 @@ def check_folder(folder: Path) -> None:
 
 
 def _costs(cases: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
-    """Seconds of plain runs of the suite, of looks at it, and of pairs of all cases and of one."""
-    say("taking the time of a plain run, a look and a pair")
+    """Seconds of plain runs of the suite, of dry runs, and of pairs of one case and of all."""
+    say("timing a plain run, a dry run and a pair")
     side, again = _side("base"), _side("again")
 
     def pair(number: int, at: int) -> None:
@@ -202,7 +214,7 @@ def _costs(cases: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
             _seconds(lambda: subprocess.run(plain, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL))  # noqa: S603
             for _ in range(COSTED)
         ],
-        "look_seconds": [_seconds(lambda: look(side)) for _ in range(COSTED)],
+        "dry_run_seconds": [_seconds(lambda: dry_run(side)) for _ in range(COSTED)],
         "pair_seconds": pairs,
     }
 
@@ -214,12 +226,12 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _first_amounts() -> dict[str, dict[str, int]]:
-    command = [sys.executable, "-m", PLANTING]
-    done = subprocess.run(  # noqa: S603  # our own module
+    command = [sys.executable, "-m", INJECTION]
+    done = subprocess.run(  # noqa: S603  # a module of this project
         command, cwd=PROJECT, env=worker_environment(1), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise RuntimeError(f"{PLANTING} failed: {done.stderr[-2000:]}")
+        raise RuntimeError(f"{INJECTION} failed: {done.stderr[-2000:]}")
     found: dict[str, dict[str, int]] = json.loads(done.stdout)
     return found
 
@@ -228,25 +240,27 @@ def _measure_group(record: Mapping[str, Any], number: int) -> Group:
     start = time.monotonic()
     ids: Mapping[str, str] = record["cases"]
     cases = list(ids)
-    turns = len(PLANTED)
-    sizes = {case: PLANTED[(place + place // turns + number) % turns] for place, case in enumerate(cases)}
+    turns = len(INJECTED_SIZES)
+    sizes = {case: INJECTED_SIZES[(place + place // turns + number) % turns] for place, case in enumerate(cases)}
     amounts = {case: record["amounts"][ids[case]][size] for case, size in sizes.items()}
-    plants = json.dumps({ids[case]: amount for case, amount in amounts.items()})
-    planted = dataclasses.replace(_side("planted"), options=("-p", PLANTING), variables={"RNNBENCH_PLANTS": plants})
-    measured, controls = measure_together(
-        (_side("base"), _side("again"), planted),
+    work = json.dumps({ids[case]: amount for case, amount in amounts.items()})
+    variables = {"RNNBENCH_INJECTED_WORK": work}
+    slowed = dataclasses.replace(_side("slowed"), options=("-p", INJECTION), variables=variables)
+    records, controls = measure_together(
+        (_side("base"), _side("again"), slowed),
         cases,
         number=number,
         passes=PASSES,
         seconds_a_case=SECONDS_A_CASE,
     )
-    for each in measured:
-        failed = [case for case in cases if each.outcomes.get(case, ("missing",))[0] != "passed"]
+    for each in records:
+        failed = [case for case in cases if not each.passed(case)]
         if failed:
-            raise RuntimeError(f"{failed[0]} did not pass: {each.outcomes.get(failed[0])} {each.output[-1000:]}")
+            why = each.outcomes[failed[0]].reason if failed[0] in each.outcomes else "it did not run"
+            raise RuntimeError(f"{failed[0]} did not pass: {why}; {each.output[-1000:]}")
     return Group(
-        sides=tuple(times(measured)),
-        summaries=tuple(_summaries(each) for each in measured),
+        sides=tuple(slice_times(records)),
+        summaries=tuple(_summaries(each) for each in records),
         controls=tuple(tuple((one.product, one.loop) for one in side) for side in controls),
         sizes=sizes,
         amounts=amounts,
@@ -259,20 +273,20 @@ def _side(name: str) -> Side:
     return Side(name, PROJECT, sys.executable, SUITE, import_paths=import_paths(PROJECT))
 
 
-def _summaries(measured: Measured) -> dict[str, dict[str, float]]:
+def _summaries(record: ProcessRecord) -> dict[str, dict[str, float]]:
     return {
-        case: summary([each for rounds in passes[WARM_UP_PASSES:] for each in rounds])
-        for case, passes in measured.seconds.items()
+        case: summary([each for rounds in record.seconds(case)[WARM_UP_PASSES:] for each in rounds])
+        for case in record.passes
     }
 
 
 def summary(rounds: Sequence[float]) -> dict[str, float]:
-    """What pytest-benchmark's compare looks at."""
+    """The three numbers by which pytest-benchmark's compare can fail, from the seconds of each round."""
     return {"mean": statistics.fmean(rounds), "min": min(rounds), "median": statistics.median(rounds)}
 
 
 def _rounded(value: Any) -> Any:
-    """The same with six significant digits, which is finer than any of it is known."""
+    """The JSON value with six significant digits in each number, which no measurement is finer than."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):

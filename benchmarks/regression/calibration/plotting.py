@@ -1,4 +1,4 @@
-"""The plot of a calibration: error against time spent, each rule a line."""
+"""The plot of a calibration: error rates against the time of a verdict, a line for each rule."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.regression.calibration.curves import ALL, EQUAL, Point
-from benchmarks.regression.calibration.planting import SIZES
+from benchmarks.regression.calibration.curves import ALL, EQUAL, CurvePoint
+from benchmarks.regression.calibration.injection import SIZES
 from benchmarks.regression.calibration.rules import COMPARE
-from benchmarks.regression.calibration.trials import IN_TURNS, ONE_AFTER_ANOTHER, REGRESS, T_TEST
+from benchmarks.regression.calibration.trials import INTERLEAVED, ONE_AFTER_ANOTHER, REGRESS, T_TEST
 from benchmarks.reporting.plain_text import share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 AIMS = {EQUAL: 0.01, "0.05": 0.80, "0.1": 0.95}
-"""What `regress` is to reach: at most so many false alarms, at least so much power."""
+"""The aims of `regress`: the highest rate of false alarms, and the lowest rate of detections by size."""
 _COLOURS = ("#56B4E9", "#E69F00", "#009E73")
 _LINES = {
-    (REGRESS, IN_TURNS): ("#882255", "*", "regress"),
-    (T_TEST, IN_TURNS): ("#0072B2", "s", f"{T_TEST}"),
+    (REGRESS, INTERLEAVED): ("#882255", "*", "regress"),
+    (T_TEST, INTERLEAVED): ("#0072B2", "s", f"{T_TEST}"),
     **{
         (f"pytest-benchmark, {name}", ONE_AFTER_ANOTHER): (colour, marker, f"pytest-benchmark's compare, {name}")
         for name, colour, marker in zip(COMPARE, _COLOURS, "ov^", strict=True)
@@ -28,8 +28,11 @@ _LINES = {
 }
 
 
-def draw(points: Sequence[Point], aim_seconds: float, machine: str, folder: Path) -> None:
-    """Write errors.png and errors.svg: false alarms, and what is found of each size, over the time of a verdict."""
+def draw(points: Sequence[CurvePoint], aim_seconds: float, machine: str, folder: Path) -> None:
+    """Write errors.png and errors.svg: false alarms and detections of each size, over the time of a verdict.
+
+    `aim_seconds` is the time at which the aims are stated.
+    """
     from benchmarks.reporting.figures import Figure, own_settings
     from benchmarks.reporting.plot_style import SETTINGS, WIDTH, heading, save
 
@@ -52,13 +55,13 @@ def draw(points: Sequence[Point], aim_seconds: float, machine: str, folder: Path
             figure,
             "How often a verdict is wrong, by the time it may take",
             f"{machine}. A false alarm is one in any case of the suite. Trials share no process pair; bars: exact 95 % "
-            "intervals.\nDashed: the same groups in other orders, trials that are not independent. Green: what is "
-            "aimed at. Vertical line: two plain runs of the suite, times five.",
+            "intervals.\nDashed: the same groups in other orders, trials that are not independent. Green: the aims. "
+            "Vertical line: two plain runs of the suite, times five.",
         )
         save(figure, folder, "errors")
 
 
-def _panel(axes: Axes, points: Sequence[Point], size: str, aim_seconds: float) -> None:
+def _panel(axes: Axes, points: Sequence[CurvePoint], size: str, aim_seconds: float) -> None:
     axes.axvline(aim_seconds / 60, color="#999999", linewidth=1.0)
     if size in AIMS:
         low, high = (0, AIMS[size]) if size == EQUAL else (AIMS[size], 1)
@@ -74,17 +77,17 @@ def _panel(axes: Axes, points: Sequence[Point], size: str, aim_seconds: float) -
             minutes, shares, (below, above), color=colour, marker=marker, label=label, zorder=9 - number,
             linewidth=2.4 if rule == REGRESS else 1.4, elinewidth=0.9, markersize=9 if rule == REGRESS else 5,
         )  # fmt: skip
-        again = [each for each in line if each.again is not None and each.again.trials]
+        shuffled = [(each.seconds, each.rate_in_other_orders) for each in line]
+        again = [(seconds / 60, rate.hits / rate.trials) for seconds, rate in shuffled if rate and rate.trials]
         if again:
-            shuffled = [each.again.hits / each.again.trials for each in again if each.again]
-            axes.plot([each.seconds / 60 for each in again], shuffled, color=colour, linestyle=(0, (4, 2)), zorder=8)
+            axes.plot(*zip(*again, strict=True), color=colour, linestyle=(0, (4, 2)), zorder=8)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(left=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
 
 
 def _legend(axes: Axes, shown: Axes) -> None:
-    """The last panel is none: it says what the lines are."""
+    """Write the legend of the lines in `shown` in place of the last panel."""
     axes.axis("off")
     handles, labels = shown.get_legend_handles_labels()
     axes.legend(handles, labels, loc="center left", frameon=False, fontsize=9, bbox_to_anchor=(-0.06, 0.5))

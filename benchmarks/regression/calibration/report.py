@@ -1,4 +1,4 @@
-"""The files of a calibration: table.md, curves.csv and errors.png, all from what was measured."""
+"""The files that are derived from a calibration: table.md, curves.csv, errors.png and errors.svg."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from benchmarks import files
 from benchmarks.regression.calibration import curves, plotting
-from benchmarks.regression.calibration.curves import ALL, EQUAL, GEMM_BOUND, PLAIN_RUNS, PYTHON_BOUND, Point
+from benchmarks.regression.calibration.curves import ALL, EQUAL, GEMM_BOUND, PLAIN_RUNS, PYTHON_BOUND, CurvePoint
+from benchmarks.regression.calibration.injection import SIZES
 from benchmarks.regression.calibration.measuring import FILES, read_groups, read_record
-from benchmarks.regression.calibration.planting import SIZES
-from benchmarks.regression.calibration.rules import COMPARE, Costs, Told
+from benchmarks.regression.calibration.rules import COMPARE, Costs, ReplayedVerdict
 from benchmarks.regression.calibration.trials import (
-    IN_TURNS,
+    INTERLEAVED,
     ONE_AFTER_ANOTHER,
     REGRESS,
     T_TEST,
@@ -26,14 +26,15 @@ from benchmarks.regression.calibration.trials import (
 from benchmarks.reporting.plain_text import count, interval, share, significant, table
 
 T_TEST_PAIRS = 5
-"""The rule that is set beside: five pairs."""
+"""The number of pairs of the t-test in the table."""
 NAMES = tuple(map(str, SIZES))
 
 
 def write(folder: Path) -> str:
-    """Write all files, and give the table. Raises ValueError where no calibration is, or too little for a trial.
+    """Write all files into a calibration's folder, and return the table.
 
-    Raises StoreError where files that `calibrate` did not write stand in their place.
+    Raises ValueError where the folder holds no calibration, or one too short for a trial; StoreError where files that
+    `calibrate` did not write have the names of its own.
     """
     record = read_record(folder)
     files.check_outputs(folder, FILES)
@@ -47,8 +48,8 @@ def write(folder: Path) -> str:
     return text
 
 
-def frame(points: Sequence[Point]) -> Any:
-    """Every point as a row of a pandas frame."""
+def frame(points: Sequence[CurvePoint]) -> Any:
+    """A pandas frame with a row for each point."""
     import pandas as pd
 
     rows = []
@@ -60,28 +61,28 @@ def frame(points: Sequence[Point]) -> Any:
                 "runs": each.runs,
                 "pairs": each.pairs,
                 "seconds": each.seconds,
-                "planted": float(each.size),
+                "injected": float(each.size),
                 "cases": each.kind,
                 "called": each.rate.hits,
                 "trials": each.rate.trials,
                 "low": low,
                 "high": high,
-                "called_in_other_orders": each.again.hits if each.again else None,
-                "trials_in_other_orders": each.again.trials if each.again else None,
+                "called_in_other_orders": each.rate_in_other_orders.hits if each.rate_in_other_orders else None,
+                "trials_in_other_orders": each.rate_in_other_orders.trials if each.rate_in_other_orders else None,
             }
         )
     return pd.DataFrame(rows).astype({"called_in_other_orders": "Int64", "trials_in_other_orders": "Int64"})
 
 
-def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[Point]) -> str:
-    """What is told of the rules, as Markdown."""
+def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[CurvePoint]) -> str:
+    """The rates of all rules, the costs and the injected slowdowns, as Markdown."""
     costs, cases = replay.costs, len(replay.cases)
     at_aim = [each for each in points if each.rule == REGRESS and each.seconds == PLAIN_RUNS * costs.plain]
-    told = regress_on_equal_code(replay, PLAIN_RUNS * costs.plain)
+    on_equal_code = regress_on_equal_code(replay, PLAIN_RUNS * costs.plain)
     header = ["rule", "minutes", "false alarms, whole suite", *(f"finds {share(size)}" for size in SIZES)]
     compared = [
         _row(_of(points, f"pytest-benchmark, {name}", order, 1), f"pytest-benchmark, {name}, {order}")
-        for order in (ONE_AFTER_ANOTHER, IN_TURNS)
+        for order in (ONE_AFTER_ANOTHER, INTERLEAVED)
         for name in COMPARE
     ]
     by_kind = [[kind, *(str(_rate(at_aim, size, kind)) for size in NAMES)] for kind in (PYTHON_BOUND, GEMM_BOUND, ALL)]
@@ -105,21 +106,21 @@ def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[Point]) -
             "# How often the verdicts are wrong here",
             f"{len(replay.groups)} groups of three processes, {cases} cases on one thread, on "
             f"{record['machine']['key']}, begun {record['started_at']} at commit "
-            f"`{record['commit']['revision'][:9]}`. The first {record['settled_by']} groups settled how much work is "
-            "planted, and count where code is equal alone. Rates have exact 95 % intervals. Trials of a rule share "
-            "no process pair; trials of different cases in one size share processes, and the intervals take them as "
-            "independent.",
+            f"`{record['commit']['revision'][:9]}`. The first {record['settled_by']} groups settled the amounts of "
+            "injected work, and count only where code is equal. Rates have exact 95 % intervals. Trials of a rule "
+            "share no process pair; trials of different cases in one size share processes, and the intervals take "
+            "them as independent.",
             "![error against time](errors.png)",
             f"## In {PLAIN_RUNS * costs.plain / 60:.1f} minutes: two plain runs of the suite, times five",
             table(
                 header,
                 [
                     *compared,
-                    _row(_of(points, T_TEST, IN_TURNS, T_TEST_PAIRS), f"five pairs, {T_TEST}"),
+                    _row(_of(points, T_TEST, INTERLEAVED, T_TEST_PAIRS), f"five pairs, {T_TEST}"),
                     _row(at_aim, REGRESS),
                 ],
             ),
-            _of_equal_code(told, replay),
+            _of_equal_code(on_equal_code, replay),
             "What `regress` finds, by what bounds the case:",
             table(["cases", *header[3:]], by_kind),
             _of_costs(costs, cases),
@@ -130,62 +131,67 @@ def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[Point]) -
             "are no intervals:",
             table(["plain runs", *header[1:]], again),
             "`curves.csv` has all rules at all costs, and by what bounds the case.",
-            "## What was planted",
-            "The median over the groups that have it, least and most over the cases:",
-            table(["meant", "factor"], [[share(float(size)), _planted(replay, size)] for size in NAMES]),
+            "## The injected slowdowns",
+            "The median over the groups with each size, least and most over the cases:",
+            table(["intended", "measured factor"], [[share(float(size)), _measured(replay, size)] for size in NAMES]),
         )
     )
 
 
-def _of(points: Sequence[Point], rule: str, runs: str, pairs: int) -> list[Point]:
+def _of(points: Sequence[CurvePoint], rule: str, runs: str, pairs: int) -> list[CurvePoint]:
     return [each for each in points if (each.rule, each.runs, each.pairs) == (rule, runs, pairs)]
 
 
-def _rate(points: Sequence[Point], size: str, kind: str = ALL) -> Rate:
+def _rate(points: Sequence[CurvePoint], size: str, kind: str = ALL) -> Rate:
     return next((each.rate for each in points if (each.size, each.kind) == (size, kind)), Rate(0, 0))
 
 
-def _row(points: Sequence[Point], *name: str) -> list[str]:
+def _row(points: Sequence[CurvePoint], *name: str) -> list[str]:
     minutes = f"{points[0].seconds / 60:.1f}" if points else ""
     return [*name, minutes, *(str(_rate(points, size)) for size in (EQUAL, *NAMES))]
 
 
-def _again(points: Sequence[Point], seconds: float, size: str) -> str:
+def _again(points: Sequence[CurvePoint], seconds: float, size: str) -> str:
     for each in points:
-        if (each.rule, each.seconds, each.size, each.kind) == (REGRESS, seconds, size, ALL) and each.again:
-            return f"{share(each.again.hits / each.again.trials)} of {each.again.trials}" if each.again.trials else ""
+        if (each.rule, each.seconds, each.size, each.kind) == (
+            REGRESS,
+            seconds,
+            size,
+            ALL,
+        ) and each.rate_in_other_orders:
+            rate = each.rate_in_other_orders
+            return f"{share(rate.hits / rate.trials)} of {rate.trials}" if rate.trials else ""
     return ""
 
 
-def _of_equal_code(told: Sequence[Told], replay: Replay) -> str:
-    if not told:
+def _of_equal_code(verdicts: Sequence[ReplayedVerdict], replay: Replay) -> str:
+    if not verdicts:
         return "Too few groups for one verdict of `regress` on the whole suite."
-    minutes = statistics.fmean(each.seconds for each in told) / 60
-    untold = sum(len(each.untold) for each in told) / len(told) / len(replay.cases)
+    minutes = statistics.fmean(each.seconds for each in verdicts) / 60
+    undecided = sum(len(each.undecided) for each in verdicts) / len(verdicts) / len(replay.cases)
     return (
-        f"On equal code, {count(len(told), 'verdict')} of `regress` on the whole suite took {minutes:.1f} minutes in "
-        f"the mean, by {statistics.fmean(each.pairs for each in told):.1f} pairs; {share(untold)} of cases could not "
-        f"be told, "
-        f"{sum(bool(each.faster) for each in told)} runs called a case faster (which is not confirmed), and in "
-        f"{sum(each.unfit for each in told)} the control said that the machine was unfit (only what is "
-        f"slower by far counts then)."
+        f"On equal code, {count(len(verdicts), 'verdict')} of `regress` on the whole suite took {minutes:.1f} minutes "
+        f"and {statistics.fmean(each.pairs for each in verdicts):.1f} pairs on average; of {share(undecided)} of the "
+        f"cases it could not tell, {sum(bool(each.faster) for each in verdicts)} runs called a case faster (which is "
+        f"not confirmed), and in {sum(each.unfit for each in verdicts)} the control showed that the machine was unfit "
+        "(only a slowdown that it does not explain counts then)."
     )
 
 
 def _of_costs(costs: Costs, cases: int) -> str:
     few = min(costs.pairs)
     return (
-        f"A plain `pytest benchmarks` takes {significant(costs.plain)} s here; a look at a revision "
-        f"{significant(costs.look)} s, a pair of all {cases} cases {significant(costs.pair(cases))} s, of "
-        f"{count(few, 'case')} {significant(costs.pair(few))} s. The minutes of `regress` hold its two looks, "
-        "the pairs for the noise floor, and all it measures; those of other rules the pairs alone."
+        f"A plain `pytest benchmarks` takes {significant(costs.plain)} s here, a dry run of a revision "
+        f"{significant(costs.dry_run)} s, a pair of all {cases} cases {significant(costs.pair(cases))} s, of "
+        f"{count(few, 'case')} {significant(costs.pair(few))} s. The minutes of `regress` include its two dry runs, "
+        "the pairs for the noise floor and all further pairs; those of other rules only the pairs."
     )
 
 
-def _planted(replay: Replay, size: str) -> str:
-    """How much slower the cases were with work of this size: the least and the most over cases, as factors."""
+def _measured(replay: Replay, size: str) -> str:
+    """The measured slowdown of this size, as a factor: the least and the most over cases."""
     numbers = {case: replay.of_size(case, size) for case in replay.cases}
     slower = [
-        statistics.median(replay.planted[each][case] for each in found) for case, found in numbers.items() if found
+        statistics.median(replay.injected[each][case] for each in found) for case, found in numbers.items() if found
     ]
     return interval(math.exp(min(slower)), math.exp(max(slower))) if slower else "none measured"

@@ -1,7 +1,8 @@
-"""Cut measured groups into trials that share none, and count what rules say of them.
+"""Measured groups, cut into trials that share none, and the verdicts of the rules on each trial.
 
-Trials on equal code tell false alarms of a whole suite. Those with work planted in one case, the others being equal
-code, tell power; a case's trials with one size share no group, those of different cases share processes.
+Trials on equal code count the false alarms of a whole suite. Trials with an injected slowdown in one case, and equal
+code in the others, count detections. The trials of a case with one size share no group; those of different cases share
+processes.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from typing import Any
 
 from scipy import special
 
-from benchmarks.regression.calibration.measuring import Group
+from benchmarks.regression.calibration.measuring import BASE, SLOWED, Group
 from benchmarks.regression.calibration.rules import (
     COMPARE,
     Costs,
     Ratios,
-    Told,
+    ReplayedVerdict,
     compare_fails,
     equal_code,
     most_pairs,
-    regress,
+    replay_verdict,
     t_test,
 )
 from benchmarks.regression.measuring import floor_pairs
@@ -31,24 +32,24 @@ from benchmarks.reporting.plain_text import share
 REGRESS = "regress"
 T_TEST = "t-test over pairs, p < 0.05, effect > 3 %"
 ONE_AFTER_ANOTHER = "one run after another"
-IN_TURNS = "in turns"
+INTERLEAVED = "interleaved"
 
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """So many of so many, with Clopper and Pearson's exact 95 % interval."""
+    """A share of trials, with Clopper and Pearson's exact 95 % interval."""
 
     hits: int
     trials: int
 
     @classmethod
     def of(cls, outcomes: Sequence[bool]) -> Rate:
-        """How many are true."""
+        """The rate of true outcomes."""
         return cls(sum(outcomes), len(outcomes))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Its bounds."""
+        """The bounds of the interval; 0 and 1 without a trial."""
         if not self.trials:
             return 0.0, 1.0
         missed = self.trials - self.hits
@@ -65,20 +66,21 @@ class Rate:
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """Groups with the log ratios of all their comparisons, and what pairs cost: what trials are cut from."""
+    """Groups in the order of measuring, from which trials are cut, with the log ratios of their comparisons."""
 
     groups: Sequence[Group]
     cases: Sequence[str]
     costs: Costs
     equal: Sequence[Ratios]
-    planted: Sequence[Ratios]
+    """The log ratios of equal code in each group."""
+    injected: Sequence[Ratios]
+    """The log ratios of the injected slowdowns in each group."""
 
     @classmethod
     def of(cls, groups: Sequence[Group], cases: Sequence[str], costs: Costs) -> Replay:
-        """Of groups in the order they were measured in."""
-        return cls(
-            groups, cases, costs, [equal_code(each) for each in groups], [each.log_ratios(0, 2) for each in groups]
-        )
+        """The replay of these groups."""
+        injected = [each.log_ratios(BASE, SLOWED) for each in groups]
+        return cls(groups, cases, costs, [equal_code(each) for each in groups], injected)
 
     def shuffled(self, seed: int) -> Replay:
         """The same groups in another order."""
@@ -88,77 +90,82 @@ class Replay:
             self,
             groups=[self.groups[at] for at in order],
             equal=[self.equal[at] for at in order],
-            planted=[self.planted[at] for at in order],
+            injected=[self.injected[at] for at in order],
         )
 
     def of_size(self, case: str, size: str) -> list[int]:
-        """The groups in which the case had work of this size planted, as it was settled, by number."""
+        """The numbers of the groups in which the case had an injected slowdown of this size, by settled amounts."""
         return [at for at, group in enumerate(self.groups) if group.settled and group.sizes[case] == size]
 
 
-def regress_on_equal_code(replay: Replay, seconds: float) -> list[Told]:
-    """`regress` on the whole suite against itself. A trial takes groups as it needs them, the next goes on after it.
+def regress_on_equal_code(replay: Replay, seconds: float) -> list[ReplayedVerdict]:
+    """The verdicts of `regress` on the whole suite against itself, each on the groups after those of the one before.
 
-    Whether there are groups enough for another is settled before it begins, by the most that it could take.
+    A trial begins where there are groups enough for the most that it could take.
     """
     most = most_pairs(replay.costs, len(replay.cases), seconds)
     first = floor_pairs(len(replay.cases))
-    found, at = list[Told](), 0
+    found, at = list[ReplayedVerdict](), 0
     while at + first + most <= len(replay.equal):
         pairs = replay.equal[at + first : at + first + most]
-        found.append(regress(pairs, replay.equal[at : at + first], replay.cases, replay.costs, seconds))
+        for_floor = replay.equal[at : at + first]
+        found.append(replay_verdict(pairs, for_floor, replay.cases, replay.costs, seconds))
         at += first + found[-1].pairs
     return found
 
 
-def regress_on_planted(replay: Replay, size: str, case: str, seconds: float) -> list[Told]:
-    """`regress` on the suite with work of this size planted in the case.
+def regress_on_injected(replay: Replay, size: str, case: str, seconds: float) -> list[ReplayedVerdict]:
+    """The verdicts of `regress` on the suite with an injected slowdown of this size in the case.
 
-    The pairs for the floor are equal code of the groups before, in which the case had work of another size.
+    The noise floor rests on equal code of the groups just before, in which the case had another size; of the first such
+    groups where none lie before.
     """
     most = most_pairs(replay.costs, len(replay.cases), seconds)
     first = floor_pairs(len(replay.cases))
     numbers = replay.of_size(case, size)
     others = sorted(set(range(len(replay.groups))) - set(numbers))
-    found, at = list[Told](), 0
+    found, at = list[ReplayedVerdict](), 0
     while at + most <= len(numbers) and len(others) >= first:
-        pairs = [{**replay.equal[each], case: replay.planted[each][case]} for each in numbers[at : at + most]]
+        pairs = [{**replay.equal[each], case: replay.injected[each][case]} for each in numbers[at : at + most]]
         before = [each for each in others if each < numbers[at]][-first:]
         for_floor = [replay.equal[each] for each in (before if len(before) == first else others[:first])]
-        found.append(regress(pairs, for_floor, replay.cases, replay.costs, seconds))
+        found.append(replay_verdict(pairs, for_floor, replay.cases, replay.costs, seconds))
         at += found[-1].pairs
     return found
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A rule at a cost: which trials on equal code it raises an alarm in, and which of a size in a case it finds."""
+    """A rule at a cost."""
 
     rule: str
     runs: str
+    """The order of the runs: `INTERLEAVED` or `ONE_AFTER_ANOTHER`."""
     pairs: int
     seconds: float
     alarms: Callable[[Replay], list[bool]]
+    """Whether each trial on equal code raises an alarm."""
     finds: Callable[[Replay, str, str], list[bool]]
+    """Whether each trial with a size of slowdown in a case finds it."""
 
 
 def regress_within(replay: Replay, seconds: float) -> Candidate:
-    """`regress` with so much time."""
+    """The rule `regress` within this many seconds."""
     return Candidate(
         REGRESS,
-        IN_TURNS,
+        INTERLEAVED,
         most_pairs(replay.costs, len(replay.cases), seconds),
         seconds,
         lambda replay: [each.alarm for each in regress_on_equal_code(replay, seconds)],
-        lambda replay, size, case: [case in each.slower for each in regress_on_planted(replay, size, case, seconds)],
+        lambda replay, size, case: [case in each.slower for each in regress_on_injected(replay, size, case, seconds)],
     )
 
 
 def t_test_on(replay: Replay, pairs: int) -> Candidate:
-    """The t-test on so many pairs."""
+    """The t-test on this many pairs."""
     return Candidate(
         T_TEST,
-        IN_TURNS,
+        INTERLEAVED,
         pairs,
         pairs * replay.costs.pair(len(replay.cases)),
         lambda replay: [
@@ -166,15 +173,18 @@ def t_test_on(replay: Replay, pairs: int) -> Candidate:
             for trial in _chunks(replay.equal, pairs)
         ],
         lambda replay, size, case: t_test(
-            [[replay.planted[number][case] for number in trial] for trial in _chunks(replay.of_size(case, size), pairs)]
+            [
+                [replay.injected[number][case] for number in trial]
+                for trial in _chunks(replay.of_size(case, size), pairs)
+            ]
         ),
     )
 
 
 def compare_of(replay: Replay, name: str, runs: int, order: str) -> Candidate:
-    """pytest-benchmark's compare, of so many runs a side.
+    """The rule of this name of pytest-benchmark's compare, with this many runs a side.
 
-    In turns: both sides are of one group. Else base is of the group before head's, as when one run follows another.
+    Interleaved runs are of one group. Otherwise base is of the group before head's, as when one run follows another.
     """
     back = int(order == ONE_AFTER_ANOTHER)
 

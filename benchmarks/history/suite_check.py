@@ -1,4 +1,4 @@
-"""Whether a suite is a ruler: it is laid over every revision, so it must hold none of the code that it measures."""
+"""Whether a suite holds none of the code that it measures: it replaces the suite of every revision in a history."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import os
 from pathlib import Path, PurePosixPath
 
-from benchmarks.regression.preparing import Prepared
+from benchmarks.regression.preparing import PreparedSide
 from benchmarks.regression.revisions import listed
 from benchmarks.regression.sources import SOURCE_ROOTS, read_text
 
@@ -40,14 +40,14 @@ def refuse_measured_code(top: Path, suite: str) -> None:
                     raise _refusal(suite, f"{path} imports {module} of it")
 
 
-def refuse_suite_with_code(suite: str, ready: Prepared) -> None:
-    """Raise ValueError where a dry run took all that it ran of the project from the suite itself."""
-    if ready.seen.loaded is None or not any(outcome == "passed" for outcome, _ in ready.seen.outcomes.values()):
+def refuse_suite_with_code(suite: str, ready: PreparedSide) -> None:
+    """Raise ValueError where all modules of the project that a dry run loaded lie in the suite itself."""
+    if ready.dry_run.loaded is None or not ready.dry_run.any_passed:
         return
     top = Path(os.path.realpath(ready.own.sources.folder))
-    tests = {top / case.partition("::")[0] for case in ready.seen.outcomes}
+    tests = {top / case.partition("::")[0] for case in ready.dry_run.outcomes}
     helpers, others = [], []
-    for files in ready.seen.loaded.modules.values():
+    for files in ready.dry_run.loaded.modules.values():
         for file in map(Path, map(os.path.realpath, files)):
             if file.is_relative_to(top / suite):
                 helpers += [] if file in tests or file.name in _NO_CODE else [file]
@@ -64,7 +64,7 @@ def _is_test(path: PurePosixPath) -> bool:
 
 
 def _imports(file: Path, path: PurePosixPath) -> set[str]:
-    """The modules that a file may import, absolute and, of relative ones, by their path from the top."""
+    """The names of the modules that a file may import; a relative import counts from the top of the checkout."""
     try:
         tree = ast.parse(read_text(file))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -81,10 +81,10 @@ def _imports(file: Path, path: PurePosixPath) -> set[str]:
 
 
 def _is_importable(top: Path, stem: PurePosixPath, parts: int) -> bool:
-    """Whether so many last parts of a path can be a module's whole name, where code outside of the suite runs."""
+    """Whether the last `parts` of a path can be the whole name of a module, for code outside the suite."""
     root = PurePosixPath(*stem.parts[:-parts])
     if parts == 1 and str(root) not in SOURCE_ROOTS:
-        # A suite's `numpy.py`, say, is not what `import numpy` means elsewhere.
+        # A module `numpy.py` of a suite is not what `import numpy` means elsewhere.
         return False
     return not (top / root / "__init__.py").exists()
 

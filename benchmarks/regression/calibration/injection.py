@@ -1,10 +1,11 @@
-"""Real extra work inside an implementation, of a size that is known: what a regression is, made on purpose.
+"""Injected slowdowns: real extra work of a known size in each call of an implementation.
 
-Loaded into a process of the suite with `-p benchmarks.regression.calibration.planting`, it makes each implementation do
-more in each call: another stretch of Python where the interpreter is the bottleneck, another partial matrix product
-where products are. RNNBENCH_PLANTS holds JSON: {case: amount of work}.
+Loaded into a process of the suite with `-p benchmarks.regression.calibration.injection`, it adds a Python loop to the
+calls of networks that the interpreter bounds, and a partial matrix product to those of networks that products bound.
+RNNBENCH_INJECTED_WORK holds JSON: {case: amount of work}.
 
-Run as a module, it finds amounts to begin with: for each case and size, calls with and without it alternate many times.
+Run as a module, it prints first amounts as JSON: for each case and size, calls with and without the work alternate many
+times.
 """
 
 from __future__ import annotations
@@ -24,34 +25,34 @@ from benchmarks.workload import Case
 from rnnimpl import Rnn, RnnConfig, Weights
 
 SIZES = (0.02, 0.05, 0.10, 0.20)
-"""The slowdowns, as shares of the call."""
+"""The injected slowdowns, as shares of the time of a call."""
 WIDE = 128
-"""Networks with so many hidden units or more are bound by products here, others by Python."""
+"""The least number of hidden units of networks that products bound here; Python bounds the others."""
 SECONDS = 0.6
-"""How long calls with and without the work alternate."""
+"""How long calls with and without the work alternate, for each amount that is tried."""
 
 Load = Callable[[str], type[Rnn[Any]]]
 
 
 def pytest_collection_finish() -> None:
-    """Have the suite load implementations that do more."""
+    """Replace the function by which the suite loads implementations."""
     from benchmarks.suite import test_speed
     from rnnimpl import load
 
-    amounts: dict[str, int] = json.loads(os.environ["RNNBENCH_PLANTS"])
-    planted: Any = planting(load, amounts)
-    vars(test_speed)["load"] = planted
+    amounts: dict[str, int] = json.loads(os.environ["RNNBENCH_INJECTED_WORK"])
+    slowed: Any = with_extra_work(load, amounts)
+    vars(test_speed)["load"] = slowed
 
 
-def planting(load: Load, amounts: Mapping[str, int]) -> Load:
-    """`load`, giving classes whose calls do the extra work of their case."""
+def with_extra_work(load: Load, amounts: Mapping[str, int]) -> Load:
+    """A function like `load`, whose classes do the extra work of their case in each call; `amounts` are by case."""
     by_call = {_call(Case.parse(case)): amount for case, amount in amounts.items()}
 
-    def load_planted(name: str) -> type[Rnn[Any]]:
+    def load_slowed(name: str) -> type[Rnn[Any]]:
         plain: Any = load(name)
 
-        class Planted(plain):  # type: ignore[misc]  # the class is known only now
-            """Does more than it should."""
+        class Slowed(plain):  # type: ignore[misc]  # the class is known only now
+            """An implementation with extra work in each call."""
 
             def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
                 super().__init__(config, weights, device)
@@ -59,21 +60,21 @@ def planting(load: Load, amounts: Mapping[str, int]) -> Load:
                 self._training = by_call.get((name, "training", config.cell, config.hidden_size), 0)
 
             def forward(self, *arguments: Any) -> Any:
-                work(self.config, self._inference)
+                extra_work(self.config, self._inference)
                 return super().forward(*arguments)
 
             def vjp(self, *arguments: Any) -> Any:
-                work(self.config, self._training)
+                extra_work(self.config, self._training)
                 return super().vjp(*arguments)
 
-        planted: type[Rnn[Any]] = Planted
-        return planted
+        slowed: type[Rnn[Any]] = Slowed
+        return slowed
 
-    return load_planted
+    return load_slowed
 
 
-def work(config: RnnConfig, amount: int) -> None:
-    """Do so many steps of a Python loop, or so many rows of a product with a matrix of the size of w_hh: (H, G*H)."""
+def extra_work(config: RnnConfig, amount: int) -> None:
+    """Run a Python loop of `amount` steps, or multiply as many rows by a matrix of the size of w_hh: (H, G*H)."""
     if config.hidden_size < WIDE:
         total = 0
         for step in range(amount):
@@ -93,8 +94,11 @@ def _call(case: Case) -> tuple[str, str, str, int]:
     return case.implementation, case.workload.mode, case.workload.cell, case.workload.H
 
 
-def amounts_by_call() -> dict[str, dict[str, int]]:
-    """{case: {size: amount}}, by calls with and without the work that alternate; `amounts_in_turns` refines them."""
+def first_amounts() -> dict[str, dict[str, int]]:
+    """{case: {size: amount}}, from calls with and without the work that alternate in one process.
+
+    `refined_amounts` gives better ones, once groups of processes are measured.
+    """
     from benchmarks.measuring.measure import Subject
     from benchmarks.suite import test_speed
     from benchmarks.suite.cases import regression_cases
@@ -111,17 +115,20 @@ def amounts_by_call() -> dict[str, dict[str, int]]:
 
         def measure(amount: int, call: Callable[[], None] = call, config: RnnConfig = workload.config) -> float:
             def more() -> None:
-                work(config, amount)
+                extra_work(config, amount)
                 call()
 
-            return _slowdown(more, call, SECONDS)
+            return slowdown(more, call, SECONDS)
 
-        found[case.id] = _amounts(measure)
+        found[case.id] = amounts_by_probes(measure)
     return found
 
 
-def _slowdown(with_work: Callable[[], None], without: Callable[[], None], seconds: float) -> float:
-    """How much longer calls take with the work, as a share: the median over calls that follow each other."""
+def slowdown(with_work: Callable[[], None], without: Callable[[], None], seconds: float) -> float:
+    """How much longer calls take with the work, as a share: the median over pairs of neighbouring calls.
+
+    The calls alternate for this many seconds.
+    """
     ratios: list[float] = []
     clock = time.perf_counter
     end = clock() + seconds
@@ -134,8 +141,11 @@ def _slowdown(with_work: Callable[[], None], without: Callable[[], None], second
     return statistics.median(ratios) - 1
 
 
-def _amounts(measure: Callable[[int], float]) -> dict[str, int]:
-    """The amount for each size, between amounts that double until the call is slower than all of them ask."""
+def amounts_by_probes(measure: Callable[[int], float]) -> dict[str, int]:
+    """{size: amount}, interpolated between probes; `measure` gives the slowdown, as a share, of an amount.
+
+    The amount of the probes doubles until its slowdown exceeds the largest size.
+    """
     probes = [(0, 0.0)]
     while probes[-1][1] < 1.1 * max(SIZES):
         amount = max(4, 2 * probes[-1][0])
@@ -144,11 +154,11 @@ def _amounts(measure: Callable[[int], float]) -> dict[str, int]:
     return {str(size): max(1, round(float(np.interp(size, slowdowns, amounts)))) for size in SIZES}
 
 
-def amounts_in_turns(measured: Sequence[tuple[int, float]]) -> dict[str, int]:
-    """The amount for each size, from (amount, slowdown as a share) of a case in processes that took turns.
+def refined_amounts(measured: Sequence[tuple[int, float]]) -> dict[str, int]:
+    """{size: amount}, from (amount, slowdown as a share) of a case in groups of interleaved processes.
 
-    On Siegel's line of repeated medians, which stray processes do not tilt: a planted call costs something by itself,
-    and work that costs so much among calls that are repeated costs another in the suite.
+    The amounts lie on Siegel's line of repeated medians, which stray processes do not tilt. Its intercept is the cost
+    of the injection itself, without work.
     """
     amounts, slowdowns = zip(*measured, strict=True)
     line = stats.siegelslopes(slowdowns, amounts)
@@ -156,4 +166,4 @@ def amounts_in_turns(measured: Sequence[tuple[int, float]]) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(amounts_by_call()))
+    print(json.dumps(first_amounts()))

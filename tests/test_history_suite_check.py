@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks.history.plan import plan_track
-from benchmarks.history.rulers import refuse_measured_code, refuse_suite_with_code
+from benchmarks.history.suite_check import refuse_measured_code, refuse_suite_with_code
 from benchmarks.regression.loaded import Loaded
-from benchmarks.regression.origins import Own
-from benchmarks.regression.preparing import Prepared
-from benchmarks.regression.session import Side
-from benchmarks.regression.session_record import Measured
+from benchmarks.regression.origins import OwnCode
+from benchmarks.regression.outcomes import PASSED
+from benchmarks.regression.preparing import PreparedSide
+from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.sources import sources_of
 from tests.own_code_projects import project
+from tests.synthetic_records import record
 
 TEST = "def test_it(benchmark):\n    benchmark(sum, [])\n"
 
@@ -64,9 +65,8 @@ def test_a_suite_that_runs_nothing_else_of_a_revision_is_refused(
     """All that its dry run loaded of the project lies in the suite."""
     top = project(tmp_path / "project", {"bench/test_it.py": TEST, "bench/m.py": "REVISION", "m.py": ""})
     modules = {name: (top / name,) for name in ("bench/test_it.py", "bench/m.py", *others)}
-    passed = {"bench/test_it.py::test_it": ("passed", "")}
-    seen = Measured({}, {}, passed, {}, {}, 0, "", loaded=Loaded(modules))
-    ready = Prepared(Side("a", top, "python", "bench"), Own("a", sources_of(top), (top,)), seen)
+    dry_run = record({"bench/test_it.py::test_it": PASSED}, loaded=Loaded(modules))
+    ready = PreparedSide(Side("a", top, "python", "bench"), OwnCode("a", sources_of(top), (top,)), dry_run)
     if refused:
         with pytest.raises(ValueError, match=r"its tests import bench/m.py of it, and no other module"):
             refuse_suite_with_code("bench", ready)
