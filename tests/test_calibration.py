@@ -224,10 +224,26 @@ def test_a_rate_has_its_exact_interval() -> None:
 def test_a_pair_costs_what_lies_between_few_cases_and_all() -> None:
     """On a line, by the medians of what was measured."""
     record = {
-        "costs": {"plain_seconds": [9, 10, 30], "look_seconds": [3], "pair_seconds": {"1": [4.0, 5.0, 6.0], "11": [15]}}
+        "costs": {
+            "plain_seconds": [9, 10, 30],
+            "dry_run_seconds": [3],
+            "pair_seconds": {"1": [4.0, 5.0, 6.0], "11": [15]},
+        }
     }
     costs = Costs.of(record)
     assert (costs.plain, costs.dry_run, costs.pair(1), costs.pair(6), costs.pair(11)) == (10, 3, 5, 10, 15)
+
+
+def test_the_costs_of_older_calibrations_are_read() -> None:
+    """They name the dry run a look: those before the name was changed, and the one in results/."""
+    costs = {"plain_seconds": [9], "dry_run_seconds": [3], "pair_seconds": {"1": [4.0]}}
+    older = {("look_seconds" if name == "dry_run_seconds" else name): seconds for name, seconds in costs.items()}
+    assert Costs.of({"costs": costs}) == Costs.of({"costs": older}) == Costs(9, 3, {1: 4.0})
+    reference = Path(__file__).parent.parent / "results" / "reference-calibration"
+    assert Costs.of(read_record(reference)).dry_run == pytest.approx(7.23, abs=0.01)
+    first = next(read_groups(reference))
+    assert len(first.sides) == len(first.summaries) == len(first.controls) == 3
+    assert first.sizes.keys() == first.amounts.keys() == first.sides[0].keys()
 
 
 def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +263,7 @@ def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch:
         "commit": {"revision": "0123456789abcdef"},
         "cases": {"a": narrow, "b": wide},
         "settled_by": 0,
-        "costs": {"plain_seconds": [10.0], "look_seconds": [1.0], "pair_seconds": {"1": [2.0], "2": [4.0]}},
+        "costs": {"plain_seconds": [10.0], "dry_run_seconds": [1.0], "pair_seconds": {"1": [2.0], "2": [4.0]}},
     }
     (tmp_path / "calibration.json").write_text(json.dumps(record))
     result = CliRunner().invoke(app, ["calibrate", "--out", str(tmp_path), "--budget", "0s"], catch_exceptions=False)

@@ -136,8 +136,14 @@ def test_a_process_ends_when_its_turns_end(tmp_path: Path) -> None:
         (tmp_path / plugin.name).write_bytes(plugin.read_bytes())
     allow, give = os.pipe()
     waiting, announce = os.pipe()
-    settings = {"only": None, "record": str(tmp_path / "record.jsonl"), "turns": [allow, announce]}
-    settings |= {"time_slice_seconds": 0.01, "warm_up_passes": 0, "reserve_bytes": 0}
+    settings = {
+        "only": None,
+        "record": str(tmp_path / "record.jsonl"),
+        "turns": [allow, announce],
+        "time_slice_seconds": 0.01,
+        "warm_up_passes": 0,
+        "reserve_bytes": 0,
+    }
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     side = Side("base", tmp_path, sys.executable, "test_turns.py")
     variables = environment(side, tmp_path, 0) | {"RNNBENCH_TURNS": str(tmp_path / "settings.json")}
