@@ -171,10 +171,10 @@ def _of_equal_code(verdicts: Sequence[ReplayedVerdict], replay: Replay) -> str:
     undecided = sum(len(each.undecided) for each in verdicts) / len(verdicts) / len(replay.cases)
     return (
         f"On equal code, {count(len(verdicts), 'verdict')} of `regress` on the whole suite took {minutes:.1f} minutes "
-        f"and {statistics.fmean(each.pairs for each in verdicts):.1f} pairs on average; {share(undecided)} of the cases "
-        f"could not be told, {sum(bool(each.faster) for each in verdicts)} runs called a case faster (which is not "
-        f"confirmed), and in {sum(each.unfit for each in verdicts)} the control showed that the machine was unfit (only "
-        "a slowdown that it does not explain counts then)."
+        f"and {statistics.fmean(each.pairs for each in verdicts):.1f} pairs on average; {share(undecided)} of the "
+        f"cases could not be told, {sum(bool(each.faster) for each in verdicts)} runs called a case faster (which is "
+        f"not confirmed), and in {sum(each.unfit for each in verdicts)} the control showed that the machine was unfit "
+        "(only a slowdown that it does not explain counts then)."
     )
 
 
