@@ -42,7 +42,7 @@ class InferenceRnn(NotCopied, Rnn[NumpyArray]):
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
         self.check_inputs(x, state, self._dtype)
         if state is None:
-            state = tuple(np.zeros(shape, x.dtype) for shape in self.config.state_shapes(x.shape[1]))
+            state = self.config.zero_state(x.shape[1])
         return self.infer(x, state)
 
     def vjp(

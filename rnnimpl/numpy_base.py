@@ -112,7 +112,7 @@ class NumpyRnn(Rnn[NumpyArray]):
         config = self.config
         D = config.num_directions
         if state is None:
-            state = tuple(np.zeros(shape, dtype=x.dtype) for shape in config.state_shapes(x.shape[1]))
+            state = config.zero_state(x.shape[1])
         saved: dict[tuple[int, int], Any] = {}
         last_states: list[State[NumpyArray]] = []
         layer_input = x

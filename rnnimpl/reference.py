@@ -100,7 +100,7 @@ def run(
 ) -> tuple[NumpyArray, State[NumpyArray], dict[LayerKey, LayerRun]]:
     """Run all layers -> y, the final state and what `backward` needs of each."""
     if state is None:
-        state = tuple(np.zeros(shape) for shape in config.state_shapes(x.shape[1]))
+        state = config.zero_state(x.shape[1])
     layer_input, state = arithmetic.values(x), tuple(arithmetic.values(each) for each in state)
     runs: dict[LayerKey, LayerRun] = {}
     for layer, direction in config.layers():

@@ -1,4 +1,4 @@
-"""Imports run one way: benchmarks -> rnnimpl, impls -> torch_base -> interface, and within benchmarks downwards only.
+"""Imports run one way: benchmarks -> rnnimpl, impls -> torch_base -> interface -> network, and within benchmarks down.
 
 Nothing heavy is imported unasked.
 """
@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from rnnimpl import interface, network
 
 ROOT = Path(__file__).parent.parent
 RNNIMPL = ROOT / "rnnimpl"
@@ -104,6 +106,22 @@ def test_a_cell_imports_no_implementation(path: Path) -> None:
     ours = inside("rnnimpl", imports(path))
     allowed = ("rnnimpl.cells", "rnnimpl.arithmetic")
     assert not {name for name in ours if not any(inside(each, {name}) for each in allowed)}
+
+
+def test_the_interface_has_every_name_of_the_network() -> None:
+    """One place to import from to write an implementation."""
+    names = {name for name in vars(network) if not name.startswith("_")}
+    defined = {name for name in names if getattr(vars(network)[name], "__module__", None) == network.__name__}
+    assert {"RnnConfig", "Weights", "layer_weight_names"} <= defined
+    for name in (*defined, "Array", "CELL_NAMES", "CellName", "NumpyArray", "State"):
+        assert name in interface.__all__
+        assert vars(interface)[name] is vars(network)[name]
+
+
+def test_the_network_knows_nothing_of_implementations() -> None:
+    ours = inside("rnnimpl", imports(RNNIMPL / "network.py"))
+    allowed = ("rnnimpl.cells", "rnnimpl.dtypes", "rnnimpl.state_dict")
+    assert not {name for name in ours - {"rnnimpl"} if not any(inside(each, {name}) for each in allowed)}
 
 
 @pytest.mark.parametrize("base", ["torch_base", "torch_layers", "numpy_base", "inference_base"])

@@ -74,10 +74,8 @@ class OnnxRuntimeRnn(InferenceRnn):
         """Raise RunFailed where a kernel is there and says only when it runs that it does not know the type."""
         quiet = onnxruntime.RunOptions()
         quiet.log_severity_level = 4
-        shapes = {"x": (1, 1, self.config.input_size)} | dict(
-            zip(self._starts, self.config.state_shapes(1), strict=True)
-        )
-        self.session.run(None, {name: np.zeros(shape, self._dtype) for name, shape in shapes.items()}, quiet)
+        x = np.zeros((1, 1, self.config.input_size), self._dtype)
+        self.session.run(None, {"x": x} | dict(zip(self._starts, self.config.zero_state(1), strict=True)), quiet)
 
     def infer(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray]]:
         y, *state_n = self.session.run(None, {"x": x} | dict(zip(self._starts, state, strict=True)))

@@ -124,7 +124,7 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
         B = x.shape[1]
         # JAX arrays cannot change, so the same zeros serve all calls.
         if B not in self.zeros:
-            self.zeros[B] = tuple(self._put(np.zeros(shape)) for shape in self.config.state_shapes(B))
+            self.zeros[B] = tuple(map(self._put, self.config.zero_state(B)))
         return x, self.zeros[B]
 
     def _put(self, array: NumpyArray) -> jax.Array:
