@@ -5,23 +5,16 @@ from __future__ import annotations
 import abc
 from typing import ClassVar
 
-import numpy as np
-
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import NotCopied, NumpyArray, Pullback, Rnn, RnnConfig, State, Unsupported, Weights
+from rnnimpl.interface import NotCopied, NumpyArray, Pullback, State, Unsupported
+from rnnimpl.numpy_arrays import NumpyArrays
 
 
-class InferenceRnn(NotCopied, Rnn[NumpyArray]):
+class InferenceRnn(NotCopied, NumpyArrays):
     """A network that an inference engine computes; a subclass builds it and says how it is run."""
 
     threads: ClassVar[int] = 0
     """CPU threads for engines built from now on; 0 is the engine's own choice."""
-
-    def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
-        super().__init__(config, weights, device)
-        if config.dtype == "bfloat16":
-            raise Unsupported(f"{type(self).__name__} takes NumPy arrays, and NumPy has no bfloat16")
-        self._dtype = config.carrier
 
     @classmethod
     def configure_process(cls, *, threads: int, precision: Precision) -> None:
@@ -32,18 +25,9 @@ class InferenceRnn(NotCopied, Rnn[NumpyArray]):
     def infer(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray]]:
         """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state, in arrays of their own."""
 
-    def from_numpy(self, array: NumpyArray) -> NumpyArray:
-        self.check_dtype(array)
-        return np.array(array, order="C")
-
-    def to_numpy(self, array: NumpyArray) -> NumpyArray:
-        return array.copy()
-
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
         self.check_inputs(x, state, self._dtype)
-        if state is None:
-            state = self.config.zero_state(x.shape[1])
-        return self.infer(x, state)
+        return self.infer(x, self.config.zero_state(x.shape[1]) if state is None else state)
 
     def vjp(
         self,

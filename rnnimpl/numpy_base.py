@@ -6,7 +6,7 @@ A NumPy implementation is written as one layer in one direction, forward and bac
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,13 +19,13 @@ from rnnimpl.interface import (
     LayerWeights,
     NumpyArray,
     Pullback,
-    Rnn,
     RnnConfig,
     State,
-    Unsupported,
     Weights,
     layer_weight_names,
 )
+from rnnimpl.layer_stack import run_stack
+from rnnimpl.numpy_arrays import NumpyArrays
 
 
 class LayerGrads(NamedTuple):
@@ -54,29 +54,19 @@ class Layer(abc.ABC):
         """
 
 
-class NumpyRnn(Rnn[NumpyArray]):
+class NumpyRnn(NumpyArrays):
     """A network of NumPy layers; a subclass says how one layer in one direction runs, by cell."""
 
     layer_types: ClassVar[Mapping[str, type[Layer]]]
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
-        if config.dtype == "bfloat16":
-            raise Unsupported("NumPy has no bfloat16")
-        self._dtype = config.carrier
         self.layers = {key: self.layer_types[config.cell](weights.layer(*key)) for key in config.layers()}
 
     @classmethod
     def configure_process(cls, *, threads: int, precision: Precision) -> None:
         super().configure_process(threads=threads, precision=precision)
         threadpool_limits(limits=threads, user_api="blas")
-
-    def from_numpy(self, array: NumpyArray) -> NumpyArray:
-        self.check_dtype(array)
-        return array.copy()
-
-    def to_numpy(self, array: NumpyArray) -> NumpyArray:
-        return array.copy()
 
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
         y, state_n, _ = self._run(x, state)
@@ -107,32 +97,26 @@ class NumpyRnn(Rnn[NumpyArray]):
     def _run(
         self, x: NumpyArray, state: State[NumpyArray] | None
     ) -> tuple[NumpyArray, State[NumpyArray], dict[tuple[int, int], Any]]:
-        """Run all layers; also return what each saved, which the backward pass needs."""
+        """Run all layers -> y (T, B, D*H), the final state, and by layer and direction what its backward pass needs."""
         self.check_inputs(x, state, self._dtype)
-        config = self.config
-        D = config.num_directions
-        if state is None:
-            state = config.zero_state(x.shape[1])
         saved: dict[tuple[int, int], Any] = {}
-        last_states: list[State[NumpyArray]] = []
-        layer_input = x
-        for layer in range(config.num_layers):
-            outputs = []
-            for direction in range(D):
-                # The reverse direction is the same layer on reversed time.
-                ordered = layer_input[::-1] if direction else layer_input  # (T, B, I)
-                start = tuple(each[layer * D + direction] for each in state)  # each (B, H)
-                y, last, saved[layer, direction] = self.layers[layer, direction].forward(ordered, start)
-                last_states.append(last)
-                outputs.append(y[::-1] if direction else y)
-            layer_input = np.concatenate(outputs, axis=2) if D == 2 else outputs[0]  # (T, B, D*H)
-        state_n = tuple(np.stack(each) for each in zip(*last_states, strict=True))  # each (L*D, B, H)
-        return layer_input, state_n, saved
+
+        def run_layer(
+            layer: int, direction: int, x: NumpyArray, start: State[NumpyArray]
+        ) -> tuple[NumpyArray, State[NumpyArray]]:
+            # The reverse direction is the same layer on reversed time.
+            ordered = x[::-1] if direction else x
+            y, last, saved[layer, direction] = self.layers[layer, direction].forward(ordered, start)
+            return y[::-1] if direction else y, last
+
+        start = self.config.zero_state(x.shape[1]) if state is None else state
+        y, state_n = run_stack(self.config, run_layer, x, start, concatenate=_concatenate, stack=np.stack)
+        return y, state_n, saved
 
     def _backward(
         self, dy: NumpyArray, dstate_n: State[NumpyArray], saved: Mapping[tuple[int, int], Any]
     ) -> Grads[NumpyArray]:
-        """Walk the layers backwards; `dy` becomes the gradient of each layer's input in turn."""
+        """The gradients from dy (T, B, D*H), the last layer first; `dy` is then the gradient of each layer's input."""
         config = self.config
         D, H = config.num_directions, config.hidden_size
         dstate = tuple(np.empty_like(each) for each in dstate_n)
@@ -155,6 +139,11 @@ class NumpyRnn(Rnn[NumpyArray]):
             assert dx is not None
             dy = dx
         return Grads(dy, dstate, {name: grads[name] for name in config.weight_shapes()})
+
+
+def _concatenate(outputs: Sequence[NumpyArray]) -> NumpyArray:
+    """The outputs (T, B, H) of both directions as one (T, B, 2*H)."""
+    return np.concatenate(outputs, axis=2)
 
 
 def sigmoid(a: NumpyArray) -> NumpyArray:

@@ -6,12 +6,13 @@ derived in `rnnimpl.impls.numpy_loop`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch.nn import functional
 
 from rnnimpl.interface import LayerWeights, RnnConfig, State, select_layer
+from rnnimpl.layer_stack import run_stack
 
 TorchState = State[torch.Tensor]
 Layer = Callable[[torch.Tensor, TorchState, LayerWeights[torch.Tensor], str], tuple[torch.Tensor, TorchState]]
@@ -21,20 +22,15 @@ Layer = Callable[[torch.Tensor, TorchState, LayerWeights[torch.Tensor], str], tu
 def run_layers(
     config: RnnConfig, weights: Mapping[str, torch.Tensor], layer: Layer, x: torch.Tensor, state: TorchState
 ) -> tuple[torch.Tensor, TorchState]:
-    """Stack a single-layer function: layers one above the other, the reverse direction on reversed time."""
-    D = config.num_directions
-    last_states = []
-    for number in range(config.num_layers):
-        outputs = []
-        for direction in range(D):
-            own = select_layer(config, weights, number, direction)
-            ordered = x.flip(0) if direction else x  # (T, B, I)
-            start = tuple(each[number * D + direction] for each in state)  # each (B, H)
-            y, last = layer(ordered, start, own, config.cell)  # (T, B, H)
-            last_states.append(last)
-            outputs.append(y.flip(0) if direction else y)
-        x = torch.cat(outputs, dim=2) if D == 2 else outputs[0]  # (T, B, D*H)
-    return x, tuple(torch.stack(each) for each in zip(*last_states, strict=True))  # each (L*D, B, H)
+    """Run `layer` for each layer and direction: x (T, B, I), state (L*D, B, H) -> y (T, B, D*H), the final state."""
+
+    def run_layer(number: int, direction: int, x: torch.Tensor, start: TorchState) -> tuple[torch.Tensor, TorchState]:
+        # The reverse direction is the same layer on reversed time.
+        ordered = x.flip(0) if direction else x
+        y, last = layer(ordered, start, select_layer(config, weights, number, direction), config.cell)
+        return y.flip(0) if direction else y, last
+
+    return run_stack(config, run_layer, x, state, concatenate=_concatenate, stack=torch.stack)
 
 
 def hoisted_layer(
@@ -84,6 +80,11 @@ def _gru(x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor]
         h = torch.lerp(n, h, z)  # (1 - z) * n + z * h
         outputs.append(h)
     return torch.stack(outputs), (h,)
+
+
+def _concatenate(outputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The outputs (T, B, H) of both directions as one (T, B, 2*H)."""
+    return torch.cat([*outputs], dim=2)
 
 
 def _merged_bias(weights: LayerWeights[torch.Tensor]) -> torch.Tensor | None:

@@ -19,7 +19,6 @@ from rnnimpl.interface import (
     NotCopied,
     NumpyArray,
     Pullback,
-    Rnn,
     RnnConfig,
     State,
     Unsupported,
@@ -27,9 +26,10 @@ from rnnimpl.interface import (
     layer_weight_names,
 )
 from rnnimpl.native.build import REALS, Library, kernels
+from rnnimpl.numpy_arrays import NumpyArrays
 
 
-class FusedCpu(NotCopied, Rnn[NumpyArray]):
+class FusedCpu(NotCopied, NumpyArrays):
     """Packed weights, register blocks, threads that share sequences or hidden units and sleep between calls."""
 
     devices = ("cpu",)
@@ -51,7 +51,6 @@ class FusedCpu(NotCopied, Rnn[NumpyArray]):
         self.thread_count = self.threads or _default_threads()
         # The backward pass packs them when it is first asked for.
         self._weights = weights
-        self._dtype = config.carrier
         self._states = config.num_stacked
         self._two_states = len(config.state_names) == 2
         self._width = config.num_directions * config.hidden_size
@@ -75,13 +74,6 @@ class FusedCpu(NotCopied, Rnn[NumpyArray]):
     def __del__(self) -> None:
         if getattr(self, "_network", None) is not None:
             self._native.destroy(self._network)
-
-    def from_numpy(self, array: NumpyArray) -> NumpyArray:
-        self.check_dtype(array)
-        return array.copy()
-
-    def to_numpy(self, array: NumpyArray) -> NumpyArray:
-        return array.copy()
 
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
         x, h0, c0 = self._inputs(x, state)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -33,6 +33,7 @@ from rnnimpl.interface import (
     layer_weight_names,
     select_layer,
 )
+from rnnimpl.layer_stack import run_stack
 
 LAYERS = {"tanh": elman.tanh_layer, "relu": elman.relu_layer, "lstm": lstm.layer, "gru": gru.layer}
 MATMUL_PRECISIONS = {"ieee": "highest", "tf32": "tensorfloat32"}
@@ -59,9 +60,9 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
         self.weights = {name: self._put(array) for name, array in weights.arrays.items()}
         # A step multiplies by w_hh.T, which XLA would read across its rows in every step.
         recurrent = (layer_weight_names(*key).w_hh for key in config.layers())
-        self.turned = {name: self._put(weights.arrays[name].T) for name in recurrent}
+        self.transposed = {name: self._put(weights.arrays[name].T) for name in recurrent}
         self.zeros: dict[int, State[jax.Array]] = {}
-        self.queued: list[jax.Array] = [*self.weights.values(), *self.turned.values()]
+        self.queued: list[jax.Array] = [*self.weights.values(), *self.transposed.values()]
 
     @classmethod
     def configure_process(cls, *, threads: int, precision: Precision) -> None:
@@ -83,7 +84,7 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
         return np.array(array).astype(self.config.carrier)
 
     def forward(self, x: jax.Array, state: State[jax.Array] | None = None) -> tuple[jax.Array, State[jax.Array]]:
-        y, state_n = _forward(self.config, self.weights, self.turned, *self._inputs(x, state))
+        y, state_n = _forward(self.config, self.weights, self.transposed, *self._inputs(x, state))
         self._queue(y, state_n)
         return y, state_n
 
@@ -91,7 +92,7 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
         self, x: jax.Array, state: State[jax.Array] | None = None
     ) -> tuple[jax.Array, State[jax.Array], Pullback[jax.Array]]:
         y, state_n, compiled_pullback = _forward_with_residuals(
-            self.config, self.weights, self.turned, *self._inputs(x, state)
+            self.config, self.weights, self.transposed, *self._inputs(x, state)
         )
         self._queue(y, state_n, compiled_pullback)
 
@@ -157,38 +158,38 @@ Named = Mapping[str, jax.Array]
 
 
 def _network(
-    config: RnnConfig, turned: Named, weights: Named, x: jax.Array, state: State[jax.Array]
+    config: RnnConfig, transposed: Named, weights: Named, x: jax.Array, state: State[jax.Array]
 ) -> tuple[jax.Array, State[jax.Array]]:
-    """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state; `turned` has each w_hh.T."""
-    D = config.num_directions
-    run_layer = LAYERS[config.cell]
-    last_states = []
-    for layer in range(config.num_layers):
-        outputs = []
-        for direction in range(D):
-            own = select_layer(config, weights, layer, direction)
-            w_hh_turned = turned[layer_weight_names(layer, direction).w_hh]
-            start = tuple(each[layer * D + direction] for each in state)  # (B, H) each
-            y, last = run_layer(x, start, own, w_hh_turned, direction == 1)
-            last_states.append(last)
-            outputs.append(y)
-        x = jnp.concatenate(outputs, axis=2)  # (T, B, D*H)
-    return x, tuple(jnp.stack(each) for each in zip(*last_states, strict=True))
+    """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state; `transposed` has each w_hh.T."""
+
+    def run_layer(
+        layer: int, direction: int, x: jax.Array, start: State[jax.Array]
+    ) -> tuple[jax.Array, State[jax.Array]]:
+        w_hh_transposed = transposed[layer_weight_names(layer, direction).w_hh]
+        own = select_layer(config, weights, layer, direction)
+        return LAYERS[config.cell](x, start, own, w_hh_transposed, direction == 1)
+
+    return run_stack(config, run_layer, x, state, concatenate=_concatenate, stack=jnp.stack)
+
+
+def _concatenate(outputs: Sequence[jax.Array]) -> jax.Array:
+    """The outputs (T, B, H) of both directions as one (T, B, 2*H)."""
+    return jnp.concatenate(outputs, axis=2)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _forward(
-    config: RnnConfig, weights: Named, turned: Named, x: jax.Array, state: State[jax.Array]
+    config: RnnConfig, weights: Named, transposed: Named, x: jax.Array, state: State[jax.Array]
 ) -> tuple[jax.Array, State[jax.Array]]:
-    return _network(config, turned, weights, x, state)
+    return _network(config, transposed, weights, x, state)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _forward_with_residuals(
-    config: RnnConfig, weights: Named, turned: Named, x: jax.Array, state: State[jax.Array]
+    config: RnnConfig, weights: Named, transposed: Named, x: jax.Array, state: State[jax.Array]
 ) -> tuple[jax.Array, State[jax.Array], Any]:
     """y, the final state and the pullback, which holds the residuals as arrays and can leave a compiled function."""
-    (y, state_n), pullback = jax.vjp(functools.partial(_network, config, turned), weights, x, state)
+    (y, state_n), pullback = jax.vjp(functools.partial(_network, config, transposed), weights, x, state)
     return y, state_n, pullback
 
 

@@ -12,17 +12,17 @@ from rnnimpl.interface import LayerWeights, State
 
 
 def tanh_layer(
-    x: jax.Array, state: State[jax.Array], weights: LayerWeights[jax.Array], w_hh_turned: jax.Array, reverse: bool
+    x: jax.Array, state: State[jax.Array], weights: LayerWeights[jax.Array], w_hh_transposed: jax.Array, reverse: bool
 ) -> tuple[jax.Array, State[jax.Array]]:
-    """x (T, B, I), a state (B, H) -> y (T, B, H) and the last state; `w_hh_turned` is w_hh.T."""
-    return _layer("tanh", x, state, weights, w_hh_turned, reverse)
+    """x (T, B, I), a state (B, H) -> y (T, B, H) and the last state; `w_hh_transposed` is w_hh.T."""
+    return _layer("tanh", x, state, weights, w_hh_transposed, reverse)
 
 
 def relu_layer(
-    x: jax.Array, state: State[jax.Array], weights: LayerWeights[jax.Array], w_hh_turned: jax.Array, reverse: bool
+    x: jax.Array, state: State[jax.Array], weights: LayerWeights[jax.Array], w_hh_transposed: jax.Array, reverse: bool
 ) -> tuple[jax.Array, State[jax.Array]]:
     """The same with relu."""
-    return _layer("relu", x, state, weights, w_hh_turned, reverse)
+    return _layer("relu", x, state, weights, w_hh_transposed, reverse)
 
 
 def _layer(
@@ -30,12 +30,12 @@ def _layer(
     x: jax.Array,
     state: State[jax.Array],
     weights: LayerWeights[jax.Array],
-    w_hh_turned: jax.Array,
+    w_hh_transposed: jax.Array,
     reverse: bool,
 ) -> tuple[jax.Array, State[jax.Array]]:
     (h0,) = state
     bias = None if weights.b_ih is None or weights.b_hh is None else weights.b_ih + weights.b_hh
-    y = _recur(nonlinearity, reverse, project(x, weights.w_ih, bias), h0, weights.w_hh, w_hh_turned)
+    y = _recur(nonlinearity, reverse, project(x, weights.w_ih, bias), h0, weights.w_hh, w_hh_transposed)
     return y, (y[0] if reverse else y[-1],)
 
 
@@ -46,13 +46,13 @@ def _recur(
     projection: jax.Array,
     h0: jax.Array,
     w_hh: jax.Array,  # noqa: ARG001  # the pullback's
-    w_hh_turned: jax.Array,
+    w_hh_transposed: jax.Array,
 ) -> jax.Array:
     """projection (T, B, H), h0 (B, H), w_hh and its transpose (H, H) -> the state after each step (T, B, H)."""
     squash = jnp.tanh if nonlinearity == "tanh" else jax.nn.relu
 
     def step(h: jax.Array, projection_t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        h = squash(projection_t + h @ w_hh_turned)  # (B, H)
+        h = squash(projection_t + h @ w_hh_transposed)  # (B, H)
         return h, h
 
     _, y = jax.lax.scan(step, h0, projection, reverse=reverse)
@@ -68,9 +68,9 @@ def _recur_forward(
     projection: jax.Array,
     h0: jax.Array,
     w_hh: jax.Array,
-    w_hh_turned: jax.Array,
+    w_hh_transposed: jax.Array,
 ) -> tuple[jax.Array, _Residuals]:
-    y = _recur(nonlinearity, reverse, projection, h0, w_hh, w_hh_turned)
+    y = _recur(nonlinearity, reverse, projection, h0, w_hh, w_hh_transposed)
     return y, (y, h0, w_hh)
 
 

@@ -33,24 +33,24 @@ _Step: TypeAlias = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 def layer(
-    x: jax.Array, state: State[jax.Array], weights: LayerWeights[jax.Array], w_hh_turned: jax.Array, reverse: bool
+    x: jax.Array, state: State[jax.Array], weights: LayerWeights[jax.Array], w_hh_transposed: jax.Array, reverse: bool
 ) -> tuple[jax.Array, State[jax.Array]]:
-    """x (T, B, I), h (B, H) -> y (T, B, H) and the last h; `w_hh_turned` is w_hh.T."""
+    """x (T, B, I), h (B, H) -> y (T, B, H) and the last h; `w_hh_transposed` is w_hh.T."""
     (h0,) = state
     bias = b_hn = None
     if weights.b_ih is not None and weights.b_hh is not None:
         b_hr_and_b_hz, b_hn = jnp.split(weights.b_hh, [2 * h0.shape[1]])
         bias = weights.b_ih + jnp.concatenate([b_hr_and_b_hz, jnp.zeros_like(b_hn)])
-    y = _recur(reverse, project(x, weights.w_ih, bias), h0, weights.w_hh, b_hn, w_hh_turned)
+    y = _recur(reverse, project(x, weights.w_ih, bias), h0, weights.w_hh, b_hn, w_hh_transposed)
     return y, (y[0] if reverse else y[-1],)
 
 
 def _advance(
-    h: jax.Array, projection_t: jax.Array, b_hn: jax.Array | None, w_hh_turned: jax.Array
+    h: jax.Array, projection_t: jax.Array, b_hn: jax.Array | None, w_hh_transposed: jax.Array
 ) -> tuple[jax.Array, _Step]:
     """One step: h before it, the input's sums (B, 3*H) -> h after it, and r, z, n and s."""
     input_r, input_z, input_n = jnp.split(projection_t, 3, axis=1)
-    state_r, state_z, s = jnp.split(h @ w_hh_turned, 3, axis=1)
+    state_r, state_z, s = jnp.split(h @ w_hh_transposed, 3, axis=1)
     s = s if b_hn is None else s + b_hn
     r, z = jax.nn.sigmoid(input_r + state_r), jax.nn.sigmoid(input_z + state_z)
     n = jnp.tanh(input_n + r * s)
@@ -64,12 +64,12 @@ def _recur(
     h0: jax.Array,
     w_hh: jax.Array,  # noqa: ARG001  # the pullback's
     b_hn: jax.Array | None,
-    w_hh_turned: jax.Array,
+    w_hh_transposed: jax.Array,
 ) -> jax.Array:
     """projection (T, B, 3*H), h0 (B, H), w_hh (3*H, H), b_hn (H,), w_hh.T -> the state after each step (T, B, H)."""
 
     def step(h: jax.Array, projection_t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        h, _ = _advance(h, projection_t, b_hn, w_hh_turned)
+        h, _ = _advance(h, projection_t, b_hn, w_hh_transposed)
         return h, h
 
     _, y = jax.lax.scan(step, h0, projection, reverse=reverse)
@@ -85,12 +85,12 @@ def _recur_forward(
     h0: jax.Array,
     w_hh: jax.Array,
     b_hn: jax.Array | None,
-    w_hh_turned: jax.Array,
+    w_hh_transposed: jax.Array,
 ) -> tuple[jax.Array, _Residuals]:
     """The same, and what every step computed on its way."""
 
     def step(h: jax.Array, projection_t: jax.Array) -> tuple[jax.Array, tuple[jax.Array, _Step]]:
-        h, on_the_way = _advance(h, projection_t, b_hn, w_hh_turned)
+        h, on_the_way = _advance(h, projection_t, b_hn, w_hh_transposed)
         return h, (h, on_the_way)
 
     _, (y, on_the_way) = jax.lax.scan(step, h0, projection, reverse=reverse)

@@ -32,19 +32,19 @@ _Gates: TypeAlias = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 def layer(
-    x: jax.Array, state: State[jax.Array], weights: LayerWeights[jax.Array], w_hh_turned: jax.Array, reverse: bool
+    x: jax.Array, state: State[jax.Array], weights: LayerWeights[jax.Array], w_hh_transposed: jax.Array, reverse: bool
 ) -> tuple[jax.Array, State[jax.Array]]:
-    """x (T, B, I), h and c (B, H) -> y (T, B, H) and the last h and c; `w_hh_turned` is w_hh.T."""
+    """x (T, B, I), h and c (B, H) -> y (T, B, H) and the last h and c; `w_hh_transposed` is w_hh.T."""
     h0, c0 = state
     bias = None if weights.b_ih is None or weights.b_hh is None else weights.b_ih + weights.b_hh
-    y, c_n = _recur(reverse, project(x, weights.w_ih, bias), (h0, c0), weights.w_hh, w_hh_turned)
+    y, c_n = _recur(reverse, project(x, weights.w_ih, bias), (h0, c0), weights.w_hh, w_hh_transposed)
     return y, (y[0] if reverse else y[-1], c_n)
 
 
-def _advance(carried: _Carried, projection_t: jax.Array, w_hh_turned: jax.Array) -> tuple[_Carried, _Gates]:
+def _advance(carried: _Carried, projection_t: jax.Array, w_hh_transposed: jax.Array) -> tuple[_Carried, _Gates]:
     """One step: h and c before it, the input's sums (B, 4*H) -> h and c after it, and its gates."""
     h, c = carried
-    a_i, a_f, a_g, a_o = jnp.split(projection_t + h @ w_hh_turned, 4, axis=1)
+    a_i, a_f, a_g, a_o = jnp.split(projection_t + h @ w_hh_transposed, 4, axis=1)
     i, f, g, o = jax.nn.sigmoid(a_i), jax.nn.sigmoid(a_f), jnp.tanh(a_g), jax.nn.sigmoid(a_o)
     c = f * c + i * g
     return (o * jnp.tanh(c), c), (i, f, g, o)
@@ -56,12 +56,12 @@ def _recur(
     projection: jax.Array,
     start: _Carried,
     w_hh: jax.Array,  # noqa: ARG001  # the pullback's
-    w_hh_turned: jax.Array,
+    w_hh_transposed: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """projection (T, B, 4*H), h and c (B, H), w_hh (4*H, H), w_hh.T -> h after each step (T, B, H), the last c."""
 
     def step(carried: _Carried, projection_t: jax.Array) -> tuple[_Carried, jax.Array]:
-        carried, _ = _advance(carried, projection_t, w_hh_turned)
+        carried, _ = _advance(carried, projection_t, w_hh_transposed)
         return carried, carried[0]
 
     (_, c_n), y = jax.lax.scan(step, start, projection, reverse=reverse)
@@ -72,12 +72,12 @@ _Residuals: TypeAlias = tuple[jax.Array, jax.Array, _Gates, _Carried, jax.Array]
 
 
 def _recur_forward(
-    reverse: bool, projection: jax.Array, start: _Carried, w_hh: jax.Array, w_hh_turned: jax.Array
+    reverse: bool, projection: jax.Array, start: _Carried, w_hh: jax.Array, w_hh_transposed: jax.Array
 ) -> tuple[tuple[jax.Array, jax.Array], _Residuals]:
     """The same, and h, c and the gates of every step."""
 
     def step(carried: _Carried, projection_t: jax.Array) -> tuple[_Carried, tuple[_Carried, _Gates]]:
-        carried, gates = _advance(carried, projection_t, w_hh_turned)
+        carried, gates = _advance(carried, projection_t, w_hh_transposed)
         return carried, (carried, gates)
 
     (_, c_n), ((y, c), gates) = jax.lax.scan(step, start, projection, reverse=reverse)
