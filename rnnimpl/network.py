@@ -6,7 +6,6 @@ Shape letters are those of `rnnimpl.interface`, which has all of these names, to
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from rnnimpl import state_dict
 from rnnimpl.cells import CELLS
 from rnnimpl.dtypes import DTYPES, Dtype, carrier, round_to
+from rnnimpl.suggestions import did_you_mean
 
 Array = TypeVar("Array")
 """The array type of a framework."""
@@ -58,8 +58,7 @@ class RnnConfig:
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} is {getattr(self, name)!r}; expected True or False")
         if self.cell not in CELL_NAMES:
-            nearest = difflib.get_close_matches(str(self.cell).lower(), CELL_NAMES, n=1)
-            hint = f"did you mean {nearest[0]}? " if nearest else ""
+            hint = did_you_mean(str(self.cell), CELL_NAMES, most=1)
             raise ValueError(f"cell is {self.cell!r}; {hint}Expected one of {', '.join(CELL_NAMES)}")
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype is {self.dtype!r}; expected one of {', '.join(DTYPES)}")

@@ -1,14 +1,12 @@
 """From a name to an implementation: the files and packages of `rnnimpl/impls`, entry points, and `module:Class`.
 
-The file name is the registry. What a list of implementations needs to know (what it is, where it runs, what
-it requires) is read from a file's source without importing it, so that listing never waits for a framework.
+The file name is the registry. A list of implementations is read from their source (`class_source`) and imports none of
+them, so that it never waits for a framework.
 """
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import difflib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -19,23 +17,20 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from rnnimpl.class_source import EXPECTED, ClassFacts, read_class
 from rnnimpl.interface import CELL_NAMES, Rnn, Unavailable
+from rnnimpl.suggestions import did_you_mean
 
 ENTRY_POINT_GROUP = "rnnimpl.implementations"
 IMPLS = Path(__file__).parent / "impls"
-_LITERAL_FIELDS = ("devices", "cells", "requires", "only_when_named")
-_EXAMPLES = {
-    "devices": '("cpu",) with its comma',
-    "cells": '("tanh", "lstm")',
-    "requires": '("numba>=0.61",) with its comma',
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """One line of a list of implementations: what it is and, per device, why it cannot run here (or None).
+    """One line of a list of implementations.
 
-    `cells` are those that it computes. `only_when_named` says why it is left out of what runs all of them.
+    `summary` is a sentence, `unavailable` the reason by device why it cannot run here or None, `cells` what it
+    computes, `only_when_named` the reason why it runs only when it is named, `requires` what it needs beside NumPy.
     """
 
     name: str
@@ -43,51 +38,48 @@ class Listing:
     unavailable: dict[str, str | None]
     cells: tuple[str, ...] = Rnn.cells
     only_when_named: str = ""
+    requires: tuple[str, ...] = ()
 
 
 def names() -> tuple[str, ...]:
-    """The names `load` knows: the files of `rnnimpl/impls`, then the entry points, each in alphabetical order."""
+    """The names that `load` knows: the files of `rnnimpl/impls`, then the entry points, each in alphabetical order."""
     return (*_file_names(), *sorted(set(_entry_points()) - set(_file_names())))
 
 
 def default_names() -> tuple[str, ...]:
-    """The names that are meant where none is given: all but those that run only when named."""
+    """The implementations that run where none is named: all of `names()` but those with `only_when_named`."""
     return tuple(name for name in names() if not listing(name).only_when_named)
 
 
 def load(name: str) -> type[Rnn[Any]]:
     """The class of an implementation, by a name from `names()` or as `package.module:Class`.
 
-    Raises ValueError for a name that is not known (with the nearest that are), Unavailable when what it
-    requires is not installed, TypeError when what was found is no Rnn.
+    Raises ValueError for a name that is not known, with the nearest names, Unavailable when a requirement is not
+    installed, TypeError for an object that is no subclass of Rnn.
     """
     if ":" in name:
         return _load_reference(name, name)
     if name in _file_names():
-        requires = _literals(_file(name)).requires
-        _require(name, requires)
+        _require(name, read_class(_file(name)).requires)
         return _the_class(importlib.import_module(f"rnnimpl.impls.{name}"))
     entry_points = _entry_points()
     if name in entry_points:
         return _load_reference(name, entry_points[name])
-    nearest = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
     raise ValueError(
-        f"implementation is {name!r}; {hint}Known: {', '.join(names())}; your own goes as package.module:Class"
+        f"implementation is {name!r}; {did_you_mean(name, names())}Known: {', '.join(names())}; "
+        "your own goes as package.module:Class"
     )
 
 
 def listing(name: str) -> Listing:
-    """What there is to know of an implementation without importing its framework."""
-    entry_points = _entry_points()
-    is_file = name in _file_names()
-    literals = _literals(_file(name)) if is_file else _reference_literals(entry_points.get(name, name))
-    unavailable = {device: unmet(name, literals.requires) or _missing_device(device) for device in literals.devices}
-    return Listing(name, literals.summary, unavailable, literals.cells, literals.only_when_named)
+    """The line of an implementation, without importing its framework. Raises as `load` for a name that is not known."""
+    facts = read_class(_file(name)) if name in _file_names() else _facts_of_reference(_entry_points().get(name, name))
+    unavailable = {device: unmet(name, facts.requires) or _missing_device(device) for device in facts.devices}
+    return Listing(name, facts.summary, unavailable, facts.cells, facts.only_when_named, facts.requires)
 
 
 def unmet(name: str, requires: tuple[str, ...]) -> str | None:
-    """Why the requirements are not met here, in a sentence; None when they are."""
+    """A sentence on the first requirement that is not met here; None when all are met."""
     for text in requires:
         requirement = Requirement(text)
         if requirement.name == "python":
@@ -103,24 +95,13 @@ def unmet(name: str, requires: tuple[str, ...]) -> str | None:
     return None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Literals:
-    """What a source file says of its implementation in plain literals."""
-
-    summary: str
-    devices: tuple[str, ...]
-    cells: tuple[str, ...]
-    requires: tuple[str, ...]
-    only_when_named: str
-
-
 def _file_names() -> tuple[str, ...]:
     files = {path.stem for path in IMPLS.glob("*.py")} - {"__init__"}
     return tuple(sorted(files | {path.parent.name for path in IMPLS.glob("*/__init__.py")}))
 
 
 def _file(name: str) -> Path:
-    """The file that holds an implementation's class: of its own, or a package's first."""
+    """The file that defines an implementation's class: a module, or the `__init__.py` of a package."""
     package = IMPLS / name / "__init__.py"
     return package if package.exists() else IMPLS / f"{name}.py"
 
@@ -136,7 +117,7 @@ def _require(name: str, requires: tuple[str, ...]) -> None:
 
 
 def _load_reference(name: str, reference: str) -> type[Rnn[Any]]:
-    """Import `package.module:Class`."""
+    """The class that `package.module:Class` names. Raises as `load`; `name` is what the messages call it."""
     module_name, class_name = _module_and_class(reference)
     try:
         module = importlib.import_module(module_name)
@@ -149,7 +130,7 @@ def _load_reference(name: str, reference: str) -> type[Rnn[Any]]:
         raise Unavailable(f"{name} needs {error.name}, which is not installed") from error
     except Unavailable:
         raise
-    # Somebody's module may raise anything, or end the interpreter: their file is at fault, and the reason is theirs.
+    # A user's module may raise anything, or end the interpreter; the message has its reason.
     except (Exception, SystemExit) as error:
         ends = isinstance(error, SystemExit)
         remedy = "keep what a script does below `if __name__ == '__main__':`" if ends else "that shows where it fails"
@@ -167,31 +148,31 @@ def _load_reference(name: str, reference: str) -> type[Rnn[Any]]:
     devices = getattr(found, "devices", None)
     if not isinstance(devices, tuple) or not {*devices} <= {"cpu", "cuda"} or not devices:
         raise TypeError(
-            f"implementation is {name!r}, whose `devices` is {devices!r}; expected a tuple of cpu and cuda, "
-            f"{_EXAMPLES['devices']}"
+            f"implementation is {name!r}, whose `devices` is {devices!r}; expected some of cpu and cuda: "
+            f"{EXPECTED['devices']}"
         )
     if not isinstance(found.cells, tuple) or not {*found.cells} <= {*CELL_NAMES} or not found.cells:
         raise TypeError(
-            f"implementation is {name!r}, whose `cells` is {found.cells!r}; expected a tuple of some of "
-            f"{', '.join(CELL_NAMES)}: {_EXAMPLES['cells']}"
+            f"implementation is {name!r}, whose `cells` is {found.cells!r}; expected some of {', '.join(CELL_NAMES)}: "
+            f"{EXPECTED['cells']}"
         )
     _require(name, found.requires)
     return found
 
 
 def _module_and_class(reference: str) -> tuple[str, str]:
-    """The two parts of `package.module:Class`. Raises ValueError where they are no names, as a path is none."""
+    """The two parts of `package.module:Class`. Raises ValueError unless they are names as in an import."""
     module_name, _, class_name = reference.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), class_name)):
         raise ValueError(
             f"implementation is {reference!r}; expected package.module:Class, names as in an import, no path: "
-            "what lies in another folder is found from there, or with PYTHONPATH set to it"
+            "a module in another folder is found from there, or with PYTHONPATH set to that folder"
         )
     return module_name, class_name
 
 
 def _the_class(module: Any) -> type[Rnn[Any]]:
-    """The one concrete Rnn that a file of `impls` defines."""
+    """The only subclass of Rnn that a file of `impls` defines."""
     defined = [
         value
         for value in vars(module).values()
@@ -201,71 +182,24 @@ def _the_class(module: Any) -> type[Rnn[Any]]:
     return defined[0]
 
 
-def _literals(path: Path, class_name: str | None = None) -> _Literals:
-    """Read the docstring and the literals of the implementation in a source file."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise ValueError(
-            f"{path}, line {error.lineno}, is no Python: {error.msg}; expected an implementation"
-        ) from error
-    found: dict[str, Any] = {}
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and class_name in (None, node.name):
-            for statement in node.body:
-                found.update(_literal_assignment(path, statement))
-    summary = (ast.get_docstring(tree) or "").partition("\n")[0]
-    cells = found.get("cells", Rnn.cells)
-    return _Literals(
-        summary, found.get("devices", ()), cells, found.get("requires", ()), found.get("only_when_named", "")
-    )
-
-
-def _literal_assignment(path: Path, statement: ast.stmt) -> dict[str, Any]:
-    """{"devices": ...} and the like where the statement assigns one of them, else {}.
-
-    Raises ValueError, naming file and line, where it is no literal of its kind.
-    """
-    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-        target, value = statement.targets[0].id, statement.value
-    elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
-        target, value = statement.target.id, statement.value
-    else:
-        return {}
-    if target not in _LITERAL_FIELDS:
-        return {}
-    try:
-        literal = ast.literal_eval(value)
-    except (ValueError, TypeError):
-        literal = None
-    texts = [literal] if target == "only_when_named" else literal
-    if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
-        expected = "a text in quotes" if target == "only_when_named" else f"a tuple of texts, {_EXAMPLES[target]}"
-        raise ValueError(
-            f"{path}, line {statement.lineno}: {target} is {ast.unparse(value)}; expected {expected}, as a literal: "
-            "it is read without importing the file"
-        )
-    return {target: literal if target == "only_when_named" else tuple(texts)}
-
-
-def _reference_literals(reference: str) -> _Literals:
-    """The same for `package.module:Class`; a class that inherits its devices has to be imported."""
+def _facts_of_reference(reference: str) -> ClassFacts:
+    """The facts of `package.module:Class`, which is imported only where its source does not have its devices."""
     module_name, class_name = _module_and_class(reference)
     try:
         spec = importlib.util.find_spec(module_name)
     except ModuleNotFoundError:
         spec = None
     if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
-        literals = _literals(Path(spec.origin), class_name)
-        if literals.devices:
-            return literals
+        facts = read_class(Path(spec.origin), class_name)
+        if facts.devices:
+            return facts
     found = _load_reference(reference, reference)
     summary = (inspect.getdoc(found) or "").partition("\n")[0]
-    return _Literals(summary, found.devices, found.cells, found.requires, found.only_when_named)
+    return ClassFacts(summary, found.devices, found.cells, found.requires, found.only_when_named)
 
 
 def _missing_device(device: str) -> str | None:
-    """Why there is no such device here, without loading a framework; None when there is one."""
+    """A sentence on why this machine has no such device, without loading a framework; None when it has one."""
     if device == "cpu":
         return None
     try:
@@ -275,7 +209,7 @@ def _missing_device(device: str) -> str | None:
         count = pynvml.nvmlDeviceGetCount()
         pynvml.nvmlShutdown()
     except ModuleNotFoundError:
-        return "no CUDA device can be looked for: nvidia-ml-py is not installed"
+        return "no CUDA device is known: nvidia-ml-py, which would find it, is not installed"
     except pynvml.NVMLError as error:
         return f"no CUDA device: the NVIDIA driver does not answer ({error})"
     return None if count else "no CUDA device: the NVIDIA driver sees none"

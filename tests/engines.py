@@ -20,9 +20,9 @@ PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_t
 
 
 def _is_engine(name: str) -> bool:
-    literals = registry._literals(registry._file(name))
+    line = registry.listing(name)
     ours = {Requirement(text).name for text in PROJECT["dependencies"]} | {"python"}
-    return bool(literals.only_when_named) or not {Requirement(text).name for text in literals.requires} <= ours
+    return bool(line.only_when_named) or not {Requirement(text).name for text in line.requires} <= ours
 
 
 ENGINES = tuple(name for name in names() if _is_engine(name))

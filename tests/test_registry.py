@@ -77,6 +77,7 @@ def test_every_file_has_one_class_and_says_what_it_is(name: str) -> None:
     assert found.__module__ == f"rnnimpl.impls.{name}"
     assert tuple(line.unavailable) == found.devices
     assert line.cells == found.cells
+    assert line.requires == found.requires
     assert line.summary
 
 
@@ -131,7 +132,7 @@ def test_a_class_that_inherits_its_devices_is_listed() -> None:
         ("somebodys_rnn:Needs", Unavailable, "needs no-such-framework, which is not installed: pip install"),
         ("../somebodys_rnn:Mine", ValueError, "expected package.module:Class, names as in an import, no path"),
         ("somebodys_rnn:", ValueError, "is 'somebodys_rnn:'; expected package.module:Class"),
-        ("rnnimpl.interface:Rnn", TypeError, "whose `devices` is None; expected a tuple of cpu and cuda"),
+        ("rnnimpl.interface:Rnn", TypeError, "whose `devices` is None; expected some of cpu and cuda"),
     ],
 )
 def test_what_cannot_be_loaded_says_why(reference: str, error: type[Exception], said: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import shlex
 import sys
@@ -32,6 +31,7 @@ from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps import Sweep, load_sweep, parse_duration
 from benchmarks.workload import Workload, check_name
 from rnnimpl.registry import default_names, listing, names
+from rnnimpl.suggestions import did_you_mean
 
 RESULTS = Path("results")
 ALL = "all"
@@ -200,9 +200,9 @@ def _named(text: str) -> tuple[str, str]:
         )
     check_name(name)
     if ":" not in source and source not in names():
-        nearest = difflib.get_close_matches(source, names(), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
-        raise ValueError(f"implementation is {quoted(source)}; {hint}Known: {', '.join(names())}")
+        raise ValueError(
+            f"implementation is {quoted(source)}; {did_you_mean(source, names())}Known: {', '.join(names())}"
+        )
     listing(source)
     return name, source
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from benchmarks.counts import too_large
 from benchmarks.machine.nvml import gpu_count
 from benchmarks.workload import Case, check_name
 from rnnimpl.registry import listing, names
+from rnnimpl.suggestions import did_you_mean
 
 MOST_CASES = 1000
 """The most cases of one profile: each takes about a minute."""
@@ -56,8 +56,7 @@ def checked(cases: Iterable[Case]) -> tuple[Case, ...]:
     for case in distinct:
         source = check_name(case.implementation)
         if ":" not in source and source not in names():
-            nearest = difflib.get_close_matches(source, names(), n=1, cutoff=0.3)
-            hint = f"did you mean {Case(nearest[0], case.workload).id}? " if nearest else ""
+            hint = did_you_mean(source, {name: Case(name, case.workload).id for name in names()}, most=1)
             raise ValueError(f"case is {case.id!r}; {hint}Known implementations: {', '.join(names())}")
         listing(source)
         if case.workload.device == "cuda" and gpu_count() == 0:

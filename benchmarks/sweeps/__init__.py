@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from benchmarks.sweeps.file import parse_duration, read_sweep_file
 from benchmarks.sweeps.grid import AXES, Grid, Sweep
 from benchmarks.sweeps.published import published_names, published_sweep
+from rnnimpl.suggestions import did_you_mean
 
 __all__ = ["AXES", "PRESETS", "Grid", "Sweep", "load_sweep", "parse_duration", "sweep_names"]
 
@@ -116,6 +116,5 @@ def _named(name: str) -> Sweep:
         return PRESETS[name]
     if name in published_names():
         return published_sweep(name)
-    nearest = difflib.get_close_matches(name.lower(), sweep_names(), n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    hint = did_you_mean(name, sweep_names(), most=2)
     raise ValueError(f"sweep is {name!r}; {hint}Known: {', '.join(sweep_names())}; a file of your own ends in .toml")

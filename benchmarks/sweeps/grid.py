@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import math
 import re
@@ -15,6 +14,7 @@ from benchmarks.quoting import quoted
 from benchmarks.workload import DEVICES, LARGEST_SIZE, MODES, MOST_LAYERS, OLD_NAMES, Device, Mode, Workload
 from rnnimpl.dtypes import DTYPES, PRECISIONS, Dtype, Precision
 from rnnimpl.interface import CELL_NAMES, CellName
+from rnnimpl.suggestions import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -167,9 +167,7 @@ def check_key(key: str, known: Iterable[str], what: str, other_names: Mapping[st
     if key in known:
         return
     meanings = {name: name for name in known} | dict(other_names or {})
-    nearest = difflib.get_close_matches(key.lower().replace("-", "_"), meanings, n=1, cutoff=0.5)
-    hint = f"did you mean {meanings[nearest[0]]}? " if nearest else ""
-    raise ValueError(f"{what} {key!r} is not known; {hint}Known: {', '.join(known)}")
+    raise ValueError(f"{what} {key!r} is not known; {did_you_mean(key, meanings, most=1)}Known: {', '.join(known)}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
