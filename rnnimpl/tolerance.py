@@ -6,7 +6,7 @@ each element would ask of a sum that cancels to nearly nothing more digits than 
 
     factor * (error of the plain loop in that dtype on this data) + floor * (unit roundoff) [+ kinks]
 
-so it knows about long sequences, large layers and cancellation without being told. `LIMITS` holds factor and
+so it knows about long sequences, large layers and cancellation without being told. `ALLOWANCES` holds factor and
 floor for each dtype, and where they come from.
 
 What is allowed must not hang on which BLAS NumPy was built with. A library may sum in lanes and blocks, as OpenBLAS
@@ -33,20 +33,20 @@ from rnnimpl.interface import Grads, NumpyArray, RnnConfig, State, Weights, laye
 from rnnimpl.reference import LayerKey, LayerRun, Sums, backward, run
 
 
-class Limit(NamedTuple):
+class Allowance(NamedTuple):
     """`factor` times the plain loop's error, plus `floor` times the unit roundoff, is allowed."""
 
     factor: float
     floor: float
 
 
-LIMITS: Mapping[str, Limit] = MappingProxyType(
+ALLOWANCES: Mapping[str, Allowance] = MappingProxyType(
     {
-        "float16": Limit(3, 8),
-        "bfloat16": Limit(2, 4),
-        "tf32": Limit(4, 8),
-        "float32": Limit(2, 8),
-        "float64": Limit(4, 8),
+        "float16": Allowance(3, 8),
+        "bfloat16": Allowance(2, 4),
+        "tf32": Allowance(4, 8),
+        "float32": Allowance(2, 8),
+        "float64": Allowance(4, 8),
     }
 )
 """What each dtype is allowed, from a measurement; "at most twice the plain one's own error" (flash-attention's tests)
@@ -54,7 +54,7 @@ is where it starts.
 
 The floor is for results of which the plain loop happens to make next to none of the error. The factor is no less than
 what the worst result of the implementations that this project computes itself needs, given the floor:
-`rnnimpl.conformance.limits` measures it over all cells, and docs/conformance.md has the figures.
+`rnnimpl.conformance.factors` measures it over all cells, and docs/conformance.md has the figures.
 
 tf32 was not measured: NVIDIA's tensor cores may cut operands where we round them, which doubles the error, hence
 twice float32's factor.
@@ -95,12 +95,12 @@ class Derived(NamedTuple):
 
     def factor_needed(self, name: str, error: float) -> float:
         """The factor of the plain loop's error that a result with this error needs, given floor and kinks."""
-        left = error - self.kinks.get(name, 0.0) - LIMITS[self.name].floor * unit_roundoff(self.name)
+        left = error - self.kinks.get(name, 0.0) - ALLOWANCES[self.name].floor * unit_roundoff(self.name)
         return max(left, 0.0) / self.plain_errors[name] if left > 0 else 0.0
 
 
 def _allowed(plain_error: float, name: str) -> float:
-    return LIMITS[name].factor * plain_error + LIMITS[name].floor * unit_roundoff(name)
+    return ALLOWANCES[name].factor * plain_error + ALLOWANCES[name].floor * unit_roundoff(name)
 
 
 def expect(

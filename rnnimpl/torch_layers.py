@@ -1,4 +1,4 @@
-"""One layer in one direction in PyTorch with its input projection hoisted, for each cell; and the stacking of layers.
+"""One layer in one direction in PyTorch with its input projection hoisted, for each cell, and the stack of layers.
 
 `torch_hoisted` runs these as they are, `torch_compile` compiles them, `torch_cudagraph` captures them. The formulas are
 derived in `rnnimpl.impls.numpy_loop`.
@@ -15,12 +15,12 @@ from rnnimpl.interface import LayerWeights, RnnConfig, State, select_layer
 from rnnimpl.layer_stack import run_stack
 
 TorchState = State[torch.Tensor]
-Layer = Callable[[torch.Tensor, TorchState, LayerWeights[torch.Tensor], str], tuple[torch.Tensor, TorchState]]
+LayerFunction = Callable[[torch.Tensor, TorchState, LayerWeights[torch.Tensor], str], tuple[torch.Tensor, TorchState]]
 """One layer in one direction: x (T, B, I), state (B, H), weights, cell -> y (T, B, H) and the last state (B, H)."""
 
 
 def run_layers(
-    config: RnnConfig, weights: Mapping[str, torch.Tensor], layer: Layer, x: torch.Tensor, state: TorchState
+    config: RnnConfig, weights: Mapping[str, torch.Tensor], layer: LayerFunction, x: torch.Tensor, state: TorchState
 ) -> tuple[torch.Tensor, TorchState]:
     """Run `layer` for each layer and direction: x (T, B, I), state (L*D, B, H) -> y (T, B, D*H), the final state."""
 
@@ -36,7 +36,7 @@ def run_layers(
 def hoisted_layer(
     x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor], cell: str
 ) -> tuple[torch.Tensor, TorchState]:
-    """A `Layer` whose input projection of all steps is one product; each step is a fused multiply-add and gates."""
+    """A `LayerFunction` with one product for the input projection of all steps; a step adds one product and gates."""
     if cell == "lstm":
         return _lstm(x, state, weights)
     if cell == "gru":
@@ -88,5 +88,5 @@ def _concatenate(outputs: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def _merged_bias(weights: LayerWeights[torch.Tensor]) -> torch.Tensor | None:
-    """Both biases in one, where they enter the same sum."""
+    """b_ih + b_hh, for a cell in which both enter the same sum; None without biases."""
     return None if weights.b_ih is None or weights.b_hh is None else weights.b_ih + weights.b_hh

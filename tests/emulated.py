@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rnnimpl.cuda.plan import Chip, Plan
+from rnnimpl.cuda.launch_plan import Chip, LaunchPlan
 from rnnimpl.cuda.source import Arguments, constants, text
 from rnnimpl.dtypes import Dtype
 from rnnimpl.impls.fused_cuda import FusedCuda
@@ -33,7 +33,7 @@ class EmulatedCuda(FusedCuda):
     def find_chip(self) -> Chip:
         return CHIP
 
-    def launch(self, plan: Plan, arguments: Arguments) -> None:
+    def launch(self, plan: LaunchPlan, arguments: Arguments) -> None:
         emulate = emulated_kernel(plan, self.config.dtype, self.kernel_text or text("recurrence.cu"))
         sizes = (plan.slices, plan.row_blocks, plan.directions, ctypes.c_long(plan.shared_bytes), self.seed)
         status = emulate(arguments, *sizes)
@@ -47,9 +47,9 @@ def planned(
     """The class with one plan for every network and batch; `apart` launches directions one after the other."""
 
     class Planned(EmulatedCuda):
-        def choose_plan(self, batch: int) -> Plan | None:
+        def choose_plan(self, batch: int) -> LaunchPlan | None:
             hidden = self.config.hidden_size
-            return Plan(
+            return LaunchPlan(
                 hidden=hidden,
                 threads=threads,
                 lanes=lanes,
@@ -65,7 +65,7 @@ def planned(
 
 
 @functools.cache
-def emulated_kernel(plan: Plan, dtype: Dtype, kernel_text: str) -> Any:
+def emulated_kernel(plan: LaunchPlan, dtype: Dtype, kernel_text: str) -> Any:
     """The kernel compiled by the C++ compiler, as a function."""
     device, launch = ((EMULATOR / name).read_text(encoding="utf-8") for name in ("device.hpp", "launch.hpp"))
     return _compile("\n".join([constants(plan, dtype), device, kernel_text, launch])).emulate

@@ -18,7 +18,7 @@ from tests.broken_implementations import CAUGHT_BY, Sound
 PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
 
 
-def first_failure(implementation: type[Rnn[Any]], check: str) -> conformance.Case | None:
+def first_failure(implementation: type[Rnn[Any]], check: str) -> conformance.CheckCase | None:
     """The first example on which the check fails; None where it fails on none."""
     for case in conformance.cases():
         if case.check.__name__ == check and status(implementation, case) == "failed":
@@ -26,7 +26,7 @@ def first_failure(implementation: type[Rnn[Any]], check: str) -> conformance.Cas
     return None
 
 
-def status(implementation: type[Rnn[Any]], case: conformance.Case) -> str:
+def status(implementation: type[Rnn[Any]], case: conformance.CheckCase) -> str:
     """How one check on one example ends."""
     (result,) = conformance.run(implementation, selected=[case])
     return result.status

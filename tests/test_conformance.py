@@ -36,7 +36,7 @@ KNOWN_FAILURES = {
 """Faults of an engine itself, by check and cell; one that is gone fails here, so that it is taken out."""
 
 
-def marks(name: str, case: conformance.Case | None = None) -> list[pytest.MarkDecorator]:
+def marks(name: str, case: conformance.CheckCase | None = None) -> list[pytest.MarkDecorator]:
     """An engine's tests are for `-m engines` or `-m engines_in_full`; a known failure has to fail."""
     found: list[pytest.MarkDecorator] = []
     if name in ENGINES:
@@ -48,7 +48,7 @@ def marks(name: str, case: conformance.Case | None = None) -> list[pytest.MarkDe
     return found
 
 
-def parameters(cases: Iterable[conformance.Case]) -> list[Any]:
+def parameters(cases: Iterable[conformance.CheckCase]) -> list[Any]:
     """Each implementation on each device with each case of a cell that it names."""
     return [
         pytest.param(name, device, case, id=f"{name}-{device}-{case.id}", marks=marks(name, case))
@@ -62,7 +62,7 @@ SLOW_CHECKS = list(dict.fromkeys(case.check.__name__ for case in conformance.slo
 
 
 @pytest.mark.parametrize(("name", "device", "case"), CASES)
-def test_implementation(name: str, device: str, case: conformance.Case) -> None:
+def test_implementation(name: str, device: str, case: conformance.CheckCase) -> None:
     """The implementation passes the check, or says which part of the config it does not do."""
     try:
         case.check(rnnimpl.load(name), case.example, device)

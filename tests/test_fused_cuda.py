@@ -22,7 +22,7 @@ from rnnimpl import RnnConfig, Unavailable, Unsupported, Weights, conformance
 from rnnimpl.conformance.compare import ConformanceError, agree, train
 from rnnimpl.conformance.examples import Example, representative
 from rnnimpl.cuda import driver, nvrtc
-from rnnimpl.cuda.plan import Chip, Plan, choose
+from rnnimpl.cuda.launch_plan import Chip, LaunchPlan, choose
 from rnnimpl.cuda.source import KERNEL, Arguments, kernel_source, text
 from rnnimpl.dtypes import Dtype
 from rnnimpl.impls.fused_cuda import FusedCuda
@@ -46,7 +46,7 @@ CHIP = Chip(multiprocessors=132)
 class StepByStep(EmulatedCuda):
     """The path without the kernel."""
 
-    def choose_plan(self, batch: int) -> Plan | None:
+    def choose_plan(self, batch: int) -> LaunchPlan | None:
         return None
 
 
@@ -266,7 +266,7 @@ def test_what_the_driver_refuses_is_said(fake_driver: ctypes.CDLL) -> None:
 PLANNED_SIZES = [("float32", 64, 1), ("float32", 1024, 16), ("bfloat16", 255, 32), ("float16", 512, 16)]
 
 
-def planned_source(dtype: Dtype, hidden: int, batch: int) -> tuple[Plan, str]:
+def planned_source(dtype: Dtype, hidden: int, batch: int) -> tuple[LaunchPlan, str]:
     plan = choose(hidden=hidden, batch=batch, directions=1, itemsize=4 if dtype == "float32" else 2, chip=CHIP)
     assert plan is not None
     return plan, kernel_source(plan, dtype)

@@ -16,7 +16,7 @@ from rnnimpl.dtypes import DTYPES, Dtype, round_to, unit_roundoff
 from rnnimpl.expectation import Expectation
 from rnnimpl.interface import CELL_NAMES, CellName, NumpyArray, State
 from rnnimpl.reference import backward, run
-from rnnimpl.tolerance import LIMITS, expect
+from rnnimpl.tolerance import ALLOWANCES, expect
 
 T, B = 9, 4
 
@@ -104,7 +104,7 @@ def test_tolerances_are_a_few_unit_roundoffs(dtype: Dtype, cell: CellName) -> No
     """Of networks whose gradients have no kinks."""
     config, weights, arrays = problem(dtype, cell)
     for name, tolerance in expect(config, weights, *arrays).tolerances.items():
-        assert LIMITS[dtype].floor <= tolerance / unit_roundoff(dtype) < 60, name
+        assert ALLOWANCES[dtype].floor <= tolerance / unit_roundoff(dtype) < 60, name
 
 
 def test_one_step_from_zeros_is_expected_to_leave_the_weights_of_the_state_alone() -> None:
@@ -113,7 +113,7 @@ def test_one_step_from_zeros_is_expected_to_leave_the_weights_of_the_state_alone
     ones = np.ones((1, 2, 40), np.float32)
     expected = expect(config, Weights.init(config, 0), np.ones((1, 2, 3), np.float32), None, ones, (ones,))
     assert not expected.values["grad_weight_hh_l0"].any()
-    assert expected.tolerances["grad_weight_hh_l0"] == LIMITS["float32"].floor * unit_roundoff("float32")
+    assert expected.tolerances["grad_weight_hh_l0"] == ALLOWANCES["float32"].floor * unit_roundoff("float32")
 
 
 def test_tf32_is_allowed_more_than_ieee_and_float32_alone() -> None:
@@ -173,7 +173,7 @@ def test_a_lucky_first_sequence_does_not_set_the_tolerance() -> None:
     exact = run(example.config, example.weights(), x, None)[1][0]
     plain = run(example.config, example.weights(), x, None, Arithmetic("float32"))[1][0]
     own = np.abs(plain - exact).max() / np.abs(exact).max()
-    assert allowed >= LIMITS["float32"].factor * own
+    assert allowed >= ALLOWANCES["float32"].factor * own
 
 
 def test_what_is_allowed_does_not_hang_on_how_a_library_sums() -> None:

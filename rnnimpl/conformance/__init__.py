@@ -10,8 +10,18 @@ Each check is a function `check_*(implementation, example, device)` that returns
 long. What a check needs of a network's cell it declares itself (`needs`).
 """
 
-from rnnimpl.conformance.compare import ConformanceError, Measured
+from rnnimpl.conformance.compare import ConformanceError, MeasuredError
 from rnnimpl.conformance.examples import Example
-from rnnimpl.conformance.run import Case, CheckResult, Status, cases, run, slow_cases
+from rnnimpl.conformance.run import CheckCase, CheckResult, Status, cases, run, slow_cases
 
-__all__ = ["Case", "CheckResult", "ConformanceError", "Example", "Measured", "Status", "cases", "run", "slow_cases"]
+__all__ = [
+    "CheckCase",
+    "CheckResult",
+    "ConformanceError",
+    "Example",
+    "MeasuredError",
+    "Status",
+    "cases",
+    "run",
+    "slow_cases",
+]

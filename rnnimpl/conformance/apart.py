@@ -21,8 +21,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, get_args
 
-from rnnimpl.conformance.compare import Measured
-from rnnimpl.conformance.run import Case, CheckResult, Status, not_named
+from rnnimpl.conformance.compare import MeasuredError
+from rnnimpl.conformance.run import CheckCase, CheckResult, Status, not_named
 
 TIMEOUT_SECONDS = 300.0
 """A check may take so long: several times what compiling a network takes."""
@@ -63,7 +63,7 @@ def run_apart(
     implementation: str,
     device: str,
     *,
-    selected: Sequence[Case],
+    selected: Sequence[CheckCase],
     progress: Callable[[CheckResult], None] | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Outcome:
@@ -272,7 +272,7 @@ def _load(worker: Worker, implementation: str, device: str) -> list[str]:
     return cells
 
 
-def _result(case: Case, reply: dict[str, Any]) -> CheckResult:
+def _result(case: CheckCase, reply: dict[str, Any]) -> CheckResult:
     """The reply to a check as its result. Raises Died for one that is none."""
     status, message, measured = reply.get("status"), reply.get("message"), reply.get("measured")
     sound = status in get_args(Status) and isinstance(message, str)
@@ -286,7 +286,7 @@ def _result(case: Case, reply: dict[str, Any]) -> CheckResult:
         case.example.id,
         status,  # type: ignore[arg-type]  # it is one of them
         _printable(message),  # type: ignore[arg-type]  # it is a text
-        None if measured is None else Measured(*measured),
+        None if measured is None else MeasuredError(*measured),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnimpl.conformance.compare import (
     ConformanceError,
-    Measured,
+    MeasuredError,
     agree,
     build,
     by_name,
@@ -66,7 +66,7 @@ def check_inputs_of_vjp_unchanged(implementation: type[Rnn[Any]], example: Examp
         _require_same(name, rnn.to_numpy(array), before)
 
 
-def check_repeatable(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_repeatable(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """Calls with other data and sizes in between leave nothing behind: the same call gives the same.
 
     The same within the tolerance; whether to the last bit is told.
@@ -85,7 +85,7 @@ def check_repeatable(implementation: type[Rnn[Any]], example: Example, device: s
     )
 
 
-def check_gradients_repeatable(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_gradients_repeatable(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """The same training call gives the same gradients again: none are added to those of an earlier call.
 
     The same within the tolerance; whether to the last bit is told.
@@ -100,7 +100,7 @@ def check_gradients_repeatable(implementation: type[Rnn[Any]], example: Example,
     )
 
 
-def check_results_kept(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_results_kept(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """The results of a call stay what they are when there are later calls."""
     rnn = build(implementation, example, device)
     x, state, _, _ = moved(rnn, example.data())
@@ -115,7 +115,7 @@ def check_results_kept(implementation: type[Rnn[Any]], example: Example, device:
     )
 
 
-def check_gradients_kept(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_gradients_kept(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """The gradients of a call stay what they are when there are later calls."""
     rnn = build(implementation, example, device)
     x, state, dy, dstate_n = moved(rnn, example.data())
@@ -126,7 +126,9 @@ def check_gradients_kept(implementation: type[Rnn[Any]], example: Example, devic
     return agree(example.expected(), by_name(rnn, y, state_n, grads), when="results read after a later call")
 
 
-def check_pullback_after_other_calls(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_pullback_after_other_calls(
+    implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
+) -> MeasuredError:
     """A pullback belongs to its own call, whatever was called since."""
     rnn = build(implementation, example, device)
     x, state, dy, dstate_n = moved(rnn, example.data())
@@ -139,7 +141,7 @@ def check_pullback_after_other_calls(implementation: type[Rnn[Any]], example: Ex
     return agree(example.expected(), by_name(rnn, y, state_n, grads), when="the pullback called after other calls")
 
 
-def check_instances_independent(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_instances_independent(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """Two instances with other weights do not touch each other."""
     one, other = build(implementation, example, device), build(implementation, example.reseeded(), device)
     measured = []
@@ -149,7 +151,7 @@ def check_instances_independent(implementation: type[Rnn[Any]], example: Example
     return worst(*measured)
 
 
-def check_weights_unchanged(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_weights_unchanged(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """Training calls leave the weights as they were: gradients are returned, not applied."""
     rnn = build(implementation, example, device)
     data = example.data()

@@ -16,7 +16,7 @@ from rnnimpl.expectation import Expectation, name_results, state_n_names
 from rnnimpl.interface import Grads, NumpyArray, Rnn, RnnConfig, State
 
 
-class Measured(NamedTuple):
+class MeasuredError(NamedTuple):
     """A relative error, its tolerance, and the result (`y`, `grad_x` ...) that has it.
 
     Where a check compares two calls that should give the same, `identical` says whether they do to the last bit. Both
@@ -32,7 +32,7 @@ class Measured(NamedTuple):
 class ConformanceError(AssertionError):
     """An implementation does not do what the interface says; `measured` has the error where one was measured."""
 
-    def __init__(self, message: str, measured: Measured | None = None) -> None:
+    def __init__(self, message: str, measured: MeasuredError | None = None) -> None:
         super().__init__(message)
         self.measured = measured
 
@@ -107,13 +107,15 @@ def final_state(config: RnnConfig, results: Mapping[str, NumpyArray]) -> State[N
 
 def agree(
     expected: Expectation, actual: Mapping[str, NumpyArray], *, when: str = "", identical: bool | None = None
-) -> Measured:
+) -> MeasuredError:
     """The error that comes nearest to its tolerance. Raises ConformanceError when any is outside."""
     said = f"{when}: " if when else ""
     for name, array in actual.items():
         require_shape(name, array, expected.values[name].shape, when=when)
     errors = {name: expected.error(name, array) for name, array in actual.items()}
-    measured = worst(*(Measured(name, error, expected.tolerances[name], identical) for name, error in errors.items()))
+    measured = worst(
+        *(MeasuredError(name, error, expected.tolerances[name], identical) for name, error in errors.items())
+    )
     outside = expected.outside(errors)
     if outside:
         raise ConformanceError(said + "; ".join(outside), measured)
@@ -125,7 +127,7 @@ def same_bits(one: Mapping[str, NumpyArray], other: Mapping[str, NumpyArray]) ->
     return all(array.tobytes() == other[name].tobytes() for name, array in one.items())
 
 
-def worst(*measured: Measured) -> Measured:
+def worst(*measured: MeasuredError) -> MeasuredError:
     """Of several, the one that comes nearest to its tolerance; identical where all are that say."""
     nearest = max(measured, key=lambda each: each.error / each.tolerance)
     identical = [each.identical for each in measured if each.identical is not None]

@@ -9,12 +9,22 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from rnnimpl.conformance.compare import ConformanceError, Measured, agree, build, infer, poison, require, train, worst
+from rnnimpl.conformance.compare import (
+    ConformanceError,
+    MeasuredError,
+    agree,
+    build,
+    infer,
+    poison,
+    require,
+    train,
+    worst,
+)
 from rnnimpl.conformance.examples import Example
 from rnnimpl.interface import Rnn, Unsupported
 
 
-def check_copies(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_copies(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """A copy computes the same, and both go on doing so when the other is used and gone; else it is a TypeError.
 
     The TypeError names the class that is not copied, as that of `NotCopied` does.
@@ -71,7 +81,7 @@ def _copied(rnn: Rnn[Any], name: str, copier: Callable[[Any], Any]) -> Rnn[Any] 
     return copied
 
 
-def _right(rnn: Rnn[Any], example: Example, when: str) -> Measured:
+def _right(rnn: Rnn[Any], example: Example, when: str) -> MeasuredError:
     data = example.data()
     return agree(example.expected(), infer(rnn, data.x, data.state), when=when)
 

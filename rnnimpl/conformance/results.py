@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rnnimpl.conformance.compare import (
-    Measured,
+    MeasuredError,
     agree,
     build,
     grad_state_names,
@@ -21,41 +21,43 @@ from rnnimpl.expectation import state_n_names
 from rnnimpl.interface import Rnn
 
 
-def check_output(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_output(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """The output y, from a state of zeros."""
     rnn = build(implementation, example, device)
     results = infer(rnn, example.data().x, None)
     return agree(example.expected(given_state=False), select(results, "y"))
 
 
-def check_final_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_final_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """Each array of the final state, of each layer and direction, from a state of zeros."""
     rnn = build(implementation, example, device)
     results = infer(rnn, example.data().x, None)
     return agree(example.expected(given_state=False), select(results, *state_n_names(example.config)))
 
 
-def check_initial_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_initial_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """y and the final state from a state that is given."""
     rnn = build(implementation, example, device)
     data = example.data()
     return agree(example.expected(), infer(rnn, data.x, data.state))
 
 
-def check_outputs_of_vjp(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_outputs_of_vjp(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """Training computes the same y and final state as inference."""
     rnn = build(implementation, example, device)
     results = train(rnn, example.data())
     return agree(example.expected(), select(results, *outputs(example.config)))
 
 
-def check_gradient_of_x(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_gradient_of_x(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """The gradient with respect to the input."""
     rnn = build(implementation, example, device)
     return agree(example.expected(), select(train(rnn, example.data()), "grad_x"))
 
 
-def check_gradient_of_initial_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_gradient_of_initial_state(
+    implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
+) -> MeasuredError:
     """The gradient with respect to each array of the initial state, given or, when it is not, of the zeros."""
     rnn = build(implementation, example, device)
     names = grad_state_names(example.config)
@@ -67,7 +69,7 @@ def check_gradient_of_initial_state(implementation: type[Rnn[Any]], example: Exa
     )
 
 
-def check_gradient_of_weights(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_gradient_of_weights(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """The gradient of every weight, by the names of `torch.nn` and no others."""
     rnn = build(implementation, example, device)
     results = train(rnn, example.data())
@@ -80,7 +82,7 @@ def check_gradient_of_weights(implementation: type[Rnn[Any]], example: Example, 
 
 def check_gradient_through_final_state(
     implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
-) -> Measured:
+) -> MeasuredError:
     """The gradients when the loss depends on y alone, and on each array of the final state alone."""
     rnn = build(implementation, example, device)
     return worst(

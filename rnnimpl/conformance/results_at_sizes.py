@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnimpl.conformance.compare import Measured, agree, build, infer, train, worst
+from rnnimpl.conformance.compare import MeasuredError, agree, build, infer, train, worst
 from rnnimpl.conformance.examples import Example
 from rnnimpl.interface import Rnn
 
 
-def check_outputs_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_outputs_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """y and the final state of inference, from a state that is given and from zeros."""
     rnn = build(implementation, example, device)
     data = example.data()
@@ -19,7 +19,7 @@ def check_outputs_at_sizes(implementation: type[Rnn[Any]], example: Example, dev
     )
 
 
-def check_gradients_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_gradients_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """y and the final state of training and every gradient, from a state that is given."""
     rnn = build(implementation, example, device)
     return agree(example.expected(), train(rnn, example.data()))

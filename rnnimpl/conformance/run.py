@@ -8,17 +8,17 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rnnimpl.conformance import arguments, calls, copies, results, results_at_sizes, sequences
-from rnnimpl.conformance.compare import ConformanceError, Measured
+from rnnimpl.conformance.compare import ConformanceError, MeasuredError
 from rnnimpl.conformance.examples import Example, every_structure, representative, structures
 from rnnimpl.conformance.needs import fits
 from rnnimpl.conformance.sizes import every_size, many_rows
 from rnnimpl.interface import Rnn, Unavailable, Unsupported
 
-Check: TypeAlias = Callable[[type[Rnn[Any]], Example, str], Measured | None]
+Check: TypeAlias = Callable[[type[Rnn[Any]], Example, str], MeasuredError | None]
 Status: TypeAlias = Literal["passed", "failed", "unsupported", "unavailable"]
 
 
-class Case(NamedTuple):
+class CheckCase(NamedTuple):
     """A check on an example."""
 
     check: Check
@@ -38,10 +38,10 @@ class CheckResult:
     example: str
     status: Status
     message: str = ""
-    measured: Measured | None = None
+    measured: MeasuredError | None = None
 
 
-def cases() -> list[Case]:
+def cases() -> list[CheckCase]:
     """Every check with its examples: numbers on many structures and sizes of networks, behaviour on a few."""
     return _cases(
         (results, structures()),
@@ -53,17 +53,17 @@ def cases() -> list[Case]:
     )
 
 
-def slow_cases() -> list[Case]:
+def slow_cases() -> list[CheckCase]:
     """What `cases` leaves out because it takes long: every other structure, and many rows."""
     chosen = set(structures())
     others = tuple(example for example in every_structure() if example not in chosen)
     return _cases((results, others), (results_at_sizes, many_rows()))
 
 
-def _cases(*selection: tuple[ModuleType, Iterable[Example]]) -> list[Case]:
+def _cases(*selection: tuple[ModuleType, Iterable[Example]]) -> list[CheckCase]:
     """The checks of each module with each of its examples that has what the check needs."""
     return [
-        Case(check, example)
+        CheckCase(check, example)
         for module, examples in selection
         for check in _checks(module)
         for example in examples
@@ -75,7 +75,7 @@ def run(
     implementation: type[Rnn[Any]],
     device: str = "cpu",
     *,
-    selected: Iterable[Case] | None = None,
+    selected: Iterable[CheckCase] | None = None,
     progress: Callable[[CheckResult], None] | None = None,
 ) -> list[CheckResult]:
     """Make the checks, all unless some are selected; `progress` is called with each result as it comes.
@@ -93,7 +93,7 @@ def run(
     return found
 
 
-def not_named(case: Case, cells: Iterable[str]) -> CheckResult | None:
+def not_named(case: CheckCase, cells: Iterable[str]) -> CheckResult | None:
     """The result of a case whose cell is none of these; None where it is one of them."""
     named, cell = tuple(cells), case.example.config.cell
     if cell in named:
@@ -102,7 +102,7 @@ def not_named(case: Case, cells: Iterable[str]) -> CheckResult | None:
     return CheckResult(case.check.__name__, case.example.id, "unsupported", message)
 
 
-def _run_case(implementation: type[Rnn[Any]], case: Case, device: str) -> CheckResult:
+def _run_case(implementation: type[Rnn[Any]], case: CheckCase, device: str) -> CheckResult:
     check, example = case.check.__name__, case.example.id
     try:
         measured = case.check(implementation, case.example, device)

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnimpl.cells import CELLS
 from rnnimpl.conformance.compare import (
-    Measured,
+    MeasuredError,
     agree,
     build,
     final_state,
@@ -27,29 +27,31 @@ LARGE = 1000.0
 """Large input, in standard deviations: exp of it is infinite in every dtype, float16 still holds it."""
 
 
-def check_single_step(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_single_step(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """y and the final state of a sequence of one step, T = 1."""
     return _check_outputs(implementation, example.resized(T=1), device)
 
 
-def check_single_sequence(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_single_sequence(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """y and the final state of a batch of one sequence, B = 1."""
     return _check_outputs(implementation, example.resized(B=1), device)
 
 
-def check_gradients_of_single_step(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_gradients_of_single_step(
+    implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
+) -> MeasuredError:
     """Every gradient of a sequence of one step, T = 1."""
     return _check_gradients(implementation, example.resized(T=1), device)
 
 
 def check_gradients_of_single_sequence(
     implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
-) -> Measured:
+) -> MeasuredError:
     """Every gradient of a batch of one sequence, B = 1."""
     return _check_gradients(implementation, example.resized(B=1), device)
 
 
-def check_noncontiguous_input(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_noncontiguous_input(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """x and the state as views: with axes in another order in memory, with gaps, and backwards."""
     data = example.data()
     arrays = (data.x, *data.state)
@@ -69,7 +71,7 @@ def check_noncontiguous_input(implementation: type[Rnn[Any]], example: Example, 
 
 
 @needs(one_direction)
-def check_two_halves(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_two_halves(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """The first steps, then the others from the first's final state, equal the whole."""
     rnn = build(implementation, example, device)
     data = example.data()
@@ -80,7 +82,7 @@ def check_two_halves(implementation: type[Rnn[Any]], example: Example, device: s
     return agree(example.expected(), whole, when=f"{half} steps, then {example.T - half}")
 
 
-def check_batch_permutation(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_batch_permutation(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """The sequences of a batch in another order give their results in that order; told whether to the last bit."""
     rnn = build(implementation, example, device)
     data = example.data()
@@ -94,7 +96,7 @@ def check_batch_permutation(implementation: type[Rnn[Any]], example: Example, de
     return agree(example.expected(), in_order, when=f"order {order}", identical=same_bits(usual, in_order))
 
 
-def check_batch_independence(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_batch_independence(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """A sequence's results do not depend on the others in its batch; told whether to the last bit."""
     rnn = build(implementation, example, device)
     data = example.data()
@@ -108,7 +110,7 @@ def check_batch_independence(implementation: type[Rnn[Any]], example: Example, d
     return agree(example.expected(), filled, when="other sequences changed", identical=same_bits(*own))
 
 
-def check_nan(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> Measured:
+def check_nan(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
     """NaN in x makes its own sequence NaN from its own step on, and nothing else."""
     rnn = build(implementation, example, device)
     data = example.data()
@@ -159,13 +161,13 @@ def check_gradients_of_large_input(implementation: type[Rnn[Any]], example: Exam
     _require_finite(train(rnn, _large(example)))
 
 
-def _check_outputs(implementation: type[Rnn[Any]], example: Example, device: str) -> Measured:
+def _check_outputs(implementation: type[Rnn[Any]], example: Example, device: str) -> MeasuredError:
     rnn = build(implementation, example, device)
     data = example.data()
     return agree(example.expected(), infer(rnn, data.x, data.state))
 
 
-def _check_gradients(implementation: type[Rnn[Any]], example: Example, device: str) -> Measured:
+def _check_gradients(implementation: type[Rnn[Any]], example: Example, device: str) -> MeasuredError:
     rnn = build(implementation, example, device)
     return agree(example.expected(), train(rnn, example.data()))
 

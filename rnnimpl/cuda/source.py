@@ -6,7 +6,7 @@ import ctypes
 import math
 from pathlib import Path
 
-from rnnimpl.cuda.plan import Plan
+from rnnimpl.cuda.launch_plan import LaunchPlan
 from rnnimpl.dtypes import Dtype
 
 FOLDER = Path(__file__).parent
@@ -23,12 +23,12 @@ class Arguments(ctypes.Structure):
     )
 
 
-def kernel_source(plan: Plan, dtype: Dtype) -> str:
+def kernel_source(plan: LaunchPlan, dtype: Dtype) -> str:
     """CUDA C++ that needs no header."""
     return "\n".join([constants(plan, dtype), text("device.cuh"), text("recurrence.cu")])
 
 
-def constants(plan: Plan, dtype: Dtype) -> str:
+def constants(plan: LaunchPlan, dtype: Dtype) -> str:
     """The plan and the dtype as definitions for the preprocessor."""
     itemsize = 4 if dtype == "float32" else 2
     # As many bytes at once as every row of states is aligned to.

@@ -1,1 +1,1 @@
-"""The implementations, one file each; a file's name is the implementation's name."""
+"""The implementations, a file or package each; its name is the implementation's name."""

@@ -1,6 +1,6 @@
-"""The whole recurrence in one CUDA kernel a layer, its weights in registers, forward and backward.
+"""The recurrence of all steps in one CUDA kernel for each layer, its weights in registers, forward and backward.
 
-How it works and what bounds it: docs/fused_gpu.md.
+docs/fused_gpu.md explains how it works and what bounds it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from rnnimpl.cuda import driver, nvrtc
-from rnnimpl.cuda.plan import Chip, Plan, choose
+from rnnimpl.cuda.launch_plan import Chip, LaunchPlan, choose
 from rnnimpl.cuda.source import KERNEL, VECTOR_BYTES, Arguments, kernel_source
 from rnnimpl.cuda.stepwise import run_steps
 from rnnimpl.dtypes import Dtype
@@ -32,7 +32,7 @@ from rnnimpl.torch_base import TorchRnn, TorchState
 class FusedCuda(NotCopied, TorchRnn):
     """One product projects the input of all steps and directions; one launch then runs all steps where weights fit.
 
-    Where they do not, each step is a product and a pointwise kernel. float16, bfloat16 and float32; products of the
+    Where they do not fit, each step is a product and a pointwise kernel. float16, bfloat16 and float32; products of the
     recurrence are summed in float32, and with precision tf32 computed in it.
     """
 
@@ -46,11 +46,11 @@ class FusedCuda(NotCopied, TorchRnn):
             raise Unsupported("fused_cuda computes in float16, bfloat16 and float32; got dtype float64")
         self.chip = self.find_chip()
         self.layers = [self._stack(layer) for layer in range(config.num_layers)]
-        self.plans: dict[int, Plan | None] = {}
-        self.kernels: dict[Plan, driver.Kernel] = {}
+        self.plans: dict[int, LaunchPlan | None] = {}
+        self.kernels: dict[LaunchPlan, driver.Kernel] = {}
 
     def find_chip(self) -> Chip:
-        """The GPU's limits. Raises Unavailable on one that is too old, and without NVRTC."""
+        """The GPU as a plan needs it. Raises Unavailable on a GPU that is too old, and without NVRTC."""
         properties = torch.cuda.get_device_properties(self.device)
         least = (8, 0) if self.config.dtype == "bfloat16" else (7, 0)
         if (properties.major, properties.minor) < least:
@@ -61,8 +61,8 @@ class FusedCuda(NotCopied, TorchRnn):
         nvrtc.library(str(torch.version.cuda))
         return Chip(multiprocessors=properties.multi_processor_count)
 
-    def choose_plan(self, batch: int) -> Plan | None:
-        """How a batch of this size is computed; None: step by step."""
+    def choose_plan(self, batch: int) -> LaunchPlan | None:
+        """The launch plan for a batch of this size; None for a product and a pointwise kernel in each step."""
         return choose(
             hidden=self.config.hidden_size,
             batch=batch,
@@ -71,8 +71,8 @@ class FusedCuda(NotCopied, TorchRnn):
             chip=self.chip,
         )
 
-    def launch(self, plan: Plan, arguments: Arguments) -> None:
-        """Queue one launch on the current stream, having compiled the kernel if need be."""
+    def launch(self, plan: LaunchPlan, arguments: Arguments) -> None:
+        """Queue one launch on the current stream; the first one of a plan compiles its kernel."""
         device = self.layers[0].w_ih.device
         with torch.cuda.device(device):
             if plan not in self.kernels:
@@ -108,13 +108,13 @@ class FusedCuda(NotCopied, TorchRnn):
     def describe(self) -> dict[str, str]:
         described = super().describe()
         chosen = [
-            f"B {batch}: {'a product and a pointwise kernel a step' if plan is None else plan.describe()}"
+            f"B {batch}: {'a product and a pointwise kernel in each step' if plan is None else plan.describe()}"
             for batch, plan in self.plans.items()
         ]
         return described | {"recurrence": "; ".join(chosen) or "not chosen before the first call"}
 
     def _stack(self, layer: int) -> _Layer:
-        """The weights of both directions one above the other."""
+        """The weights of both directions of a layer, stacked."""
         names = [layer_weight_names(layer, direction) for direction in range(self.config.num_directions)]
         weights = {name: tensor.detach() for name, tensor in self.weights.items()}
         w_hh = torch.stack([weights[each.w_hh] for each in names])
@@ -194,7 +194,7 @@ class FusedCuda(NotCopied, TorchRnn):
             return run_steps(given, weights, nonlinearity, initial=initial, addend=addend, states=states)
         output = torch.empty_like(given)
         if plan.slices > 1:
-            # What is not written yet has every bit set, which no state has.
+            # All bits set marks a state that is not written yet; no state has that value.
             output.view(torch.int32 if output.itemsize == 4 else torch.int16).fill_(-1)
         arrays = (given, weights, initial, addend, states, output)
         pointers = [None if array is None else array.data_ptr() for array in arrays]
@@ -204,7 +204,7 @@ class FusedCuda(NotCopied, TorchRnn):
         return output
 
     def _own(self, name: str, array: torch.Tensor) -> torch.Tensor:
-        """The array as kernels read it: on the weights' device, contiguous and aligned."""
+        """The array or a copy of it, contiguous and aligned. Raises ValueError for an array on another device."""
         device = self.layers[0].w_ih.device
         if array.device != device:
             raise ValueError(f"{name} is on {array.device}; expected {device}, where the weights are")
@@ -213,7 +213,7 @@ class FusedCuda(NotCopied, TorchRnn):
 
 
 class _Layer(NamedTuple):
-    """The weights of a layer's directions, one above the other: w_ih (D*H, I), bias (D*H,), w_hh (D, H, H)."""
+    """The weights of a layer's directions: w_ih (D*H, I), bias (D*H,), w_hh and its transpose (D, H, H)."""
 
     w_ih: torch.Tensor
     bias: torch.Tensor | None
@@ -222,11 +222,11 @@ class _Layer(NamedTuple):
 
 
 def _columns(direction: int, H: int) -> slice:
-    """Those of a direction in (T, B, D*H)."""
+    """The columns of a direction in an array (T, B, D*H)."""
     return slice(direction * H, (direction + 1) * H)
 
 
-def _load_kernel(plan: Plan, dtype: Dtype, device: torch.device) -> driver.Kernel:
+def _load_kernel(plan: LaunchPlan, dtype: Dtype, device: torch.device) -> driver.Kernel:
     properties = torch.cuda.get_device_properties(device)
     architecture = f"sm_{properties.major}{properties.minor}"
     machine_code = _machine_code(kernel_source(plan, dtype), architecture)
@@ -235,5 +235,5 @@ def _load_kernel(plan: Plan, dtype: Dtype, device: torch.device) -> driver.Kerne
 
 @functools.cache
 def _machine_code(source: str, architecture: str) -> bytes:
-    """What differs in batch sizes alone is compiled once a process."""
+    """The machine code of a source, compiled once in a process: batch sizes that share a source share it."""
     return nvrtc.compile_cubin(nvrtc.library(str(torch.version.cuda)), source, architecture)

@@ -1,4 +1,4 @@
-"""`torch.nn.RNN`, `nn.LSTM` and `nn.GRU`, the common choice: cuDNN on a GPU, oneDNN or ATen's own loop on a CPU."""
+"""`torch.nn.RNN`, `nn.LSTM` and `nn.GRU`: cuDNN on a GPU, oneDNN or ATen's loop on a CPU."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODULES: Mapping[str, tuple[Callable[..., torch.nn.RNNBase], Mapping[str, Any]]]
 
 
 class NnRnn(TorchRnn):
-    """The module as it comes. On CUDA it is cuDNN or it is unavailable, never ATen's kernels in silence."""
+    """The module unchanged. On CUDA it is Unavailable where cuDNN does not take the config; ATen never replaces it."""
 
     devices = ("cpu", "cuda")
     cells = ("tanh", "relu", "lstm", "gru")
@@ -44,12 +44,12 @@ class NnRnn(TorchRnn):
         if device != "cpu":
             self._require_cudnn()
         self.called: tuple[int, bool] = (1, False)
-        """The batch of the last call, and whether it recorded gradients: what `describe` asks the kernel's name for."""
+        """The last call's batch size, and whether it recorded gradients; `describe` names the kernel of such a call."""
 
     def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
         self.called = x.shape[1], torch.is_grad_enabled()
         if self.module.training != torch.is_grad_enabled():
-            # As whoever infers with a module would: in training mode cuDNN keeps what a backward pass needs.
+            # In training mode cuDNN keeps what a backward pass needs; inference runs in eval mode.
             self.module.train(torch.is_grad_enabled())
         if len(state) > 1:
             y, state_n = self.module(x, state)
@@ -67,7 +67,7 @@ class NnRnn(TorchRnn):
         return described
 
     def _path(self) -> str:
-        """What computes on the CPU, as oneDNN says of a short call like the last one; ATen where it says nothing."""
+        """The kernel that oneDNN reports for a short call like the last one; ATen where it reports no RNN primitive."""
         batch, trains = self.called
         x = torch.zeros(2, batch, self.config.input_size, dtype=self.dtype)
 
@@ -85,7 +85,7 @@ class NnRnn(TorchRnn):
         return onednn.rnn_kernels(executed)
 
     def _require_cudnn(self) -> None:
-        """Run one step and look at which operator autograd recorded: the path taken, not the one expected."""
+        """Raise Unavailable unless autograd records cuDNN's operator for one step, which shows the path that runs."""
         if not torch.backends.cudnn.is_available():  # type: ignore[no-untyped-call]  # torch leaves it untyped
             raise Unavailable(f"torch {torch.__version__} is built without cuDNN")
         if not torch.backends.cudnn.enabled:

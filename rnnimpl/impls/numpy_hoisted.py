@@ -1,7 +1,7 @@
-"""The NumPy loop with all that does not depend on the previous step taken out of it, in one large product each.
+"""The NumPy loop with everything that does not depend on the previous step outside of it, in one product each.
 
-Forward, the input projection x[t] @ w_ih.T of all steps is one product of (T*B, I) by (I, G*H); the loop keeps
-only what must wait for the step before. Backward, the loop computes the gradients of the sums; those of the inputs
+Forward, the input projection x[t] @ w_ih.T of all steps is one product of (T*B, I) by (I, G*H); the loop has only what
+depends on the step before. Backward, the loop computes the gradients of the gates' sums; the gradients of the inputs
 and of both weights are then one product each over all steps. The formulas are derived in `numpy_loop`.
 """
 
@@ -16,17 +16,16 @@ from rnnimpl.numpy_base import Layer, LayerGrads, NumpyRnn
 
 
 class HoistedLayer(Layer):
-    """What the layers share: the products over all steps."""
+    """One layer in one direction, with the products over all steps that every cell has."""
 
     def __init__(self, weights: LayerWeights[NumpyArray]) -> None:
         super().__init__(weights)
         self.w_hh = np.ascontiguousarray(weights.w_hh)
-        # Row by row in memory, its transpose: the product of each step is up to a third quicker (OpenBLAS, B and H from
-        # 16 and 256 up).
+        # A contiguous transpose, with which OpenBLAS computes the product of a step faster than with a view.
         self.w_hh_transposed = np.ascontiguousarray(weights.w_hh.T)
 
     def project(self, x: NumpyArray, bias: NumpyArray | None) -> NumpyArray:
-        """x (T, B, I) -> x @ w_ih.T + bias of all steps (T, B, G*H)."""
+        """x (T, B, I) -> x @ w_ih.T + bias for all steps, (T, B, G*H)."""
         T, B, I = x.shape
         projection = x.reshape(T * B, I) @ self.weights.w_ih.T
         if bias is not None:
@@ -34,7 +33,7 @@ class HoistedLayer(Layer):
         return projection.reshape(T, B, -1)
 
     def merged_bias(self) -> NumpyArray | None:
-        """Both biases in one, where they enter the same sum."""
+        """b_ih + b_hh, for a cell in which both enter the same sum; None without biases."""
         w = self.weights
         return None if w.b_ih is None or w.b_hh is None else w.b_ih + w.b_hh
 
@@ -46,11 +45,12 @@ class HoistedLayer(Layer):
         of_input: NumpyArray,
         of_state: NumpyArray,
     ) -> LayerGrads:
-        """The gradients from those of both sums of all steps (T, B, G*H), and from h before each step (T, B, H)."""
+        """The layer's gradients, from those of both sums (T, B, G*H) and h before each step (T, B, H), for all steps."""
         T, B, I = x.shape
         rows = of_input.reshape(T * B, -1)
         state_rows = rows if of_state is of_input else of_state.reshape(T * B, -1)
-        # A product with ones: NumPy's sum over many rows of float16 rounds at each of them, its product does not.
+        # A product with ones, because NumPy's sum over many rows of float16 rounds at each row and its product does
+        # not.
         ones = np.ones(T * B, dtype=rows.dtype)
         db_ih = ones @ rows
         return LayerGrads(
@@ -66,14 +66,14 @@ class HoistedLayer(Layer):
 
 
 class ElmanLayer(HoistedLayer):
-    """The plain recurrent layer; a subclass says how the sum is squashed, in place."""
+    """The plain recurrent layer; a subclass has its nonlinearity, which works in place."""
 
     def squash(self, a: NumpyArray) -> None:
-        """The state from the sum (B, H)."""
+        """Replace the pre-activation (B, H) by the state."""
         raise NotImplementedError
 
     def slope(self, y: NumpyArray) -> NumpyArray:
-        """The derivative of `squash` in terms of its result (T, B, H)."""
+        """The derivative of the nonlinearity in terms of its result y, both (T, B, H)."""
         raise NotImplementedError
 
     def forward(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray], Any]:
@@ -81,7 +81,7 @@ class ElmanLayer(HoistedLayer):
         y = self.project(x, self.merged_bias())
         recurrent = np.empty_like(h0)
         h = h0  # (B, H)
-        for a in y:  # (B, H): the projection of this step, turned into its state in place
+        for a in y:  # (B, H): the projection of this step, which becomes its state in place
             np.matmul(h, self.w_hh_transposed, out=recurrent)
             a += recurrent
             self.squash(a)
@@ -101,7 +101,7 @@ class ElmanLayer(HoistedLayer):
 
 
 class TanhLayer(ElmanLayer):
-    """With tanh."""
+    """The plain recurrent layer with tanh."""
 
     def squash(self, a: NumpyArray) -> None:
         np.tanh(a, out=a)
@@ -111,7 +111,7 @@ class TanhLayer(ElmanLayer):
 
 
 class ReluLayer(ElmanLayer):
-    """With relu."""
+    """The plain recurrent layer with relu."""
 
     def squash(self, a: NumpyArray) -> None:
         np.maximum(a, 0, out=a)
@@ -121,7 +121,7 @@ class ReluLayer(ElmanLayer):
 
 
 class LstmLayer(HoistedLayer):
-    """LSTM: the gates of a step are computed in the memory of its projection."""
+    """An LSTM layer; the gates of a step are computed in the memory of its projection."""
 
     def forward(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray], Any]:
         T, B, _ = x.shape
@@ -151,7 +151,7 @@ class LstmLayer(HoistedLayer):
         H = h0.shape[1]
         i, f, g, o = (gates[:, :, part * H : (part + 1) * H] for part in range(4))  # (T, B, H) each
         c_before = np.concatenate([c0[None], memory[:-1]])
-        # What multiplies dc and dh of each step: all steps at once.
+        # The factors of dc and dh, for all steps at once.
         of_c = np.concatenate([g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)], axis=2)  # (T, B, 3*H)
         of_h = squashed * o * (1 - o)
         into_c = o * (1 - squashed * squashed)
@@ -170,7 +170,7 @@ class LstmLayer(HoistedLayer):
 
 
 class GruLayer(HoistedLayer):
-    """GRU: the sums of the input and of the state are kept apart, since the reset gate stands between them."""
+    """A GRU layer; the reset gate multiplies the sum of the state, so both sums of the candidate are kept."""
 
     def forward(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray], Any]:
         T, B, _ = x.shape
@@ -201,7 +201,7 @@ class GruLayer(HoistedLayer):
         H = h0.shape[1]
         r, z, n = (gates[:, :, part * H : (part + 1) * H] for part in range(3))  # (T, B, H) each
         h_before = np.concatenate([h0[None], y[:-1]])
-        # What multiplies dh of each step: all steps at once.
+        # The factors of dh, for all steps at once.
         of_n = (1 - z) * (1 - n * n)
         of_z = (h_before - n) * z * (1 - z)
         of_r = of_n * state_n * r * (1 - r)
@@ -221,7 +221,7 @@ class GruLayer(HoistedLayer):
 
 
 class NumpyHoisted(NumpyRnn):
-    """One layer with its input projection hoisted out of the loop over time."""
+    """NumPy layers with their input projection outside of the loop over time."""
 
     devices = ("cpu",)
     cells: ClassVar[tuple[str, ...]] = ("tanh", "relu", "lstm", "gru")

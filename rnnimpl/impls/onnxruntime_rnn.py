@@ -1,8 +1,8 @@
 """ONNX Runtime's RNN, LSTM and GRU operators on a CPU, inference only.
 
 One node a layer, both directions in the same node (https://onnx.ai/onnx/operators/onnx__RNN.html, onnx__LSTM.html,
-onnx__GRU.html). The operator's W and R are `torch.nn`'s w_ih and w_hh with their gates in another order, its B holds
-b_ih and b_hh one after the other. Without `linear_before_reset` a GRU has its reset gate before the product, which is
+onnx__GRU.html). The operator's W and R are `torch.nn`'s w_ih and w_hh with their gates in another order, its B is
+b_ih and b_hh concatenated. Without `linear_before_reset` a GRU has its reset gate before the product, which is
 another function.
 """
 
@@ -26,7 +26,7 @@ ELEMENT_TYPES = {"float16": TensorProto.FLOAT16, "float32": TensorProto.FLOAT, "
 
 
 class Operator(NamedTuple):
-    """The operator that computes a cell, with the order of its gates; an empty activation is the operator's own."""
+    """An ONNX operator with the order of its gates; without an activation it has its default one."""
 
     name: str
     gates: str
@@ -57,7 +57,7 @@ class OnnxRuntimeRnn(InferenceRnn):
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        # That float16 has no kernel and is cast is said in describe, not printed at each build.
+        # 3 is errors alone: else each build prints that float16 is cast, which `describe` reports.
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(
@@ -71,7 +71,7 @@ class OnnxRuntimeRnn(InferenceRnn):
             ) from error
 
     def _run_one_step(self) -> None:
-        """Raise RunFailed where a kernel is there and says only when it runs that it does not know the type."""
+        """Raise RunFailed where a session is built although its kernel does not have the dtype."""
         quiet = onnxruntime.RunOptions()
         quiet.log_severity_level = 4
         x = np.zeros((1, 1, self.config.input_size), self._dtype)
@@ -141,11 +141,13 @@ def _model(config: RnnConfig, weights: Weights) -> bytes:
         )
         output = "y" if layer == L - 1 else f"y_l{layer}"  # (T, B, D*H)
         if D == 2:
-            nodes.append(helper.make_node("Transpose", [f"states_l{layer}"], [f"turned_l{layer}"], perm=(0, 2, 1, 3)))
-            # 0 keeps an axis as it is.
+            nodes.append(
+                helper.make_node("Transpose", [f"states_l{layer}"], [f"transposed_l{layer}"], perm=(0, 2, 1, 3))
+            )
+            # A size of 0 keeps an axis.
             nodes.append(
                 helper.make_node(
-                    "Reshape", [f"turned_l{layer}", constant(f"s_l{layer}", np.array([0, 0, 2 * H]))], [output]
+                    "Reshape", [f"transposed_l{layer}", constant(f"s_l{layer}", np.array([0, 0, 2 * H]))], [output]
                 )
             )
         else:
@@ -153,7 +155,7 @@ def _model(config: RnnConfig, weights: Weights) -> bytes:
                 helper.make_node("Squeeze", [f"states_l{layer}", constant(f"d_l{layer}", np.array([1]))], [output])
             )
         layer_input = output
-    # A graph lists its nodes in an order in which they can run.
+    # A node comes after those whose outputs it reads: Concat of the final states comes last.
     nodes.sort(key=lambda node: node.op_type == "Concat")
 
     def tensor(name: str, *shape: str | int) -> object:

@@ -3,8 +3,8 @@
 One node a layer, both directions in the same node (https://docs.openvino.ai/2025/documentation/openvino-ir-format/
 operation-sets/operation-specs/sequence/rnn-sequence-5.html, lstm-sequence-1.html, gru-sequence-5.html). Its weights
 have their gates in another order than `torch.nn`'s. Without `linear_before_reset` a GRU has its reset gate before the
-product, which is another function. The model is compiled for fixed T and B at the first call of each input shape; that
-call has the cost.
+product, which is another function. The model is compiled for fixed T and B in the first call of each input shape, whose
+time includes that.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class OpenVinoRnn(InferenceRnn):
     requires = ("openvino>=2025.0",)
 
     asks_for_kernels: ClassVar[bool] = False
-    """Whether oneDNN is asked which kernels it creates: from then on it says so of every model in the process."""
+    """Whether oneDNN reports the kernels that it creates, once asked for every model in the process."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
@@ -60,7 +60,7 @@ class OpenVinoRnn(InferenceRnn):
         if x.shape not in self.requests:
             self._compile(x.shape)
         self.last_shape = x.shape
-        # Inputs are read where they are; outputs are copied, so that a later call leaves them alone.
+        # Inputs are read in place; outputs are copied, so that a later call does not change them.
         results = self.requests[x.shape].infer([x, *state], share_inputs=True, share_outputs=False)
         y, *state_n = results.values()
         return y, tuple(state_n)
@@ -77,21 +77,21 @@ class OpenVinoRnn(InferenceRnn):
         }
 
     def _compile(self, shape: tuple[int, ...]) -> None:
-        """The network for inputs of this shape, ready to run, and the kernels that run it."""
+        """Compile the network for inputs of this shape (T, B, I), and keep its request and the names of its kernels."""
         settings = {
             hint.performance_mode(): hint.PerformanceMode.LATENCY,
-            # Without it the plugin computes in bfloat16 where the CPU has that, whatever the model's type.
+            # By default the plugin computes in bfloat16 where the CPU has it, whatever the model's type.
             hint.inference_precision(): openvino.Type.f32,
             hint.execution_mode(): hint.ExecutionMode.ACCURACY,
             properties.inference_num_threads(): self.threads,
-            # Cores are the caller's to choose: those the process is bound to, and every thread that was asked for.
+            # The caller chooses the cores, by the process's affinity, and the number of threads.
             hint.enable_cpu_pinning(): False,
             hint.enable_hyper_threading(): True,
         }
         T, B, _ = shape
         model = _model(self.config, self.weights, T, B)
         compile_model = functools.partial(self.core.compile_model, model, "CPU", settings)
-        # Not from the compiled model: its names of kernels are the same whichever of them oneDNN chose.
+        # oneDNN's own report: the compiled model has the same name for every kernel that oneDNN may choose.
         compiled, primitives = (
             onednn.created_during(compile_model) if self.asks_for_kernels else (compile_model(), None)
         )
@@ -109,7 +109,7 @@ def _model(config: RnnConfig, weights: Weights, T: int, B: int) -> openvino.Mode
     layer_input = x  # (T, B, I)
     for layer in range(L):
         sequence = SEQUENCES[config.cell](
-            # Turned so before the sequence and so after it, as a model from ONNX has it: the plugin then turns nothing.
+            # The plugin removes this transpose together with the one after the sequence, as in models from ONNX.
             opset5.transpose(layer_input, np.array([1, 0, 2])),  # (B, T, I)
             *(opset5.transpose(each[layer], np.array([1, 0, 2])) for each in starts),  # (B, D, H)
             np.full(B, T),
@@ -119,12 +119,12 @@ def _model(config: RnnConfig, weights: Weights, T: int, B: int) -> openvino.Mode
         )
         states, *last = sequence.outputs()  # (B, D, T, H), (B, D, H)
         ends.append([opset5.transpose(each, np.array([1, 0, 2])) for each in last])
-        turned = opset5.transpose(states, np.array([2, 1, 0, 3]))  # (T, D, B, H)
+        by_time = opset5.transpose(states, np.array([2, 1, 0, 3]))  # (T, D, B, H)
         if D == 2:
-            beside = opset5.transpose(turned, np.array([0, 2, 1, 3]))
+            beside = opset5.transpose(by_time, np.array([0, 2, 1, 3]))
             layer_input = opset5.reshape(beside, np.array([T, B, D * H]), special_zero=False)
         else:
-            layer_input = opset5.squeeze(turned, np.array(1))
+            layer_input = opset5.squeeze(by_time, np.array(1))
     state_n = [opset5.concat(list(of_layers), 0) for of_layers in zip(*ends, strict=True)]
     return openvino.Model([layer_input, *state_n], [x, *state], "rnn")
 
@@ -144,7 +144,7 @@ def _weights(
     b_hh = stacked([none if each.b_hh is None else each.b_hh for each in directions])
     if config.cell != "gru":
         return W, R, b_ih + b_hh
-    # Of the candidate, one bias lies outside of the product with the reset gate and one inside: both are kept.
+    # The candidate has one bias outside of the product with the reset gate and one inside, so both are kept.
     H = config.hidden_size
     summed = b_ih[:, : 2 * H] + b_hh[:, : 2 * H]
     return W, R, np.concatenate([summed, b_ih[:, 2 * H :], b_hh[:, 2 * H :]], axis=1)

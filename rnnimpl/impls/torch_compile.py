@@ -1,9 +1,9 @@
 """The hoisted PyTorch loop compiled by `torch.compile`: C++ on a CPU, Triton kernels on a GPU.
 
-TorchDynamo unrolls the loop, so compiling takes longer the more steps there are: a long sequence is computed in
-pieces that one compiled function takes in turn. Compiling happens at the first call of each network and shape in a
-process (https://docs.pytorch.org/docs/stable/torch.compiler.html), in training for the gradients too; that call has
-the cost, unless RNNIMPL_COMPILED names a folder in which another process has left what it compiled.
+TorchDynamo unrolls the loop, and compiling takes longer the more steps there are. So a long sequence is computed in
+pieces by one compiled function. Compiling happens at the first call of each network and shape in a process
+(https://docs.pytorch.org/docs/stable/torch.compiler.html), in training for the gradients too. The time of that call
+includes it, unless RNNIMPL_COMPILED names a folder with the code that another process compiled.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from rnnimpl.torch_base import TorchRnn, TorchState
 from rnnimpl.torch_layers import hoisted_layer, run_layers
 
 STEPS_AT_ONCE = 64
-"""Steps of all layers and directions that one graph has at most, and of the pieces of a longer computation."""
+"""The most steps in one graph, over all layers and directions; also the length of a piece."""
 
 
 class TorchCompile(NotCopied, TorchRnn):
-    """One graph of all steps, or of a piece of a layer's, without breaks, specialised on its shapes."""
+    """One graph without breaks for all steps, or for a piece of a layer's steps, specialised on its shapes."""
 
     devices = ("cpu", "cuda")
     cells = ("tanh", "relu", "lstm", "gru")
@@ -33,7 +33,7 @@ class TorchCompile(NotCopied, TorchRnn):
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
         self.compiler = torch_inductor.find_compiler(device)
-        # Calls between kernels are then C++ too; on a GPU that has not been tried.
+        # With it the calls between kernels are C++ as well; it is untried on a GPU.
         options: dict[str, Any] = {"cpp_wrapper": device == "cpu"}
         self.network = torch.compile(run_layers, fullgraph=True, dynamic=False, options=options)
         self.layer = torch.compile(hoisted_layer, fullgraph=True, dynamic=False, options=options)
@@ -53,7 +53,7 @@ class TorchCompile(NotCopied, TorchRnn):
     def layer_in_pieces(
         self, x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor], cell: str
     ) -> tuple[torch.Tensor, TorchState]:
-        """A `Layer` that takes one piece of the sequence after another through the compiled one."""
+        """A `LayerFunction` that runs the compiled layer on one piece of the sequence after another."""
         pieces = []
         for piece in x.split(STEPS_AT_ONCE):  # type: ignore[no-untyped-call]  # torch leaves it untyped
             y, state = self.layer(piece, state, weights, cell)

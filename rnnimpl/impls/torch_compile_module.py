@@ -1,9 +1,9 @@
-"""`torch.nn.LSTM` through `torch.compile`, as a user would try next: oneDNN's LSTM with weights that are packed once.
+"""`torch.nn.LSTM` through `torch.compile`: oneDNN's LSTM with its weights packed once.
 
-`nn.LSTM` on a CPU is oneDNN, and reorders its weights in every call. TorchDynamo takes the module into a graph where
-`allow_rnn` is set, and TorchInductor's freezing takes the weights as constants and reorders them when it compiles.
-Both must be set for the process while a graph is made: with freezing among the options of `torch.compile` alone, the
-weights are arguments of the graph and are reordered in every call as before. Frozen weights cannot be trained.
+`nn.LSTM` on a CPU calls oneDNN, which reorders the weights in every call. With `allow_rnn` TorchDynamo takes the module
+into a graph; with freezing TorchInductor takes the weights as constants and reorders them when it compiles. Both are
+set for the whole process while a graph is made: freezing as an option of `torch.compile` alone leaves the weights
+arguments of the graph, which are reordered in every call. Frozen weights cannot be trained.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rnnimpl.torch_base import TorchRnn, TorchState
 
 
 class TorchCompileModule(NotCopied, TorchRnn):
-    """One frozen graph a shape of x, in which each layer and direction is one primitive of oneDNN."""
+    """One frozen graph for each shape of x, in which each layer and direction is one primitive of oneDNN."""
 
     devices = ("cpu",)
     cells = ("lstm",)
@@ -29,7 +29,7 @@ class TorchCompileModule(NotCopied, TorchRnn):
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
         if config.dtype != "float32":
-            # Elsewhere PyTorch computes nn.LSTM by a loop, which would be unrolled, or as the processor has it.
+            # In other dtypes PyTorch computes nn.LSTM by a loop, which would be unrolled, or as the processor has it.
             raise Unsupported(f"TorchCompileModule is oneDNN's LSTM in float32; got dtype {config.dtype}")
         torch_inductor.find_compiler(device)
         self.module = torch.nn.LSTM(
@@ -45,7 +45,7 @@ class TorchCompileModule(NotCopied, TorchRnn):
         self.weights = dict(self.module.named_parameters())
         self.compiled = torch.compile(self.module, fullgraph=True, dynamic=False)
         self.graphs: set[tuple[object, ...]] = set()
-        """What TorchDynamo makes a graph of its own for, of the calls so far."""
+        """The properties of a call by which TorchDynamo chooses a graph, of each call so far."""
         self.last_shape: tuple[int, ...] | None = None
 
     @classmethod
@@ -67,13 +67,13 @@ class TorchCompileModule(NotCopied, TorchRnn):
 
     def vjp(
         self,
-        x: torch.Tensor,  # noqa: ARG002  # there is nothing to take it for
+        x: torch.Tensor,  # noqa: ARG002  # the interface has it
         state: TorchState | None = None,  # noqa: ARG002  # the same
     ) -> tuple[torch.Tensor, TorchState, Pullback[torch.Tensor]]:
         raise Unsupported("TorchCompileModule does inference only: its weights are frozen")
 
     def describe(self) -> dict[str, str]:
-        """With what oneDNN says of a call like the last one: which kernel ran, and whether it reordered weights."""
+        """As `Rnn.describe`: `path` has the kernel that oneDNN runs in a call like the last one, and its reorders."""
         described = super().describe()
         if self.last_shape is None:
             return described | {"path": "nn.LSTM by TorchInductor, frozen: not called yet"}

@@ -1,8 +1,8 @@
 """The hoisted PyTorch loop captured once for each input shape as a CUDA graph and replayed, forward and backward.
 
-A graph reads and writes the same memory at each replay (https://docs.pytorch.org/docs/stable/notes/cuda.html,
-"CUDA Graphs"). So a call copies its inputs in, replays, and copies its results out, all of which is timed.
-Capturing happens at the first call of each shape; that call has the cost.
+A graph reads and writes the same memory at each replay (https://docs.pytorch.org/docs/stable/notes/cuda.html, "CUDA
+Graphs"). So a call copies its inputs in, replays, and copies its results out; its time includes the copies. A graph is
+captured in the first call of each shape, whose time includes that.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from rnnimpl.torch_layers import hoisted_layer, run_layers
 
 Compute = Callable[[], Sequence[torch.Tensor]]
 WARM_UP_CALLS = 3
-"""As `torch.cuda.make_graphed_callables` makes: libraries choose algorithms and allocate before the capture."""
+"""Calls before a capture, in which libraries choose algorithms and allocate; PyTorch itself makes as many."""
 
 
 class TorchCudaGraph(NotCopied, TorchRnn):
-    """One graph a shape for inference, and for training one forward and one backward that share their memory."""
+    """For each shape one graph for inference, and for training a forward and a backward graph that share memory."""
 
     devices = ("cuda",)
     cells = ("tanh", "relu", "lstm", "gru")
@@ -59,7 +59,7 @@ class TorchCudaGraph(NotCopied, TorchRnn):
             # Copying into the graph's memory would convert and broadcast.
             self.check_cotangents(dy, dstate_n, y, self.dtype)
             if graphs.calls != call:
-                # A later call has overwritten what the backward graph reads: compute it again.
+                # A later call has overwritten the memory that the backward graph reads.
                 graphs.run_forward(x, *start)
             return self.as_grads(graphs.backward(dy, *dstate_n))
 
@@ -70,7 +70,7 @@ class TorchCudaGraph(NotCopied, TorchRnn):
         return described | {"path": f"{described['path']}, CUDA graph of the hoisted loop"}
 
     def capture(self, computations: Sequence[Compute]) -> list[tuple[Callable[[], Any], Sequence[torch.Tensor]]]:
-        """Capture computations that are replayed in this order; returns of each how to replay it and its results."""
+        """Capture computations that are replayed in this order -> (replay, results) of each."""
         stream = _capture_stream(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
@@ -78,7 +78,7 @@ class TorchCudaGraph(NotCopied, TorchRnn):
                 for compute in computations:
                     compute()
         torch.cuda.synchronize(self.device)
-        # Memory that the backward graph reads is the forward graph's: one pool for both.
+        # One pool for both, because the backward graph reads memory of the forward graph.
         pool = torch.cuda.graph_pool_handle()
         captured = []
         for compute in computations:
@@ -123,20 +123,20 @@ class TorchCudaGraph(NotCopied, TorchRnn):
 
 @functools.cache
 def _capture_stream(device: str) -> torch.cuda.Stream:
-    """One for all captures: cuBLAS keeps a workspace, 32 MiB on large GPUs, for every stream it has seen."""
+    """The stream of all captures on a device: cuBLAS keeps a workspace, 32 MiB on large GPUs, for every stream."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Graph:
-    """A captured computation: the tensors it reads, how to run it again, the tensors it writes."""
+    """A captured computation: the tensors it reads, its replay, the tensors it writes."""
 
     inputs: Sequence[torch.Tensor]
     replay: Callable[[], Any]
     results: Sequence[torch.Tensor]
 
     def __call__(self, *arrays: torch.Tensor) -> list[torch.Tensor]:
-        """Run it on other inputs; the results are copies, which no later run changes."""
+        """Run it on other inputs -> copies of the results, which no later run changes."""
         with torch.no_grad():
             for read, array in zip(self.inputs, arrays, strict=True):
                 read.copy_(array)
@@ -146,7 +146,7 @@ class _Graph:
 
 @dataclasses.dataclass(eq=False)
 class _TrainingGraphs:
-    """A forward graph, the backward graph that reads what it left, and how often the forward graph has run."""
+    """A forward graph, the backward graph that reads its memory, and the number of runs of the forward graph."""
 
     forward: _Graph
     backward: _Graph

@@ -1,4 +1,4 @@
-"""The PyTorch loop with the input projection of all steps taken out of it, in one large product."""
+"""The PyTorch loop with the input projection of all steps in one product before it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rnnimpl.torch_layers import hoisted_layer, run_layers
 
 
 class TorchHoisted(TorchRnn):
-    """Each step is one fused multiply-add of matrices and its gates: what must wait for the step before."""
+    """A step is one fused multiply-add of matrices and the gates: all that depends on the step before."""
 
     devices = ("cpu", "cuda")
     cells = ("tanh", "relu", "lstm", "gru")

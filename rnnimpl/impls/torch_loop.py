@@ -13,7 +13,7 @@ Weights = LayerWeights[torch.Tensor]
 
 
 class TorchLoop(TorchRnn):
-    """Every step is two linear maps and the cell's formula, as it is written."""
+    """A step is two linear maps and the cell's formula, operator by operator."""
 
     devices = ("cpu", "cuda")
     cells = ("tanh", "relu", "lstm", "gru")
@@ -24,7 +24,7 @@ class TorchLoop(TorchRnn):
 
 
 def layer(x: torch.Tensor, state: TorchState, weights: Weights, cell: str) -> tuple[torch.Tensor, TorchState]:
-    """x (T, B, I), state (B, H) -> y (T, B, H) and the last state (B, H)."""
+    """One layer in one direction: x (T, B, I), state (B, H) -> y (T, B, H) and the last state (B, H)."""
     step = STEPS[cell]
     outputs = []
     for x_t in x.unbind(0):  # (B, I)
@@ -36,17 +36,17 @@ def layer(x: torch.Tensor, state: TorchState, weights: Weights, cell: str) -> tu
 
 
 def step_tanh(of_input: torch.Tensor, of_state: torch.Tensor, _: TorchState) -> TorchState:
-    """h[t] = tanh of the sum."""
+    """h[t] = tanh(of_input + of_state), both (B, H)."""
     return (torch.tanh(of_input + of_state),)
 
 
 def step_relu(of_input: torch.Tensor, of_state: torch.Tensor, _: TorchState) -> TorchState:
-    """h[t] = max(sum, 0)."""
+    """h[t] = max(of_input + of_state, 0), both (B, H)."""
     return (torch.relu(of_input + of_state),)
 
 
 def step_lstm(of_input: torch.Tensor, of_state: torch.Tensor, state: TorchState) -> TorchState:
-    """Gates i, f, g, o; c[t] = f * c[t-1] + i * g, h[t] = o * tanh(c[t])."""
+    """Sums (B, 4*H) in the order i, f, g, o: c[t] = f * c[t-1] + i * g, h[t] = o * tanh(c[t])."""
     _, c = state
     i, f, g, o = (of_input + of_state).chunk(4, dim=1)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -54,7 +54,7 @@ def step_lstm(of_input: torch.Tensor, of_state: torch.Tensor, state: TorchState)
 
 
 def step_gru(of_input: torch.Tensor, of_state: torch.Tensor, state: TorchState) -> TorchState:
-    """Gates r, z, n; h[t] = (1 - z) * n + z * h[t-1], r within n and after the product."""
+    """Sums (B, 3*H) in the order r, z, n: h[t] = (1 - z) * n + z * h[t-1], with the reset gate after the product."""
     (h,) = state
     input_r, input_z, input_n = of_input.chunk(3, dim=1)
     state_r, state_z, state_n = of_state.chunk(3, dim=1)

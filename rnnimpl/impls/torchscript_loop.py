@@ -25,7 +25,7 @@ class TorchScriptLoop(NotCopied, TorchRnn):
         if script is None:
             raise Unavailable(f"torch {torch.__version__} has no torch.jit.script any more")
         with warnings.catch_warnings():
-            # Exactly TorchScript's own: that it is deprecated is said above, every other warning stays one.
+            # This one warning is expected, as the docstring says; every other stays a warning.
             warnings.filterwarnings("ignore", r"`torch\.jit\.script` is deprecated", DeprecationWarning)
             try:
                 self.scripted = script(SCANS[config.cell])
@@ -38,12 +38,12 @@ class TorchScriptLoop(NotCopied, TorchRnn):
     def layer(
         self, x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor], _: str
     ) -> tuple[torch.Tensor, TorchState]:
-        """x (T, B, I), state (B, H) -> y (T, B, H) and the last state (B, H)."""
+        """One layer in one direction: x (T, B, I), state (B, H) -> y (T, B, H) and the last state (B, H)."""
         y, last = self.scripted(x, list(state), *weights)
         return y, tuple(last)
 
 
-# The loops themselves, in the part of Python that TorchScript compiles.
+# The loops below are written in the part of Python that TorchScript compiles.
 
 
 def scan_tanh(
@@ -54,7 +54,7 @@ def scan_tanh(
     b_ih: torch.Tensor | None,
     b_hh: torch.Tensor | None,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """x (T, B, I), the state [h] -> the outputs (T, B, H) and the last state."""
+    """A tanh layer: x (T, B, I), the state [h] -> the outputs (T, B, H) and the last state."""
     outputs: list[torch.Tensor] = []
     h = state[0]  # (B, H)
     for x_t in x.unbind(0):  # (B, I)

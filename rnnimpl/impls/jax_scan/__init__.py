@@ -1,10 +1,10 @@
 """JAX: the loop over time as `jax.lax.scan`, compiled by XLA, gradients by `jax.vjp` with a rule for the recurrence.
 
-The input projection of all steps is one product outside the scan, and so is the gradient of w_hh: without the rule, a
-scan sums the latter step by step in its carry (https://docs.jax.dev/en/latest/notebooks/
+The input projection of all steps is one product outside the scan, and so is the gradient of w_hh: without the rule a
+scan adds it up step by step in its carry (https://docs.jax.dev/en/latest/notebooks/
 Custom_derivative_rules_for_Python_code.html). `elman.py`, `lstm.py` and `gru.py` each have one layer in one direction.
-XLA compiles at the first call of each network and shape in a process (https://docs.jax.dev/en/latest/
-jit-compilation.html); that call has the cost.
+XLA compiles in the first call of each network and shape in a process (https://docs.jax.dev/en/latest/
+jit-compilation.html), whose time includes that.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ MATMUL_PRECISIONS = {"ieee": "highest", "tf32": "tensorfloat32"}
 
 
 class JaxScan(NotCopied, Rnn[jax.Array]):
-    """Forward, forward with residuals, and pullback: three compiled functions of weights and data."""
+    """Three compiled functions of weights and data: forward, forward with residuals, and pullback."""
 
     devices = ("cpu", "cuda")
     cells = ("tanh", "relu", "lstm", "gru")
     requires = ("jax>=0.6",)
 
     started_with: ClassVar[str | None] = None
-    """The thread count with which XLA was started, once it was."""
+    """The number of threads with which XLA was started in this process; None before it is started."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
         if config.dtype == "float64":
-            # Without it JAX makes float32 of float64; with it float32 stays what it is.
+            # Without it JAX converts float64 to float32; it leaves float32 as it is.
             jax.config.update("jax_enable_x64", True)
         JaxScan.started_with = os.environ.get("PJRT_NPROC")
         self.jax_device = _find_device(device)
         self.dtype = jnp.dtype(config.dtype)
         self.weights = {name: self._put(array) for name, array in weights.arrays.items()}
-        # A step multiplies by w_hh.T, which XLA would read across its rows in every step.
+        # A step multiplies by w_hh.T, which XLA would otherwise read with a stride in every step.
         recurrent = (layer_weight_names(*key).w_hh for key in config.layers())
         self.transposed = {name: self._put(weights.arrays[name].T) for name in recurrent}
         self.zeros: dict[int, State[jax.Array]] = {}
@@ -66,14 +66,14 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
 
     @classmethod
     def configure_process(cls, *, threads: int, precision: Precision) -> None:
-        """Set threads and precision. Raises RuntimeError when XLA runs with other threads: it fixes them at start."""
+        """As `Rnn.configure_process`. Raises RuntimeError when XLA was started with another number of threads."""
         if cls.started_with not in (None, str(threads)):
             raise RuntimeError(f"XLA was started with {cls.started_with} threads in this process; got {threads}")
         os.environ["PJRT_NPROC"] = str(threads)
-        # Else JAX takes three quarters of a GPU's memory at start, and no other process on it can be measured.
+        # By default JAX takes three quarters of a GPU's memory at its start, which other processes then lack.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         jax.config.update("jax_default_matmul_precision", MATMUL_PRECISIONS[precision])
-        # A compilation that an earlier process left on disk would hide what compiling costs.
+        # Compiled code on disk from an earlier process would hide the time of compiling.
         jax.config.update("jax_enable_compilation_cache", False)
 
     def from_numpy(self, array: NumpyArray) -> jax.Array:
@@ -118,7 +118,7 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
         }
 
     def _inputs(self, x: jax.Array, state: State[jax.Array] | None) -> tuple[jax.Array, State[jax.Array]]:
-        """Check x and the state, and put zeros where it is not given."""
+        """x and the state, zeros where none is given, after checking them."""
         self.check_inputs(x, state, self.dtype)
         if state is not None:
             return x, state
@@ -129,18 +129,18 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
         return x, self.zeros[B]
 
     def _put(self, array: NumpyArray) -> jax.Array:
-        # JAX may keep a NumPy array's memory as its own: it gets a copy that nobody else has.
+        # JAX may use a NumPy array's memory as its own, so it gets a copy.
         on_device: jax.Array = jax.device_put(np.array(array, dtype=self.dtype, order="C"), self.jax_device)
         return on_device
 
     def _queue(self, *results: Any) -> None:
-        """Remember what is dispatched and may not be ready: `synchronize` waits for all of it, dropped or not."""
+        """Keep the results that may not be ready: `synchronize` waits for them, also where a caller dropped them."""
         self.queued = [array for array in self.queued if not array.is_ready()]
         self.queued += jax.tree.leaves(results)
 
 
 def _find_device(device: str) -> Any:
-    """The device as JAX knows it. Raises Unavailable when JAX cannot compute there."""
+    """The JAX device of a name such as cuda:1. Raises Unavailable when JAX has none."""
     kind, _, index = device.partition(":")
     try:
         found = jax.devices(kind)
@@ -160,7 +160,7 @@ Named = Mapping[str, jax.Array]
 def _network(
     config: RnnConfig, transposed: Named, weights: Named, x: jax.Array, state: State[jax.Array]
 ) -> tuple[jax.Array, State[jax.Array]]:
-    """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state; `transposed` has each w_hh.T."""
+    """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state; `transposed` has w_hh.T by name of w_hh."""
 
     def run_layer(
         layer: int, direction: int, x: jax.Array, start: State[jax.Array]
@@ -188,7 +188,7 @@ def _forward(
 def _forward_with_residuals(
     config: RnnConfig, weights: Named, transposed: Named, x: jax.Array, state: State[jax.Array]
 ) -> tuple[jax.Array, State[jax.Array], Any]:
-    """y, the final state and the pullback, which holds the residuals as arrays and can leave a compiled function."""
+    """y, the final state and the pullback, a pytree of residuals that a compiled function can return."""
     (y, state_n), pullback = jax.vjp(functools.partial(_network, config, transposed), weights, x, state)
     return y, state_n, pullback
 

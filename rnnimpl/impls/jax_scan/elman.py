@@ -1,4 +1,4 @@
-"""The plain recurrent layer: the scan, and the rule for its gradients."""
+"""The plain recurrent layer in JAX: the scan, and the rule for its gradients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tanh_layer(
 def relu_layer(
     x: jax.Array, state: State[jax.Array], weights: LayerWeights[jax.Array], w_hh_transposed: jax.Array, reverse: bool
 ) -> tuple[jax.Array, State[jax.Array]]:
-    """The same with relu."""
+    """As `tanh_layer`, with relu."""
     return _layer("relu", x, state, weights, w_hh_transposed, reverse)
 
 
@@ -45,7 +45,7 @@ def _recur(
     reverse: bool,
     projection: jax.Array,
     h0: jax.Array,
-    w_hh: jax.Array,  # noqa: ARG001  # the pullback's
+    w_hh: jax.Array,  # noqa: ARG001  # the backward rule needs it
     w_hh_transposed: jax.Array,
 ) -> jax.Array:
     """projection (T, B, H), h0 (B, H), w_hh and its transpose (H, H) -> the state after each step (T, B, H)."""
@@ -80,7 +80,7 @@ def _recur_backward(
     residuals: _Residuals,
     dy: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
-    """Gradients of projection, h0 and w_hh from dy (T, B, H): back through time, then one product of all steps."""
+    """Gradients of projection, h0 and w_hh from dy (T, B, H): a scan back through time, then one product."""
     y, h0, w_hh = residuals
     slope = 1 - y * y if nonlinearity == "tanh" else (y > 0).astype(y.dtype)
 

@@ -7,14 +7,14 @@
     h[t] = (1 - z) * n + z * h[t-1]
 
 All biases but b_hn, which r multiplies, are added to the projection of all steps. The rule, with "da_" for the gradient
-of the loss by the sum that a gate squashes, and "dq" for that by any other q:
+of the loss with respect to the pre-activation of a gate, and "dq" for that with respect to any other q:
 
     dh[t] = dy[t] + (da_r, da_z, ds)[t+1] @ w_hh + dh[t+1] * z[t+1]
     da_n = dh[t] * (1 - z) * (1 - n**2)          ds = da_n * r
     da_z = dh[t] * (h[t-1] - n) * z * (1 - z)
     da_r = da_n * s * r * (1 - r)
 
-What multiplies dh and da_n waits for no other step, and is computed for all steps before the scan.
+The factors of dh and da_n depend on no other step, and are computed for all steps before the scan.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _recur(
     reverse: bool,
     projection: jax.Array,
     h0: jax.Array,
-    w_hh: jax.Array,  # noqa: ARG001  # the pullback's
+    w_hh: jax.Array,  # noqa: ARG001  # the backward rule needs it
     b_hn: jax.Array | None,
     w_hh_transposed: jax.Array,
 ) -> jax.Array:
@@ -87,7 +87,7 @@ def _recur_forward(
     b_hn: jax.Array | None,
     w_hh_transposed: jax.Array,
 ) -> tuple[jax.Array, _Residuals]:
-    """The same, and what every step computed on its way."""
+    """The result of `_recur`, and as residuals the gates of every step."""
 
     def step(h: jax.Array, projection_t: jax.Array) -> tuple[jax.Array, tuple[jax.Array, _Step]]:
         h, on_the_way = _advance(h, projection_t, b_hn, w_hh_transposed)

@@ -5,13 +5,13 @@
     c[t] = f * c[t-1] + i * g
     h[t] = o * tanh(c[t])
 
-The rule, with "dz" for the gradient of the loss by z:
+The rule, with "dz" for the gradient of the loss with respect to z:
 
     dh[t] = dy[t] + da[t+1] @ w_hh
     dc[t] = dh[t] * o * (1 - tanh(c[t])**2) + dc[t+1] * f[t+1]
     da = (dc * g * i * (1 - i),  dc * c[t-1] * f * (1 - f),  dc * i * (1 - g**2),  dh * tanh(c) * o * (1 - o))
 
-What multiplies dh and dc waits for no other step, and is computed for all steps before the scan.
+The factors of dh and dc depend on no other step, and are computed for all steps before the scan.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _recur(
     reverse: bool,
     projection: jax.Array,
     start: _Carried,
-    w_hh: jax.Array,  # noqa: ARG001  # the pullback's
+    w_hh: jax.Array,  # noqa: ARG001  # the backward rule needs it
     w_hh_transposed: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """projection (T, B, 4*H), h and c (B, H), w_hh (4*H, H), w_hh.T -> h after each step (T, B, H), the last c."""
@@ -74,7 +74,7 @@ _Residuals: TypeAlias = tuple[jax.Array, jax.Array, _Gates, _Carried, jax.Array]
 def _recur_forward(
     reverse: bool, projection: jax.Array, start: _Carried, w_hh: jax.Array, w_hh_transposed: jax.Array
 ) -> tuple[tuple[jax.Array, jax.Array], _Residuals]:
-    """The same, and h, c and the gates of every step."""
+    """The result of `_recur`, and as residuals h, c and the gates of every step."""
 
     def step(carried: _Carried, projection_t: jax.Array) -> tuple[_Carried, tuple[_Carried, _Gates]]:
         carried, gates = _advance(carried, projection_t, w_hh_transposed)

@@ -1,4 +1,4 @@
-"""What waits for no other step: products over all steps at once, and the states that steps start from."""
+"""Computations over all steps at once: products, and the states before the steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def project(x: jax.Array, w_ih: jax.Array, bias: jax.Array | None) -> jax.Array:
-    """The input's part of every step's sums: x (T, B, I), w_ih (G*H, I), bias (G*H,) -> (T, B, G*H)."""
+    """The input projection of all steps: x (T, B, I), w_ih (G*H, I), bias (G*H,) or None -> (T, B, G*H)."""
     projection: jax.Array = x @ w_ih.T
     return projection if bias is None else projection + bias
 
@@ -19,6 +19,6 @@ def before(states: jax.Array, start: jax.Array, reverse: bool) -> jax.Array:
 
 
 def gradient_of_w_hh(of_state: jax.Array, h_before: jax.Array) -> jax.Array:
-    """The sum over steps and sequences of each sum's gradient (T, B, G*H) times what w_hh multiplied (T, B, H)."""
+    """The gradient of w_hh (G*H, H), from those of the state's sums (T, B, G*H) and h before each step (T, B, H)."""
     gradient: jax.Array = jnp.einsum("tbi,tbj->ij", of_state, h_before)
     return gradient

@@ -1,4 +1,4 @@
-"""The loop over time in NumPy, forward and backpropagation through time by hand: the files to learn from.
+"""The loop over time in NumPy, forward and backpropagation through time by hand, written to be read.
 
 `elman.py`, `lstm.py` and `gru.py` each derive and compute one layer in one direction; start with `elman.py`.
 """
@@ -14,7 +14,7 @@ from rnnimpl.numpy_base import NumpyRnn
 
 
 class NumpyLoop(NumpyRnn):
-    """One layer as a loop over time: nothing is batched over steps, every line is one term of the formula."""
+    """NumPy layers as loops over time: nothing is batched over steps, every line is one term of the formula."""
 
     devices = ("cpu",)
     cells: ClassVar[tuple[str, ...]] = ("tanh", "relu", "lstm", "gru")

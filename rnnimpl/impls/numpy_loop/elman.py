@@ -1,20 +1,20 @@
 """The plain recurrent layer in NumPy, with its derivation.
 
-A recurrent layer reads a sequence one step at a time and keeps a state h, its memory. At each step the new
-state is a squashed sum of what it sees now and what it remembered:
+A recurrent layer reads a sequence one step at a time and keeps a state h, its memory. At each step the new state is a
+nonlinear function of a sum, of what the layer reads and of what it remembers:
 
-    a[t] = x[t] @ w_ih.T + b_ih + h[t-1] @ w_hh.T + b_hh             the sum, called pre-activation
+    a[t] = x[t] @ w_ih.T + b_ih + h[t-1] @ w_hh.T + b_hh             the pre-activation
     h[t] = tanh(a[t])                                                or relu: max(a[t], 0)
 
 Learning asks how a loss E changes with each weight. Backpropagation through time (Rumelhart, Hinton and
 Williams 1986; Werbos 1990) walks the same loop from the last step to the first. The state h[t] touches E in
 two ways: it is the output of step t, and it is the memory that step t+1 starts from. So its gradient is a sum:
 
-    dh[t] = dy[t]  +  da[t+1] @ w_hh                                 "dz" stands for the gradient of E by z
+    dh[t] = dy[t]  +  da[t+1] @ w_hh                                 "dz" is the gradient of E with respect to z
     da[t] = dh[t] * f'(a[t])                                         tanh' = 1 - h**2,  relu' = 1 where h > 0
 
-Each weight is used at every step, so its gradient is a sum over steps of (gradient of a) times (what the
-weight multiplied there). The product da[t+1] @ w_hh, repeated T times, is why gradients vanish or explode.
+Each weight is used at every step, so its gradient is a sum over steps of the gradient of a times the factor of the
+weight in that step. The product da[t+1] @ w_hh, repeated T times, is why gradients vanish or explode.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from rnnimpl.interface import LayerWeights, NumpyArray, State
 from rnnimpl.numpy_base import Layer, LayerGrads
 
 Saved = tuple[NumpyArray, NumpyArray, NumpyArray]
-"""What the backward pass needs: x (T, B, I), the first state (B, H), and the state after each step (T, B, H)."""
+"""The arrays that the backward pass needs: x (T, B, I), h before the first step (B, H), h after each step (T, B, H)."""
 
 
 class ElmanLayer(Layer):
-    """The recurrent layer of Elman (1990); a subclass says how the sum is squashed."""
+    """The recurrent layer of Elman (1990, "Finding structure in time"); a subclass has its nonlinearity."""
 
     @abc.abstractmethod
     def squash(self, a: NumpyArray) -> NumpyArray:
-        """The state from the sum."""
+        """The state from the pre-activation, both (B, H)."""
 
     @abc.abstractmethod
     def slope(self, h: NumpyArray) -> NumpyArray:
-        """The derivative of `squash`, in terms of its result."""
+        """The derivative of the nonlinearity in terms of its result, both (B, H)."""
 
     def forward(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray], Saved]:
         w = self.weights
         (h0,) = state
-        # Each step writes its own row. One buffer overwritten at each step would make every output the last.
+        # Each step writes a row of its own: with one buffer for all steps every output would be the last.
         y = np.empty((len(x), *h0.shape), dtype=x.dtype)  # (T, B, H)
         h = h0  # (B, H)
         for t in range(len(x)):
@@ -60,7 +60,7 @@ class ElmanLayer(Layer):
         x, h0, y = saved
         dx = np.empty_like(x)
         dw_ih, dw_hh, db = np.zeros_like(w.w_ih), np.zeros_like(w.w_hh), np.zeros_like(w.w_hh[:, 0])
-        # What step t+1 sends back (B, H). Nothing follows the last step; its state has a gradient of its own.
+        # The gradient of h[t] from step t+1 (B, H); after the last step it is the gradient of the final state.
         (dh_from_next,) = dstate_n
         for t in reversed(range(len(x))):
             h_before = y[t - 1] if t > 0 else h0  # (B, H)
@@ -76,7 +76,7 @@ class ElmanLayer(Layer):
 
 
 class TanhLayer(ElmanLayer):
-    """With tanh."""
+    """The plain recurrent layer with tanh."""
 
     def squash(self, a: NumpyArray) -> NumpyArray:
         squashed: NumpyArray = np.tanh(a)
@@ -87,7 +87,7 @@ class TanhLayer(ElmanLayer):
 
 
 class ReluLayer(ElmanLayer):
-    """With relu."""
+    """The plain recurrent layer with relu."""
 
     def squash(self, a: NumpyArray) -> NumpyArray:
         squashed: NumpyArray = np.maximum(a, 0)

@@ -15,8 +15,9 @@ In the paper r is multiplied with h[t-1], before the product with w_hn. Here, as
 multiplied with the product and its bias. These are two different functions of the same weights. Because of r, the sums
 of the input and of the state cannot simply be added, and b_in and b_hn have different gradients.
 
-Backward, "da_z" stands for the gradient of the loss by the sum within the gate z, "dq" for that by any other q. h[t]
-touches the loss as the output of step t, through the sums of step t+1, and directly through z[t+1] * h[t]:
+Backward, "da_z" is the gradient of the loss with respect to the pre-activation of the gate z, "dq" that with respect to
+any other q. h[t] touches the loss as the output of step t, through the sums of step t+1, and directly through z[t+1] *
+h[t]:
 
     dh[t] = dy[t] + (da_r, da_z, ds)[t+1] @ w_hh + dh[t+1] * z[t+1]
 
@@ -27,7 +28,7 @@ and that of tanh is 1 - s**2:
     da_z = dh[t] * (h[t-1] - n)   * z * (1 - z)
     da_r = da_n  * s              * r * (1 - r)
 
-The input's weights multiply (da_r, da_z, da_n), the state's (da_r, da_z, ds).
+The gradients of w_ih and b_ih come from (da_r, da_z, da_n), those of w_hh and b_hh from (da_r, da_z, ds).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from rnnimpl.numpy_base import Layer, LayerGrads, sigmoid
 
 Gates = tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]
 Saved = tuple[NumpyArray, list[NumpyArray], list[Gates]]
-"""What the backward pass needs: x (T, B, I), h before and after each step, and r, z, n and s of each."""
+"""The arrays that the backward pass needs: x (T, B, I), h before and after each step, and r, z, n and s of each."""
 
 
 class GruLayer(Layer):

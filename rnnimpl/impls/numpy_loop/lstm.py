@@ -8,12 +8,12 @@ gate is of Gers, Schmidhuber and Cummins (2000, "Learning to forget").
 
     a = x[t] @ w_ih.T + b_ih + h[t-1] @ w_hh.T + b_hh         four sums a unit, blocks of H in this order:
     i, f, g, o = sigmoid(a_i), sigmoid(a_f), tanh(a_g), sigmoid(a_o)
-    c[t] = f * c[t-1] + i * g                                 keep of the memory what f says, add of g what i says
-    h[t] = o * tanh(c[t])                                     show of the memory what o says; the output of step t
+    c[t] = f * c[t-1] + i * g                                 f: the share of the memory kept, i: of g added
+    h[t] = o * tanh(c[t])                                     o: the share of the memory shown; the output of step t
 
-Backward, "dz" stands for the gradient of the loss E by z. h[t] touches E as the output of step t and through the sums
-of step t+1, as in a plain layer. c[t] touches E through h[t] and through c[t+1], where it was multiplied by f[t+1]
-alone. As long as f is near 1 the gradient passes as it is, over any number of steps: that is the point of an LSTM.
+Backward, "dz" is the gradient of the loss E with respect to z. h[t] touches E as the output of step t and through the
+sums of step t+1, as in a plain layer. c[t] touches E through h[t] and through c[t+1], where it was multiplied by f[t+1]
+alone. While f is near 1 the gradient passes unchanged over any number of steps, which is the point of an LSTM.
 
     dh[t] = dy[t] + da[t+1] @ w_hh
     dc[t] = dh[t] * o * (1 - tanh(c[t])**2) + dc[t+1] * f[t+1]
@@ -36,7 +36,7 @@ from rnnimpl.numpy_base import Layer, LayerGrads, sigmoid
 
 Gates = tuple[NumpyArray, NumpyArray, NumpyArray, NumpyArray]
 Saved = tuple[NumpyArray, list[NumpyArray], list[Gates], list[NumpyArray]]
-"""What the backward pass needs: x (T, B, I), h before and after each step, i, f, g and o of each, and c as h."""
+"""The arrays that the backward pass needs: x (T, B, I), h before and after each step, i, f, g and o of each, c as h."""
 
 
 class LstmLayer(Layer):

@@ -7,13 +7,13 @@ import math
 
 import pytest
 
-from rnnimpl.cuda.plan import SHARED_BYTES, WEIGHTS_PER_THREAD, Chip, Plan, choose
+from rnnimpl.cuda.launch_plan import SHARED_BYTES, WEIGHTS_PER_THREAD, Chip, LaunchPlan, choose
 
 CHIP = Chip(multiprocessors=132)
 SMALL = Chip(multiprocessors=20)
 
 
-def chosen(hidden: int, batch: int, *, directions: int = 1, itemsize: int = 4, chip: Chip = CHIP) -> Plan | None:
+def chosen(hidden: int, batch: int, *, directions: int = 1, itemsize: int = 4, chip: Chip = CHIP) -> LaunchPlan | None:
     return choose(hidden=hidden, batch=batch, directions=directions, itemsize=itemsize, chip=chip)
 
 

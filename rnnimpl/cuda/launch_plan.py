@@ -31,7 +31,7 @@ class Chip:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class LaunchPlan:
     """How many threads and blocks do what. The first six fields are constants of the compiled kernel."""
 
     hidden: int
@@ -101,7 +101,7 @@ class Plan:
         return math.ceil(self.rows / self.rows_at_once) * each + (READY_CYCLES if self.slices > 1 else 0)
 
 
-def choose(*, hidden: int, batch: int, directions: int, itemsize: int, chip: Chip) -> Plan | None:
+def choose(*, hidden: int, batch: int, directions: int, itemsize: int, chip: Chip) -> LaunchPlan | None:
     """The plan with the fewest cycles, or None where computing step by step with large products is faster.
 
     Blocks that share a sequence are never more than multiprocessors: each must be resident while it waits.
@@ -122,7 +122,7 @@ def stepwise_cycles(hidden: int, batch: int, itemsize: int, chip: Chip) -> float
     return max(STEPWISE_CYCLES, batch * hidden**2 / rate + 3000)
 
 
-def candidates(hidden: int, batch: int, directions: int, chip: Chip) -> list[Plan]:
+def candidates(hidden: int, batch: int, directions: int, chip: Chip) -> list[LaunchPlan]:
     """Every plan whose weights fit into registers and whose blocks are all resident where they have to be."""
     found = []
     lanes_of = {threads: [2**n for n in range(2, 9) if 2**n <= threads] for threads in (64, 128, 256)}
@@ -139,7 +139,7 @@ def candidates(hidden: int, batch: int, directions: int, chip: Chip) -> list[Pla
                 if slices > 1 and most == 0:
                     continue
                 rows = math.ceil(batch / max(1, most))
-                plan = Plan(
+                plan = LaunchPlan(
                     hidden=hidden,
                     threads=threads,
                     lanes=lanes,

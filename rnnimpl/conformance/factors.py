@@ -1,4 +1,4 @@
-"""Measure what `rnnimpl.tolerance.LIMITS` rest on: `python -m rnnimpl.conformance.limits [NAME ...]`.
+"""Measure what `rnnimpl.tolerance.ALLOWANCES` rest on: `python -m rnnimpl.conformance.factors [NAME ...]`.
 
 The floor is for results of which the plain loop happens to make next to none of the error. Given the floor, this is the
 factor of the plain loop's error that the worst result of every implementation needs, by dtype and cell. All gradients
