@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnnimpl.conformance.apart import Outcome
 
 app = typer.Typer(
-    help="Implementations of a recurrent network: which there are, and whether one is right.",
+    help="List the implementations of a recurrent network, and check whether one is right.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -23,8 +23,8 @@ app = typer.Typer(
 
 
 @app.command(epilog="Example: python -m rnnimpl list --json")
-def list(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:  # noqa: A001  # the verb
-    """Show all implementations, and where each can run or why it cannot."""
+def list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:  # noqa: A001  # the verb
+    """Show all implementations, and for each device whether it runs here or why not."""
     from rnnimpl.registry import listing, names
 
     listings = [listing(name) for name in names()]
@@ -60,12 +60,14 @@ def check(
     implementation: Annotated[str, typer.Argument(metavar="NAME|module:Class", help="What to check.")],
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one check may take, or the import.")] = 300,
-    slow: Annotated[bool, typer.Option("--slow", help="Also every structure, and 65,536 rows and more.")] = False,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Check every structure of network, too, and 65,536 rows (T*B) and more.")
+    ] = False,
 ) -> None:
     """Run the conformance suite on an implementation, in a process of its own; exit status 1 when a check fails."""
     from rich.console import Console
 
-    outcome, made_of = _run(implementation, device, timeout, slow=slow)
+    outcome, count = _run(implementation, device, timeout, slow=slow)
     results = outcome.results
     passed = sum(result.status == "passed" for result in results)
     failed = [result for result in results if result.status == "failed"]
@@ -75,23 +77,23 @@ def check(
     console.print(_table(results))
     for check_name in dict.fromkeys(result.check for result in failed):
         mine = [result for result in failed if result.check == check_name]
-        told = f"{check_name} failed {len(mine)} times, first on {mine[0].example}:\n    {mine[0].message}"
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        failure = f"{check_name} failed {len(mine)} times, first on {mine[0].example}:\n    {mine[0].message}"
+        console.print(failure, markup=False, highlight=False, soft_wrap=True)
     rest = len(results) - passed - len(failed)
     counts = f"{passed} passed, {len(failed)} failed, {rest} not supported"
-    if len(results) < made_of:
-        counts += f", {made_of - len(results)} not made"
+    if len(results) < count:
+        counts += f", {count - len(results)} not made"
     if outcome.ended:
         console.print(f"{implementation}: {outcome.ended}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{implementation} on {device}: {counts}", markup=False, soft_wrap=True)
-    if failed or outcome.ended or len(results) < made_of:
+    if failed or outcome.ended or len(results) < count:
         raise typer.Exit(1)
 
 
 def _run(implementation: str, device: str, timeout_seconds: float, *, slow: bool) -> tuple[Outcome, int]:
-    """All checks, under a progress bar where somebody looks, and how many there are to make.
+    """Make all checks, with a progress bar on a terminal -> their outcome, and the number of checks there are.
 
-    The class may come from anywhere Python can import from here, the current folder included.
+    The class may be in any module that Python can import, also in the current folder.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -106,12 +108,14 @@ def _run(implementation: str, device: str, timeout_seconds: float, *, slow: bool
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
             task = progress.add_task("checking", total=len(cases))
 
-            def tell(_: CheckResult) -> None:
+            def advance(_: CheckResult) -> None:
                 nonlocal made
                 made += 1
                 progress.advance(task)
 
-            outcome = run_apart(implementation, device, selected=cases, progress=tell, timeout_seconds=timeout_seconds)
+            outcome = run_apart(
+                implementation, device, selected=cases, progress=advance, timeout_seconds=timeout_seconds
+            )
     except Refused as reason:
         _wrong_use(str(reason))
     except KeyboardInterrupt:
@@ -121,9 +125,9 @@ def _run(implementation: str, device: str, timeout_seconds: float, *, slow: bool
 
 
 def _table(results: Sequence[CheckResult]) -> Any:
-    """A rich table: a line for each check with its counts and the error nearest to its tolerance.
+    """A rich table with a line for each check: its counts, and the error that is nearest to its tolerance.
 
-    A check that compares two calls says of how many examples both gave the same to the last bit.
+    For a check that compares two calls it has the number of examples in which both are equal to the last bit.
     """
     from rich.table import Table
 
@@ -146,6 +150,7 @@ def _table(results: Sequence[CheckResult]) -> Any:
 
 
 def _wrong_use(message: str) -> NoReturn:
+    """Print the message to standard error and exit with status 2."""
     print(message, file=sys.stderr)
     raise typer.Exit(2)
 

@@ -1,4 +1,4 @@
-"""How the plain loop computes in each element type: which results are rounded, and to what."""
+"""The arithmetic of the plain loop in each element type: which results are rounded, and to what."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NumpyArray = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True)
 class Arithmetic:
-    """How the plain loop computes: every elementary result is rounded to `name`, sums inside a product are not.
+    """The arithmetic of the plain loop: every elementary result is rounded to `name`, the sum inside a product is not.
 
-    float64 and float32 are NumPy's own. float16 and bfloat16 are computed in float32 with each result rounded,
-    as hardware with float32 accumulators does. tf32 is float32 whose products take operands rounded to 10 bits
-    of significand (NVIDIA A100 whitepaper, 2020).
+    float64 and float32 are NumPy's. float16 and bfloat16 are computed in float32 with each result rounded, as by
+    hardware with float32 accumulators. tf32 is float32 whose products take operands rounded to 10 bits of significand
+    (NVIDIA A100 whitepaper, 2020).
 
-    With `running_sums` the sum inside a product is rounded, too: after each of its terms, in order, as the textbook's
-    loop rounds it. Libraries sum in lanes and blocks of their own choice, which is more exact the longer the sum.
+    With `running_sums` the sum inside a product is rounded after each of its terms, in order, as in a textbook's loop.
+    Libraries sum in lanes and blocks, which is the more exact the longer the sum.
     """
 
     name: Dtype | Literal["tf32"]
@@ -30,27 +30,27 @@ class Arithmetic:
 
     @classmethod
     def of(cls, dtype: Dtype, precision: Precision) -> Arithmetic:
-        """The arithmetic of a dtype; the precision tf32 concerns float32 alone."""
+        """The arithmetic of a dtype; the precision tf32 makes a difference for float32 only."""
         return cls("tf32" if dtype == "float32" and precision == "tf32" else dtype)
 
     @property
     def carrier(self) -> np.dtype[Any]:
-        """The NumPy dtype in which it computes."""
+        """The NumPy dtype of its arrays: float64 for float64, else float32."""
         return np.dtype("float64" if self.name == "float64" else "float32")
 
     @property
     def narrow(self) -> bool:
-        """Whether results are narrower than what they are computed in, so that each has to be rounded."""
+        """Whether its numbers are narrower than the carrier, so that each result is rounded."""
         return self.name in ("float16", "bfloat16")
 
     def values(self, array: npt.ArrayLike) -> NumpyArray:
-        """The array as this arithmetic holds it."""
+        """The array in the carrier, rounded to the dtype."""
         return self.round(np.asarray(array).astype(self.carrier))
 
     def round(self, array: NumpyArray) -> NumpyArray:
         """Round the result of one elementary operation."""
         if self.name == "float16":
-            # Beyond 65504 float16 is infinite, which whoever reads the result sees.
+            # float16 is infinite beyond 65504; the infinity stays in the result, where it is noticed.
             with np.errstate(over="ignore"):
                 return round_to(array, "float16").astype(np.float32)
         return round_to(array, "bfloat16") if self.name == "bfloat16" else array
@@ -64,8 +64,8 @@ class Arithmetic:
     def sum_of_products(self, da: NumpyArray, z: NumpyArray) -> NumpyArray:
         """The sum over t of da[t].T @ z[t], for da (T, B, H) and z (T, B, K) -> (H, K).
 
-        Where numbers are narrow it matters that a loop over time rounds the sum at each step, the last step
-        first; elsewhere one product over all steps is as exact, and quicker.
+        In a narrow dtype the sum is rounded at each step, the last step first, as a loop over time rounds it. Elsewhere
+        one product over all steps is as exact, and quicker.
         """
         if not self.narrow:
             return self.product(da.reshape(-1, da.shape[2]).T, z.reshape(-1, z.shape[2]))
@@ -89,7 +89,7 @@ FLOAT64 = Arithmetic("float64")
 
 
 def running_product(a: NumpyArray, b: NumpyArray) -> NumpyArray:
-    """a (M, K) @ b (K, N), every element's sum rounded after each of its K terms."""
+    """a (M, K) @ b (K, N) -> (M, N), the sum of each element rounded after each of its K terms."""
     total = np.zeros((len(a), b.shape[1]), np.result_type(a, b))
     columns, term = np.ascontiguousarray(a.T), np.empty_like(total)
     for column, row in zip(columns, np.ascontiguousarray(b), strict=True):

@@ -1,7 +1,7 @@
-"""Folders below the user's cache in which code is kept, and when what lies there may be run.
+"""Folders for compiled code below the user's cache, and the check that a file there is safe to load.
 
-Whoever can write to such a folder, or to a file in it, decides what this process executes. So folders are made for the
-user alone, and what is found is used only if it belongs to the user and nobody else can write to it.
+Anyone who can write to such a folder or file decides what this process executes. So folders are made for the user
+alone, and a file is loaded only if it belongs to the user and nobody else can write to it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ VARIABLE = "XDG_CACHE_HOME"
 def cache_home() -> Path:
     """$XDG_CACHE_HOME, else ~/.cache. Raises Unavailable where neither names a folder."""
     given = os.environ.get(VARIABLE, "")
-    # The specification has relative paths ignored.
+    # The specification ignores relative paths.
     if Path(given).is_absolute():
         return Path(given)
     try:
         home = Path.home()
     except RuntimeError as error:
         raise Unavailable(
-            f"this user has no home folder for what is compiled: HOME is not set and there is no entry in passwd; "
+            f"this user has no home folder for compiled code: HOME is not set and passwd has no entry; "
             f"set {VARIABLE} to a folder of your own"
         ) from error
     if not home.is_absolute():
@@ -37,7 +37,7 @@ def cache_home() -> Path:
 
 
 def private_folder(name: str) -> Path:
-    """The folder `name`, such as `rnnimpl` or `rnnbench/environments`, below the user's cache; made if need be.
+    """The folder `name`, such as `rnnimpl` or `rnnbench/environments`, below the user's cache; made if it is missing.
 
     Raises Unavailable when it cannot be made, and when others could write to it or to a folder of `name` above it.
     """
@@ -49,21 +49,21 @@ def private_folder(name: str) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for part in parts:
             folder = folder / part
-            # What is there may be anything, which the check says.
+            # Anything may have that name; the check below names it.
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(mode=0o700)
             check_private(folder)
             if not folder.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     except OSError as error:
-        raise Unavailable(f"there can be no folder for what is compiled: {error}; set {VARIABLE} to another") from error
+        raise Unavailable(f"there can be no folder for compiled code: {error}; set {VARIABLE} to another") from error
     return folder
 
 
 def check_private(path: Path) -> None:
-    """Raise Unavailable unless `path` is a file or folder of this user's own to which nobody else can write.
+    """Raise Unavailable unless `path` is a file or folder of this user's to which nobody else can write.
 
-    A link is refused, whatever it names. Raises OSError where there is nothing or it cannot be opened.
+    Every link is refused. Raises OSError for a path that does not exist or cannot be opened.
     """
     # Without O_NONBLOCK, opening a named pipe would wait for a writer.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -80,7 +80,7 @@ def check_private(path: Path) -> None:
         status = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    # Beside a file that others could change there may be more of theirs.
+    # The folder of a file that others could change may hold more of theirs.
     whole = path.parent if stat.S_ISREG(status.st_mode) else path
     if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
         raise Unavailable(_refusal(path, "is neither a file nor a folder", whole))
@@ -92,8 +92,8 @@ def check_private(path: Path) -> None:
 
 
 def _refusal(path: Path, reason: str, remove: Path) -> str:
-    """Another mode would keep what others have put there, so the remedy is to remove it."""
+    """A sentence on an unsafe path. The remedy is to remove it: a new mode would keep what others wrote there."""
     return (
-        f"{path} {reason}; code is run only from what is this user's alone: remove {remove}, which is made anew, "
+        f"{path} {reason}; code is loaded only from files of this user's alone: remove {remove}, which is made again, "
         f"or set {VARIABLE} to a folder of your own"
     )

@@ -1,4 +1,4 @@
-"""What an implementation should give on some data, how wrong what it gives is, and by what names results go."""
+"""The expected results of a network on some data, the error of actual results, and the names of results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnnimpl.interface import Array, Grads, NumpyArray, Rnn, RnnConfig, State
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Expectation:
-    """What an implementation should give on some data: values in float64 and tolerances, by name of result.
+    """The expected results on some data: values in float64 and tolerances of their errors, by name of result.
 
     The names are `y`, `h_n` and, of an LSTM, `c_n`; where gradients are expected, `grad_x`, `grad_h0`, `grad_c0` and
     `grad_` with the name of a weight: `grad_weight_ih_l0`.
@@ -22,9 +22,9 @@ class Expectation:
     tolerances: Mapping[str, float]
 
     def error(self, name: str, actual: NumpyArray) -> float:
-        """max|actual - expected| / max|expected|; absolute where all that is expected is zero.
+        """max|actual - expected| / max|expected|; max|actual - expected| where every expected value is zero.
 
-        NaN or infinity in `actual` is an infinite error. Raises ValueError when the shape is not the expected.
+        NaN or infinity in `actual` is an infinite error. Raises ValueError for an array of another shape.
         """
         expected = self.values[name]
         if actual.shape != expected.shape:
@@ -34,7 +34,7 @@ class Expectation:
         return relative(float(np.abs(actual - expected).max()), expected)
 
     def errors(self, actual: Mapping[str, NumpyArray]) -> dict[str, float]:
-        """The error of every result. Raises ValueError when a result is missing or one is not expected."""
+        """The error of every result by name. Raises ValueError for a result that is missing or not expected."""
         missing, unknown = self.values.keys() - actual.keys(), actual.keys() - self.values.keys()
         if missing or unknown:
             raise ValueError(
@@ -44,7 +44,7 @@ class Expectation:
         return {name: self.error(name, actual[name]) for name in self.values}
 
     def outside(self, errors: Mapping[str, float]) -> list[str]:
-        """A sentence for each result whose error is not within its tolerance, in the order of the results."""
+        """A sentence for each result whose error exceeds its tolerance, in the order of the results."""
         return [
             f"{name} {self.values[name].shape} has error {error:.2g}; expected {self.tolerances[name]:.2g} or less"
             for name, error in errors.items()
@@ -63,7 +63,10 @@ def name_results(
 def name_arrays(
     config: RnnConfig, y: Array, state_n: State[Array], grads: Grads[Array] | None = None
 ) -> dict[str, Array]:
-    """The same, as the arrays that they are. Raises ValueError where the state has more or fewer than the cell's."""
+    """The results by the names of an `Expectation`, in the framework's arrays.
+
+    Raises ValueError for a state with another number of arrays than the cell has.
+    """
     named = {"y": y} | dict(zip(state_n_names(config), state_n, strict=True))
     return named if grads is None else named | name_grads(config, grads)
 
@@ -80,11 +83,11 @@ def name_grads(config: RnnConfig, grads: Grads[Array]) -> dict[str, Array]:
 
 
 def is_per_sequence(name: str) -> bool:
-    """Whether the result has the batch as its second axis: all but the gradients of weights have."""
+    """Whether the second axis of a result is the batch, as of all but the gradients of weights."""
     return not name.startswith(("grad_weight", "grad_bias"))
 
 
 def relative(difference: float, expected: NumpyArray) -> float:
-    """A difference over max|expected|; the difference itself where all that is expected is zero."""
+    """A difference divided by max|expected|; the difference itself where every expected value is zero."""
     size = float(np.abs(expected).max())
     return difference / size if size > 0 else difference

@@ -1,4 +1,4 @@
-"""What the engines that only infer share: NumPy arrays in and out, a thread count, no training."""
+"""The base of inference engines: NumPy arrays in and out, a number of threads, no training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rnnimpl.numpy_arrays import NumpyArrays
 
 
 class InferenceRnn(NotCopied, NumpyArrays):
-    """A network that an inference engine computes; a subclass builds it and says how it is run."""
+    """A network that an inference engine computes; a subclass builds it and runs it in `infer`."""
 
     threads: ClassVar[int] = 0
-    """CPU threads for engines built from now on; 0 is the engine's own choice."""
+    """The number of CPU threads of instances built from now on; 0 leaves it to the engine."""
 
     @classmethod
     def configure_process(cls, *, threads: int, precision: Precision) -> None:
@@ -23,7 +23,7 @@ class InferenceRnn(NotCopied, NumpyArrays):
 
     @abc.abstractmethod
     def infer(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray]]:
-        """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state, in arrays of their own."""
+        """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state, in new arrays."""
 
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
         self.check_inputs(x, state, self._dtype)
@@ -31,7 +31,7 @@ class InferenceRnn(NotCopied, NumpyArrays):
 
     def vjp(
         self,
-        x: NumpyArray,  # noqa: ARG002  # there is nothing to take it for
+        x: NumpyArray,  # noqa: ARG002  # the interface has it
         state: State[NumpyArray] | None = None,  # noqa: ARG002  # the same
     ) -> tuple[NumpyArray, State[NumpyArray], Pullback[NumpyArray]]:
         raise Unsupported(f"{type(self).__name__} does inference only")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rnnimpl.interface import Array, RnnConfig, State
 
@@ -13,8 +13,8 @@ def run_stack(
     x: Array,
     state: State[Array],
     *,
-    concatenate: Callable[[Sequence[Array]], Array],
-    stack: Callable[[Sequence[Array]], Array],
+    concatenate: Callable[[list[Array]], Array],
+    stack: Callable[[list[Array]], Array],
 ) -> tuple[Array, State[Array]]:
     """Run each layer on the output of the one before -> y (T, B, D*H) and the final state, arrays (L*D, B, H).
 
@@ -27,7 +27,7 @@ def run_stack(
         concatenate: Joins the outputs of both directions in the last axis.
         stack: Joins arrays in a new first axis.
     """
-    last_states = []
+    last_states: list[State[Array]] = []
     for layer in range(config.num_layers):
         outputs = []
         for direction in range(config.num_directions):
@@ -36,4 +36,4 @@ def run_stack(
             last_states.append(last)
             outputs.append(y)
         x = concatenate(outputs) if len(outputs) == 2 else outputs[0]
-    return x, tuple([stack(each) for each in zip(*last_states, strict=True)])
+    return x, tuple([stack([*each]) for each in zip(*last_states, strict=True)])

@@ -1,12 +1,12 @@
-"""What every NumPy implementation shares: stacking layers, running the reverse direction, collecting gradients.
+"""The base of NumPy implementations: it stacks layers, runs the reverse direction and collects gradients.
 
-A NumPy implementation is written as one layer in one direction, forward and backward, for each cell.
+An implementation is written as one layer in one direction, forward and backward, for each cell.
 """
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -29,7 +29,7 @@ from rnnimpl.numpy_arrays import NumpyArrays
 
 
 class LayerGrads(NamedTuple):
-    """Gradients of one layer: x (T, B, I), each array of the state (B, H), and the weights."""
+    """Gradients of one layer in one direction: x (T, B, I), each array of the state (B, H), and the weights."""
 
     x: NumpyArray
     state: State[NumpyArray]
@@ -37,25 +37,25 @@ class LayerGrads(NamedTuple):
 
 
 class Layer(abc.ABC):
-    """One layer in one direction. It keeps its weights: w_ih (G*H, I), w_hh (G*H, H), b_ih and b_hh (G*H,) or None."""
+    """One layer in one direction, with its weights: w_ih (G*H, I), w_hh (G*H, H), b_ih and b_hh (G*H,) or None."""
 
     def __init__(self, weights: LayerWeights[NumpyArray]) -> None:
         self.weights = weights
 
     @abc.abstractmethod
     def forward(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray], Any]:
-        """x (T, B, I), the state (B, H) -> y (T, B, H), the last state (B, H), and what `backward` needs."""
+        """x (T, B, I), the state (B, H) -> y (T, B, H), the last state (B, H), and the values that `backward` needs."""
 
     @abc.abstractmethod
     def backward(self, dy: NumpyArray, dstate_n: State[NumpyArray], saved: Any) -> LayerGrads:
-        """The gradients from dy (T, B, H) and those of the last state (B, H), given what `forward` saved.
+        """The gradients, from those of y (T, B, H) and of the last state (B, H) and what `forward` saved.
 
-        `dy` may be written to. Biases have gradients also where the network has none; they are then not used.
+        `dy` may be written to. Gradients of biases are returned also without biases, and are then not used.
         """
 
 
 class NumpyRnn(NumpyArrays):
-    """A network of NumPy layers; a subclass says how one layer in one direction runs, by cell."""
+    """A network of NumPy layers; a subclass names the layer of each cell in `layer_types`."""
 
     layer_types: ClassVar[Mapping[str, type[Layer]]]
 
@@ -85,7 +85,7 @@ class NumpyRnn(NumpyArrays):
 
     def describe(self) -> dict[str, str]:
         loaded = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-        # NumPy's wheels bring a BLAS of their own, and so do SciPy's, which something else may have loaded.
+        # NumPy's wheels have a BLAS, and so do SciPy's, which another import may have loaded.
         own = [pool for pool in loaded if any(part.startswith("numpy") for part in Path(pool["filepath"]).parts)]
         pools = own or loaded
         return {
@@ -97,7 +97,7 @@ class NumpyRnn(NumpyArrays):
     def _run(
         self, x: NumpyArray, state: State[NumpyArray] | None
     ) -> tuple[NumpyArray, State[NumpyArray], dict[tuple[int, int], Any]]:
-        """Run all layers -> y (T, B, D*H), the final state, and by layer and direction what its backward pass needs."""
+        """Run all layers -> y (T, B, D*H), the final state, and what each layer and direction saved."""
         self.check_inputs(x, state, self._dtype)
         saved: dict[tuple[int, int], Any] = {}
 
@@ -141,13 +141,13 @@ class NumpyRnn(NumpyArrays):
         return Grads(dy, dstate, {name: grads[name] for name in config.weight_shapes()})
 
 
-def _concatenate(outputs: Sequence[NumpyArray]) -> NumpyArray:
+def _concatenate(outputs: list[NumpyArray]) -> NumpyArray:
     """The outputs (T, B, H) of both directions as one (T, B, 2*H)."""
     return np.concatenate(outputs, axis=2)
 
 
 def sigmoid(a: NumpyArray) -> NumpyArray:
-    """1 / (1 + exp(-a)), by the tanh of half of a: nothing overflows."""
+    """1 / (1 + exp(-a)), computed as (1 + tanh(a / 2)) / 2, in which nothing overflows."""
     half: NumpyArray = np.tanh(a * a.dtype.type(0.5))
     half += 1
     half *= a.dtype.type(0.5)

@@ -1,12 +1,12 @@
-"""Which kernels oneDNN ran, in its own words. PyTorch and OpenVINO each bring a oneDNN of their own.
+"""The kernels that oneDNN ran, as it reports them. PyTorch and OpenVINO each include a oneDNN.
 
-oneDNN writes one line a primitive to standard output, when a primitive is created, executed, or both, as it is told by
-`ONEDNN_VERBOSE` (https://uxlfoundation.github.io/oneDNN/dev_guide_verbose.html):
+oneDNN writes a line for each primitive to standard output when the primitive is created, executed, or both, by the
+value of `ONEDNN_VERBOSE` (https://uxlfoundation.github.io/oneDNN/dev_guide_verbose.html):
 
     onednn_verbose,v1,primitive,exec,cpu,rnn,brgemm:avx512_core,forward_inference,...,alg:vanilla_lstm ...,0.14
 
-The functions here have such lines written during one call, read them, and keep them off the screen. Before and after
-it, executing a primitive writes nothing.
+The functions here switch these lines on during one call, read them, and keep them off the screen. Primitives that are
+executed before and after the call write nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import IO, TypeVar
 Result = TypeVar("Result")
 
 VARIABLES = ("ONEDNN_VERBOSE", "DNNL_VERBOSE")
-"""What oneDNN reads in the environment, once: the second is the older name of the first."""
+"""The environment variable that oneDNN reads once, by its name and its older name."""
 NOT_KNOWN = "kernel not known"
 
 _redirecting = threading.RLock()
@@ -31,7 +31,7 @@ _redirecting = threading.RLock()
 
 @dataclasses.dataclass(frozen=True)
 class Primitive:
-    """A primitive of oneDNN as one line tells it: what it does, which kernel does it, and for which pass.
+    """A primitive of oneDNN: its kind, such as rnn or reorder, its kernel, and its purpose, the propagation kind.
 
     `algorithm` is that of an RNN: vanilla_rnn, vanilla_lstm or lbr_gru, the GRU with its reset gate after the product.
     """
@@ -45,8 +45,8 @@ class Primitive:
 def executed_by_torch(call: Callable[[], object]) -> tuple[Primitive, ...] | None:
     """The primitives of PyTorch's oneDNN that a call executes, in their order; None where they cannot be read.
 
-    () means that PyTorch computed the call without oneDNN. Where a user has set `ONEDNN_VERBOSE`, what is written is
-    left to them, and the answer is None.
+    () means that PyTorch computed the call without oneDNN. The result is None where the user has set `ONEDNN_VERBOSE`,
+    whose output is then left as it is.
     """
     import torch
 
@@ -57,21 +57,20 @@ def executed_by_torch(call: Callable[[], object]) -> tuple[Primitive, ...] | Non
         call()
         return ()
 
-    def told() -> None:
+    def verbose() -> None:
         with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):  # type: ignore[no-untyped-call]  # the same
             call()
 
-    _, lines = _lines_during(told)
+    _, lines = _lines_during(verbose)
     return None if lines is None else _parse(lines, "exec")
 
 
 def created_during(call: Callable[[], Result]) -> tuple[Result, tuple[Primitive, ...] | None]:
-    """What a call gives, and the primitives it has oneDNN create; None where oneDNN does not tell.
+    """The result of a call, and the primitives that oneDNN creates in it; None where oneDNN reports none.
 
-    For a library whose oneDNN takes orders from the environment alone, when it is first used, as OpenVINO's does: from
-    the first call of this function on, it writes a line for each primitive that it creates, and none where one is
-    executed. It does not tell where it was used before. Where a user has set `ONEDNN_VERBOSE`, what is written is left
-    to them, and the answer is None.
+    It serves a library whose oneDNN reads the environment once, when it is first used, as OpenVINO's does. From the
+    first call of this function on, that oneDNN reports each primitive that it creates, and none that it executes. It
+    reports nothing where it was used before, and the result is None where the user has set `ONEDNN_VERBOSE`.
     """
     if _asked_by_user():
         return call(), None
@@ -80,16 +79,16 @@ def created_during(call: Callable[[], Result]) -> tuple[Result, tuple[Primitive,
         result, lines = _lines_during(call)
     finally:
         os.environ.pop(VARIABLES[0], None)
-    # Silence is no answer: a network without any primitive is not to be told from a oneDNN that does not tell.
+    # None for (): a network without any primitive looks like a oneDNN that does not report.
     return result, _parse(lines or (), "create") or None
 
 
 def rnn_kernels(primitives: Sequence[Primitive] | None) -> str:
-    """The RNN kernels among the primitives in words: "oneDNN vanilla_lstm brgemm:avx512_core"."""
+    """The RNN kernels among the primitives as text: "oneDNN vanilla_lstm brgemm:avx512_core"."""
     if primitives is None:
         return f"oneDNN, {NOT_KNOWN}"
     found = [f"{each.algorithm} {each.kernel}" for each in primitives if each.kind == "rnn"]
-    # The forward and the backward pass are two primitives of one kernel, and so are two layers.
+    # Forward and backward pass are primitives of one kernel, and so are several layers.
     return f"oneDNN {', '.join(dict.fromkeys(found))}" if found else "no RNN primitive of oneDNN"
 
 
@@ -98,9 +97,9 @@ def _asked_by_user() -> bool:
 
 
 def _parse(lines: Sequence[str], event: str) -> tuple[Primitive, ...]:
-    """The primitives that lines tell of with this event: `exec`, or `create` whether it was in oneDNN's cache or not.
+    """The primitives in lines with this event: `exec`, or `create` with or without a hit in oneDNN's cache.
 
-    The fields before the event differ by version, those after it do not: event, engine, kind, kernel, purpose.
+    The fields from the event on are the same in all versions: event, engine, kind, kernel, purpose.
     """
     found = []
     for line in lines:
@@ -114,9 +113,9 @@ def _parse(lines: Sequence[str], event: str) -> tuple[Primitive, ...]:
 
 
 def _lines_during(call: Callable[[], Result]) -> tuple[Result, list[str] | None]:
-    """What a call gives, and the lines that oneDNN writes during it; None where there is no standard output.
+    """The result of a call, and the lines that oneDNN writes during it; None without a standard output.
 
-    What others write to standard output meanwhile is written after it.
+    Other output of the call is written after it.
     """
     with _redirecting, contextlib.ExitStack() as stack:
         try:
@@ -126,7 +125,7 @@ def _lines_during(call: Callable[[], Result]) -> tuple[Result, list[str] | None]
         stack.callback(os.close, kept)
         file = stack.enter_context(tempfile.TemporaryFile())
         lines: list[str] = []
-        stack.callback(_share_out, file, lines)
+        stack.callback(_separate, file, lines)
         # oneDNN writes to the descriptor, whatever `sys.stdout` is.
         os.dup2(file.fileno(), 1)
         try:
@@ -136,12 +135,12 @@ def _lines_during(call: Callable[[], Result]) -> tuple[Result, list[str] | None]
     return result, lines
 
 
-def _share_out(file: IO[bytes], ours: list[str]) -> None:
-    """Lines of oneDNN to the list, all others to standard output."""
+def _separate(file: IO[bytes], of_onednn: list[str]) -> None:
+    """Append the lines of oneDNN to the list, and write all others to standard output."""
     file.seek(0)
     with os.fdopen(1, "wb", closefd=False) as standard_output:
         for line in file:
             if line.startswith((b"onednn_verbose", b"dnnl_verbose")):
-                ours.append(line.decode(errors="replace").rstrip())
+                of_onednn.append(line.decode(errors="replace").rstrip())
             else:
                 standard_output.write(line)

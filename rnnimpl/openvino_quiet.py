@@ -1,8 +1,8 @@
-"""OpenVINO without its telemetry: importing it reports the import over the network, from a process that it forks.
+"""OpenVINO imported without its telemetry, which reports each import over the network from a process that it forks.
 
-A process that is measured sends nothing and has no other beside it. `openvino_telemetry` sends nothing in continuous
-integration (https://docs.openvino.ai/2025/about-openvino/additional-resources/telemetry.html), which it knows by the
-variable `CI`, so that is set while `openvino` is imported. Where it was imported before, it has been sent.
+A measured process sends nothing and has no child. `openvino_telemetry` sends nothing where the variable `CI` is set
+(https://docs.openvino.ai/2025/about-openvino/additional-resources/telemetry.html), so it is set during the import of
+`openvino`. An import before this one has been reported.
 """
 
 from __future__ import annotations

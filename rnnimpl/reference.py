@@ -1,20 +1,20 @@
 """The reference: outputs and every gradient in float64 NumPy, written to be read and never timed.
 
-It shares no code with the implementations, so that a mistake here and the same mistake there is a coincidence.
-What one step computes stands in `rnnimpl.cells`; here are the loop over time, directions and layers, and the products.
-For one layer in one direction, with the shape letters of `rnnimpl.interface` and "dz" for the gradient of the loss with
-respect to z (Werbos 1990, "Backpropagation through time"):
+It shares no code with the implementations, so that it would take two independent mistakes for both to be wrong alike.
+`rnnimpl.cells` has the step of each cell; the loop over time, directions and layers is here, with the products. For one
+layer in one direction, with the shape letters of `rnnimpl.interface` and "dz" for the gradient of the loss with respect
+to z (Werbos 1990, "Backpropagation through time"):
 
     s_in[t] = x[t] @ w_ih.T + b_ih             s_st[t] = h[t-1] @ w_hh.T + b_hh
     h[t], ... = the cell's step of s_in[t], s_st[t] and the states before
 
-    dh[t] = dy[t] + what the step t+1 gives    dh[T-1] = dy[T-1] + dh_n
+    dh[t] = dy[t] + dh[t] of the step t+1      dh[T-1] = dy[T-1] + dh_n
     ds_in[t], ds_st[t] = the cell's step back of dh[t], ...
     dx[t] = ds_in[t] @ w_ih                    dw_ih = sum over t of ds_in[t].T @ x[t]          db_ih = sum of ds_in[t]
     dh[t-1] += ds_st[t] @ w_hh                 dw_hh = sum over t of ds_st[t].T @ h[t-1]        db_hh = sum of ds_st[t]
 
-The same code computes "the plain loop in a given dtype", whose error `rnnimpl.tolerance` allows others: an
-`Arithmetic` says after which operations numbers are rounded, and to what.
+The same code is the plain loop in a given dtype, from whose error `rnnimpl.tolerance` derives what is allowed: an
+`Arithmetic` rounds the result of each operation.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ LayerKey: TypeAlias = tuple[int, int]
 
 
 class LayerRun(NamedTuple):
-    """What one layer in one direction took and gave, in its own order of time.
+    """The inputs and results of one layer in one direction, in its own order of time.
 
-    x (T, B, I), the states before the first step (B, H) and after each (T, B, H), and what each step saved.
+    x (T, B, I), the states before the first step (B, H) and after each step (T, B, H), and each step's result.
     """
 
     x: NumpyArray
@@ -47,16 +47,16 @@ class LayerRun(NamedTuple):
 
     @property
     def h_before(self) -> NumpyArray:
-        """The output that each step starts from (T, B, H)."""
+        """The output before each step (T, B, H)."""
         return np.concatenate([self.state[0][None], self.states[0][:-1]])
 
     def saved(self, place: int) -> NumpyArray:
-        """What every step saved at this place, stacked (T, B, H)."""
+        """The array at this place of what each step saved, stacked (T, B, H)."""
         return np.stack([step.saved[place] for step in self.steps])
 
 
 class LayerGrads(NamedTuple):
-    """Gradients of one layer in one direction: of both sums of all steps (T, B, G*H), and of all that it took."""
+    """Gradients of one layer in one direction: both sums of all steps (T, B, G*H), x, the state and the weights."""
 
     of_input: NumpyArray
     of_state: NumpyArray
@@ -66,7 +66,7 @@ class LayerGrads(NamedTuple):
 
 
 Sums: TypeAlias = tuple[NumpyArray, NumpyArray]
-"""The gradients of a layer's sums, of the input and of the state, each (T, B, G*H)."""
+"""The gradients of a layer's sums, that of the input and that of the state, each (T, B, G*H)."""
 
 
 def forward(
@@ -85,7 +85,10 @@ def vjp(
     dy: NumpyArray,
     dstate_n: State[NumpyArray],
 ) -> tuple[NumpyArray, State[NumpyArray], Grads[NumpyArray]]:
-    """y and the final state as `forward`, and the gradients of sum(dy * y) plus sum(dstate_n * state_n), in float64."""
+    """y, the final state, and the gradients of sum(dy * y) + sum(dstate_n * state_n), all in float64.
+
+    x (T, B, I), state and dstate_n of arrays (L*D, B, H), dy (T, B, D*H); a state of None is zeros.
+    """
     y, state_n, runs = run(config, weights, x, state)
     grads, _ = backward(config, runs, dy, dstate_n)
     return y, state_n, grads
@@ -98,7 +101,7 @@ def run(
     state: State[NumpyArray] | None,
     arithmetic: Arithmetic = FLOAT64,
 ) -> tuple[NumpyArray, State[NumpyArray], dict[LayerKey, LayerRun]]:
-    """Run all layers -> y, the final state and what `backward` needs of each."""
+    """Run all layers -> y (T, B, D*H), the final state (L*D, B, H) and the run of each layer for `backward`."""
     if state is None:
         state = config.zero_state(x.shape[1])
     layer_input, state = arithmetic.values(x), tuple(arithmetic.values(each) for each in state)
@@ -118,7 +121,7 @@ def run(
 
 
 def _values(arithmetic: Arithmetic, array: NumpyArray | None, config: RnnConfig) -> NumpyArray:
-    """A weight as the arithmetic holds it; zeros in place of a bias that is not there."""
+    """A weight in an arithmetic; zeros (G*H,) for a bias that the network does not have."""
     gates = len(CELLS[config.cell].gates)
     return arithmetic.values(np.zeros(gates * config.hidden_size) if array is None else array)
 
@@ -126,10 +129,10 @@ def _values(arithmetic: Arithmetic, array: NumpyArray | None, config: RnnConfig)
 def layer_forward(
     cell: Cell, arithmetic: Arithmetic, x: NumpyArray, state: States, weights: LayerWeights[NumpyArray]
 ) -> LayerRun:
-    """x (T, B, I) and the states before it (B, H) -> what `layer_backward` needs."""
+    """Run one layer in one direction: x (T, B, I), the states before its first step (B, H)."""
     T, B, I = x.shape
     w_ih, w_hh, b_ih, b_hh = weights
-    # A row of a product does not depend on the others, so all steps' projections may be one product.
+    # Rows of a product are independent, so the projections of all steps are one product.
     projected = arithmetic.product(x.reshape(T * B, I), w_ih.T).reshape(T, B, -1)
     of_input = arithmetic.round(projected + b_ih)
     steps: list[Stepped] = []
@@ -150,9 +153,10 @@ def backward(
     arithmetic: Arithmetic = FLOAT64,
     active: Mapping[LayerKey, npt.NDArray[np.bool_]] | None = None,
 ) -> tuple[Grads[NumpyArray], dict[LayerKey, Sums]]:
-    """The gradients, from dy (T, B, D*H) and dstate_n (L*D, B, H), layer by layer from the last; and those of the sums.
+    """The gradients from dy (T, B, D*H) and dstate_n (L*D, B, H), the last layer first, and those of the layers' sums.
 
-    `active` (T, B, H) says for a kinked cell which units' slopes are not 0, for those who know better than the run.
+    `active` has for each layer of a kinked cell a mask (T, B, H) of the units whose slope is not 0, in place of the
+    run's.
     """
     H, D = config.hidden_size, config.num_directions
     dy, dstate_n = arithmetic.values(dy), tuple(arithmetic.values(each) for each in dstate_n)
@@ -212,11 +216,11 @@ def layer_backward(cell: Cell, arithmetic: Arithmetic, run: LayerRun, dy: NumpyA
 
 
 def _with_active(run: LayerRun, active: npt.NDArray[np.bool_]) -> LayerRun:
-    """The run with other units active."""
+    """The run with `active` (T, B, H) as its mask of active units."""
     steps = [step._replace(saved=(units, *step.saved[1:])) for step, units in zip(run.steps, active, strict=True)]
     return run._replace(steps=steps)
 
 
 def in_order(array: NumpyArray, direction: int) -> NumpyArray:
-    """The array (T, ...) in the order in which a direction reads it; the second direction reads from the end."""
+    """The array (T, ...) in the order in which a direction reads it: direction 1 reads from the end."""
     return array[::-1] if direction else array

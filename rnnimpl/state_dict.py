@@ -1,7 +1,4 @@
-"""Read the weights of an `nn.RNN`, `nn.LSTM` or `nn.GRU` from the forms in which programs keep them.
-
-Of other forms it says what they are and what would help.
-"""
+"""Read the weights of an `nn.RNN`, `nn.LSTM` or `nn.GRU` from a state dict; name other known forms, with the remedy."""
 
 from __future__ import annotations
 
@@ -17,23 +14,23 @@ from rnnimpl.cells import CELLS
 FIRST = "weight_ih_l0"
 """The name of the first weight of every recurrent module of PyTorch."""
 NETWORKS = {1: "a plain RNN", 3: "a GRU", 4: "an LSTM"}
-"""What a recurrent network is whose weights have so many blocks of H rows."""
+"""The kind of a recurrent network by the number of blocks of H rows in its weights."""
 CELL_MODULES: Mapping[int | None, str] = {1: "an RNNCell", 3: "a GRUCell", 4: "an LSTMCell"}
-"""The modules of one step, by the same."""
+"""PyTorch's modules of one step by the number of blocks of H rows in their weights."""
 PROJECTION = re.compile(r"weight_hr_l\d+(_reverse)?$")
-"""The names of an LSTM's projections, after any prefix."""
+"""Matches the name of an LSTM's projection, after any prefix."""
 RECURRENT = re.compile(r"weight_hh(_l\d+(_reverse)?)?$")
-"""The names of recurrent weights, of a module and of a cell, after any prefix."""
+"""Matches the name of a recurrent weight, of `nn.LSTM` or `nn.LSTMCell`, after any prefix."""
 PARAMETRIZED = re.compile(
     r"(.*?)(?:parametrizations\.)?((?:weight|bias)_(?:ih|hh)_l\d+(?:_reverse)?)(?:\.original\d*|\.\d.*|_(?:g|v|orig|mask|u))$"
 )
-"""Names that weight norm, spectral norm and pruning give: as parametrizations, or by hooks as older releases did."""
+"""Matches the names that weight norm, spectral norm and pruning make, as parametrizations or by hooks."""
 
 
 def select(state_dict: Any, prefix: str) -> dict[str, Any]:
     """The entries whose names begin with the prefix, by the rest of their names.
 
-    Raises TypeError for what is no mapping of names to arrays, ValueError where no name has the prefix.
+    Raises TypeError for an object that is no mapping with names as keys, ValueError where no name has the prefix.
     """
     if hasattr(state_dict, "state_dict"):
         raise TypeError(f"got a {type(state_dict).__name__}; expected its weights by name: pass module.state_dict()")
@@ -52,9 +49,9 @@ def select(state_dict: Any, prefix: str) -> dict[str, Any]:
 
 
 def explain(arrays: Mapping[str, Any], wanted: Iterable[str], cell: str) -> str | None:
-    """What the mapping is and what would help, where its names or shapes are known to be another network's or form's.
+    """A sentence on a mapping that is known to be of another network or form, with the remedy.
 
-    None where nothing is known of them, and where all of the wanted names are there and have the cell's rows.
+    None where its form is not known, and where it has all of the wanted names with the cell's number of rows.
     """
     for name, value in arrays.items():
         if isinstance(value, Mapping) and any(str(inner).endswith(FIRST) for inner in value):
@@ -70,7 +67,7 @@ def explain(arrays: Mapping[str, Any], wanted: Iterable[str], cell: str) -> str 
 
 
 def _other_cell(arrays: Mapping[str, Any], cell: str) -> str | None:
-    """Of which network the weights are, where none of them is of the cell's."""
+    """A sentence on weights of another cell or with projections; None for weights of the cell."""
     projected = [name for name in arrays if PROJECTION.search(name)]
     if projected:
         return f"these are the weights of an LSTM with projections: there is {projected[0]!r}; none are computed here"
@@ -80,7 +77,7 @@ def _other_cell(arrays: Mapping[str, Any], cell: str) -> str | None:
     if not others or wanted in found.values():
         return None
     name, blocks = next(iter(others.items()))
-    # The weights of tanh and of relu have nothing that tells them apart.
+    # The weights of tanh and relu cannot be distinguished.
     right = " or ".join(f"cell={each.name!r}" for each in CELLS.values() if each.num_gates == blocks)
     return (
         f"these are the weights of {NETWORKS[blocks]}: {name} has shape {tuple(arrays[name].shape)}, "
@@ -89,7 +86,7 @@ def _other_cell(arrays: Mapping[str, Any], cell: str) -> str | None:
 
 
 def _blocks(value: Any) -> int | None:
-    """How many times as many rows as columns a recurrent weight has; None where it is not a whole number of times."""
+    """Rows divided by columns of a recurrent weight; None where that is not a whole number."""
     shape = tuple(getattr(value, "shape", ()))
     return int(shape[0] // shape[1]) if len(shape) == 2 and shape[1] and shape[0] % shape[1] == 0 else None
 
@@ -99,7 +96,7 @@ def _rows(blocks: int) -> str:
 
 
 def _prefix(arrays: Mapping[str, Any], cell: str) -> str | None:
-    """What the names begin with before those of a recurrent module, of the cell where there is one."""
+    """A sentence on names that begin with a prefix, with that of a module of the cell first; None without a prefix."""
     prefixes = [name.removesuffix(FIRST) for name in arrays if name.endswith(FIRST)]
     if not prefixes or "" in prefixes:
         return None
@@ -112,7 +109,7 @@ def _prefix(arrays: Mapping[str, Any], cell: str) -> str | None:
 
 
 def _parametrized(arrays: Mapping[str, Any]) -> str | None:
-    """Which weight is not there but what it is computed from."""
+    """A sentence on a weight that is computed from others in the mapping; None without one."""
     for name in arrays:
         found = PARAMETRIZED.match(name)
         if found:
@@ -126,7 +123,7 @@ def _parametrized(arrays: Mapping[str, Any]) -> str | None:
 
 
 def _one_step(arrays: Mapping[str, Any]) -> str | None:
-    """Of which module of one step the weights are."""
+    """A sentence on the weights of a module of one step, such as `nn.LSTMCell`; None for others."""
     prefixes = [name.removesuffix("weight_ih") for name in arrays if name.endswith("weight_ih")]
     if not prefixes:
         return None
@@ -141,26 +138,28 @@ def _one_step(arrays: Mapping[str, Any]) -> str | None:
 
 
 def to_numpy(name: str, value: Any) -> npt.NDArray[Any]:
-    """A NumPy array of real numbers from an array or a torch tensor; float32 holds bfloat16, which NumPy has not.
+    """A NumPy array of real numbers from an array or a torch tensor; bfloat16 becomes float32.
 
-    Raises TypeError, naming the weight, for what has no values, or none that a weight can be rounded to.
+    Raises TypeError, naming the weight, for an object without values, and for values that are no real numbers.
     """
     if hasattr(value, "detach"):
         value = _from_tensor(name, value)
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{name} is a {type(value).__name__}, of which NumPy makes no array: {error}") from error
+        raise TypeError(
+            f"{name} is a {type(value).__name__}, which NumPy does not convert to an array: {error}"
+        ) from error
     if array.dtype.kind == "c":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers: half of each would be lost")
-    # Extensions of NumPy have kind V: ml_dtypes' bfloat16 is one.
+    # The dtypes of extensions, such as bfloat16 of ml_dtypes, have kind V.
     if array.dtype.kind not in "fV" or array.dtype.names is not None:
         raise TypeError(f"{name} has dtype {array.dtype}; expected floating-point numbers")
     return array
 
 
 def _from_tensor(name: str, tensor: Any) -> Any:
-    """The tensor on the CPU in a dtype that NumPy has."""
+    """The tensor as a NumPy array of float32 or float64. Raises TypeError as `to_numpy`."""
     if getattr(tensor, "is_meta", False):
         raise TypeError(
             f"{name} is on the meta device, where tensors have shapes and no values: load the weights on a device"
@@ -178,6 +177,6 @@ def _from_tensor(name: str, tensor: Any) -> Any:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The first few of the names."""
+    """The first few of the names as text."""
     listed = [repr(name) for name in names]
     return ", ".join(listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "") if listed else "none"

@@ -1,18 +1,17 @@
-"""How wrong a result may be: as wrong as a plain loop in the same dtype is on the same data, times a small factor.
+"""The tolerance of a result: the error of a plain loop in the same dtype on the same data, times a small factor.
 
-The error of an array is normwise and relative, max|actual - reference| / max|reference|: a relative error of
-each element would ask of a sum that cancels to nearly nothing more digits than its terms have (Higham 2002,
-"Accuracy and Stability of Numerical Algorithms", section 1.2). The tolerance of each array of each workload is
+The error of an array is normwise and relative, max|actual - reference| / max|reference|. A relative error of each
+element would demand more digits of a sum that cancels than its terms have (Higham 2002, "Accuracy and Stability of
+Numerical Algorithms", section 1.2). The tolerance of each array on each workload is
 
     factor * (error of the plain loop in that dtype on this data) + floor * (unit roundoff) [+ kinks]
 
-so it knows about long sequences, large layers and cancellation without being told. `ALLOWANCES` holds factor and
-floor for each dtype, and where they come from.
+so it takes long sequences, large layers and cancellation into account. `ALLOWANCES` has factor and floor of each dtype.
 
-What is allowed must not hang on which BLAS NumPy was built with. A library may sum in lanes and blocks, as OpenBLAS
-does, or add up one product after another, as the textbook's loop and the kernels of Eigen and oneDNN do, which is
-several times as wrong over a thousand terms; both are right. So the error of the plain loop is the larger of its own
-and that of running sums, rounded after each of their terms, as samples of the result tell it.
+The tolerance does not depend on the BLAS that NumPy was built with. A library may sum in lanes and blocks, as OpenBLAS
+does, or add one product after another, as a textbook's loop and the kernels of Eigen and oneDNN do. The second error is
+several times the first over a thousand terms, and both are right. So the error of the plain loop is the larger of its
+own and that of running sums, which are rounded after each of their terms; samples of the result estimate the second.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from rnnimpl.reference import LayerKey, LayerRun, Sums, backward, run
 
 
 class Allowance(NamedTuple):
-    """`factor` times the plain loop's error, plus `floor` times the unit roundoff, is allowed."""
+    """The allowed error: `factor` times the plain loop's error plus `floor` times the unit roundoff."""
 
     factor: float
     floor: float
@@ -49,37 +48,36 @@ ALLOWANCES: Mapping[str, Allowance] = MappingProxyType(
         "float64": Allowance(4, 8),
     }
 )
-"""What each dtype is allowed, from a measurement; "at most twice the plain one's own error" (flash-attention's tests)
-is where it starts.
+"""The allowance of each dtype, after flash-attention's tests: "at most twice the plain implementation's own error".
 
-The floor is for results of which the plain loop happens to make next to none of the error. The factor is no less than
-what the worst result of the implementations that this project computes itself needs, given the floor:
-`rnnimpl.conformance.factors` measures it over all cells, and docs/conformance.md has the figures.
+The floor serves results in which the plain loop happens to have nearly no error. The factor is at least the largest
+that a result of this project's own implementations needs, given the floor: `rnnimpl.conformance.factors` measures it
+over all cells, and docs/conformance.md has the figures.
 
-tf32 was not measured: NVIDIA's tensor cores may cut operands where we round them, which doubles the error, hence
-twice float32's factor.
+tf32 is not measured. NVIDIA's tensor cores may truncate operands where the plain loop rounds them, which doubles the
+error; its factor is twice that of float32.
 """
 
-
 SAMPLED_ROWS = 8
-"""The rows of a weight's gradient that are summed one term after another."""
+"""The number of rows of a weight's gradient that are computed with running sums."""
 PARTIAL_SUMS = 16
-"""How often a sum is looked at on its way, to choose these rows."""
+"""The number of partial sums from which these rows are chosen."""
 
-MOST_NUDGES = 8
-NUDGED_ELEMENTS = 256
-"""The plain loop runs again on nudged data, up to MOST_NUDGES times, while its smallest result has few elements."""
+MOST_PERTURBATIONS = 8
+PERTURBED_ELEMENTS = 256
+"""The plain loop runs again on perturbed data, PERTURBED_ELEMENTS // (size of the smallest result) times, and at most
+MOST_PERTURBATIONS times."""
 
 FEW_UNITS = 20_000
 MOST_GROUPS = 8
-"""In networks with at most FEW_UNITS states in all, ambiguous relu units are switched in MOST_GROUPS groups."""
+"""In a network with at most FEW_UNITS units over all steps, ambiguous relu units are switched in MOST_GROUPS groups."""
 
 Units: TypeAlias = npt.NDArray[np.bool_]
-"""Which units of a layer (T, B, H)."""
+"""A mask of a layer's units (T, B, H)."""
 
 
 class Derived(NamedTuple):
-    """What a tolerance is made of, by name of result: the reference's values, the plain loop's errors, and kinks."""
+    """The parts of tolerances by name of result: the reference's values, the plain loop's errors, and kinks."""
 
     values: Mapping[str, NumpyArray]
     plain_errors: Mapping[str, float]
@@ -94,7 +92,7 @@ class Derived(NamedTuple):
         }
 
     def factor_needed(self, name: str, error: float) -> float:
-        """The factor of the plain loop's error that a result with this error needs, given floor and kinks."""
+        """The smallest factor of the plain loop's error that allows a result this error, given floor and kinks."""
         left = error - self.kinks.get(name, 0.0) - ALLOWANCES[self.name].floor * unit_roundoff(self.name)
         return max(left, 0.0) / self.plain_errors[name] if left > 0 else 0.0
 
@@ -112,11 +110,12 @@ def expect(
     dstate_n: State[NumpyArray] | None = None,
     precision: Precision = "ieee",
 ) -> Expectation:
-    """What to expect on this data; with dy (T, B, D*H) and dstate_n (L*D, B, H), of the gradients too.
+    """The expected results on x (T, B, I) and a state, zeros if None, with gradients if dy and dstate_n are given.
 
-    Costs one pass in float64, one of the plain loop and one with running sums of its first sequence, some more of the
-    last two for small H, and for relu with ambiguous units a few backward passes.
-    Raises ValueError when the data overflow the dtype, because then there is nothing to compare with.
+    dy is (T, B, D*H), the state and dstate_n are tuples of arrays (L*D, B, H). It takes a pass in float64, a pass of
+    the plain loop and one with running sums of its first sequence; for few elements some more of the last two, and for
+    relu with ambiguous units a few backward passes. Raises ValueError when a result overflows the dtype, since there is
+    nothing to compare with.
     """
     derived = derive(config, weights, x, state, dy, dstate_n, precision)
     tolerances = derived.tolerances()
@@ -135,9 +134,9 @@ def derive(
     dstate_n: State[NumpyArray] | None = None,
     precision: Precision = "ieee",
 ) -> Derived:
-    """What `expect` makes its tolerances of, on the same arguments."""
+    """The parts from which `expect` makes its tolerances, on the same arguments."""
     narrow = Arithmetic.of(config.dtype, precision)
-    # Nothing wider than float64 is quick everywhere; its errors are those of float32, smaller by a constant.
+    # No wider type is quick on every machine; float64's errors are those of float32 times a constant.
     plain = Arithmetic("float32") if narrow.name == "float64" else narrow
     scale = unit_roundoff(narrow.name) / unit_roundoff(plain.name)
 
@@ -147,13 +146,13 @@ def derive(
     kinked = CELLS[config.cell].kinked
     active = {key: layer_run.saved(0) for key, layer_run in runs.items()} if kinked else None
     errors = dict.fromkeys(exact.arrays(), 0.0)
-    # The maximum over a few numbers may be small by luck; the maximum over many is not.
-    nudges = min(MOST_NUDGES, NUDGED_ELEMENTS // min(value.size for value in values.values()))
-    for number in range(1 + nudges):
-        # Whoever asked is told of what overflows by an error that is not finite.
+    # The largest of a few errors may be small by chance; the largest of many is not.
+    perturbations = min(MOST_PERTURBATIONS, PERTURBED_ELEMENTS // min(value.size for value in values.values()))
+    for number in range(1 + perturbations):
+        # An overflow is an error that is not finite, which `expect` raises for.
         with np.errstate(over="ignore", invalid="ignore"):
-            plain_data = data if number == 0 else data.nudged(unit_roundoff(plain.name), seed=number)
-            # On the reference's side of every kink, so that this is the error of rounding and of nothing else.
+            plain_data = data if number == 0 else data.perturbed(unit_roundoff(plain.name), seed=number)
+            # With the reference's active units, so that the error is that of rounding alone.
             computed = _compute(plain_data, plain, active)
             arrays = computed.arrays()
             plain_errors = {key: _error(arrays[key], array) for key, array in exact.arrays().items()}
@@ -172,7 +171,7 @@ def derive(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Data:
-    """Weights, inputs and cotangents of one computation."""
+    """The weights, inputs and cotangents of a computation."""
 
     weights: Weights
     x: NumpyArray
@@ -180,19 +179,19 @@ class _Data:
     dy: NumpyArray | None
     dstate_n: State[NumpyArray] | None
 
-    def nudged(self, size: float, seed: int) -> _Data:
-        """The same with every number changed by a relative `size` at most."""
+    def perturbed(self, size: float, seed: int) -> _Data:
+        """A copy with every number changed by at most `size`, relatively."""
         generator = np.random.default_rng(seed)
 
-        def nudge(array: NumpyArray) -> NumpyArray:
+        def perturb(array: NumpyArray) -> NumpyArray:
             factors = 1 + size * generator.uniform(-1, 1, array.shape)
             return round_to(array.astype(np.float64) * factors, self.weights.config.dtype)
 
-        weights = Weights(self.weights.config, {name: nudge(array) for name, array in self.weights.arrays.items()})
-        return self._map(nudge, weights)
+        weights = Weights(self.weights.config, {name: perturb(array) for name, array in self.weights.arrays.items()})
+        return self._map(perturb, weights)
 
     def first_sequence(self) -> _Data:
-        """The same with a batch of one."""
+        """The part of the first sequence, a batch of one."""
         return self._map(lambda array: array[:, :1], self.weights)
 
     def _map(self, change: Callable[[NumpyArray], NumpyArray], weights: Weights) -> _Data:
@@ -203,7 +202,7 @@ class _Data:
 
 
 class _Computed(NamedTuple):
-    """The results by name, with gradients where there are cotangents; the layers' runs, and the gradients of sums."""
+    """The results by name, with gradients where cotangents are given; the layers' runs; the gradients of their sums."""
 
     values: Mapping[str, NumpyArray]
     runs: Mapping[LayerKey, LayerRun]
@@ -211,7 +210,7 @@ class _Computed(NamedTuple):
     kinked: bool
 
     def arrays(self) -> dict[str | LayerKey, NumpyArray]:
-        """All that has an error: the results by name, and of a kinked cell the sums by layer."""
+        """All arrays that have an error: the results by name, and for a kinked cell the pre-activations by layer."""
         arrays: dict[str | LayerKey, NumpyArray] = {}
         if self.kinked:
             arrays |= {key: layer_run.saved(1) for key, layer_run in self.runs.items()}
@@ -237,12 +236,12 @@ def _running_errors(
     active: Mapping[LayerKey, Units] | None,
     plain_errors: Mapping[str | LayerKey, float],
 ) -> dict[str | LayerKey, float]:
-    """The errors that running sums make, of all results and pre-activations but the biases' gradients.
+    """The errors of running sums, for all results and pre-activations but the gradients of biases.
 
-    Told from samples, for running sums are slow: the first sequence, and of the weights' gradients, which are sums over
-    all sequences, the rows in which such sums wander farthest. The error is the plain loop's own, the sample's, or the
-    plain loop's as many times as running sums make the sample's root mean square larger, whichever is largest. Where a
-    sample has few elements it is one of the first two.
+    Running sums are slow, so samples estimate their errors: the first sequence, and for a weight's gradient, a sum over
+    all sequences, the rows with the largest partial sums. The error is the largest of three: that of the plain loop,
+    that of the sample, and that of the plain loop times the ratio of both root mean squares on the sample. The third is
+    left out for a sample of few elements.
     """
     running = Arithmetic("float32", running_sums=True)
     first_active = None if active is None else {key: units[:, :1] for key, units in active.items()}
@@ -259,7 +258,7 @@ def _running_errors(
         pairs = ((names.w_ih, sums[0], layer_run.x), (names.w_hh, sums[1], layer_run.h_before))
         for weight, da, z in pairs:
             name = f"grad_{weight}"
-            part = _rows_that_wander(da, z)
+            part = _rows_with_largest_sums(da, z)
             samples[name] = (
                 running.sum_of_products(da[:, :, part], z),
                 plain.values[name][part],
@@ -267,20 +266,20 @@ def _running_errors(
             )
     errors: dict[str | LayerKey, float] = {}
     for key, (sample, plain_sample, exact_sample) in samples.items():
-        # The plain loop's own is that of all sequences, of which a sample may have the luckiest.
+        # The error of the plain loop is that of all sequences; a sample may have a smaller one by chance.
         errors[key] = max(plain_errors[key], relative(float(np.abs(sample - exact_sample).max()), exact.arrays()[key]))
-        if sample.size >= NUDGED_ELEMENTS:
-            # The plain loop may be exact: after one step from zeros the gradients of w_hh are zeros.
+        if sample.size >= PERTURBED_ELEMENTS:
+            # The plain loop may have no error: after one step from zeros the gradient of w_hh is zero.
             plain_rms = _rms(plain_sample - exact_sample)
             ratio = _rms(sample - exact_sample) / plain_rms if plain_rms > 0 else 1.0
             errors[key] = max(errors[key], plain_errors[key] * max(1.0, ratio))
     return errors
 
 
-def _rows_that_wander(da: NumpyArray, z: NumpyArray) -> npt.NDArray[np.intp]:
-    """The SAMPLED_ROWS rows of the sum over t of da[t].T @ z[t] with the largest partial sums on the way.
+def _rows_with_largest_sums(da: NumpyArray, z: NumpyArray) -> npt.NDArray[np.intp]:
+    """The SAMPLED_ROWS rows of the sum over t of da[t].T @ z[t] that have the largest partial sums.
 
-    What an addition to a sum loses is in proportion to the sum.
+    The rounding error of an addition is in proportion to the sum.
     """
     partial = np.zeros((da.shape[2], z.shape[2]), da.dtype)
     squares = np.zeros_like(partial)
@@ -298,13 +297,12 @@ def _kinks(
     dstate_n: State[NumpyArray],
     delta: Mapping[LayerKey, float],
 ) -> dict[str, float]:
-    """How far the gradients may differ because relu's slope jumps where rounding may move a unit over zero.
+    """The relative differences of gradients that a jump of relu's slope allows, by name; empty without ambiguous units.
 
-    A unit with |a| <= delta, the error allowed in its pre-activation, may be on in one right implementation and
-    off in another. The gradients with all such units on and with all of them off, each against the reference,
-    say how much hangs on them. Where a network has few units, several groups of ambiguous units are switched in
-    turn, so that what hangs on one does not hide what hangs on another. None are ambiguous in most small float32
-    data; then nothing is allowed.
+    A unit with |a| <= delta, the error allowed in its pre-activation, is ambiguous: it may be active in one right
+    implementation and not in another. The difference is that between the reference and the gradients with all ambiguous
+    units active, and with none of them. In a network with few units, groups of ambiguous units are switched in turn, so
+    that the effect of one does not cancel that of another.
     """
     usual: dict[LayerKey, Units] = {key: layer_run.saved(0) for key, layer_run in runs.items()}
     ambiguous = {key: np.abs(layer_run.saved(1)) <= delta[key] for key, layer_run in runs.items()}
@@ -333,6 +331,7 @@ def _kinks(
 
 
 def _error(actual: NumpyArray, expected: NumpyArray) -> float:
+    """The error of an array as `Expectation.error` has it; NaN where it is not finite."""
     return relative(float(np.abs(actual - expected).max()), expected)
 
 

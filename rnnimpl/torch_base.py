@@ -1,7 +1,7 @@
-"""What every PyTorch implementation shares: tensors, devices, precision, gradients by autograd.
+"""The base of PyTorch implementations: tensors, devices, precision, gradients by autograd.
 
-A PyTorch implementation says in `run` how x and a state become y and the final state. Where it is written as one layer
-in one direction, `torch_layers.run_layers` stacks it.
+An implementation computes y and the final state in `run`. Where it is written as one layer in one direction,
+`torch_layers.run_layers` stacks it.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class TorchRnn(Rnn[torch.Tensor]):
     @classmethod
     def configure_process(cls, *, threads: int, precision: Precision) -> None:
         torch.set_num_threads(threads)
-        # cuDNN's RNN takes TF32 unless told otherwise, matmul does not: both are pinned to the same.
+        # The default of cuDNN's RNN is TF32, that of matmul is not: both are set to the same.
         torch.backends.cuda.matmul.fp32_precision = precision
         torch.backends.cudnn.rnn.fp32_precision = precision  # type: ignore[attr-defined]  # set at run time by torch
-        # oneDNN computes nn.LSTM on a CPU, and could take bfloat16 or TF32 for float32.
+        # oneDNN computes nn.LSTM on a CPU, and could use bfloat16 or TF32 for float32.
         torch.backends.mkldnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]  # the same
         torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]  # the same
 
     @abc.abstractmethod
     def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
-        """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state, differentiable in all of them."""
+        """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state, differentiable in all of these."""
 
     def from_numpy(self, array: NumpyArray) -> torch.Tensor:
         self.check_dtype(array)
@@ -56,7 +56,7 @@ class TorchRnn(Rnn[torch.Tensor]):
         return result
 
     def forward(self, x: torch.Tensor, state: TorchState | None = None) -> tuple[torch.Tensor, TorchState]:
-        # As PyTorch advises for inference: recording no gradients alone, small operators take a sixth longer.
+        # PyTorch advises it for inference; no_grad alone makes small operators slower.
         with torch.inference_mode():
             return self.run(*self._inputs(x, state))
 
@@ -69,7 +69,7 @@ class TorchRnn(Rnn[torch.Tensor]):
             y, state_n = self.run(x, start)
 
         def pullback(dy: torch.Tensor, dstate_n: TorchState) -> Grads[torch.Tensor]:
-            # Autograd would convert a cotangent of another dtype.
+            # Without this check autograd converts a cotangent of another dtype.
             self.check_cotangents(dy, dstate_n, y, self.dtype)
             return self.as_grads(
                 torch.autograd.grad((y, *state_n), (x, *start, *self.weights.values()), (dy, *dstate_n))
@@ -78,7 +78,7 @@ class TorchRnn(Rnn[torch.Tensor]):
         return y.detach(), tuple(each.detach() for each in state_n), pullback
 
     def as_grads(self, arrays: Sequence[torch.Tensor]) -> Grads[torch.Tensor]:
-        """Gradients of x, of each array of the state and of each weight, in this order."""
+        """Grads of a sequence: x, each array of the state, each weight in the order of `self.weights`."""
         states = len(self.config.state_names)
         dx, dstate, dweights = arrays[0], tuple(arrays[1 : 1 + states]), arrays[1 + states :]
         return Grads(dx, dstate, dict(zip(self.weights, dweights, strict=True)))
@@ -98,20 +98,21 @@ class TorchRnn(Rnn[torch.Tensor]):
         }
 
     def _inputs(self, x: torch.Tensor, state: TorchState | None) -> tuple[torch.Tensor, TorchState]:
-        """Check x and the state, and put zeros where none is given."""
+        """x and the state, zeros where none is given, after checking them."""
         self.check_inputs(x, state, self.dtype)
         if state is None:
+            # Made on the device: NumPy's zeros would be copied to it in each call.
             state = tuple(x.new_zeros(shape) for shape in self.config.state_shapes(x.shape[1]))
         return x, state
 
 
 def _leaf(array: torch.Tensor) -> torch.Tensor:
-    """The same values as the beginning of a graph; a copy of what `forward` gave, which can be in none."""
+    """The values as a leaf of autograd's graph, copied where they are an inference tensor, which cannot be one."""
     return (array.clone() if array.is_inference() else array.detach()).requires_grad_()
 
 
 def check_device(device: str) -> None:
-    """Raise Unavailable, with what is missing, unless PyTorch can compute on `device`."""
+    """Raise Unavailable, naming what is missing, unless PyTorch can compute on `device`."""
     if device == "cpu":
         return
     if torch.version.cuda is None:
@@ -123,6 +124,6 @@ def check_device(device: str) -> None:
 
 
 def blas() -> str:
-    """The library that does PyTorch's CPU matrix products, as its build says."""
+    """The library of PyTorch's matrix products on a CPU, by its build settings."""
     found = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
     return found.group(1) if found else "not known"

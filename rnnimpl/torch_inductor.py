@@ -1,6 +1,6 @@
-"""What implementations that compile by TorchInductor share: the process's settings, the compiler, and the folder.
+"""Settings, compiler and cache folder for implementations that compile with TorchInductor.
 
-Compiling happens at the first call of each network and shape in a process
+TorchInductor compiles in the first call of each network and shape in a process
 (https://docs.pytorch.org/docs/stable/torch.compiler.html).
 """
 
@@ -26,7 +26,7 @@ from rnnimpl.cache import private_folder
 from rnnimpl.interface import COMPILED, Unavailable
 
 with warnings.catch_warnings():
-    # TorchInductor's modules use what PyTorch deprecates. Loaded here, they are no part of the first call.
+    # TorchInductor's modules use deprecated parts of PyTorch. Loaded here, they take no time of a first call.
     warnings.filterwarnings("ignore", r"`torch\.jit\.script_method` is deprecated", DeprecationWarning)
     import torch._inductor.compile_fx
 
@@ -34,31 +34,31 @@ ANY_NUMBER = 1_000_000
 
 
 def configure() -> None:
-    """Set what belongs to the whole process, before anything is compiled."""
-    # Each network and shape is a graph of its own, and is compiled however many there were before.
+    """Set TorchInductor and TorchDynamo for the whole process, before anything is compiled."""
+    # Each network and shape is a graph of its own and is compiled, however many there are.
     dynamo_config.recompile_limit = ANY_NUMBER
     dynamo_config.accumulated_recompile_limit = ANY_NUMBER
-    # Helper processes would live on beside what is measured.
+    # Helper processes would go on running during measurements.
     inductor_config.compile_threads = 1
-    # What an earlier process left on disk would hide what compiling costs, unless it is asked for.
+    # Compiled code on disk from an earlier process would hide the time of compiling, unless it is asked for.
     kept = os.environ.get(COMPILED)
     inductor_config.fx_graph_cache = kept is not None
     functorch_config.enable_autograd_cache = kept is not None
-    # With it, torch 2.13's compiled pullback overwrites the y it gave before (two layers, T = 1, 16-bit types).
+    # With it, torch 2.13's compiled pullback overwrites the y that it returned (two layers, T = 1, 16-bit types).
     functorch_config.donated_buffer = False
-    # TorchDynamo looks for it on every tensor it is given, and a piece's state comes from the piece before.
+    # TorchDynamo reads .grad of every argument; the state of a piece is the result of the piece before, no leaf.
     warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = kept or str(_own_folder())
     _prepare_compiler()
 
 
 def loaded() -> int:
-    """How many graphs this process has found compiled."""
+    """The number of graphs that this process loaded from the cache."""
     return int(counters["aot_autograd"]["autograd_cache_hit"])
 
 
 def find_compiler(device: str) -> str:
-    """What TorchInductor compiles with. Raises Unavailable when it is missing."""
+    """The name of TorchInductor's compiler for a device. Raises Unavailable when it is missing."""
     if device != "cpu":
         from torch.utils._triton import has_triton
 
@@ -73,15 +73,15 @@ def find_compiler(device: str) -> str:
 
 @functools.cache
 def _prepare_compiler() -> None:
-    """Have TorchInductor try vector instructions and precompile headers: once, on no network's account."""
-    # Where there is no compiler, building an instance says so.
+    """Let TorchInductor try vector instructions and precompile headers once, outside of every first call."""
+    # Without a compiler `find_compiler` raises when an instance is built.
     with contextlib.suppress(InvalidCxxCompiler):
         get_cpp_compiler()
         torch.compile(torch.tanh, options={"cpp_wrapper": True})(torch.zeros(8))
 
 
 def _own_folder() -> Path:
-    """This process's folder for what is compiled; those of processes that are gone are removed."""
+    """A folder for this process's compiled code; those of processes that have ended are removed."""
     own = private_folder(f"rnnimpl/torch_compile/{os.getpid()}")
     for folder in own.parent.iterdir():
         if folder.name.isdecimal() and not psutil.pid_exists(int(folder.name)):

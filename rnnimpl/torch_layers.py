@@ -6,7 +6,7 @@ derived in `rnnimpl.impls.numpy_loop`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch.nn import functional
@@ -82,9 +82,9 @@ def _gru(x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor]
     return torch.stack(outputs), (h,)
 
 
-def _concatenate(outputs: Sequence[torch.Tensor]) -> torch.Tensor:
+def _concatenate(outputs: list[torch.Tensor]) -> torch.Tensor:
     """The outputs (T, B, H) of both directions as one (T, B, 2*H)."""
-    return torch.cat([*outputs], dim=2)
+    return torch.cat(outputs, dim=2)
 
 
 def _merged_bias(weights: LayerWeights[torch.Tensor]) -> torch.Tensor | None:

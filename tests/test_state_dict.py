@@ -194,7 +194,10 @@ def test_a_prefix_that_no_name_has_is_told_with_the_names() -> None:
         (changed("weight_hh_l0", torch.ones(3, 3, dtype=torch.int8)), "dtype torch.int8; expected floating-point"),
         (changed("weight_hh_l0", np.ones((3, 3), int)), "weight_hh_l0 has dtype int64; expected floating-point"),
         (changed("weight_hh_l0", quantized()), r"weight_hh_l0 is quantized, .*value\.dequantize\(\)"),
-        (changed("weight_hh_l0", [[1.0], [2.0, 3.0]]), "weight_hh_l0 is a list, of which NumPy makes no array"),
+        (
+            changed("weight_hh_l0", [[1.0], [2.0, 3.0]]),
+            "weight_hh_l0 is a list, which NumPy does not convert to an array",
+        ),
         (changed("weight_hh_l0", None), "weight_hh_l0 has dtype object; expected floating-point"),
     ],
     ids=lambda form: form if isinstance(form, str) else "",

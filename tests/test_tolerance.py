@@ -126,7 +126,7 @@ def test_tf32_is_allowed_more_than_ieee_and_float32_alone() -> None:
 
 
 def test_the_same_data_give_the_same_tolerances() -> None:
-    """Nudges are drawn from a fixed seed."""
+    """Perturbations are drawn from a fixed seed."""
     config, weights, arrays = problem(cell="relu")
     assert expect(config, weights, *arrays).tolerances == expect(config, weights, *arrays).tolerances
 

@@ -1,7 +1,7 @@
-"""What each cell is: its formula with its source, its gates and states, and the reference's step. One file each.
+"""The cells: the formula of each with its source, its gates and states, and the reference's step. One file each.
 
-The file name is the registry: `lstm.py` holds the cell "lstm" as `CELL`. No implementation computes with what is here,
-so that a mistake here and the same mistake there is a coincidence.
+The file name is the registry: `lstm.py` holds the cell "lstm" as `CELL`. No implementation computes with these files,
+so that it would take two independent mistakes for both to be wrong alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The form of a cell's definition."""
+"""The form of a cell's definition, `Cell`, and the functions that cells share."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rnnimpl.arithmetic import Arithmetic
 
 NumpyArray: TypeAlias = npt.NDArray[Any]
 States: TypeAlias = tuple[NumpyArray, ...]
-"""What a step hands to the next, in the order of `Cell.states`: each (B, H)."""
+"""The arrays that a step hands to the next, in the order of `Cell.states`: each (B, H)."""
 
 
 class Stepped(NamedTuple):
-    """What a step gives: the states after it, and what the step back needs to know of it."""
+    """The result of a step: the states after it, and the values that `step_back` needs."""
 
     states: States
     saved: tuple[NumpyArray, ...]
 
 
 class SteppedBack(NamedTuple):
-    """Gradients of one step: of both sums (B, G*H), and of the states before, but for what goes through the sums."""
+    """Gradients of one step: of both sums (B, G*H), and of the states before it, without the part through the sums."""
 
     of_input: NumpyArray
     of_state: NumpyArray
@@ -33,44 +33,46 @@ class SteppedBack(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What there is to know of a cell: its gates, its states, and the reference's step.
+    """A cell: its gates, its states, and the reference's step.
 
-    A step takes two sums of G*H units, one block of H a gate: of the input, x[t] @ w_ih.T + b_ih, and of the state,
-    h[t-1] @ w_hh.T + b_hh.
+    A step takes two sums (B, G*H), with a block of H columns for each gate: that of the input, x[t] @ w_ih.T + b_ih,
+    and that of the state, h[t-1] @ w_hh.T + b_hh.
     """
 
     name: str
     summary: str
     gates: tuple[str, ...]
-    """The blocks of w_ih, w_hh, b_ih and b_hh, in their order: G of them."""
+    """The names of the G blocks of w_ih, w_hh, b_ih and b_hh, in their order."""
     states: tuple[str, ...]
-    """What a step hands to the next. The first is the output."""
+    """The names of the arrays that a step hands to the next; the first is the output."""
     step: Callable[[Arithmetic, NumpyArray, NumpyArray, States], Stepped]
-    """step(arithmetic, of_input, of_state, states) -> states and what is saved; every result is rounded."""
+    """step(arithmetic, of_input, of_state, states) -> the next states and what is saved; every result is rounded."""
     step_back: Callable[[Arithmetic, States, States, Stepped], SteppedBack]
-    """step_back(arithmetic, dstates, states, stepped): gradients from those of the states after the step, the states
-    before it and what it gave."""
+    """step_back(arithmetic, dstates, states, stepped) -> the gradients of the step.
+
+    `dstates` are the gradients of the states after the step, `states` the states before it, `stepped` its result.
+    """
     elementwise: tuple[int, int]
-    """Operations of a unit and step outside of products, forward and backward, additions of biases left out."""
+    """Operations for a unit and step outside of products and additions of biases, forward and backward."""
     separate: tuple[str, ...] = ()
-    """Gates whose two sums are not simply added: their biases have gradients of their own."""
+    """The gates whose two sums are not simply added, so that b_ih and b_hh have different gradients."""
     bound: float | None = None
-    """What the output's size stays below, given states of zero; None where nothing bounds it."""
+    """The bound of the output's absolute value, from a state of zeros; None where it has no bound."""
     kinked: bool = False
-    """Whether the slope jumps: `saved[0]` then says which units are active."""
+    """Whether the slope jumps; `saved[0]` of a step is then a mask of the active units."""
 
     @property
     def num_gates(self) -> int:
-        """G."""
+        """G: the number of gates."""
         return len(self.gates)
 
     def blocks(self, sums: NumpyArray) -> list[NumpyArray]:
-        """Sums (..., G*H) as one array (..., H) a gate."""
+        """Sums (..., G*H) as a list of G arrays (..., H)."""
         return np.split(sums, self.num_gates, axis=-1)
 
 
 def sigmoid(arithmetic: Arithmetic, a: NumpyArray) -> NumpyArray:
-    """1 / (1 + exp(-a)), rounded once: no exponential overflows."""
+    """1 / (1 + exp(-a)), rounded once, by exponentials that cannot overflow."""
     small = np.exp(-np.abs(a))
     return arithmetic.round(np.where(a >= 0, 1 / (1 + small), small / (1 + small)).astype(a.dtype))
 

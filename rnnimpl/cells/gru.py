@@ -5,16 +5,17 @@
     n = tanh((x[t] @ w_in.T + b_in) + r * (h[t-1] @ w_hn.T + b_hn))              candidate
     h[t] = (1 - z) * n + z * h[t-1]                                              the output of step t
 
-The weights of r, z and n are the blocks of w_ih, w_hh, b_ih and b_hh, in this order. In the paper the reset gate is
-applied to h[t-1] before the product with w_hn; that is another function. Because b_hn lies within the product with r,
-its gradient is not that of b_in.
+The weights of r, z and n are the blocks of w_ih, w_hh, b_ih and b_hh, in this order. The paper applies the reset gate
+to h[t-1] before the product with w_hn, which is another function. The gradients of b_in and b_hn differ, because r
+multiplies b_hn.
 
 Backward, with "dz" for the gradient of the loss with respect to z, and s for h[t-1] @ w_hn.T + b_hn:
 
     dn = dh[t] * (1 - z) * (1 - n**2)
     dr = dn * s * r * (1 - r)
     dz = dh[t] * (h[t-1] - n) * z * (1 - z)
-    of the input's sums (dr, dz, dn), of the state's (dr, dz, dn * r);    dh[t-1] = dh[t] * z + through the state's sums
+    gradients of the input's sums: (dr, dz, dn), of the state's sums: (dr, dz, dn * r)
+    dh[t-1] = dh[t] * z + (dr, dz, dn * r) @ w_hh
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from rnnimpl.cells._definition import Cell, NumpyArray, States, Stepped, Stepped
 
 
 def step(arithmetic: Arithmetic, of_input: NumpyArray, of_state: NumpyArray, states: States) -> Stepped:
-    """States are (h,); saved are r, z, n and the state's sum of n."""
+    """A step from the states (h,); saved are r, z, n and the state's sum of n, each (B, H)."""
     rounded = arithmetic.round
     (h,) = states
     input_r, input_z, input_n = CELL.blocks(of_input)
@@ -41,7 +42,7 @@ def step(arithmetic: Arithmetic, of_input: NumpyArray, of_state: NumpyArray, sta
 
 
 def step_back(arithmetic: Arithmetic, dstates: States, states: States, stepped: Stepped) -> SteppedBack:
-    """The candidate first: the reset gate is part of it."""
+    """The gradients of a step; that of the candidate comes first, because the reset gate is part of it."""
     rounded = arithmetic.round
 
     product = functools.partial(elementwise_product, arithmetic)

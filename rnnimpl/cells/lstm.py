@@ -1,12 +1,14 @@
 """LSTM as `torch.nn.LSTM` computes it.
 
-Hochreiter and Schmidhuber 1997; the forget gate is of Gers, Schmidhuber and Cummins 2000.
+Hochreiter and Schmidhuber (1997, "Long short-term memory"); the forget gate is that of Gers, Schmidhuber and Cummins
+(2000, "Learning to forget").
 
     a = (x[t] @ w_ih.T + b_ih) + (h[t-1] @ w_hh.T + b_hh)      blocks of H: input i, forget f, candidate g, output o
     c[t] = sigmoid(f) * c[t-1] + sigmoid(i) * tanh(g)
     h[t] = sigmoid(o) * tanh(c[t])                             the output of step t
 
-Backward, with i, f, g and o for the gates after sigmoid and tanh, and "dz" for the gradient of the loss by z:
+Backward, with i, f, g and o for the gates after sigmoid and tanh, and "dz" for the gradient of the loss with respect to
+z:
 
     dc = dc[t] + dh[t] * o * (1 - tanh(c[t])**2)               c[t] touches h[t] and c[t+1]
     da = (dc * g * i * (1 - i),  dc * c[t-1] * f * (1 - f),  dc * i * (1 - g**2),  dh[t] * tanh(c[t]) * o * (1 - o))
@@ -24,7 +26,7 @@ from rnnimpl.cells._definition import Cell, NumpyArray, States, Stepped, Stepped
 
 
 def step(arithmetic: Arithmetic, of_input: NumpyArray, of_state: NumpyArray, states: States) -> Stepped:
-    """States are (h, c); saved are i, f, g, o and tanh(c[t])."""
+    """A step from the states (h, c); saved are i, f, g, o and tanh(c[t]), each (B, H)."""
     rounded = arithmetic.round
     _, c = states
     i, f, g, o = CELL.blocks(rounded(of_input + of_state))
@@ -35,7 +37,7 @@ def step(arithmetic: Arithmetic, of_input: NumpyArray, of_state: NumpyArray, sta
 
 
 def step_back(arithmetic: Arithmetic, dstates: States, states: States, stepped: Stepped) -> SteppedBack:
-    """What c[t] is part of, then the gates."""
+    """The gradients of a step; that of c[t] comes first, because the gates i, f and g need it."""
     rounded = arithmetic.round
 
     def one_minus(value: NumpyArray) -> NumpyArray:

@@ -1,1 +1,1 @@
-"""The CUDA C++ of `fused_cuda`: its kernel, how its work is cut, and how it is compiled and launched."""
+"""The CUDA C++ of `fused_cuda`: its kernel, the plan of a launch, compiling and launching."""

@@ -1,6 +1,6 @@
 """Load machine code into the current CUDA context and launch it, through the driver's C interface.
 
-PyTorch's own context is current once a tensor lies on the device. The functions are those of
+PyTorch's context is current once a tensor is on the device. The functions are those of
 https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MODULE.html and group__CUDA__EXEC.html there.
 """
 
@@ -15,7 +15,7 @@ from rnnimpl.interface import Unavailable
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """The driver. Raises Unavailable where there is none."""
+    """The driver's library with the types of its functions. Raises Unavailable without a driver."""
     try:
         found = load()
     except OSError as error:
@@ -23,19 +23,19 @@ def library() -> ctypes.CDLL:
     pointer, unsigned = ctypes.c_void_p, ctypes.c_uint
     found.cuModuleLoadData.argtypes = (pointer, ctypes.c_char_p)
     found.cuModuleGetFunction.argtypes = (pointer, pointer, ctypes.c_char_p)
-    # Function, grid, block, bytes of shared memory, stream, arguments; cuLaunchKernel has one more, which is null.
+    # Function, grid, block, bytes of shared memory, stream, arguments; cuLaunchKernel has another, null here.
     found.cuLaunchCooperativeKernel.argtypes = (pointer, *[unsigned] * 7, pointer, pointer)
     found.cuLaunchKernel.argtypes = (pointer, *[unsigned] * 7, pointer, pointer, pointer)
     return found
 
 
 def load() -> ctypes.CDLL:
-    """The driver's library by the name it has on this system."""
+    """Load the driver's library by its name on this system. Raises OSError when it is missing."""
     return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
 
 
 class Kernel:
-    """One kernel in the context that was current when it was loaded, where it stays."""
+    """A kernel, loaded into the current context. Raises RuntimeError, with the driver's message, when that fails."""
 
     def __init__(self, machine_code: bytes, name: str, shared_bytes: int) -> None:
         self.driver = library()
@@ -47,7 +47,10 @@ class Kernel:
     def launch(
         self, grid: tuple[int, int, int], threads: int, argument: ctypes.Structure, stream: int, *, cooperative: bool
     ) -> None:
-        """Queue it on a stream. A cooperative launch fails unless all its blocks can be resident at once."""
+        """Queue the kernel on a stream. Raises RuntimeError when the driver refuses.
+
+        It refuses a cooperative launch unless all blocks can be resident at once.
+        """
         # The driver copies the argument before it returns.
         arguments = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
         common = (self.function, *grid, threads, 1, 1, self.shared_bytes, stream, arguments)

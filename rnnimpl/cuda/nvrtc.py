@@ -1,4 +1,4 @@
-"""Compile CUDA C++ to machine code with NVRTC, which every CUDA build of PyTorch brings: no toolkit is needed.
+"""Compile CUDA C++ to machine code with NVRTC, which every CUDA build of PyTorch includes: no toolkit is needed.
 
 https://docs.nvidia.com/cuda/nvrtc/index.html
 """
@@ -17,10 +17,10 @@ OPTIONS = ("--std=c++17",)
 
 @functools.cache
 def library(cuda_version: str) -> ctypes.CDLL:
-    """NVRTC of a CUDA version such as `13.0`. Raises Unavailable when the loader finds none."""
+    """The library NVRTC of a CUDA version such as `13.0`. Raises Unavailable when it is not found."""
     major = cuda_version.partition(".")[0]
     name = f"nvrtc64_{major}0_0.dll" if sys.platform == "win32" else f"libnvrtc.so.{major}"
-    # By name, the loader finds what PyTorch has loaded; else it lies where NVIDIA's packages put it.
+    # The bare name finds the library that PyTorch has loaded; the others are the files of NVIDIA's packages.
     installed = [str(path) for folder in sys.path for path in Path(folder).glob(f"nvidia/*/lib/{name}")]
     for path in [name, *installed]:
         try:
@@ -34,14 +34,14 @@ def library(cuda_version: str) -> ctypes.CDLL:
 
 
 def _load_builtins(library: Path) -> None:
-    """Load what NVRTC asks the loader for by name when it compiles, if it lies beside it in a folder of its own."""
+    """Load NVRTC's builtins, which it loads by name when it compiles, from the folder of an absolute path."""
     if library.is_absolute():
         for path in sorted(library.parent.glob("libnvrtc-builtins.so.*")):
             ctypes.CDLL(str(path))
 
 
 def compile_cubin(nvrtc: ctypes.CDLL, source: str, architecture: str) -> bytes:
-    """Machine code of `source` for a GPU such as `sm_90`. Raises RuntimeError, with the log, when it fails."""
+    """The machine code of `source` for an architecture such as `sm_90`. Raises RuntimeError with the compiler's log."""
     program = ctypes.c_void_p()
     text = source.encode()
     _check(nvrtc, nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"recurrence.cu", 0, None, None))

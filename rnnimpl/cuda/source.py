@@ -1,4 +1,4 @@
-"""The kernel's text for one plan, and its argument as C lays it out."""
+"""The kernel's source text for a plan, and the C structure of its argument."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VECTOR_BYTES = 16
 
 
 class Arguments(ctypes.Structure):
-    """`Arguments` of `recurrence.cu`."""
+    """The structure `Arguments` of `recurrence.cu`."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("input", "weights", "initial", "addend", "states", "output")),
@@ -24,14 +24,14 @@ class Arguments(ctypes.Structure):
 
 
 def kernel_source(plan: LaunchPlan, dtype: Dtype) -> str:
-    """CUDA C++ that needs no header."""
+    """The CUDA C++ of the kernel for a plan and a dtype, complete without headers."""
     return "\n".join([constants(plan, dtype), text("device.cuh"), text("recurrence.cu")])
 
 
 def constants(plan: LaunchPlan, dtype: Dtype) -> str:
-    """The plan and the dtype as definitions for the preprocessor."""
+    """The plan and the dtype as `#define` lines."""
     itemsize = 4 if dtype == "float32" else 2
-    # As many bytes at once as every row of states is aligned to.
+    # The widest access to which every row of states is aligned.
     exchange_bytes = math.gcd(plan.hidden * itemsize, VECTOR_BYTES)
     values = {
         "HIDDEN": plan.hidden,
@@ -51,5 +51,5 @@ def constants(plan: LaunchPlan, dtype: Dtype) -> str:
 
 
 def text(name: str) -> str:
-    """A source file of this folder."""
+    """The text of a source file in this folder."""
     return (FOLDER / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The same recurrence where weights do not fit into registers: a product and a pointwise kernel a step, by PyTorch."""
+"""The recurrence of `fused_cuda` with a product and a pointwise kernel in each step, for weights beyond registers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ def run_steps(
     addend: torch.Tensor | None,
     states: torch.Tensor | None,
 ) -> torch.Tensor:
-    """What `recurrence.cu` computes: given and states (T, B, D*H), weights (D, H, H) -> (T, B, D*H)."""
+    """The recurrence of one layer, as `recurrence.cu` has it, by PyTorch -> (T, B, D*H).
+
+    `given` (T, B, D*H) is the projection, `weights` (D, H, H) w_hh, `initial` (D, B, H) h before the first step. In a
+    backward pass `given` is dy, `weights` are transposed, `addend` (D, B, H) is the gradient of the final state and
+    `states` (T, B, D*H) are the outputs.
+    """
     backward = states is not None
     output = torch.empty_like(given)
     slope = given if states is None else _slope(states, nonlinearity)
@@ -43,7 +48,7 @@ def run_steps(
 
 
 def _slope(states: torch.Tensor, nonlinearity: str) -> torch.Tensor:
-    """The nonlinearity's slope where it gave `states`; NaN stays NaN."""
+    """The slope of the nonlinearity in terms of its results `states`; NaN stays NaN."""
     if nonlinearity == "tanh":
         return 1 - states * states
     return torch.where(states.isnan(), states, (states > 0).to(states.dtype))

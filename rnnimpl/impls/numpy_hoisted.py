@@ -45,12 +45,11 @@ class HoistedLayer(Layer):
         of_input: NumpyArray,
         of_state: NumpyArray,
     ) -> LayerGrads:
-        """The layer's gradients, from those of both sums (T, B, G*H) and h before each step (T, B, H), for all steps."""
+        """The layer's gradients, from those of both sums of all steps (T, B, G*H) and h before each step (T, B, H)."""
         T, B, I = x.shape
         rows = of_input.reshape(T * B, -1)
         state_rows = rows if of_state is of_input else of_state.reshape(T * B, -1)
-        # A product with ones, because NumPy's sum over many rows of float16 rounds at each row and its product does
-        # not.
+        # A product with ones: NumPy's sum over many rows of float16 rounds at each row, its product does not.
         ones = np.ones(T * B, dtype=rows.dtype)
         db_ih = ones @ rows
         return LayerGrads(
@@ -229,7 +228,7 @@ class NumpyHoisted(NumpyRnn):
 
 
 def sigmoid(a: NumpyArray) -> None:
-    """1 / (1 + exp(-a)) in place, by the tanh of half of a: nothing overflows."""
+    """1 / (1 + exp(-a)) in place, computed as (1 + tanh(a / 2)) / 2, in which nothing overflows."""
     half = a.dtype.type(0.5)
     a *= half
     np.tanh(a, out=a)

@@ -1,1 +1,1 @@
-"""The C++ source of `fused_cpu`, and what compiles it on the machine that runs it."""
+"""The C++ source of `fused_cpu`, and the code that compiles it on the user's machine."""

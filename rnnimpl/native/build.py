@@ -1,4 +1,4 @@
-"""Compile the C++ source at first use, and keep the result in a folder that only the user can write."""
+"""Compile the C++ source at first use, and keep the library in a folder that only the user can write to."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from rnnimpl.interface import Unavailable
 SOURCE = Path(__file__).parent
 API = SOURCE / "api.cpp"
 CELLS: Mapping[str, str] = MappingProxyType({"tanh": "Tanh", "relu": "Relu", "lstm": "Lstm", "gru": "Gru"})
-"""The C++ type of each cell, in `cells`."""
+"""The C++ type of each cell, defined in the folder `cells`."""
 REALS: Mapping[str, str] = MappingProxyType({"float32": "float", "float64": "double"})
 """The C++ type of each dtype."""
 FLAGS = (
     *("-std=c++20", "-O3", "-ffp-contract=fast", "-fvisibility=hidden", "-fPIC", "-shared", "-pthread"),
     "-fno-omit-frame-pointer",
 )
-"""Frame pointers take no time here, and tell profilers what a function was called from."""
+"""Flags for every machine. Frame pointers let profilers see a function's callers, and cost no time here."""
 EXTRA_FLAGS_VARIABLE = "RNNIMPL_CXXFLAGS"
-"""Environment variable with flags that come last: other vectors, sanitizers."""
+"""The environment variable with flags to add at the end, such as those of a sanitizer."""
 
 COMPILE_SECONDS = 300
 
 
 @dataclasses.dataclass(frozen=True)
 class Library:
-    """The compiled library and what compiled it."""
+    """A compiled library, the version of its compiler, and its file."""
 
     functions: ctypes.CDLL
     compiler: str
@@ -53,20 +53,20 @@ def kernels(cell: str, dtype: str) -> Library:
 
 @functools.cache
 def library(source: Path, defines: tuple[str, ...] = (), what: str = "") -> Library:
-    """Load the library that a source makes with the headers here, compiled for this machine; once a process.
+    """The library of a source, compiled for this machine with the headers of this folder; loaded once in a process.
 
-    `what` it is stands in the line that a terminal shows while it is compiled. Raises Unavailable without a compiler,
-    when it fails (with its first error), and when there is no safe folder to keep the result in.
+    `what` names it in the line that a terminal shows while it is compiled. Raises Unavailable without a compiler, when
+    the compiler fails, with its first error, and when there is no safe folder for the result.
     """
     compiler = find_compiler()
     version = _first_line(_run([*compiler, "--version"]).stdout)
     flags = (*FLAGS, *defines, *target_flags(compiler), *shlex.split(os.environ.get(EXTRA_FLAGS_VARIABLE, "")))
     path = private_folder("rnnimpl") / f"{_key(compiler, version, flags, source)}.so"
-    # A dangling link is something that is there: it is refused, and not compiled to.
+    # A dangling link exists, too: check_private refuses it, and nothing is written through it.
     if not os.path.lexists(path):
         if sys.stderr.isatty():
             print(
-                f"compiling {what or source.name} with {compiler[0]}, once: {path.parent} keeps the result",
+                f"compiling {what or source.name} with {compiler[0]}, once: the result is kept in {path.parent}",
                 file=sys.stderr,
             )
         compile_to(path, compiler, flags, source)
@@ -78,19 +78,17 @@ def library(source: Path, defines: tuple[str, ...] = (), what: str = "") -> Libr
 
 
 def find_compiler() -> list[str]:
-    """The command of the C++ compiler: $CXX, else c++, g++ or clang++."""
+    """The command of the C++ compiler: $CXX, else c++, g++ or clang++. Raises Unavailable when there is none."""
     given = shlex.split(os.environ.get("CXX", ""))
     for command in [given] if given else [["c++"], ["g++"], ["clang++"]]:
         if shutil.which(command[0]):
             return command
-    looked_for = f"$CXX is {given[0]!r}, which is not there" if given else "there is no c++, g++ or clang++"
-    raise Unavailable(
-        f"no C++ compiler: {looked_for}; install one (apt install g++) or name it in CXX: it is needed once"
-    )
+    missing = f"$CXX is {given[0]!r}, which is not there" if given else "there is no c++, g++ or clang++"
+    raise Unavailable(f"no C++ compiler: {missing}; install one (apt install g++) or name it in CXX: it is needed once")
 
 
 def target_flags(compiler: list[str]) -> tuple[str, ...]:
-    """The flags that make the compiler use all of this machine's instructions, if it knows such a flag."""
+    """The flag with which the compiler uses all of this machine's instructions; none where it has no such flag."""
     for flag in ("-march=native", "-mcpu=native"):
         if _run([*compiler, flag, "-x", "c++", "-E", os.devnull]).returncode == 0:
             return (flag,)
@@ -98,14 +96,14 @@ def target_flags(compiler: list[str]) -> tuple[str, ...]:
 
 
 def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: Path) -> None:
-    """Compile a source; `path` appears whole or not at all, whoever else compiles at the same time."""
+    """Compile a source to `path`, which appears complete or not at all, also where processes compile at once."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     os.close(descriptor)
     try:
         done = _run([*compiler, *flags, f"-I{SOURCE}", str(source), "-o", temporary])
         if done.returncode != 0:
             raise Unavailable(f"{compiler[0]} does not compile the source: {_first_error(done.stderr)}")
-        # Linkers make their result anew, with the mode that the umask gives: often one that a group can write.
+        # Linkers create their result with a mode by the umask, which often lets a group write.
         Path(temporary).chmod(0o700)
         Path(temporary).replace(path)
     finally:
@@ -113,7 +111,7 @@ def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: 
 
 
 def _key(compiler: list[str], version: str, flags: tuple[str, ...], source: Path) -> str:
-    """A name for the result that changes with all that it depends on."""
+    """A file name for the library that changes with everything that it depends on."""
     digest = hashlib.sha256()
     for path in [*sorted(SOURCE.rglob("*.hpp")), source]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -122,7 +120,7 @@ def _key(compiler: list[str], version: str, flags: tuple[str, ...], source: Path
 
 
 def _processor() -> str:
-    """Model and instruction sets, on which -march=native depends; a home folder may be shared by machines."""
+    """The processor's model and instruction sets, on which -march=native depends: machines may share a home folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

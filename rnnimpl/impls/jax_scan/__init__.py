@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -172,7 +172,7 @@ def _network(
     return run_stack(config, run_layer, x, state, concatenate=_concatenate, stack=jnp.stack)
 
 
-def _concatenate(outputs: Sequence[jax.Array]) -> jax.Array:
+def _concatenate(outputs: list[jax.Array]) -> jax.Array:
     """The outputs (T, B, H) of both directions as one (T, B, 2*H)."""
     return jnp.concatenate(outputs, axis=2)
 
