@@ -24,8 +24,9 @@ def test_the_nearest_name_is_suggested_however_it_is_written(name: str, question
 
 
 def test_several_names_are_suggested_from_the_nearest_on() -> None:
-    assert did_you_mean("torch_lop", NAMES) == "did you mean torch_loop or numpy_loop? "
-    assert did_you_mean("torch_lop", NAMES, most=1) == "did you mean torch_loop? "
+    names = ("torchscript_loop", "torch_loop", "H")
+    assert did_you_mean("torch_lop", names) == "did you mean torch_loop or torchscript_loop? "
+    assert did_you_mean("torch_lop", names, most=1) == "did you mean torch_loop? "
 
 
 def test_what_may_be_written_stands_for_the_name_that_it_means() -> None:

@@ -1,13 +1,13 @@
-"""The suite of checks that every implementation must pass, usable from any project and without pytest.
+"""The suite of checks that every implementation must pass, for any project, without pytest.
 
     from rnnimpl import conformance
 
     for result in conformance.run(MyRnn, device="cpu"):
         print(result)
 
-Each check is a function `check_*(implementation, example, device)` that returns the error it measured or raises
-`ConformanceError`; `cases()` pairs every check with the examples it is meant for, `slow_cases()` with those that take
-long. What a check needs of a network's cell it declares itself (`needs`).
+Each check is a function `check_*(implementation, example, device)` that returns the error that it measured or raises
+`ConformanceError`. `cases()` pairs every check with its examples, `slow_cases()` with those that take long. A check
+declares what it needs of an example (`needs`).
 """
 
 from rnnimpl.conformance.compare import ConformanceError, MeasuredError

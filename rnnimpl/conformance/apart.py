@@ -1,8 +1,8 @@
-"""Make the checks in a process of their own, so that whatever ends it is the result of a check, and nothing is silent.
+"""Make the checks in a process of their own, so that a crash, an exit or a hang is the result of a check.
 
-The parent decides which checks are made, asks for one after another, and takes as a result only a reply that has the
-token of its request. So a process that ends with exit status 0, prints, hangs or writes anything to its pipes cannot
-pass for one whose checks have passed. It is no sandbox: what is checked has the checks in its reach.
+The parent chooses the checks, asks for one after another, and accepts as a result only a reply with the token of its
+request. A process that exits with status 0, prints, hangs or writes to its pipes therefore passes no check. This is no
+sandbox: the implementation can reach the checks.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from rnnimpl.conformance.compare import MeasuredError
 from rnnimpl.conformance.run import CheckCase, CheckResult, Status, not_named
 
 TIMEOUT_SECONDS = 300.0
-"""A check may take so long: several times what compiling a network takes."""
+"""The time limit of a check, several times the time of compiling a network."""
 MOST_BYTES = 1 << 20
-"""A reply is a line of a few hundred bytes."""
+"""The longest reply that is read; a reply is a line of a few hundred bytes."""
 READ_BYTES = 1 << 16
-"""As much as a pipe holds."""
-MOST_SAID = 2000
-"""Characters of a message from the process that are shown."""
+"""The bytes of one read: the capacity of a pipe."""
+MOST_SHOWN = 2000
+"""The most characters of a message from the process that are shown."""
 POLL_SECONDS = 0.05
-"""How often it is asked whether the process has ended: one that it has started may keep its pipes open."""
+"""The time between looks at whether the process has ended, because a child of it may keep its pipes open."""
 BOOT = """
 import json, sys
 given = json.loads(sys.argv[1])
@@ -48,12 +48,12 @@ class Refused(Exception):
 
 
 class Died(Exception):
-    """The process ended, hung, or sent what is no reply; the message says which."""
+    """The process ended, hung, or sent something else than a reply; the message says which."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The results as far as the process came, and a sentence on how it ended where it should not have."""
+    """The results of the checks that were made, and a sentence on how the process ended if it failed to end well."""
 
     results: tuple[CheckResult, ...]
     ended: str = ""
@@ -69,8 +69,8 @@ def run_apart(
 ) -> Outcome:
     """Make the selected checks on the implementation of this name in a process of its own.
 
-    The check during which the process ends or goes beyond the timeout is failed and the last one made. Raises Refused
-    where the implementation cannot be loaded or does not run on the device.
+    A check during which the process ends or exceeds the timeout is failed and the last one. `progress` is called with
+    each result as it comes. Raises Refused where the implementation cannot be loaded or does not run on the device.
     """
     results = []
     with Worker(timeout_seconds) as worker:
@@ -86,7 +86,7 @@ def run_apart(
             if progress is not None:
                 progress(result)
             if died:
-                return Outcome(tuple(results), f"the process {died} in the course of {case.id}")
+                return Outcome(tuple(results), f"the process {died} during {case.id}")
         try:
             worker.finish()
         except Died as error:
@@ -95,7 +95,7 @@ def run_apart(
 
 
 class Worker:
-    """The process and its pipes. Leaving the context ends it and what it has started in its group."""
+    """The process of the checks and its pipes. Leaving the context kills its process group."""
 
     def __init__(self, timeout_seconds: float) -> None:
         self.timeout_seconds = timeout_seconds
@@ -117,7 +117,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=(requests, replies),
-                # Ctrl-C is the parent's to answer, and its group is what is ended in the end.
+                # Ctrl-C reaches the parent alone, and the whole group of the process can be killed.
                 start_new_session=True,
             )
         finally:
@@ -142,10 +142,10 @@ class Worker:
         self._process.stdout.close()
 
     def ask(self, **request: str) -> dict[str, Any]:
-        """The reply to a request. Raises Died where there is none within the timeout."""
+        """The reply to a request. Raises Died without one within the timeout."""
         token = secrets.token_hex(8)
         line = json.dumps(request | {"token": token}).encode() + b"\n"
-        # A process that is gone takes no request; how it ended is found where its reply is awaited.
+        # The pipe of a process that has ended is broken; how it ended is found below.
         with contextlib.suppress(BrokenPipeError):
             os.write(self._requests, line)
         for _ in self._until_timeout():
@@ -161,11 +161,11 @@ class Worker:
         raise self._died(f"did not answer within {self.timeout_seconds:g} seconds")
 
     def finish(self) -> None:
-        """Let the process end as interpreters do. Raises Died unless it does so with exit status 0 and in time."""
+        """Let the interpreter of the process exit. Raises Died unless it does with status 0 within the timeout."""
         self._close_requests()
         for _ in self._until_timeout():
             if self._received:
-                raise self._died("sent something that nobody had asked for")
+                raise self._died("sent something without a request")
             if self._ended():
                 how = self._end()
                 if self._process.returncode != 0:
@@ -179,17 +179,14 @@ class Worker:
         self._requests = -1
 
     def _until_timeout(self) -> Iterator[None]:
-        """Read what there is, again and again until the time is over."""
+        """Read from the pipes again and again, until the timeout."""
         deadline = time.monotonic() + self.timeout_seconds
         while (left := deadline - time.monotonic()) > 0:
             self._read(min(left, POLL_SECONDS))
             yield
 
     def _read(self, seconds: float) -> bool:
-        """Take what there is to read, after waiting for it: replies are kept, what is printed goes to standard error.
-
-        Returns whether there was anything.
-        """
+        """Wait for output and read it -> whether there was any. Replies are kept; prints go to standard error."""
         if not self._selector.get_map():
             time.sleep(seconds)
             return False
@@ -206,13 +203,13 @@ class Worker:
         return bool(ready)
 
     def _read_the_rest(self) -> None:
-        """What was written before, and not without end: there may be other processes that go on writing."""
+        """Read the rest of the output, up to a limit, because children of the process may go on writing."""
         for _ in range(2 * MOST_BYTES // READ_BYTES):
             if not self._read(0):
                 return
 
     def _ended(self) -> bool:
-        """Whether the process has ended and all that it sent before is read; it is not yet waited for."""
+        """Whether the process has ended; its output is then read, and it is not yet waited for."""
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         if self._process.returncode is None and os.waitid(os.P_PID, self._process.pid, options) is None:
             return False
@@ -220,9 +217,9 @@ class Worker:
         return True
 
     def _end(self) -> str:
-        """Kill what there is of the process's group, and say how the process ended."""
+        """Kill the process group -> how the process ended, in words."""
         if self._process.returncode is None:
-            # Until it is waited for, its number is nobody else's.
+            # Before it is waited for, no other process can have its number.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -241,17 +238,17 @@ class Worker:
         except (ValueError, RecursionError):
             reply = None
         if not isinstance(reply, dict) or reply.get("token") != token:
-            raise self._died(f"sent what is no reply through the pipe of replies: {received[:80]!r}")
+            raise self._died(f"sent something else than a reply through the pipe of replies: {received[:80]!r}")
         return reply
 
     def _died(self, how: str) -> Died:
-        """What to raise for a process that is to be ended, if it has not ended."""
+        """Kill the process -> the exception to raise."""
         self._end()
         return Died(how)
 
 
 def _load(worker: Worker, implementation: str, device: str) -> list[str]:
-    """Have the process load the implementation -> its cells. Raises Refused with the reason where it does not."""
+    """Let the process load the implementation -> its cells. Raises Refused, with the reason, where it cannot."""
     try:
         reply = worker.ask(load=implementation)
     except Died as error:
@@ -273,24 +270,24 @@ def _load(worker: Worker, implementation: str, device: str) -> list[str]:
 
 
 def _result(case: CheckCase, reply: dict[str, Any]) -> CheckResult:
-    """The reply to a check as its result. Raises Died for one that is none."""
+    """The result in a reply. Raises Died for a reply of another form."""
     status, message, measured = reply.get("status"), reply.get("message"), reply.get("measured")
     sound = status in get_args(Status) and isinstance(message, str)
     if measured is not None:
         sound = sound and isinstance(measured, list) and [type(each) for each in measured[:3]] == [str, float, float]
         sound = sound and (len(measured) == 4 and measured[3] in (True, False, None))
     if not sound:
-        raise Died(f"sent what is no result through the pipe of replies: {reply!r:.200}")
+        raise Died(f"sent something else than a result through the pipe of replies: {reply!r:.200}")
     return CheckResult(
         case.check.__name__,
         case.example.id,
-        status,  # type: ignore[arg-type]  # it is one of them
+        status,  # type: ignore[arg-type]  # it is a Status
         _printable(message),  # type: ignore[arg-type]  # it is a text
         None if measured is None else MeasuredError(*measured),
     )
 
 
 def _printable(text: str) -> str:
-    """The beginning of a text of the process, with characters that a terminal would obey made visible."""
-    shown = "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text[:MOST_SAID])
-    return shown if len(text) <= MOST_SAID else f"{shown} ... ({len(text)} characters)"
+    """The beginning of a text from the process, with control characters escaped."""
+    shown = "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text[:MOST_SHOWN])
+    return shown if len(text) <= MOST_SHOWN else f"{shown} ... ({len(text)} characters)"

@@ -1,4 +1,4 @@
-"""Checks on what a call must refuse: arrays of another dtype, cotangents of wrong shapes, states of another form."""
+"""Checks that calls refuse arrays of another dtype, cotangents of wrong shapes and states of another form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rnnimpl.conformance.examples import Example
 from rnnimpl.interface import Rnn, State
 
 CONVERSIONS = {"int32": "int", "bool": "bool", "float16": "half", "float32": "float", "float64": "double"}
-"""Dtypes that an argument may have by mistake, with the names of PyTorch's methods that convert to them."""
+"""The wrong dtypes that are tried, with the names of PyTorch's methods that convert to them."""
 
 
 def check_wrong_dtype_in_forward(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
@@ -39,7 +39,7 @@ def check_wrong_dtype_in_pullback(implementation: type[Rnn[Any]], example: Examp
     rnn.vjp(x, state)
 
     def pull_back(dy: Any, dstate_n: Any) -> None:
-        # One of its own each time: a pullback may be called once.
+        # A new pullback each time, because one may be called once only.
         rnn.vjp(x, state)[2](dy, dstate_n)
 
     _require_dtype_errors(rnn, example, pull_back, _Arguments("dy", dy, _state_names(example, "d{}_n"), dstate_n))
@@ -79,7 +79,7 @@ def check_wrong_state_in_training(implementation: type[Rnn[Any]], example: Examp
 
 
 class _Arguments(NamedTuple):
-    """An array and a state that a call takes, with the names of them all."""
+    """The arguments of a call, an array and a state, with their names."""
 
     name: str
     array: Any
@@ -88,12 +88,12 @@ class _Arguments(NamedTuple):
 
 
 def _state_names(example: Example, form: str) -> tuple[str, ...]:
-    """The names of a state's arrays in the form that is given: `{}0` makes h0 and c0."""
+    """The names of a state's arrays in a form: `{}0` makes h0 and c0."""
     return tuple(form.format(name) for name in example.config.state_names)
 
 
 def _require_dtype_errors(rnn: Rnn[Any], example: Example, call: Callable[[Any, Any], Any], right: _Arguments) -> None:
-    """Call with each of the arrays in each wrong dtype."""
+    """Require a TypeError, with both dtypes, for each of the arrays in each wrong dtype."""
     arrays = (right.array, *right.state)
     for place, name in enumerate((right.name, *right.state_names)):
         for dtype in CONVERSIONS:
@@ -107,7 +107,7 @@ def _require_dtype_errors(rnn: Rnn[Any], example: Example, call: Callable[[Any, 
 
 
 def _require_form_errors(right: State[Any], name: str, call: Callable[[Any], Any]) -> None:
-    """Call with each wrong form of a state, which the message must name."""
+    """Require an error, which names the form, for each wrong form of a state."""
     first = right[0]
     with _expected(TypeError, f"a bare array as {name}", name, "tuple"):
         call(first)
@@ -119,9 +119,9 @@ def _require_form_errors(right: State[Any], name: str, call: Callable[[Any], Any
 
 
 def _convert(array: Any, dtype: str) -> Any:
-    """The framework's array in another dtype; None where it has no such array, or converts in no way known here."""
+    """The framework's array in another dtype; None where the framework has no such array or no known conversion."""
     with warnings.catch_warnings():
-        # JAX says by it that it has no float64 unless asked, and gives float32.
+        # JAX warns that it makes float32 of float64 unless it is set to do otherwise.
         warnings.simplefilter("ignore")
         if hasattr(array, "astype"):
             return array.astype(dtype)

@@ -1,4 +1,4 @@
-"""Checks on calls: of what type the results are, what a call leaves behind, what is said about wrong arguments."""
+"""Checks on calls: the types of results, effects of a call on later calls, errors for wrong arguments."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_gradient_types(implementation: type[Rnn[Any]], example: Example, devic
 
 
 def check_inputs_unchanged(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """`forward` leaves x and the state as they were, on the device and in NumPy."""
+    """`forward` leaves x and the state unchanged, on the device and in NumPy."""
     rnn = build(implementation, example, device)
     given = example.data()
     x, state, _, _ = moved(rnn, given)
@@ -55,7 +55,7 @@ def check_inputs_unchanged(implementation: type[Rnn[Any]], example: Example, dev
 
 
 def check_inputs_of_vjp_unchanged(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """`vjp` and its pullback leave x, the state, dy and dstate_n as they were."""
+    """`vjp` and its pullback leave x, the state, dy and dstate_n unchanged."""
     rnn = build(implementation, example, device)
     x, state, dy, dstate_n = moved(rnn, example.data())
     _, _, pullback = rnn.vjp(x, state)
@@ -67,9 +67,9 @@ def check_inputs_of_vjp_unchanged(implementation: type[Rnn[Any]], example: Examp
 
 
 def check_repeatable(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """Calls with other data and sizes in between leave nothing behind: the same call gives the same.
+    """A call gives the same results again after calls with other data and sizes.
 
-    The same within the tolerance; whether to the last bit is told.
+    They agree within the tolerance; `identical` records whether they agree to the last bit.
     """
     rnn = build(implementation, example, device)
     data = example.data()
@@ -86,9 +86,9 @@ def check_repeatable(implementation: type[Rnn[Any]], example: Example, device: s
 
 
 def check_gradients_repeatable(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """The same training call gives the same gradients again: none are added to those of an earlier call.
+    """A training call gives the same gradients again: none are added to those of an earlier call.
 
-    The same within the tolerance; whether to the last bit is told.
+    They agree within the tolerance; `identical` records whether they agree to the last bit.
     """
     rnn = build(implementation, example, device)
     first = train(rnn, example.data())
@@ -101,7 +101,7 @@ def check_gradients_repeatable(implementation: type[Rnn[Any]], example: Example,
 
 
 def check_results_kept(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """The results of a call stay what they are when there are later calls."""
+    """A later call leaves the results of a call unchanged."""
     rnn = build(implementation, example, device)
     x, state, _, _ = moved(rnn, example.data())
     results = rnn.forward(x, state)
@@ -116,7 +116,7 @@ def check_results_kept(implementation: type[Rnn[Any]], example: Example, device:
 
 
 def check_gradients_kept(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """The gradients of a call stay what they are when there are later calls."""
+    """A later call leaves the gradients of a call unchanged."""
     rnn = build(implementation, example, device)
     x, state, dy, dstate_n = moved(rnn, example.data())
     y, state_n, pullback = rnn.vjp(x, state)
@@ -129,7 +129,7 @@ def check_gradients_kept(implementation: type[Rnn[Any]], example: Example, devic
 def check_pullback_after_other_calls(
     implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
 ) -> MeasuredError:
-    """A pullback belongs to its own call, whatever was called since."""
+    """A pullback gives the gradients of its own call after other calls."""
     rnn = build(implementation, example, device)
     x, state, dy, dstate_n = moved(rnn, example.data())
     y, state_n, pullback = rnn.vjp(x, state)
@@ -142,7 +142,7 @@ def check_pullback_after_other_calls(
 
 
 def check_instances_independent(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """Two instances with other weights do not touch each other."""
+    """Two instances with different weights do not affect each other."""
     one, other = build(implementation, example, device), build(implementation, example.reseeded(), device)
     measured = []
     for rnn, its_example in ((one, example), (other, example.reseeded()), (one, example)):
@@ -152,7 +152,7 @@ def check_instances_independent(implementation: type[Rnn[Any]], example: Example
 
 
 def check_weights_unchanged(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """Training calls leave the weights as they were: gradients are returned, not applied."""
+    """Training calls leave the weights unchanged: gradients are returned, not applied."""
     rnn = build(implementation, example, device)
     data = example.data()
     train(rnn, data)
@@ -199,7 +199,7 @@ def check_wrong_weights(implementation: type[Rnn[Any]], example: Example, device
 
 
 def check_other_cells(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """A cell that the class does not name in `cells` is Unsupported, and those it names are known."""
+    """A cell that the class does not name in `cells` is Unsupported, and every name in `cells` is known."""
     build(implementation, example, device)
     unknown = [cell for cell in implementation.cells if cell not in CELL_NAMES]
     require(not unknown, f"cells names {', '.join(unknown)}; expected some of {', '.join(CELL_NAMES)}")
@@ -216,7 +216,7 @@ def check_other_cells(implementation: type[Rnn[Any]], example: Example, device: 
 
 
 def check_describe(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """`describe` gives text by text, and `library` among it."""
+    """`describe` gives a dict of str by str that has `library`."""
     described = build(implementation, example, device).describe()
     strings = isinstance(described, dict) and all(isinstance(each, str) for pair in described.items() for each in pair)
     require(strings, f"describe() gives {described!r}; expected a dict of str by str")
@@ -224,7 +224,7 @@ def check_describe(implementation: type[Rnn[Any]], example: Example, device: str
 
 
 def _require_shape_errors(rnn: Rnn[Any], example: Example, call: Callable[..., Any]) -> None:
-    """Call with each wrong shape; the right one must be in the message, as far as the input defines it."""
+    """Require a ValueError for each wrong shape, with the right one as far as the input defines it."""
     data, features = example.data(), str(example.config.input_size)
     _require_shape_error(rnn, call, data._replace(x=data.x[0], state=()), "x", data.x[0].shape, features)
     narrow, wide = data.x[:, :, 1:], np.concatenate([data.x, data.x], axis=2)
@@ -240,7 +240,7 @@ def _require_shape_errors(rnn: Rnn[Any], example: Example, call: Callable[..., A
 def _require_shape_error(
     rnn: Rnn[Any], call: Callable[..., Any], data: Data, name: str, shape: tuple[int, ...], expected: str
 ) -> None:
-    """Call with x and the state, none where it is empty; the ValueError must have both shapes in its message."""
+    """Require a ValueError for x and the state, none where it is empty, with both shapes in its message."""
     state = tuple(rnn.from_numpy(array) for array in data.state)
     try:
         call(rnn.from_numpy(data.x), state or None)
@@ -255,7 +255,7 @@ def _require_shape_error(
 
 
 def _names(example: Example) -> tuple[str, ...]:
-    """What the arrays of an example's data are called."""
+    """The names of the arrays in an example's data, in their order."""
     return ("x", *(f"{name}0" for name in example.config.state_names), *example.cotangents)
 
 

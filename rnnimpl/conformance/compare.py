@@ -1,7 +1,7 @@
-"""Building and calling an implementation, and comparing what it gives with what the reference expects.
+"""Build and call an implementation, and compare its results with the reference's.
 
-Every number is compared with the reference's, never with another result of the implementation itself: two
-results that are wrong in the same way agree. Whether two of its results are the same to the bit is recorded beside.
+Every number is compared with the reference's, never with another result of the implementation, because two results that
+are wrong in the same way agree. Whether two results of an implementation agree to the last bit is recorded as well.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from rnnimpl.interface import Grads, NumpyArray, Rnn, RnnConfig, State
 
 
 class MeasuredError(NamedTuple):
-    """A relative error, its tolerance, and the result (`y`, `grad_x` ...) that has it.
+    """A relative error, its tolerance, and the name of the result that has it, such as `y` or `grad_x`.
 
-    Where a check compares two calls that should give the same, `identical` says whether they do to the last bit. Both
-    are right within the tolerance; an implementation may sum in another order at another call.
+    In a check of two calls with equal arguments, `identical` is whether their results are equal to the last bit. They
+    need not be: an implementation may sum in another order in another call.
     """
 
     result: str
@@ -30,7 +30,7 @@ class MeasuredError(NamedTuple):
 
 
 class ConformanceError(AssertionError):
-    """An implementation does not do what the interface says; `measured` has the error where one was measured."""
+    """An implementation breaks the interface; `measured` is the error where one was measured."""
 
     def __init__(self, message: str, measured: MeasuredError | None = None) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class ConformanceError(AssertionError):
 
 
 def build(implementation: type[Rnn[Any]], example: Example, device: str) -> Rnn[Any]:
-    """An instance with the example's weights, after the process is set to one thread and ieee precision."""
+    """An instance with the example's weights; before that the process is set to one thread and ieee precision."""
     implementation.configure_process(threads=1, precision="ieee")
     rnn = implementation(example.config, example.weights(), device)
     poison(rnn, example)
@@ -48,8 +48,8 @@ def build(implementation: type[Rnn[Any]], example: Example, device: str) -> Rnn[
 def poison(rnn: Rnn[Any], example: Example) -> None:
     """Leave NaN in freed memory of the sizes of the results.
 
-    The framework's allocator is likely to hand it out again, so that a kernel that does not write all of its
-    result gives NaN, and not zeros by luck or the right numbers of the call before.
+    The framework's allocator is likely to reuse that memory. A kernel that leaves a part of its result unwritten then
+    gives NaN, and not zeros or the right numbers of the call before.
     """
     freed = [rnn.from_numpy(np.full_like(array, np.nan)) for array in example.data().arrays]
     rnn.synchronize()
@@ -57,12 +57,12 @@ def poison(rnn: Rnn[Any], example: Example) -> None:
 
 
 def on_device(rnn: Rnn[Any], state: State[NumpyArray]) -> State[Any]:
-    """The state as the framework's arrays."""
+    """A state in the framework's arrays."""
     return tuple(rnn.from_numpy(array) for array in state)
 
 
 def moved(rnn: Rnn[Any], data: Data) -> tuple[Any, State[Any], Any, State[Any]]:
-    """x, the state, dy and dstate_n as the framework's arrays."""
+    """x, the state, dy and dstate_n in the framework's arrays."""
     return rnn.from_numpy(data.x), on_device(rnn, data.state), rnn.from_numpy(data.dy), on_device(rnn, data.dstate_n)
 
 
@@ -83,7 +83,7 @@ def train(rnn: Rnn[Any], data: Data, *, given_state: bool = True) -> dict[str, N
 
 
 def by_name(rnn: Rnn[Any], y: Any, state_n: Any, grads: Grads[Any] | None = None) -> dict[str, NumpyArray]:
-    """The results by name. Raises ConformanceError where a state is no tuple of as many arrays as the cell's."""
+    """The results by name. Raises ConformanceError for a state that is no tuple or has another number of arrays."""
     _require_state("the final state", state_n, state_n_names(rnn.config))
     if grads is not None:
         _require_state("Grads.state", grads.state, grad_state_names(rnn.config))
@@ -91,7 +91,7 @@ def by_name(rnn: Rnn[Any], y: Any, state_n: Any, grads: Grads[Any] | None = None
 
 
 def outputs(config: RnnConfig) -> tuple[str, ...]:
-    """The names of what `forward` gives: `y`, `h_n` and, of an LSTM, `c_n`."""
+    """The names of the results of `forward`: `y`, `h_n` and, of an LSTM, `c_n`."""
     return ("y", *state_n_names(config))
 
 
@@ -101,15 +101,15 @@ def grad_state_names(config: RnnConfig) -> tuple[str, ...]:
 
 
 def final_state(config: RnnConfig, results: Mapping[str, NumpyArray]) -> State[NumpyArray]:
-    """The final state among results by name, as the initial state of another call."""
+    """The final state in results by name, as a state for another call."""
     return tuple(results[name] for name in state_n_names(config))
 
 
 def agree(
     expected: Expectation, actual: Mapping[str, NumpyArray], *, when: str = "", identical: bool | None = None
 ) -> MeasuredError:
-    """The error that comes nearest to its tolerance. Raises ConformanceError when any is outside."""
-    said = f"{when}: " if when else ""
+    """The error nearest to its tolerance. Raises ConformanceError when any error exceeds its tolerance."""
+    prefix = f"{when}: " if when else ""
     for name, array in actual.items():
         require_shape(name, array, expected.values[name].shape, when=when)
     errors = {name: expected.error(name, array) for name, array in actual.items()}
@@ -118,7 +118,7 @@ def agree(
     )
     outside = expected.outside(errors)
     if outside:
-        raise ConformanceError(said + "; ".join(outside), measured)
+        raise ConformanceError(prefix + "; ".join(outside), measured)
     return measured
 
 
@@ -128,7 +128,7 @@ def same_bits(one: Mapping[str, NumpyArray], other: Mapping[str, NumpyArray]) ->
 
 
 def worst(*measured: MeasuredError) -> MeasuredError:
-    """Of several, the one that comes nearest to its tolerance; identical where all are that say."""
+    """The error nearest to its tolerance of several; `identical` if all are that record it."""
     nearest = max(measured, key=lambda each: each.error / each.tolerance)
     identical = [each.identical for each in measured if each.identical is not None]
     return nearest._replace(identical=all(identical) if identical else None)
@@ -142,8 +142,8 @@ def require(condition: bool, message: str) -> None:
 
 def require_shape(name: str, array: NumpyArray, expected: tuple[int, ...], *, when: str = "") -> None:
     """Raise ConformanceError unless the array has the expected shape."""
-    said = f"{when}: " if when else ""
-    require(array.shape == expected, f"{said}{name} has shape {array.shape}; expected {expected}")
+    prefix = f"{when}: " if when else ""
+    require(array.shape == expected, f"{prefix}{name} has shape {array.shape}; expected {expected}")
 
 
 def select(results: Mapping[str, NumpyArray], *names: str) -> dict[str, NumpyArray]:

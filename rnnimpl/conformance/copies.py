@@ -25,14 +25,14 @@ from rnnimpl.interface import Rnn, Unsupported
 
 
 def check_copies(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """A copy computes the same, and both go on doing so when the other is used and gone; else it is a TypeError.
+    """A copy and its original compute the same, also after the other is used and freed; or copying is a TypeError.
 
-    The TypeError names the class that is not copied, as that of `NotCopied` does.
+    The TypeError names the class, as that of `NotCopied` does.
     """
     copiers: dict[str, Callable[[Any], Any]] = {"copy.copy": copy.copy, "copy.deepcopy": copy.deepcopy}
-    # pickle finds a class by its name, which one that is defined in a function does not have.
+    # pickle cannot find a class that is defined in a function.
     if "<locals>" not in implementation.__qualname__:
-        copiers["pickle"] = lambda rnn: pickle.loads(pickle.dumps(rnn))  # noqa: S301  # what it has just written
+        copiers["pickle"] = lambda rnn: pickle.loads(pickle.dumps(rnn))  # noqa: S301  # its own output
     rnn = build(implementation, example, device)
     measured = [_right(rnn, example, "before it is copied")]
     copies = []
@@ -58,14 +58,14 @@ def check_copies(implementation: type[Rnn[Any]], example: Example, device: str =
 
 
 def _free(rnn: Rnn[Any], example: Example) -> None:
-    """Have what nobody has any more taken down, and its memory overwritten."""
-    # What is new is young: a collection of everything would take longer than the whole check.
+    """Collect instances without references, and overwrite the memory that they freed."""
+    # The instances are young; a full collection would take longer than the rest of the check.
     gc.collect(1)
     poison(rnn, example)
 
 
 def _copied(rnn: Rnn[Any], name: str, copier: Callable[[Any], Any]) -> Rnn[Any] | None:
-    """The copy; None where it is refused in the right way."""
+    """A copy; None where copying raises the right TypeError."""
     class_name = type(rnn).__name__
     expected = f"expected a copy, or a TypeError that names {class_name}: rnnimpl.interface.NotCopied raises it"
     try:
@@ -87,7 +87,7 @@ def _right(rnn: Rnn[Any], example: Example, when: str) -> MeasuredError:
 
 
 def _use(rnn: Rnn[Any], example: Example) -> None:
-    """Inference and, where there is any, training, on other data."""
+    """Call `forward`, and `vjp` unless it is unsupported, on another example's data."""
     data = example.data()
     infer(rnn, data.x, data.state)
     with contextlib.suppress(Unsupported):

@@ -1,4 +1,4 @@
-"""What the checks compute on: small networks of awkward sizes, with their data and what is expected of them."""
+"""The examples of the checks: small networks of awkward sizes, with data and expected results."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Data(NamedTuple):
 
     @property
     def arrays(self) -> tuple[NumpyArray, ...]:
-        """All of them in one row."""
+        """All arrays in one tuple: x, the state, dy, dstate_n."""
         return (self.x, *self.state, self.dy, *self.dstate_n)
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A network, a sequence length T, a batch size B and the seed from which weights and data are drawn.
+    """A network, a number of steps T, a batch size B and the seed of its weights and data.
 
-    x and the state are standard normal times `scale`. Where the sum of I terms is large tanh is nearly 1, and the
-    gradients then say more of the last bits of tanh than of what they are gradients of.
+    x and the state are standard normal times `scale`. A small scale keeps a sum of many terms small: tanh of a large
+    sum is nearly 1, and its gradients then depend on the last bits of tanh.
     """
 
     config: RnnConfig
@@ -49,7 +49,7 @@ class Example:
 
     @property
     def id(self) -> str:
-        """What pytest's -k finds: `T11-B5-I13-H7-L2-D2-tanh-bias-float32`."""
+        """The name of the example, such as `T11-B5-I13-H7-L2-D2-tanh-bias-float32`."""
         c = self.config
         bias = "bias" if c.bias else "nobias"
         sizes = f"T{self.T}-B{self.B}-I{c.input_size}-H{c.hidden_size}-L{c.num_layers}-D{c.num_directions}"
@@ -57,7 +57,7 @@ class Example:
 
     @property
     def cotangents(self) -> tuple[str, ...]:
-        """What the loss may depend on: `dy`, `dh_n` and, of an LSTM, `dc_n`."""
+        """The names of the cotangents: `dy`, `dh_n` and, of an LSTM, `dc_n`."""
         return ("dy", *(f"d{name}_n" for name in self.config.state_names))
 
     def resized(self, *, T: int | None = None, B: int | None = None) -> Example:
@@ -65,7 +65,7 @@ class Example:
         return dataclasses.replace(self, T=T or self.T, B=B or self.B)
 
     def reseeded(self) -> Example:
-        """The same network and sizes with other weights and other data."""
+        """The same network and sizes with different weights and data."""
         return dataclasses.replace(self, seed=self.seed + 1)
 
     def weights(self) -> Weights:
@@ -73,7 +73,7 @@ class Example:
         return Weights.init(self.config, self.seed)
 
     def data(self) -> Data:
-        """The data; new arrays at each call, so that one check cannot spoil the next."""
+        """The data, in new arrays at each call: a check that changes them does not affect the next."""
         c = self.config
         generator = np.random.default_rng((self.seed, self.T, self.B))
 
@@ -88,7 +88,7 @@ class Example:
         )
 
     def data_of_one(self, cotangent: str) -> Data:
-        """The data with all cotangents but this one zero: the loss depends on the output, or on one final state."""
+        """The data with all cotangents but one set to zero: a loss of y alone, or of one array of the final state."""
         data = self.data()
         dy, *dstate_n = (
             array if name == cotangent else np.zeros_like(array)
@@ -97,11 +97,11 @@ class Example:
         return data._replace(dy=dy, dstate_n=tuple(dstate_n))
 
     def expected(self, *, given_state: bool = True, cotangent: str | None = None) -> Expectation:
-        """What the reference gives for this data, with the state or from zeros; `cotangent` as in `data_of_one`."""
+        """The reference's results for the data, with its state or from zeros; `cotangent` as in `data_of_one`."""
         return _expected(self, given_state, cotangent)
 
     def expected_from_zeros(self) -> Expectation:
-        """What the reference gives from a state of zeros, without gradients, which take several times as long."""
+        """The reference's results from a state of zeros, without gradients, which take several times as long."""
         return _expected_from_zeros(self)
 
 
@@ -118,14 +118,13 @@ def _expected(example: Example, given_state: bool, cotangent: str | None) -> Exp
     )
 
 
-# No two sizes are equal, so no axis can be taken for another; all are odd or prime, which kernels written for
-# multiples of 16 have to mask.
+# Different sizes, so that a confusion of axes shows. All are odd or prime: kernels for multiples of 16 need masks.
 SIZES = {"input_size": 13, "hidden_size": 7}
 T, B = 11, 5
 
 
 def every_structure() -> tuple[Example, ...]:
-    """Each cell x layers x directions x bias x dtype: 192 of them."""
+    """All combinations of cell, 1 to 3 layers, directions, bias and dtype."""
     return tuple(
         Example(
             RnnConfig(**SIZES, num_layers=num_layers, cell=cell, bias=bias, bidirectional=bidirectional, dtype=dtype),
@@ -140,22 +139,19 @@ def every_structure() -> tuple[Example, ...]:
 
 @functools.cache
 def structures() -> tuple[Example, ...]:
-    """A covering set of `every_structure`: any three fields have all their values together in one of it."""
+    """A covering set of `every_structure`: all combinations of the values of any three fields occur in it."""
     return _cover(every_structure(), together=3, first=representative())
 
 
 @functools.cache
 def pairwise() -> tuple[Example, ...]:
-    """A few of `structures`: any two fields have all their values together in one of it.
-
-    For implementations that take seconds to build a network.
-    """
+    """A covering set of `structures` for slow implementations: all pairs of the values of any two fields occur in it."""
     return _cover(structures(), together=2)
 
 
 @functools.cache
 def representative() -> tuple[Example, ...]:
-    """A few networks that between them have every value of every field: for what hardly depends on structure."""
+    """A few networks with every value of every field but three layers, for checks that hardly depend on structure."""
 
     def example(dtype: Dtype, **fields: object) -> Example:
         return Example(RnnConfig(**SIZES, dtype=dtype, **fields), T, B)  # type: ignore[arg-type]  # fields by name
@@ -175,9 +171,9 @@ def representative() -> tuple[Example, ...]:
 
 
 def _cover(candidates: Iterable[Example], *, together: int, first: Iterable[Example] = ()) -> tuple[Example, ...]:
-    """Those that are to come first, and then each time the candidate that adds the most combinations of values.
+    """The examples in `first`, then repeatedly the candidate that adds the most combinations of values.
 
-    It ends when every combination of `together` fields' values that the candidates have is in one that was chosen.
+    The result has every combination of the values of `together` fields that occurs in the candidates.
     """
     fields = {example: _combinations(example.config, together) for example in candidates}
     chosen = list(first)
@@ -192,5 +188,5 @@ def _cover(candidates: Iterable[Example], *, together: int, first: Iterable[Exam
 
 
 def _combinations(config: RnnConfig, together: int) -> set[object]:
-    """Every so many of the config's fields with their values."""
+    """Every combination of `together` fields of the config with their values."""
     return set(itertools.combinations(dataclasses.asdict(config).items(), together))

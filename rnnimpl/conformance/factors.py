@@ -1,8 +1,8 @@
-"""Measure what `rnnimpl.tolerance.ALLOWANCES` rest on: `python -m rnnimpl.conformance.factors [NAME ...]`.
+"""Measure the factors for `rnnimpl.tolerance.ALLOWANCES`: `python -m rnnimpl.conformance.factors [NAME ...]`.
 
-The floor is for results of which the plain loop happens to make next to none of the error. Given the floor, this is the
-factor of the plain loop's error that the worst result of every implementation needs, by dtype and cell. All gradients
-are among the results where an implementation has them. docs/conformance.md has what was measured.
+Given the floor of a dtype, the factor is the smallest multiple of the plain loop's error that allows an
+implementation's worst result, by dtype and cell. The results include all gradients where an implementation trains.
+docs/conformance.md has measured figures.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LARGE = ((128, 1, 64, 64), (64, 16, 128, 128), (512, 2, 32, 32), (200, 8, 16, 12
 
 
 class Needed(NamedTuple):
-    """The factor that one result needs, and which result of which example it is."""
+    """The factor that a result needs, the name of the result, and the ID of its example."""
 
     factor: float
     result: str
@@ -47,7 +47,7 @@ def examples(cell: CellName, dtype: Dtype) -> Iterator[Example]:
 
 
 def worst(implementation: type[Rnn[Any]], example: Example, derived: Derived) -> Needed:
-    """The result of the implementation that needs the largest factor. Raises Unsupported where it has none."""
+    """The result that needs the largest factor. Raises Unsupported where the implementation has none."""
     rnn = build(implementation, example, "cpu")
     data = example.data()
     try:
@@ -65,7 +65,7 @@ def worst(implementation: type[Rnn[Any]], example: Example, derived: Derived) ->
 
 
 def measure(dtype: Dtype, cell: CellName, implementations: Mapping[str, type[Rnn[Any]]]) -> dict[str, Needed]:
-    """What each implementation needs at worst, of those that have the cell and the dtype."""
+    """The worst result of each implementation that has the cell and the dtype, by name."""
     found: dict[str, Needed] = {}
     for example in examples(cell, dtype):
         derived = derive(example.config, example.weights(), *example.data())
@@ -78,7 +78,7 @@ def measure(dtype: Dtype, cell: CellName, implementations: Mapping[str, type[Rnn
 
 
 def main(names: Sequence[str]) -> None:
-    """Print a line for each dtype and cell: the worst result, and what each implementation needs."""
+    """Print a line for each dtype and cell: the worst result, and the factor that each implementation needs."""
     chosen = names or [name for name in default_names() if listing(name).unavailable.get("cpu", "") is None]
     implementations = {name: load(name) for name in chosen}
     for dtype, cell in itertools.product(DTYPES, CELL_NAMES):

@@ -1,4 +1,4 @@
-"""What a check needs of the network that it is made on: checks declare it, and `run.cases` leaves out the others."""
+"""The needs of checks: a check declares which examples it can be made on, and `run.cases` leaves out the others."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Need: TypeAlias = Callable[[Example], bool]
 Check = TypeVar("Check", bound=Callable[..., Any])
 
 _NEEDS: dict[str, Need] = {}
-"""What checks need, by their names."""
+"""The declared need of a check by its name."""
 
 
 def one_direction(example: Example) -> bool:
-    """The network reads its input forwards alone, so that a sequence can be cut."""
+    """Whether the network has one direction, so that a sequence can be cut in two."""
     return not example.config.bidirectional
 
 
 def bounded_output(example: Example) -> bool:
-    """The cell's output stays below a bound whatever the input is."""
+    """Whether the cell's output has a bound for every input."""
     return CELLS[example.config.cell].bound is not None
 
 
@@ -31,7 +31,7 @@ def memory(example: Example) -> bool:
 
 
 def needs(need: Need) -> Callable[[Check], Check]:
-    """Declare what a check needs of an example."""
+    """Decorate a check with a condition on its examples."""
 
     def declare(check: Check) -> Check:
         _NEEDS[check.__name__] = need
@@ -41,6 +41,6 @@ def needs(need: Need) -> Callable[[Check], Check]:
 
 
 def fits(check: Callable[..., Any], example: Example) -> bool:
-    """Whether the example has what the check needs; a check that declares nothing takes every example."""
+    """Whether an example meets the need of a check; a check without one takes every example."""
     need = _NEEDS.get(check.__name__)
     return need is None or need(example)

@@ -22,35 +22,35 @@ from rnnimpl.interface import Rnn
 
 
 def check_output(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """The output y, from a state of zeros."""
+    """y is right from a state of zeros."""
     rnn = build(implementation, example, device)
     results = infer(rnn, example.data().x, None)
     return agree(example.expected(given_state=False), select(results, "y"))
 
 
 def check_final_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """Each array of the final state, of each layer and direction, from a state of zeros."""
+    """Each array of the final state is right from a state of zeros."""
     rnn = build(implementation, example, device)
     results = infer(rnn, example.data().x, None)
     return agree(example.expected(given_state=False), select(results, *state_n_names(example.config)))
 
 
 def check_initial_state(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """y and the final state from a state that is given."""
+    """y and the final state are right from a given state."""
     rnn = build(implementation, example, device)
     data = example.data()
     return agree(example.expected(), infer(rnn, data.x, data.state))
 
 
 def check_outputs_of_vjp(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """Training computes the same y and final state as inference."""
+    """y and the final state of training are right."""
     rnn = build(implementation, example, device)
     results = train(rnn, example.data())
     return agree(example.expected(), select(results, *outputs(example.config)))
 
 
 def check_gradient_of_x(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """The gradient with respect to the input."""
+    """The gradient of x is right."""
     rnn = build(implementation, example, device)
     return agree(example.expected(), select(train(rnn, example.data()), "grad_x"))
 
@@ -58,7 +58,7 @@ def check_gradient_of_x(implementation: type[Rnn[Any]], example: Example, device
 def check_gradient_of_initial_state(
     implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
 ) -> MeasuredError:
-    """The gradient with respect to each array of the initial state, given or, when it is not, of the zeros."""
+    """The gradient of each array of the initial state is right, with a given state and with zeros."""
     rnn = build(implementation, example, device)
     names = grad_state_names(example.config)
     given = train(rnn, example.data())
@@ -70,7 +70,7 @@ def check_gradient_of_initial_state(
 
 
 def check_gradient_of_weights(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """The gradient of every weight, by the names of `torch.nn` and no others."""
+    """The gradient of every weight is right, and there are no others."""
     rnn = build(implementation, example, device)
     results = train(rnn, example.data())
     names = [f"grad_{name}" for name in example.config.weight_shapes()]
@@ -83,7 +83,7 @@ def check_gradient_of_weights(implementation: type[Rnn[Any]], example: Example, 
 def check_gradient_through_final_state(
     implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
 ) -> MeasuredError:
-    """The gradients when the loss depends on y alone, and on each array of the final state alone."""
+    """All gradients are right for a loss of y alone, and of each array of the final state alone."""
     rnn = build(implementation, example, device)
     return worst(
         *(

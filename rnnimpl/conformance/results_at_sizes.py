@@ -1,4 +1,4 @@
-"""Checks that outputs and gradients are the reference's at the sizes at which kernels change their way."""
+"""Checks that outputs and gradients are the reference's at the sizes at which kernels switch algorithms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rnnimpl.interface import Rnn
 
 
 def check_outputs_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """y and the final state of inference, from a state that is given and from zeros."""
+    """y and the final state of inference are right, from a given state and from zeros."""
     rnn = build(implementation, example, device)
     data = example.data()
     return worst(
@@ -20,6 +20,6 @@ def check_outputs_at_sizes(implementation: type[Rnn[Any]], example: Example, dev
 
 
 def check_gradients_at_sizes(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """y and the final state of training and every gradient, from a state that is given."""
+    """y, the final state and every gradient of training are right, from a given state."""
     rnn = build(implementation, example, device)
     return agree(example.expected(), train(rnn, example.data()))

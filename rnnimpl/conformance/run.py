@@ -1,4 +1,4 @@
-"""Which check is made on which examples, and making them all on one implementation."""
+"""The checks with their examples, and a run of them on one implementation."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ class CheckCase(NamedTuple):
 
     @property
     def id(self) -> str:
-        """`check_output-T11-B5-I13-H7-L1-D1-tanh-bias-float32`."""
+        """The name of the pair: `check_output-T11-B5-I13-H7-L1-D1-tanh-bias-float32`."""
         return f"{self.check.__name__}-{self.example.id}"
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-    """What a check found: `message` says why it did not pass, `measured` the error where one was measured."""
+    """The result of a check on an example.
+
+    `message` is the reason why it did not pass, `measured` the error where one was measured.
+    """
 
     check: str
     example: str
@@ -42,7 +45,7 @@ class CheckResult:
 
 
 def cases() -> list[CheckCase]:
-    """Every check with its examples: numbers on many structures and sizes of networks, behaviour on a few."""
+    """Every check with its examples: checks of results on many structures and sizes, the others on a few."""
     return _cases(
         (results, structures()),
         (results_at_sizes, every_size()),
@@ -54,14 +57,14 @@ def cases() -> list[CheckCase]:
 
 
 def slow_cases() -> list[CheckCase]:
-    """What `cases` leaves out because it takes long: every other structure, and many rows."""
+    """The cases that `cases` leaves out because they take long: all other structures, and many rows."""
     chosen = set(structures())
     others = tuple(example for example in every_structure() if example not in chosen)
     return _cases((results, others), (results_at_sizes, many_rows()))
 
 
 def _cases(*selection: tuple[ModuleType, Iterable[Example]]) -> list[CheckCase]:
-    """The checks of each module with each of its examples that has what the check needs."""
+    """The checks of each module with each of its examples that meets the check's need."""
     return [
         CheckCase(check, example)
         for module, examples in selection
@@ -78,11 +81,11 @@ def run(
     selected: Iterable[CheckCase] | None = None,
     progress: Callable[[CheckResult], None] | None = None,
 ) -> list[CheckResult]:
-    """Make the checks, all unless some are selected; `progress` is called with each result as it comes.
+    """Make the checks, all of `cases()` unless some are selected -> their results in the same order.
 
-    Examples of a cell that the implementation does not name are not run; their results are unsupported. An exception
-    of the implementation is a result, not an exception: Unsupported and Unavailable are statuses, any other is a
-    failure with its type and message.
+    `progress` is called with each result as it comes. Examples of a cell that the implementation does not name are not
+    run, and unsupported. An exception of the implementation is a result: Unsupported and Unavailable are statuses, any
+    other is a failure with its type and message. KeyboardInterrupt is raised.
     """
     found = []
     for case in cases() if selected is None else selected:
@@ -94,7 +97,7 @@ def run(
 
 
 def not_named(case: CheckCase, cells: Iterable[str]) -> CheckResult | None:
-    """The result of a case whose cell is none of these; None where it is one of them."""
+    """The result, unsupported, of a case whose cell is not in `cells`; None where it is."""
     named, cell = tuple(cells), case.example.config.cell
     if cell in named:
         return None
@@ -114,7 +117,7 @@ def _run_case(implementation: type[Rnn[Any]], case: CheckCase, device: str) -> C
         return CheckResult(check, example, "unavailable", str(error))
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001  # whatever another's code raises, SystemExit too, is what this reports
+    except BaseException as error:  # noqa: BLE001  # every exception of the implementation, SystemExit too, is a result
         return CheckResult(check, example, "failed", f"{type(error).__name__}: {error}")
     return CheckResult(check, example, "passed", measured=measured)
 

@@ -1,4 +1,4 @@
-"""Checks on steps and sequences: single ones, cut ones, permuted ones, and what NaN or large numbers do."""
+"""Checks on steps and sequences: single, cut and permuted ones, NaN and large numbers."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ from rnnimpl.conformance.needs import bounded_output, needs, one_direction
 from rnnimpl.interface import NumpyArray, Rnn, State
 
 LARGE = 1000.0
-"""Large input, in standard deviations: exp of it is infinite in every dtype, float16 still holds it."""
+"""The scale of large input: exp of it is infinite in every dtype, and float16 can hold it."""
 
 
 def check_single_step(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """y and the final state of a sequence of one step, T = 1."""
+    """y and the final state are right for a sequence of one step, T = 1."""
     return _check_outputs(implementation, example.resized(T=1), device)
 
 
 def check_single_sequence(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """y and the final state of a batch of one sequence, B = 1."""
+    """y and the final state are right for a batch of one sequence, B = 1."""
     return _check_outputs(implementation, example.resized(B=1), device)
 
 
 def check_gradients_of_single_step(
     implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
 ) -> MeasuredError:
-    """Every gradient of a sequence of one step, T = 1."""
+    """Every gradient is right for a sequence of one step, T = 1."""
     return _check_gradients(implementation, example.resized(T=1), device)
 
 
 def check_gradients_of_single_sequence(
     implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
 ) -> MeasuredError:
-    """Every gradient of a batch of one sequence, B = 1."""
+    """Every gradient is right for a batch of one sequence, B = 1."""
     return _check_gradients(implementation, example.resized(B=1), device)
 
 
 def check_noncontiguous_input(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """x and the state as views: with axes in another order in memory, with gaps, and backwards."""
+    """y and the final state are right for views: with axes in another order in memory, with gaps, and backwards."""
     data = example.data()
     arrays = (data.x, *data.state)
     views = {
@@ -72,7 +72,7 @@ def check_noncontiguous_input(implementation: type[Rnn[Any]], example: Example, 
 
 @needs(one_direction)
 def check_two_halves(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """The first steps, then the others from the first's final state, equal the whole."""
+    """The first steps, and the others from their final state, give the results of the whole sequence."""
     rnn = build(implementation, example, device)
     data = example.data()
     half = example.T // 2
@@ -83,7 +83,7 @@ def check_two_halves(implementation: type[Rnn[Any]], example: Example, device: s
 
 
 def check_batch_permutation(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """The sequences of a batch in another order give their results in that order; told whether to the last bit."""
+    """Sequences in another order give the results in that order; `identical` records whether to the last bit."""
     rnn = build(implementation, example, device)
     data = example.data()
     usual = infer(rnn, data.x, data.state)
@@ -97,7 +97,7 @@ def check_batch_permutation(implementation: type[Rnn[Any]], example: Example, de
 
 
 def check_batch_independence(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> MeasuredError:
-    """A sequence's results do not depend on the others in its batch; told whether to the last bit."""
+    """A sequence's results do not depend on the others in its batch; `identical` records whether to the last bit."""
     rnn = build(implementation, example, device)
     data = example.data()
     usual = infer(rnn, data.x, data.state)
@@ -143,7 +143,7 @@ def check_large_input(implementation: type[Rnn[Any]], example: Example, device: 
 
 @needs(bounded_output)
 def check_bound(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
-    """Large x of either sign gives a y within the cell's bound, from a state within it: [-1, 1] for tanh."""
+    """Large x of either sign gives a y within the cell's bound, from a state within it."""
     rnn = build(implementation, example, device)
     bound = CELLS[example.config.cell].bound
     assert bound is not None
@@ -173,19 +173,19 @@ def _check_gradients(implementation: type[Rnn[Any]], example: Example, device: s
 
 
 def _large(example: Example) -> Data:
-    """The example's data with large x; what has no bound grows to what float16 has to hold, so there it is smaller."""
+    """The data with large x; without a bound on the output it is smaller, so that float16 can hold the output."""
     data = example.data()
     scale = LARGE if bounded_output(example) else LARGE / 10
     return data._replace(x=data.x * data.x.dtype.type(scale))
 
 
 def _sequences(state: State[NumpyArray], which: NumpyArray) -> State[NumpyArray]:
-    """These sequences of a state."""
+    """Some sequences of a state, by index."""
     return tuple(array[:, which] for array in state)
 
 
 def _fill_in(example: Example, results: dict[str, NumpyArray], sequences: NumpyArray) -> dict[str, NumpyArray]:
-    """The results with the given sequences' replaced by what is expected of the unchanged data."""
+    """The results, with those of the given sequences replaced by the expected results of the unchanged data."""
     filled = {}
     for name, array in results.items():
         expected = example.expected().values[name]

@@ -1,10 +1,10 @@
-"""Networks and data of the sizes at which kernels change their way: what is right at one may be wrong at the next.
+"""Networks and data of the sizes at which kernels switch algorithms, where one size may be right and the next wrong.
 
-Kernels work in vectors, tiles and blocks of 16, 64, 100 or 128, and have paths of their own for one step, one sequence,
-one feature and one unit. `PLAIN` is a covering set: in it every axis has each of `EDGES` and a `LARGE` size, every two
-axes have each of the `KINDS` of sizes together, and I is less than H, equal and more beside each kind of H. All sizes
-with all others would be 28,561 networks. `GATED` has fewer, for each of the cells with gates, whose weights have G*H
-rows; `ROWS` are products of T*B rows on either side of 65,536, where an index of 16 bits ends.
+Kernels work in vectors, tiles and blocks of 16, 64, 100 or 128, and have special paths for one step, one sequence, one
+feature and one unit. `PLAIN` is a covering set, because all sizes with all others would be 28,561 networks: every axis
+has each of `EDGES` and a `LARGE` size, any two axes have all pairs of the `KINDS` of sizes, and with each kind of H, I
+is less than H, equal and more. `GATED` has fewer, for each cell with several gates, whose weights have G*H rows. `ROWS`
+are products of T*B rows on either side of 65,536, where an index of 16 bits ends.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from rnnimpl.conformance.examples import Example
 from rnnimpl.interface import CELL_NAMES, CellName, RnnConfig
 
 EDGES = (1, 15, 16, 17, 63, 64, 65, 99, 100, 101, 127, 128, 129)
-"""One, and what lies on either side of the sizes of blocks."""
+"""One, the sizes of blocks, and their neighbours."""
 LARGE = 256
-"""As much as the largest blocks of rows and columns hold, or more."""
+"""A size that fills the largest blocks of rows and columns."""
 KINDS: Mapping[str, Callable[[int], bool]] = MappingProxyType(
     {
         "one": lambda size: size == 1,
@@ -33,9 +33,8 @@ KINDS: Mapping[str, Callable[[int], bool]] = MappingProxyType(
     }
 )
 
-
 SEED = 5
-"""By it the one unit of the smallest networks takes as much of x and h as of its biases, and is not saturated."""
+"""A seed with which the only unit of the smallest networks depends on x, h and biases alike, and is not saturated."""
 
 
 class Sizes(NamedTuple):
@@ -79,7 +78,7 @@ PLAIN = tuple(
         (128, 3, 129, 63),
         (128, 128, 8, 16),
         (112, 113, 15, 17),
-        # One sequence and one step, as when a network answers while it reads.
+        # One sequence and one step, as in streaming.
         (100, 1, 64, 128),
         (17, 1, 128, 64),
         (1, 128, 128, 128),
@@ -90,7 +89,7 @@ PLAIN = tuple(
         (5, 3, 1030, 6),
         (4, 5, 260, 520),
         (3, 130, 260, 260),
-        # The kinds of sizes that are not yet together.
+        # The pairs of kinds that do not occur above.
         (127, 112, 127, 17),
         (1, 127, 113, 15),
         (112, 33, 15, 1),
@@ -130,7 +129,7 @@ OTHERS: tuple[tuple[Sizes, Mapping[str, Any]], ...] = (
     (Sizes(T=17, B=100, I=65, H=65), {"dtype": "bfloat16", "bidirectional": True}),
     (Sizes(T=1, B=1, I=128, H=128), {"dtype": "bfloat16"}),
 )
-"""Other structures and dtypes, on either side of blocks."""
+"""Other structures and dtypes, at sizes on either side of blocks."""
 
 
 GATED = tuple(
@@ -145,7 +144,7 @@ GATED = tuple(
         (15, 65, 17, 15),
         (33, 128, 15, 17),
         (16, 95, 63, 65),
-        # On either side of where libraries take other kernels or share work out otherwise.
+        # On either side of the sizes at which libraries choose other kernels or distribute work differently.
         (5, 3, 33, 127),
         (6, 4, 128, 128),
         (3, 5, 16, 129),
@@ -169,7 +168,7 @@ GATED_OTHERS: tuple[tuple[Sizes, Mapping[str, Any]], ...] = (
 GATED_CELLS: tuple[CellName, ...] = tuple(cell for cell in CELL_NAMES if CELLS[cell].num_gates > 1)
 
 ROWS = (Sizes(T=255, B=257, I=3, H=5), Sizes(T=256, B=256, I=3, H=5), Sizes(T=257, B=256, I=5, H=3))
-"""One less than 65,536 rows in all, as many, and more."""
+"""T*B is one less than 65,536, 65,536, and more."""
 
 
 def every_size() -> tuple[Example, ...]:
@@ -191,8 +190,8 @@ def many_rows() -> tuple[Example, ...]:
 
 
 def sized(sizes: Sizes, **fields: Any) -> Example:
-    """One layer in one direction, tanh, with bias, in float32, but for the fields that are given."""
-    # Weights are as large as 1/sqrt(H), and I of them are summed.
+    """An example of these sizes: one layer in one direction, tanh, with bias, float32, unless `fields` differ."""
+    # Weights are at most 1/sqrt(H), and a sum has I terms.
     scale = 0.5 * min(1.0, math.sqrt(sizes.H / sizes.I))
     config = RnnConfig(input_size=sizes.I, hidden_size=sizes.H, **fields)
     return Example(config, T=sizes.T, B=sizes.B, seed=SEED, scale=scale)

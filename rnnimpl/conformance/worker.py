@@ -1,4 +1,4 @@
-"""A process that makes checks on one implementation as its parent asks for them; `apart` is the parent's side.
+"""The process that makes checks on one implementation at its parent's requests; `apart` is the parent's side.
 
 Requests and replies are lines of JSON on two pipes, each reply with the token of its request:
 
@@ -6,8 +6,8 @@ Requests and replies are lines of JSON on two pipes, each reply with the token o
                                            or {"token": T, "refused": SENTENCE}
     {"token": T, "case": ID, "device": D}  -> {"token": T, "status": S, "message": M, "measured": [NAME, E, TOL, SAME]}
 
-The process ends when there are no more requests. What the implementation prints goes to standard output and standard
-error, which are not these pipes.
+The process ends when the pipe of requests is closed. Prints of the implementation go to standard output and standard
+error, which are other pipes.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from rnnimpl.interface import Rnn, Unavailable
 from rnnimpl.registry import load
 
 PR_SET_PDEATHSIG = 1
-"""From <sys/prctl.h>."""
+"""The option of prctl that sets the signal of a parent's death, from <sys/prctl.h>."""
 
 
 def main(requests: int, replies: int, parent: int) -> None:
-    """Answer until the pipe of requests is closed."""
+    """Answer requests until their pipe is closed; the arguments are descriptors of pipes and the parent's process ID."""
     _end_with(parent)
-    # Where a fault in native code happened is written before the process ends.
+    # A fault in native code writes its traceback before the process ends.
     faulthandler.enable()
     by_id = {case.id: case for case in (*cases(), *slow_cases())}
     implementation: type[Rnn[Any]] | None = None
@@ -49,16 +49,16 @@ def main(requests: int, replies: int, parent: int) -> None:
 
 
 def _load(name: str) -> tuple[type[Rnn[Any]] | None, dict[str, Any]]:
-    """The class and its devices, or a sentence that says why there is none."""
+    """The class and the reply: its devices and cells, or a sentence on why it cannot be loaded."""
     try:
         found = load(name)
     except (ValueError, TypeError, Unavailable) as error:
         return None, {"refused": str(error)}
-    except BaseException as error:  # noqa: BLE001  # what ends an interpreter must not end this one in silence
+    except BaseException as error:  # noqa: BLE001  # an exit at import is a reply, too
         module = name.partition(":")[0]
         return None, {
             "refused": f"implementation is {name!r}, but importing {module} ends with {type(error).__name__}: {error}; "
-            "expected a module that can be imported: what it does as a script belongs under "
+            "expected a module that can be imported: the code of a script belongs under "
             "`if __name__ == '__main__':`"
         }
     return found, {"devices": found.devices, "cells": found.cells}
@@ -68,13 +68,13 @@ def _check(implementation: type[Rnn[Any]], device: str, case: Any) -> dict[str, 
     try:
         (result,) = run(implementation, device, selected=[case])
     except KeyboardInterrupt:
-        # Nobody's Ctrl-C comes here: the process is in a session of its own.
+        # The call raised it: Ctrl-C does not reach this process, which is in a session of its own.
         result = CheckResult(case.check.__name__, case.example.id, "failed", "KeyboardInterrupt, raised by the call")
     return {"status": result.status, "message": result.message, "measured": result.measured}
 
 
 def _end_with(parent: int) -> None:
-    """Have the system kill this process when its parent is gone, however that ended; known to Linux alone."""
+    """Let the system kill this process when its parent ends, on Linux, which alone can do that."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -78,7 +78,7 @@ class LaunchPlan:
 
     @property
     def shared_bytes(self) -> int:
-        """Bytes of shared memory of a block: states of its sequences, or of `rows_at_once` of them, and partial sums."""
+        """Bytes of shared memory of a block: states of its sequences or of `rows_at_once` of them, and partial sums."""
         kept = math.ceil(self.rows / self.rows_at_once) * self.rows_at_once if self.slices == 1 else self.rows_at_once
         parts = max(1, self.lanes // 32)
         return 4 * (kept * self.lanes * self.chunks * 4 + parts * self.rows_at_once * self.units)
