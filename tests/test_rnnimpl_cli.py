@@ -170,7 +170,7 @@ def test_check_names_the_check_in_which_the_process_ended() -> None:
     """With exit status 1, and how many checks were not made."""
     result = invoke("check", "tests.faulty_implementations:Exits")
     assert result.exit_code == 1
-    assert "the process ended with exit status 7 in the course of check_output-T11-B5-I13-H7" in result.stdout
+    assert "the process ended with exit status 7 during check_output-T11-B5-I13-H7" in result.stdout
     not_made = len(conformance.cases()) - 1
     assert f"Exits on cpu: 0 passed, 1 failed, 0 not supported, {not_made} not made" in result.stdout
     assert "licence expired" in result.stderr

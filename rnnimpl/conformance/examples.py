@@ -145,7 +145,7 @@ def structures() -> tuple[Example, ...]:
 
 @functools.cache
 def pairwise() -> tuple[Example, ...]:
-    """A covering set of `structures` for slow implementations: all pairs of the values of any two fields occur in it."""
+    """A covering set of `structures` for slow implementations: all pairs of values of any two fields occur in it."""
     return _cover(structures(), together=2)
 
 

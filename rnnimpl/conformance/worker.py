@@ -30,7 +30,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(requests: int, replies: int, parent: int) -> None:
-    """Answer requests until their pipe is closed; the arguments are descriptors of pipes and the parent's process ID."""
+    """Answer requests until their pipe is closed; the arguments are descriptors of pipes and the parent's ID."""
     _end_with(parent)
     # A fault in native code writes its traceback before the process ends.
     faulthandler.enable()
