@@ -1,6 +1,6 @@
-"""Each check can fail: broken implementations, one fault each, are found by the check that is named for them.
+"""Each check can fail: it finds the broken implementations that are registered for it in `tests/broken`.
 
-`python -m pytest tests/test_broken_implementations.py -v -k caught` shows the table; `docs/conformance.md` has it too.
+`python -m pytest tests/test_broken_implementations.py -v -k caught` shows the table, as docs/conformance.md does.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from rnnimpl import Rnn, conformance
-from tests import broken_at_sizes, broken_by_arguments, broken_cells  # noqa: F401  # they register theirs
-from tests.broken_implementations import CAUGHT_BY, Sound
+from tests.broken import CAUGHT_BY
+from tests.broken.base import Sound
+from tests.broken.cells import Gru, Lstm
 
 PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
 
@@ -38,7 +39,7 @@ def status(implementation: type[Rnn[Any]], case: conformance.CheckCase) -> str:
 def test_broken_implementation_is_caught(broken: type[Rnn[Any]], check: str) -> None:
     """The named check fails on the broken implementation, and there passes on the sound one it is made from.
 
-    Everywhere else the sound one passes as `numpy_hoisted`, of which it has all.
+    The sound one is `numpy_hoisted`, which passes everywhere else.
     """
     case = first_failure(broken, check)
     assert case is not None
@@ -46,7 +47,7 @@ def test_broken_implementation_is_caught(broken: type[Rnn[Any]], check: str) -> 
 
 
 def test_every_check_catches_something() -> None:
-    """No check is there that has never been seen to fail."""
+    """Every check fails on a broken implementation."""
     assert {case.check.__name__ for case in conformance.cases()} == set(CAUGHT_BY.values())
 
 
@@ -56,7 +57,14 @@ def test_page_shows_every_broken_implementation() -> None:
     assert rows == [(broken.__name__, broken.__doc__, check) for broken, check in CAUGHT_BY.items()]
 
 
-@pytest.mark.parametrize("base", [broken_cells.Lstm, broken_cells.Gru])
+def test_a_fault_stands_in_the_file_that_is_named_for_its_check() -> None:
+    """Those of LSTM and GRU in a file of their own."""
+    defined = {case.check.__name__: case.check.__module__.rpartition(".")[2] for case in conformance.cases()}
+    for broken, check in CAUGHT_BY.items():
+        assert broken.__module__.rpartition(".")[2] in ("cells", defined[check]), broken
+
+
+@pytest.mark.parametrize("base", [Lstm, Gru])
 def test_what_the_broken_cells_are_made_from_is_sound(base: type[Rnn[Any]]) -> None:
     """Written out a step at a time, with nothing changed, it passes the checks that find what is."""
     checks = {"check_output", "check_final_state", "check_initial_state", "check_large_input"}

@@ -118,7 +118,7 @@ def test_check_counts_cells_that_are_not_named_as_not_supported(monkeypatch: pyt
 
 @pytest.mark.usefixtures("few_cases")
 def test_check_fails_with_status_1_and_says_shapes_and_errors() -> None:
-    result = invoke("check", "tests.broken_implementations:TransposedWeight")
+    result = invoke("check", "tests.broken.results:TransposedWeight")
     assert result.exit_code == 1
     assert "check_output failed 1 times, first on T11-B5-I13-H7-L1-D1-tanh-bias-float32:" in result.output
     assert "y (11, 5, 7) has error " in result.output

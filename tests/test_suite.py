@@ -22,7 +22,8 @@ from benchmarks.suite_gated.cases import gated_cases
 from benchmarks.workload import Case
 from rnnimpl import RnnConfig, Weights, load
 from rnnimpl.impls.numpy_loop import NumpyLoop
-from tests.broken_implementations import Sound, TransposedWeight
+from tests.broken.base import Sound
+from tests.broken.results import TransposedWeight
 
 ROOT = Path(__file__).parent.parent
 BOTH = pytest.mark.parametrize(("cases", "folder"), [(regression_cases, "suite"), (gated_cases, "suite_gated")])

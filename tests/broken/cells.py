@@ -1,4 +1,4 @@
-"""LSTM and GRU that are each wrong in one way, and the name of the check that must find it."""
+"""LSTM and GRU with one fault each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rnnimpl import Grads
 from rnnimpl.impls.numpy_hoisted import GruLayer, LstmLayer
 from rnnimpl.interface import LayerWeights, NumpyArray
 from rnnimpl.numpy_base import Layer, LayerGrads
-from tests.broken_implementations import (
+from tests.broken.base import (
     Forward,
     Hooked,
     NumpyState,
@@ -25,13 +25,13 @@ from tests.broken_implementations import (
 
 
 def sigmoid(a: NumpyArray) -> NumpyArray:
-    """By tanh, which does not overflow."""
+    """1 / (1 + exp(-a)), computed by tanh, which does not overflow."""
     squashed: NumpyArray = (np.tanh(a / 2) + 1) / 2
     return squashed
 
 
 def in_order(weights: LayerWeights[NumpyArray], order: tuple[int, ...]) -> LayerWeights[NumpyArray]:
-    """The weights with their blocks in another order."""
+    """The weights with their blocks in the order of these numbers."""
 
     def turn(array: NumpyArray | None) -> Any:
         return None if array is None else np.concatenate([np.split(array, len(order))[block] for block in order])
@@ -40,7 +40,7 @@ def in_order(weights: LayerWeights[NumpyArray], order: tuple[int, ...]) -> Layer
 
 
 def sums(weights: LayerWeights[NumpyArray], x: NumpyArray, h: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-    """Of the input and of the state, each (B, G*H)."""
+    """The sum of the input and that of the state, each (B, G*H)."""
     of_input, of_state = x @ weights.w_ih.T, h @ weights.w_hh.T
     if weights.b_ih is None or weights.b_hh is None:
         return of_input, of_state
@@ -49,10 +49,10 @@ def sums(weights: LayerWeights[NumpyArray], x: NumpyArray, h: NumpyArray) -> tup
 
 @only("lstm")
 class Lstm(Hooked):
-    """An LSTM; what a step does with its gates can be changed. Its backward pass is the sound one."""
+    """An LSTM with a hook for the step of the forward pass; its backward pass is the sound one."""
 
     def step(self, a: NumpyArray, c: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
-        """The sums of the gates (B, 4*H) and the memory -> h and the memory."""
+        """The pre-activations of the gates (B, 4*H) and the memory -> h and the next memory."""
         i, f, g, o = np.split(a, 4, axis=1)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         return sigmoid(o) * np.tanh(c), c
@@ -68,12 +68,12 @@ class Lstm(Hooked):
 
 @only("gru")
 class Gru(Hooked):
-    """A GRU; what a step does with its sums can be changed. Its backward pass is the sound one."""
+    """A GRU with hooks for the step of the forward pass; its backward pass is the sound one."""
 
     def step(
         self, weights: LayerWeights[NumpyArray], of_input: NumpyArray, of_state: NumpyArray, h: NumpyArray
     ) -> NumpyArray:
-        """The sums of the input and of the state (B, 3*H), and h -> h."""
+        """The sums of the input and of the state (B, 3*H), and h -> the next h."""
         input_r, input_z, input_n = np.split(of_input, 3, axis=1)
         state_r, state_z, state_n = np.split(of_state, 3, axis=1)
         r, z = sigmoid(input_r + state_r), sigmoid(input_z + state_z)
@@ -81,7 +81,7 @@ class Gru(Hooked):
         return self.mix(z, n, h)
 
     def mix(self, z: NumpyArray, n: NumpyArray, h: NumpyArray) -> NumpyArray:
-        """The next output from the update gate, the candidate and the output before."""
+        """The next h from the update gate, the candidate and h."""
         mixed: NumpyArray = (1 - z) * n + z * h
         return mixed
 
@@ -105,7 +105,7 @@ class LstmGatesInAnotherOrder(Reweighted):
 
 @caught_by("check_output")
 class ForgetBiasOfOne(Lstm):
-    """Adds one to the forget gate's sum, as some libraries do when they draw weights."""
+    """Adds one to the forget gate's sum, as some libraries initialise its bias."""
 
     def step(self, a: NumpyArray, c: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
         H = c.shape[1]
@@ -142,7 +142,7 @@ class FinalMemoryIsTheOutput(Spoilt):
 @caught_by("check_initial_state")
 @only("lstm")
 class GivenMemoryIgnored(Sound):
-    """Starts from a memory of zeros whatever it is given."""
+    """Starts from a memory of zeros whatever c0 is given."""
 
     def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         return super().forward(x, state if state is None else (state[0], *zeros_like(state[1:])))
@@ -151,7 +151,7 @@ class GivenMemoryIgnored(Sound):
 @caught_by("check_gradient_through_final_state")
 @only("lstm")
 class FinalMemorysGradientIgnored(Sound):
-    """Takes no notice of dc_n."""
+    """Ignores dc_n."""
 
     def vjp(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState, Pullback]:
         y, state_n, pullback = super().vjp(x, state)
@@ -196,7 +196,7 @@ class GruGatesInAnotherOrder(Reweighted):
 
 @caught_by("check_output")
 class ResetBeforeTheProduct(Gru):
-    """Multiplies h with the reset gate before the product with w_hn, as the paper has it and torch.nn.GRU has not."""
+    """Multiplies h with the reset gate before the product with w_hn, as the paper and unlike torch.nn.GRU."""
 
     def step(
         self, weights: LayerWeights[NumpyArray], of_input: NumpyArray, of_state: NumpyArray, h: NumpyArray
@@ -210,7 +210,7 @@ class ResetBeforeTheProduct(Gru):
 
 @caught_by("check_output")
 class BiasOutsideOfTheReset(Gru):
-    """Adds b_hn beside the product with the reset gate, as if both biases of the candidate were one."""
+    """Adds b_hn outside of the product with the reset gate, as if both biases of the candidate were one."""
 
     def step(
         self, weights: LayerWeights[NumpyArray], of_input: NumpyArray, of_state: NumpyArray, h: NumpyArray
@@ -224,7 +224,7 @@ class BiasOutsideOfTheReset(Gru):
 
 @caught_by("check_output")
 class UpdateGateInverted(Gru):
-    """Takes the update gate for what is new and not for what is kept."""
+    """Uses 1 - z in place of the update gate z."""
 
     def mix(self, z: NumpyArray, n: NumpyArray, h: NumpyArray) -> NumpyArray:
         mixed: NumpyArray = z * n + (1 - z) * h

@@ -1,4 +1,4 @@
-"""Implementations that are wrong at some sizes only, as kernels with tiles, thresholds and special cases are."""
+"""Implementations that are wrong at some sizes alone, as kernels with tiles, thresholds and special cases are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from rnnimpl import Grads
 from rnnimpl.interface import LayerWeights, NumpyArray
 from rnnimpl.numpy_base import Layer
-from tests.broken_implementations import (
+from tests.broken.base import (
     Forward,
     Hooked,
     NumpyState,
@@ -21,7 +21,7 @@ from tests.broken_implementations import (
 
 
 class _OutputsSpoilt(Sound):
-    """Sound, with y (T, B, D*H) of inference at hand to be spoilt in place, and the x it is of."""
+    """Sound, with a hook that changes y (T, B, D*H) of inference in place, given its x."""
 
     def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
         raise NotImplementedError
@@ -42,7 +42,7 @@ class WholeBlocksOfUnits(_OutputsSpoilt):
 
 @caught_by("check_outputs_at_sizes")
 class WholeBlocksOfEverything(_OutputsSpoilt):
-    """Has a fast path for sizes that are multiples of 16 on every axis, and that one is wrong."""
+    """Has a wrong fast path for sizes that are multiples of 16 on every axis."""
 
     def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
         if all(size % 16 == 0 for size in (*x.shape, self.config.hidden_size)):
@@ -59,7 +59,7 @@ class BatchesOfAHundred(_OutputsSpoilt):
 
 @caught_by("check_outputs_at_sizes")
 class LongSequences(_OutputsSpoilt):
-    """Repeats the 64th step from there on."""
+    """Repeats the 64th step for all later steps."""
 
     def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
         y[64:] = y[63:64]
@@ -85,7 +85,7 @@ class LastColumnOfABlock(_OutputsSpoilt):
 
 @caught_by("check_outputs_at_sizes")
 class IndexOf16Bits(_OutputsSpoilt):
-    """Begins again at the first element of y after 65,536 of them."""
+    """Writes y by a 16-bit index, which starts again after 65,536 elements."""
 
     def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
         flat = y.reshape(-1)
@@ -103,7 +103,7 @@ class OneUnit(_OutputsSpoilt):
 
 @caught_by("check_outputs_at_sizes")
 class OneSequenceOfManyUnits(_OutputsSpoilt):
-    """Has a path of its own for one sequence and 64 units or more, and that one swaps two of them."""
+    """Has a special path for one sequence and 64 units or more that swaps two units."""
 
     def spoil(self, y: NumpyArray, x: NumpyArray) -> None:
         if x.shape[1] == 1 and self.config.hidden_size >= 64:
@@ -112,7 +112,7 @@ class OneSequenceOfManyUnits(_OutputsSpoilt):
 
 @caught_by("check_outputs_at_sizes")
 class SquareWeightTransposed(Reweighted):
-    """Takes the shape of w_ih for its layout, which tells nothing where I is H."""
+    """Infers the layout of w_ih from its shape, which is ambiguous where I is H."""
 
     def change(self, weights: LayerWeights[NumpyArray]) -> LayerWeights[NumpyArray]:
         if self.config.num_layers == 1 and weights.w_ih.shape[0] == weights.w_ih.shape[1]:
@@ -142,7 +142,7 @@ class ManyFeatures(Hooked):
 
 @caught_by("check_outputs_at_sizes")
 class StateOfLargeBatchesIgnored(Sound):
-    """Starts batches of more than 64 from zeros, whatever it is given."""
+    """Starts batches of more than 64 from zeros, whatever state is given."""
 
     def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         return super().forward(x, state if state is None or x.shape[1] <= 64 else zeros_like(state))
