@@ -1,8 +1,8 @@
-"""Implementations that would get a time without the work, each by one way; each is right in its first call."""
+"""Implementations that avoid work in a different way each, to get a shorter time; each is right in its first call."""
 
 from __future__ import annotations
 
-import sys
+import dataclasses
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ Results = tuple[NumpyArray, State[NumpyArray]]
 
 
 class SameArray(NumpyLoop):
-    """Gives the last result again for the same array."""
+    """Returns the last result again for the same array."""
 
     devices = ("cpu",)
     known: Any = None
@@ -29,7 +29,7 @@ class SameArray(NumpyLoop):
 
 
 class SameBeginning(NumpyLoop):
-    """Gives the result again of an x that began with the same number."""
+    """Returns the result of an earlier x that began with the same number."""
 
     devices = ("cpu",)
 
@@ -42,7 +42,7 @@ class SameBeginning(NumpyLoop):
 
 
 class NothingLater(NumpyLoop):
-    """Gives nothing from the second call on."""
+    """Returns None from the second call on."""
 
     devices = ("cpu",)
     called = False
@@ -55,7 +55,7 @@ class NothingLater(NumpyLoop):
 
 
 class EmptyLater(NumpyLoop):
-    """Gives memory as it comes from the second call on."""
+    """Returns zeros from the second call on."""
 
     devices = ("cpu",)
     called = False
@@ -71,7 +71,7 @@ class EmptyLater(NumpyLoop):
 
 
 class HalfBatchLater(NumpyLoop):
-    """Computes half of the batch from the second call on, and gives that."""
+    """Computes and returns half of the batch from the second call on."""
 
     devices = ("cpu",)
     called = False
@@ -84,7 +84,7 @@ class HalfBatchLater(NumpyLoop):
 
 
 class HalfBatchTwice(NumpyLoop):
-    """Computes half of the batch from the second call on, and gives it twice."""
+    """Computes half of the batch from the second call on, and returns it twice."""
 
     devices = ("cpu",)
     called = False
@@ -98,7 +98,7 @@ class HalfBatchTwice(NumpyLoop):
 
 
 class FewStepsLater(NumpyLoop):
-    """Computes half of the steps from the second call on; the others are those of the first call."""
+    """Computes half of the steps from the second call on, and returns the first call's results for the others."""
 
     devices = ("cpu",)
     first: Any = None
@@ -114,7 +114,7 @@ class FewStepsLater(NumpyLoop):
 
 
 class Promise(NumpyLoop):
-    """Computes when `to_numpy` asks, which is not timed."""
+    """Computes in `to_numpy`, which is not timed."""
 
     devices = ("cpu",)
 
@@ -126,7 +126,7 @@ class Promise(NumpyLoop):
         return super().to_numpy(array() if callable(array) else array)
 
 
-class _Lazy(np.ndarray[Any, Any]):
+class Lazy(np.ndarray[Any, Any]):
     """An array that is computed when it is copied."""
 
     compute: Callable[[], NumpyArray]
@@ -136,7 +136,7 @@ class _Lazy(np.ndarray[Any, Any]):
 
 
 class LazyArray(NumpyLoop):
-    """Gives arrays that compute when they are read."""
+    """Returns arrays that compute when they are read."""
 
     devices = ("cpu",)
 
@@ -144,14 +144,14 @@ class LazyArray(NumpyLoop):
         run, found = super().forward, []
         T, B, _ = x.shape
         for place, shape in enumerate([(T, B, self.config.hidden_size), (1, B, self.config.hidden_size)]):
-            lazy = np.empty(shape, x.dtype).view(_Lazy)
+            lazy = np.empty(shape, x.dtype).view(Lazy)
             lazy.compute = lambda place=place: (run(x, state)[0], *run(x, state)[1])[place]  # type: ignore[misc]  # which
             found.append(lazy)
         return found[0], (found[1],)
 
 
 class LaterThread(NumpyLoop):
-    """A thread computes after the call has returned, and `to_numpy` waits for it."""
+    """Computes in a thread after the call has returned; `to_numpy` waits for it."""
 
     devices = ("cpu",)
 
@@ -171,7 +171,7 @@ class LaterThread(NumpyLoop):
 
 
 class FillingThread(NumpyLoop):
-    """A thread fills the arrays after the call has returned them."""
+    """Fills the returned arrays in a thread after the call."""
 
     devices = ("cpu",)
     called = False
@@ -192,7 +192,7 @@ class FillingThread(NumpyLoop):
 
 
 class WorkInFromNumpy(NumpyLoop):
-    """Computes when the input is handed over, which is not timed."""
+    """Computes in `from_numpy`, which is not timed."""
 
     devices = ("cpu",)
 
@@ -207,7 +207,7 @@ class WorkInFromNumpy(NumpyLoop):
 
 
 class OneBuffer(NumpyLoop):
-    """Gives views of one buffer, which the next call writes into."""
+    """Returns views of one buffer, which the next call overwrites."""
 
     devices = ("cpu",)
 
@@ -220,7 +220,7 @@ class OneBuffer(NumpyLoop):
 
 
 class BareState(NumpyLoop):
-    """Gives the final state as an array: no cheat, but another interface."""
+    """Returns the final state as an array: no cheat, but a break of the interface."""
 
     devices = ("cpu",)
 
@@ -230,7 +230,7 @@ class BareState(NumpyLoop):
 
 
 class CachedPullback(NumpyLoop):
-    """The pullback computes once."""
+    """Computes the gradients of the first pullback alone, and returns them from all others."""
 
     devices = ("cpu",)
 
@@ -246,116 +246,32 @@ class CachedPullback(NumpyLoop):
         return y, state_n, pull
 
 
-class CachedWeightGradients(NumpyLoop):
+class _FirstGradients(NumpyLoop):
+    """The gradients named in `repeated` are those of the first call with cotangents of that shape."""
+
+    repeated: str
+
+    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
+        y, state_n, pullback = super().vjp(x, state)
+        first: dict[Any, Grads[NumpyArray]] = self.__dict__.setdefault("first", {})
+
+        def pull(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
+            grads = pullback(dy, dstate_n)
+            known = getattr(first.setdefault(dy.shape, grads), self.repeated)
+            return dataclasses.replace(grads, **{self.repeated: known})
+
+        return y, state_n, pull
+
+
+class CachedWeightGradients(_FirstGradients):
     """The gradients of weights are those of the first call."""
 
     devices = ("cpu",)
-
-    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
-        y, state_n, pullback = super().vjp(x, state)
-        known: dict[Any, Any] = self.__dict__.setdefault("known", {})
-
-        def pull(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
-            grads = pullback(dy, dstate_n)
-            return Grads(grads.x, grads.state, known.setdefault(dy.shape, grads.weights))
-
-        return y, state_n, pull
+    repeated = "weights"
 
 
-class NoGradientOfState(NumpyLoop):
+class NoGradientOfState(_FirstGradients):
     """The gradient of h0 is that of the first call."""
 
     devices = ("cpu",)
-
-    def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Vjp:
-        y, state_n, pullback = super().vjp(x, state)
-        known: dict[Any, Any] = self.__dict__.setdefault("known", {})
-
-        def pull(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
-            grads = pullback(dy, dstate_n)
-            return Grads(grads.x, known.setdefault(dy.shape, grads.state), grads.weights)
-
-        return y, state_n, pull
-
-
-class ReplacedChecker(SameArray):
-    """Replaces what checks results, wherever it finds it."""
-
-    devices = ("cpu",)
-
-    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
-        from benchmarks.measuring import checking, measure
-        from rnnimpl.expectation import Expectation
-
-        Expectation.outside = lambda *_: []  # type: ignore[method-assign]  # that is the fault
-        checking.SpotCheck.problem = lambda *_: None  # type: ignore[method-assign]  # the same
-        measure.check_results = lambda *_: {}
-        return super().forward(x, state)
-
-
-class FindsExpectation(NumpyLoop):
-    """Takes what is expected from the frames of its callers, or of anything that is referred to there."""
-
-    devices = ("cpu",)
-
-    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
-        import gc
-
-        from rnnimpl.expectation import Expectation
-
-        for found in gc.get_objects():
-            if isinstance(found, Expectation):
-                return found.values["y"].astype(x.dtype), (found.values["h_n"].astype(x.dtype),)
-        T, B, _ = x.shape
-        H = self.config.hidden_size
-        return np.zeros((T, B, H), x.dtype), (np.zeros((1, B, H), x.dtype),)
-
-
-class RecognisesInputs(NumpyLoop):
-    """Knows the results for the data that a seed of the suite's own gives."""
-
-    devices = ("cpu",)
-
-    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
-        from benchmarks.measuring.inputs import make_inputs
-        from benchmarks.workload import Workload
-
-        T, B, I = x.shape
-        usual = make_inputs(Workload(mode="inference", T=T, B=B, I=I, H=self.config.hidden_size))
-        if np.array_equal(x, usual.x):
-            raise AssertionError("recognised: its results could have been computed before")
-        return super().forward(x, state)
-
-
-class SlowClock(NumpyLoop):
-    """Makes the clock of its caller go at a tenth of the speed."""
-
-    devices = ("cpu",)
-
-    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
-        frame = sys._getframe(1)
-        while frame is not None:
-            subject: Any = frame.f_locals.get("self")
-            if type(subject).__name__ == "Subject" and not hasattr(subject, "slowed"):
-                subject.slowed = True
-                subject.clock = _slowed(subject.clock)
-            frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
-        return super().forward(x, state)
-
-
-def _slowed(clock: Callable[[], float]) -> Callable[[], float]:
-    begun = clock()
-    return lambda: begun + (clock() - begun) / 10
-
-
-class SlowModuleClock(NumpyLoop):
-    """Replaces the clock in its module before anything is measured."""
-
-    devices = ("cpu",)
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        import time
-
-        true = time.perf_counter
-        time.perf_counter = lambda: true() / 10
+    repeated = "state"

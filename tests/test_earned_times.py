@@ -60,7 +60,7 @@ def visit(implementation: type[Rnn[Any]], workload: Workload) -> str | None:
         (cheats.HalfBatchTwice, "did not compute its input"),
         (cheats.FewStepsLater, "did not compute its input"),
         (cheats.Promise, "is a function; expected a ndarray"),
-        (cheats.LazyArray, "is a _Lazy; expected a ndarray"),
+        (cheats.LazyArray, "is a Lazy; expected a ndarray"),
         (cheats.LaterThread, "is a tuple; expected a ndarray"),
         (cheats.FillingThread, "did not compute its input"),
         (cheats.WorkInFromNumpy, "did not compute its input"),
@@ -242,7 +242,7 @@ def test_the_input_is_changed_in_the_memory_of_a_tensor() -> None:
 def test_a_subclass_of_an_array_is_not_known() -> None:
     """It could compute when it is read."""
     assert is_known(np.zeros(1))
-    assert not is_known(np.zeros(1).view(cheats._Lazy))
+    assert not is_known(np.zeros(1).view(cheats.Lazy))
     assert not is_known([1.0])
 
 
@@ -296,7 +296,7 @@ def test_one_disturbed_block_is_no_contradiction() -> None:
 def trials(tmp_path: Path) -> dict[str, Trial]:
     """One visit to each of the implementations that attack the measuring process, in workers."""
     names = ("ReplacedChecker", "FindsExpectation", "RecognisesInputs", "SlowClock", "SlowModuleClock")
-    implementations = {name: f"tests.cheating_implementations:{name}" for name in names}
+    implementations = {name: f"tests.attacking_implementations:{name}" for name in names}
     grid = Grid(mode=("inference",), T=(12,), B=(4,), I=(6,), H=(5,), threads=(1,), device=("cpu",))
     sweep = Sweep(
         name="cheats",
