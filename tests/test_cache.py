@@ -101,7 +101,7 @@ def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_no_home")
 def test_without_a_home_it_says_which_variable_would_help() -> None:
-    with pytest.raises(Unavailable, match=r"HOME is not set and there is no entry in passwd; set XDG_CACHE_HOME"):
+    with pytest.raises(Unavailable, match=r"HOME is not set and passwd has no entry; set XDG_CACHE_HOME"):
         private_folder("one")
 
 

@@ -179,7 +179,7 @@ class PlayedOnCpu(TorchCudaGraph):
     [case for case in conformance.cases() if case.example in representative()],
     ids=lambda case: case.id,
 )
-def test_a_graphs_inputs_are_copied_in_and_its_results_out(case: conformance.Case) -> None:
+def test_a_graphs_inputs_are_copied_in_and_its_results_out(case: conformance.CheckCase) -> None:
     """All checks, of which those on later calls find what a graph's fixed memory could spoil."""
     case.check(PlayedOnCpu, case.example, "cpu")
 

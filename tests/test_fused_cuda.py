@@ -63,22 +63,22 @@ CASES = [
 REPRESENTATIVE = [case for case in CASES if case.example in representative()]
 
 
-def ids(case: conformance.Case) -> str:
+def ids(case: conformance.CheckCase) -> str:
     return case.id
 
 
 @pytest.mark.parametrize("case", REPRESENTATIVE, ids=ids)
-def test_one_block_a_sequence_passes_every_check(case: conformance.Case) -> None:
+def test_one_block_a_sequence_passes_every_check(case: conformance.CheckCase) -> None:
     case.check(WHOLE, case.example, "cpu")
 
 
 @pytest.mark.parametrize("case", [case for case in REPRESENTATIVE if case.example.config.num_layers == 1], ids=ids)
-def test_blocks_that_share_a_sequence_pass_every_check(case: conformance.Case) -> None:
+def test_blocks_that_share_a_sequence_pass_every_check(case: conformance.CheckCase) -> None:
     case.check(SLICED, case.example, "cpu")
 
 
 @pytest.mark.parametrize("case", REPRESENTATIVE, ids=ids)
-def test_step_by_step_passes_every_check(case: conformance.Case) -> None:
+def test_step_by_step_passes_every_check(case: conformance.CheckCase) -> None:
     case.check(StepByStep, case.example, "cpu")
 
 
@@ -91,7 +91,7 @@ def test_step_by_step_passes_every_check(case: conformance.Case) -> None:
         if case not in REPRESENTATIVE
     ],
 )
-def test_every_structure(implementation: type[FusedCuda], case: conformance.Case) -> None:
+def test_every_structure(implementation: type[FusedCuda], case: conformance.CheckCase) -> None:
     """The rest of the conformance suite, on all three ways."""
     case.check(implementation, case.example, "cpu")
 
@@ -213,7 +213,7 @@ def test_describe_says_which_way_each_batch_took() -> None:
     assert rnn.describe()["recurrence"].startswith("B 2: one launch, 1 slices of")
     rnn = StepByStep(CONFIG, Weights.init(CONFIG, 0), "cpu")
     rnn.forward(torch.zeros(1, 2, 13))
-    assert rnn.describe()["recurrence"] == "B 2: a product and a pointwise kernel a step"
+    assert rnn.describe()["recurrence"] == "B 2: a product and a pointwise kernel in each step"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from rnnimpl.native import build
 
 COMPILER = """#!/bin/sh
 case "$*" in
-    *--version*) echo "fake 1.0" ;;
+    *--version*) echo "{version}" ;;
     *-E*) ;;
     *) {action} ;;
 esac
@@ -27,9 +27,9 @@ WRITES = f'{LAST}; printf "half" > "$path"; printf " and half" >> "$path"'
 FAILS = 'echo "api.cpp:1:1: warning: odd" >&2; echo "api.cpp:2:1: error: no such thing" >&2; exit 1'
 
 
-def fake_compiler(folder: Path, action: str) -> str:
-    path = folder / "compiler"
-    path.write_text(COMPILER.format(action=action))
+def fake_compiler(folder: Path, action: str, *, name: str = "compiler", version: str = "fake 1.0") -> str:
+    path = folder / name
+    path.write_text(COMPILER.format(action=action, version=version))
     path.chmod(0o755)
     return str(path)
 
@@ -132,20 +132,28 @@ def test_a_result_that_does_not_load_names_the_file(
         load()
 
 
-def key(compiler: list[str], version: str, flags: tuple[str, ...]) -> str:
-    return build._key(compiler, version, flags, build.API)
+@pytest.mark.usefixtures("cache")
+def test_each_thing_that_the_library_depends_on_has_a_library_of_its_own(
+    compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler, its version, the flags, the source and the processor."""
+    copies = f'{LAST}; cp "{compiled}" "$path"'
 
+    def library(name: str = "compiler", version: str = "fake 1.0", defines: tuple[str, ...] = ()) -> Path:
+        monkeypatch.setenv("CXX", fake_compiler(tmp_path, copies, name=name, version=version))
+        return build.library.__wrapped__(build.API, defines).path
 
-def test_the_name_changes_with_whatever_the_result_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [
-        key(["c++"], "g++ 12", ("-O3",)),
-        key(["clang++"], "g++ 12", ("-O3",)),
-        key(["c++"], "g++ 13", ("-O3",)),
-        key(["c++"], "g++ 12", ("-O2",)),
-    ]
-    monkeypatch.setattr(build, "_processor", lambda: "another processor")
-    names.append(key(["c++"], "g++ 12", ("-O3",)))
-    assert len(set(names)) == len(names)
+    usual = library()
+    paths = [usual, library(name="other"), library(version="fake 2.0"), library(defines=("-DX",))]
+    monkeypatch.setenv(build.EXTRA_FLAGS_VARIABLE, "-O1")
+    paths.append(library())
+    monkeypatch.delenv(build.EXTRA_FLAGS_VARIABLE)
+    source = tmp_path / "api.cpp"
+    source.write_text("another source", encoding="utf-8")
+    paths.append(build.library.__wrapped__(source).path)
+    monkeypatch.setattr(build, "processor", lambda: "another processor")
+    paths.append(library())
+    assert len(set(paths)) == len(paths)
 
 
 def test_it_is_compiled_once(compiled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

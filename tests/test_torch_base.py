@@ -149,11 +149,11 @@ def test_nn_rnn_is_unavailable_on_cuda_without_cudnn(monkeypatch: pytest.MonkeyP
     rnn = NnRnn(CONFIG, WEIGHTS)
     monkeypatch.setattr(torch.backends.cudnn, "is_available", lambda: False)
     with pytest.raises(Unavailable, match="is built without cuDNN"):
-        rnn._require_cudnn()
+        rnn.require_cudnn()
     monkeypatch.setattr(torch.backends.cudnn, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.cudnn, "enabled", False)
     with pytest.raises(Unavailable, match="cuDNN is switched off"):
-        rnn._require_cudnn()
+        rnn.require_cudnn()
 
 
 def test_nn_rnn_believes_the_operator_that_ran(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_nn_rnn_believes_the_operator_that_ran(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.backends.cudnn, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.cudnn, "enabled", True)
     with pytest.raises(Unavailable, match=r"cuDNN does not take RnnConfig\(.*: torch ran \w+ in its place"):
-        rnn._require_cudnn()
+        rnn.require_cudnn()
 
 
 def identity(x: torch.Tensor) -> torch.Tensor:

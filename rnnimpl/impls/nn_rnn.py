@@ -42,7 +42,7 @@ class NnRnn(TorchRnn):
         self.module.load_state_dict(self.weights)
         self.weights = dict(self.module.named_parameters())
         if device != "cpu":
-            self._require_cudnn()
+            self.require_cudnn()
         self.called: tuple[int, bool] = (1, False)
         """The last call's batch size, and whether it recorded gradients; `describe` names the kernel of such a call."""
 
@@ -84,7 +84,7 @@ class NnRnn(TorchRnn):
             return "ATen"
         return onednn.rnn_kernels(executed)
 
-    def _require_cudnn(self) -> None:
+    def require_cudnn(self) -> None:
         """Raise Unavailable unless autograd records cuDNN's operator for one step, which shows the path that runs."""
         if not torch.backends.cudnn.is_available():  # type: ignore[no-untyped-call]  # torch leaves it untyped
             raise Unavailable(f"torch {torch.__version__} is built without cuDNN")

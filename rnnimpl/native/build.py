@@ -115,11 +115,11 @@ def _key(compiler: list[str], version: str, flags: tuple[str, ...], source: Path
     digest = hashlib.sha256()
     for path in [*sorted(SOURCE.rglob("*.hpp")), source]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    digest.update("\0".join([*compiler, version, *flags, _processor()]).encode())
+    digest.update("\0".join([*compiler, version, *flags, processor()]).encode())
     return digest.hexdigest()[:32]
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's model and instruction sets, on which -march=native depends: machines may share a home folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
