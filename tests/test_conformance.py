@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from rnnimpl.cells import CELLS
 from rnnimpl.conformance.examples import Example, every_structure, pairwise, representative, structures
 from rnnimpl.conformance.needs import bounded_output, fits, one_direction
 from rnnimpl.conformance.sizes import every_size
+from rnnimpl.dtypes import DTYPES
 from rnnimpl.impls.numpy_loop import NumpyLoop
 from rnnimpl.interface import CELL_NAMES, NumpyArray, State
 from rnnimpl.registry import listing
@@ -29,11 +32,28 @@ DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 SUBJECTS = [(name, device) for device in DEVICES for name in runnable(device)]
 CELLS_OF = {name: listing(name).cells for name, _ in SUBJECTS}
 
+ENGINES_PAGE = (Path(__file__).parent.parent / "docs" / "engines.md").read_text(encoding="utf-8")
+ALL_DTYPES = frozenset(DTYPES)
+DTYPES_OF: dict[str, frozenset[str]] = {
+    "fused_cpu": frozenset({"float32", "float64"}),
+    "fused_cuda": frozenset({"float16", "bfloat16", "float32"}),
+    "onnxruntime_rnn": frozenset({"float16", "float32"}),
+    "openvino_rnn": frozenset({"float32"}),
+    "torch_compile_module": frozenset({"float32"}),
+    **dict.fromkeys(("numpy_loop", "numpy_hoisted"), ALL_DTYPES - {"bfloat16"}),
+    **dict.fromkeys(("torch_loop", "torch_hoisted", "torchscript_loop", "nn_rnn"), ALL_DTYPES),
+    **dict.fromkeys(("jax_scan", "torch_compile", "torch_cudagraph"), ALL_DTYPES),
+}
+"""The dtypes that README.md and docs/engines.md promise; an implementation that is not here may leave out any."""
+INFERENCE_ONLY = frozenset({"onnxruntime_rnn", "openvino_rnn", "torch_compile_module"})
+
 KNOWN_FAILURES = {
     ("onnxruntime_rnn", "check_nan", "relu"): "ONNX Runtime's Relu is max(0, x), which gives 0 for NaN",
+    ("onnxruntime_rnn", "check_nan", "lstm"): "ONNX Runtime's LSTM gives numbers where the input is NaN",
+    ("onnxruntime_rnn", "check_nan", "gru"): "ONNX Runtime's GRU gives numbers where the input is NaN",
     ("openvino_rnn", "check_nan", "relu"): "OpenVINO's relu is max(0, x), which gives 0 for NaN",
 }
-"""Faults of an engine itself, by check and cell; one that is gone fails here, so that it is taken out."""
+"""Faults of an engine itself, by check and cell; a fault that is mended fails the test, so that it is removed here."""
 
 
 def marks(name: str, case: conformance.CheckCase | None = None) -> list[pytest.MarkDecorator]:
@@ -43,7 +63,7 @@ def marks(name: str, case: conformance.CheckCase | None = None) -> list[pytest.M
         found += [pytest.mark.engines] if case is None else engines.marks(name, case.example)
     if case is not None:
         reason = KNOWN_FAILURES.get((name, case.check.__name__, case.example.config.cell))
-        if reason is not None and case.example.config.dtype == "float32":
+        if reason is not None:
             found.append(pytest.mark.xfail(reason=reason, strict=True))
     return found
 
@@ -66,11 +86,36 @@ def test_implementation(name: str, device: str, case: conformance.CheckCase) -> 
     """The implementation passes the check, or says which part of the config it does not do."""
     try:
         case.check(rnnimpl.load(name), case.example, device)
-    except (Unsupported, Unavailable) as reason:
-        # On a CPU all that is missing is known before anything is built.
-        if isinstance(reason, Unavailable) and device == "cpu":
+    except Unsupported as reason:
+        if not is_unsupported(name, case):
             raise
         pytest.skip(f"{name}: {reason}")
+    except Unavailable as reason:
+        # On a CPU the registry knows all that is missing, before anything is built.
+        if device == "cpu":
+            raise
+        pytest.skip(f"{name}: {reason}")
+
+
+def is_unsupported(name: str, case: conformance.CheckCase) -> bool:
+    """Whether an implementation may leave out a case: its dtype is not promised, or it needs training that is not."""
+    if case.example.config.dtype not in DTYPES_OF.get(name, ()):
+        return True
+    return name in INFERENCE_ONLY and needs_training(case.check.__name__)
+
+
+def needs_training(check: str) -> bool:
+    """Whether a check calls `vjp`."""
+    return any(word in check for word in ("gradient", "vjp", "pullback", "training", "weights_unchanged"))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_page_of_engines_has_the_dtypes_and_modes_that_are_tested(name: str) -> None:
+    row = re.findall(rf"^\| `{name}` \|(.*)\|$", ENGINES_PAGE, re.MULTILINE)[0]
+    _, runs_on, dtypes, *_ = row.split(" | ")
+    named = set(DTYPES) if dtypes == "all four" else set(re.findall(r"\b(?:b?float\d\d)\b", dtypes))
+    assert named == DTYPES_OF[name]
+    assert ("training" not in runs_on) == (name in INFERENCE_ONLY)
 
 
 @pytest.mark.slow
@@ -153,9 +198,9 @@ def test_run_counts_inference_only_as_unsupported() -> None:
     """What needs `vjp` is unsupported, the rest passes."""
     statuses = {result.check: result.status for result in run_representative(InferenceOnly)}
     assert set(statuses.values()) == {"passed", "unsupported"}
-    assert {check for check, status in statuses.items() if status == "unsupported"} == {
-        check for check in statuses if any(word in check for word in ("gradient", "vjp", "pullback", "training"))
-    } | {"check_weights_unchanged"}
+    assert {check for check, status in statuses.items() if status == "unsupported"} == set(
+        filter(needs_training, statuses)
+    )
 
 
 def test_run_reports_unavailable_with_its_reason() -> None:

@@ -6,7 +6,9 @@ import copy
 import dataclasses
 import functools
 import pickle
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from rnnimpl.interface import CELL_NAMES, CellName
 from rnnimpl.registry import listing
 from tests.engines import ENGINES
 
+README = Path(__file__).parent.parent / "README.md"
 CONFIG = RnnConfig(input_size=3, hidden_size=4, num_layers=2, bidirectional=True)
 MODULES: dict[str, Callable[..., torch.nn.RNNBase]] = {
     "tanh": torch.nn.RNN,
@@ -326,6 +329,16 @@ def test_weights_can_be_copied(copier: Callable[[Weights], Weights]) -> None:
     for name, array in weights.arrays.items():
         np.testing.assert_array_equal(copied.arrays[name], array)
         assert not copied.arrays[name].flags.writeable
+
+
+def test_the_readmes_example_runs() -> None:
+    """With the shapes that its comments name."""
+    (code,) = re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102  # the page's own code
+    assert tuple(names["y"].shape) == (50, 16, 128)
+    assert tuple(names["h_n"].shape) == (1, 16, 128)
+    assert tuple(names["grads"].x.shape) == (50, 16, 64)
 
 
 def test_tf32_is_unsupported_unless_an_implementation_has_it() -> None:
