@@ -1,4 +1,4 @@
-"""What all tests share: one thread, so that tests beside each other do not wait for each other; and --kills."""
+"""What all tests share: one thread, so that parallel tests do not wait for each other, and the option --kills."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take `--kills N`."""
+    """Add the option `--kills N`."""
     parser.addoption("--kills", type=int, default=2, help="how many processes the tests marked `kills` kill, each")
 
 
 @pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
-    """How often a test that kills processes does so."""
+    """The number of processes that a test marked `kills` kills."""
     number: int = request.config.getoption("--kills")
     return number

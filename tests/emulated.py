@@ -22,7 +22,7 @@ CHIP = Chip(multiprocessors=8)
 
 
 class EmulatedCuda(FusedCuda):
-    """The implementation as it is, but for where its kernel runs."""
+    """`fused_cuda` with its kernel on the CPU."""
 
     devices = ("cpu",)
     kernel_text: ClassVar[str | None] = None

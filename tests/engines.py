@@ -1,7 +1,7 @@
-"""Which implementations are engines: what needs more than the project does, or compiles for long.
+"""The engines: implementations with requirements beyond the project's, or that compile for long.
 
-The ordinary tests leave them out; `nox -s engines` installs them and puts each through the conformance suite, on as
-many structures of networks as show any two fields' values together and at a few sizes, or on every one if asked.
+The ordinary tests leave them out. `nox -s engines` installs them and puts each through the conformance suite, on a part
+of the structures and sizes, or on all of them if asked.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ ENGINES = tuple(name for name in names() if _is_engine(name))
 
 
 def runnable(device: str = "cpu") -> list[str]:
-    """All that can run here on a device, the engines that are installed among them."""
+    """The names of all implementations that can run here on a device, installed engines among them."""
     return [name for name in names() if registry.listing(name).unavailable.get(device, "is not for it") is None]
 
 
 def ordinary(device: str = "cpu") -> list[str]:
-    """All that can run here on a device and is no engine; one of them that then cannot be built is a failure."""
+    """The names of all that can run here on a device and are no engines: one that cannot be built is a failure."""
     return [name for name in runnable(device) if name not in ENGINES]
 
 
@@ -43,9 +43,9 @@ _ROUTINE = frozenset((*pairwise(), *representative(), *(sized(Sizes(*sizes)) for
 
 
 def marks(group: str, example: Example) -> tuple[pytest.MarkDecorator, ...]:
-    """Which run of the engines' tests an example is for, and that one process has all of its checks.
+    """The mark of the run that an example belongs to, and of the process that has all of its checks.
 
-    What was compiled for the one serves the next.
+    Code that is compiled for one check serves the next.
     """
     when = pytest.mark.engines if example in _ROUTINE else pytest.mark.engines_in_full
     return when, pytest.mark.xdist_group(f"{group}-{example.id}")

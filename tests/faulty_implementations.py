@@ -1,4 +1,4 @@
-"""Implementations that go wrong in every way a sweep must survive; each is right until it does."""
+"""Implementations with every failure that a sweep must survive; each is right until it fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NumpyState = State[NumpyArray]
 
 
 class Sound(NumpyLoop):
-    """Nothing is wrong with it; it prints to standard output, as some libraries do, and says which process it is in."""
+    """A sound one that prints to standard output, as some libraries do, and describes its process."""
 
     def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         print("this must not reach the parent as a reply")
@@ -36,28 +36,28 @@ class PlainAlone(NumpyLoop):
 
 
 class RaisesAtBuild(NumpyLoop):
-    """Cannot be constructed."""
+    """Raises RuntimeError when it is built."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         raise RuntimeError("no such kernel")
 
 
 class Missing(NumpyLoop):
-    """Says that this machine cannot run it."""
+    """Raises Unavailable."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         raise Unavailable("the library is not installed: install it")
 
 
 class Picky(NumpyLoop):
-    """Says that it does not do this config."""
+    """Raises Unsupported."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         raise Unsupported("hidden_size must be a multiple of 128")
 
 
 class WrongByOnePercent(NumpyLoop):
-    """Gives results that are near, but not near enough."""
+    """Gives outputs that are wrong by one percent."""
 
     def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         y, state_n = super().forward(x, state)
@@ -81,7 +81,7 @@ class Dies(NumpyLoop):
 
 
 class DiesLater(NumpyLoop):
-    """Is right until it was asked which path ran, which is after its warm-up, and dies while it is sampled."""
+    """Is killed by a signal after `describe`, which a sweep calls after the warm-up."""
 
     described = False
 
@@ -96,7 +96,7 @@ class DiesLater(NumpyLoop):
 
 
 class Exits(NumpyLoop):
-    """Leaves, with a last word."""
+    """Exits with a message."""
 
     def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         print("licence expired", file=sys.stderr, flush=True)
@@ -104,7 +104,7 @@ class Exits(NumpyLoop):
 
 
 class ExhaustsMemory(NumpyLoop):
-    """Asks for more memory than there is."""
+    """Allocates more memory than there is."""
 
     def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         np.empty(1 << 60, dtype=np.uint8)
@@ -112,7 +112,7 @@ class ExhaustsMemory(NumpyLoop):
 
 
 def sockets() -> list[int]:
-    """The descriptors of this process that are sockets: its connection to the sweep is one of them."""
+    """The descriptors of this process that are sockets, its connection to the sweep among them."""
     found = []
     for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
         try:
@@ -150,14 +150,14 @@ class ClosesEverything(NumpyLoop):
 
 
 class DescribesItselfByAList(NumpyLoop):
-    """Says which path ran in a form that no reply has."""
+    """Describes itself by a value that is no text."""
 
     def describe(self) -> dict[str, str]:
         return {"path": ["fast"]}  # type: ignore[dict-item]  # the fault
 
 
 class ReadsStandardInput(NumpyLoop):
-    """Asks for something at its first call."""
+    """Reads standard input in a call."""
 
     def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         assert sys.stdin.read() == ""
@@ -165,7 +165,7 @@ class ReadsStandardInput(NumpyLoop):
 
 
 class StartsHelpers(NumpyLoop):
-    """Has two processes that keep cores busy: a child, and a daemon that forked twice and has its own session."""
+    """Starts two processes that keep cores busy: a child, and a daemon with a session of its own."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
@@ -182,7 +182,7 @@ class StartsHelpers(NumpyLoop):
 
 
 class ForksAndGoesOn(NumpyLoop):
-    """Has a child that goes on with the program of its parent."""
+    """Forks, and the child runs on in the parent's program."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
@@ -190,7 +190,7 @@ class ForksAndGoesOn(NumpyLoop):
 
 
 class KillsSupervisor(NumpyLoop):
-    """Ends the process that started it, while it has a child."""
+    """Kills the process that started it, and has a child."""
 
     def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         os.kill(os.getppid(), signal.SIGKILL)
@@ -199,7 +199,7 @@ class KillsSupervisor(NumpyLoop):
 
 
 class KilledAtVisits(NumpyLoop):
-    """Is killed in some visits, as by somebody else: VISITS_KILLED names them, VISITS_MADE a file that counts."""
+    """Is killed in the visits that VISITS_KILLED names; VISITS_MADE is a file that counts them."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
@@ -211,7 +211,7 @@ class KilledAtVisits(NumpyLoop):
 
 
 class RemovesRunFolder(NumpyLoop):
-    """Removes the folder that it prints into."""
+    """Removes the folder of the file that is its standard error."""
 
     def forward(self, x: NumpyArray, state: NumpyState | None = None) -> tuple[NumpyArray, NumpyState]:
         folder = Path("/proc/self/fd/2").readlink().parent

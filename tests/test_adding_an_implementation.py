@@ -1,4 +1,4 @@
-"""The walk-through in docs/adding_an_implementation.md works: its one file is all it takes."""
+"""The walk-through in docs/adding_an_implementation.md works, and needs one file."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | r
 
 @pytest.fixture
 def source() -> str:
-    """The first file, which the commands are about."""
+    """The page's first file, to which its commands refer."""
     return BLOCKS[0]
 
 
 def test_the_file_passes_conformance_from_the_current_folder(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the command that the page shows; of the sizes, which take longest, every fourth."""
+    """The page's command passes, with every fourth of the sizes, which take longest."""
     cases = [case for at, case in enumerate(conformance.cases()) if "_at_sizes-" not in case.id or at % 4 == 0]
     monkeypatch.setattr(conformance, "cases", lambda: cases)
     (tmp_path / "numpy_fused.py").write_text(source, encoding="utf-8")
@@ -45,7 +45,7 @@ def test_the_file_passes_conformance_from_the_current_folder(
 
 
 def test_the_file_in_pytorch_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each on one network."""
+    """The page's second file passes each check on one network."""
     (tmp_path / "wrapped.py").write_text(BLOCKS[1], encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     cases = {case.check: case for case in conformance.cases() if case.example.config.cell == "lstm"}
@@ -56,7 +56,7 @@ def test_the_file_in_pytorch_passes_every_check(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_file_in_impls_is_an_implementation(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Listed and loaded by its name, without another edit."""
+    """The file is listed and loaded by its name without another edit."""
     impls = tmp_path / "impls"
     shutil.copytree(registry.IMPLS, impls, ignore=shutil.ignore_patterns("__pycache__"))
     (impls / "numpy_fused.py").write_text(source, encoding="utf-8")
@@ -70,5 +70,5 @@ def test_the_file_in_impls_is_an_implementation(source: str, tmp_path: Path, mon
 
 
 def test_the_diff_shows_the_file(source: str) -> None:
-    """As many lines as it has, and the first of them."""
+    """The page's diff has the file's number of lines and its first line."""
     assert f"@@ -0,0 +1,{len(source.splitlines())} @@\n+{source.splitlines()[0]}\n" in TEXT

@@ -28,7 +28,7 @@ def first_failure(implementation: type[Rnn[Any]], check: str) -> conformance.Che
 
 
 def status(implementation: type[Rnn[Any]], case: conformance.CheckCase) -> str:
-    """How one check on one example ends."""
+    """The status of one check on one example."""
     (result,) = conformance.run(implementation, selected=[case])
     return result.status
 
@@ -37,7 +37,7 @@ def status(implementation: type[Rnn[Any]], case: conformance.CheckCase) -> str:
     ("broken", "check"), [pytest.param(*pair, id=f"{pair[0].__name__}-{pair[1]}") for pair in CAUGHT_BY.items()]
 )
 def test_broken_implementation_is_caught(broken: type[Rnn[Any]], check: str) -> None:
-    """The named check fails on the broken implementation, and there passes on the sound one it is made from.
+    """The registered check fails on the broken implementation, and on that example passes on the sound one.
 
     The sound one is `numpy_hoisted`, which passes everywhere else.
     """
@@ -47,18 +47,18 @@ def test_broken_implementation_is_caught(broken: type[Rnn[Any]], check: str) -> 
 
 
 def test_every_check_catches_something() -> None:
-    """Every check fails on a broken implementation."""
+    """Every check is registered for a broken implementation."""
     assert {case.check.__name__ for case in conformance.cases()} == set(CAUGHT_BY.values())
 
 
 def test_page_shows_every_broken_implementation() -> None:
-    """docs/conformance.md has the table of faults and checks, no row more or less."""
+    """The table in docs/conformance.md has every fault with its check, in order."""
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| `(\w+)` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == [(broken.__name__, broken.__doc__, check) for broken, check in CAUGHT_BY.items()]
 
 
 def test_a_fault_stands_in_the_file_that_is_named_for_its_check() -> None:
-    """Those of LSTM and GRU in a file of their own."""
+    """A broken implementation is in the file of its check's module, or in `cells`."""
     defined = {case.check.__name__: case.check.__module__.rpartition(".")[2] for case in conformance.cases()}
     for broken, check in CAUGHT_BY.items():
         assert broken.__module__.rpartition(".")[2] in ("cells", defined[check]), broken
@@ -66,7 +66,7 @@ def test_a_fault_stands_in_the_file_that_is_named_for_its_check() -> None:
 
 @pytest.mark.parametrize("base", [Lstm, Gru])
 def test_what_the_broken_cells_are_made_from_is_sound(base: type[Rnn[Any]]) -> None:
-    """Written out a step at a time, with nothing changed, it passes the checks that find what is."""
+    """The LSTM and the GRU that broken cells derive from pass the checks that find the faults."""
     checks = {"check_output", "check_final_state", "check_initial_state", "check_large_input"}
     selected = [case for case in conformance.cases() if case.check.__name__ in checks]
     statuses = [result.status for result in conformance.run(base, selected=selected)]

@@ -1,4 +1,4 @@
-"""Code is kept in, and run from, folders and files of the user's own to which nobody else can write."""
+"""Code is kept in, and loaded from, folders and files of the user's to which nobody else can write."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user without HOME and without an entry in passwd, as `docker run --user 12345` has it."""
+    """A user without HOME and without an entry in passwd, as of `docker run --user 12345`."""
 
     def no_entry(uid: int) -> NoReturn:
         raise KeyError(f"getpwuid(): uid not found: {uid}")
@@ -36,7 +36,7 @@ def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_folder_that_is_made_is_the_users_alone(home: Path) -> None:
-    """Whatever the umask allows."""
+    """The mode of every folder is 700 under any umask."""
     before = os.umask(0)
     try:
         assert private_folder("one/two") == home / "one" / "two"
@@ -49,7 +49,7 @@ def test_every_folder_that_is_made_is_the_users_alone(home: Path) -> None:
 @pytest.mark.parametrize("name", ["one", "one/two"])
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
 def test_a_folder_that_others_can_write_is_refused(name: str, mode: int) -> None:
-    """And so is what lies below it. The remedy keeps nothing of what others may have put there."""
+    """The folder and all below it are refused, and the remedy is to remove it with what others wrote there."""
     folder = private_folder(name)
     folder.chmod(mode)
     with pytest.raises(
@@ -68,7 +68,7 @@ def test_a_folder_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_link_to_a_folder_is_refused(home: Path, tmp_path: Path) -> None:
-    """Whoever made it decides where it leads."""
+    """A link is refused, because the user who made it chooses its target."""
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     home.mkdir()
     (home / "one").symlink_to(tmp_path / "elsewhere")
@@ -78,7 +78,7 @@ def test_a_link_to_a_folder_is_refused(home: Path, tmp_path: Path) -> None:
 
 
 def test_the_cache_itself_may_be_a_link(home: Path, tmp_path: Path) -> None:
-    """To a larger disk, for example: it is the user's to choose."""
+    """The user may link the cache itself to another place, such as a larger disk."""
     (tmp_path / "disk").mkdir()
     home.symlink_to(tmp_path / "disk")
     assert private_folder("one").resolve() == tmp_path / "disk" / "one"
@@ -109,7 +109,7 @@ def test_without_a_home_it_says_which_variable_would_help() -> None:
 def test_a_relative_cache_is_ignored_and_a_relative_home_is_refused(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else what is run would hang on the current folder."""
+    """Relative paths would make the loaded code depend on the current folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", value)
     monkeypatch.setenv("HOME", "somewhere")
     with pytest.raises(Unavailable, match=r"HOME is 'somewhere'; expected an absolute path"):
@@ -118,7 +118,7 @@ def test_a_relative_cache_is_ignored_and_a_relative_home_is_refused(
 
 @pytest.mark.usefixtures("_no_home")
 def test_an_implementation_that_compiles_is_unavailable_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the variable that would help, and not failed."""
+    """The message names the variable to set."""
     monkeypatch.setattr(build, "library", build.library.__wrapped__)
     config = RnnConfig(input_size=2, hidden_size=3)
     with pytest.raises(Unavailable, match="set XDG_CACHE_HOME"):

@@ -1,4 +1,4 @@
-"""Every implementation passes every check, on every device this machine has: `-k "nn_rnn and check_nan"` selects."""
+"""Every implementation passes every check on every device of this machine: `-k "nn_rnn and check_nan"` selects."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ SLOW_CHECKS = list(dict.fromkeys(case.check.__name__ for case in conformance.slo
 
 @pytest.mark.parametrize(("name", "device", "case"), CASES)
 def test_implementation(name: str, device: str, case: conformance.CheckCase) -> None:
-    """The implementation passes the check, or says which part of the config it does not do."""
+    """The implementation passes the check, or raises Unsupported for a case that is not promised."""
     try:
         case.check(rnnimpl.load(name), case.example, device)
     except Unsupported as reason:
@@ -122,7 +122,7 @@ def test_the_page_of_engines_has_the_dtypes_and_modes_that_are_tested(name: str)
 @pytest.mark.parametrize(("name", "device"), SUBJECTS)
 @pytest.mark.parametrize("check", SLOW_CHECKS)
 def test_implementation_in_full(name: str, device: str, check: str) -> None:
-    """On every structure of network, and on more rows than an index of 16 bits counts."""
+    """The implementation passes the slow cases: every structure of network, and more rows than 16 bits count."""
     selected = [case for case in conformance.slow_cases() if case.check.__name__ == check]
     results = conformance.run(rnnimpl.load(name), device, selected=selected)
     assert [result for result in results if result.status == "failed"] == []
@@ -134,7 +134,7 @@ def test_implementation_in_full(name: str, device: str, check: str) -> None:
     [pytest.param(name, device, cell, marks=marks(name)) for name, device in SUBJECTS for cell in CELLS_OF[name]],
 )
 def test_every_cell_that_an_implementation_names_is_computed(name: str, device: str, cell: str) -> None:
-    """In float32 each gives an output: unsupported is for parts."""
+    """Each cell that an implementation names passes a check of outputs in float32."""
     selected = [
         c
         for c in conformance.cases()
@@ -145,14 +145,14 @@ def test_every_cell_that_an_implementation_names_is_computed(name: str, device: 
 
 
 class Breaks(NumpyLoop):
-    """Raises what nobody expects."""
+    """Raises an exception that is not part of the interface."""
 
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
         raise KeyError("kernel")
 
 
 class InferenceOnly(NumpyLoop):
-    """Has no training mode."""
+    """Does not train."""
 
     def vjp(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Any:
         raise Unsupported("InferenceOnly does inference only")
@@ -166,13 +166,13 @@ class Absent(NumpyLoop):
 
 
 def run_representative(implementation: type[Rnn[Any]]) -> list[conformance.CheckResult]:
-    """All checks on one config."""
+    """The results of all checks on one config."""
     config = RnnConfig(input_size=13, hidden_size=7)
     return conformance.run(implementation, selected=[c for c in conformance.cases() if c.example.config == config])
 
 
 def test_cells_that_a_class_does_not_name_are_unsupported_and_not_run() -> None:
-    """Its constructor is not even called for them."""
+    """The constructor is not called for a cell that the class does not name."""
 
     class Built(NumpyLoop):
         cells = ("tanh",)
@@ -195,7 +195,7 @@ def test_run_reports_an_unexpected_exception_as_a_failure_with_its_type() -> Non
 
 
 def test_run_counts_inference_only_as_unsupported() -> None:
-    """What needs `vjp` is unsupported, the rest passes."""
+    """Checks that need `vjp` are unsupported, the others pass."""
     statuses = {result.check: result.status for result in run_representative(InferenceOnly)}
     assert set(statuses.values()) == {"passed", "unsupported"}
     assert {check for check, status in statuses.items() if status == "unsupported"} == set(
@@ -221,7 +221,7 @@ def test_a_passed_check_says_its_error_and_tolerance() -> None:
 
 
 def test_a_failed_check_names_shape_error_and_tolerance() -> None:
-    """The message has all that is needed to see how wrong it is."""
+    """The message has the shape, the error and the tolerance of the result."""
 
     class Wrong(NumpyLoop):
         def forward(
@@ -238,7 +238,7 @@ def test_a_failed_check_names_shape_error_and_tolerance() -> None:
 
 
 def test_memory_is_poisoned_before_a_check() -> None:
-    """NaN in arrays of the sizes of all results, let go before the first call."""
+    """Arrays of NaN, of the sizes of all results, are freed before the first call."""
     seen: list[tuple[int, ...]] = []
 
     class Sees(NumpyLoop):
@@ -258,7 +258,7 @@ def test_ids_are_unique() -> None:
 
 
 def test_every_structure_is_covered_by_the_quick_and_the_slow_cases() -> None:
-    """Output and gradients are checked for each cell x layers x directions x bias x dtype, once."""
+    """Outputs and gradients are checked once for each cell x layers x directions x bias x dtype."""
     for check in ("check_output", "check_gradient_of_weights"):
         both = (*conformance.cases(), *conformance.slow_cases())
         configs = [case.example.config for case in both if case.check.__name__ == check]
@@ -266,13 +266,13 @@ def test_every_structure_is_covered_by_the_quick_and_the_slow_cases() -> None:
 
 
 def combinations(examples: Iterable[Example], together: int) -> set[object]:
-    """So many fields with their values, as any of the examples has them together."""
+    """All combinations of the values of `together` fields in the examples."""
     fields = [dataclasses.asdict(example.config).items() for example in examples]
     return {some for config in fields for some in itertools.combinations(config, together)}
 
 
 def test_three_fields_have_all_their_values_together_in_the_structures() -> None:
-    """So they are with a third of all structures, the representative ones among them."""
+    """The covering set has all combinations of three fields, in a third of all structures."""
     assert set(representative()) < set(structures()) < set(every_structure())
     assert len(structures()) <= 56
     assert combinations(structures(), 3) == combinations(every_structure(), 3)
@@ -290,7 +290,7 @@ def test_representative_structures_have_every_value_of_every_field() -> None:
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_examples_of_each_cell_tell_both_biases_and_all_sequences_apart(cell: str) -> None:
-    """Each has an example of three sequences or more whose biases are not zero and differ, in every gate."""
+    """Each cell has an example of three sequences or more whose biases are not zero and differ in every gate."""
     found = 0
     for example in representative():
         if example.config.cell != cell or not example.config.bias or example.B < 3:
@@ -306,7 +306,7 @@ def test_examples_of_each_cell_tell_both_biases_and_all_sequences_apart(cell: st
 
 
 def test_a_check_is_made_on_examples_that_have_what_it_needs() -> None:
-    """Halves need one direction, a bound needs a cell that has one; and there are examples of either kind."""
+    """check_two_halves has examples of one direction alone, check_bound those of cells with a bound."""
     for check, need in (("check_two_halves", one_direction), ("check_bound", bounded_output)):
         made = [case.example for case in conformance.cases() if case.check.__name__ == check]
         assert made == [example for example in representative() if need(example)]
@@ -325,7 +325,7 @@ def repeated(implementation: type[Rnn[Any]], check: str) -> conformance.CheckRes
 
 @pytest.mark.parametrize("check", ["check_repeatable", "check_gradients_repeatable", "check_batch_independence"])
 def test_two_calls_that_give_the_same_bits_are_told(check: str) -> None:
-    """NumPy's loop gives the same at each call, and a sequence's results whatever the others are."""
+    """NumPy's loop gives equal results for equal calls, and for a sequence beside any others."""
     result = repeated(NumpyLoop, check)
     assert result.status == "passed"
     assert result.measured is not None
@@ -334,7 +334,7 @@ def test_two_calls_that_give_the_same_bits_are_told(check: str) -> None:
 
 @pytest.mark.parametrize("check", ["check_repeatable", "check_batch_independence"])
 def test_two_calls_that_differ_in_the_last_bit_pass_and_are_told(check: str) -> None:
-    """Right within the tolerance, and not repeatable to the bit."""
+    """Two calls that differ in the last bit pass, and `identical` is False."""
 
     class Wavers(NumpyLoop):
         calls = 0
@@ -357,7 +357,7 @@ def test_a_check_of_one_call_tells_nothing_of_bits() -> None:
 
 
 def test_no_two_sizes_are_equal() -> None:
-    """An axis taken for another gives another shape; where sizes matter by themselves, some are equal."""
+    """A confusion of axes shows as another shape, in all examples but those of particular sizes."""
     for case in conformance.cases():
         if case.example in every_size():
             continue

@@ -1,4 +1,4 @@
-"""Checks in a process of their own: whatever ends it, hangs it or writes to its pipes is a result, and never a pass."""
+"""Checks in a process of their own: a crash, a hang or a write to its pipes is a failed check, never a passed one."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ FORGED = b'{"status": "passed", "message": "", "measured": null, "token": "01234
 
 @pytest.fixture
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Three checks on a sound implementation but for what is put before it, after it, and in its second call."""
+    """Make three checks on a sound class with code before it, after it, and in its second call."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
     def check(
@@ -77,7 +77,7 @@ TRUE_TIME = time.monotonic
 
 
 class Clock:
-    """Time as the parent sees it; from when it is told to, it goes a minute ahead at each look."""
+    """The parent's clock, which jumps a minute at each reading once `hurries` is set."""
 
     ahead = 0.0
     hurries = False
@@ -102,7 +102,7 @@ def statuses(outcome: Outcome) -> list[str]:
 
 
 def test_a_sound_implementation_passes_every_check(check: Callable[..., Outcome]) -> None:
-    """With the checks, examples and errors that the process told."""
+    """The results have the checks, examples and errors of the process."""
     outcome = check()
     assert [(result.check, result.example) for result in outcome.results] == [
         (case.check.__name__, case.example.id) for case in CASES
@@ -129,7 +129,7 @@ def test_a_sound_implementation_passes_every_check(check: Callable[..., Outcome]
 def test_what_ends_or_spoils_the_process_fails_the_check_in_its_course(
     check: Callable[..., Outcome], call: str, how: str
 ) -> None:
-    """And no check after it is taken for made."""
+    """The check during which it happens fails, and no later check is made."""
     outcome = check(before=PIPE, second_call=call)
     assert statuses(outcome) == ["passed", "failed"]
     assert how in outcome.results[1].message
@@ -197,14 +197,14 @@ def test_an_import_that_hangs_is_ended(check: Callable[..., Outcome], clock: Clo
     ],
 )
 def test_a_process_that_fails_as_it_ends_is_told(check: Callable[..., Outcome], code: str, how: str) -> None:
-    """As one does that frees memory twice when the interpreter is taken down."""
+    """A failure at interpreter exit, such as a double free, is reported."""
     outcome = check(after=code)
     assert statuses(outcome) == ["passed"] * 3
     assert outcome.ended == f"after the last check the process {how}"
 
 
 def test_a_process_that_does_not_end_is_told(check: Callable[..., Outcome], clock: Clock) -> None:
-    """For a thread that nobody ends, for example."""
+    """A process whose thread does not end is reported and killed."""
     left = len(CASES)
 
     def hurry_after_the_last(_: CheckResult) -> None:
@@ -219,7 +219,7 @@ def test_a_process_that_does_not_end_is_told(check: Callable[..., Outcome], cloc
 def test_what_is_printed_is_no_reply_and_goes_to_standard_error(
     check: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From Python and past it, in any encoding."""
+    """Prints from Python and from native code, in any encoding, go to standard error."""
     said = f"print('from Python'); os.write(1, {FORGED!r}); os.write(2, b'\\xff past it\\n')"
     outcome = check(second_call=said)
     assert set(statuses(outcome)) == {"passed"}
@@ -232,7 +232,7 @@ def test_what_is_printed_is_no_reply_and_goes_to_standard_error(
 def test_processes_that_the_implementation_leaves_are_ended_and_not_waited_for(
     check: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """Also where they keep the pipes open."""
+    """Children of the process are killed, also when they keep its pipes open."""
     started = (
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '600'], close_fds=False).pid))"
     )
@@ -278,7 +278,7 @@ def test_a_parent_that_is_killed_takes_the_process_with_it(tmp_path: Path) -> No
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Look again and again for half a minute."""
+    """Poll a condition for half a minute."""
     deadline = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < deadline
@@ -286,7 +286,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether the process has ended, waited for or not."""
+    """Whether a process has ended, also as a zombie."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     return True

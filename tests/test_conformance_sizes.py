@@ -1,4 +1,4 @@
-"""The sizes of the conformance suite: every axis has each size at which kernels change, and each kind with others."""
+"""The sizes of the conformance suite: every axis has each edge, and any two axes all pairs of kinds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rnnimpl.interface import CELL_NAMES
 
 @pytest.mark.parametrize("axis", Sizes._fields)
 def test_every_axis_has_every_edge_and_a_large_size(axis: str) -> None:
-    """In float32 on the plain network, which every implementation computes."""
+    """The plain network in float32, which every implementation computes, has every edge on every axis."""
     sizes = {getattr(each, axis) for each in PLAIN}
     assert {*EDGES} <= sizes
     assert max(sizes) >= LARGE
@@ -35,7 +35,7 @@ def test_every_axis_has_every_edge_and_a_large_size(axis: str) -> None:
 
 @pytest.mark.parametrize("axes", list(itertools.combinations(Sizes._fields, 2)), ids="-".join)
 def test_two_axes_have_every_two_kinds_of_sizes_together(axes: tuple[str, str]) -> None:
-    """A path that is taken for one sequence and many units is taken by one example at least."""
+    """Every special path for two axes, such as one sequence and many units, has an example."""
     together = [(getattr(each, axes[0]), getattr(each, axes[1])) for each in PLAIN]
     for (first, is_first), (second, is_second) in itertools.product(KINDS.items(), KINDS.items()):
         found = any(is_first(one) and is_second(other) for one, other in together)
@@ -44,13 +44,13 @@ def test_two_axes_have_every_two_kinds_of_sizes_together(axes: tuple[str, str]) 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_there_are_fewer_as_many_and_more_features_than_units(kind: str) -> None:
-    """Beside each kind of H; one unit has no fewer features than itself."""
+    """I is less than H, equal and more with each kind of H; one unit has no fewer features."""
     orders = {(each.I > each.H) - (each.I < each.H) for each in PLAIN if KINDS[kind](each.H)}
     assert orders == ({0, 1} if kind == "one" else {-1, 0, 1})
 
 
 def test_other_structures_and_dtypes_have_large_batches_whole_blocks_and_long_sequences() -> None:
-    """Of each of them one example at least has 100 sequences or units, and one has whole blocks of units."""
+    """Each structure and dtype has an example with 100 sequences or units, and one with whole blocks of units."""
     fields = [dict(given) for _, given in OTHERS]
     assert {given.get("dtype", "float32") for given in fields} == {*DTYPES}
     for given in fields:
@@ -78,7 +78,7 @@ def test_gated_cells_have_hidden_units_on_either_side_of_an_edge(edge: int) -> N
 
 
 def test_gated_cells_have_fewer_as_many_and_more_features_than_units() -> None:
-    """At 128 units or more, too."""
+    """I is less than H, equal and more for gated cells, also from 100 units on."""
     for least in (2, 100):
         orders = {(each.I > each.H) - (each.I < each.H) for each in GATED if least <= each.H}
         assert orders == {-1, 0, 1}
@@ -97,7 +97,7 @@ def test_gated_cells_are_those_with_several_gates_and_have_the_same_examples() -
 
 
 def test_the_slow_cases_have_rows_on_either_side_of_sixteen_bits() -> None:
-    """For each cell."""
+    """The slow cases have 65,535, 65,536 and 65,792 rows for each cell."""
     rows = [each.T * each.B for each in ROWS]
     assert rows == [65535, 65536, 65792]
     assert {(e.config.cell, e.T * e.B) for e in many_rows()} == set(itertools.product(CELL_NAMES, rows))

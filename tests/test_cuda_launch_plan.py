@@ -1,4 +1,4 @@
-"""How the recurrence is cut for a GPU: what fits, what may wait for what, and which way is taken."""
+"""The launch plan of `fused_cuda` fits the GPU, covers the network, and is left out where large products are faster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def chosen(hidden: int, batch: int, *, directions: int = 1, itemsize: int = 4, c
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("itemsize", [2, 4])
 def test_every_plan_covers_the_network_and_fits_the_chip(chip: Chip, directions: int, itemsize: int) -> None:
-    """All units and sequences belong to a block; blocks that wait for others are never more than multiprocessors."""
+    """All units and sequences are in a block; at most as many blocks wait for others as there are multiprocessors."""
     for hidden, batch in itertools.product((1, 7, 64, 100, 255, 256, 513, 1024, 1760), (1, 3, 16, 33, 128, 1000)):
         plan = chosen(hidden, batch, directions=directions, itemsize=itemsize, chip=chip)
         if plan is None:
@@ -37,7 +37,7 @@ def test_every_plan_covers_the_network_and_fits_the_chip(chip: Chip, directions:
 
 @pytest.mark.parametrize("hidden", [1, 7, 64, 128])
 def test_small_networks_need_no_other_block(hidden: int) -> None:
-    """Each sequence is one block's, so nothing crosses the chip within a step."""
+    """One block has all units of a sequence, so that no step waits for another block."""
     plan = chosen(hidden, 16)
     assert plan is not None
     assert (plan.slices, plan.rows) == (1, 1)
@@ -50,14 +50,14 @@ def test_weights_that_no_block_holds_are_shared_out() -> None:
 
 
 def test_more_weights_than_registers_go_step_by_step() -> None:
-    """132 multiprocessors hold 2048 x 2048 and no more."""
+    """132 multiprocessors hold the weights of 2048 units and of no more."""
     assert chosen(2048, 1) is not None
     assert chosen(2049, 1) is None
     assert chosen(1024, 1, chip=SMALL) is None
 
 
 def test_large_batches_go_step_by_step() -> None:
-    """There a library's product is near the hardware's peak."""
+    """A library's product for a large batch is near the hardware's peak."""
     assert chosen(1024, 16) is not None
     assert chosen(1024, 2048) is None
 
@@ -70,7 +70,7 @@ def test_directions_run_side_by_side_where_both_fit() -> None:
 
 
 def test_more_work_never_takes_fewer_cycles() -> None:
-    """In the model, along each of hidden size and batch."""
+    """The cycles of the model grow with the hidden size and with the batch."""
     for hidden, batch in itertools.product((64, 256, 1024), (1, 16, 64)):
         here = chosen(hidden, batch)
         wider, larger = chosen(hidden * 2, batch), chosen(hidden, batch * 4)

@@ -1,4 +1,4 @@
-"""The engines: what is said where one cannot run, and what each pins; the CUDA graphs' bookkeeping, played on a CPU."""
+"""The engines: reasons where one cannot run, the settings that each pins, and CUDA graphs replayed on a CPU."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ X = np.ones((5, 2, 3), dtype=np.float32)
 
 @pytest.mark.parametrize("name", ["jax_scan", "onnxruntime_rnn", "openvino_rnn"])
 def test_an_engine_that_is_not_installed_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the list and when it is loaded."""
+    """The list and `load` name the package to install."""
 
     def absent(package: str) -> str:
         raise importlib.metadata.PackageNotFoundError(package)
@@ -44,7 +44,7 @@ def test_engines_are_those_that_need_more_or_compile_for_long() -> None:
 
 
 def built(name: str, config: RnnConfig = CONFIG, threads: int = 1) -> Any:
-    """An instance of an engine, or a skipped test with the reason."""
+    """An instance of an engine; skips the test, with the reason, where it is not available."""
     try:
         implementation = load(name)
     except Unavailable as reason:
@@ -73,7 +73,7 @@ def test_training_is_unsupported(name: str) -> None:
 
 @pytest.mark.engines
 def test_openvino_computes_in_float32_where_the_cpu_has_bfloat16() -> None:
-    """Its own choice would be bfloat16."""
+    """The precision is f32, where OpenVINO's default may be bfloat16."""
     rnn = built("openvino_rnn")
     rnn.forward(X)
     assert rnn.describe()["precision"] == "f32"
@@ -88,7 +88,7 @@ def test_jax_keeps_float32_beside_float64() -> None:
 
 @pytest.mark.engines
 def test_jax_waits_for_what_was_dropped() -> None:
-    """Results that nobody keeps are computed all the same when `synchronize` returns."""
+    """`synchronize` waits also for results that the caller has dropped."""
     rnn = built("jax_scan", RnnConfig(input_size=3, hidden_size=512))
     x = rnn.from_numpy(np.ones((200, 16, 3), np.float32))
     rnn.forward(x)
@@ -107,7 +107,7 @@ def test_jax_refuses_other_threads_than_it_was_started_with() -> None:
 
 @pytest.mark.engines
 def test_torch_compile_computes_a_long_sequence_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of four steps and one of two, forward and backward, in both directions, from a given state."""
+    """Pieces of four and of two steps are right, forward and backward, in both directions, from a given state."""
     built("torch_compile")
     monkeypatch.setattr("rnnimpl.impls.torch_compile.STEPS_AT_ONCE", 4)
     example = Example(RnnConfig(input_size=3, hidden_size=5, bidirectional=True), T=6, B=2)
@@ -122,7 +122,7 @@ def test_torch_compile_computes_a_long_sequence_in_pieces(monkeypatch: pytest.Mo
 def test_torch_compile_finds_what_was_compiled_where_it_is_told_to_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And says so: what was compiled by another process has another first call."""
+    """A network is loaded from the folder in RNNIMPL_COMPILED, and `describe` says so."""
     monkeypatch.setenv(COMPILED, str(tmp_path))
     said = []
     for _ in range(2):
@@ -154,7 +154,7 @@ def test_a_cuda_graph_is_unsupported_on_a_cpu() -> None:
 
 
 class PlayedOnCpu(TorchCudaGraph):
-    """What replaying a graph does, done by computing again: it reads and writes the same memory at each replay."""
+    """CUDA graphs on a CPU: a replay computes again, and reads and writes the same memory each time."""
 
     devices = ("cpu",)
     captures = 0
@@ -164,7 +164,7 @@ class PlayedOnCpu(TorchCudaGraph):
         return [self.play(compute) for compute in computations]
 
     def play(self, compute: Compute) -> tuple[Callable[[], Any], Sequence[torch.Tensor]]:
-        """Results once, and how to overwrite them."""
+        """The results of a computation, and a replay that overwrites them."""
         results = [tensor.detach().clone() for tensor in compute()]
 
         def replay() -> None:
@@ -180,7 +180,7 @@ class PlayedOnCpu(TorchCudaGraph):
     ids=lambda case: case.id,
 )
 def test_a_graphs_inputs_are_copied_in_and_its_results_out(case: conformance.CheckCase) -> None:
-    """All checks, of which those on later calls find what a graph's fixed memory could spoil."""
+    """All checks pass; those with later calls would find results in the graph's own memory."""
     case.check(PlayedOnCpu, case.example, "cpu")
 
 

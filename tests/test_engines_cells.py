@@ -1,4 +1,4 @@
-"""What the engines compute of every cell is what the reference says: outputs, final states and all gradients."""
+"""Outputs, final states and gradients of the engines are the reference's, for every cell."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def draw(config: RnnConfig, B: int) -> Data:
 
 
 def structures() -> list[tuple[RnnConfig, int]]:
-    """Every cell, layers, directions and bias with a batch, input and hidden size that change from one to the next."""
+    """Every cell, number of layers, direction and bias, each with other sizes of batch, input and hidden state."""
     found = []
     for place, (bias, num_layers, bidirectional, cell) in enumerate(
         itertools.product((True, False), (1, 2), (False, True), CELL_NAMES)
@@ -70,7 +70,7 @@ def name(value: Any) -> str:
 
 
 def built(engine: str, config: RnnConfig) -> Any:
-    """An instance of an engine with weights drawn from seed 0, or a skipped test with the reason."""
+    """An instance of an engine with weights of seed 0; skips the test, with the reason, where it is not available."""
     try:
         implementation = load(engine)
     except Unavailable as reason:
@@ -80,7 +80,7 @@ def built(engine: str, config: RnnConfig) -> Any:
 
 
 def assert_infers(engine: str, config: RnnConfig, B: int) -> None:
-    """From a given state and from zeros."""
+    """Require the reference's outputs from a given state and from zeros."""
     rnn, data = built(engine, config), draw(config, B)
     for state in (data.state, None):
         on_device = None if state is None else tuple(rnn.from_numpy(each) for each in state)
@@ -90,7 +90,7 @@ def assert_infers(engine: str, config: RnnConfig, B: int) -> None:
 
 
 def assert_trains(engine: str, config: RnnConfig, B: int) -> None:
-    """From a given state and from zeros."""
+    """Require the reference's outputs and gradients from a given state and from zeros."""
     rnn, data = built(engine, config), draw(config, B)
     for state in (data.state, None):
         on_device = None if state is None else tuple(rnn.from_numpy(each) for each in state)
@@ -101,7 +101,7 @@ def assert_trains(engine: str, config: RnnConfig, B: int) -> None:
 
 
 def test_the_structures_show_each_size_with_each_cell() -> None:
-    """With either number of layers and directions, with bias and without, each size is there as well."""
+    """Each size occurs with every cell, number of layers, direction, and with and without bias."""
     shown = [(config, (B, config.input_size, config.hidden_size)) for config, B in structures()]
     for size in SIZES:
         having = [config for config, sizes in shown if sizes == size]
@@ -120,7 +120,7 @@ def test_infers_as_the_reference_does(engine: str, config: RnnConfig, B: int) ->
 @pytest.mark.engines
 @pytest.mark.parametrize(("config", "B"), structures(), ids=name)
 def test_jax_has_the_gradients_of_the_reference(config: RnnConfig, B: int) -> None:
-    """Of x, of the state and of every weight, b_ih and b_hh of a GRU apart."""
+    """The gradients of x, of the state and of every weight are right, those of a GRU's b_ih and b_hh apart."""
     assert_trains("jax_scan", config, B)
 
 
@@ -147,7 +147,7 @@ def test_a_float64_model_is_unsupported_in_onnxruntime_by_name(cell: CellName) -
 @pytest.mark.engines
 @pytest.mark.parametrize("engine", ["jax_scan", *INFERENCE])
 def test_a_state_that_is_no_tuple_is_refused(engine: str) -> None:
-    """An LSTM has two states, and one array of both would have a shape that fits neither."""
+    """A bare array and a tuple of one array are refused for an LSTM, which has two states."""
     rnn = built(engine, RnnConfig(input_size=3, hidden_size=4, cell="lstm"))
     x = rnn.from_numpy(np.ones((T, 2, 3), np.float32))
     h0 = rnn.from_numpy(np.zeros((1, 2, 4), np.float32))

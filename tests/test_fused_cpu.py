@@ -1,4 +1,4 @@
-"""The native kernels: accurate, right at any size and for any number of threads, and safe to call from anywhere."""
+"""The native kernels are accurate, right at any size and for any number of threads, and safe to call from anywhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ except Unavailable as reason:
 
 @pytest.fixture(autouse=True)
 def _threads_as_before() -> Iterator[None]:
-    """What one test sets for the process is no other test's."""
+    """Restores the number of threads that a test sets for the process."""
     before = FusedCpu.threads
     yield
     FusedCpu.threads = before
@@ -43,7 +43,7 @@ GATED: tuple[CellName, ...] = ("lstm", "gru")
 
 
 def native(function_name: str, x: NumpyArray) -> NumpyArray:
-    """tanh or sigmoid as the kernels compute it."""
+    """tanh or sigmoid, computed by the kernels' functions."""
     result = np.empty_like(x)
     function = getattr(kernels("tanh", str(x.dtype)).functions, f"rnn_{function_name}")
     function(ctypes.c_long(x.size), ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(result.ctypes.data))
@@ -59,7 +59,7 @@ def ulps(actual: NumpyArray, expected: NumpyArray) -> NumpyArray:
 
 
 def sigmoid(x: NumpyArray) -> NumpyArray:
-    """By exponentials that do not overflow."""
+    """1 / (1 + exp(-x)), by exponentials that do not overflow."""
     small = np.exp(-np.abs(x))
     result: NumpyArray = np.where(x >= 0, 1, small) / (1 + small)
     return result
@@ -89,7 +89,7 @@ def test_functions_are_accurate_for_all_float64(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_tanh_of_special_values(dtype: str) -> None:
-    """NaN stays NaN, zeros keep their sign, and nothing leaves [-1, 1]."""
+    """NaN stays NaN, zeros keep their sign, and every result is in [-1, 1]."""
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e30, -1e30, 9.5, 25.0], dtype=dtype)
     y = native("tanh", x)
     assert np.isnan(y[0])
@@ -101,7 +101,7 @@ def test_tanh_of_special_values(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_sigmoid_of_special_values(dtype: str) -> None:
-    """NaN stays NaN, of zeros it is a half, and of what is very large one or zero."""
+    """sigmoid of NaN is NaN, of a zero one half, of a very large number one or zero."""
     x = np.array([np.nan, 0.0, -0.0, np.inf, -np.inf, 1e30, -1e30], dtype=dtype)
     y = native("sigmoid", x)
     assert np.isnan(y[0])
@@ -109,7 +109,7 @@ def test_sigmoid_of_special_values(dtype: str) -> None:
 
 
 def check(example: Example, threads: int) -> None:
-    """Outputs and all gradients are the reference's."""
+    """Require that outputs and all gradients are the reference's."""
     FusedCpu.configure_process(threads=threads, precision="ieee")
     rnn = FusedCpu(example.config, example.weights())
     agree(example.expected(), train(rnn, example.data()))
@@ -125,7 +125,7 @@ def test_any_hidden_size(H: int, dtype: Dtype) -> None:
 @pytest.mark.parametrize("H", [1, 2, 4, 5, 8, 9, 15, 16, 17, 31, 33, 64, 65, 129, 257])
 @pytest.mark.parametrize("cell", GATED)
 def test_any_hidden_size_with_gates(cell: CellName, H: int) -> None:
-    """Gates of a vector of units stand side by side; in turns float32 and float64, with bias and without."""
+    """Gates are right at every width of a vector of units, in float32 and float64, with and without bias."""
     dtype: Dtype = "float64" if H % 4 == 1 else "float32"
     config = RnnConfig(cell=cell, input_size=H + 3, hidden_size=H, dtype=dtype, bias=H not in (4, 33))
     check(Example(config, T=4, B=7), threads=1)
@@ -134,7 +134,7 @@ def test_any_hidden_size_with_gates(cell: CellName, H: int) -> None:
 @pytest.mark.parametrize("B", [1, 2, 5, 6, 13, 49])
 @pytest.mark.parametrize("cell", GATED)
 def test_any_batch_size_with_gates(cell: CellName, B: int) -> None:
-    """Of one sequence whole rows are multiplied, of several blocks of them."""
+    """One sequence is multiplied by whole rows, several sequences by blocks of them."""
     check(Example(RnnConfig(cell=cell, input_size=5, hidden_size=39), T=6, B=B), threads=1)
 
 
@@ -143,7 +143,7 @@ def test_any_batch_size_with_gates(cell: CellName, B: int) -> None:
 @pytest.mark.parametrize("cell", GATED)
 @pytest.mark.parametrize(("B", "H"), [(1, 200), (9, 70)])
 def test_any_number_of_threads_with_gates(threads: int, bidirectional: bool, cell: CellName, B: int, H: int) -> None:
-    """What a unit keeps from step to step stays with the thread that has its part, or with who takes that part."""
+    """The memory of a unit is right also when another thread takes over its part."""
     config = RnnConfig(cell=cell, input_size=21, hidden_size=H, num_layers=2, bidirectional=bidirectional)
     check(Example(config, T=25, B=B), threads)
 
@@ -151,14 +151,14 @@ def test_any_number_of_threads_with_gates(threads: int, bidirectional: bool, cel
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("cell", GATED)
 def test_more_than_caches_hold_with_gates(threads: int, cell: CellName) -> None:
-    """Gradients are taken in several stretches of steps, and what comes next is fetched ahead."""
+    """Gradients are right when they are computed in chunks of steps, with memory fetched ahead."""
     config = RnnConfig(cell=cell, input_size=150, hidden_size=140, dtype="float64")
     check(Example(config, T=130, B=9), threads)
 
 
 @pytest.mark.parametrize("cell", ["tanh", *GATED])
 def test_the_backward_pass_needs_no_one_else_to_keep_the_weights(cell: CellName) -> None:
-    """They are packed for it when it is first asked for, which may be long after the caller has let go of them."""
+    """The first backward pass packs the weights, also after the caller has dropped them."""
     example = Example(RnnConfig(cell=cell, input_size=70, hidden_size=50), T=3, B=2)
     FusedCpu.configure_process(threads=1, precision="ieee")
     rnn = FusedCpu(example.config, Weights.init(example.config, example.seed))
@@ -175,20 +175,20 @@ def test_any_batch_size(B: int) -> None:
 
 @pytest.mark.parametrize("T", [1, 2, 47, 48, 49, 97, 200])
 def test_any_length(T: int) -> None:
-    """On both sides of how many steps' projections are computed at once."""
+    """Lengths on both sides of the number of steps whose projections are computed at once are right."""
     check(Example(RnnConfig(input_size=9, hidden_size=11), T=T, B=1), threads=1)
 
 
 @pytest.mark.parametrize("I", [1, 16, 63, 65, 1100])
 def test_any_input_size(I: int) -> None:
-    """Also one that is taken in several pieces."""
+    """Every input size is right, also one that is multiplied in several pieces."""
     check(Example(RnnConfig(input_size=I, hidden_size=10), T=3, B=4), threads=1)
 
 
 @pytest.mark.parametrize("H", [40, 530])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_one_sequence_alone(H: int, dtype: Dtype) -> None:
-    """Its rows pass over several panels at once; at the larger size they do in pieces."""
+    """One sequence is right, whose rows pass over several panels at once, and in pieces at the larger size."""
     check(Example(RnnConfig(input_size=7, hidden_size=H, dtype=dtype), T=4, B=1), threads=1)
 
 
@@ -196,7 +196,7 @@ def test_one_sequence_alone(H: int, dtype: Dtype) -> None:
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(("B", "H"), [(1, 90), (1, 300), (2, 260), (9, 130), (40, 33)])
 def test_any_number_of_threads(threads: int, bidirectional: bool, B: int, H: int) -> None:
-    """Sequences, layers, directions and hidden units are shared out; more threads than cores are right, too."""
+    """Shares of sequences, layers, directions and units are right, also with more threads than cores."""
     config = RnnConfig(input_size=21, hidden_size=H, num_layers=2, bidirectional=bidirectional)
     check(Example(config, T=25, B=B), threads)
 
@@ -205,7 +205,7 @@ def test_any_number_of_threads(threads: int, bidirectional: bool, B: int, H: int
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("B", [1, 9])
 def test_more_than_caches_hold(threads: int, bidirectional: bool, B: int) -> None:
-    """Gradients are taken in several stretches of steps, and what comes next is fetched ahead."""
+    """Gradients are right when they are computed in chunks of steps, with memory fetched ahead."""
     config = RnnConfig(input_size=300, hidden_size=260, num_layers=2, bidirectional=bidirectional, dtype="float64")
     check(Example(config, T=1100 // B, B=B), threads)
 
@@ -213,19 +213,19 @@ def test_more_than_caches_hold(threads: int, bidirectional: bool, B: int) -> Non
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("T", [1, 2, 3, 5])
 def test_a_step_that_is_more_than_caches_hold(T: int, dtype: Dtype) -> None:
-    """The gradients of a step are not written over those of the step after it while they are read."""
+    """Gradients of a step do not overwrite those of the next step while these are read."""
     check(Example(RnnConfig(input_size=3, hidden_size=270, dtype=dtype), T=T, B=700), threads=1)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_weights_larger_than_caches(threads: int) -> None:
-    """They are fetched ahead, too: within bounds, as the sanitizers see."""
+    """Weights that are fetched ahead are right; sanitizers see that no access is out of bounds."""
     check(Example(RnnConfig(input_size=5, hidden_size=900, dtype="float64"), T=3, B=13), threads)
 
 
 @pytest.mark.parametrize("cell", ["tanh", *GATED])
 def test_a_row_of_nan_stays_in_its_sequence(cell: CellName) -> None:
-    """In a block of rows that are computed together, forward and backward."""
+    """NaN stays in its sequence within a block of rows, forward and backward."""
     config = RnnConfig(cell=cell, input_size=6, hidden_size=20)
     rnn = FusedCpu(config, Weights.init(config, 0))
     x = np.random.default_rng(0).standard_normal((5, 8, 6)).astype(np.float32)
@@ -247,7 +247,7 @@ def test_half_precision_is_unsupported(dtype: Dtype) -> None:
 
 
 def test_arrays_of_another_dtype_are_refused() -> None:
-    """The kernel would take their bytes for numbers of its own."""
+    """The kernel would read their bytes as numbers of its own dtype."""
     config = RnnConfig(input_size=2, hidden_size=3)
     rnn = FusedCpu(config, Weights.init(config, 0))
     x = np.zeros((4, 1, 2), np.float32)
@@ -264,14 +264,14 @@ def test_arrays_of_another_dtype_are_refused() -> None:
 
 @pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_a_copy_is_refused(copier: Callable[[object], object]) -> None:
-    """It would free the native network a second time; the message says what to do instead."""
+    """A copy would free the native network a second time; the message has the remedy."""
     config = RnnConfig(input_size=2, hidden_size=3)
     with pytest.raises(TypeError, match=r"FusedCpu cannot be copied .* instead: FusedCpu\(config, weights, device\)"):
         copier(FusedCpu(config, Weights.init(config, 0)))
 
 
 def test_views_need_no_copy_to_be_right() -> None:
-    """Reversed, strided and transposed input, and input that nobody may write."""
+    """Reversed, strided, transposed and read-only input is right."""
     config = RnnConfig(input_size=4, hidden_size=5)
     rnn = FusedCpu(config, Weights.init(config, 0))
     x = np.random.default_rng(0).standard_normal((12, 6, 8)).astype(np.float32)
@@ -282,7 +282,7 @@ def test_views_need_no_copy_to_be_right() -> None:
 
 
 def test_python_threads_may_share_an_instance() -> None:
-    """Calls take turns or compute side by side; either way each gets its own result."""
+    """Each of several concurrent calls gets its own result."""
     FusedCpu.configure_process(threads=2, precision="ieee")
     config = RnnConfig(input_size=30, hidden_size=200, num_layers=2)
     weights = Weights.init(config, 0)
@@ -302,7 +302,7 @@ def test_python_threads_may_share_an_instance() -> None:
 
 
 def run_script(script: str, *, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run it in a process of its own, with a network of two threads that has been used."""
+    """Run a script in a new process, with a network of two threads that has been used."""
     prelude = """
         import os, sys
         import numpy as np
@@ -321,7 +321,7 @@ def run_script(script: str, *, timeout_seconds: float = 120) -> subprocess.Compl
 
 
 def test_a_forked_child_computes_with_threads_of_its_own() -> None:
-    """The parent's threads are not there after a fork; neither process waits for them."""
+    """Parent and child compute after a fork, although the child does not have the parent's threads."""
     done = run_script(
         """
         child = os.fork()
@@ -336,7 +336,7 @@ def test_a_forked_child_computes_with_threads_of_its_own() -> None:
 
 
 def test_a_busy_machine_does_not_stop_it() -> None:
-    """With twice as many busy processes as cores, steps that threads share still come to their end."""
+    """Steps that threads share end beside twice as many busy processes as cores."""
     done = run_script(
         """
         import subprocess
@@ -355,9 +355,9 @@ def test_a_busy_machine_does_not_stop_it() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="moves each thread of a process, as Linux lets it")
 def test_threads_that_share_a_core_do_not_fall_behind_by_orders_of_magnitude() -> None:
-    """Two on one core take less than ten times as long as one alone, in the median of turns.
+    """Two threads on one core take less than ten times the time of one, in the median of turns.
 
-    A thread that waits gives its core to the one it waits for; a time slice at each step would make it a hundred times.
+    A thread that waits yields its core to the other; a time slice at each step would make it a hundred times.
     """
     done = run_script(
         """
@@ -391,7 +391,7 @@ def test_describe_names_compiler_vectors_and_threads() -> None:
 
 
 def test_a_meeting_of_threads_is_measured_once() -> None:
-    """In cycles, of the order that lines travel between cores in; and by all who ask later the same."""
+    """The cost of a barrier is measured once in a process, and has the order of a cache line's way between cores."""
     cycles = kernels("tanh", "float32").functions.rnn_meeting_cycles
     cycles.restype = ctypes.c_double
     assert cycles(1) == 0

@@ -1,7 +1,7 @@
-"""`fused_cuda`'s kernel, run on a CPU with every thread a fiber; compiled for GPUs where the compilers are there.
+"""`fused_cuda`'s kernel on a CPU, where every thread is a fiber, and compiled for GPUs where a compiler is installed.
 
-None of this has a GPU. What it shows: results and gradients are right in whatever order threads run, no thread waits
-for ever, and the compilers take the source. What it cannot show is in docs/fused_gpu.md.
+No GPU takes part. The tests show that results and gradients are right in any order of threads, that no thread waits for
+ever, and that the compilers accept the source. docs/fused_gpu.md has what they cannot show.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ CHIP = Chip(multiprocessors=132)
 
 
 class StepByStep(EmulatedCuda):
-    """The path without the kernel."""
+    """An emulated `fused_cuda` without the kernel: a product and a pointwise kernel in each step."""
 
     def choose_plan(self, batch: int) -> LaunchPlan | None:
         return None
 
 
 def check(implementation: type[FusedCuda], example: Example) -> None:
-    """Results and all gradients against the reference; raises ConformanceError."""
+    """Require results and all gradients of the reference. Raises ConformanceError."""
     agree(example.expected(), train(implementation(example.config, example.weights(), "cpu"), example.data()))
 
 
@@ -92,13 +92,13 @@ def test_step_by_step_passes_every_check(case: conformance.CheckCase) -> None:
     ],
 )
 def test_every_structure(implementation: type[FusedCuda], case: conformance.CheckCase) -> None:
-    """The rest of the conformance suite, on all three ways."""
+    """Every structure of network passes with one block for a sequence, with shared sequences, and step by step."""
     case.check(implementation, case.example, "cpu")
 
 
 @pytest.mark.parametrize("hidden", [1, 2, 16, 17, 60])
 def test_any_hidden_size(hidden: int) -> None:
-    """With the plan that is chosen for it."""
+    """Every hidden size is right with the plan that `choose` makes for it."""
     check(EmulatedCuda, Example(RnnConfig(input_size=3, hidden_size=hidden), T=6, B=3))
 
 
@@ -113,7 +113,7 @@ def test_any_hidden_size(hidden: int) -> None:
 )
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_any_plan(plan: dict[str, Any], dtype: Dtype) -> None:
-    """One warp's lanes a unit or more, one slice or several, rows that fill their blocks or do not."""
+    """Plans with any number of lanes for a unit, one slice or several, full and partial blocks of rows are right."""
     config = RnnConfig(input_size=5, hidden_size=24, bidirectional=True, dtype=dtype)
     check(planned(**plan), Example(config, T=7, B=5))
 
@@ -121,7 +121,7 @@ def test_any_plan(plan: dict[str, Any], dtype: Dtype) -> None:
 @pytest.mark.parametrize("T", [1, 2, 3, 4, 5, 9])
 @pytest.mark.parametrize("implementation", [WHOLE, SLICED])
 def test_any_length(implementation: type[FusedCuda], T: int) -> None:
-    """Also shorter than the loads that are under way ahead of the steps, and no multiple of them."""
+    """Every length is right, also one below the number of steps that are loaded ahead, and no multiple of it."""
     check(implementation, Example(CONFIG, T=T, B=4))
 
 
@@ -133,7 +133,7 @@ def test_any_order_of_threads(plan: type[EmulatedCuda], seed: int, monkeypatch: 
 
 
 def test_a_nan_of_any_kind_is_not_taken_for_a_state_to_come() -> None:
-    """Every bit of this one is set, which is how a state that is not written yet looks."""
+    """A NaN with every bit set is a state, although that pattern marks one that is not written yet."""
     rnn = SLICED(CONFIG, Weights.init(CONFIG, 0), "cpu")
     x = np.zeros((4, 2, 13), np.float32)
     x.view(np.uint32)[1, 0] = 0xFFFFFFFF
@@ -171,7 +171,7 @@ def test_the_kernel_that_is_broken_below_is_right() -> None:
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_broken_kernel_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a wrong result, or by threads that none can wake."""
+    """A broken kernel gives a wrong result, or threads that wait for ever."""
     whole, broken = BREAKS[name]
     source = text("recurrence.cu")
     assert source.count(whole) == 1
@@ -196,7 +196,7 @@ def test_cotangents_that_the_kernel_would_misread_are_refused() -> None:
 
 
 def test_a_state_that_lies_between_vectors_is_read_right() -> None:
-    """Sixteen bytes are read at once, so what begins elsewhere is copied first."""
+    """A state that is not aligned to 16 bytes is copied first."""
     config = RnnConfig(input_size=2, hidden_size=8)
     implementation = planned(threads=32, lanes=8, units_per_thread=1, rows_at_once=1, rows=1)
     rnn = implementation(config, Weights.init(config, 0), "cpu")
@@ -218,7 +218,7 @@ def test_describe_says_which_way_each_batch_took() -> None:
 
 @pytest.fixture
 def fake_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ctypes.CDLL]:
-    """A driver that keeps what it is given."""
+    """A CUDA driver that records its arguments."""
     path = tmp_path / "libcuda.so.1"
     command = [*COMPILER, "-x", "c", "-shared", "-fPIC", str(EMULATOR / "driver.c"), "-o", str(path)]
     subprocess.run(command, check=True)
@@ -229,7 +229,7 @@ def fake_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[cty
 
 
 class Seen(ctypes.Structure):
-    """What `driver.c` keeps."""
+    """The arguments that `driver.c` records."""
 
     _fields_ = (
         ("image", ctypes.c_char * 16),
@@ -243,7 +243,7 @@ class Seen(ctypes.Structure):
 
 @pytest.mark.parametrize("cooperative", [True, False])
 def test_a_launch_hands_the_driver_what_it_expects(fake_driver: ctypes.CDLL, cooperative: bool) -> None:
-    """Code, name, sizes, stream and the argument by value, in the types of the driver's C interface."""
+    """Code, name, sizes, stream and the argument by value have the types of the driver's C interface."""
     kernel = driver.Kernel(b"cubin", KERNEL, 40_000)
     large = 2**40
     arguments = Arguments(large, large + 1, None, None, large + 4, large + 5, 6, 7, 2, 1, 10, True)
@@ -274,7 +274,7 @@ def planned_source(dtype: Dtype, hidden: int, batch: int) -> tuple[LaunchPlan, s
 
 @pytest.mark.parametrize(("dtype", "hidden", "batch"), PLANNED_SIZES)
 def test_nvrtc_compiles_the_kernel(dtype: Dtype, hidden: int, batch: int) -> None:
-    """Without any header, to machine code of an H100."""
+    """NVRTC compiles the source without headers to machine code of an H100."""
     try:
         found = nvrtc.library("13.0")
     except Unavailable as reason:
@@ -294,7 +294,7 @@ def test_what_nvrtc_does_not_compile_is_said() -> None:
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="there is no nvcc")
 @pytest.mark.parametrize(("dtype", "hidden", "batch"), PLANNED_SIZES)
 def test_weights_stay_in_registers(dtype: Dtype, hidden: int, batch: int, tmp_path: Path) -> None:
-    """The assembler spills none, and gives a thread as many registers as its weights need."""
+    """The assembler spills no register, and a thread has as many as its weights need."""
     plan, source = planned_source(dtype, hidden, batch)
     (tmp_path / "recurrence.cu").write_text(source, encoding="utf-8")
     command = ["nvcc", *nvrtc.OPTIONS, "-arch=sm_90", "-cubin", "-Xptxas", "-v", "recurrence.cu"]

@@ -1,4 +1,4 @@
-"""Weights go to engines gate by gate in the order that each wants."""
+"""Weights are reordered by gates as each engine needs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rnnimpl.gates import TORCH_ORDER, reorder
 
 
 def test_the_order_that_is_given_is_that_of_the_cells() -> None:
-    """Implementations do not read the cells' definitions, so it is written twice."""
+    """`gates.py` and the cells' definitions, which implementations may not read, have the same order."""
     assert {name: tuple(order) for name, order in TORCH_ORDER.items()} == {
         name: cell.gates for name, cell in CELLS.items()
     }
@@ -18,7 +18,7 @@ def test_the_order_that_is_given_is_that_of_the_cells() -> None:
 
 @pytest.mark.parametrize("order", ["iofg", "figo", "ifgo"])
 def test_blocks_of_rows_are_reordered(order: str) -> None:
-    """Of a matrix as of a bias; rows within a block stay as they are."""
+    """Blocks of a matrix and of a bias are reordered; rows within a block keep their order."""
     H = 3
     bias = np.array([f"{gate}{row}" for gate in "ifgo" for row in range(H)])
     wanted = [f"{gate}{row}" for gate in order for row in range(H)]

@@ -77,7 +77,7 @@ def test_nothing_in_rnnimpl_imports_benchmarks(path: Path) -> None:
 
 @pytest.mark.parametrize("path", IMPLS, ids=lambda path: str(path.relative_to(RNNIMPL / "impls")))
 def test_no_implementation_imports_another(path: Path) -> None:
-    """An implementation that shared code with another, with the reference or with the checks would agree for nothing.
+    """No implementation imports another, a cell's definition, the reference or a check, with which it would agree.
 
     The files of one implementation's package import each other.
     """
@@ -90,7 +90,7 @@ def test_no_implementation_imports_another(path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["reference", "expectation", "tolerance"])
 def test_the_reference_shares_no_code_with_implementations(module: str) -> None:
-    """The reference imports names, shapes and rounding, and nothing that computes."""
+    """The reference imports names, shapes and the rounding of dtypes, and nothing else that computes."""
     ours = inside("rnnimpl", imports(RNNIMPL / f"{module}.py"))
     allowed = ["rnnimpl.interface", "rnnimpl.dtypes", "rnnimpl.arithmetic"]
     if module != "expectation":
@@ -102,14 +102,14 @@ def test_the_reference_shares_no_code_with_implementations(module: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((RNNIMPL / "cells").glob("*.py")), ids=lambda path: path.stem)
 def test_a_cell_imports_no_implementation(path: Path) -> None:
-    """A cell's definition imports other cells and rounding alone."""
+    """A cell imports the rounding of numbers, and nothing else that computes."""
     ours = inside("rnnimpl", imports(path))
     allowed = ("rnnimpl.cells", "rnnimpl.arithmetic")
     assert not {name for name in ours if not any(inside(each, {name}) for each in allowed)}
 
 
 def test_the_interface_has_every_name_of_the_network() -> None:
-    """One place to import from to write an implementation."""
+    """`rnnimpl.interface` is one place to import from to write an implementation."""
     names = {name for name in vars(network) if not name.startswith("_")}
     defined = {name for name in names if getattr(vars(network)[name], "__module__", None) == network.__name__}
     assert {"RnnConfig", "Weights", "layer_weight_names"} <= defined
@@ -128,7 +128,7 @@ def test_the_network_knows_nothing_of_implementations() -> None:
     "base", ["torch_base", "torch_layers", "numpy_base", "inference_base", "numpy_arrays", "layer_stack"]
 )
 def test_a_base_knows_the_interface_alone(base: str) -> None:
-    """And what bases share; none knows what a cell is, the reference or a check."""
+    """A base imports the interface and other bases; no cell, reference or check."""
     ours = inside("rnnimpl", imports(RNNIMPL / f"{base}.py"))
     allowed = ("rnnimpl.interface", "rnnimpl.dtypes", "rnnimpl.numpy_arrays", "rnnimpl.layer_stack")
     assert not {name for name in ours if not any(inside(each, {name}) for each in allowed)}
@@ -136,7 +136,7 @@ def test_a_base_knows_the_interface_alone(base: str) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_pytest_in_rnnimpl(path: Path) -> None:
-    """Other projects use the conformance suite, and need not have pytest."""
+    """Other projects use the conformance suite without pytest."""
     assert not inside("pytest", imports(path))
 
 
@@ -151,7 +151,7 @@ def test_no_pytest_in_rnnimpl(path: Path) -> None:
     ],
 )
 def test_no_framework_is_imported_before_an_implementation_that_needs_it(statement: str) -> None:
-    """A new process has none of their modules after the statement."""
+    """A fresh process that lists, loads or checks NumPy's implementations imports no framework."""
     code = f"import sys; {statement}; print([name for name in {(*FRAMEWORKS, 'benchmarks')} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

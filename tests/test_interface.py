@@ -63,7 +63,7 @@ def test_weight_names_order_and_shapes_are_those_of_torch(
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_a_state_dict_goes_in_and_out_unchanged(cell: CellName, dtype: Dtype) -> None:
-    """To the bit, in bfloat16 too, which NumPy has not."""
+    """Weights are equal to the bit, in bfloat16 too, which NumPy does not have."""
     config = dataclasses.replace(CONFIG, cell=cell, dtype=dtype)
     module = make_module(config)
     weights = Weights.from_state_dict(config, module.state_dict())
@@ -75,7 +75,7 @@ def test_a_state_dict_goes_in_and_out_unchanged(cell: CellName, dtype: Dtype) ->
 
 
 def test_a_state_dict_is_rounded_to_the_configs_dtype() -> None:
-    """As load_state_dict does: float64 weights into a bfloat16 network."""
+    """float64 weights are rounded for a bfloat16 network as load_state_dict rounds them."""
     wide = dataclasses.replace(CONFIG, dtype="float64")
     narrow = dataclasses.replace(CONFIG, dtype="bfloat16")
     weights = Weights.from_state_dict(narrow, Weights.init(wide, 0).arrays)
@@ -91,7 +91,7 @@ def test_state_dict_gives_copies_that_can_be_written() -> None:
 
 
 def test_weights_cannot_be_changed() -> None:
-    """Neither an array, nor which arrays there are, nor through what they were made from."""
+    """Neither an array nor the mapping can be written, and the arrays they were made from are copied."""
     source = Weights.init(CONFIG, 0).state_dict()
     weights = Weights(CONFIG, source)
     source["weight_ih_l0"][:] = 0
@@ -112,7 +112,7 @@ def test_init_is_the_same_for_the_same_seed_and_other_for_another() -> None:
 
 
 def test_init_is_uniform_as_in_torch() -> None:
-    """On (-1/sqrt(H), 1/sqrt(H)), biases too: Kolmogorov and Smirnov's distance to it is small for both."""
+    """Weights and biases are uniform on (-1/sqrt(H), 1/sqrt(H)), by the distance of Kolmogorov and Smirnov."""
     config = RnnConfig(input_size=100, hidden_size=100, num_layers=2)
     torch.manual_seed(0)
     drawn = {
@@ -203,7 +203,7 @@ def test_a_device_that_is_not_the_implementations_is_unsupported() -> None:
     "name", [name for name in rnnimpl.names() if "cuda" in listing(name).unavailable and name not in ENGINES]
 )
 def test_a_device_that_is_not_there_is_unavailable(name: str) -> None:
-    """By the class and, without importing it, by the list."""
+    """The class and the list, which does not import it, say that there is no CUDA device."""
     with pytest.raises(Unavailable, match=r"device cuda: torch .*CUDA"):
         rnnimpl.load(name)(CONFIG, Weights.init(CONFIG, 0), "cuda")
     assert "CUDA" in (listing(name).unavailable["cuda"] or "")
@@ -252,7 +252,7 @@ STATE = np.ones((1, 5, 4), np.float32)
 def test_a_state_of_another_form_is_named_with_the_right_one(
     config: RnnConfig, state: Any, error: type[Exception], said: str
 ) -> None:
-    """In inference and training; the pullback names dh_n and dc_n in the same way."""
+    """Inference, training and the pullback refuse it, the pullback by the names dh_n and dc_n."""
     rnn = NumpyLoop(config, Weights.init(config, 0))
     x = np.ones((7, 5, 3), np.float32)
     for call in (rnn.forward, rnn.vjp):
@@ -265,7 +265,7 @@ def test_a_state_of_another_form_is_named_with_the_right_one(
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_a_state_has_an_array_for_each_of_the_cells_states(cell: CellName) -> None:
-    """And each gate a block of H rows in every weight."""
+    """A config has the cell's states, and G blocks of H rows."""
     config = dataclasses.replace(CONFIG, cell=cell)
     assert config.state_names == CELLS[cell].states
     assert config.num_gates == len(CELLS[cell].gates)
@@ -300,7 +300,7 @@ def test_a_wrong_dtype_says_how_to_convert() -> None:
     ids=["int64", "bool", "float64", "other byte order", "a float64 tensor", "a list"],
 )
 def test_x_of_another_dtype_is_named_with_the_right_one(name: str, x: Any, said: str) -> None:
-    """In inference and training, however the array came to be."""
+    """Inference and training refuse every kind of array of another dtype."""
     rnn = rnnimpl.load(name)(CONFIG, Weights.init(CONFIG, 0))
     for call in (rnn.forward, rnn.vjp):
         with pytest.raises(TypeError, match=said):
@@ -322,7 +322,7 @@ def pickled(weights: Weights) -> Weights:
 
 @pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickled])
 def test_weights_can_be_copied(copier: Callable[[Weights], Weights]) -> None:
-    """Their arrays stay read-only."""
+    """The arrays of a copy are read-only, too."""
     weights = Weights.init(CONFIG, 0)
     copied = copier(weights)
     assert copied.config == weights.config
@@ -332,7 +332,7 @@ def test_weights_can_be_copied(copier: Callable[[Weights], Weights]) -> None:
 
 
 def test_the_readmes_example_runs() -> None:
-    """With the shapes that its comments name."""
+    """The README's example runs, and its arrays have the shapes of its comments."""
     (code,) = re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102  # the page's own code
@@ -349,12 +349,12 @@ def test_tf32_is_unsupported_unless_an_implementation_has_it() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_unit_roundoff_is_half_the_distance_from_one_to_the_next(dtype: Dtype) -> None:
-    """As torch.finfo has it."""
+    """The unit roundoff is half of torch.finfo's eps."""
     assert unit_roundoff(dtype) == torch.finfo(getattr(torch, dtype)).eps / 2
 
 
 def test_rounding_to_bfloat16_is_torchs() -> None:
-    """To nearest, ties to even; infinite beyond the largest; NaN stays NaN."""
+    """Rounding is to nearest, ties to even; infinite beyond the largest number; NaN stays NaN."""
     generator = np.random.default_rng(0)
     patterns = generator.integers(0, 2**32, 100_000, dtype=np.uint32)
     ties = (patterns & np.uint32(0xFFFF0000)) | np.uint32(0x8000)

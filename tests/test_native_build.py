@@ -1,4 +1,4 @@
-"""The native library is compiled once, kept where only the user can write, and missing with a reason."""
+"""The native library is compiled once and kept where only the user can write; without it there is a reason."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def compiled() -> Path:
-    """What the compiler of this machine makes, kept where the user has it."""
+    """The library that the compiler of this machine makes, in the user's cache."""
     return build.kernels("tanh", "float32").path
 
 
 @pytest.fixture
 def copying(compiled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The empty cache, and a compiler that gives at once what has been compiled before."""
+    """An empty cache, and a compiler that copies the library of this machine at once."""
     monkeypatch.setenv("CXX", fake_compiler(tmp_path, f'{LAST}; cp "{compiled}" "$path"'))
     return cache
 
 
 def load() -> build.Library:
-    """As `library`, which a process does once."""
+    """As `build.library`, without its cache of loaded libraries."""
     return build.library.__wrapped__(build.API)
 
 
 def test_a_library_that_others_can_write_is_not_loaded(copying: Path) -> None:
-    """Also where the folder is the user's alone now: who could write to it before may have put it there."""
+    """A library with group write permission is refused, also in a folder of the user's alone: it may be another's."""
     path = load().path
     path.chmod(0o770)
     with pytest.raises(Unavailable, match=rf"{path} can be written by others: its mode is 770.*remove {copying}, "):
@@ -79,7 +79,7 @@ def test_a_library_of_another_user_is_not_loaded(copying: Path) -> None:
 
 @pytest.mark.usefixtures("copying")
 def test_a_library_that_is_a_link_is_not_loaded(tmp_path: Path) -> None:
-    """Nor is what is compiled written through one that leads nowhere."""
+    """A link in place of the library is refused, and nothing is compiled through a dangling one."""
     path = load().path
     for target in (path.rename(tmp_path / "elsewhere.so"), tmp_path / "nothing.so"):
         path.unlink(missing_ok=True)
@@ -93,7 +93,7 @@ def test_a_library_that_is_a_link_is_not_loaded(tmp_path: Path) -> None:
 def test_a_compiled_library_is_the_users_alone_whatever_the_linker_and_the_umask_do(
     compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some linkers make their result anew, with a mode that a group can write."""
+    """The mode is 700 also after a linker that creates its result with mode 777."""
     compiler = fake_compiler(tmp_path, f'{LAST}; rm -f "$path"; cp "{compiled}" "$path"; chmod 777 "$path"')
     monkeypatch.setenv("CXX", compiler)
     assert stat.S_IMODE(load().path.stat().st_mode) == 0o700
@@ -136,7 +136,7 @@ def test_a_result_that_does_not_load_names_the_file(
 def test_each_thing_that_the_library_depends_on_has_a_library_of_its_own(
     compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The compiler, its version, the flags, the source and the processor."""
+    """Another compiler, version, flag, source or processor gives another file."""
     copies = f'{LAST}; cp "{compiled}" "$path"'
 
     def library(name: str = "compiler", version: str = "fake 1.0", defines: tuple[str, ...] = ()) -> Path:
@@ -157,7 +157,7 @@ def test_each_thing_that_the_library_depends_on_has_a_library_of_its_own(
 
 
 def test_it_is_compiled_once(compiled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second process finds what the first has compiled, even where there is no source of trouble left to hide."""
+    """A second load finds the file of the first one."""
     copies = f'{LAST}; cp "{compiled}" "$path"'
     monkeypatch.setenv("CXX", fake_compiler(tmp_path, f"{copies}; echo compiled >> {tmp_path}/log"))
     first, second = load(), load()
@@ -187,7 +187,7 @@ def test_processes_that_compile_at_once_leave_one_whole_file(cache: Path, tmp_pa
 def test_kernels_of_a_cell_and_a_dtype_are_compiled_alone(
     compiled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever computes an LSTM in float32 does not wait for what a GRU, or float64, would take to compile."""
+    """An LSTM in float32 does not wait for the kernels of a GRU or of float64."""
     log = tmp_path / "log"
     action = f'echo "$*" >> "{log}"; {LAST}; cp "{compiled}" "$path"'
     monkeypatch.setenv("CXX", fake_compiler(tmp_path, action))
@@ -205,7 +205,7 @@ def test_kernels_of_a_cell_and_a_dtype_are_compiled_alone(
 def test_a_terminal_shows_what_is_compiled(
     terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Once, for it takes seconds; where nobody watches, nothing is said."""
+    """A terminal gets one line on the first use; without a terminal there is none."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     monkeypatch.setattr(build, "library", build.library.__wrapped__)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""What is NumPy's own: the threads of its matrix products."""
+"""The threads and the precision of NumPy's matrix products."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ CONFIG = RnnConfig(input_size=2, hidden_size=3)
 
 @pytest.fixture(autouse=True)
 def _limits_restored() -> Iterator[None]:
-    """Leave the threads to other tests as they were."""
+    """Restores the number of BLAS threads for other tests."""
     with threadpool_limits(limits=None):
         yield
 
 
 def test_the_threads_of_blas_are_those_configured() -> None:
-    """And `describe` says how many there are, whatever other BLAS the process has loaded: SciPy's is one."""
+    """`describe` has the number of threads of NumPy's BLAS, also beside another one, such as SciPy's."""
     importlib.import_module("scipy.linalg")
     described = []
     for threads in (1, 2):
@@ -32,6 +32,6 @@ def test_the_threads_of_blas_are_those_configured() -> None:
 
 
 def test_numpy_has_no_tf32() -> None:
-    """It says so rather than compute in another precision."""
+    """tf32 is Unsupported."""
     with pytest.raises(Unsupported, match="ieee precision only"):
         NumpyLoop.configure_process(threads=1, precision="tf32")

@@ -1,4 +1,4 @@
-"""What oneDNN says of its kernels is read where it says it, and a process goes on as before."""
+"""oneDNN's reports of its kernels are read, and nothing else of a process changes."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ needs_onednn = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def _not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the user's environment asks of oneDNN."""
+    """An environment that does not set oneDNN's variables."""
     for variable in onednn.VARIABLES:
         monkeypatch.delenv(variable, raising=False)
 
 
 def write(*lines: str) -> None:
-    """Write as oneDNN does: to the descriptor, past Python's `sys.stdout`."""
+    """Write a line as oneDNN does: to the descriptor, not to Python's `sys.stdout`."""
     os.write(1, "".join(f"{line}\n" for line in lines).encode())
 
 
 @pytest.mark.parametrize("event", ["create:cache_miss", "create:cache_hit"])
 def test_primitives_are_read_whether_new_or_known_to_onednn(event: str) -> None:
-    """A primitive that another network had oneDNN create is a hit in its cache."""
+    """A created primitive is read also when it is a hit in oneDNN's cache."""
     _, primitives = created_during(lambda: write(HEADER, TEMPLATE, REORDER, LSTM.format(event=event)))
     assert primitives == (RNN,)
 
 
 def test_fields_before_the_event_may_be_others() -> None:
-    """A time stamp, or the form of an older version."""
+    """Lines with a time stamp, and those of older versions, are read."""
     older = LSTM.format(event="create:cache_miss").replace("v1,primitive,", "")
     stamped = LSTM.format(event="create:cache_miss").replace("v1,", "v1,1764412345.678,")
     _, primitives = created_during(lambda: write(older, stamped))
@@ -69,7 +69,7 @@ def test_the_environment_asks_during_the_call_and_not_after_it() -> None:
 def test_what_a_user_asked_of_onednn_is_left_as_it_is(
     variable: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its lines too are the user's."""
+    """Where the user has set ONEDNN_VERBOSE, its lines go to standard output."""
     monkeypatch.setenv(variable, "2")
     line = LSTM.format(event="create:cache_miss")
     seen: list[str] = []
@@ -86,7 +86,7 @@ def test_what_a_user_asked_of_onednn_is_left_as_it_is(
 
 
 def test_what_others_write_meanwhile_is_written(capfd: pytest.CaptureFixture[str]) -> None:
-    """Only the lines of oneDNN are kept off the standard output."""
+    """Only the lines of oneDNN are kept off standard output."""
     created_during(lambda: write("before", LSTM.format(event="create:cache_miss"), "after"))
     write("later")
     assert capfd.readouterr().out == "before\nafter\nlater\n"
@@ -108,14 +108,14 @@ def test_an_error_of_the_call_leaves_everything_as_it_was(capfd: pytest.CaptureF
 
 
 def test_without_a_standard_output_the_kernel_is_not_known() -> None:
-    """The call is made all the same."""
+    """A call is made without a standard output, and its kernels are not known."""
     code = "import os; os.close(1); from rnnimpl import onednn; assert onednn.created_during(lambda: 3) == (3, None)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @needs_onednn
 def test_the_kernels_of_an_lstm_in_pytorch_are_named(capfd: pytest.CaptureFixture[str]) -> None:
-    """One RNN primitive a layer, executed; nothing on the screen, then or in a later call."""
+    """An LSTM executes one RNN primitive for each layer, and nothing is written to the screen."""
     module, x = torch.nn.LSTM(3, 4, num_layers=2).eval(), torch.ones(5, 2, 3)
     with torch.inference_mode():
         primitives = executed_by_torch(lambda: module(x))
@@ -130,7 +130,7 @@ def test_the_kernels_of_an_lstm_in_pytorch_are_named(capfd: pytest.CaptureFixtur
 
 @needs_onednn
 def test_a_gru_in_pytorch_runs_no_primitive_of_onednn() -> None:
-    """That is known, and not the same as not known."""
+    """The result of a call without oneDNN is (), not None."""
     module, x = torch.nn.GRU(3, 4), torch.ones(5, 2, 3)
     primitives = executed_by_torch(lambda: module(x))
     assert primitives == ()
@@ -138,7 +138,7 @@ def test_a_gru_in_pytorch_runs_no_primitive_of_onednn() -> None:
 
 
 def test_kernels_in_words() -> None:
-    """Each once, however many layers; without the primitives that are none of a recurrent layer."""
+    """Each RNN kernel is named once for any number of layers; other primitives are left out."""
     backward = Primitive("rnn", "ref", "backward", "vanilla_lstm")
     reorder = Primitive("reorder", "jit:uni", "undef", "")
     assert rnn_kernels((reorder, RNN, RNN, backward)) == "oneDNN vanilla_lstm brgemm:avx512_core, vanilla_lstm ref"
@@ -162,7 +162,7 @@ for cell in {cells}:
 
 
 def said_by_openvino(*, configured: bool, cells: tuple[str, ...]) -> list[str]:
-    """What a process of its own writes to standard output, where oneDNN's lines would be too."""
+    """The kernels that `describe` has in a process of its own, which must write nothing else to standard output."""
     try:
         load("openvino_rnn")
     except Unavailable as reason:
@@ -173,7 +173,7 @@ def said_by_openvino(*, configured: bool, cells: tuple[str, ...]) -> list[str]:
 
 @pytest.mark.engines
 def test_the_kernels_of_each_cell_in_openvino_are_named() -> None:
-    """The algorithm is that of the cell, of a GRU the one with its reset gate after the product."""
+    """The algorithm is that of the cell; that of a GRU has its reset gate after the product."""
     said = said_by_openvino(configured=True, cells=("tanh", "lstm", "gru"))
     assert [line.rpartition(" ")[0] for line in said] == [
         "oneDNN vanilla_rnn",

@@ -1,4 +1,4 @@
-"""OpenVINO's telemetry sends nothing from a process that is measured."""
+"""OpenVINO's telemetry sends nothing from a measured process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print(os.environ.get("CI"))
 @pytest.mark.engines
 @pytest.mark.parametrize("kept", [None, "false"])
 def test_importing_openvino_forks_no_process_and_sends_nothing(kept: str | None) -> None:
-    """Its telemetry would send from a forked process, by a thread. Afterwards `CI` is what it was."""
+    """The import starts no process or thread that would send, and leaves the variable `CI` unchanged."""
     try:
         load("openvino_rnn")
     except Unavailable as reason:

@@ -1,4 +1,4 @@
-"""The reference is right: its gradients are those of finite differences, and all of its results are PyTorch's own."""
+"""The reference is right: its gradients are those of finite differences, and its results are PyTorch's."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def named(config: RnnConfig, x: NumpyArray, state: State[NumpyArray]) -> dict[st
 
 @pytest.mark.parametrize("config", list(configs()), ids=name)
 def test_gradients_are_those_of_finite_differences(config: RnnConfig) -> None:
-    """Central differences of the loss by some numbers of every weight, of x and of each array of the state.
+    """Gradients are the central differences of a loss of y and of each array of the final state.
 
-    At most 8 of each, drawn at random; the loss depends on y and on each array of the final state.
+    At most 8 numbers of each weight, of x and of each array of the state are changed, drawn at random.
     """
     weights = Weights.init(config, seed=0)
     x, state, dy, dstate_n = data(config)
@@ -95,7 +95,7 @@ def test_gradients_are_those_of_finite_differences(config: RnnConfig) -> None:
 
 
 def module_of(config: RnnConfig, weights: Weights) -> torch.nn.RNNBase:
-    """PyTorch's own network with these weights, called directly."""
+    """PyTorch's module with these weights."""
     arguments = {"bias": config.bias, "bidirectional": config.bidirectional, "dtype": torch.float64}
     module: torch.nn.RNNBase
     if config.cell == "lstm":
@@ -169,7 +169,7 @@ def plain(dtype: str, cell: CellName) -> tuple[dict[str, NumpyArray], dict[str, 
 def test_the_plain_loop_in_a_dtype_is_wrong_by_a_few_of_its_roundoffs(
     dtype: str, roundoff: float, cell: CellName
 ) -> None:
-    """Not by none, which would be float64 under another name, and not by many."""
+    """The error is not zero, as of float64 under another name, and not many unit roundoffs."""
     narrow, wide = plain(dtype, cell)
     for key, array in narrow.items():
         error = np.abs(array - wide[key]).max() / np.abs(wide[key]).max()
@@ -179,14 +179,14 @@ def test_the_plain_loop_in_a_dtype_is_wrong_by_a_few_of_its_roundoffs(
 @pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_results_of_a_narrow_plain_loop_are_of_the_dtype(dtype: str, cell: CellName) -> None:
-    """Rounding them again changes nothing."""
+    """Rounding the results to the dtype again changes nothing."""
     narrow, _ = plain(dtype, cell)
     for key, array in narrow.items():
         np.testing.assert_array_equal(round_to(array, dtype).astype(np.float32), array, err_msg=key)  # type: ignore[arg-type]
 
 
 def test_tf32_rounds_operands_of_products_alone() -> None:
-    """1 + 2**-12 is not a TF32 number, so a product takes it for 1; a sum keeps it."""
+    """1 + 2**-12 is no TF32 number: a product takes it for 1, and a sum keeps it."""
     value = np.array([[1 + 2**-12]], dtype=np.float32)
     one = np.ones((1, 1), dtype=np.float32)
     arithmetic = Arithmetic.of("float32", "tf32")
@@ -204,7 +204,7 @@ def test_a_narrow_sum_over_steps_is_rounded_at_each() -> None:
 
 
 def test_running_sums_are_rounded_after_each_term() -> None:
-    """As NumPy's cumulative sum rounds them, and not as its matrix product does."""
+    """Running sums equal NumPy's cumulative sum, and differ from its matrix product."""
     generator = np.random.default_rng(0)
     a, b = (generator.standard_normal(shape).astype(np.float32) for shape in ((3, 999), (999, 2)))
     product = Arithmetic("float32", running_sums=True).product(a, b)

@@ -1,4 +1,4 @@
-"""The registry: files, entry points and module:Class; and a sentence for what is not there."""
+"""The registry finds files, entry points and module:Class, and answers what it does not find with a sentence."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def entry_point(folder: Path) -> Path:
-    """A package, as installed, that announces `mine` and, too, a name that is taken."""
+    """An installed package that announces `mine`, and a name that a file has already."""
     info = folder / "somebodys_rnn-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys-rnn\nVersion: 1.0\n", encoding="utf-8")
@@ -82,7 +82,7 @@ def test_every_file_has_one_class_and_says_what_it_is(name: str) -> None:
 
 
 def test_what_runs_only_when_named_is_not_meant_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its file says so in a literal, and why."""
+    """A class with the literal `only_when_named` is not among the default names."""
     for name, literal in (("quick", ""), ("slow", '    only_when_named = "takes an hour"')):
         (tmp_path / f"{name}.py").write_text(f'class It:\n    devices = ("cpu",)\n{literal}\n', encoding="utf-8")
     monkeypatch.setattr(registry, "IMPLS", tmp_path)
@@ -94,7 +94,7 @@ def test_what_runs_only_when_named_is_not_meant_by_default(tmp_path: Path, monke
 
 @pytest.mark.usefixtures("entry_point")
 def test_an_entry_point_is_found_by_its_name() -> None:
-    """Behind the files; listed with the summary of its module, without being imported."""
+    """An entry point comes after the files, and is listed without being imported."""
     assert names()[-1] == "mine"
     assert listing("mine") == registry.Listing("mine", "Mine, in a sentence.", {"cpu": None})
     assert "somebodys_rnn" not in sys.modules
@@ -116,7 +116,7 @@ def test_a_class_of_any_module_is_loaded() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_a_class_that_inherits_its_devices_is_listed() -> None:
-    """By importing it, since its source does not say."""
+    """A class whose source does not have its devices is imported to be listed."""
     assert listing("somebodys_rnn:Inherits").unavailable == {"cpu": None}
     assert listing("somebodys_rnn:Inherits").summary == "Says nothing of devices itself."
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_loaded_says_why(reference: str, error: type[Exception], 
 @pytest.mark.parametrize("reference", ["../somebodys_rnn:Mine", ":Mine", "somebodys_rnn:Mein", "rnnimpl.interface:Rnn"])
 @pytest.mark.usefixtures("folder")
 def test_what_cannot_be_loaded_cannot_be_listed(reference: str) -> None:
-    """A sweep lists before it measures: what is wrong is said then."""
+    """`listing` raises before a sweep begins to measure."""
     with pytest.raises((ValueError, TypeError), match="implementation is "):
         listing(reference)
 
@@ -159,21 +159,21 @@ def test_what_cannot_be_loaded_cannot_be_listed(reference: str) -> None:
     ],
 )
 def test_what_cannot_be_read_from_a_source_is_named(folder: Path, line: str, said: str) -> None:
-    """The file, the line, what stands there and what should."""
+    """The message has the file, the line, the value and the expectation."""
     (folder / "careless.py").write_text(f"ALL = ['cpu']\n\nclass Careless:\n    {line}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=said):
         listing("careless:Careless")
 
 
 def test_a_module_that_raises_when_it_is_imported_says_what(folder: Path) -> None:
-    """As its author would see it, in a sentence."""
+    """The message has the type and the text of the exception."""
     (folder / "raises_at_once.py").write_text("import numpy\nnp.zeros(3)\n", encoding="utf-8")
     with pytest.raises(ValueError, match="importing raises_at_once fails with NameError: name 'np' is not defined"):
         load("raises_at_once:Mine")
 
 
 def test_a_module_whose_own_import_is_missing_is_unavailable(folder: Path) -> None:
-    """It is there; what it needs is not."""
+    """A module that imports a missing package is Unavailable, not unknown."""
     (folder / "half_there.py").write_text("import no_such_framework\n", encoding="utf-8")
     with pytest.raises(Unavailable, match="half_there:Mine needs no_such_framework, which is not installed"):
         load("half_there:Mine")
@@ -207,7 +207,7 @@ def test_unmet_requirements_are_said(requires: tuple[str, ...], said: str | None
 
 
 def test_a_missing_framework_makes_a_file_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the list and when it is loaded, and its file is not even imported."""
+    """It is unavailable in the list and when it is loaded, and its file is not imported."""
     (tmp_path / "exotic.py").write_text(
         '"""Exotic."""\nimport no_such_framework\nclass Exotic:\n'
         '    devices = ("cpu", "cuda")\n    requires = ("no-such-framework",)\n',

@@ -1,4 +1,4 @@
-"""`python -m rnnimpl`: what it prints and its exit status."""
+"""`python -m rnnimpl`: its output and its exit status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check one config alone."""
+    """Checks on one config only."""
     few = [case for case in conformance.cases() if case.example.id == "T11-B5-I13-H7-L1-D1-tanh-bias-float32"]
     monkeypatch.setattr(conformance, "cases", lambda: few)
 
@@ -38,7 +38,7 @@ def test_list_shows_every_implementation() -> None:
 
 
 def test_list_as_json_says_why_not() -> None:
-    """One record an implementation, with a reason or null for each device."""
+    """The JSON has a record for each implementation, with a reason or null for each device."""
     records = json.loads(invoke("list", "--json").output)
     assert [record["name"] for record in records] == list(rnnimpl.names())
     for record in records:
@@ -48,7 +48,7 @@ def test_list_as_json_says_why_not() -> None:
 
 
 def test_list_and_help_load_no_framework() -> None:
-    """NumPy is all: `list` reads the files, and what a verb needs is imported when it runs."""
+    """`list` reads source files, and a verb imports what it needs when it runs."""
     code = (
         "import sys; from typer.testing import CliRunner; from rnnimpl.__main__ import app\n"
         "for arguments in (['--help'], ['list'], ['list', '--json']):\n"
@@ -83,7 +83,7 @@ def test_list_shows_the_cells() -> None:
 
 @pytest.mark.usefixtures("few_cases")
 def test_check_says_which_calls_gave_the_same_to_the_last_bit() -> None:
-    """Of how many examples, for each check that compares two calls."""
+    """The table has the number of examples, for each check that compares two calls."""
     lines = invoke("check", "numpy_loop").output.splitlines()
     told = {line.split()[0]: line.rstrip().endswith("1 of 1") for line in lines if line.startswith("check_")}
     assert told["check_repeatable"]
@@ -105,7 +105,7 @@ def test_check_takes_the_slow_cases_when_asked(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("few_cases")
 def test_check_counts_cells_that_are_not_named_as_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process is not asked for them."""
+    """Examples of other cells are unsupported without a request to the process."""
     few = [*conformance.cases(), *(case for case in conformance.slow_cases() if case.example.config.cell == "lstm")][
         :99
     ]
@@ -147,7 +147,7 @@ def test_check_finds_a_module_in_the_current_folder(tmp_path: Path, monkeypatch:
     ],
 )
 def test_wrong_use_is_status_2_and_one_sentence(arguments: list[str], said: str) -> None:
-    """On standard error, without a traceback."""
+    """The sentence is on standard error, without a traceback."""
     result = invoke("check", *arguments)
     assert result.exit_code == 2
     assert said in result.stderr
@@ -157,7 +157,7 @@ def test_wrong_use_is_status_2_and_one_sentence(arguments: list[str], said: str)
 
 @pytest.mark.usefixtures("few_cases")
 def test_what_cannot_run_here_is_said_once() -> None:
-    """Not once for each check."""
+    """The reason is shown once, not for each check."""
     result = invoke("check", "tests.faulty_implementations:Missing")
     assert result.exit_code == 2
     assert result.stderr == (
@@ -167,7 +167,7 @@ def test_what_cannot_run_here_is_said_once() -> None:
 
 @pytest.mark.usefixtures("few_cases")
 def test_check_names_the_check_in_which_the_process_ended() -> None:
-    """With exit status 1, and how many checks were not made."""
+    """The exit status is 1, and the number of checks that were not made is shown."""
     result = invoke("check", "tests.faulty_implementations:Exits")
     assert result.exit_code == 1
     assert "the process ended with exit status 7 during check_output-T11-B5-I13-H7" in result.stdout
@@ -178,7 +178,7 @@ def test_check_names_the_check_in_which_the_process_ended() -> None:
 
 @pytest.mark.usefixtures("few_cases")
 def test_check_that_is_interrupted_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the exit status of what ends by Ctrl-C."""
+    """The exit status is 130, and the number of checks that were made is shown."""
 
     def interrupted(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
@@ -193,7 +193,7 @@ def test_check_that_is_interrupted_says_how_far_it_came(monkeypatch: pytest.Monk
 def test_check_of_a_module_that_ends_the_interpreter_is_wrong_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a script without a guard does, whatever its exit status, and one that parses the command line."""
+    """A script without a guard, and one that parses the command line, is refused with status 2."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "argv", ["rnnimpl", "check", "script:Mine"])

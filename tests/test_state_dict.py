@@ -1,4 +1,4 @@
-"""The forms in which weights of recurrent networks come out of real programs: taken, or told with what would help."""
+"""State dicts of real programs are read, or refused with the remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN = MODULE.state_dict()
 
 
 class Model(torch.nn.Module):
-    """A network of which the recurrent one is a part."""
+    """A model with a recurrent network as a part."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ def changed(name: str, value: Any) -> dict[str, Any]:
 
 
 def quantized() -> Any:
-    """A quantized tensor, of which PyTorch warns that there will be none any more."""
+    """A quantized tensor, without PyTorch's warning that these are deprecated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.quantize_per_tensor(PLAIN["weight_hh_l0"], 0.1, 0, torch.qint8)
@@ -50,7 +50,7 @@ def weight_norm() -> Mapping[str, Any]:
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "encoder.rnn."])
 def test_a_prefix_is_named_and_can_be_given(prefix: str) -> None:
-    """DataParallel's, torch.compile's, and that of a module in another."""
+    """The prefixes of DataParallel, of torch.compile and of a module in another are named."""
     with pytest.raises(ValueError, match=f"begin with '{prefix}'; pass prefix='{prefix}'"):
         Weights.from_state_dict(CONFIG, prefixed(prefix))
     weights = Weights.from_state_dict(CONFIG, prefixed(prefix), prefix=prefix)
@@ -59,7 +59,7 @@ def test_a_prefix_is_named_and_can_be_given(prefix: str) -> None:
 
 
 def test_a_part_of_a_model_is_taken_by_its_prefix() -> None:
-    """What belongs to other parts is passed over, with the prefix alone."""
+    """Weights of other parts of the model are ignored where a prefix is given."""
     model = Model()
     with pytest.raises(ValueError, match=r"pass prefix='rnn\.'"):
         Weights.from_state_dict(CONFIG, model.state_dict())
@@ -154,7 +154,7 @@ def test_weights_of_another_cell_are_told_with_the_cell_that_they_are_of(
 
 @pytest.mark.parametrize(("config", "module"), [(LSTM, torch.nn.LSTM(4, 3)), (GRU, torch.nn.GRU(4, 3))])
 def test_the_weights_of_the_cell_are_taken(config: RnnConfig, module: torch.nn.Module) -> None:
-    """Bare, and by the prefix that the message names."""
+    """The weights of a config with the cell that the message names are read, with and without a prefix."""
     weights = Weights.from_state_dict(config, module.state_dict())
     prefixed = {f"encoder.rnn.{name}": value for name, value in module.state_dict().items()}
     with pytest.raises(ValueError, match=r"^the names of the weights begin with 'encoder\.rnn\.'; pass prefix="):
@@ -166,7 +166,7 @@ def test_the_weights_of_the_cell_are_taken(config: RnnConfig, module: torch.nn.M
 
 
 def test_of_several_networks_the_prefix_of_the_cells_is_named() -> None:
-    """A model with a plain RNN and an LSTM has weights for either."""
+    """For a model with a plain RNN and an LSTM the message names the prefix of the config's cell."""
     both = prefixed("decoder.") | {f"encoder.{name}": value for name, value in torch.nn.LSTM(4, 3).state_dict().items()}
     for config, prefix in ((CONFIG, "decoder"), (LSTM, "encoder")):
         with pytest.raises(ValueError, match=rf"^the names .* begin with '{prefix}\.'; pass prefix='{prefix}\.'$"):
@@ -220,7 +220,7 @@ def test_other_arrays_of_numbers_are_taken(convert: Any) -> None:
 
 
 def test_a_square_weight_of_one_unit_is_no_gated_network() -> None:
-    """Rows are counted in units: three units by three are no three gates of one."""
+    """Three units by three are not the three gates of one unit."""
     for hidden_size in (1, 3, 4):
         config = RnnConfig(input_size=hidden_size, hidden_size=hidden_size)
         module = torch.nn.RNN(hidden_size, hidden_size)

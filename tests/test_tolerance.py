@@ -1,4 +1,4 @@
-"""Tolerances: as wrong as a plain loop, times a small factor, and not more."""
+"""Tolerances are the error of a plain loop times a small factor."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw(config: RnnConfig, T: int, B: int, *, seed: int = 0, scale: float = 1.0
 
 
 def problem(dtype: Dtype = "float32", cell: CellName = "tanh", scale: float = 1.0) -> tuple[RnnConfig, Weights, Data]:
-    """A network of two layers and its data."""
+    """A network of two layers with its data."""
     config = RnnConfig(input_size=5, hidden_size=32, num_layers=2, cell=cell, dtype=dtype)
     return config, Weights.init(config, 0), draw(config, T, B, seed=3, scale=scale)
 
@@ -47,7 +47,7 @@ def results(rnn: Rnn[Any], data: Data) -> dict[str, NumpyArray]:
 
 @pytest.fixture
 def expectation() -> Expectation:
-    """By hand: errors of y against [1, 2, 4], and of a result that is zero."""
+    """Expected values and tolerances by hand, of y and of a result that is zero."""
     return Expectation({"y": np.array([1.0, 2.0, 4.0]), "h_n": np.zeros(2)}, {"y": 0.1, "h_n": 0.5})
 
 
@@ -61,7 +61,7 @@ def test_error_is_absolute_where_all_expected_is_zero(expectation: Expectation) 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_infinitely_wrong(expectation: Expectation, value: float) -> None:
-    """And outside its tolerance."""
+    """NaN and infinity have an infinite error, which exceeds the tolerance."""
     errors = expectation.errors({"y": np.array([1.0, 2.0, value]), "h_n": np.zeros(2)})
     assert errors == {"y": np.inf, "h_n": 0.0}
     assert expectation.outside(errors) == ["y (3,) has error inf; expected 0.1 or less"]
@@ -72,7 +72,7 @@ def test_what_is_on_its_tolerance_is_inside(expectation: Expectation) -> None:
 
 
 def test_another_shape_is_an_error_that_names_both(expectation: Expectation) -> None:
-    """Also one that broadcasts."""
+    """An array of another shape is refused, also one that would broadcast."""
     with pytest.raises(ValueError, match=r"y has shape \(1,\); expected \(3,\)"):
         expectation.error("y", np.ones(1))
 
@@ -101,14 +101,14 @@ def test_inference_expects_no_gradients() -> None:
 @pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tolerances_are_a_few_unit_roundoffs(dtype: Dtype, cell: CellName) -> None:
-    """Of networks whose gradients have no kinks."""
+    """Tolerances of networks without kinks are between the floor and 60 unit roundoffs."""
     config, weights, arrays = problem(dtype, cell)
     for name, tolerance in expect(config, weights, *arrays).tolerances.items():
         assert ALLOWANCES[dtype].floor <= tolerance / unit_roundoff(dtype) < 60, name
 
 
 def test_one_step_from_zeros_is_expected_to_leave_the_weights_of_the_state_alone() -> None:
-    """Their gradient is exactly zero, for running sums as for the plain loop."""
+    """The gradient of w_hh after one step from zeros is exactly zero, and its tolerance the floor."""
     config = RnnConfig(input_size=3, hidden_size=40)
     ones = np.ones((1, 2, 40), np.float32)
     expected = expect(config, Weights.init(config, 0), np.ones((1, 2, 3), np.float32), None, ones, (ones,))
@@ -133,7 +133,7 @@ def test_the_same_data_give_the_same_tolerances() -> None:
 
 @pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
 def test_float16_inside_is_outside_the_tolerance_of_float32(cell: CellName) -> None:
-    """Each of its results is."""
+    """Every result of a network that computes in float16 exceeds the tolerances of float32."""
     config, weights, data = problem(cell=cell)
     half = dataclasses.replace(config, dtype="float16")
     rnn = load("numpy_loop")(half, Weights.from_state_dict(half, weights.state_dict()))
@@ -155,7 +155,7 @@ def test_a_tanh_wrong_by_a_hundred_thousandth_is_outside_the_tolerance_of_float3
 
 @pytest.mark.parametrize("cell", ["tanh", "lstm", "gru"])
 def test_a_lucky_plain_loop_does_not_set_the_tolerance(cell: CellName) -> None:
-    """In networks of single units the plain loop is often exact by chance; another right loop is inside still."""
+    """In networks of one unit the plain loop is often exact by chance; another right loop is within the tolerance."""
     config = RnnConfig(input_size=1, hidden_size=1, num_layers=3, cell=cell, bidirectional=True)
     for seed in range(20):
         data = draw(config, 1, 1, seed=seed)
@@ -166,7 +166,7 @@ def test_a_lucky_plain_loop_does_not_set_the_tolerance(cell: CellName) -> None:
 
 
 def test_a_lucky_first_sequence_does_not_set_the_tolerance() -> None:
-    """Running sums are taken of it alone; the plain loop's own error is that of all sequences."""
+    """The tolerance is at least that of the plain loop on all sequences; running sums see the first one alone."""
     example = Example(RnnConfig(input_size=127, hidden_size=17), T=20, B=112)
     x = example.data().x
     allowed = expect(example.config, example.weights(), x, None).tolerances["h_n"]
@@ -177,7 +177,7 @@ def test_a_lucky_first_sequence_does_not_set_the_tolerance() -> None:
 
 
 def test_what_is_allowed_does_not_hang_on_how_a_library_sums() -> None:
-    """A loop that adds up its 4096 products one after another, as many a kernel does, is inside."""
+    """A loop that adds its 4096 products one after another, as many kernels do, is within the tolerance."""
     H = 4096
     config = RnnConfig(input_size=1, hidden_size=H)
     weights = Weights.init(config, seed=0)
@@ -199,7 +199,7 @@ def running_sums(w: NumpyArray, h: NumpyArray) -> NumpyArray:
 
 
 def test_a_memory_is_allowed_running_sums_too() -> None:
-    """An LSTM's c_n and its gradient of c0 have the batch as their second axis, as y has."""
+    """An LSTM's c_n and the gradient of c0 have the batch as their second axis, as y has."""
     H = 1024
     config = RnnConfig(input_size=1, hidden_size=H, cell="lstm")
     weights = Weights.init(config, seed=0)
@@ -222,7 +222,7 @@ def test_a_memory_is_allowed_running_sums_too() -> None:
 
 @pytest.mark.parametrize("cell", ["tanh", "gru"])
 def test_gradients_of_weights_may_be_running_sums_over_all_steps_and_sequences(cell: CellName) -> None:
-    """Of 4096 terms here; of a GRU those of w_ih and w_hh are of other sums."""
+    """Running sums of 4096 terms are within the tolerance, for each weight of each cell."""
     steps, sequences, H = 256, 16, 48
     config = RnnConfig(input_size=H, hidden_size=H, cell=cell)
     weights = Weights.init(config, seed=0)
@@ -241,14 +241,14 @@ def test_gradients_of_weights_may_be_running_sums_over_all_steps_and_sequences(c
 
 
 def test_overflow_in_the_dtype_is_an_error() -> None:
-    """There is nothing to compare with, and no tolerance is infinite."""
+    """Results that overflow are an error: no tolerance is infinite."""
     config, weights, arrays = problem("float16", "relu", scale=10000)
     with pytest.raises(ValueError, match="overflow float16"):
         expect(config, weights, *arrays)
 
 
 def kink(bias: float, dtype: Dtype = "float32") -> Expectation:
-    """One relu unit whose second step's pre-activation is `bias`, and much hangs on it."""
+    """A network of one relu unit whose second pre-activation is `bias`, and on which many gradients depend."""
     config = RnnConfig(input_size=1, hidden_size=1, cell="relu", dtype=dtype)
     arrays = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[0.5]], "bias_ih_l0": [bias], "bias_hh_l0": [0.0]}
     weights = Weights.from_state_dict(config, {name: np.array(array) for name, array in arrays.items()})
@@ -263,7 +263,7 @@ def test_relu_away_from_its_kink_is_allowed_no_more_than_rounding() -> None:
 
 @pytest.mark.parametrize("side", [1, -1])
 def test_relu_on_its_kink_is_allowed_what_hangs_on_it(side: int) -> None:
-    """The second step's pre-activation is 1.5 * 2**-26, either side of zero: float32 cannot tell which."""
+    """A unit at 1.5 * 2**-26 on either side of zero may be active or not in float32."""
     expectation = kink(side * 2.0**-26)
     on, off = (np.array(grad_x).reshape(3, 1, 1) for grad_x in ([2.0, 2, 2], [1.0, 0, 2]))
     usual, other = (on, off) if side > 0 else (off, on)

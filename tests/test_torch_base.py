@@ -1,4 +1,4 @@
-"""What is PyTorch's own: no gradients in inference, TorchScript's warning, and which path nn.RNN took."""
+"""PyTorch's implementations: no gradients in inference, TorchScript's warning, and the path of nn.RNN."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TORCH = [name for name in ordinary() if issubclass(rnnimpl.load(name), TorchRnn)
 
 @pytest.mark.parametrize("name", TORCH)
 def test_inference_records_no_gradients(name: str) -> None:
-    """nn.RNN's parameters require them; a graph is time and memory that the others do not pay."""
+    """The results of inference have no graph, although nn.RNN's parameters require gradients."""
     rnn = rnnimpl.load(name)(CONFIG, WEIGHTS)
     y, (h_n,) = rnn.forward(rnn.from_numpy(X))
     assert not y.requires_grad
@@ -37,7 +37,7 @@ def test_inference_records_no_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("name", TORCH)
 def test_training_gives_detached_results_also_without_grad_mode(name: str) -> None:
-    """The graph is the pullback's alone, and a caller's no_grad does not take it away."""
+    """Results of vjp have no graph, and gradients are there under a caller's no_grad."""
     rnn = rnnimpl.load(name)(CONFIG, WEIGHTS)
     with torch.no_grad():
         y, (h_n,), pullback = rnn.vjp(rnn.from_numpy(X))
@@ -49,7 +49,7 @@ def test_training_gives_detached_results_also_without_grad_mode(name: str) -> No
 
 @pytest.mark.parametrize("name", TORCH)
 def test_training_starts_from_what_inference_gave(name: str) -> None:
-    """Both as the state and as the input, whose gradients are there."""
+    """Results of inference are accepted as input and state of training, and have gradients."""
     rnn = rnnimpl.load(name)(CONFIG_SQUARE, Weights.init(CONFIG_SQUARE, 0))
     y, state_n = rnn.forward(rnn.from_numpy(np.ones((5, 2, 4), dtype=np.float32)))
     again, last, pullback = rnn.vjp(y, state_n)
@@ -74,7 +74,7 @@ def test_describe_names_library_path_blas_and_threads() -> None:
 
 
 def test_configure_process_sets_threads_and_pins_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of matmul and of cuDNN's RNN alike: their defaults differ."""
+    """matmul and cuDNN's RNN, whose defaults differ, have the same precision."""
     threads: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
     try:
@@ -89,7 +89,7 @@ def test_configure_process_sets_threads_and_pins_precision(monkeypatch: pytest.M
 
 
 def test_scripting_silences_torchscripts_own_warning() -> None:
-    """torch.jit.script itself does warn, so that there is something to silence."""
+    """torch.jit.script warns, and building an implementation does not."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.jit.script(identity)
@@ -126,7 +126,7 @@ def test_torchscript_is_unavailable_where_torch_has_it_no_more(monkeypatch: pyte
 
 
 def test_torchscript_is_unavailable_where_it_cannot_script(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the reason that torch gives."""
+    """A failure of torch.jit.script is Unavailable with PyTorch's reason."""
 
     def refuse(_: Any) -> Any:
         raise RuntimeError("not on this Python")
@@ -145,7 +145,7 @@ def test_torchscript_is_unavailable_from_python_3_14(monkeypatch: pytest.MonkeyP
 
 
 def test_nn_rnn_is_unavailable_on_cuda_without_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it looks at before it believes that cuDNN runs: here on an instance that lives on the CPU."""
+    """The check of cuDNN, here made on an instance on the CPU, names what is missing."""
     rnn = NnRnn(CONFIG, WEIGHTS)
     monkeypatch.setattr(torch.backends.cudnn, "is_available", lambda: False)
     with pytest.raises(Unavailable, match="is built without cuDNN"):
@@ -157,7 +157,7 @@ def test_nn_rnn_is_unavailable_on_cuda_without_cudnn(monkeypatch: pytest.MonkeyP
 
 
 def test_nn_rnn_believes_the_operator_that_ran(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On this CPU cuDNN is not what ran, whatever it says of itself."""
+    """An operator of another name than cuDNN's is Unavailable, although cuDNN claims to be available."""
     rnn = NnRnn(CONFIG, WEIGHTS)
     monkeypatch.setattr(torch.backends.cudnn, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.cudnn, "enabled", True)
@@ -166,12 +166,12 @@ def test_nn_rnn_believes_the_operator_that_ran(monkeypatch: pytest.MonkeyPatch) 
 
 
 def identity(x: torch.Tensor) -> torch.Tensor:
-    """Something to script."""
+    """A function for TorchScript to compile."""
     return x
 
 
 def test_nn_rnn_infers_in_the_modules_inference_mode() -> None:
-    """In training mode cuDNN would keep what only a backward pass needs."""
+    """The module is in eval mode in inference: in training mode cuDNN keeps what a backward pass needs."""
     rnn = NnRnn(CONFIG, WEIGHTS)
     x = rnn.from_numpy(X)
     modes = []

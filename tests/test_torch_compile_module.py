@@ -1,4 +1,4 @@
-"""`torch_compile_module`: nn.LSTM compiled and frozen, with its weights packed once; inference alone."""
+"""`torch_compile_module`: nn.LSTM compiled and frozen, with its weights packed once, for inference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def drawn(*shape: int) -> Any:
 
 @pytest.fixture(scope="module")
 def rnn() -> TorchCompileModule:
-    """One layer, configured as a process that measures it is."""
+    """A network of one layer, configured as in a measuring process."""
     TorchCompileModule.configure_process(threads=1, precision="ieee")
     try:
         return TorchCompileModule(CONFIG, Weights.init(CONFIG, 0), "cpu")
@@ -36,7 +36,7 @@ def rnn() -> TorchCompileModule:
 @needs_onednn
 @pytest.mark.engines
 def test_weights_are_packed_once(rnn: TorchCompileModule) -> None:
-    """oneDNN's LSTM runs and reorders nothing, where nn.LSTM as it comes reorders both weights in every call."""
+    """oneDNN's LSTM reorders nothing in a call, where nn.LSTM reorders both weights."""
     rnn.forward(rnn.from_numpy(drawn(6, 4, 3)))
     assert "oneDNN vanilla_lstm" in rnn.describe()["path"]
     assert rnn.describe()["path"].endswith(", weights packed once")
@@ -44,7 +44,7 @@ def test_weights_are_packed_once(rnn: TorchCompileModule) -> None:
 
 @pytest.mark.engines
 def test_shapes_and_states_of_every_kind_are_computed(rnn: TorchCompileModule) -> None:
-    """Another batch, a view, a state that was given and one that a call left: each is a graph of its own."""
+    """Another batch, a view, a given state and a state from a call are right; each has a graph of its own."""
     plain = load("nn_rnn")(CONFIG, Weights.init(CONFIG, 0), "cpu")
     given = tuple(map(rnn.from_numpy, (drawn(1, 4, 5), -drawn(1, 4, 5))))
     carried = rnn.forward(rnn.from_numpy(drawn(6, 4, 3)))[1]
@@ -59,7 +59,7 @@ def test_shapes_and_states_of_every_kind_are_computed(rnn: TorchCompileModule) -
 
 @pytest.mark.engines
 def test_results_stay_what_they_are(rnn: TorchCompileModule) -> None:
-    """A later call writes into no result of an earlier one."""
+    """A later call leaves the results of an earlier one unchanged."""
     x = rnn.from_numpy(drawn(6, 4, 3))
     y, state_n = rnn.forward(x)
     kept = y.clone(), tuple(each.clone() for each in state_n)
@@ -76,7 +76,7 @@ def test_training_is_unsupported() -> None:
 
 @pytest.mark.parametrize("changes", [{"dtype": "float64"}, {"dtype": "bfloat16"}, {"cell": "gru"}, {"cell": "tanh"}])
 def test_what_onednn_does_not_compute_is_unsupported(changes: dict[str, Any]) -> None:
-    """PyTorch would compute it by a loop of its own, which TorchDynamo unrolls."""
+    """Dtypes that PyTorch computes by a loop, which TorchDynamo would unroll, are Unsupported."""
     config = dataclasses.replace(CONFIG, **changes)
     with pytest.raises(Unsupported, match=str(next(iter(changes.values())))):
         TorchCompileModule(config, Weights.init(config, 0), "cpu")
