@@ -13,8 +13,12 @@ from rnnimpl.cells import CELLS
 
 FIRST = "weight_ih_l0"
 """The name of the first weight of every recurrent module of PyTorch."""
-NETWORKS = {1: "a plain RNN", 3: "a GRU", 4: "an LSTM"}
-"""The kind of a recurrent network by the number of blocks of H rows in its weights."""
+NETWORKS: Mapping[int | None, tuple[str, tuple[str, ...]]] = {
+    1: ("a plain RNN", ("relu", "tanh")),
+    3: ("a GRU", ("gru",)),
+    4: ("an LSTM", ("lstm",)),
+}
+"""PyTorch's networks by the number of blocks of H rows in their weights, with the cells of each."""
 CELL_MODULES: Mapping[int | None, str] = {1: "an RNNCell", 3: "a GRUCell", 4: "an LSTMCell"}
 """PyTorch's modules of one step by the number of blocks of H rows in their weights."""
 PROJECTION = re.compile(r"weight_hr_l\d+(_reverse)?$")
@@ -77,10 +81,10 @@ def _other_cell(arrays: Mapping[str, Any], cell: str) -> str | None:
     if not others or wanted in found.values():
         return None
     name, blocks = next(iter(others.items()))
-    # The weights of tanh and relu cannot be distinguished.
-    right = " or ".join(f"cell={each.name!r}" for each in CELLS.values() if each.num_gates == blocks)
+    network, cells = NETWORKS[blocks]
+    right = " or ".join(f"cell={each!r}" for each in cells)
     return (
-        f"these are the weights of {NETWORKS[blocks]}: {name} has shape {tuple(arrays[name].shape)}, "
+        f"these are the weights of {network}: {name} has shape {tuple(arrays[name].shape)}, "
         f"{_rows(blocks)} rows; expected {_rows(wanted)} for cell={cell!r}: pass {right} to RnnConfig"
     )
 

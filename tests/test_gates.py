@@ -9,11 +9,10 @@ from rnnimpl.cells import CELLS
 from rnnimpl.gates import TORCH_ORDER, reorder
 
 
-def test_the_order_that_is_given_is_that_of_the_cells() -> None:
-    """`gates.py` and the cells' definitions, which implementations may not read, have the same order."""
-    assert {name: tuple(order) for name, order in TORCH_ORDER.items()} == {
-        name: cell.gates for name, cell in CELLS.items()
-    }
+def test_the_orders_are_those_of_the_cells() -> None:
+    """`gates.py` has the order of the cells' definitions, which implementations may not read."""
+    for cell, order in TORCH_ORDER.items():
+        assert tuple(order) == CELLS[cell].gates
 
 
 @pytest.mark.parametrize("order", ["iofg", "figo", "ifgo"])

@@ -26,7 +26,7 @@ from tests.engines import ENGINES
 
 README = Path(__file__).parent.parent / "README.md"
 CONFIG = RnnConfig(input_size=3, hidden_size=4, num_layers=2, bidirectional=True)
-MODULES: dict[str, Callable[..., torch.nn.RNNBase]] = {
+MODULES: dict[CellName, Callable[..., torch.nn.RNNBase]] = {
     "tanh": torch.nn.RNN,
     "relu": functools.partial(torch.nn.RNN, nonlinearity="relu"),
     "lstm": torch.nn.LSTM,
@@ -49,7 +49,7 @@ def make_module(config: RnnConfig) -> torch.nn.RNNBase:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("num_layers", [1, 3])
-@pytest.mark.parametrize("cell", CELL_NAMES)
+@pytest.mark.parametrize("cell", MODULES)
 def test_weight_names_order_and_shapes_are_those_of_torch(
     cell: CellName, num_layers: int, bidirectional: bool, bias: bool
 ) -> None:
@@ -61,7 +61,7 @@ def test_weight_names_order_and_shapes_are_those_of_torch(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("cell", CELL_NAMES)
+@pytest.mark.parametrize("cell", MODULES)
 def test_a_state_dict_goes_in_and_out_unchanged(cell: CellName, dtype: Dtype) -> None:
     """Weights are equal to the bit, in bfloat16 too, which NumPy does not have."""
     config = dataclasses.replace(CONFIG, cell=cell, dtype=dtype)

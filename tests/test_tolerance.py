@@ -14,7 +14,7 @@ from rnnimpl.conformance.compare import train
 from rnnimpl.conformance.examples import Data, Example
 from rnnimpl.dtypes import DTYPES, Dtype, round_to, unit_roundoff
 from rnnimpl.expectation import Expectation
-from rnnimpl.interface import CELL_NAMES, CellName, NumpyArray, State
+from rnnimpl.interface import CellName, NumpyArray, State
 from rnnimpl.reference import backward, run
 from rnnimpl.tolerance import ALLOWANCES, expect
 
@@ -82,7 +82,7 @@ def test_a_missing_and_an_unknown_result_are_errors(expectation: Expectation) ->
         expectation.errors({"y": np.ones(3), "grad_x": np.ones(1)})
 
 
-@pytest.mark.parametrize("cell", CELL_NAMES)
+@pytest.mark.parametrize("cell", ["tanh", "relu", "lstm", "gru"])
 def test_names_are_those_of_the_cells_states_and_of_the_state_dict(cell: CellName) -> None:
     config, weights, arrays = problem(cell=cell)
     expectation = expect(config, weights, *arrays)

@@ -58,6 +58,8 @@ class Cell:
     """The gates whose two sums are not simply added, so that b_ih and b_hh have different gradients."""
     bound: float | None = None
     """The bound of the output's absolute value, from a state of zeros; None where it has no bound."""
+    roundings_beyond_bound: int = 0
+    """The number of roundings in a step by which a right output may exceed the bound."""
     kinked: bool = False
     """Whether the slope jumps; `saved[0]` of a step is then a mask of the active units."""
 

@@ -66,4 +66,6 @@ CELL = Cell(
     elementwise=(11, 18),
     separate=("n",),
     bound=1.0,
+    # (1 - z) * n + z * h[t-1] is a weighted mean: two products and their sum are rounded.
+    roundings_beyond_bound=3,
 )
