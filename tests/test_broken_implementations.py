@@ -57,7 +57,7 @@ def test_page_shows_every_broken_implementation() -> None:
     assert rows == [(broken.__name__, broken.__doc__, check) for broken, check in CAUGHT_BY.items()]
 
 
-def test_a_fault_stands_in_the_file_that_is_named_for_its_check() -> None:
+def test_a_fault_is_in_the_file_that_is_named_for_its_check() -> None:
     """A broken implementation is in the file of its check's module, or in `cells`."""
     defined = {case.check.__name__: case.check.__module__.rpartition(".")[2] for case in conformance.cases()}
     for broken, check in CAUGHT_BY.items():

@@ -85,7 +85,7 @@ def test_the_cache_itself_may_be_a_link(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", [".", "one", "one/two"])
-def test_a_file_in_the_way_is_said(home: Path, where: str) -> None:
+def test_a_file_in_the_way_is_named(home: Path, where: str) -> None:
     path = home / where
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_text("a file in the way")

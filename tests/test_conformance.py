@@ -207,7 +207,7 @@ def test_run_reports_unavailable_with_its_reason() -> None:
     assert {(r.status, r.message) for r in run_representative(Absent)} == {("unavailable", "there is no accelerator")}
 
 
-def test_run_tells_progress_of_each_result() -> None:
+def test_run_reports_progress_with_each_result() -> None:
     selected = conformance.cases()[:3]
     seen: list[conformance.CheckResult] = []
     assert conformance.run(NumpyLoop, selected=selected, progress=seen.append) == seen
@@ -324,7 +324,7 @@ def repeated(implementation: type[Rnn[Any]], check: str) -> conformance.CheckRes
 
 
 @pytest.mark.parametrize("check", ["check_repeatable", "check_gradients_repeatable", "check_batch_independence"])
-def test_two_calls_that_give_the_same_bits_are_told(check: str) -> None:
+def test_two_calls_with_equal_bits_are_recorded(check: str) -> None:
     """NumPy's loop gives equal results for equal calls, and for a sequence beside any others."""
     result = repeated(NumpyLoop, check)
     assert result.status == "passed"
@@ -333,7 +333,7 @@ def test_two_calls_that_give_the_same_bits_are_told(check: str) -> None:
 
 
 @pytest.mark.parametrize("check", ["check_repeatable", "check_batch_independence"])
-def test_two_calls_that_differ_in_the_last_bit_pass_and_are_told(check: str) -> None:
+def test_two_calls_that_differ_in_the_last_bit_pass_and_are_recorded(check: str) -> None:
     """Two calls that differ in the last bit pass, and `identical` is False."""
 
     class Wavers(NumpyLoop):
@@ -350,7 +350,7 @@ def test_two_calls_that_differ_in_the_last_bit_pass_and_are_told(check: str) -> 
     assert result.measured.identical is False
 
 
-def test_a_check_of_one_call_tells_nothing_of_bits() -> None:
+def test_a_check_of_one_call_records_no_bits() -> None:
     result = repeated(NumpyLoop, "check_initial_state")
     assert result.measured is not None
     assert result.measured.identical is None

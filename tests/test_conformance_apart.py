@@ -126,7 +126,7 @@ def test_a_sound_implementation_passes_every_check(check: Callable[..., Outcome]
         ("[os.write(pipe(), b'x' * 65536) for _ in range(1000)]", "without the end of a line"),
     ],
 )
-def test_what_ends_or_spoils_the_process_fails_the_check_in_its_course(
+def test_a_crash_exit_or_stray_write_fails_the_check_that_was_running(
     check: Callable[..., Outcome], call: str, how: str
 ) -> None:
     """The check during which it happens fails, and no later check is made."""
@@ -196,14 +196,14 @@ def test_an_import_that_hangs_is_ended(check: Callable[..., Outcome], clock: Clo
         ("atexit.register(os.kill, os.getpid(), signal.SIGSEGV)", "was ended by signal SIGSEGV"),
     ],
 )
-def test_a_process_that_fails_as_it_ends_is_told(check: Callable[..., Outcome], code: str, how: str) -> None:
+def test_a_process_that_fails_as_it_ends_is_reported(check: Callable[..., Outcome], code: str, how: str) -> None:
     """A failure at interpreter exit, such as a double free, is reported."""
     outcome = check(after=code)
     assert statuses(outcome) == ["passed"] * 3
     assert outcome.ended == f"after the last check the process {how}"
 
 
-def test_a_process_that_does_not_end_is_told(check: Callable[..., Outcome], clock: Clock) -> None:
+def test_a_process_that_does_not_end_is_reported(check: Callable[..., Outcome], clock: Clock) -> None:
     """A process whose thread does not end is reported and killed."""
     left = len(CASES)
 

@@ -32,9 +32,9 @@ def test_an_engine_that_is_not_installed_says_what_to_install(name: str, monkeyp
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
     package = name.partition("_")[0]
-    said = f"{name} needs {package}, which is not installed: pip install '{package}>="
-    assert str(registry.listing(name).unavailable["cpu"]).startswith(said)
-    with pytest.raises(Unavailable, match=said):
+    compiled = f"{name} needs {package}, which is not installed: pip install '{package}>="
+    assert str(registry.listing(name).unavailable["cpu"]).startswith(compiled)
+    with pytest.raises(Unavailable, match=compiled):
         load(name)
 
 
@@ -119,19 +119,17 @@ def test_torch_compile_computes_a_long_sequence_in_pieces(monkeypatch: pytest.Mo
 
 
 @pytest.mark.engines
-def test_torch_compile_finds_what_was_compiled_where_it_is_told_to_look(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torch_compile_loads_compiled_code_from_a_named_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network is loaded from the folder in RNNIMPL_COMPILED, and `describe` says so."""
     monkeypatch.setenv(COMPILED, str(tmp_path))
-    said = []
+    compiled = []
     for _ in range(2):
         # As in a new process, nothing is compiled.
         torch._dynamo.reset()
         rnn = built("torch_compile")
         rnn.forward(rnn.from_numpy(X))
-        said.append(rnn.describe()["compiled"])
-    assert said == ["by this process", "by an earlier process"]
+        compiled.append(rnn.describe()["compiled"])
+    assert compiled == ["by this process", "by an earlier process"]
 
 
 @pytest.mark.engines

@@ -256,7 +256,7 @@ def test_a_launch_hands_the_driver_what_it_expects(fake_driver: ctypes.CDLL, coo
     assert seen.cooperative == cooperative
 
 
-def test_what_the_driver_refuses_is_said(fake_driver: ctypes.CDLL) -> None:
+def test_what_the_driver_refuses_raises_its_message(fake_driver: ctypes.CDLL) -> None:
     kernel = driver.Kernel(b"cubin", KERNEL, 100)
     ctypes.c_int.in_dll(fake_driver, "result").value = 720
     with pytest.raises(RuntimeError, match="CUDA driver: too many blocks in cooperative launch"):
@@ -282,7 +282,7 @@ def test_nvrtc_compiles_the_kernel(dtype: Dtype, hidden: int, batch: int) -> Non
     assert nvrtc.compile_cubin(found, planned_source(dtype, hidden, batch)[1], "sm_90").startswith(b"\x7fELF")
 
 
-def test_what_nvrtc_does_not_compile_is_said() -> None:
+def test_what_nvrtc_does_not_compile_raises_its_log() -> None:
     try:
         found = nvrtc.library("13.0")
     except Unavailable as reason:

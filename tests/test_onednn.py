@@ -161,7 +161,7 @@ for cell in {cells}:
 """
 
 
-def said_by_openvino(*, configured: bool, cells: tuple[str, ...]) -> list[str]:
+def described_by_openvino(*, configured: bool, cells: tuple[str, ...]) -> list[str]:
     """The kernels that `describe` has in a process of its own, which must write nothing else to standard output."""
     try:
         load("openvino_rnn")
@@ -174,7 +174,7 @@ def said_by_openvino(*, configured: bool, cells: tuple[str, ...]) -> list[str]:
 @pytest.mark.engines
 def test_the_kernels_of_each_cell_in_openvino_are_named() -> None:
     """The algorithm is that of the cell; that of a GRU has its reset gate after the product."""
-    said = said_by_openvino(configured=True, cells=("tanh", "lstm", "gru"))
+    said = described_by_openvino(configured=True, cells=("tanh", "lstm", "gru"))
     assert [line.rpartition(" ")[0] for line in said] == [
         "oneDNN vanilla_rnn",
         "oneDNN vanilla_lstm",
@@ -184,4 +184,4 @@ def test_the_kernels_of_each_cell_in_openvino_are_named() -> None:
 
 @pytest.mark.engines
 def test_openvino_is_not_asked_in_a_process_that_was_not_configured() -> None:
-    assert said_by_openvino(configured=False, cells=("gru",)) == ["oneDNN, kernel not known"]
+    assert described_by_openvino(configured=False, cells=("gru",)) == ["oneDNN, kernel not known"]

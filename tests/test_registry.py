@@ -201,7 +201,7 @@ def test_a_name_near_to_nothing_is_answered_with_all() -> None:
         (("numpy>=99",), r"mine needs numpy>=99; numpy \S+ is installed: pip install 'numpy>=99'"),
     ],
 )
-def test_unmet_requirements_are_said(requires: tuple[str, ...], said: str | None) -> None:
+def test_unmet_requirements_are_named(requires: tuple[str, ...], said: str | None) -> None:
     found = unmet("mine", requires)
     assert found is None if said is None else re.match(said, found or "")
 

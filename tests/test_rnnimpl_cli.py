@@ -156,7 +156,7 @@ def test_wrong_use_is_status_2_and_one_sentence(arguments: list[str], said: str)
 
 
 @pytest.mark.usefixtures("few_cases")
-def test_what_cannot_run_here_is_said_once() -> None:
+def test_a_reason_why_nothing_runs_is_shown_once() -> None:
     """The reason is shown once, not for each check."""
     result = invoke("check", "tests.faulty_implementations:Missing")
     assert result.exit_code == 2

@@ -117,7 +117,7 @@ def test_all_prefixes_are_named_where_there_are_several() -> None:
     ],
     ids=lambda form: form if isinstance(form, str) else "",
 )
-def test_another_form_is_told_with_what_would_help(form: Any, said: str) -> None:
+def test_another_form_is_named_with_the_remedy(form: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Weights.from_state_dict(CONFIG, form)
 
@@ -145,7 +145,7 @@ GRU = RnnConfig(input_size=4, hidden_size=3, cell="gru")
         (GRU, torch.nn.GRUCell(4, 3), r"weights of a GRUCell, whose names have no layer: .*expected 'weight_ih_l0'"),
     ],
 )
-def test_weights_of_another_cell_are_told_with_the_cell_that_they_are_of(
+def test_weights_of_another_cell_are_named_with_their_cell(
     config: RnnConfig, module: torch.nn.Module, said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
@@ -173,7 +173,7 @@ def test_of_several_networks_the_prefix_of_the_cells_is_named() -> None:
             Weights.from_state_dict(config, both)
 
 
-def test_a_prefix_that_no_name_has_is_told_with_the_names() -> None:
+def test_a_prefix_that_no_name_has_is_answered_with_the_names() -> None:
     with pytest.raises(
         ValueError, match=r"prefix is 'rnn\.', which no name begins with; the names are 'weight_ih_l0', "
     ):

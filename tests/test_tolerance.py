@@ -176,7 +176,7 @@ def test_a_lucky_first_sequence_does_not_set_the_tolerance() -> None:
     assert allowed >= ALLOWANCES["float32"].factor * own
 
 
-def test_what_is_allowed_does_not_hang_on_how_a_library_sums() -> None:
+def test_tolerances_do_not_depend_on_how_a_library_sums() -> None:
     """A loop that adds its 4096 products one after another, as many kernels do, is within the tolerance."""
     H = 4096
     config = RnnConfig(input_size=1, hidden_size=H)
@@ -262,7 +262,7 @@ def test_relu_away_from_its_kink_is_allowed_no_more_than_rounding() -> None:
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_relu_on_its_kink_is_allowed_what_hangs_on_it(side: int) -> None:
+def test_relu_on_its_kink_is_allowed_either_slope(side: int) -> None:
     """A unit at 1.5 * 2**-26 on either side of zero may be active or not in float32."""
     expectation = kink(side * 2.0**-26)
     on, off = (np.array(grad_x).reshape(3, 1, 1) for grad_x in ([2.0, 2, 2], [1.0, 0, 2]))
