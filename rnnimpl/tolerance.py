@@ -16,20 +16,20 @@ own and that of running sums, which are rounded after each of their terms; sampl
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from rnnimpl.arithmetic import Arithmetic
 from rnnimpl.cells import CELLS
-from rnnimpl.dtypes import Precision, round_to, unit_roundoff
-from rnnimpl.expectation import Expectation, is_per_sequence, name_arrays, name_grads, relative
-from rnnimpl.interface import Grads, NumpyArray, RnnConfig, State, Weights, layer_weight_names
-from rnnimpl.reference import LayerKey, LayerRun, Sums, backward, run
+from rnnimpl.dtypes import Precision, unit_roundoff
+from rnnimpl.expectation import Expectation
+from rnnimpl.interface import NumpyArray, RnnConfig, State, Weights
+from rnnimpl.kinks import find_kinks
+from rnnimpl.plain_loop import Data, compute, largest_error
+from rnnimpl.running_sums import running_errors
 
 
 class Allowance(NamedTuple):
@@ -58,22 +58,10 @@ tf32 is not measured. NVIDIA's tensor cores may truncate operands where the plai
 error; its factor is twice that of float32.
 """
 
-SAMPLED_ROWS = 8
-"""The number of rows of a weight's gradient that are computed with running sums."""
-PARTIAL_SUMS = 16
-"""The number of partial sums from which these rows are chosen."""
-
 MOST_PERTURBATIONS = 8
 PERTURBED_ELEMENTS = 256
 """The plain loop runs again on perturbed data, PERTURBED_ELEMENTS // (size of the smallest result) times, and at most
 MOST_PERTURBATIONS times."""
-
-FEW_UNITS = 20_000
-MOST_GROUPS = 8
-"""In a network with at most FEW_UNITS units over all steps, ambiguous relu units are switched in MOST_GROUPS groups."""
-
-Units: TypeAlias = npt.NDArray[np.bool_]
-"""A mask of a layer's units (T, B, H)."""
 
 
 class Derived(NamedTuple):
@@ -140,8 +128,8 @@ def derive(
     plain = Arithmetic("float32") if narrow.name == "float64" else narrow
     scale = unit_roundoff(narrow.name) / unit_roundoff(plain.name)
 
-    data = _Data(weights, x, state, dy, dstate_n)
-    exact = _compute(data, Arithmetic("float64"), None)
+    data = Data(weights, x, state, dy, dstate_n)
+    exact = compute(data, Arithmetic("float64"), None)
     values, runs = exact.values, exact.runs
     kinked = CELLS[config.cell].kinked
     active = {key: layer_run.saved(0) for key, layer_run in runs.items()} if kinked else None
@@ -153,11 +141,11 @@ def derive(
         with np.errstate(over="ignore", invalid="ignore"):
             plain_data = data if number == 0 else data.perturbed(unit_roundoff(plain.name), seed=number)
             # With the reference's active units, so that the error is that of rounding alone.
-            computed = _compute(plain_data, plain, active)
+            computed = compute(plain_data, plain, active)
             arrays = computed.arrays()
-            plain_errors = {key: _error(arrays[key], array) for key, array in exact.arrays().items()}
+            plain_errors = {key: largest_error(arrays[key], array) for key, array in exact.arrays().items()}
             if number == 0 and plain.name == "float32":
-                plain_errors |= _running_errors(data, exact, computed, active, plain_errors)
+                plain_errors |= running_errors(data, exact, computed, active, plain_errors)
         errors = {key: max(error, plain_errors[key] * scale) for key, error in errors.items()}
     kinks: Mapping[str, float] = {}
     if active is not None and dy is not None and dstate_n is not None:
@@ -165,175 +153,5 @@ def derive(
             key: _allowed(errors[key], narrow.name) * float(np.abs(layer_run.saved(1)).max())
             for key, layer_run in runs.items()
         }
-        kinks = _kinks(config, runs, dy, dstate_n, delta)
+        kinks = find_kinks(config, runs, dy, dstate_n, delta)
     return Derived(values, {name: errors[name] for name in values}, kinks, narrow.name)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Data:
-    """The weights, inputs and cotangents of a computation."""
-
-    weights: Weights
-    x: NumpyArray
-    state: State[NumpyArray] | None
-    dy: NumpyArray | None
-    dstate_n: State[NumpyArray] | None
-
-    def perturbed(self, size: float, seed: int) -> _Data:
-        """A copy with every number changed by at most `size`, relatively."""
-        generator = np.random.default_rng(seed)
-
-        def perturb(array: NumpyArray) -> NumpyArray:
-            factors = 1 + size * generator.uniform(-1, 1, array.shape)
-            return round_to(array.astype(np.float64) * factors, self.weights.config.dtype)
-
-        weights = Weights(self.weights.config, {name: perturb(array) for name, array in self.weights.arrays.items()})
-        return self._map(perturb, weights)
-
-    def first_sequence(self) -> _Data:
-        """The part of the first sequence, a batch of one."""
-        return self._map(lambda array: array[:, :1], self.weights)
-
-    def _map(self, change: Callable[[NumpyArray], NumpyArray], weights: Weights) -> _Data:
-        state, dstate_n = (
-            None if arrays is None else tuple(map(change, arrays)) for arrays in (self.state, self.dstate_n)
-        )
-        return _Data(weights, change(self.x), state, None if self.dy is None else change(self.dy), dstate_n)
-
-
-class _Computed(NamedTuple):
-    """The results by name, with gradients where cotangents are given; the layers' runs; the gradients of their sums."""
-
-    values: Mapping[str, NumpyArray]
-    runs: Mapping[LayerKey, LayerRun]
-    sums: Mapping[LayerKey, Sums]
-    kinked: bool
-
-    def arrays(self) -> dict[str | LayerKey, NumpyArray]:
-        """All arrays that have an error: the results by name, and for a kinked cell the pre-activations by layer."""
-        arrays: dict[str | LayerKey, NumpyArray] = {}
-        if self.kinked:
-            arrays |= {key: layer_run.saved(1) for key, layer_run in self.runs.items()}
-        for name, value in self.values.items():
-            arrays[name] = value
-        return arrays
-
-
-def _compute(data: _Data, arithmetic: Arithmetic, active: Mapping[LayerKey, Units] | None) -> _Computed:
-    config = data.weights.config
-    y, state_n, runs = run(config, data.weights, data.x, data.state, arithmetic)
-    grads: Grads[NumpyArray] | None = None
-    sums: Mapping[LayerKey, Sums] = {}
-    if data.dy is not None and data.dstate_n is not None:
-        grads, sums = backward(config, runs, data.dy, data.dstate_n, arithmetic, active)
-    return _Computed(name_arrays(config, y, state_n, grads), runs, sums, CELLS[config.cell].kinked)
-
-
-def _running_errors(
-    data: _Data,
-    exact: _Computed,
-    plain: _Computed,
-    active: Mapping[LayerKey, Units] | None,
-    plain_errors: Mapping[str | LayerKey, float],
-) -> dict[str | LayerKey, float]:
-    """The errors of running sums, for all results and pre-activations but the gradients of biases.
-
-    Running sums are slow, so samples estimate their errors: the first sequence, and for a weight's gradient, a sum over
-    all sequences, the rows with the largest partial sums. The error is the largest of three: that of the plain loop,
-    that of the sample, and that of the plain loop times the ratio of both root mean squares on the sample. The third is
-    left out for a sample of few elements.
-    """
-    running = Arithmetic("float32", running_sums=True)
-    first_active = None if active is None else {key: units[:, :1] for key, units in active.items()}
-    first = _compute(data.first_sequence(), running, first_active)
-    part: Any = np.s_[:, :1]
-    samples = {
-        key: (array, plain.arrays()[key][part], exact.arrays()[key][part])
-        for key, array in first.arrays().items()
-        if not isinstance(key, str) or is_per_sequence(key)
-    }
-    for layer, sums in plain.sums.items():
-        layer_run = plain.runs[layer]
-        names = layer_weight_names(*layer)
-        pairs = ((names.w_ih, sums[0], layer_run.x), (names.w_hh, sums[1], layer_run.h_before))
-        for weight, da, z in pairs:
-            name = f"grad_{weight}"
-            part = _rows_with_largest_sums(da, z)
-            samples[name] = (
-                running.sum_of_products(da[:, :, part], z),
-                plain.values[name][part],
-                exact.values[name][part],
-            )
-    errors: dict[str | LayerKey, float] = {}
-    for key, (sample, plain_sample, exact_sample) in samples.items():
-        # The error of the plain loop is that of all sequences; a sample may have a smaller one by chance.
-        errors[key] = max(plain_errors[key], relative(float(np.abs(sample - exact_sample).max()), exact.arrays()[key]))
-        if sample.size >= PERTURBED_ELEMENTS:
-            # The plain loop may have no error: after one step from zeros the gradient of w_hh is zero.
-            plain_rms = _rms(plain_sample - exact_sample)
-            ratio = _rms(sample - exact_sample) / plain_rms if plain_rms > 0 else 1.0
-            errors[key] = max(errors[key], plain_errors[key] * max(1.0, ratio))
-    return errors
-
-
-def _rows_with_largest_sums(da: NumpyArray, z: NumpyArray) -> npt.NDArray[np.intp]:
-    """The SAMPLED_ROWS rows of the sum over t of da[t].T @ z[t] that have the largest partial sums.
-
-    The rounding error of an addition is in proportion to the sum.
-    """
-    partial = np.zeros((da.shape[2], z.shape[2]), da.dtype)
-    squares = np.zeros_like(partial)
-    arithmetic = Arithmetic("float32")
-    for steps in np.array_split(np.arange(len(da)), min(len(da), PARTIAL_SUMS)):
-        partial += arithmetic.sum_of_products(da[steps], z[steps])
-        squares += partial * partial
-    return np.argsort(squares.max(axis=1))[-SAMPLED_ROWS:]
-
-
-def _kinks(
-    config: RnnConfig,
-    runs: Mapping[LayerKey, LayerRun],
-    dy: NumpyArray,
-    dstate_n: State[NumpyArray],
-    delta: Mapping[LayerKey, float],
-) -> dict[str, float]:
-    """The relative differences of gradients that a jump of relu's slope allows, by name; empty without ambiguous units.
-
-    A unit with |a| <= delta, the error allowed in its pre-activation, is ambiguous: it may be active in one right
-    implementation and not in another. The difference is that between the reference and the gradients with all ambiguous
-    units active, and with none of them. In a network with few units, groups of ambiguous units are switched in turn, so
-    that the effect of one does not cancel that of another.
-    """
-    usual: dict[LayerKey, Units] = {key: layer_run.saved(0) for key, layer_run in runs.items()}
-    ambiguous = {key: np.abs(layer_run.saved(1)) <= delta[key] for key, layer_run in runs.items()}
-    count = sum(int(units.sum()) for units in ambiguous.values())
-    if not count:
-        return {}
-    switched: list[dict[LayerKey, Units]]
-    if sum(units.size for units in usual.values()) > FEW_UNITS:
-        switched = [
-            {key: usual[key] | ambiguous[key] for key in runs},
-            {key: usual[key] & ~ambiguous[key] for key in runs},
-        ]
-    else:
-        generator = np.random.default_rng(0)
-        group = {key: generator.integers(MOST_GROUPS, size=units.shape) for key, units in usual.items()}
-        switched = [
-            {key: usual[key] ^ (ambiguous[key] & (group[key] == number)) for key in runs}
-            for number in range(MOST_GROUPS)
-        ]
-    reference = name_grads(config, backward(config, runs, dy, dstate_n, active=usual)[0])
-    changed = {name: np.zeros_like(value) for name, value in reference.items()}
-    for active in switched:
-        for name, value in name_grads(config, backward(config, runs, dy, dstate_n, active=active)[0]).items():
-            changed[name] += np.abs(value - reference[name])
-    return {name: relative(float(change.max()), reference[name]) for name, change in changed.items()}
-
-
-def _error(actual: NumpyArray, expected: NumpyArray) -> float:
-    """The error of an array as `Expectation.error` has it; NaN where it is not finite."""
-    return relative(float(np.abs(actual - expected).max()), expected)
-
-
-def _rms(array: NumpyArray) -> float:
-    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))

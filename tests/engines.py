@@ -49,3 +49,8 @@ def marks(group: str, example: Example) -> tuple[pytest.MarkDecorator, ...]:
     """
     when = pytest.mark.engines if example in _ROUTINE else pytest.mark.engines_in_full
     return when, pytest.mark.xdist_group(f"{group}-{example.id}")
+
+
+def needs_training(check: str) -> bool:
+    """Whether a check calls `vjp`."""
+    return any(word in check for word in ("gradient", "vjp", "pullback", "training", "weights_unchanged"))

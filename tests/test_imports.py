@@ -49,6 +49,8 @@ READERS = ("store", "reporting", "profiling.reporting", "history.report")
 """The rooms that read runs and make reports of them."""
 FILES = sorted(RNNIMPL.rglob("*.py"))
 IMPLS = sorted((RNNIMPL / "impls").rglob("*.py"))
+REFERENCE = ("reference", "expectation", "tolerance", "plain_loop", "running_sums", "kinks")
+"""The modules of expected results and of the errors that are allowed."""
 FRAMEWORKS = ("torch", "jax", "onnxruntime", "openvino", "numba", "triton", "scipy", "pandas", "matplotlib")
 
 
@@ -84,19 +86,19 @@ def test_no_implementation_imports_another(path: Path) -> None:
     found = imports(path)
     if path.parent.name != "impls":
         found -= inside(f"rnnimpl.impls.{path.parent.name}", found)
-    for package in ("impls", "cells", "reference", "tolerance", "expectation", "conformance"):
+    for package in ("impls", "cells", *REFERENCE, "conformance"):
         assert not inside(f"rnnimpl.{package}", found)
 
 
-@pytest.mark.parametrize("module", ["reference", "expectation", "tolerance"])
+@pytest.mark.parametrize("module", REFERENCE)
 def test_the_reference_shares_no_code_with_implementations(module: str) -> None:
     """The reference imports names, shapes and the rounding of dtypes, and nothing else that computes."""
     ours = inside("rnnimpl", imports(RNNIMPL / f"{module}.py"))
     allowed = ["rnnimpl.interface", "rnnimpl.dtypes", "rnnimpl.arithmetic"]
     if module != "expectation":
         allowed += ["rnnimpl.cells"]
-    if module == "tolerance":
-        allowed += ["rnnimpl.reference", "rnnimpl.expectation"]
+    if module not in ("expectation", "reference"):
+        allowed += [f"rnnimpl.{each}" for each in REFERENCE]
     assert not {name for name in ours if not any(inside(each, {name}) for each in allowed)}
 
 
