@@ -21,11 +21,10 @@ from rnnimpl.interface import (
     Pullback,
     RnnConfig,
     State,
-    Unsupported,
     Weights,
     layer_weight_names,
 )
-from rnnimpl.native.build import REALS, Library, kernels
+from rnnimpl.native.build import Library, kernels
 from rnnimpl.numpy_arrays import NumpyArrays
 
 
@@ -34,6 +33,7 @@ class FusedCpu(NotCopied, NumpyArrays):
 
     devices = ("cpu",)
     cells = ("tanh", "relu", "lstm", "gru")
+    dtypes = ("float32", "float64")
 
     threads: ClassVar[int | None] = None
     """CPU threads of instances built from now on; None: OMP_NUM_THREADS, else one for each core of the process."""
@@ -45,8 +45,6 @@ class FusedCpu(NotCopied, NumpyArrays):
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         super().__init__(config, weights, device)
-        if config.dtype not in REALS:
-            raise Unsupported(f"fused_cpu computes in {' and '.join(REALS)}; got dtype {config.dtype}")
         self.library = kernels(config.cell, config.dtype)
         self.thread_count = self.threads or _default_threads()
         # The backward pass packs them when it is first asked for.
