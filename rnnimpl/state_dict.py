@@ -13,7 +13,7 @@ from rnnimpl.cells import CELLS
 
 FIRST = "weight_ih_l0"
 """The name of the first weight of every recurrent module of PyTorch."""
-NETWORKS: Mapping[int | None, tuple[str, tuple[str, ...]]] = {
+NETWORKS: Mapping[int, tuple[str, tuple[str, ...]]] = {
     1: ("a plain RNN", ("relu", "tanh")),
     3: ("a GRU", ("gru",)),
     4: ("an LSTM", ("lstm",)),
@@ -77,7 +77,9 @@ def _other_cell(arrays: Mapping[str, Any], cell: str) -> str | None:
         return f"these are the weights of an LSTM with projections: there is {projected[0]!r}; none are computed here"
     found = {name: _blocks(value) for name, value in arrays.items() if RECURRENT.search(name)}
     wanted = CELLS[cell].num_gates
-    others = {name: blocks for name, blocks in found.items() if blocks in NETWORKS and blocks != wanted}
+    others = {
+        name: blocks for name, blocks in found.items() if blocks is not None and blocks in NETWORKS and blocks != wanted
+    }
     if not others or wanted in found.values():
         return None
     name, blocks = next(iter(others.items()))
