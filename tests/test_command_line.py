@@ -78,7 +78,7 @@ def test_where_nothing_can_be_written_is_said_at_once(
         (["sweep", "quick", "--out", "my run"], "what was measured is kept: go on with --resume 'my run'\n"),
         (["profile", CASE], "interrupted: nothing is kept\n"),
         (["train", "--impl", "numpy_loop"], "interrupted: nothing is kept\n"),
-        (["calibrate", "--out", "mine"], "are kept, and the same command goes on\n"),
+        (["calibrate", "--out", "mine"], "are kept, and the same command continues\n"),
     ],
 )
 def test_ctrl_c_is_answered_with_what_is_kept(

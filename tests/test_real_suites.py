@@ -106,7 +106,7 @@ def test_what_a_project_needs_is_handed_to_regress(tmp_path: Path, monkeypatch: 
             RegressRun(1, "1 slower, 1 new (ratios 2.00 to 2.00)", "built"),
         ),
         (2, "base (1) gets an environment of its own: F\nerror: no room\n", RegressRun(2, "no room", "own")),
-        (2, "", RegressRun(2, "it ended with 2 and said nothing", "none")),
+        (2, "", RegressRun(2, "it ended with 2 and printed nothing", "none")),
     ],
 )
 def test_an_outcome_is_what_regress_wrote_or_why_it_did_not(

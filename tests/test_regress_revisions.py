@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.regression.revisions import _OF_A_HOOK as TOLD_TO_HOOKS
 from benchmarks.regression.revisions import (
+    HOOK_VARIABLES,
     Revision,
     check_out,
     copy_of_checkout,
@@ -78,7 +78,7 @@ def test_a_revision_is_a_commit(project: Path) -> None:
 
 def test_git_answers_for_the_folder_that_is_asked_about(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in a hook, to which git tells where the checkout is that it belongs to."""
-    for name in TOLD_TO_HOOKS:
+    for name in HOOK_VARIABLES:
         monkeypatch.setenv(name, "nowhere")
     assert top_of_checkout(project) == project
     assert resolve(project, "HEAD~1")

@@ -1,4 +1,4 @@
-"""What all verbs share: the application, how options are read, and an answer to Ctrl-C."""
+"""The parts that all verbs share: the application, the parsers of options, and the answer to Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from benchmarks.commands.endings import INTERRUPTED, answered
 from benchmarks.commands.terminal import echo
 
 MOST_VALUES = 10_000
-"""The most values that one option takes. More are a mistake, and checking each would take long."""
+"""The most values that one option takes: more are a mistake, and take long to check."""
 
 
 class Verbs(TyperGroup):
-    """The verbs, each ended by an exit status of `endings` and a sentence, whatever it raises."""
+    """The verbs; each ends with an exit status of `endings`, and with a sentence for every exception."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # the context that typer hands to commands
         with answered():
@@ -40,7 +40,7 @@ app = typer.Typer(
 
 @contextmanager
 def interruptible(kept: str) -> Iterator[None]:
-    """Answer Ctrl-C with what is kept, in a sentence, and its exit status."""
+    """Answer Ctrl-C with its exit status and a sentence on the results that are kept."""
     try:
         yield
     except KeyboardInterrupt:
@@ -49,7 +49,7 @@ def interruptible(kept: str) -> Iterator[None]:
 
 
 def folder(text: str) -> Path:
-    """The folder that an option or argument names. An empty name would be the current folder."""
+    """The folder that an option or argument names. An empty name is refused: it would be the current folder."""
     if not text.strip():
         raise typer.BadParameter(f"{text!r}; expected a folder's name, or . for the current folder")
     return Path(text)
@@ -72,7 +72,7 @@ def number(text: str) -> float:
 
 
 def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    """The comma-separated whole numbers of an option, each from 1 to what a size may be."""
+    """The comma-separated whole numbers of an option, each from 1 to the largest size; None without the option."""
     from benchmarks.workload import LARGEST_SIZE
 
     parts = words(text, option)
@@ -90,7 +90,7 @@ def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
 
 
 def words(text: str | None, option: str, known: Sequence[str] = ()) -> tuple[str, ...] | None:
-    """The comma-separated words of an option, each one of `known` where that is given."""
+    """The comma-separated words of an option, all in `known` where that is given; None without the option."""
     if text is None:
         return None
     parts = tuple(part.strip() for part in text.split(",") if part.strip())
@@ -110,10 +110,10 @@ def _quoted(text: str | None) -> str:
 
 
 def check_temporary() -> None:
-    """Raise ValueError where no temporary file can be written: what is measured needs some, and nothing is begun."""
+    """Raise ValueError where no temporary file can be written, since measuring needs some."""
     named = os.environ.get("TMPDIR")
     try:
-        # Where the named one is full or missing, Python goes to another in silence, and so past the machine's lock.
+        # Where the named folder is missing, Python silently takes another one, without the machine's lock.
         where = named or tempfile.gettempdir()
         with tempfile.TemporaryFile(dir=where) as file:
             # A full disk has room for names and none for content.

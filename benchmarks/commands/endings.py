@@ -1,7 +1,6 @@
-"""What a command's exit status means, and which end of a verb has which: `docs/command_line.md` has the table.
+"""The exit statuses of commands, and the sentence and status of each exception; `docs/command_line.md` has the table.
 
-An exception is told to the user in a sentence and has one of these statuses. None ends with a traceback and status 1,
-which is a verdict here.
+No exception ends with a traceback and status 1, since 1 is a verdict.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ FAULT = 70
 """EX_SOFTWARE of sysexits.h."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-"""As of a program that SIGPIPE ends: `report RUN | head -1`."""
+"""The status of a program that SIGPIPE ends: `report RUN | head -1`."""
 
 _REMEDIES: Mapping[int, str] = MappingProxyType(
     {
@@ -53,7 +52,7 @@ def answered() -> Iterator[None]:
 
     try:
         yield
-        # What could not be printed is known here, and not while the interpreter ends.
+        # A failed flush raises here, and not while the interpreter ends.
         sys.stdout.flush()
     except (typer.Exit, typer.Abort):
         raise
@@ -123,7 +122,7 @@ def _of_the_machine(error: OSError) -> str:
 
 
 def _kept(error: Exception) -> str:
-    """Keep what a report of the fault needs in a file; the sentence that asks for the report."""
+    """Write the command and the traceback to a file; a clause that asks the user to report it."""
     text = "\n".join(
         [
             shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
@@ -141,7 +140,7 @@ def _kept(error: Exception) -> str:
 
 
 def _silence_stdout() -> None:
-    """Have what is still to be flushed go nowhere: the interpreter would complain of it at its end."""
+    """Direct the rest of standard output to nowhere: the interpreter would report a failed flush at its end."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The verbs that say whether code became slower, and when: `regress`, `track`, `history`, `calibrate`."""
+"""The verbs on slowdowns of code: `regress`, `track`, `history`, `calibrate`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def regress(
         str,
         typer.Option(
             metavar="auto|shared|own",
-            help="Run both in this environment, each in one of its own, or share where both depend on the same.",
+            help="Run both in this environment, each in one of its own, or share one for the same dependencies.",
         ),
     ] = "auto",
     pytest_options: Annotated[
@@ -37,14 +37,15 @@ def regress(
     install: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="REQ", help="Run both in environments of their own, with this installed, too; may be repeated: six."
+            metavar="REQ",
+            help="Run both in environments of their own, with this requirement installed; may be repeated: six.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where JSON, Markdown and plot go.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for JSON, Markdown and plot.")] = Path(
         "results/regress"
     ),
 ) -> None:
-    """Is head slower than base? Exit status 1 for a slowdown that was confirmed, 3 when it cannot be told.
+    """Judge whether head is slower than base: exit status 1 for a confirmed slowdown, 3 when it cannot be told.
 
     Example: python -m benchmarks regress --base main
     """
@@ -93,12 +94,12 @@ def track(
     ] = "benchmarks/suite",
     processes: Annotated[int, typer.Option(metavar="N", help="Fresh processes a revision.")] = 5,
     history: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where history is kept; results/history if not given.")
+        Path | None, typer.Option(metavar="DIR", help="The folder of the history; results/history if not given.")
     ] = None,
 ) -> None:
     """Measure revisions in fresh processes and add them to this machine's history.
 
-    What is recorded already is not measured again: the same command goes on after an interrupt.
+    Recorded processes are not measured again: the same command continues after an interrupt.
     Example: python -m benchmarks track --range HEAD~20..HEAD
     """
     from benchmarks.history.plan import plan_track
@@ -107,7 +108,7 @@ def track(
 
     console = Terminal()
     plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
-    with interruptible("what was recorded is kept, and the same command goes on"), ended_in_order():
+    with interruptible("recorded processes are kept, and the same command continues"), ended_in_order():
         recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
     echo(f"{recorded} processes added to {plan.folder / plan.machine}")
 
@@ -115,16 +116,16 @@ def track(
 @app.command()
 def history(
     case: Annotated[
-        str | None, typer.Option(metavar="GLOB", help="Only cases in whose name this is found: 'nn_rnn*training'.")
+        str | None, typer.Option(metavar="GLOB", help="Only cases with this in their name: 'nn_rnn*training'.")
     ] = None,
     history: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where history is kept; results/history if not given.")
+        Path | None, typer.Option(metavar="DIR", help="The folder of the history; results/history if not given.")
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where report, tables and plots go.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for report, tables and plots.")] = Path(
         "results/history-report"
     ),
 ) -> None:
-    """Find the steps in each case's history: how large, between which commits, and what made them.
+    """Find the steps in the history of each case: their sizes, commits and likely causes.
 
     Example: python -m benchmarks history --case nn_rnn
     """
@@ -145,10 +146,10 @@ def history(
 
 @app.command()
 def calibrate(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where it is kept; one that is there is gone on with.")],
-    budget: Annotated[str, typer.Option(metavar="TIME", help="Measure for so long; 0s only replays.")] = "30m",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the calibration, new or to be continued.")],
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Measure for so long; 0s only evaluates.")] = "30m",
 ) -> None:
-    """How often `regress` is wrong on this machine: equal code, and slowdowns of known size that are put in.
+    """Measure how often `regress` is wrong on this machine, by equal code and injected slowdowns.
 
     Example: python -m benchmarks calibrate --out results/calibration --budget 30m
     """
@@ -163,7 +164,7 @@ def calibrate(
     if seconds:
         check_folder(out)
         check_writable("--out", out)
-        kept = "the groups that were measured are kept, and the same command goes on"
+        kept = "the measured groups are kept, and the same command continues"
         with interruptible(kept), ended_in_order(), measuring_alone("calibrate", echo):
             measure(out, seconds, echo)
     echo(write(out))

@@ -1,6 +1,6 @@
-"""How text reaches the terminal: as it is, and without control characters that a stranger's file may hold.
+"""Text on the terminal: unchanged, but without the control characters that a stranger's file may have.
 
-An escape code in the name of an implementation could rename the window, hide a line or write over one.
+An escape code in the name of an implementation could rename the window, hide a line or overwrite one.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from rich.segment import Segment
 from benchmarks.reporting.plain_text import clean
 
 LONGEST_LINE = 2000
-"""An error may quote a value of any length."""
+"""The most letters of a line: an error may quote a value of any length."""
 
 
 class Terminal(Console):
-    """A rich console for text that is not ours: no markup, no emoji codes, and no control characters but rich's own."""
+    """A rich console for text of strangers: no markup, no emoji codes, and no control characters but rich's own."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, highlight=False, emoji=False)
@@ -38,7 +38,7 @@ class Terminal(Console):
 
 
 def printable(text: str) -> str:
-    """The text without its control characters, line ends apart; of a width of zero, they move nothing in a table."""
+    """The text without control characters except line ends; they have no width, so that tables keep their form."""
     if text.isprintable():
         return text
     return "".join(letter for letter in text if letter.isprintable() or letter == "\n")

@@ -1,1 +1,1 @@
-"""Is head slower than base? Two revisions, interleaved processes, a judgement whose error rates are known."""
+"""Whether head is slower than base: two revisions, interleaved processes, and a judgement with known error rates."""

@@ -1,4 +1,4 @@
-"""A revision's own build: installed into a folder of the run, and laid beside its sources, which it completes."""
+"""The build of a revision: installed into a folder of the run, and copied beside the sources that it completes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmarks.regression.sources import SOURCE_ROOTS, is_extension
 
 
 def build(revision: Revision, python: str, projects: Sequence[str], folder: Path) -> None:
-    """Build the projects, paths from the revision's top, and install them into the folder, without dependencies.
+    """Build the projects, paths from the revision's top, and install them into a folder, without dependencies.
 
-    The revision's files are a copy that is this run's own: what is compiled and generated is laid beside the sources
-    that it belongs to. Whichever of the two is imported, it is the whole build. Raises ValueError when it fails.
+    The revision's folder is a copy that belongs to this run. Compiled and generated files are copied beside the sources
+    in it, so that an import finds the whole build in either place. Raises ValueError where a build fails.
     """
     command = [python, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--target", str(folder), *(str(revision.folder / project) for project in projects)]
@@ -33,7 +33,7 @@ def build(revision: Revision, python: str, projects: Sequence[str], folder: Path
 
 
 def _lay_beside(built: Path, source: Path, top: Path) -> None:
-    """Copy what was built of each package that lies in `source` over it."""
+    """Copy the built files of each package that lies in `source` over it."""
     if not _is_inside(source, top):
         return
     for entry in built.iterdir():
@@ -47,7 +47,7 @@ def _lay_beside(built: Path, source: Path, top: Path) -> None:
 
 def _copy(file: Path, target: Path, top: Path) -> None:
     parent = Path(os.path.realpath(target.parent))
-    # A link of an old revision may lead out of its files, and a file may be where a folder was built.
+    # A link in an old revision may lead out of it, and a file may have the name of a built folder.
     if target.is_symlink() or target.is_dir() or not _is_inside(parent, top):
         return
     if all(above.is_dir() or not above.exists() for above in (parent, *parent.parents)):

@@ -1,4 +1,4 @@
-"""Environments that are kept: each with what a revision depends on, and without the project itself."""
+"""Kept environments: each has the dependencies of a revision, and not the project itself."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from rnnimpl.interface import Unavailable
 Choice = Literal["auto", "shared", "own"]
 
 DEPENDENCIES = ("pyproject.toml", "constraints.txt", "requirements*.txt", "setup.py", "setup.cfg", "*.lock")
-"""The files that settle what a revision depends on."""
+"""The files that name the dependencies of a revision."""
 _TOOLS = ("pytest", "pytest-benchmark")
 _LAYOUT = "2"
-"""What an environment holds. 1: the project, too. 2: without it."""
+"""The layout of an environment. 1: it has the project, too. 2: it does not."""
 _LIST_SECONDS = 120
 
 
 def import_paths(folder: Path) -> tuple[Path, ...]:
-    """Where the revision's packages are: `src`, if it is laid out so, and its top."""
+    """The folders of a revision's packages: `src`, where it has one, and its top."""
     return (*([folder / "src"] if (folder / "src").is_dir() else []), folder)
 
 
 def dependency_key(folder: Path, project: Path | None = None, install: Sequence[str] = ()) -> str:
-    """A name that two revisions share when they depend on the same.
+    """A name that two revisions share when they have the same dependencies.
 
-    `project` is the folder in it that pip installs, where that is not its top; `install` are further words for pip.
+    `project` is the folder that pip installs, where that is not the revision's top; `install` are further requirements.
     """
     digest = hashlib.sha256(f"{_LAYOUT} {sys.version} {sys.base_prefix} {list(install)}".encode())
     for where in dict.fromkeys((folder, project or folder)):
@@ -51,16 +51,16 @@ def dependency_key(folder: Path, project: Path | None = None, install: Sequence[
 
 
 def differences(base: Mapping[str, str], head: Mapping[str, str]) -> str:
-    """Which packages, {name: version}, the two environments do not share: they may be what became slower."""
+    """A sentence on the packages, {name: version}, in which two environments differ: they may cause a slowdown."""
     changed = [name for name in sorted({*base, *head}) if base.get(name) != head.get(name)]
     if not changed:
         return "both environments hold the same packages"
-    told = (f"{name} {base.get(name, 'none')} and {head.get(name, 'none')}" for name in changed)
-    return f"packages of base and head that differ: {', '.join(told)}"
+    versions = (f"{name} {base.get(name, 'none')} and {head.get(name, 'none')}" for name in changed)
+    return f"packages of base and head that differ: {', '.join(versions)}"
 
 
 def packages_of(python: str) -> dict[str, str]:
-    """{name: version} of what an environment holds, as pip lists it."""
+    """{name: version} of the packages of an environment. Raises ValueError where its pip cannot list them."""
     command = [python, "-P", "-m", "pip", "list", "--format=json", "--disable-pip-version-check"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
@@ -83,11 +83,11 @@ def packages_of(python: str) -> dict[str, str]:
 def environment_of(
     revision: Revision, project: Path | None, say: Callable[[str], None], install: Sequence[str] = ()
 ) -> tuple[str, list[str]]:
-    """The interpreter of an environment with what the revision depends on, built unless it is kept already.
+    """The interpreter of an environment with the dependencies of a revision, and the paths of its own projects.
 
-    With it comes what is to be installed from each revision's files anew: paths from its top, the project's first.
-    `project` is the folder that pip installs, None where there is none; `install` are further words for pip. Raises
-    ValueError when the environment cannot be built or kept.
+    The environment is built unless it is kept already. The paths, from the top of the revision, are those of projects
+    that each revision has to install from its own files. `project` is the folder that pip installs, None where there is
+    none; `install` are further requirements. Raises ValueError where the environment cannot be built or kept.
     """
     kept = kept_folder()
     folder = kept / dependency_key(revision.folder, project, install)
@@ -108,9 +108,9 @@ def environment_of(
 
 
 def kept_folder() -> Path:
-    """The folder of kept environments, in the user's cache. Raises ValueError where it cannot be or is not the user's.
+    """The folder of kept environments, in the user's cache.
 
-    What others can write into is not run.
+    Raises ValueError where it cannot be made, and where others can write into it: what they wrote would be run.
     """
     try:
         return private_folder("rnnbench/environments")
@@ -124,13 +124,13 @@ def _refuse_what_others_can_write(folder: Path) -> None:
     except Unavailable as error:
         raise ValueError(f"{error}; or use --environment shared") from None
     for entry in _below(folder):
-        # What a link leads to has an owner of its own: an environment links to its Python.
+        # A link is judged by its own owner: an environment links to its Python.
         found = entry.stat(follow_symlinks=False)
         others = not entry.is_symlink() and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         if found.st_uid != os.geteuid() or others:
             raise ValueError(
                 f"{entry.path} belongs to another user or can be written by others: what is in {folder} is not run; "
-                "remove that folder, which is made anew, or use --environment shared"
+                "remove that folder, which is built again then, or use --environment shared"
             )
 
 
@@ -185,7 +185,7 @@ def _last(text: str) -> str:
 
 
 def _uninstall_local(revision: Revision, folder: Path, python: Path) -> list[str]:
-    """Take out what was installed from the revision's own files, and give the paths of it: the code is not kept."""
+    """Uninstall the projects of the revision's own files, whose code is not kept; their paths from its top."""
     top = Path(os.path.realpath(revision.folder))
     installed = importlib.metadata.distributions(path=[str(each) for each in folder.glob("lib/python*/site-packages")])
     local = {
@@ -195,5 +195,5 @@ def _uninstall_local(revision: Revision, folder: Path, python: Path) -> list[str
     }
     why = local and failure([str(python), "-P", "-m", "pip", "uninstall", "--quiet", "--yes", *local], folder)
     if why:
-        raise ValueError(f"{', '.join(local)} cannot be taken out of {folder} again: {why}")
+        raise ValueError(f"{', '.join(local)} cannot be uninstalled from {folder}: {why}")
     return sorted(local.values())

@@ -1,4 +1,4 @@
-"""pip and venv as processes that end: with this one, and after a time."""
+"""pip and venv as processes that end with this one, or after a time limit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 
 INSTALL_SECONDS = 1800
-"""A build is stopped when it takes longer; large frameworks are downloaded and C++ is compiled in less."""
+"""The time limit of a build: large frameworks are downloaded and C++ is compiled in less."""
 _OF_ANOTHER_ENVIRONMENT = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")
-"""Variables that would have pip install elsewhere, or take for installed what is not in its environment."""
+"""The variables by which pip would install elsewhere, or find packages outside its environment."""
 _NO_REASON = ("note:", "hint:", "[notice]", "warning:", "deprecation:")
 _OUTPUT_BEGINS, _OUTPUT_ENDS = re.compile(r"\[\d+ lines of output\]$"), "[end of output]"
 _ERROR = re.compile(r"error\b|exception\b", re.IGNORECASE)
@@ -21,9 +21,9 @@ _LONGEST = 600
 
 
 def failure(command: list[str], folder: Path, *, seconds: float = INSTALL_SECONDS) -> str:
-    """Run the command there, and say why it failed; empty when it did not. What it started ends with this process.
+    """Run a command in a folder; the reason of its failure, or an empty text.
 
-    What it makes is the user's alone to write.
+    The processes that it starts end with this one. Only the user can write the files that it makes.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_ENVIRONMENT}
     with subprocess.Popen(  # noqa: S603  # pip and venv
@@ -50,19 +50,22 @@ def failure(command: list[str], folder: Path, *, seconds: float = INSTALL_SECOND
 
 
 def _end(group: int) -> None:
-    # pip builds in processes of its own.
+    # pip builds in child processes.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 
 
 def _reason(said: str) -> str:
-    """What the build backend said last of an error, or why pip refused what was built; else the end, without advice."""
+    """The reason in the output of pip: the last error of the build backend, or why pip refused the build.
+
+    Without either it is the end of the output, without pip's advice.
+    """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if _OUTPUT_ENDS in lines:
         end = lines.index(_OUTPUT_ENDS)
         begin = max((at for at in range(end) if _OUTPUT_BEGINS.search(lines[at])), default=-1)
         output = lines[begin + 1 : end]
-        # A compiler's own word comes before the build backend's that a command has failed.
+        # The error of a compiler says more than that of the build backend, by which a command has failed.
         errors = [line for line in output if _ERROR.search(line)]
         causes = [line for line in errors if not _COMMAND_FAILED.search(line)]
         return (causes[-1:] or errors[-1:] or output[-1:] or [""])[0][-_LONGEST:]

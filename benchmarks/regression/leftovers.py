@@ -1,4 +1,4 @@
-"""What a process leaves when it ends: children in its group, and daemons that left the group, are ended with it."""
+"""The processes that a process leaves behind: children in its group, and daemons that left the group."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from collections.abc import Mapping
 import psutil
 
 _MOST_SEARCHES = 3
-"""A process may be forked while the others are searched for; what is found is ended, and searched for again."""
+"""How often processes are searched for: one may be forked during a search, and is found by the next."""
 
 
 def end_group(leader: int) -> None:
-    """Kill the group of a process that was started in a session of its own and whose end is not yet waited for.
+    """Kill the group of a process that was started in a session of its own.
 
-    Until then no other process can have its number.
+    The caller has not yet waited for the process, so that no other one can have its number.
     """
-    # macOS answers with PermissionError where only the leader is left, which has ended.
+    # macOS raises PermissionError where only the leader is left, and has ended.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def end_marked(variables: Mapping[str, str]) -> None:
-    """Kill this user's processes that were started with these environment variables, or by one that was."""
+    """Kill the processes of this user that have these environment variables, which their children inherit."""
     for _ in range(_MOST_SEARCHES):
         found = [each for each in psutil.process_iter() if _is_marked(each, variables)]
         for process in found:
@@ -42,6 +42,6 @@ def _is_marked(process: psutil.Process, variables: Mapping[str, str]) -> bool:
             return False
         environment = process.environ()
     except (psutil.Error, OSError):
-        # It ended meanwhile, or is none that this user may look into.
+        # It has ended, or this user may not read its environment.
         return False
     return all(environment.get(name) == value for name, value in variables.items())

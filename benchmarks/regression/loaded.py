@@ -1,4 +1,4 @@
-"""What the process of a dry run loaded: the file of each module, and what it looked for and did not find."""
+"""The modules that the process of a dry run loaded, with their files, and those that it did not find."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PLUGIN = Path(__file__).parent / "rnnbench_origins.py"
-"""The pytest plugin that writes it, into `loaded.json` beside the copy of itself that runs."""
+"""The pytest plugin that records them, in `loaded.json` beside the copy of itself that runs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """{module: files} of all modules, {module: folders that were searched} of those not found, mapped libraries.
-
-    `path` is the process's `sys.path`, `standard` the folders of Python's own library, `prefixes` the environment's.
-    """
+    """The code that a process loaded."""
 
     modules: Mapping[str, tuple[Path, ...]] = dataclasses.field(default_factory=dict)
+    """{module: its files}."""
     missing: Mapping[str, tuple[Path, ...]] = dataclasses.field(default_factory=dict)
+    """{module that was not found: the folders that were searched}."""
     libraries: tuple[Path, ...] = ()
+    """The shared libraries that are mapped."""
     path: tuple[Path, ...] = ()
+    """`sys.path`."""
     standard: tuple[Path, ...] = ()
+    """The folders of Python's own library."""
     prefixes: tuple[Path, ...] = ()
+    """The folders of the environment."""
 
     def merged(self, later: Loaded) -> Loaded:
-        """What this process and a later one, which ran other tests of the same suite, loaded."""
+        """The code of this process and of a later one, which ran other tests of the same suite."""
         return Loaded(
             modules=_joined(self.modules, later.modules),
             missing=_joined(self.missing, later.missing),
@@ -38,7 +41,7 @@ class Loaded:
 
 
 def read_loaded(folder: Path) -> Loaded | None:
-    """What the plugin wrote in the folder; None where the process did not come to write it."""
+    """The record of the plugin in the folder; None where the process ended before it wrote one."""
     try:
         content = json.loads((folder / "loaded.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""Whether each side of a comparison ran its own code: where the modules of the project under test came from.
+"""Whether each side of a comparison ran its own code, by the origins of the modules that it loaded.
 
 A module is the project's when its file lies in any checkout of the repository, when it comes from a distribution that
-is a build of the project, or when the side's tree provides a module of its name and no other distribution owns the
-file. Each must come from the side's own tree or from a build of it.
+is a build of the project, or when the side's tree has a module of its name and no other distribution owns the file.
+Each such module must come from the side's own tree or from a build of it.
 """
 
 from __future__ import annotations
@@ -22,31 +22,33 @@ from benchmarks.regression.sources import SOURCE_ROOTS, Sources, in_site_package
 
 @dataclasses.dataclass(frozen=True)
 class OwnCode:
-    """What a side may run: its tree, what its tree provides, and the folder with the build of it, if there is one.
-
-    `checkouts` are all trees of the repository, its own among them. `clean` says that nothing but git and this run has
-    written into the tree: the user's checkout is not.
-    """
+    """The code that is a side's own."""
 
     name: str
+    """The name of the side."""
     sources: Sources
+    """The contents of its tree."""
     checkouts: tuple[Path, ...]
+    """All trees of the repository, with its own."""
     build: Path | None = None
+    """The folder with the build of the tree, if there is one."""
     clean: bool = True
+    """Whether only git and this run have written into the tree, which does not hold for the user's checkout."""
 
 
 @dataclasses.dataclass(frozen=True)
 class OriginProblem:
-    """A module of the project that a side took from elsewhere, or did not find; `said` is the fact, in a clause."""
+    """A module of the project that a side took from elsewhere, or did not find."""
 
     module: str
-    said: str
+    fact: str
+    """The fact as a clause for the user."""
 
 
 def problems_of(side: Origins, unfound: frozenset[str] = frozenset()) -> list[OriginProblem]:
-    """What one side ran of the project that is not its own, and what of its own has to be built and is not.
+    """The modules that one side took from elsewhere, and those of its own that a build has to make and did not.
 
-    `unfound` are modules that the side's suite failed for.
+    `unfound` are modules that were not found, and for which tests of the suite failed.
     """
     own, built = side.of, _modules_in(side.of.build)
     found = []
@@ -71,7 +73,7 @@ def problems_of(side: Origins, unfound: frozenset[str] = frozenset()) -> list[Or
 
 
 def problems_between(base: Origins, head: Origins) -> list[OriginProblem]:
-    """What one side has and the other lacks although it asks for it: what was built, and not committed."""
+    """The modules that were built but not committed, so that one side has them and the other lacks them."""
     found = []
     for one, other in ((base, head), (head, base)):
         made, generated = one.made(), one.generated()
@@ -91,22 +93,23 @@ def problems_between(base: Origins, head: Origins) -> list[OriginProblem]:
 
 
 def roots_of(side: Origins, unfound: frozenset[str]) -> tuple[Path, ...]:
-    """The folders of the side's tree from which it could import what it took from elsewhere or did not find."""
+    """The folders of the side's tree from which it could import the modules that it took from elsewhere or missed."""
     sources = side.of.sources
     near = {sources.folder / root for root in SOURCE_ROOTS}
     found: list[Path] = []
     for module in dict.fromkeys([*(module for module, _ in side.foreign), *(set(side.missing) & unfound)]):
         roots = sources.roots(module)
         expected = [root for root in roots if root in near]
-        # Of several, which one is meant is not known.
+        # Of several folders it is unknown which one is meant.
         found += expected[:1] or (roots if len(roots) == 1 else [])
     return tuple(dict.fromkeys(found))
 
 
 class Origins:
-    """The project's modules that a side's process loaded: (module, file) of its own, and of what came from elsewhere.
+    """The project's modules that the process of a side loaded, by origin.
 
-    `missing` are the project's modules that were looked for in vain.
+    `own` are (module, file) of the side's own code, `foreign` those from elsewhere, and `missing` the modules of the
+    project that were not found.
     """
 
     def __init__(self, of: OwnCode, loaded: Loaded) -> None:
@@ -123,7 +126,7 @@ class Origins:
         self.missing = tuple(self._missing())
 
     def made(self) -> set[Path]:
-        """Those of its own files that are not in git: of a build, what was compiled; of a checkout, all that is new."""
+        """Its own files that are not in git: the compiled files of a build, all new files of a checkout."""
         files = [file for _, file in self.own]
         if self._build is not None:
             return {file for file in files if is_extension(file)}
@@ -132,10 +135,10 @@ class Origins:
         return {file for file in files if os.path.relpath(_real(file), self._folder) not in tracked}
 
     def generated(self) -> set[Path]:
-        """Those of a user's checkout that are compiled and not in git, or that git is told to ignore."""
+        """The files of a user's checkout that are compiled and not in git, or that git ignores."""
         if self.of.clean:
             return set()
-        # A module may lie in an archive, which is what git knows of.
+        # A module may lie in an archive, and git knows the archive only.
         names = {file: os.path.relpath(_existing(_real(file)), self._folder) for file in self.made()}
         ignored: set[str] = set()
         if names:
@@ -164,7 +167,7 @@ class Origins:
                 yield module
 
     def _libraries(self) -> list[Path]:
-        """Mapped libraries that are in a checkout and are no module."""
+        """The mapped libraries that lie in a checkout and are not modules."""
         modules = {_real(file) for files in self._loaded.modules.values() for file in files}
         libraries = [_real(library) for library in self._loaded.libraries]
         return [each for each in libraries if each not in modules and self._checkout_of(each) is not None]
@@ -175,7 +178,7 @@ class Origins:
         return self._checkout_of(file) == self._folder
 
     def _checkout_of(self, file: Path) -> Path | None:
-        """The innermost checkout that has the file; none has what an environment within it holds."""
+        """The innermost checkout that has the file; None for a file of an environment within a checkout."""
         around = [each for each in self._checkouts if file.is_relative_to(each)]
         if not around:
             return None
@@ -196,13 +199,13 @@ class Origins:
             # A copy on PYTHONPATH, or a library that was compiled into a cache.
             return bool(roots) or inside
         if owner:
-            # What an editable install imports by is of the project's distribution, but not of the project.
+            # The import hook of an editable install belongs to the project's distribution, and not to the project.
             return bool(roots) or inside or is_extension(file)
         return any(root == self.of.sources.folder / near for root in roots for near in SOURCE_ROOTS)
 
 
 class _Distributed:
-    """The distributions on a path: which of them are builds of the project, and which own a file."""
+    """The distributions on a path; those with the project's name, or installed from a checkout, are its builds."""
 
     def __init__(self, names: frozenset[str], checkouts: set[Path], path: Sequence[Path]) -> None:
         self._names, self._checkouts = names, checkouts
@@ -210,18 +213,18 @@ class _Distributed:
         self._files: dict[str, bool] | None = None
 
     def owner(self, file: Path) -> bool | None:
-        """Whether a build of the project owns the file; None where no distribution does."""
+        """Whether a build of the project owns a file; None where no distribution owns it."""
         if self._files is None:
             self._files = {}
             for distribution in self._distributions:
-                ours, root = self._is_ours(distribution), _real(Path(str(distribution.locate_file(""))))
+                is_build, root = self._is_build(distribution), _real(Path(str(distribution.locate_file(""))))
                 for each in distribution.files or ():
                     if each.suffix in {".py", ".pyc", ".pth"} or is_extension(Path(each)):
                         key = os.path.normpath(root / each)
-                        self._files[key] = ours or self._files.get(key, False)
+                        self._files[key] = is_build or self._files.get(key, False)
         return self._files.get(str(file))
 
-    def _is_ours(self, distribution: importlib.metadata.Distribution) -> bool:
+    def _is_build(self, distribution: importlib.metadata.Distribution) -> bool:
         name = distribution.metadata["Name"]
         if name and normalized(name) in self._names:
             return True
@@ -230,7 +233,7 @@ class _Distributed:
 
 
 def local_folder(distribution: importlib.metadata.Distribution) -> Path | None:
-    """The folder that a distribution was installed from; None where it came from an index."""
+    """The folder from which a distribution was installed; None where it came from an index."""
     try:
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")
         url = urlparse(origin["url"]) if "dir_info" in origin else None
@@ -240,7 +243,7 @@ def local_folder(distribution: importlib.metadata.Distribution) -> Path | None:
 
 
 def _modules_in(build: Path | None) -> Mapping[str, Path]:
-    """{module: file} of a folder that modules were installed into."""
+    """{module: file} of a folder with installed modules; compiled files come before sources."""
     if build is None:
         return {}
     found: dict[str, Path] = {}

@@ -28,7 +28,7 @@ SCHEMA = 2
 """
 _STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "yellow", "broken": "red"}
 _COLOURS = {"faster": "#009E73", "slower": "#D55E00", "same": "#666666", "cannot tell": "#E69F00"}
-_HEADER = ("case", "verdict", "ratio", "interval, or why none", "pairs", "matters from", "could have seen")
+_HEADER = ("case", "verdict", "ratio", "interval, or why none", "pairs", "matters from", "could have found")
 _MOST_DRAWN = 100
 _LONGEST_DRAWN = 60
 

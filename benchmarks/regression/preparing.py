@@ -95,7 +95,7 @@ class Preparation:
         self, revisions: Mapping[str, Revision], choice: Choice, *, own: bool = True
     ) -> list[PreparedSide]:
         sources = {name: sources_of(revision.folder) for name, revision in revisions.items()}
-        said = ""
+        why = ""
         lacking: list[OriginProblem] = []
         ways = list(self._ways(sources, choice, own=own))
         for number, way in enumerate(ways):
@@ -103,7 +103,7 @@ class Preparation:
             if way == "built" and lacking:
                 continue
             if number:
-                self._say(f"not measured so: {said}")
+                self._say(f"not measured so: {why}")
             ready, problems = self._try(way, revisions, sources)
             lacking = _lacking_here(ready) if "own" in ways[number + 1 :] else []
             problems += lacking
@@ -111,10 +111,10 @@ class Preparation:
                 if way == "own":
                     _refuse_incomplete(ready)
                 return ready
-            by_module = list({problem.module: problem.said for problem in reversed(problems)}.values())[::-1]
+            by_module = list({problem.module: problem.fact for problem in reversed(problems)}.values())[::-1]
             more = len(by_module) - _SHOWN
-            said = "; ".join(by_module[:_SHOWN]) + (f"; and {more} more like these" if more > 0 else "")
-        raise ValueError(f"nothing is measured, for a side would not run its own code: {said}. {_remedy(choice)}")
+            why = "; ".join(by_module[:_SHOWN]) + (f"; and {more} more like these" if more > 0 else "")
+        raise ValueError(f"nothing is measured, since a side would not run its own code: {why}. {_remedy(choice)}")
 
     def _ways(self, sources: Mapping[str, Sources], choice: Choice, *, own: bool) -> Iterator[Way]:
         if choice != "auto":

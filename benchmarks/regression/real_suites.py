@@ -1,12 +1,12 @@
-"""Try `regress` on the suites of public projects, and say for each what it did.
+"""Try `regress` on the suites of public projects, and tabulate its verdicts.
 
-The source distributions of two releases become the two commits of a repository, between which `regress` judges: first
-the older one against itself, which is the same code, then the newer one against it. The projects are listed in
+The source distributions of two releases become the two commits of a repository. `regress` judges the older release
+against itself, which is equal code, and then the newer release against the older. The projects are listed in
 `real_suites.toml` beside this file.
 
 Run by `nox -s real-suites`, or `python -m benchmarks.regression.real_suites pluggy --budget 2m`. Exit status 1 where
-`regress` called equal code slower or ended with a status that is none of its own, and 2 where a project could not be
-had or none has the name.
+`regress` called equal code slower or ended with an unknown status, and 2 where a project could not be downloaded or is
+not listed.
 """
 
 from __future__ import annotations
@@ -33,39 +33,41 @@ from benchmarks.sweeps import parse_duration
 LIST = Path(__file__).with_suffix(".toml")
 SLOWER = 1
 STATUSES = {0, SLOWER, 2, 3}
-"""What `regress` ends with by itself."""
+"""The exit statuses of `regress` that are no fault of it."""
 _HEADER = ("project", "releases", "suite", "what ran", "the same code", "the newer release", "minutes")
 _IS_GENERATED = b"track in version control"
-"""What setuptools-scm and hatch-vcs write at the top of the version files that they generate: do not do so."""
+"""Part of the first lines of version files that setuptools-scm and hatch-vcs generate: do not track them."""
 _IDENTITY = ("-c", "user.name=real suites", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false")
 
 
 @dataclasses.dataclass(frozen=True)
 class Project:
-    """A project on the package index, two releases of it, and its suite, a path in their source distributions.
-
-    `install` is what the suite needs and the project does not name for its tests, `pytest` are options for pytest.
-    """
+    """A project on the package index, and two releases of it."""
 
     name: str
     base: str
+    """The version of the older release."""
     head: str
+    """The version of the newer release."""
     suite: str
+    """The path of the suite in the source distributions."""
     install: tuple[str, ...] = ()
+    """Requirements of the suite that the project does not name for its tests."""
     pytest: str = ""
+    """Options for pytest."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RegressRun:
-    """What a run of `regress` came to: its exit status, a sentence, and which way the sides ran, in a word."""
+    """The result of a run of `regress`: its exit status, a summary, and the way in which the sides ran."""
 
     status: int
-    said: str
+    summary: str
     way: str
 
 
 Download = Callable[[str, str, Path], Path]
-"""From a project's name, a version and a folder to the source distribution in it; raises ValueError."""
+"""Downloads a source distribution, by a project's name and a version, into a folder; raises ValueError."""
 
 
 def read_projects(path: Path = LIST) -> list[Project]:
@@ -75,7 +77,7 @@ def read_projects(path: Path = LIST) -> list[Project]:
 
 
 def download(name: str, version: str, folder: Path) -> Path:
-    """Have pip download a release's source distribution. Raises ValueError, with pip's reason."""
+    """The source distribution of a release, which pip downloads into a folder. Raises ValueError with pip's reason."""
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     why = failure([*command, "--no-binary", name, "--dest", str(folder), f"{name}=={version}"], folder)
     files = [file for file in folder.iterdir() if file.name.endswith(".tar.gz")]
@@ -85,7 +87,7 @@ def download(name: str, version: str, folder: Path) -> Path:
 
 
 def repository_of(project: Project, folder: Path, fetch: Download = download) -> Path:
-    """A git repository in the folder whose two commits, tagged with their versions, hold the two releases."""
+    """A git repository in the folder with a commit for each of the two releases, tagged with its version."""
     repository = make_folder(folder, "repository")
     git(repository, "init", "--quiet")
     for version in (project.base, project.head):
@@ -94,25 +96,25 @@ def repository_of(project: Project, folder: Path, fetch: Download = download) ->
         there = (f"--git-dir={repository / '.git'}", f"--work-tree={tree}", *_IDENTITY)
         git(tree, *there, "add", "--all", "--force", "--", ".", *_generated(tree))
         git(tree, *there, "commit", "--quiet", "--allow-empty", "--message", f"{project.name} {version}")
-        # Build backends that ask git for the version find it.
+        # Some build backends ask git for the version.
         git(repository, *_IDENTITY, "tag", version)
     git(repository, "reset", "--quiet", "--hard")
     return repository
 
 
 def judge(project: Project, repository: Path, head: str, out: Path, budget: str) -> RegressRun:
-    """Run `regress` on a repository, from the older release to `head`, and read what it wrote and said."""
+    """Run `regress` on a repository, from the older release to `head`, and read its files and output."""
     words = ["--base", project.base, "--head", head, "--suite", project.suite, "--budget", budget, "--out", str(out)]
     words += [word for requirement in project.install for word in ("--install", requirement)]
     words += ["--pytest", project.pytest] if project.pytest else []
     make_named(out)
-    with open_to_append(out, "said.txt") as said:
-        began = said.seek(0, 2)
+    with open_to_append(out, "said.txt") as output:
+        began = output.seek(0, 2)
         done = subprocess.run(  # noqa: S603  # this project, by this interpreter
             [sys.executable, "-m", "benchmarks", "regress", *words],
             cwd=repository,
             stdin=subprocess.DEVNULL,
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
         )
@@ -123,14 +125,14 @@ def judge(project: Project, repository: Path, head: str, out: Path, budget: str)
 
 
 def _summary(out: Path, status: int, lines: Sequence[str]) -> str:
-    """The verdicts counted and those that differ named, where there are any; else the reason why not."""
+    """The number of cases by verdict, and the range of ratios that changed; the reason where no case was judged."""
     errors = [line for line in lines if line.startswith("error:")]
     if errors:
         return errors[-1].removeprefix("error:").strip()
     try:
         content = json.loads((out / "regress.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return lines[-1] if lines else f"it ended with {status} and said nothing"
+        return lines[-1] if lines else f"it ended with {status} and printed nothing"
     if content["decision"] is None or content["unfit"]:
         return str(content["summary"])
     final: dict[str, Any] = content["decision"]["final"]
@@ -141,7 +143,7 @@ def _summary(out: Path, status: int, lines: Sequence[str]) -> str:
 
 
 def _way(lines: Sequence[str]) -> str:
-    """The way that the sides ran at last, of those that docs/regression.md names."""
+    """The way in which the sides finally ran, of those in docs/regression.md."""
     if any(" its own build and files first on the path" in line for line in lines):
         return "built"
     if any(" gets an environment of its own" in line or ", built before" in line for line in lines):
@@ -152,28 +154,29 @@ def _way(lines: Sequence[str]) -> str:
 
 
 def row(project: Project, same: RegressRun, newer: RegressRun, seconds: float) -> tuple[str, ...]:
-    """A project's line of the table."""
+    """The row of a project in the table."""
     return (
         escape(project.name),
         f"{escape(project.base)}, {escape(project.head)}",
         code(f"{project.suite} {project.pytest}".strip()),
         newer.way,
-        f"{same.status}: {escape(same.said)}",
-        f"{newer.status}: {escape(newer.said)}",
+        f"{same.status}: {escape(same.summary)}",
+        f"{newer.status}: {escape(newer.summary)}",
         f"{seconds / 60:.0f}",
     )
 
 
 def _generated(tree: Path) -> list[str]:
-    """Pathspecs that leave out what a build writes: no repository has it, and a build would change it."""
+    """The pathspecs that leave out files which a build writes: no repository has them."""
     versions = [file for file in tree.rglob("*.py") if _IS_GENERATED in file.read_bytes()[:500]]
     return [":(exclude,glob)**/*.egg-info/**", *(f":(exclude,top){file.relative_to(tree)}" for file in versions)]
 
 
 def _unpacked(archive: Path, folder: Path) -> Path:
-    """The only folder of an archive, unpacked there. Raises ValueError for an archive that has no such form.
+    """The single folder of an archive, unpacked into `folder`.
 
-    What would leave the folder, and what is neither file nor folder nor link within, is refused.
+    Raises ValueError for an archive of another form, and for entries that would leave the folder or are neither files,
+    folders nor links within it.
     """
     try:
         with tarfile.open(archive) as content:
@@ -187,10 +190,10 @@ def _unpacked(archive: Path, folder: Path) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None, fetch: Download = download) -> int:
-    """Run what the command line asks for, write table.md after each project, and return the exit status."""
+    """Try the projects that the command line names, write table.md after each, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.regression.real_suites", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="PROJECT", help="of those listed; all if none is named")
-    parser.add_argument("--budget", default="5m", metavar="TIME", help="of each run of regress: 90s, 5m")
+    parser.add_argument("names", nargs="*", metavar="PROJECT", help="a listed project; all if none is named")
+    parser.add_argument("--budget", default="5m", metavar="TIME", help="the budget of each run of regress: 90s, 5m")
     parser.add_argument("--out", type=Path, default=Path("results/real-suites"), metavar="DIR")
     parser.add_argument("--list", type=Path, default=LIST, metavar="FILE", help="a TOML file of projects")
     given = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""What a project needs beside itself for its tests and benchmarks: extras and dependency groups of the usual names."""
+"""The requirements of a project's tests and benchmarks: its extras and dependency groups of the usual names."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from benchmarks.regression.sources import normalized, read_text, toml
 
 FOR_TESTS = ("test", "tests", "testing", "bench", "benchmark", "benchmarks")
-"""Names of extras and groups that a suite may need."""
-_ELSE = ("dev",)
-"""Taken where a project has none of those: it holds more than a suite needs."""
+"""The names of extras and groups that a suite may need."""
+_OTHERWISE = ("dev",)
+"""The names for a project that has none of those: they hold more than a suite needs."""
 
 
 def extras_for_tests(project: Path) -> list[str]:
-    """The extras of a project's folder that are for its tests, by pyproject.toml or setup.cfg."""
+    """The extras for tests that pyproject.toml and setup.cfg in a project's folder name."""
     tables = (toml(project / "pyproject.toml").get("project"), {"optional-dependencies": _of_setup_cfg(project)})
     names = [
         name for table in tables if isinstance(table, dict) for name in _dictionary(table.get("optional-dependencies"))
@@ -25,7 +25,7 @@ def extras_for_tests(project: Path) -> list[str]:
 
 
 def requirements_for_tests(project: Path) -> list[str]:
-    """The requirements in the dependency groups of a project's folder that are for its tests, and in those of PDM."""
+    """The requirements in the dependency groups for tests, of pyproject.toml or of PDM, in a project's folder."""
     settings = toml(project / "pyproject.toml")
     of_pdm = _dictionary(_dictionary(settings.get("tool")).get("pdm")).get("dev-dependencies")
     groups = _dictionary(of_pdm) | _dictionary(settings.get("dependency-groups"))
@@ -33,7 +33,7 @@ def requirements_for_tests(project: Path) -> list[str]:
 
 
 def _group(groups: dict[str, Any], name: str, within: tuple[str, ...]) -> list[str]:
-    """A group's requirements, with those of the groups that it includes."""
+    """The requirements of a group and of the groups that it includes; `within` are the groups that include it."""
     key = next((key for key in groups if normalized(key) == normalized(name)), None)
     if key is None or key in within or not isinstance(groups[key], list):
         return []
@@ -48,7 +48,7 @@ def _group(groups: dict[str, Any], name: str, within: tuple[str, ...]) -> list[s
 
 def _usual(names: list[str]) -> list[str]:
     found = [name for name in names if normalized(name) in FOR_TESTS]
-    return found or [name for name in names if normalized(name) in _ELSE]
+    return found or [name for name in names if normalized(name) in _OTHERWISE]
 
 
 def _of_setup_cfg(project: Path) -> dict[str, str]:

@@ -1,14 +1,14 @@
-"""A pytest plugin for the dry run: which file each loaded module came from, and which modules were not found.
+"""A pytest plugin for the dry run: it records the file of each loaded module, and the modules that were not found.
 
-It runs in the environment of the project that is judged, so it imports nothing but the standard library and pytest.
-Beside this file it writes `loaded.json`, anew whenever a test has loaded more:
+It runs in the environment of the project under test, so it imports nothing but the standard library and pytest. Beside
+this file it writes `loaded.json`, again after each test that has loaded more:
 
     {"modules": {NAME: [FILE, ...]}, "missing": {NAME: [FOLDER that was searched, ...]},
      "libraries": [FILE of a shared library that is mapped, ...], "path": [sys.path],
      "standard": [FOLDER of Python's own library, ...], "prefixes": [FOLDER of the environment, ...]}
 
-A namespace package has no file and no code: its modules tell where they are. Files are absolute, as the import system
-named them, with links as they are.
+A namespace package has no file and no code of its own, so only its modules are recorded. Files are absolute, under the
+names that the import system gave them, and links are not followed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _written = (-1, -1)
 
 
 class _NotFound:
-    """The last finder, which is asked for what no other finder has found, and notes it."""
+    """The last finder of the import system, which records the modules that no other finder has found."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, _target: object = None) -> None:
@@ -42,12 +42,12 @@ sys.meta_path.append(_NotFound)
 def _note_modules() -> None:
     for name, module in list(sys.modules.items()):
         try:
-            # Not getattr: modules that load what is asked of them would load more than the suite does.
+            # getattr would make lazy modules load more than the suite does.
             file = object.__getattribute__(module, "__dict__").get("__file__")
         except AttributeError:
             continue
         if isinstance(file, str) and (name, file) not in _raw:
-            # At once: a relative name holds only while the current folder stays.
+            # A relative name has to be resolved before a test changes the current folder.
             _raw.add((name, file))
             absolute = str(Path(file).absolute())
             if Path(absolute).parent != _HERE:
@@ -55,7 +55,7 @@ def _note_modules() -> None:
 
 
 def _libraries() -> list[str]:
-    """The shared libraries that this process has mapped, where the operating system tells."""
+    """The shared libraries that this process has mapped, where the operating system lists them."""
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -85,19 +85,19 @@ def _write() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Note what collecting the tests has loaded."""
+    """Record the modules that collecting the tests has loaded."""
     _write()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logfinish() -> None:
-    """Note what a test has loaded, whatever it takes away again later."""
+    """Record the modules that a test has loaded, even if it unloads them later."""
     _write()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
-    """Note what is loaded at the end, and which libraries are mapped."""
+    """Record the modules that are loaded at the end, and the libraries that are mapped."""
     global _written
     _written = (-1, -1)
     _write()

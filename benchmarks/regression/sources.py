@@ -1,4 +1,4 @@
-"""What a tree of files provides: Python modules, what has to be built, where pip can install it, and its name."""
+"""The contents of a source tree: its Python modules, the parts that need a build, its projects and their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.regression.revisions import listed
 
 SOURCE_ROOTS = (".", "src", "python", "lib")
-"""Where projects keep their packages, from the top of their files."""
+"""The folders in which projects keep their packages, from the top of the tree."""
 EXTENSIONS = (".so", ".pyd", ".dylib", ".dll")
 _MODULES = (".py", ".pyx", ".pyc", *EXTENSIONS)
 _COMPILED_FROM = (".c", ".cc", ".cpp", ".cxx", ".cu", ".f90", ".pyx", ".rs", ".go", ".i")
@@ -28,45 +28,47 @@ _COMPILES = re.compile(
     r"|\[\[?tool\.hatch\.build\.(targets\.\w+\.)?hooks\.(cython|cmake|mypyc)",
     re.IGNORECASE,
 )
-"""What build files say of a project with compiled modules."""
+"""The words in build files of projects with compiled modules."""
 
 
 def is_extension(file: Path) -> bool:
-    """Whether it is compiled: a shared library, `libx.so.1` among them."""
+    """Whether a file is a compiled module or another shared library, such as `libx.so.1`."""
     return file.suffix in EXTENSIONS or ".so." in file.name
 
 
 def in_site_packages(inside: PurePosixPath | Path) -> bool:
-    """Whether a path within a tree is that of an installed package: of an environment that was made in the tree."""
+    """Whether a path within a tree belongs to an installed package, in an environment that lies in the tree."""
     return any(part in {"site-packages", "dist-packages"} for part in inside.parts)
 
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """The files of a tree that matter to the import system, found by `sources_of`.
-
-    `modules` are {last part of the name: paths from the top without suffix}, of what can be imported as it is.
-    `compiled_from` are the same of files in other languages. `build_text` is what the build files say.
-    """
+    """The files of a source tree that matter to the import system; `sources_of` reads them."""
 
     folder: Path
+    """The top of the tree."""
     modules: Mapping[str, tuple[str, ...]]
+    """{last part of a module's name: paths from the top without suffix}, of files that can be imported as they are."""
     compiled_from: Mapping[str, tuple[str, ...]]
+    """{stem: paths from the top without suffix} of files in languages that are compiled."""
     packages: frozenset[str]
+    """The folders with an `__init__.py`, from the top."""
     project_files: tuple[str, ...]
+    """The files by which pip knows a project, from the top."""
     build_text: str
+    """The text of all build files."""
 
     def roots(self, module: str) -> list[Path]:
-        """The folders from which the module could be imported under its name, the topmost first."""
+        """The folders from which a module could be imported under its full name, the topmost first."""
         wanted = module.replace(".", "/")
         found = [path for path in self.modules.get(module.rpartition(".")[2], ()) if f"/{path}".endswith(f"/{wanted}")]
         roots = {path.removesuffix(wanted).rstrip("/") for path in found}
-        # A folder with __init__.py is a package: what is in it has a longer name.
+        # A folder with __init__.py is a package, and its modules have a longer name.
         tops = sorted((root for root in roots if root not in self.packages), key=lambda root: (root.count("/"), root))
         return [self.folder / root for root in tops]
 
     def is_built(self, module: str) -> bool:
-        """Whether a module that is not there is one that the project's build makes: compiled or generated."""
+        """Whether the build of the project makes a module that the tree does not have."""
         last = module.rpartition(".")[2]
         wanted = module.replace(".", "/")
         sources = self.compiled_from.get(last, ())
@@ -75,11 +77,11 @@ class Sources:
 
     @property
     def compiles(self) -> bool:
-        """Whether the project's build files speak of compiled modules."""
+        """Whether the build files name compiled modules."""
         return _COMPILES.search(self.build_text) is not None
 
     def project_folder(self, suite: str) -> Path | None:
-        """The folder that pip can install: the nearest above the suite, else the only other one; None without any."""
+        """The folder that pip can install: the nearest above the suite, or the only one in the tree; None without."""
         folders = {(self.folder / file).parent for file in self.project_files}
         installable = sorted(folder for folder in folders if is_installable(folder))
         above = [folder for folder in installable if folder in (self.folder / suite).parents]
@@ -88,12 +90,12 @@ class Sources:
         return installable[0] if len(installable) == 1 else None
 
     def project_names(self) -> frozenset[str]:
-        """The names of distributions that are built from this tree, as far as files tell without running them."""
+        """The names of the distributions that are built from this tree, as far as its files name them literally."""
         return frozenset(name for file in self.project_files if (name := _name_in(self.folder / file)))
 
 
 def sources_of(folder: Path) -> Sources:
-    """Read a checkout or worktree: what git tracks, and what lies beside it."""
+    """The sources of a checkout or worktree, tracked by git or not."""
     patterns = [f"*{suffix}" for suffix in (*_MODULES, *_COMPILED_FROM)] + [f"*{name}" for name in _BUILD_FILES]
     modules: dict[str, set[str]] = defaultdict(set)
     compiled_from: dict[str, set[str]] = defaultdict(set)
@@ -126,7 +128,7 @@ def sources_of(folder: Path) -> Sources:
 
 
 def is_installable(folder: Path) -> bool:
-    """Whether pip can install it: a pyproject.toml that only sets up tools is not enough."""
+    """Whether pip can install a folder; a pyproject.toml that only configures tools is not enough."""
     if (folder / "setup.py").is_file():
         return True
     settings = toml(folder / "pyproject.toml")
@@ -134,7 +136,7 @@ def is_installable(folder: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """What a file of a revision says; nothing where it is a link, which may lead out of the revision, or no file."""
+    """The text of a file; empty where it is a link, which may lead out of the revision, or no readable file."""
     try:
         return "" if path.is_symlink() or not path.is_file() else path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -142,7 +144,7 @@ def read_text(path: Path) -> str:
 
 
 def toml(path: Path) -> dict[str, Any]:
-    """What a TOML file says; nothing where it is none."""
+    """The content of a TOML file; empty where it cannot be parsed."""
     try:
         return tomllib.loads(read_text(path))
     except (tomllib.TOMLDecodeError, RecursionError):
@@ -150,7 +152,7 @@ def toml(path: Path) -> dict[str, Any]:
 
 
 def normalized(name: str) -> str:
-    """A distribution's name as indexes compare it."""
+    """The name of a distribution in the form that package indexes compare (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
