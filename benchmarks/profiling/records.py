@@ -1,4 +1,22 @@
-"""The records of a profile: what they hold, and how they are read from `profiles.jsonl`, old ones too."""
+"""The records of a profile, a line of `profiles.jsonl` for each case and repeat, and their reading, old ones included.
+
+    case, repeat            the case's ID; the number of the repeat, from 0
+    pairs                   a `BlockPair` each, with `kept`
+    calls                   the number of unprofiled calls in the kept pairs; of these calls are the next three
+    unprofiled_seconds      the median time of a call
+    phase_seconds           the median time of its forward pass and of its backward pass, 0 without one
+    context_switches        the mean number in a call
+    peak_bytes              by how much the memory in use rises in a call; None where it is not known
+    launches                on a GPU: kernels, copies and clearings in a call
+    phases                  {"1" (forward) or "2" (backward): samples of the profiled calls in the kept pairs}:
+      kinds                 {kind of work: samples}; on a GPU, seconds of a call
+      preempted             samples that are attributed to no kind
+      computing_threads     the mean number at an attributed sample
+      functions             [kind, library, function, samples] of those with the most samples
+    counts                  in the first repeat: the reply of `count_and_trace`, or `status` and `reason` of its failure
+
+Earlier versions wrote some fields and kinds of work under other names; reading a record gives it the present ones.
+"""
 
 from __future__ import annotations
 
