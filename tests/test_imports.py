@@ -191,6 +191,15 @@ def test_every_room_has_a_floor(package: str) -> None:
     assert packages <= rooms(package).keys() <= there
 
 
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_is_described(package: str) -> None:
+    """A folder's room is in docs/architecture.md, by its name with a slash."""
+    described = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = (name.rpartition(".")[2] for name in rooms(package) if MODULES[name].name == "__init__.py")
+    missing = [folder for folder in folders if f"`{folder}/`" not in described]
+    assert not missing, f"docs/architecture.md does not describe {', '.join(missing)}"
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_reading_and_reporting_never_import_a_framework(reader: str) -> None:
     """No module that they reach imports one, at once or later: a report can be made on a machine without it."""
