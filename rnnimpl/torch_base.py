@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import Grads, NumpyArray, Pullback, Rnn, RnnConfig, State, Unavailable, Weights
+from rnnimpl.interface import Grads, NumpyArray, Pullback, Rnn, RnnConfig, Unavailable, Weights
+from rnnimpl.torch_layers import TorchState
 
-TorchState = State[torch.Tensor]
+__all__ = ["TorchRnn", "TorchState", "blas", "check_device"]
 
 
 class TorchRnn(Rnn[torch.Tensor]):

@@ -51,6 +51,16 @@ FILES = sorted(RNNIMPL.rglob("*.py"))
 IMPLS = sorted((RNNIMPL / "impls").rglob("*.py"))
 REFERENCE = ("reference", "expectation", "tolerance", "plain_loop", "running_sums", "kinks")
 """The modules of expected results and of the errors that are allowed."""
+BASES = (
+    "layer_stack",
+    "numpy_arrays",
+    "numpy_base",
+    "inference_base",
+    "torch_base",
+    "torch_layers",
+    "torch_hoisted_layer",
+)
+"""The modules that several implementations share."""
 FRAMEWORKS = ("torch", "jax", "onnxruntime", "openvino", "numba", "triton", "scipy", "pandas", "matplotlib")
 
 
@@ -126,13 +136,11 @@ def test_the_network_knows_nothing_of_implementations() -> None:
     assert not {name for name in ours - {"rnnimpl"} if not any(inside(each, {name}) for each in allowed)}
 
 
-@pytest.mark.parametrize(
-    "base", ["torch_base", "torch_layers", "numpy_base", "inference_base", "numpy_arrays", "layer_stack"]
-)
+@pytest.mark.parametrize("base", BASES)
 def test_a_base_knows_the_interface_alone(base: str) -> None:
     """A base imports the interface and other bases; no cell, reference or check."""
     ours = inside("rnnimpl", imports(RNNIMPL / f"{base}.py"))
-    allowed = ("rnnimpl.interface", "rnnimpl.dtypes", "rnnimpl.numpy_arrays", "rnnimpl.layer_stack")
+    allowed = ("rnnimpl.interface", "rnnimpl.dtypes", *(f"rnnimpl.{each}" for each in BASES))
     assert not {name for name in ours if not any(inside(each, {name}) for each in allowed)}
 
 

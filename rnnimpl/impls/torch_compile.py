@@ -16,7 +16,8 @@ from rnnimpl import torch_inductor
 from rnnimpl.dtypes import Precision
 from rnnimpl.interface import LayerWeights, NotCopied, RnnConfig, Weights
 from rnnimpl.torch_base import TorchRnn, TorchState
-from rnnimpl.torch_layers import hoisted_layer, run_layers
+from rnnimpl.torch_hoisted_layer import hoisted_layer
+from rnnimpl.torch_layers import run_layers
 
 STEPS_AT_ONCE = 64
 """The most steps in one graph, over all layers and directions; also the length of a piece."""

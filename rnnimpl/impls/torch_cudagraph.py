@@ -16,7 +16,8 @@ import torch
 
 from rnnimpl.interface import Grads, NotCopied, Pullback, RnnConfig, Weights
 from rnnimpl.torch_base import TorchRnn, TorchState
-from rnnimpl.torch_layers import hoisted_layer, run_layers
+from rnnimpl.torch_hoisted_layer import hoisted_layer
+from rnnimpl.torch_layers import run_layers
 
 Compute = Callable[[], Sequence[torch.Tensor]]
 WARM_UP_CALLS = 3

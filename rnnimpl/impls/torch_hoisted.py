@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from rnnimpl.torch_base import TorchRnn, TorchState
-from rnnimpl.torch_layers import hoisted_layer, run_layers
+from rnnimpl.torch_hoisted_layer import hoisted_layer
+from rnnimpl.torch_layers import run_layers
 
 
 class TorchHoisted(TorchRnn):
