@@ -156,7 +156,7 @@ def representative() -> tuple[Example, ...]:
     def example(dtype: Dtype, **fields: object) -> Example:
         return Example(RnnConfig(**SIZES, dtype=dtype, **fields), T, B)  # type: ignore[arg-type]  # fields by name
 
-    return (
+    examples = (
         example("float32"),
         example("float32", num_layers=2, bidirectional=True),
         example("float32", num_layers=2, cell="relu", bias=False),
@@ -168,6 +168,8 @@ def representative() -> tuple[Example, ...]:
         example("float32", cell="gru", num_layers=2),
         example("float16", cell="gru", bidirectional=True),
     )
+    shown = {each.config.cell for each in examples}
+    return (*examples, *(example("float32", cell=cell) for cell in CELL_NAMES if cell not in shown))
 
 
 def _cover(candidates: Iterable[Example], *, together: int, first: Iterable[Example] = ()) -> tuple[Example, ...]:
