@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["load_run"]
+__all__ = ["load_run", "load_samples"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `load_run`, and with it pandas, when it is first asked for: the command line starts without."""
-    if name == "load_run":
-        from benchmarks.reporting.frames import load_run
+    """Import `load_run` and `load_samples`, and with them pandas, at first use: the command line starts without."""
+    if name in __all__:
+        from benchmarks.runs import frames
 
-        return load_run
+        return getattr(frames, name)
     raise AttributeError(f"module 'benchmarks' has no attribute {name!r}")

@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from benchmarks.workload import Workload
 from rnnimpl.cells import CELLS
 
-TEMPORARIES = 2
-"""`memory_needed` over the arrays that must exist: a loop holds its steps' results beside the stacked output, a
-hoisted projection stands beside it, and NumPy's copy of what a framework holds is there while a case is checked."""
-
-_ELEMENT_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+ELEMENT_BYTES: Mapping[str, int] = MappingProxyType({"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8})
+"""Bytes of an element of each dtype."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -155,7 +154,7 @@ def necessary_flops(workload: Workload) -> int:
 
 def step_bytes(workload: Workload) -> int:
     """Bytes of w_hh of one layer and direction: what every step of its chain has to read."""
-    return workload.config.num_gates * workload.H**2 * _ELEMENT_BYTES[workload.dtype]
+    return workload.config.num_gates * workload.H**2 * ELEMENT_BYTES[workload.dtype]
 
 
 def traffic_bytes(workload: Workload) -> int:
@@ -180,39 +179,23 @@ def least_bytes(workload: Workload) -> int:
     Inference: x and the weights; y and the final state. Training adds the cotangents of both and the gradients of x,
     the state and the weights. What a backward pass keeps could stay in a cache and is not counted.
     """
-    x, y, state, weights = _elements(workload)
+    x, y, state, weights = elements(workload)
     inference = x + weights + y + state
     training = y + state + x + state + weights if workload.mode == "training" else 0
-    return (inference + training) * _ELEMENT_BYTES[workload.dtype]
+    return (inference + training) * ELEMENT_BYTES[workload.dtype]
 
 
-def memory_needed(workload: Workload) -> int:
-    """Bytes of memory that a case of this workload takes, about: a lower bound of its arrays times `TEMPORARIES`.
-
-    The arrays: x, y, the state and weights; the output of the layer below; in training the cotangents, every layer's
-    states and gates, and the gradients of x, the state and the weights.
-    """
-    x, y, state, weights = _elements(workload)
+def elements(workload: Workload) -> tuple[int, int, int, int]:
+    """Elements of x (T, B, I), y (T, B, D*H), the state's arrays (L*D, B, H) and all weights."""
     config = workload.config
-    elements = x + y + state + weights
-    if workload.mode == "training":
-        # A gate's value is its state where the cell has but one.
-        kept = len(config.state_names) + (config.num_gates if config.num_gates > 1 else 0)
-        elements += y + state + kept * workload.L * y + x + state + weights
-    elif workload.L > 1:
-        elements += y
-    return TEMPORARIES * elements * _ELEMENT_BYTES[workload.dtype]
-
-
-def too_large(workload: Workload, available_bytes: int) -> str | None:
-    """Why the workload cannot be tried with so much memory, in a sentence; None when it can."""
-    needed = memory_needed(workload)
-    if needed <= available_bytes:
-        return None
-    return (
-        f"{workload.id} needs about {needed / 2**30:.3g} GiB of memory, {available_bytes / 2**30:.3g} GiB are "
-        "available: make T, B, H or L smaller"
-    )
+    D = config.num_directions
+    x = workload.T * workload.B * workload.I
+    y = workload.T * workload.B * D * workload.H
+    state = len(config.state_names) * config.num_stacked * workload.B * workload.H
+    weights = 0
+    for shape in config.weight_shapes().values():
+        weights += shape[0] * shape[1] if len(shape) == 2 else shape[0]
+    return x, y, state, weights
 
 
 def _step_flops(workload: Workload) -> int:
@@ -224,16 +207,3 @@ def _idle_chain_flops(workload: Workload) -> int:
     """Operations of the chains' last backward steps with the gradient of a gate that multiplies zeros there."""
     config = workload.config
     return config.num_stacked * _step_flops(workload) // config.num_gates if config.num_gates > 1 else 0
-
-
-def _elements(workload: Workload) -> tuple[int, int, int, int]:
-    """Elements of x (T, B, I), y (T, B, D*H), the state's arrays (L*D, B, H) and all weights."""
-    config = workload.config
-    D = config.num_directions
-    x = workload.T * workload.B * workload.I
-    y = workload.T * workload.B * D * workload.H
-    state = len(config.state_names) * config.num_stacked * workload.B * workload.H
-    weights = 0
-    for shape in config.weight_shapes().values():
-        weights += shape[0] * shape[1] if len(shape) == 2 else shape[0]
-    return x, y, state, weights

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.counts import flops, products
-from benchmarks.machine.peak import Kind, Peak, chain_shapes, measured_shape
+from benchmarks.limits.peak import Kind, Peak, chain_shapes, measured_shape
 from benchmarks.store import Run, create_run
 from benchmarks.trial import Trial
 from benchmarks.workload import Case, Mode, Workload

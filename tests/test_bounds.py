@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.counts import chain_flops, flops, least_bytes, necessary_flops, products, step_bytes
-from benchmarks.machine.bounds import (
+from benchmarks.limits.bounds import (
     Bound,
     blas_seconds,
     bound,
@@ -18,8 +18,8 @@ from benchmarks.machine.bounds import (
     time_parts,
     what_bounds,
 )
-from benchmarks.machine.peak import Kind, Level, Peak
-from benchmarks.machine.reached import Reached
+from benchmarks.limits.peak import Kind, Level, Peak
+from benchmarks.limits.reached import Reached
 from benchmarks.workload import Workload
 
 SMALL = Workload(mode="inference", T=3, B=2, I=5, H=7)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
+from benchmarks.presentation.plain_text import interval
 from benchmarks.regression.calibration import curves as curves_of_rules
 from benchmarks.regression.calibration import injection, measuring
 from benchmarks.regression.calibration.measuring import Group, read_groups, read_record
@@ -38,7 +39,6 @@ from benchmarks.regression.calibration.trials import (
     t_test_on,
 )
 from benchmarks.regression.measuring import floor_pairs
-from benchmarks.reporting.plain_text import interval
 from benchmarks.suite import test_speed
 from benchmarks.workload import Case
 from rnnimpl import RnnConfig, Weights, load
@@ -250,7 +250,7 @@ def test_a_report_is_written_from_what_was_measured(tmp_path: Path, monkeypatch:
     """Table, curves and plot; without a measurement."""
     monkeypatch.setattr(curves_of_rules, "RESAMPLES", 3)
     saved: list[tuple[Figure, Path, str]] = []
-    monkeypatch.setattr("benchmarks.reporting.plot_style.save", lambda *what: saved.append(what))
+    monkeypatch.setattr("benchmarks.presentation.plot_style.save", lambda *what: saved.append(what))
     wide = "nn_rnn/cpu/inference/T4-B64-I256-H256-L1-tanh-float32"
     narrow = "nn_rnn/cpu/inference/T32-B1-I64-H64-L1-tanh-float32"
     groups = [

@@ -12,7 +12,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.counts import (
-    TEMPORARIES,
     Product,
     backward_flops,
     chain_flops,
@@ -23,13 +22,12 @@ from benchmarks.counts import (
     forward_flops,
     intensity,
     least_bytes,
-    memory_needed,
     necessary_flops,
     products,
     step_bytes,
-    too_large,
     traffic_bytes,
 )
+from benchmarks.memory_needed import TEMPORARIES, memory_needed, too_large
 from benchmarks.workload import Workload
 from rnnimpl import Weights, load
 from rnnimpl.interface import CellName

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.reporting.deepbench import beside, deepbench_published
-from benchmarks.reporting.frames import load_run
+from benchmarks.runs.frames import load_run
 from tests.synthetic_runs import run_of, trial, workload
 
 

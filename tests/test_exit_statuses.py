@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 from benchmarks.__main__ import app
 from benchmarks.commands import endings
 from benchmarks.measuring import launch
+from benchmarks.presentation.plain_text import significant
 from benchmarks.raised import by_statement, by_us
-from benchmarks.reporting.plain_text import significant
 from benchmarks.store import Run
 from benchmarks.workload import Case
 from tests.synthetic_runs import failed, run_of, trial, workload

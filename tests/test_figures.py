@@ -8,15 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.reporting.figures import Figure, mpl, own_settings
-from benchmarks.reporting.plot_style import SETTINGS, save
+from benchmarks.presentation.figures import Figure, mpl, own_settings
+from benchmarks.presentation.plot_style import SETTINGS, save
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_a_backend_that_only_a_notebook_has_does_not_matter(tmp_path: Path) -> None:
     """Matplotlib refuses to be imported with it. The variable is there again, for processes that are started."""
-    code = "import os; from benchmarks.reporting.figures import mpl; print(os.environ['MPLBACKEND'])"
+    code = "import os; from benchmarks.presentation.figures import mpl; print(os.environ['MPLBACKEND'])"
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "no_such_backend"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False

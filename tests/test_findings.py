@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from benchmarks.reporting.findings import Finding, Setting, find_winner, findings, two_names, winners_by_workload
-from benchmarks.reporting.frames import runs_frame
-from benchmarks.reporting.loading import LoadedRun, load_runs
 from benchmarks.reporting.words import answer, cautions, region_name, verdict
+from benchmarks.runs.frames import runs_frame
+from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.trial import Trial
 from benchmarks.workload import Workload
 from tests.synthetic_runs import failed, run_of, trial, workload

@@ -17,8 +17,8 @@ import pytest
 
 import benchmarks
 from benchmarks.counts import flops, intensity
-from benchmarks.machine.bounds import LIMIT_NAMES, bound, what_bounds
-from benchmarks.reporting.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, read_peaks
+from benchmarks.limits.bounds import LIMIT_NAMES, bound, what_bounds
+from benchmarks.runs.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, read_peaks
 from benchmarks.store import StoreError
 from benchmarks.trial import Trial
 from tests.synthetic_runs import START, failed, peaks, record, run_of, trial, workload

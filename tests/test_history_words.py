@@ -23,7 +23,7 @@ from benchmarks.history.report import markdown, terminal_table, write_history
 from benchmarks.history.series import CaseSeries, RevisionTimes, Session
 from benchmarks.history.steps import find_steps, levels_end, noise_of
 from benchmarks.history.words import finding, short_names
-from benchmarks.reporting.plain_text import share
+from benchmarks.presentation.plain_text import share
 
 SESSIONS = tuple(Session(f"2026-01-{day:02}", 1.0, {}, {}, "one", {}) for day in range(1, 9))
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.reporting.pooling import pool
+from benchmarks.runs.pooling import pool
 from benchmarks.store import open_run
 from benchmarks.trial import Trial
 

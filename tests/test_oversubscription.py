@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reporting.frames import load_run
+from benchmarks.runs.frames import load_run
 
 pytestmark = pytest.mark.oversubscribed
 

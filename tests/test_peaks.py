@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from benchmarks.counts import products
-from benchmarks.machine import chain, peaks, probes
-from benchmarks.machine.bounds import bound
-from benchmarks.machine.call_time import seconds_per_call
-from benchmarks.machine.peak import Peak, Shape, chain_shapes, measured_shape
-from benchmarks.machine.peak_engines import Engine, Pass, engines
-from benchmarks.machine.peaks import measure_peaks, shapes_by_importance
+from benchmarks.limits import chain, peaks, probes
+from benchmarks.limits.bounds import bound
+from benchmarks.limits.call_time import seconds_per_call
+from benchmarks.limits.libraries import Engine, Pass, engines
+from benchmarks.limits.peak import Peak, Shape, chain_shapes, measured_shape
+from benchmarks.limits.peaks import measure_peaks, shapes_by_importance
 from benchmarks.measuring.launch import peak_seconds
 from benchmarks.workload import Workload
 from rnnimpl.registry import listing

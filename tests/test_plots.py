@@ -10,13 +10,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.reporting.frames import load_run, read_peaks
-from benchmarks.reporting.loading import load_runs
+from benchmarks.presentation.plot_style import plain_seconds, plain_share, size_axis, styles
 from benchmarks.reporting.plot_labels import spread
-from benchmarks.reporting.plot_style import plain_seconds, plain_share, size_axis, styles
 from benchmarks.reporting.plots import write_plots
 from benchmarks.reporting.slices import along, central, measured, panels
 from benchmarks.reporting.standing import standing_frame, standings
+from benchmarks.runs.frames import load_run, read_peaks
+from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
 from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, record, run_of, trial, workload
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.machine import chain, peaks, probes
-from benchmarks.machine.peaks import measure_peaks
-from benchmarks.machine.probes import Cache, NativeProbes, ProbeError, data_caches, level_of, probe_peaks, read_sizes
+from benchmarks.limits import chain, peaks, probes
+from benchmarks.limits.peaks import measure_peaks
+from benchmarks.limits.probes import Cache, NativeProbes, ProbeError, data_caches, level_of, probe_peaks, read_sizes
 from benchmarks.workload import Workload
 from rnnimpl import load
 from rnnimpl.dtypes import Dtype

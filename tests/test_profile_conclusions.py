@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.machine.bounds import LIMIT_NAMES
+from benchmarks.limits.bounds import LIMIT_NAMES
+from benchmarks.presentation.plain_text import TIMES
 from benchmarks.profiling.reporting.conclusion import (
     REMEDIES,
     Conclusion,
@@ -18,7 +19,6 @@ from benchmarks.profiling.reporting.conclusion import (
     facts_of,
 )
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, Kind
-from benchmarks.reporting.plain_text import TIMES
 from benchmarks.workload import Workload
 
 

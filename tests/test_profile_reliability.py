@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.presentation.plain_text import TIMES
 from benchmarks.profiling.reporting.reliability import Reliability, near_sums, reliability, reliability_lines
 from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, BlockPair
-from benchmarks.reporting.plain_text import TIMES
 
 CASE = "numpy_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 

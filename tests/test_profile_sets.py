@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks.machine.peak import Peak
+from benchmarks.limits.peak import Peak
 from benchmarks.profiling.cases import parse_cases, vary
 from benchmarks.profiling.reporting.attainable import limits_frame
 from benchmarks.profiling.reporting.frames import breakdown_frame

@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from benchmarks.presentation.plain_text import clean, code, escape, interval, seconds, share, significant, table
 from benchmarks.reporting import plots
 from benchmarks.reporting import report as reports
-from benchmarks.reporting.frames import COLUMNS, load_run
-from benchmarks.reporting.plain_text import clean, code, escape, interval, seconds, share, significant, table
 from benchmarks.reporting.provenance import activity_shares
 from benchmarks.reporting.report import build_report, terminal_table
+from benchmarks.runs.frames import COLUMNS, load_run
 from benchmarks.store import StoreError
 from benchmarks.trial import Trial
 from tests.synthetic_runs import default_workloads, failed, realistic_trials, run_of, trial, workload

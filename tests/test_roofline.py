@@ -12,12 +12,12 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from benchmarks.machine.peak import Level, Peak, settings
-from benchmarks.machine.roof import Roof, roof
+from benchmarks.limits.peak import Level, Peak, settings
+from benchmarks.limits.roof import Roof, roof
 from benchmarks.reporting import roofline
-from benchmarks.reporting.frames import load_run, read_peaks
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.reporting.roofline import FEW
+from benchmarks.runs.frames import load_run, read_peaks
 from tests.synthetic_runs import peaks, realistic_trials, run_of, workload
 
 COMMON: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 2}

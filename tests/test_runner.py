@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measuring.runner import Sweeper, rotated
-from benchmarks.reporting.pooling import pool
+from benchmarks.runs.pooling import pool
 from benchmarks.statistics import Estimate, estimate
 from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps.grid import Grid, Sweep

@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.counts import flops
+from benchmarks.presentation.plot_style import styles
 from benchmarks.reporting import scan_plot
-from benchmarks.reporting.frames import runs_frame
-from benchmarks.reporting.loading import load_runs
-from benchmarks.reporting.plot_style import styles
 from benchmarks.reporting.report import build_report
 from benchmarks.reporting.scan import scan_lines, scan_panels
 from benchmarks.reporting.scan_words import leaps, scan_section, verdict
 from benchmarks.reporting.slices import measured
+from benchmarks.runs.frames import runs_frame
+from benchmarks.runs.loading import load_runs
 from benchmarks.sweeps import load_sweep
 from benchmarks.trial import Trial
 from tests.synthetic_runs import run_of, trial, workload

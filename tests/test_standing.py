@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from benchmarks.machine.peak import Peak
+from benchmarks.limits.peak import Peak
+from benchmarks.presentation.plot_style import styles
 from benchmarks.reporting import standing_plot
 from benchmarks.reporting.all_times import all_times
-from benchmarks.reporting.frames import runs_frame
-from benchmarks.reporting.loading import LoadedRun, load_runs
-from benchmarks.reporting.plot_style import styles
 from benchmarks.reporting.slices import panels
 from benchmarks.reporting.standing import STANDING_COLUMNS, Standing, standing_frame, standings
 from benchmarks.reporting.standing_words import comparisons, conclusion, large_products
+from benchmarks.runs.frames import runs_frame
+from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.trial import Trial
 from benchmarks.workload import Workload
 from tests.synthetic_runs import failed, run_of, trial, workload

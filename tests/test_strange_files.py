@@ -23,9 +23,9 @@ from benchmarks.measuring.runner import Sweeper
 from benchmarks.reading import DEEPEST, parse_json
 from benchmarks.reporting import report
 from benchmarks.reporting.compare import compare_runs
-from benchmarks.reporting.frames import runs_frame
-from benchmarks.reporting.loading import load_runs
 from benchmarks.reporting.unmeasured import check_measured
+from benchmarks.runs.frames import runs_frame
+from benchmarks.runs.loading import load_runs
 from benchmarks.store import Run, StoreError, _read_trial, open_run
 from benchmarks.sweeps import PRESETS
 from tests.strange_files import EXTREMES, HUGE, mutants, paths

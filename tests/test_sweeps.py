@@ -318,7 +318,7 @@ def test_a_number_without_a_unit_is_asked_for_one(text: str) -> None:
 
 def test_sweeps_and_machine_start_without_heavy_libraries() -> None:
     code = (
-        "import sys, benchmarks.sweeps, benchmarks.machine, benchmarks.machine.bounds\n"
+        "import sys, benchmarks.sweeps, benchmarks.machine, benchmarks.limits.bounds\n"
         "print([name for name in ('torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

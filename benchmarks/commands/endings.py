@@ -150,6 +150,6 @@ def _silence_stdout() -> None:
 def echoable(text: object) -> str:
     """A message of the option parser without control characters."""
     from benchmarks.commands.terminal import LONGEST_LINE
-    from benchmarks.reporting.plain_text import clean
+    from benchmarks.presentation.plain_text import clean
 
     return clean(text, LONGEST_LINE)

@@ -267,10 +267,10 @@ def profile(
 
 def _report(runs: list[Path], console: Terminal, out: Path | None = None, subject: str | None = None) -> None:
     """Write the report and show its table. Raises NothingMeasured, after both, where no case has a time."""
-    from benchmarks.reporting.frames import runs_frame
-    from benchmarks.reporting.loading import load_runs
     from benchmarks.reporting.report import build_report, terminal_table
     from benchmarks.reporting.unmeasured import check_measured
+    from benchmarks.runs.frames import runs_frame
+    from benchmarks.runs.loading import load_runs
 
     path = build_report(runs, out, subject=subject)
     loaded = load_runs(runs)

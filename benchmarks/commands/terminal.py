@@ -11,7 +11,7 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from benchmarks.reporting.plain_text import clean
+from benchmarks.presentation.plain_text import clean
 
 LONGEST_LINE = 2000
 """The most letters of a line: an error may quote a value of any length."""

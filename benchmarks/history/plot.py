@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.history.findings import CaseHistory, MachineHistory
 from benchmarks.history.steps import values
 from benchmarks.history.words import finding, short_names
-from benchmarks.reporting.figures import (
+from benchmarks.presentation.figures import (
     Axes,
     Figure,
     FixedFormatter,
@@ -21,8 +21,8 @@ from benchmarks.reporting.figures import (
     MaxNLocator,
     own_settings,
 )
-from benchmarks.reporting.plain_text import clean, seconds
-from benchmarks.reporting.plot_style import SETTINGS, TEXT, WIDTH, heading, panel_heading, save
+from benchmarks.presentation.plain_text import clean, seconds
+from benchmarks.presentation.plot_style import SETTINGS, TEXT, WIDTH, heading, panel_heading, save
 
 _COLUMNS = 2
 _ROWS = 4

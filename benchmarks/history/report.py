@@ -15,8 +15,8 @@ from benchmarks.history.findings import CaseHistory, CodeChange, MachineHistory
 from benchmarks.history.plot import draw_history
 from benchmarks.history.steps import FALSE_ALARMS, LEAST_STEP, SHORTEST
 from benchmarks.history.words import commits, short_names, size, visible
-from benchmarks.reporting.csv_text import rows_csv
-from benchmarks.reporting.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
+from benchmarks.presentation.csv_text import rows_csv
+from benchmarks.presentation.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
 
 _STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "first_after", "commits", "cause", "why")
 """The columns of steps.csv.

@@ -24,6 +24,7 @@ from benchmarks.history.plan import TrackPlan
 from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.history.suite_check import refuse_suite_with_code
 from benchmarks.measuring.lock import measuring_alone
+from benchmarks.presentation.plain_text import count
 from benchmarks.regression.control import ControlTimes
 from benchmarks.regression.dry_run import dry_run
 from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
@@ -33,7 +34,6 @@ from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.revisions import Revision, remove_abandoned
 from benchmarks.regression.suite_process import WARM_UP_PASSES
-from benchmarks.reporting.plain_text import count
 
 TOGETHER = 4
 """The most processes of a group, with the anchor's: each holds a framework in memory."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from benchmarks.history.findings import CaseHistory, CodeChange
 from benchmarks.history.steps import StepChange
-from benchmarks.reporting.plain_text import NOTHING, share
+from benchmarks.presentation.plain_text import NOTHING, share
 
 
 def size(step: StepChange) -> str:

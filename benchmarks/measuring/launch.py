@@ -16,9 +16,8 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks import machine
-from benchmarks.counts import too_large
 from benchmarks.files import remove_abandoned, scratch_folder
-from benchmarks.machine.peak import Settings, settings
+from benchmarks.limits.peak import Settings, settings
 from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.measuring.ending import ended_in_order
 from benchmarks.measuring.environment import allocator_settings
@@ -26,6 +25,7 @@ from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.measuring.progress import SweepProgress
 from benchmarks.measuring.runner import Sweeper
+from benchmarks.memory_needed import too_large
 from benchmarks.quoting import quoted
 from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps import Sweep, load_sweep, parse_duration

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.reporting.plain_text import LONGEST, clean
+from benchmarks.presentation.plain_text import LONGEST, clean
 
 _MOST_BYTES = 4096
 """Of the file that names the holder."""

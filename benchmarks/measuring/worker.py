@@ -147,7 +147,7 @@ class Bench:
                 gc.collect()
                 return found
             case "peaks":
-                from benchmarks.machine.peaks import measure_peaks
+                from benchmarks.limits.peaks import measure_peaks
 
                 workloads = [Workload.parse(text) for text in request["workloads"]]
                 problems: list[str] = []

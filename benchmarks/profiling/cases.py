@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks import machine
-from benchmarks.counts import too_large
 from benchmarks.machine.nvml import gpu_count
+from benchmarks.memory_needed import too_large
 from benchmarks.workload import Case, check_name
 from rnnimpl.registry import listing, names
 from rnnimpl.suggestions import did_you_mean

@@ -24,7 +24,7 @@ from benchmarks.files import (
     scratch_folder,
     write,
 )
-from benchmarks.machine.peak import Peak
+from benchmarks.limits.peak import Peak
 from benchmarks.measuring.checking import Expected, prepare
 from benchmarks.measuring.ending import ended_in_order
 from benchmarks.measuring.expectations import Expectations

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from benchmarks.presentation.plain_text import count
 from benchmarks.regression.budget import Budget
 from benchmarks.regression.fitness import early_warning
 from benchmarks.regression.judging import NoiseFloor, noise_floor
@@ -17,7 +18,6 @@ from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.stopping import Rule
 from benchmarks.regression.suite_cases import last_line
 from benchmarks.regression.suite_process import UNLIMITED, BudgetOver, TimeLimits
-from benchmarks.reporting.plain_text import count
 
 FLOOR_LOG_RATIOS = 8
 """The least number of log ratios of base against itself that the noise floor rests on."""

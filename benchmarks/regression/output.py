@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import files
+from benchmarks.presentation.plain_text import LONGEST, clean, code, count, escape, interval, share, table
 from benchmarks.regression.judging import Judgement
 from benchmarks.regression.regress import Result
-from benchmarks.reporting.plain_text import LONGEST, clean, code, count, escape, interval, share, table
 
 SCHEMA = 2
 """The form of regress.json.
@@ -135,8 +135,8 @@ def to_json(result: Result) -> dict[str, Any]:
 
 def draw(result: Result, path: Path) -> None:
     """Draw the ratio and its interval of each case, before a band of the changes that do not matter in it."""
-    from benchmarks.reporting.figures import Figure, own_settings
-    from benchmarks.reporting.plot_style import SETTINGS, WIDTH
+    from benchmarks.presentation.figures import Figure, own_settings
+    from benchmarks.presentation.plot_style import SETTINGS, WIDTH
 
     assert result.decision is not None
     drawn = _drawn(result.decision.final)

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.files import make_folder, make_named, open_to_append, scratch_folder, write
+from benchmarks.presentation.plain_text import LONGEST, clean, code, escape, table
 from benchmarks.regression.installing import failure
 from benchmarks.regression.revisions import git
-from benchmarks.reporting.plain_text import LONGEST, clean, code, escape, table
 from benchmarks.sweeps import parse_duration
 
 LIST = Path(__file__).with_suffix(".toml")

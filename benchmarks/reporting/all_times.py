@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.presentation.plain_text import NOTHING, code, error, listed, seconds
 from benchmarks.reporting.findings import winners_by_workload
-from benchmarks.reporting.plain_text import NOTHING, code, error, listed, seconds
 from benchmarks.reporting.sections import limited
 from benchmarks.reporting.slices import panels, short_name
 from benchmarks.workload import Workload

@@ -14,8 +14,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.reporting.frames import runs_frame
-from benchmarks.reporting.loading import load_runs
+from benchmarks.runs.frames import runs_frame
+from benchmarks.runs.loading import load_runs
 from benchmarks.store import StoreError, open_run
 
 Verdict = Literal["faster", "same", "slower", "cannot tell"]

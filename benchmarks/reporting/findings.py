@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from benchmarks.reporting.loading import LoadedRun
-from benchmarks.reporting.pooling import PooledCase, baseline, contenders, time_ratio
+from benchmarks.runs.loading import LoadedRun
+from benchmarks.runs.pooling import PooledCase, baseline, contenders, time_ratio
 from benchmarks.statistics import Estimate
 from benchmarks.workload import MODES, Mode, Workload
 

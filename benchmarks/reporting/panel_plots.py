@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from benchmarks.reporting.figures import Axes, Rectangle
-from benchmarks.reporting.findings import too_close
-from benchmarks.reporting.plain_text import NOTHING, at_least, count, times
-from benchmarks.reporting.plot_labels import end_labels, label, point_labels
-from benchmarks.reporting.plot_style import (
+from benchmarks.presentation.figures import Axes, Rectangle
+from benchmarks.presentation.plain_text import NOTHING, at_least, count, times
+from benchmarks.presentation.plot_style import (
     GRID,
     MUTED,
     TEXT,
@@ -25,8 +23,10 @@ from benchmarks.reporting.plot_style import (
     plain_times,
     size_axis,
 )
-from benchmarks.reporting.pooling import BASELINE
+from benchmarks.reporting.findings import too_close
+from benchmarks.reporting.plot_labels import end_labels, label, point_labels
 from benchmarks.reporting.slices import AXIS_NAMES, Panel
+from benchmarks.runs.pooling import BASELINE
 
 MOST_DOTS = 30
 """More workloads than these are drawn as their middle half and their range."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.reporting.figures import Affine2D, Axes, Line2D
-from benchmarks.reporting.plain_text import clean
-from benchmarks.reporting.plot_style import TEXT, WIDTH, Style
+from benchmarks.presentation.figures import Affine2D, Axes, Line2D
+from benchmarks.presentation.plain_text import clean
+from benchmarks.presentation.plot_style import TEXT, WIDTH, Style
 
 LONGEST_LABEL = 18
 LINE_INCHES = 0.165

@@ -12,14 +12,14 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from benchmarks.machine.peak import Peak
+from benchmarks.limits.peak import Peak
+from benchmarks.presentation.figures import Axes, Figure, own_settings
+from benchmarks.presentation.plot_style import SETTINGS, WIDTH, Style, heading, panel_heading, save, styles
 from benchmarks.reporting import panel_plots as draw
 from benchmarks.reporting import roofline, scan_plot, standing_plot
-from benchmarks.reporting.figures import Axes, Figure, own_settings
-from benchmarks.reporting.plot_style import SETTINGS, WIDTH, Style, heading, panel_heading, save, styles
-from benchmarks.reporting.pooling import BASELINE
 from benchmarks.reporting.scan import CLIFF, scan_panels
 from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, central, measured, panels
+from benchmarks.runs.pooling import BASELINE
 
 LARGEST_PAGE = 4
 """Panels in one figure; more become further figures."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.machine.peak import Settings, settings
+from benchmarks.limits.peak import Settings, settings
+from benchmarks.presentation.plain_text import NOTHING, clean, code, count, escape, seconds, share, significant, table
 from benchmarks.reporting.findings import describe_conditions
-from benchmarks.reporting.frames import read_peaks
-from benchmarks.reporting.loading import LoadedRun
-from benchmarks.reporting.plain_text import NOTHING, clean, code, count, escape, seconds, share, significant, table
 from benchmarks.reporting.words import DISTURBED
+from benchmarks.runs.frames import read_peaks
+from benchmarks.runs.loading import LoadedRun
 
 MEASURING = ("warm-up", "sampling")
 """The activities of a sweep that are measuring proper."""

@@ -12,13 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.files import check_no_link, check_outputs, make_folder, replacing, write
+from benchmarks.presentation.csv_text import frame_csv
+from benchmarks.presentation.plain_text import code, escape
 from benchmarks.reporting import sections
 from benchmarks.reporting.all_times import all_times
-from benchmarks.reporting.csv_text import frame_csv
 from benchmarks.reporting.findings import Finding, findings, winners_by_workload
-from benchmarks.reporting.frames import read_peaks, runs_frame
-from benchmarks.reporting.loading import Folder, LoadedRun, load_runs
-from benchmarks.reporting.plain_text import code, escape
 from benchmarks.reporting.plots import Plot, write_plots
 from benchmarks.reporting.provenance import how_measured
 from benchmarks.reporting.scan import scan_lines
@@ -27,6 +25,8 @@ from benchmarks.reporting.standing import Standing, standing_frame, standings
 from benchmarks.reporting.standing_words import standing_section
 from benchmarks.reporting.terminal import terminal_table
 from benchmarks.reporting.words import answer, cautions
+from benchmarks.runs.frames import read_peaks, runs_frame
+from benchmarks.runs.loading import Folder, LoadedRun, load_runs
 from benchmarks.store import REPORT, TOGETHER
 
 __all__ = ["build_report", "terminal_table"]

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.machine.peak import Level, Peak
-from benchmarks.machine.roof import Roof, roof
-from benchmarks.reporting.figures import Axes
-from benchmarks.reporting.plain_text import share, significant
+from benchmarks.limits.peak import Level, Peak
+from benchmarks.limits.roof import Roof, roof
+from benchmarks.presentation.figures import Axes
+from benchmarks.presentation.plain_text import share, significant
+from benchmarks.presentation.plot_style import MUTED, TEXT, Style, log_axis
 from benchmarks.reporting.plot_labels import end_labels
-from benchmarks.reporting.plot_style import MUTED, TEXT, Style, log_axis
 from benchmarks.reporting.slices import Panel, along, central, panels, short_name
 from benchmarks.workload import Workload
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.reporting.figures import Axes
-from benchmarks.reporting.plain_text import count, times
+from benchmarks.presentation.figures import Axes
+from benchmarks.presentation.plain_text import count, times
+from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_seconds, plain_times, size_axis
 from benchmarks.reporting.plot_labels import end_labels
-from benchmarks.reporting.plot_style import MUTED, Style, log_axis, plain_seconds, plain_times, size_axis
 from benchmarks.reporting.scan import CLIFF, axis_of, neighbours
 from benchmarks.reporting.slices import AXIS_NAMES, Panel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.reporting.plain_text import code, count, interval, listed, times
+from benchmarks.presentation.plain_text import code, count, interval, listed, times
 from benchmarks.reporting.scan import CLIFF, FIRST, LEAST_VISITS, Line, Pair
 from benchmarks.reporting.sections import cut
 

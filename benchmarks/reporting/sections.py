@@ -11,10 +11,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from benchmarks.reporting.deepbench import beside
-from benchmarks.reporting.findings import SAME_WITHIN, Finding, two_names
-from benchmarks.reporting.loading import LoadedRun
-from benchmarks.reporting.plain_text import (
+from benchmarks.presentation.plain_text import (
     NOTHING,
     at_least,
     code,
@@ -27,8 +24,11 @@ from benchmarks.reporting.plain_text import (
     table,
     times,
 )
-from benchmarks.reporting.pooling import BASELINE
+from benchmarks.reporting.deepbench import beside
+from benchmarks.reporting.findings import SAME_WITHIN, Finding, two_names
 from benchmarks.reporting.words import region_name
+from benchmarks.runs.loading import LoadedRun
+from benchmarks.runs.pooling import BASELINE
 from benchmarks.statistics import Estimate
 from benchmarks.trial import MEASURED
 

@@ -20,12 +20,12 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.counts import flops
-from benchmarks.machine.bounds import blas_seconds, bound, peak_flops
-from benchmarks.machine.peak import Peak
+from benchmarks.limits.bounds import blas_seconds, bound, peak_flops
+from benchmarks.limits.peak import Peak
 from benchmarks.reporting.findings import Setting, find_winner, geometric_mean, mean_of
-from benchmarks.reporting.frames import read_peaks
-from benchmarks.reporting.loading import LoadedRun
-from benchmarks.reporting.pooling import PooledCase, contenders, time_ratio
+from benchmarks.runs.frames import read_peaks
+from benchmarks.runs.loading import LoadedRun
+from benchmarks.runs.pooling import PooledCase, contenders, time_ratio
 from benchmarks.statistics import Estimate
 from benchmarks.trial import Status
 from benchmarks.workload import MODES, Mode, Workload

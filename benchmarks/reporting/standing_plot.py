@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from benchmarks.reporting.figures import Axes, Line2D
-from benchmarks.reporting.plain_text import times
+from benchmarks.presentation.figures import Axes, Line2D
+from benchmarks.presentation.plain_text import times
+from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_times
 from benchmarks.reporting.plot_labels import label
-from benchmarks.reporting.plot_style import MUTED, Style, log_axis, plain_times
 from benchmarks.reporting.slices import Panel, short_name
 from benchmarks.workload import Workload
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from benchmarks.reporting.plain_text import (
+from benchmarks.presentation.plain_text import (
     NOTHING,
     code,
     count,

@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.presentation.plain_text import NOTHING, clean, count, seconds, times
 from benchmarks.reporting.findings import winners_by_workload
-from benchmarks.reporting.plain_text import NOTHING, clean, count, seconds, times
-from benchmarks.reporting.pooling import BASELINE
+from benchmarks.runs.pooling import BASELINE
 from benchmarks.trial import MEASURED, STATUSES
 
 _SIZES = ("T", "B", "I", "H", "L", "threads")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.reporting.loading import LoadedRun
-from benchmarks.reporting.plain_text import clean, seconds
+from benchmarks.presentation.plain_text import clean, seconds
 from benchmarks.reporting.provenance import activity_seconds
+from benchmarks.runs.loading import LoadedRun
 from benchmarks.trial import NothingMeasured
 
 _MOST_REASONS = 12

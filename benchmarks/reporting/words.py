@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from benchmarks.presentation.plain_text import code, count, interval, listed, share, times
 from benchmarks.reporting.findings import Finding, Winner
-from benchmarks.reporting.plain_text import code, count, interval, listed, share, times
 from benchmarks.statistics import Estimate
 
 DISTURBED = 0.1

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.files import write
-from benchmarks.reporting.csv_text import frame_csv
-from benchmarks.reporting.plain_text import escape
+from benchmarks.presentation.csv_text import frame_csv
+from benchmarks.presentation.plain_text import escape
 from benchmarks.training.learning_curve import (
     FINAL_STEPS,
     FIRST_STEPS,
@@ -41,7 +41,7 @@ def write_report(result: TrainResult) -> None:
         "table.md": table(result),
     }
     if any(np.isfinite(curve.losses).any() for curve in result.curves):
-        from benchmarks.reporting.figures import own_settings
+        from benchmarks.presentation.figures import own_settings
 
         with own_settings({}):
             figure = plot(result)
@@ -113,7 +113,7 @@ def table(result: TrainResult) -> str:
 def plot(result: TrainResult) -> Figure:
     """Losses above, deviations from the plain loop below, both on logarithmic axes."""
     # The object-oriented interface on the Agg canvas: no window, and no figure left behind in pyplot.
-    from benchmarks.reporting.figures import Figure, FigureCanvasAgg
+    from benchmarks.presentation.figures import Figure, FigureCanvasAgg
 
     figure = Figure(figsize=(10, 7), layout="constrained")
     FigureCanvasAgg(figure)
@@ -133,7 +133,7 @@ def plot(result: TrainResult) -> Figure:
 
 
 def _plot_losses(axes: Axes, curves: list[Curve], task: Task) -> None:
-    from benchmarks.reporting.plot_style import styles
+    from benchmarks.presentation.plot_style import styles
 
     looks = styles(curve.implementation for curve in curves)
     for number, curve in enumerate(curves):
@@ -168,7 +168,7 @@ def _plot_losses(axes: Axes, curves: list[Curve], task: Task) -> None:
 
 
 def _plot_deviations(axes: Axes, curves: list[Curve], result: TrainResult) -> None:
-    from benchmarks.reporting.plot_style import styles
+    from benchmarks.presentation.plot_style import styles
 
     looks = styles(curve.implementation for curve in curves)
     for number, curve in enumerate(curves):

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.machine.bounds import bound
-from benchmarks.machine.peak import Peak
-from benchmarks.reporting.frames import cases_frame, limit_columns, workload_columns
+from benchmarks.limits.bounds import bound
+from benchmarks.limits.peak import Peak
+from benchmarks.runs.frames import cases_frame, limit_columns, workload_columns
 from benchmarks.workload import Case
 
 RUN = "profile"

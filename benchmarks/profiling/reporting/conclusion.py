@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
-from benchmarks.machine.bounds import LIMIT_NAMES
+from benchmarks.limits.bounds import LIMIT_NAMES
+from benchmarks.presentation.plain_text import share, significant, times
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, Kind
-from benchmarks.reporting.plain_text import share, significant, times
 from benchmarks.workload import Workload
 
 MOST = 0.5

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.presentation.plain_text import NOTHING, code, escape, share, significant, table
 from benchmarks.profiling.reporting.conclusion import LEAST_CALLS
-from benchmarks.reporting.plain_text import NOTHING, code, escape, share, significant, table
 from benchmarks.workload import Case
 
 COUNTED = (

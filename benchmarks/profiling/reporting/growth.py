@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from benchmarks.presentation.plain_text import times
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS
-from benchmarks.reporting.plain_text import times
 from benchmarks.workload import Case, Workload
 
 LETTERS = ("T", "B", "H", "L")

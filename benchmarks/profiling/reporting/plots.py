@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.presentation.figures import Axes, Figure, own_settings
+from benchmarks.presentation.plain_text import clean, seconds, share
+from benchmarks.presentation.plot_style import MUTED, SETTINGS, WIDTH, heading, log_axis, plain_seconds, save, size_axis
 from benchmarks.profiling.reporting.growth import SizeSeries, kind_seconds
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, Kind
-from benchmarks.reporting.figures import Axes, Figure, own_settings
-from benchmarks.reporting.plain_text import clean, seconds, share
-from benchmarks.reporting.plot_style import MUTED, SETTINGS, WIDTH, heading, log_axis, plain_seconds, save, size_axis
 from benchmarks.reporting.slices import AXIS_NAMES
 from benchmarks.workload import Workload
 

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.presentation.plain_text import NOTHING, code, seconds, share, table, times
 from benchmarks.profiling.sampling.pairs import (
     LEAST_PAIRS,
     MOST_HALVES_DIFFER,
@@ -17,7 +18,6 @@ from benchmarks.profiling.sampling.pairs import (
     not_preempted,
     pairs_of,
 )
-from benchmarks.reporting.plain_text import NOTHING, code, seconds, share, table, times
 
 NEAR_SUM = 0.05
 """The largest distance of an unscaled sum from 1 that the report counts as near."""

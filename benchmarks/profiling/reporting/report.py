@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.files import write
-from benchmarks.machine.peak import Peak
+from benchmarks.limits.peak import Peak
+from benchmarks.presentation.csv_text import frame_csv
+from benchmarks.presentation.plain_text import NOTHING, code, escape, seconds, share, table
 from benchmarks.profiling.records import read_records
 from benchmarks.profiling.reporting.attainable import RUN, limits_frame
 from benchmarks.profiling.reporting.conclusion import conclude, conclusion_words, facts_of
@@ -20,8 +22,6 @@ from benchmarks.profiling.reporting.growth import SizeSeries, growth, growth_wor
 from benchmarks.profiling.reporting.plots import draw_bars, draw_growth, workload_words
 from benchmarks.profiling.reporting.reliability import reliability, reliability_lines
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS
-from benchmarks.reporting.csv_text import frame_csv
-from benchmarks.reporting.plain_text import NOTHING, code, escape, seconds, share, table
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.workload import Case, Workload
 

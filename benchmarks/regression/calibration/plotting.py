@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.presentation.plain_text import share
 from benchmarks.regression.calibration.curves import ALL, EQUAL, CurvePoint
 from benchmarks.regression.calibration.injection import SIZES
 from benchmarks.regression.calibration.rules import COMPARE
 from benchmarks.regression.calibration.trials import INTERLEAVED, ONE_AFTER_ANOTHER, REGRESS, T_TEST
-from benchmarks.reporting.plain_text import share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +33,8 @@ def draw(points: Sequence[CurvePoint], aim_seconds: float, machine: str, folder:
 
     `aim_seconds` is the time at which the aims are stated.
     """
-    from benchmarks.reporting.figures import Figure, own_settings
-    from benchmarks.reporting.plot_style import SETTINGS, WIDTH, heading, save
+    from benchmarks.presentation.figures import Figure, own_settings
+    from benchmarks.presentation.plot_style import SETTINGS, WIDTH, heading, save
 
     with own_settings(SETTINGS):
         figure = Figure(figsize=(WIDTH, 7.4))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import files
+from benchmarks.presentation.plain_text import count, interval, share, significant, table
 from benchmarks.regression.calibration import curves, plotting
 from benchmarks.regression.calibration.curves import ALL, EQUAL, GEMM_BOUND, PLAIN_RUNS, PYTHON_BOUND, CurvePoint
 from benchmarks.regression.calibration.injection import SIZES
@@ -23,7 +24,6 @@ from benchmarks.regression.calibration.trials import (
     Replay,
     regress_on_equal_code,
 )
-from benchmarks.reporting.plain_text import count, interval, share, significant, table
 
 T_TEST_PAIRS = 5
 """The number of pairs of the t-test in the table."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from scipy import special
 
+from benchmarks.presentation.plain_text import share
 from benchmarks.regression.calibration.measuring import BASE, SLOWED, Group
 from benchmarks.regression.calibration.rules import (
     COMPARE,
@@ -27,7 +28,6 @@ from benchmarks.regression.calibration.rules import (
     t_test,
 )
 from benchmarks.regression.measuring import floor_pairs
-from benchmarks.reporting.plain_text import share
 
 REGRESS = "regress"
 T_TEST = "t-test over pairs, p < 0.05, effect > 3 %"

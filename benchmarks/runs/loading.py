@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks.reporting.plain_text import clean
-from benchmarks.reporting.pooling import PooledCase, by_workload, pool
+from benchmarks.presentation.plain_text import clean
+from benchmarks.runs.pooling import PooledCase, by_workload, pool
 from benchmarks.store import StoreError, open_run
 from benchmarks.trial import Trial
 from benchmarks.workload import Case, Workload

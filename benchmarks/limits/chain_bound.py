@@ -6,8 +6,8 @@ import dataclasses
 from typing import Literal
 
 from benchmarks.counts import chain_flops, chain_reads, chain_steps, step_bytes
-from benchmarks.machine.peak import Level
-from benchmarks.machine.reached import Bandwidth, Reached
+from benchmarks.limits.peak import Level
+from benchmarks.limits.reached import Bandwidth, Reached
 from benchmarks.workload import Workload
 
 Limit = Literal["compute", "L1", "L2", "L3", "L4", "memory", "chain", "overhead"]

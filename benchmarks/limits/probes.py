@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.counts import step_bytes
-from benchmarks.machine.peak import LEVELS, Level, Peak, settings
+from benchmarks.limits.peak import LEVELS, Level, Peak, settings
 from benchmarks.workload import Workload
 from rnnimpl.dtypes import Dtype
 from rnnimpl.native.build import library

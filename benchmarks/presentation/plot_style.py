@@ -17,8 +17,8 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.files import write
-from benchmarks.reporting.figures import Figure, FixedLocator, FuncFormatter, NullFormatter, NullLocator, mpl
-from benchmarks.reporting.plain_text import TIMES, seconds, significant
+from benchmarks.presentation.figures import Figure, FixedLocator, FuncFormatter, NullFormatter, NullLocator, mpl
+from benchmarks.presentation.plain_text import TIMES, seconds, significant
 from rnnimpl.registry import names
 
 DPI = 140

@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from benchmarks.machine.call_time import seconds_per_call
-from benchmarks.machine.peak import Peak, Shape, chain_shapes, settings
+from benchmarks.limits.call_time import seconds_per_call
+from benchmarks.limits.peak import Peak, Shape, chain_shapes, settings
 from benchmarks.workload import Workload
 from rnnimpl import RnnConfig, Weights, load
 from rnnimpl.dtypes import Dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from benchmarks.machine.peak import LEVELS, Level, Peak, Settings, settings
+from benchmarks.limits.peak import LEVELS, Level, Peak, Settings, settings
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import NamedTuple
 
-from benchmarks.machine.peak import Kind, Level, Peak, Shape, settings
+from benchmarks.limits.peak import Kind, Level, Peak, Shape, settings
 from benchmarks.workload import Workload
 
 

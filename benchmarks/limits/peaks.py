@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.counts import flops, products
+from benchmarks.limits.call_time import seconds_per_call
+from benchmarks.limits.chain import chain_peaks, prepare_kernels
+from benchmarks.limits.libraries import Engine, engines
+from benchmarks.limits.peak import Peak, Shape, chain_shapes, measured_shape, settings
+from benchmarks.limits.probes import DTYPES as PROBED
+from benchmarks.limits.probes import NativeProbes, ProbeError, data_caches, probe_peaks
 from benchmarks.machine import available_bytes, caches, last_level_cache_bytes
-from benchmarks.machine.call_time import seconds_per_call
-from benchmarks.machine.chain import chain_peaks, prepare_kernels
-from benchmarks.machine.peak import Peak, Shape, chain_shapes, measured_shape, settings
-from benchmarks.machine.peak_engines import Engine, engines
-from benchmarks.machine.probes import DTYPES as PROBED
-from benchmarks.machine.probes import NativeProbes, ProbeError, data_caches, probe_peaks
 from benchmarks.workload import Device, Workload
 from rnnimpl.interface import Unavailable
 
