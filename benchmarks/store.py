@@ -23,7 +23,7 @@ from benchmarks.files import StoreError as StoreError
 from benchmarks.files import explained as explained
 from benchmarks.quoting import quoted
 from benchmarks.reading import LARGEST_FILE, lines_of, open_regular, parse_json, read_whole
-from benchmarks.trial import SCHEMA, Trial
+from benchmarks.trial import QUANTITIES, SCHEMA, Trial
 
 Record = TypeVar("Record")
 
@@ -273,21 +273,8 @@ def _read_trial(record: Any) -> Trial:
 
 
 _TEXTS = ("source", "started_at", "finished_at")
-_NUMBERS = (
-    *("setup_seconds", "first_call_seconds", "check_seconds", "warmup_seconds", "sampling_seconds"),
-    *(
-        "peak_bytes",
-        "checked_steps",
-        "input_seed",
-        "device_span_seconds",
-        "kernel_seconds",
-        "kernel_launches",
-        "elsewhere_share",
-        "helper_processes",
-        "unsuspended_seconds",
-    ),
-)
-_MAPPINGS = ("describe", "gpu_before", "gpu_after")
+_NUMBERS = tuple(name for name, each in QUANTITIES.items() if each.kind in ("number", "count"))
+_MAPPINGS = tuple(name for name, each in QUANTITIES.items() if each.kind == "mapping")
 
 
 def _check_trial(trial: Trial) -> None:

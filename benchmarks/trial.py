@@ -1,10 +1,11 @@
-"""A trial: the record of one measured case, as it is kept and as it is written.
+"""A trial: the record of one visit to a case, as it is kept and as it is written.
 
 History of the schema (`SCHEMA` stands in each run's `run.json`):
 
     1  the first
     2  `peaks` has further kinds (multiply_add, chain, read, shared_read, step, exchange), working_set_bytes and level
     3  `cell` in place of `nonlinearity`, with lstm and gru; `error_output` is of every array of the final state
+    4  a visit that has times is `measured`, and was ok or noisy before; those are said of cases, on reading
 """
 
 from __future__ import annotations
@@ -14,19 +15,36 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from benchmarks.quantity import quantities, quantity
 from benchmarks.workload import OLD_NAMES, Case, Workload
 
-SCHEMA = 3
+SCHEMA = 4
 
-Status = Literal["ok", "noisy", "unavailable", "unsupported", "wrong", "out_of_memory", "timeout", "crashed", "failed"]
+Status = Literal[
+    "measured",
+    "ok",
+    "noisy",
+    "unavailable",
+    "unsupported",
+    "wrong",
+    "out_of_memory",
+    "timeout",
+    "crashed",
+    "failed",
+]
+"""How a visit ended, or what is said of a case.
+
+A visit that has times is `measured`. Of a case with times, reading says `ok` or `noisy`; so do visits of old runs. The
+others are the same of both.
+"""
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-MEASURED: tuple[Status, ...] = ("ok", "noisy")
-"""The statuses of a trial that has times."""
+MEASURED: tuple[Status, ...] = ("measured", "ok", "noisy")
+"""The statuses of visits and cases that have times."""
 
 
 class NothingMeasured(Exception):
-    """No case has a time, so nothing can be told; the message says why."""
+    """No case has a time, so there is nothing to report; the message says why."""
 
 
 _WORKLOAD_FIELDS = tuple(field.name for field in dataclasses.fields(Workload))
@@ -34,75 +52,82 @@ _WORKLOAD_FIELDS = tuple(field.name for field in dataclasses.fields(Workload))
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What one visit to one case gave. Seconds and bytes are stored as they are and scaled only when shown.
+    """One visit to one case: its status, every sample, and the quantities that are declared here.
 
-    A case may be visited in several rounds of a sweep; each visit is a trial of its own, and reading a run
-    pools the samples of a case over its rounds.
+    Seconds and bytes are stored as they are and scaled only when shown. A case may be visited in several rounds of a
+    sweep; each visit is a trial, and reading a run pools the samples of a case over its rounds. `quantity` declares
+    what a visit measures beside its samples; other files follow from the declaration.
     """
 
     case: Case
     source: str
-    """What `rnnimpl.load` takes: a name in the registry, or module:Class. `case` has its name in this run."""
+    """What `rnnimpl.load` takes: a name in the registry, or module:Class. `case` has the name in this run."""
     round: int
-    """0 for the first visit, then 1, 2 ... for those that made a noisy result better."""
+    """0 for the first visit, then 1, 2 ... for those that narrow the interval."""
     status: Status
     reason: str | None = None
-    """Why the status is not ok, in a sentence."""
+    """Why there are no times, in a sentence."""
     lost: str | None = None
-    """What the visit lost to something else than the implementation, in a sentence: its process was killed from
-    outside, the machine was suspended, the budget ended. Where enough was measured before, the status is by that."""
+    """What cut the visit short other than the implementation, in a sentence: its process was killed from outside, the
+    machine was suspended, the budget ended. Where enough was measured before, the visit is `measured`."""
     started_at: str
     """UTC, ISO 8601."""
     finished_at: str
 
     seconds: tuple[float, ...] = ()
-    """Every sample in measured order: seconds of one call, or their mean over `calls_per_sample` calls.
-    In training one call is the forward and the backward pass together."""
+    """Every sample in measured order: seconds of one call, as the mean over `calls_per_sample` calls. In training a
+    call is the forward and the backward pass together."""
     backward_seconds: tuple[float, ...] = ()
-    """In training, the part of each sample that the pullback took."""
+    """In training, the pullback's part of each sample."""
     blocks: tuple[int, ...] = ()
-    """How many samples each block of the alternation has, in order; samples of one block move together."""
-    calls_per_sample: int = 1
-    setup_seconds: float | None = None
-    """Construction: moving and packing weights, compiling what is compiled ahead of a call."""
-    first_call_seconds: float | None = None
-    """The first call, with whatever is compiled or tuned on first use."""
-    check_seconds: float | None = None
-    warmup_seconds: float | None = None
-    sampling_seconds: float | None = None
-    elsewhere_share: float | None = None
-    """The share of all cores' time that other programs, or the hypervisor, took while the samples were taken."""
-    helper_processes: int | None = None
-    """How many processes of its own the implementation had at most when it was suspended for another's turn."""
-    unsuspended_seconds: float | None = None
-    """Core time that the implementation used while it should have been suspended."""
+    """How many samples each block has, in measured order; samples of one block are correlated."""
+    calls_per_sample: int = quantity("count", default=1, answer="warm_up")
 
-    peak_bytes: int | None = None
+    setup_seconds: float | None = quantity(answer="prepare", column="first")
+    """Construction: moving and packing weights, compiling what is compiled ahead of a call."""
+    first_call_seconds: float | None = quantity(answer="prepare", column="first")
+    """The first call, with whatever is compiled or tuned on first use."""
+    check_seconds: float | None = quantity()
+    """Checking the first call against the reference."""
+    warmup_seconds: float | None = quantity(answer="warm_up")
+    """Calls before the first sample, until calls were steady."""
+    sampling_seconds: float | None = quantity()
+    """All blocks together, by the worker's clock."""
+
+    peak_bytes: int | None = quantity("count", answer="finish", column="largest")
     """CPU: how far the process's peak resident set rose above what it held before the case was built.
     CUDA: the most that PyTorch's allocator held."""
-    error_output: float | None = None
+    error_output: float | None = quantity("error", column="largest")
     """Largest error of y and the final state against the float64 reference, relative to the largest value of each."""
-    error_gradient: float | None = None
-    """The same of all gradients, in training."""
-    checked_steps: int | None = None
+    error_gradient: float | None = quantity("error", column="largest")
+    """In training, the largest error of all gradients, relative to the largest value of each."""
+    checked_steps: int | None = quantity("count", column="first")
     """How many of the T steps the reference was computed for."""
-    input_seed: int | None = None
+    input_seed: int | None = quantity("count")
     """The seed of weights and inputs, which the sweep drew and no implementation knew before."""
-    describe: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    describe: Mapping[str, str] = quantity("mapping", answer="prepare")
     """Which path ran, as the implementation says."""
 
-    device_span_seconds: float | None = None
+    device_span_seconds: float | None = quantity(answer="finish", is_cuda_only=True, column="last")
     """CUDA: median time between events recorded before and after a call."""
-    kernel_seconds: float | None = None
+    kernel_seconds: float | None = quantity(answer="finish", is_cuda_only=True, column="last")
     """CUDA: sum of the kernels' times in one call, from a profiled call of its own."""
-    kernel_launches: int | None = None
-    """CUDA: kernels in that call."""
-    gpu_before: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    kernel_launches: int | None = quantity(answer="finish", is_cuda_only=True, column="last")
+    """CUDA: kernels in the profiled call."""
+    gpu_before: Mapping[str, Any] = quantity("mapping")
     """CUDA: clocks, temperature and throttle reasons before the first block."""
-    gpu_after: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    gpu_after: Mapping[str, Any] = quantity("mapping")
+    """CUDA: clocks, temperature and throttle reasons after the last block."""
+
+    elsewhere_share: float | None = quantity(column="largest")
+    """The share of all cores' time that other programs, or the hypervisor, used while samples were taken."""
+    helper_processes: int | None = quantity("count", column="largest")
+    """How many processes of its own the implementation had at most when it was suspended for another's turn."""
+    unsuspended_seconds: float | None = quantity(column="largest")
+    """Core time that the implementation used while it should have been suspended."""
 
     def to_json(self) -> dict[str, Any]:
-        """A flat mapping of JSON values: the workload's fields stand beside the trial's own."""
+        """A flat mapping of JSON values: the fields of the workload and of the trial."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         workload = dataclasses.asdict(self.case.workload)
         fields |= {"case": self.case.id, "implementation": self.case.implementation, **workload}
@@ -112,8 +137,8 @@ class Trial:
     def from_json(cls, mapping: Mapping[str, Any]) -> Trial:
         """The trial that `to_json` wrote. Raises ValueError, TypeError or KeyError when it is none.
 
-        Fields that this version does not know are passed over, as a later one may have added them; those that are not
-        there have their default, as an earlier one may not have had them.
+        Unknown fields, which a later version may have added, are passed over; missing fields, which an earlier version
+        may not have had, have their default.
         """
         if mapping["status"] not in STATUSES:
             raise ValueError(f"status is {mapping['status']!r}; expected one of {', '.join(STATUSES)}")
@@ -123,16 +148,20 @@ class Trial:
         fields = {name: mapping[name] for name in own}
         for name in ("seconds", "backward_seconds", "blocks"):
             fields[name] = tuple(fields.get(name, ()))
-        for name in ("error_output", "error_gradient"):
+        for name in (name for name, declared in quantities(cls).items() if declared.kind == "error"):
             fields[name] = None if fields.get(name) is None else float(fields[name])
         return cls(case=Case(mapping["implementation"], workload), **fields)
 
 
-def deciding(trials: Sequence[Trial]) -> Trial:
-    """The one of a case's trials, in the order of their visits, whose status the case has.
+QUANTITIES = quantities(Trial)
+"""{field: its declaration} of what a trial holds beside its samples; a visit sets no others."""
 
-    That is the first wrong one, since no time of an implementation that is wrong is to be believed; else the last, of
-    those that were not lost where there is one.
+
+def deciding(trials: Sequence[Trial]) -> Trial:
+    """The trial whose status the case has; `trials` are of one case, in the order of their visits.
+
+    The first wrong one, since no time of an implementation that is wrong counts; else the last that was not lost; else
+    the last.
     """
     wrong = [trial for trial in trials if trial.status == "wrong"]
     whole = [trial for trial in trials if trial.lost is None or trial.status in MEASURED]
@@ -140,7 +169,7 @@ def deciding(trials: Sequence[Trial]) -> Trial:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no infinity: an infinite error is written as a string that float() reads."""
+    """The value as JSON has it: an infinite error is a string that float() reads, a tuple a list."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, tuple):

@@ -18,9 +18,10 @@ import pytest
 import benchmarks
 from benchmarks.counts import flops, intensity
 from benchmarks.limits.bounds import LIMIT_NAMES, bound, what_bounds
-from benchmarks.runs.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, read_peaks
+from benchmarks.quantity import OverVisits
+from benchmarks.runs.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, over_visits, read_peaks
 from benchmarks.store import StoreError
-from benchmarks.trial import Trial
+from benchmarks.trial import QUANTITIES, Trial
 from tests.synthetic_runs import START, failed, peaks, record, run_of, trial, workload
 
 CENTRE = workload()
@@ -173,6 +174,20 @@ def test_a_measured_status_without_samples_is_a_failure(tmp_path: Path) -> None:
     """A stranger's trial may call itself ok and have no samples."""
     found = row(load(tmp_path / "run", failed("nn_rnn", CENTRE, "ok", "")), "nn_rnn")
     assert (found["status"], found["reason"]) == ("failed", "it has no samples")
+
+
+@pytest.mark.parametrize(("which", "expected"), [("first", 2.0), ("last", 1.0), ("largest", 3.0)])
+@pytest.mark.parametrize("name", [name for name, each in QUANTITIES.items() if each.column])
+def test_a_quantity_that_is_declared_is_stored_and_shown(
+    tmp_path: Path, name: str, which: OverVisits, expected: float
+) -> None:
+    """A visit's value is in `trials.jsonl`, and the frame has that of the visit that the declaration names."""
+    trials = [trial("nn_rnn", CENTRE, round_number=at, **{name: value}) for at, value in enumerate((None, 2, 3, 1))]
+    stored = run_of(tmp_path / "run", trials).trials()
+    assert [getattr(each, name) for each in stored] == [None, 2, 3, 1]
+    assert over_visits(stored, name, which) == expected
+    if QUANTITIES[name].column == which:
+        assert row(load_run(tmp_path / "run"), "nn_rnn")[name] == expected
 
 
 def test_training_is_split_into_its_passes(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measuring.runner import Sweeper, rotated
+from benchmarks.runs.loading import load_runs
 from benchmarks.runs.pooling import pool
 from benchmarks.statistics import Estimate, estimate
 from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps.grid import Grid, Sweep
-from benchmarks.trial import MEASURED, Trial
+from benchmarks.trial import Trial
 
 FAULTY = "tests.faulty_implementations"
 
@@ -86,7 +87,7 @@ def test_every_case_becomes_a_trial_with_its_samples(tmp_path: Path) -> None:
         for mode in ("inference", "training")
     }
     for trial in trials.values():
-        assert trial.status in ("ok", "noisy")
+        assert (trial.status, trial.reason) == ("measured", None)
         assert len(trial.blocks) == 6
         assert sum(trial.blocks) == len(trial.seconds)
         assert trial.setup_seconds is not None
@@ -134,7 +135,7 @@ def test_a_faulty_implementation_is_a_trial_and_the_sweep_goes_on(tmp_path: Path
     assert all(trials[name].reason for name in expected)
     assert not any(trials[name].seconds for name in expected)
     assert trials["WrongByOnePercent"].error_output == pytest.approx(0.01, rel=0.1)
-    assert trials["numpy_loop"].status in ("ok", "noisy")
+    assert trials["numpy_loop"].status == "measured"
     assert trials["numpy_loop"].seconds
 
 
@@ -153,12 +154,8 @@ def killed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 
 
 def statuses(run: Run, name: str) -> list[tuple[int, str]]:
-    """Round and status of the trials of an implementation; `ok` stands for any measured one."""
-    return [
-        (trial.round, "ok" if trial.status in MEASURED else trial.status)
-        for trial in open_run(run.folder).trials()
-        if trial.case.implementation == name
-    ]
+    """Round and status of the trials of an implementation."""
+    return [(trial.round, trial.status) for trial in open_run(run.folder).trials() if trial.case.implementation == name]
 
 
 def test_a_case_whose_worker_was_killed_is_tried_again(
@@ -169,8 +166,8 @@ def test_a_case_whose_worker_was_killed_is_tried_again(
     implementations = killed_at("0")
     run = new_run(tmp_path, sweep, implementations)
     assert measure(run, sweep, implementations, tmp_path)[0]
-    assert statuses(run, "mine") == [(0, "crashed"), (1, "ok"), (2, "ok")]
-    assert statuses(run, "other") == [(0, "ok"), (1, "ok"), (2, "ok")]
+    assert statuses(run, "mine") == [(0, "crashed"), (1, "measured"), (2, "measured")]
+    assert statuses(run, "other") == [(0, "measured"), (1, "measured"), (2, "measured")]
     assert "signal 9" in str(open_run(run.folder).trials()[0].lost)
 
 
@@ -182,7 +179,7 @@ def test_a_later_visit_that_is_killed_costs_no_earlier_one(
     implementations = killed_at("1")
     run = new_run(tmp_path, sweep, implementations)
     measure(run, sweep, implementations, tmp_path)
-    assert statuses(run, "mine") == [(0, "ok"), (1, "crashed"), (2, "ok")]
+    assert statuses(run, "mine") == [(0, "measured"), (1, "crashed"), (2, "measured")]
     pooled = {case.case.implementation: case for case in pool(open_run(run.folder).trials(), 0.99).values()}
     assert pooled["mine"].measured
     assert sum(len(blocks) for _, blocks in pooled["mine"].visits) == 12
@@ -214,7 +211,7 @@ def test_a_continued_run_measures_again_what_was_killed(
     assert statuses(run, "mine") == [(0, "crashed")]
     monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 2)
     measure(open_run(run.folder), sweep, implementations, tmp_path)
-    assert statuses(run, "mine") == [(0, "crashed"), (1, "ok")]
+    assert statuses(run, "mine") == [(0, "crashed"), (1, "measured")]
     assert statuses(run, "dies") == [(0, "crashed")]
 
 
@@ -251,8 +248,10 @@ def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.Monke
     trials = open_run(run.folder).trials()
     rounds = [trial.round for trial in trials]
     assert rounds == [number for number in range(3) for _ in range(4)]
-    assert {trial.status for trial in trials} == {"noisy"}
-    assert "wider than the ±0% asked for" in str(trials[0].reason)
+    assert {trial.status for trial in trials} == {"measured"}
+    cases = load_runs(run.folder)[0].cases.values()
+    assert {case.status for case in cases} == {"noisy"}
+    assert all("wider than the ±0% asked for" in str(case.reason) for case in cases)
     assert max(Counter((trial.case.id, trial.round) for trial in trials).values()) == 1
 
 

@@ -90,9 +90,9 @@ def test_blocks_from_before_a_kill_are_kept_where_they_are_enough(visited: Calla
     visit = visited(FakeWorker(lost=KILLED, lost_at=LEAST_BLOCKS_KEPT))
     assert not visit.ended
     assert not visit.goes_on
-    visit.end("noisy", "few blocks")
+    visit.end("measured")
     trial = visit.trial()
-    assert (trial.status, trial.blocks, trial.lost) == ("noisy", (2,) * LEAST_BLOCKS_KEPT, KILLED.reason)
+    assert (trial.status, trial.blocks, trial.lost) == ("measured", (2,) * LEAST_BLOCKS_KEPT, KILLED.reason)
 
 
 def test_a_visit_that_was_cut_short_is_held_against_the_clock(visited: Callable[..., Visit]) -> None:
@@ -119,7 +119,7 @@ def test_an_implementation_that_dies_by_itself_keeps_no_blocks(visited: Callable
 def test_a_block_in_which_the_machine_was_suspended_is_not_kept(visited: Callable[..., Visit]) -> None:
     """Its samples may hold the suspension; the trial says that a block is missing."""
     visit = visited(FakeWorker(suspended_at=2))
-    visit.end("ok", None)
+    visit.end("measured")
     trial = visit.trial()
     assert len(trial.blocks) == 5
     assert "suspended for 3600 s" in str(trial.lost)
@@ -152,5 +152,15 @@ def test_a_timeout_within_the_budget_is_the_implementations(visited: Callable[..
 def test_a_trial_says_which_processes_the_implementation_had(visited: Callable[..., Visit]) -> None:
     """How many, and what they used of the cores while they should have stood."""
     visit = visited(FakeWorker())
-    visit.end("ok", None)
+    visit.end("measured")
     assert (visit.trial().helper_processes, visit.trial().unsuspended_seconds) == (2, 0.5)
+
+
+def test_a_quantity_that_is_not_declared_is_an_error(visited: Callable[..., Visit]) -> None:
+    """Nothing that a visit measures is dropped in silence; what `Trial` declares is in the record."""
+    visit = visited(FakeWorker())
+    with pytest.raises(TypeError, match=r"swap_bytes, turbo of a visit is undeclared; add it to `Trial`"):
+        visit.record(turbo=1, swap_bytes=2, peak_bytes=3)
+    visit.record(peak_bytes=3)
+    visit.end("measured")
+    assert visit.trial().peak_bytes == 3

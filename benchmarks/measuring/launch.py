@@ -29,6 +29,7 @@ from benchmarks.memory_needed import too_large
 from benchmarks.quoting import quoted
 from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps import Sweep, load_sweep, parse_duration
+from benchmarks.trial import SCHEMA
 from benchmarks.workload import Workload, check_name
 from rnnimpl.registry import default_names, listing, names
 from rnnimpl.suggestions import did_you_mean
@@ -133,6 +134,8 @@ def resume_sweep(folder: Path, *, budget: str | None, console: Console, implemen
     plan = _plan(sweep, _trusted(run, implementations))
     going_on = f"going on with {folder}: {len(run.trials())} trials are there"
     console.print(going_on, highlight=False, markup=False, soft_wrap=True)
+    # The trials that follow are in this version's form.
+    run.update(schema=SCHEMA)
     _measure(run, plan, console)
     return run
 

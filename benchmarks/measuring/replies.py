@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from benchmarks.measuring.measure import SAMPLES_PER_BLOCK
-from benchmarks.trial import Status
+from benchmarks.quantity import Kind, Request
+from benchmarks.trial import QUANTITIES, Status
 
 REFUSALS: tuple[Status, ...] = ("unavailable", "unsupported", "wrong", "out_of_memory", "failed")
 """The statuses that a worker may give its case; the others are the sweep's to give."""
@@ -96,14 +97,26 @@ def _is_sample(value: Any) -> bool:
     return is_seconds(value) and value > 0
 
 
+_CHECKS: Mapping[Kind, Check] = {"number": is_seconds, "count": is_count, "mapping": mapping_of(is_plain)}
+
+
+def _quantities(answer: Request, *, is_cuda_only: bool = False) -> dict[str, Check]:
+    """The fields of an answer that are quantities of a trial, each with its check."""
+    return {
+        name: _CHECKS[each.kind]
+        for name, each in QUANTITIES.items()
+        if each.answer == answer and each.is_cuda_only == is_cuda_only
+    }
+
+
+def _maybe_each(fields: Mapping[str, Check]) -> dict[str, Check]:
+    return {name: maybe(check) for name, check in fields.items()}
+
+
 REPLIES: Mapping[str, Form] = {
     "start": Form({"ready": lambda value: value is True}, KIB),
-    "prepare": Form(
-        {"setup_seconds": is_seconds, "first_call_seconds": is_seconds, "describe": mapping_of(is_plain)}, 64 * KIB
-    ),
-    "warm_up": Form(
-        {"warmup_seconds": is_seconds, "calls_per_sample": lambda value: is_count(value) and value >= 1}, KIB
-    ),
+    "prepare": Form(_quantities("prepare"), 64 * KIB),
+    "warm_up": Form(_quantities("warm_up") | {"calls_per_sample": lambda value: is_count(value) and value >= 1}, KIB),
     # A number is at most 25 characters long.
     "block": Form(
         {
@@ -117,13 +130,9 @@ REPLIES: Mapping[str, Form] = {
     # Arrays go through a file.
     "results": Form({}, KIB),
     "finish": Form(
-        {"peak_bytes": maybe(is_count)},
+        _maybe_each(_quantities("finish")),
         4 * KIB,
-        optional={
-            "device_span_seconds": maybe(is_seconds),
-            "kernel_seconds": maybe(is_seconds),
-            "kernel_launches": maybe(is_count),
-        },
+        optional=_maybe_each(_quantities("finish", is_cuda_only=True)),
     ),
     # Some peaks for each workload of a sweep, which has thousands at most.
     "peaks": Form({"peaks": list_of(lambda value: isinstance(value, dict)), "problems": list_of(is_text)}, 16 * KIB**2),

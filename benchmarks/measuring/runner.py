@@ -167,26 +167,11 @@ class Sweeper:
                 if not visit.ended:
                     visit.finish()
                 if not visit.ended:
-                    self._judge(visit)
+                    visit.end("measured")
                 self._write(visit)
         self.visits[workload] = max(self.visits[workload], round_number + 1)
         self.visit_seconds[workload] = time.monotonic() - start
         self.run.update(activity_seconds=dict(self.activity_seconds))
-
-    def _judge(self, visit: Visit) -> None:
-        """Call a visit ok or noisy by all that is known of its case, earlier rounds included."""
-        case = visit.case.id
-        found = estimate(self.seconds[case] + visit.seconds, self.blocks[case] + visit.blocks)
-        if found.relative_half_width <= self.sweep.target_interval:
-            visit.end("ok", None)
-        elif math.isnan(found.relative_half_width):
-            visit.end("noisy", f"the budget ended after {len(visit.blocks)} blocks of samples, too few for an interval")
-        else:
-            visit.end(
-                "noisy",
-                f"the interval of the median is ±{found.relative_half_width:.0%}, "
-                f"wider than the ±{self.sweep.target_interval:.0%} asked for",
-            )
 
     def _write(self, visit: Visit) -> None:
         trial = visit.trial()

@@ -20,7 +20,7 @@ from benchmarks.measuring.interference import Interference
 from benchmarks.measuring.process import BUDGET_GRACE_SECONDS, Worker, WorkerLost, ended_by_budget
 from benchmarks.statistics import MINIMUM_BLOCKS
 from benchmarks.sweeps import Sweep
-from benchmarks.trial import MEASURED, Status, Trial
+from benchmarks.trial import MEASURED, QUANTITIES, Status, Trial
 from benchmarks.workload import Case
 
 LEAST_BLOCKS_KEPT = MINIMUM_BLOCKS // 2
@@ -52,7 +52,7 @@ class Visit:
         self.sampling_seconds = 0.0
         self.clocks: list[BlockClock] = []
         self.interference = Interference()
-        self.fields: dict[str, Any] = {}
+        self.quantities: dict[str, Any] = {}
 
     @property
     def ended(self) -> bool:
@@ -67,10 +67,19 @@ class Visit:
     @property
     def warmup_seconds(self) -> float:
         """Seconds the warm-up took, 0 before it is over."""
-        return float(self.fields.get("warmup_seconds", 0.0))
+        return float(self.quantities.get("warmup_seconds", 0.0))
 
-    def end(self, status: Status, reason: str | None) -> None:
-        """Settle the status. Where it is not one of a measured trial, there are no times."""
+    def record(self, **measured: Any) -> None:
+        """Set quantities of the trial. Raises TypeError for one that `Trial` does not declare."""
+        undeclared = measured.keys() - QUANTITIES.keys()
+        if undeclared:
+            raise TypeError(
+                f"{', '.join(sorted(undeclared))}: no quantity of a trial; declare it in benchmarks/trial.py"
+            )
+        self.quantities |= measured
+
+    def end(self, status: Status, reason: str | None = None) -> None:
+        """Settle the status: `measured`, or why there are no times."""
         self.status = status
         self.reason = reason
         if status not in MEASURED:
@@ -90,16 +99,13 @@ class Visit:
         worker.begin_visit()
         self.timeout_seconds = sweep.timeout_seconds
         self.results = results
-        self.fields["checked_steps"] = expected.steps
-        self.fields["input_seed"] = expected.seed
+        self.record(checked_steps=expected.steps, input_seed=expected.seed)
         if self.case.workload.device == "cuda":
-            self.fields["gpu_before"] = gpu_state()
+            self.record(gpu_before=gpu_state())
         start = time.monotonic()
         reply = self._settle(lambda: checking.prepare(self._request, self.case.workload, expected, results))
         spent = sum(reply.get(name, 0.0) for name in ("setup_seconds", "first_call_seconds", "warmup_seconds"))
-        self.fields["check_seconds"] = max(0.0, time.monotonic() - start - spent)
-        self.fields |= reply.pop("errors", {})
-        self.fields |= reply
+        self.record(check_seconds=max(0.0, time.monotonic() - start - spent), **reply)
 
     def take_block(self, check: SpotCheck) -> None:
         """Have one block of samples taken, and check one of its calls once the clock has stopped."""
@@ -131,7 +137,7 @@ class Visit:
         self.sampling_seconds += reply["ended"] - reply["began"]
         if self.case.workload.mode == "training":
             self.backward_seconds += reply["backward_seconds"]
-        timed = sum(reply["seconds"]) * self.fields["calls_per_sample"]
+        timed = sum(reply["seconds"]) * self.quantities["calls_per_sample"]
         clock = {name: reply[name] for name in ("began", "ended", "untimed", "calls")}
         on_core = None if on_core_before is None or on_core_after is None else on_core_after - on_core_before
         self.clocks.append(BlockClock(sent=sent, received=received, timed=timed, on_core=on_core, **clock))
@@ -139,18 +145,18 @@ class Visit:
     def finish(self) -> None:
         """Have the case taken down, learn what is known only then, and hold its clock against this process's."""
         if self.goes_on:
-            self.fields |= self._ask({"do": "finish"})
+            self.record(**self._ask({"do": "finish"}))
         workload = self.case.workload
         problem = None if self.ended else contradiction(self.clocks, changed_elements=workload.T * workload.B)
         if problem is not None:
             self.end("wrong", problem)
         if self.case.workload.device == "cuda":
-            self.fields["gpu_after"] = gpu_state()
+            self.record(gpu_after=gpu_state())
 
     def trial(self) -> Trial:
         """The record of this visit, which has ended."""
         assert self.status is not None
-        known = {name: self.fields[name] for name in _FIELDS if name in self.fields}
+        self.record(sampling_seconds=self.sampling_seconds or None, elsewhere_share=self.interference.share)
         return Trial(
             case=self.case,
             source=self.source,
@@ -163,9 +169,7 @@ class Visit:
             seconds=tuple(self.seconds),
             backward_seconds=tuple(self.backward_seconds),
             blocks=tuple(self.blocks),
-            sampling_seconds=self.sampling_seconds or None,
-            elsewhere_share=self.interference.share,
-            **known,
+            **self.quantities,
         )
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -190,33 +194,11 @@ class Visit:
             self.lose(lost)
             return {}
         finally:
-            self.fields["helper_processes"] = self.worker.most_helpers
-            self.fields["unsuspended_seconds"] = self.worker.unsuspended_seconds
+            self.record(helper_processes=self.worker.most_helpers, unsuspended_seconds=self.worker.unsuspended_seconds)
         if "status" in reply:
             self.end(reply.pop("status"), reply.pop("reason"))
+        self.record(**reply.pop("errors", {}))
         return reply
-
-
-_FIELDS = (
-    "calls_per_sample",
-    "setup_seconds",
-    "first_call_seconds",
-    "check_seconds",
-    "warmup_seconds",
-    "helper_processes",
-    "unsuspended_seconds",
-    "peak_bytes",
-    "error_output",
-    "error_gradient",
-    "checked_steps",
-    "input_seed",
-    "describe",
-    "device_span_seconds",
-    "kernel_seconds",
-    "kernel_launches",
-    "gpu_before",
-    "gpu_after",
-)
 
 
 def _now() -> str:

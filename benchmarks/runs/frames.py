@@ -18,11 +18,16 @@ from benchmarks.counts import flops, intensity
 from benchmarks.limits.bounds import LIMIT_NAMES, Bound, bound, peak_flops, share_of_attainable, what_bounds
 from benchmarks.limits.peak import Peak
 from benchmarks.presentation.plain_text import clean
+from benchmarks.quantity import OverVisits
 from benchmarks.runs.loading import Folder, LoadedRun, load_runs
 from benchmarks.runs.pooling import PooledCase, baseline, contenders, time_ratio
 from benchmarks.statistics import Estimate
-from benchmarks.trial import Trial
+from benchmarks.trial import QUANTITIES, Trial
 from benchmarks.workload import Workload
+
+_OF_VISITS: Mapping[str, OverVisits] = {name: each.column for name, each in QUANTITIES.items() if each.column}
+"""{quantity of a trial: which of its values over a case's visits the column of its name has}."""
+_PREPARATION = ("setup_seconds", "first_call_seconds")
 
 COLUMNS: Mapping[str, str] = {
     **dict.fromkeys(("run", "case", "workload", "implementation", "source", "mode"), "str"),
@@ -41,10 +46,9 @@ COLUMNS: Mapping[str, str] = {
             *("flops", "flops_per_second", "share_of_peak", "intensity"),
             *("bound_seconds", "share_of_attainable", "chain_seconds", "reached_seconds", "blas_seconds"),
             *("speedup", "speedup_low", "speedup_high", "slowdown", "slowdown_low", "slowdown_high"),
-            *("setup_seconds", "first_call_seconds", "payback_calls"),
-            *("peak_bytes", "error_output", "error_gradient", "checked_steps"),
-            *("device_span_seconds", "kernel_seconds", "kernel_launches", "elsewhere_share"),
-            *("helper_processes", "unsuspended_seconds", "lost_visits"),
+            *(*_PREPARATION, "payback_calls"),
+            *(name for name in _OF_VISITS if name not in _PREPARATION),
+            "lost_visits",
         ),
         "float64",
     ),
@@ -184,17 +188,8 @@ def _own(case: PooledCase) -> dict[str, Any]:
         "relative_half_width": estimate.relative_half_width,
         "forward_seconds": case.part_median("forward"),
         "backward_seconds": case.part_median("backward"),
-        "setup_seconds": _first(case, "setup_seconds"),
-        "first_call_seconds": _first(case, "first_call_seconds"),
-        "peak_bytes": _largest(case, "peak_bytes"),
-        "error_output": _largest(case, "error_output"),
-        "error_gradient": _largest(case, "error_gradient"),
-        "checked_steps": _first(case, "checked_steps"),
-        "elsewhere_share": _largest(case, "elsewhere_share"),
-        "helper_processes": _largest(case, "helper_processes"),
-        "unsuspended_seconds": _largest(case, "unsuspended_seconds"),
         "lost_visits": len(case.lost),
-        **{name: _last(case, name) for name in ("device_span_seconds", "kernel_seconds", "kernel_launches")},
+        **{name: over_visits(case.trials, name, which) for name, which in _OF_VISITS.items()},
     }
 
 
@@ -218,25 +213,15 @@ def _against(case: PooledCase, compared: PooledCase | None, fastest: PooledCase 
     }
 
 
-def _first(case: PooledCase, name: str) -> float:
-    """That of the first visit that has one, when nothing was cached yet."""
-    return _first_of(case.trials, name)
+def over_visits(trials: Sequence[Trial], name: str, which: OverVisits) -> float:
+    """The first, last or largest value of a quantity over visits, the earliest first; NaN where no visit has one.
 
-
-def _last(case: PooledCase, name: str) -> float:
-    return _first_of(reversed(case.trials), name)
-
-
-def _first_of(trials: Iterable[Trial], name: str) -> float:
-    for trial in trials:
-        value = getattr(trial, name)
-        if value is not None:
-            return float(value)
-    return math.nan
-
-
-def _largest(case: PooledCase, name: str) -> float:
-    return max((float(value) for trial in case.trials if (value := getattr(trial, name)) is not None), default=math.nan)
+    The first is from when nothing was cached yet.
+    """
+    values = [float(value) for trial in trials if (value := getattr(trial, name)) is not None]
+    if not values:
+        return math.nan
+    return max(values) if which == "largest" else values[0 if which == "first" else -1]
 
 
 def _payback_calls(case: PooledCase, compared: PooledCase, speedup: float) -> float:
@@ -252,7 +237,7 @@ def _payback_calls(case: PooledCase, compared: PooledCase, speedup: float) -> fl
 
 
 def _preparation(case: PooledCase) -> float:
-    return _first(case, "setup_seconds") + _first(case, "first_call_seconds")
+    return sum(over_visits(case.trials, name, "first") for name in _PREPARATION)
 
 
 def _samples_frame(runs: Sequence[LoadedRun]) -> pd.DataFrame:
