@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from benchmarks.__main__ import app, main
-from benchmarks.measuring.launch import plan_sweep
+from benchmarks.measuring.sweep_plan import plan_sweep
 from benchmarks.store import open_run
 from rnnimpl.registry import default_names, names
 from tests.synthetic_runs import run_of, trial, workload
@@ -160,7 +160,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(folder))
         patch.setattr("benchmarks.measuring.runner.MAX_VISITS", 1)
-        patch.setattr("benchmarks.measuring.launch.PEAK_SECONDS", 0.5)
+        patch.setattr("benchmarks.measuring.peak_processes.PEAK_SECONDS", 0.5)
         words = ("sweep", str(folder / "tiny.toml"), *chosen, "--out", str(folder / "run"))
         result = run(CliRunner(env={"COLUMNS": "200"}), *words)
     return folder / "run", result

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from benchmarks.__main__ import app
 from benchmarks.commands import endings
 from benchmarks.measuring import launch
+from benchmarks.measuring.sweep_plan import SweepPlan
 from benchmarks.presentation.plain_text import significant
 from benchmarks.raised import by_statement, by_us
 from benchmarks.store import Run
@@ -24,7 +25,7 @@ CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
 # What each verb is called with, and the first of what it calls.
 VERBS = {
     "list": ([], "sweeps.sweep_names"),
-    "sweep": (["quick", "--out", "out"], "measuring.launch.plan_sweep"),
+    "sweep": (["quick", "--out", "out"], "measuring.sweep_plan.plan_sweep"),
     "report": (["run"], "reporting.report.build_report"),
     "compare": (["run", "run"], "reporting.compare.compare_runs"),
     "train": (["--impl", "numpy_loop"], "training.train.train"),
@@ -176,13 +177,13 @@ def test_without_temporary_files_nothing_is_begun(
 def _sweep_that(monkeypatch: pytest.MonkeyPatch, *, leaves: list[str], complete: bool) -> None:
     """Have sweeps measure nothing, leave trials with these reasons, and end so."""
 
-    def sweep(run: Run, plan: launch.Plan, *_: object) -> bool:
+    def sweep(run: Run, plan: SweepPlan, *_: object) -> bool:
         for reason in leaves:
             run.append(failed("numpy_loop", plan.workloads[0], "failed", reason))
         run.update(activity_seconds={"peaks": 4.5, "starting workers": 0.5})
         return complete
 
-    monkeypatch.setattr(launch, "_sweep", sweep)
+    monkeypatch.setattr(launch, "measure_missing", sweep)
 
 
 def test_a_sweep_that_measured_nothing_is_status_3_with_the_reasons(

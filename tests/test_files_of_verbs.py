@@ -20,6 +20,7 @@ from benchmarks.history.plan import digest
 from benchmarks.measuring import launch
 from benchmarks.measuring.checking import read_results
 from benchmarks.measuring.measure import Wrong
+from benchmarks.measuring.sweep_plan import SweepPlan, plan_sweep
 from benchmarks.store import StoreError, create_run
 from tests.synthetic_history import process
 from tests.synthetic_runs import run_of, trial, workload
@@ -248,7 +249,7 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "synthetic-2cores-8GiB"})
     monkeypatch.setattr("benchmarks.commands.speed._report", lambda *_: None)
     monkeypatch.syspath_prepend(str(Path.cwd()))
-    sweep = launch.plan_sweep("quick", implementations=["numpy_loop"]).sweep.to_json()
+    sweep = plan_sweep("quick", implementations=["numpy_loop"]).sweep.to_json()
 
     def make(implementations: Any, body: str = "pass") -> Path:
         run_of(Path("stranger"), PAIR, sweep=sweep, implementations=implementations)
@@ -264,7 +265,7 @@ def test_code_that_a_runs_folder_names_is_not_loaded(
     name: str, body: str, stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever it is called there; the sentence has the command line that loads it."""
-    monkeypatch.setattr(launch, "_measure", measured)
+    monkeypatch.setattr(launch, "measure_alone", measured)
     stranger({"numpy_loop": "numpy_loop", name: "stranger.code:Mine"}, body)
     said = refused("sweep", "--resume", "stranger")
     assert f"python -m benchmarks sweep --resume stranger --impl {name}=stranger.code:Mine" in said
@@ -275,8 +276,8 @@ def test_code_that_the_user_names_again_is_loaded(
     stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run goes on with all its implementations."""
-    plans: list[launch.Plan] = []
-    monkeypatch.setattr(launch, "_measure", lambda _run, plan, _console: plans.append(plan))
+    plans: list[SweepPlan] = []
+    monkeypatch.setattr(launch, "measure_alone", lambda _run, plan, _console: plans.append(plan))
     implementations = {"numpy_loop": "numpy_loop", "mine": "stranger.code:Mine"}
     stranger(implementations)
     result = run("sweep", "--resume", "stranger", "--impl", "mine=stranger.code:Mine")
@@ -289,7 +290,7 @@ def test_what_is_named_has_to_be_the_runs(
     word: str, stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another implementation does not belong into a run that goes on."""
-    monkeypatch.setattr(launch, "_measure", measured)
+    monkeypatch.setattr(launch, "measure_alone", measured)
     stranger({"numpy_loop": "numpy_loop", "mine": "stranger.code:Mine"})
     assert "is not in stranger; expected none, or those of the run" in refused(
         "sweep", "--resume", "stranger", "--impl", word
@@ -306,7 +307,7 @@ def test_implementations_that_are_none_are_refused(
     implementations: Any, stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names become those of files, and sources are texts."""
-    monkeypatch.setattr(launch, "_measure", measured)
+    monkeypatch.setattr(launch, "measure_alone", measured)
     stranger(implementations)
     assert "implementation" in refused("sweep", "--resume", "stranger")
     assert not Path("ran").exists()
@@ -316,7 +317,7 @@ def test_the_hint_to_go_on_names_code_of_the_users(
     stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that it can be copied."""
-    monkeypatch.setattr(launch, "_sweep", lambda *_: False)
+    monkeypatch.setattr(launch, "measure_missing", lambda *_: False)
     stranger({"numpy_loop": "numpy_loop", "mine": "stranger.code:Mine"})
     result = run("sweep", "--resume", "stranger", "--impl", "mine=stranger.code:Mine")
     assert result.output.endswith("go on with --resume stranger --impl mine=stranger.code:Mine\n")
@@ -330,7 +331,7 @@ def test_a_run_whose_files_are_links_does_not_go_on(
     """What is added would be added elsewhere; it is said before anything is measured."""
     if (name, kind) in (("run.json", "folder"), ("report.md", "hard link"), ("trials.jsonl", "folder")):
         pytest.skip("is no run's, cannot be read, or is replaced under one name")
-    monkeypatch.setattr(launch, "_measure", measured)
+    monkeypatch.setattr(launch, "measure_alone", measured)
     folder = stranger({"numpy_loop": "numpy_loop"})
     target = pictures / "target"
     if (folder / name).exists():
@@ -453,7 +454,7 @@ def test_a_suite_has_its_digest_whatever_lies_in_it() -> None:
 @pytest.mark.parametrize(
     ("words", "measuring"),
     [
-        (["sweep", "quick", "--impl", "numpy_loop"], "measuring.launch._sweep"),
+        (["sweep", "quick", "--impl", "numpy_loop"], "measuring.launch.measure_missing"),
         (["profile", CASE], "profiling.profile.profile_repeats"),
         (["train", "--impl", "numpy_loop"], "training.train._reference"),
     ],
@@ -485,7 +486,7 @@ def test_a_signal_leaves_no_scratch_folder(
 
 def test_what_a_killed_sweep_left_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of `regress` waits for one that knows its worktrees; what only has the name stays."""
-    monkeypatch.setattr(launch, "_sweep", lambda *_: True)
+    monkeypatch.setattr(launch, "measure_missing", lambda *_: True)
     monkeypatch.setattr("benchmarks.commands.speed._report", lambda *_: None)
     for name in ("rnnbench-sweep-dead", "rnnbench-revisions-dead"):
         (tmp_path / "temporary" / name).mkdir()

@@ -28,8 +28,8 @@ from benchmarks.limits.peak import Peak
 from benchmarks.measuring.checking import Expected, prepare
 from benchmarks.measuring.ending import ended_in_order
 from benchmarks.measuring.expectations import Expectations
-from benchmarks.measuring.launch import PEAK_SECONDS, measure_peaks
 from benchmarks.measuring.lock import measuring_alone
+from benchmarks.measuring.peak_processes import PEAK_SECONDS, measure_peaks
 from benchmarks.measuring.process import Worker, WorkerLost
 from benchmarks.profiling.replies import PROFILING
 from benchmarks.profiling.reporting.report import write_report

@@ -1,0 +1,59 @@
+"""The peaks of the machine, measured in a process for each device, dtype, precision and thread count."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.limits.peak import Settings, settings
+from benchmarks.measuring.process import Worker, WorkerLost
+from benchmarks.workload import Workload
+
+PEAK_SECONDS = 12.0
+PEAK_SHARES = (0.02, 0.1)
+"""The peaks of one device, dtype, precision and thread count take so many seconds, or the first share of the budget
+where that is longer. The second share is the most for all peaks together."""
+PEAK_TIMEOUT_SECONDS = 120.0
+"""Grace of a process that measures peaks: it finishes the product under way, and a compiler is slow."""
+
+
+def peak_seconds(budget_seconds: float, groups: int) -> float:
+    """Seconds for the peaks of each group of settings, where there are so many groups."""
+    least, most = (share * budget_seconds for share in PEAK_SHARES)
+    return min(max(PEAK_SECONDS, least), most / groups)
+
+
+def measure_peaks(
+    workloads: Iterable[Workload], *, seconds: float, log: Path, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The peaks of every device, dtype, precision and thread count of the workloads, as JSON values.
+
+    Each takes about `seconds`, in a process of its own that writes to `log`. A peak that could not be measured is left
+    out, and `say` is handed the reason.
+    """
+    groups: dict[Settings, list[Workload]] = defaultdict(list)
+    for workload in workloads:
+        groups[settings(workload)].append(workload)
+    peaks: list[dict[str, Any]] = []
+    for (device, _, precision, threads), members in groups.items():
+        try:
+            worker = Worker("", threads=threads, precision=precision, device=device, log=log)
+        except WorkerLost as lost:
+            say(f"the peaks of {device} could not be measured: {lost.reason}")
+            continue
+        request = {"do": "peaks", "workloads": [each.id for each in members], "seconds": seconds}
+        try:
+            worker.wait_ready()
+            reply = worker.ask(request, seconds + PEAK_TIMEOUT_SECONDS)
+            if "status" in reply:
+                say(f"the peaks of {device} could not be measured: {reply['reason']}")
+            for problem in reply.get("problems", []):
+                say(problem)
+            peaks += reply.get("peaks", [])
+        except WorkerLost as lost:
+            say(f"the peaks of {device} could not be measured: {lost.reason}")
+        finally:
+            worker.kill()
+    return peaks

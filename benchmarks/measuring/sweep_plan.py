@@ -1,0 +1,98 @@
+"""What a sweep will do, checked before anything is measured: its workloads on this machine and its implementations."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.measuring.implementations import ALL, as_options, parse_implementation, split_label
+from benchmarks.memory_needed import too_large
+from benchmarks.quoting import quoted
+from benchmarks.store import Run, StoreError
+from benchmarks.sweeps import Sweep, load_sweep, parse_duration
+from benchmarks.workload import Workload
+from rnnimpl.registry import default_names, names
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep will do: its workloads on this machine and {name in the run: source} of the implementations."""
+
+    sweep: Sweep
+    workloads: tuple[Workload, ...]
+    implementations: Mapping[str, str]
+
+
+def plan_sweep(
+    sweep: str, *, implementations: Sequence[str] = (), axes: Mapping[str, Any] | None = None, budget: str | None = None
+) -> SweepPlan:
+    """The plan of a sweep by its name or file, with implementations, axes and budget of the command line.
+
+    Raises ValueError, naming the argument and the remedy, for an argument that has no meaning or does not fit this
+    machine.
+    """
+    chosen = load_sweep(sweep).override(**(axes or {}))
+    if budget is not None:
+        chosen = dataclasses.replace(chosen, budget_seconds=parse_duration(budget))
+    wanted = (names() if text == ALL else (text,) for text in implementations) if implementations else [default_names()]
+    named = [parse_implementation(text) for text in itertools.chain.from_iterable(wanted)]
+    twice = {name for name, _ in named if [each for each, _ in named].count(name) > 1}
+    if twice:
+        raise ValueError(
+            f"implementation {', '.join(sorted(twice))} is given twice; give one a name of its own: LABEL=NAME"
+        )
+    return check_plan(chosen, dict(named))
+
+
+def trusted_implementations(run: Run, named: Sequence[str]) -> Mapping[str, str]:
+    """{name: source} of a run's implementations, each from the registry or named again by the user.
+
+    Raises ValueError where one is neither. Before that nothing of the run is imported; `listing` is not asked either,
+    as it imports a class that inherits its devices.
+    """
+    recorded = run.known_texts("implementations")
+    for name in recorded:
+        if "=" in name:
+            raise StoreError(f"{run.folder} has an implementation named {quoted(name)}; expected a name without =")
+    given = dict(split_label(text) for text in named if text != ALL)
+    others = {name: source for name, source in given.items() if recorded.get(name) != source}
+    if others:
+        raise ValueError(
+            f"{' '.join(as_options(others))} is not in {run.folder}; expected none, or those of the run: "
+            f"{' '.join(as_options(recorded))}"
+        )
+    strange = {name: source for name, source in recorded.items() if name not in given and source not in names()}
+    if strange:
+        again = shlex.join(["python", "-m", "benchmarks", "sweep", "--resume", str(run.folder), *as_options(strange)])
+        raise ValueError(
+            f"{run.folder} was measured with {', '.join(strange.values())}, which is not in the registry: code that a "
+            f"run's folder names is not run unless you name it too: {again}"
+        )
+    return dict(parse_implementation(f"{name}={source}") for name, source in recorded.items())
+
+
+def check_plan(sweep: Sweep, implementations: Mapping[str, str]) -> SweepPlan:
+    """The plan of a sweep with its workloads on this machine.
+
+    Raises ValueError where a workload asks for a device, threads or memory that the machine does not have.
+    """
+    devices = machine.devices_here()
+    workloads = sweep.workloads(devices, machine.usable_cores())
+    missing = {workload.device for workload in workloads} - set(devices)
+    if missing:
+        raise ValueError(f"device is {', '.join(missing)}; this machine has {', '.join(devices)}")
+    most_threads = machine.usable_cores()
+    for workload in workloads:
+        if workload.threads > most_threads:
+            raise ValueError(
+                f"threads is {workload.threads}; expected at most {most_threads}, the cores of this machine"
+            )
+        available = machine.available_bytes(workload.device)
+        refusal = None if available is None else too_large(workload, available)
+        if refusal:
+            raise ValueError(refusal)
+    return SweepPlan(sweep, workloads, implementations)
