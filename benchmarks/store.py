@@ -29,8 +29,8 @@ Record = TypeVar("Record")
 
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
-DERIVED = ("summary.csv", "standing.csv", "report.md", "plots")
-"""What `report` writes into the folder and may write again."""
+DERIVED = ("summary.csv", "ranking.csv", "standing.csv", "report.md", "plots")
+"""What `report` writes into the folder, or wrote: earlier versions call `ranking.csv` `standing.csv`."""
 
 TOGETHER = "side-by-side"
 """The folder, within the first run's, of a report on several runs: each run keeps its own report."""
@@ -218,8 +218,8 @@ def _holds_run(folder: Path) -> bool:
 REPORT = Kind(
     "report",
     re.compile(
-        r"report\.md|(summary|standing)\.csv|plots/(device-times|error-against-time|roofline|scan|scan-steps|set-up|"
-        r"share-of-peak|speedup|standing|time-over-[A-Za-z]+|winner-map)(-\d+)?\.(png|svg)"
+        r"report\.md|(summary|ranking|standing)\.csv|plots/(device-times|error-against-time|ranking|roofline|scan|"
+        r"scan-steps|set-up|share-of-peak|speedup|standing|time-over-[A-Za-z]+|winner-map)(-\d+)?\.(png|svg)"
     ),
     folders=("plots",),
     is_earlier=_holds_run,

@@ -127,7 +127,7 @@ def test_the_subject_of_a_report_is_an_implementation_of_the_run(runner: CliRunn
     assert result.exit_code == 2
     assert "subject is 'torch_lop'; expected an implementation of the run: nn_rnn, torch_loop" in result.output
     assert run(runner, "report", "run", "--subject", "nn_rnn").exit_code == 0
-    assert set(pd.read_csv("run/standing.csv")["subject"]) == {"nn_rnn"}
+    assert set(pd.read_csv("run/ranking.csv")["subject"]) == {"nn_rnn"}
 
 
 def test_a_toml_key_that_does_not_exist_is_answered_with_the_nearest(runner: CliRunner) -> None:

@@ -182,7 +182,8 @@ def test_a_quantity_that_is_declared_is_stored_and_shown(
     tmp_path: Path, name: str, which: OverVisits, expected: float
 ) -> None:
     """A visit's value is in `trials.jsonl`, and the frame has that of the visit that the declaration names."""
-    trials = [trial("nn_rnn", CENTRE, round_number=at, **{name: value}) for at, value in enumerate((None, 2, 3, 1))]
+    fields: list[dict[str, Any]] = [{name: value} for value in (None, 2, 3, 1)]
+    trials = [trial("nn_rnn", CENTRE, round_number=at, **each) for at, each in enumerate(fields)]
     stored = run_of(tmp_path / "run", trials).trials()
     assert [getattr(each, name) for each in stored] == [None, 2, 3, 1]
     assert over_visits(stored, name, which) == expected

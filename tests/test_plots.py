@@ -10,11 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.presentation.plot_style import plain_seconds, plain_share, size_axis, styles
+from benchmarks.presentation.plot_style import choose_styles, plain_seconds, plain_share, size_axis
 from benchmarks.reporting.plot_labels import spread
 from benchmarks.reporting.plots import write_plots
+from benchmarks.reporting.ranking import ranking_frame, rankings
 from benchmarks.reporting.slices import along, central, measured, panels
-from benchmarks.reporting.standing import standing_frame, standings
 from benchmarks.runs.frames import load_run, read_peaks
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
@@ -57,16 +57,16 @@ def test_a_default_sweep_has_every_plot(tmp_path: Path) -> None:
         assert "Training, tanh RNN, cpu, float32, 2 threads" in words
 
 
-def test_standings_are_drawn_first_a_panel_a_mode(tmp_path: Path) -> None:
+def test_rankings_are_drawn_first_a_panel_a_mode(tmp_path: Path) -> None:
     """With or without room for names, the file stays small and is the same each time."""
     for number, name in ((20, "few"), (60, "many")):
         workloads = [workload(mode, T=T) for mode in ("inference", "training") for T in range(1, number)]
         run_of(tmp_path / name, realistic_trials(workloads, MANY[:4]))
-        found = standing_frame(standings(load_runs(tmp_path / name)))
+        found = ranking_frame(rankings(load_runs(tmp_path / name)))
         plots = write_plots(load_run(tmp_path / name), tmp_path, {name: []}, found)
-        assert plots[0].stem == "standing"
-        assert (tmp_path / "standing.png").stat().st_size < 120_000
-        svg = (tmp_path / "standing.svg").read_text(encoding="utf-8")
+        assert plots[0].stem == "ranking"
+        assert (tmp_path / "ranking.png").stat().st_size < 120_000
+        svg = (tmp_path / "ranking.svg").read_text(encoding="utf-8")
         words = "".join(ET.fromstring(svg).itertext())  # noqa: S314  # written above
         assert words.count("2 threads") == 2
         assert ("T17 B16 H256" in words) == (name == "few")
@@ -142,12 +142,12 @@ def test_hostile_names_are_drawn_as_they_are(tmp_path: Path) -> None:
 
 def test_styles_are_apart_and_fixed() -> None:
     """No two implementations look the same; a name looks the same whoever stands beside it."""
-    alone = {name: styles([name])[name] for name in COSTS}
-    together = styles([*MANY, *(f"further_{number}" for number in range(20))])
+    alone = {name: choose_styles([name])[name] for name in COSTS}
+    together = choose_styles([*MANY, *(f"further_{number}" for number in range(20))])
     assert alone.items() <= together.items()
     looks = [(style.colour, style.marker, str(style.line)) for style in together.values()]
     assert len(set(looks)) == len(looks)
-    assert styles(["zebra"])["zebra"] == styles(["zebra", "nn_rnn"])["zebra"]
+    assert choose_styles(["zebra"])["zebra"] == choose_styles(["zebra", "nn_rnn"])["zebra"]
 
 
 def test_labels_are_spread_without_touching() -> None:

@@ -93,18 +93,18 @@ def test_the_summary_is_the_frame(tmp_path: Path) -> None:
     assert list(summary["case"]) == list(frame["case"])
 
 
-def test_the_standing_is_kept_as_a_table_too(tmp_path: Path) -> None:
-    """standing.csv says what the section says; a report that has nothing to compare leaves none behind."""
+def test_the_ranking_is_kept_as_a_table_too(tmp_path: Path) -> None:
+    """ranking.csv says what the section says; a report that has nothing to compare leaves none behind."""
     text = section(report(tmp_path / "run", PAIR), "Against the best of the others")
     assert "`mine` is faster than the best of the others on all 1 workload: 2.00x (2.00-2.00)" in text
-    rows = pd.read_csv(tmp_path / "run" / "standing.csv")
+    rows = pd.read_csv(tmp_path / "run" / "ranking.csv")
     assert rows[["subject", "peer", "ratio"]].to_numpy().tolist() == [["mine", "nn_rnn", 2.0]]
     build_report(tmp_path / "run", subject="nn_rnn")
-    assert list(pd.read_csv(tmp_path / "run" / "standing.csv")["subject"]) == ["nn_rnn"]
+    assert list(pd.read_csv(tmp_path / "run" / "ranking.csv")["subject"]) == ["nn_rnn"]
     run_of(tmp_path / "alone", PAIR[:1])
-    (tmp_path / "alone" / "standing.csv").write_text("an earlier report's")
+    (tmp_path / "alone" / "ranking.csv").write_text("an earlier report's")
     assert "Against the best" not in build_report(tmp_path / "alone").read_text(encoding="utf-8")
-    assert not (tmp_path / "alone" / "standing.csv").exists()
+    assert not (tmp_path / "alone" / "ranking.csv").exists()
 
 
 def test_the_tables_hold_the_numbers(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ def test_a_strangers_text_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     assert "\n# heading" not in text
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in section(text, "What could not run, and why").splitlines()]
     assert len(set(widths)) == 1
-    for name in ("summary.csv", "standing.csv"):
+    for name in ("summary.csv", "ranking.csv"):
         written = (tmp_path / "run" / name).read_text(encoding="utf-8")
         assert "\x1b" not in written
         assert not re.search(r'(^|,)"?[=@]', written, re.MULTILINE)

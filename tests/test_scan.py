@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.counts import flops
-from benchmarks.presentation.plot_style import styles
+from benchmarks.presentation.plot_style import choose_styles
 from benchmarks.reporting import scan_plot
 from benchmarks.reporting.report import build_report
 from benchmarks.reporting.scan import scan_lines, scan_panels
@@ -154,10 +154,10 @@ def test_the_plot_rings_the_cliffs(tmp_path: Path) -> None:
     trials = [*along(range(1, 31), lambda H: 2.0 if H > 20 else 1.0), *along(range(1, 31), name="other")]
     (panel,) = scan_panels(measured(frame_of(tmp_path / "run", trials)))
     axes = Figure(figsize=(5, 3)).add_subplot()
-    assert scan_plot.unit_times(axes, panel, styles(["mine", "other"]), 3.3) == "1 cliff, ringed"
+    assert scan_plot.unit_times(axes, panel, choose_styles(["mine", "other"]), 3.3) == "1 cliff, ringed"
     assert rings(axes) == [[[21, pytest.approx(2e-9)]], []]
     (level,) = scan_panels(measured(frame_of(tmp_path / "level", along(range(1, 31)))))
-    assert scan_plot.unit_times(Figure().add_subplot(), level, styles(["mine"]), 3.3) == "no cliff"
+    assert scan_plot.unit_times(Figure().add_subplot(), level, choose_styles(["mine"]), 3.3) == "no cliff"
 
 
 def rings(axes: Axes) -> list[object]:
@@ -170,7 +170,7 @@ def test_each_size_is_drawn_against_the_one_before(tmp_path: Path) -> None:
     trials = [*along(range(1, 31), lambda H: 0.5 if H > 20 else 1.0), *along(range(1, 31), name="other")]
     (panel,) = scan_panels(measured(frame_of(tmp_path / "run", trials)))
     axes = Figure(figsize=(5, 3)).add_subplot()
-    said = scan_plot.steps(axes, panel, styles(["mine", "other"]), 3.3)
+    said = scan_plot.steps(axes, panel, choose_styles(["mine", "other"]), 3.3)
     assert typed(said) == "furthest apart: mine, H 20 and 21, by 2.00x"
     assert rings(axes) == [[[21, pytest.approx(0.5)]], []]
     drawn = np.asarray(axes.lines[0].get_xydata())

@@ -268,19 +268,18 @@ def profile(
 
 def _report(runs: list[Path], console: Terminal, out: Path | None = None, subject: str | None = None) -> None:
     """Write the report and show its table. Raises NothingMeasured, after both, where no case has a time."""
-    from benchmarks.reporting.report import build_report, terminal_table
+    from benchmarks.reporting.analysis import Analysis
+    from benchmarks.reporting.report import terminal_table, write_report
     from benchmarks.reporting.unmeasured import check_measured
-    from benchmarks.runs.frames import runs_frame
     from benchmarks.runs.loading import load_runs
 
-    path = build_report(runs, out, subject=subject)
-    loaded = load_runs(runs)
-    _passed_over([problem for run in loaded for problem in run.problems])
-    frame = runs_frame(loaded)
-    if len(frame):
-        console.print(terminal_table(frame))
+    analysis = Analysis(load_runs(runs), subject)
+    path = write_report(analysis, out)
+    _passed_over([problem for run in analysis.runs for problem in run.problems])
+    if len(analysis.frame):
+        console.print(terminal_table(analysis.frame, analysis.winners))
     console.say(f"report: {path}")
-    check_measured(loaded)
+    check_measured(analysis.runs)
 
 
 def _passed_over(problems: Sequence[str]) -> None:

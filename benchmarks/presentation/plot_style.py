@@ -77,7 +77,7 @@ _FURTHER = (
 )
 
 
-def styles(strangers: Iterable[str]) -> dict[str, Style]:
+def choose_styles(strangers: Iterable[str]) -> dict[str, Style]:
     """A style for each implementation of this project and each of the strangers.
 
     What has no fixed style takes a further one that its name chooses, or the next that is free; dashed lines

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.presentation.plain_text import NOTHING, code, error, listed, seconds
-from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.reporting.sections import limited
 from benchmarks.reporting.slices import panels, short_name
 from benchmarks.workload import Workload
@@ -27,14 +26,14 @@ EXPLAINED = (
 Row = Mapping[Hashable, Any]
 
 
-def all_times(frame: pd.DataFrame) -> str:
-    """The tables of a frame of `load_run`; empty where nothing has a time."""
+def all_times(frame: pd.DataFrame, winners: pd.DataFrame) -> str:
+    """The tables of a frame of `load_run` and its winners by workload; empty where nothing has a time."""
     several_runs = len(set(frame["run"])) > 1
-    winners = {(row["run"], row["workload"]): row for row in winners_by_workload(frame).to_dict("records")}
+    by_workload = {(row["run"], row["workload"]): row for row in winners.to_dict("records")}
     parts = []
     for panel in panels(frame):
         if panel.rows["median_seconds"].notna().any():
-            of_run = {workload: winner for (run, workload), winner in winners.items() if run == panel.run}
+            of_run = {workload: winner for (run, workload), winner in by_workload.items() if run == panel.run}
             parts += [f"### {panel.title(several_runs=several_runs)}", _table(panel.rows, of_run)]
     return "\n\n".join([EXPLAINED, *parts]) if parts else ""
 

@@ -45,26 +45,26 @@ def lines(
 ) -> Callable[[Axes, Panel, Mapping[str, Style], float], str]:
     """A drawer of a line an implementation along an axis, with bounds as error bars where they are known."""
 
-    def draw(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: float) -> str:
+    def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         ends: dict[str, tuple[float, float]] = {}
         for name, rows in panel.rows.sort_values(axis).groupby("implementation", sort=True):
-            look = looks[str(name)]
+            style = styles[str(name)]
             axes.plot(
                 rows[axis],
                 rows[value],
-                color=look.colour,
-                linestyle=look.line,
-                linewidth=look.width,
-                marker=look.marker,
+                color=style.colour,
+                linestyle=style.line,
+                linewidth=style.width,
+                marker=style.marker,
                 markersize=5,
                 markeredgecolor="white",
                 markeredgewidth=0.5,
             )
             if bounds:
                 low, high = (rows[bound].fillna(rows[value]) for bound in bounds)
-                axes.vlines(rows[axis], low, high, color=look.colour, linewidth=5, alpha=0.35)
+                axes.vlines(rows[axis], low, high, color=style.colour, linewidth=5, alpha=0.35)
             ends[str(name)] = (float(rows[axis].iloc[-1]), float(rows[value].iloc[-1]))
         size_axis(axes.xaxis, panel.rows[axis])
         sizes = panel.rows[axis]
@@ -84,7 +84,7 @@ def lines(
             axes.axhline(1.0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.set_ylim(lowest, highest)
         log_axis(axes.yaxis, lowest, highest, text)
-        end_labels(axes, ends, looks, height)
+        end_labels(axes, ends, styles, height)
         return _fastest_along(panel, axis) if value == "median_seconds" else _best_share(panel)
 
     return draw
@@ -113,7 +113,7 @@ def _best_share(panel: Panel) -> str:
     return f"at most {best['share_of_peak']:.0%}, by {best['implementation']} at H {best['H']}".replace("%", " %")
 
 
-def winner_map(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -> str:
+def winner_map(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) -> str:
     """A cell a batch and hidden size, in the colour of the fastest, with its name and speed-up."""
     batches, hiddens = (sorted(panel.rows[letter].unique()) for letter in "BH")
     axes.set_facecolor("#F2F2F2")
@@ -126,7 +126,7 @@ def winner_map(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: fl
         others = cell[cell["implementation"] != best["implementation"]].sort_values("median_seconds")
         close = [str(each) for each in others.loc[others["slowdown_low"].map(too_close), "implementation"]]
         names.append(str(best["implementation"]))
-        colour = lighter(looks[names[-1]].colour, 0.8 if names[-1] == BASELINE else 0.6)
+        colour = lighter(styles[names[-1]].colour, 0.8 if names[-1] == BASELINE else 0.6)
         axes.add_patch(Rectangle((at_x - 0.5, at_y - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=2))
         said = [times(best["speedup"])] if np.isfinite(best["speedup"]) and names[-1] != BASELINE else []
         if names[-1] == BASELINE and len(others) and not close:
@@ -154,7 +154,7 @@ def _cell_text(axes: Axes, place: tuple[int, int], name: str, said: list[str], *
     axes.text(x, y - 0.06, "\n".join(said), ha="center", va="top", fontsize=below, linespacing=1.15)
 
 
-def speedups(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -> str:
+def speedups(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) -> str:
     """A row an implementation: its speed-ups over the workloads and their geometric mean."""
     groups = panel.rows.groupby("implementation")["speedup"]
     means = np.exp(groups.apply(lambda values: np.log(values).mean())).sort_values()
@@ -162,8 +162,8 @@ def speedups(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: floa
     axes.set_xscale("log")
     axes.axvline(1.0, color=MUTED, linewidth=1.2)
     for at, (name, mean) in enumerate(means.items()):
-        look = looks[str(name)]
-        _spread_row(axes, at, groups.get_group(name), look)
+        style = styles[str(name)]
+        _spread_row(axes, at, groups.get_group(name), style)
         axes.plot(mean, at, "|", color=TEXT, markersize=17, markeredgewidth=2.2)
         axes.text(1.02, at, times(mean), transform=axes.get_yaxis_transform(), va="center", fontsize=9)
     _name_rows(axes, list(map(str, means.index)))
@@ -176,14 +176,14 @@ def speedups(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: floa
     return f"{means.index[-1]} is {times(best)} as fast (geometric mean)"
 
 
-def _spread_row(axes: Axes, at: int, values: pd.Series, look: Style) -> None:
+def _spread_row(axes: Axes, at: int, values: pd.Series, style: Style) -> None:
     """Values in one row: dots while they can be told apart, else their middle half and their range."""
     if len(values) <= MOST_DOTS:
-        axes.plot(values, [at] * len(values), look.marker, color=look.colour, markersize=5, alpha=0.55, linestyle="")
+        axes.plot(values, [at] * len(values), style.marker, color=style.colour, markersize=5, alpha=0.55, linestyle="")
         return
     lowest, first, third, highest = values.quantile([0, 0.25, 0.75, 1])
-    axes.plot([lowest, highest], [at, at], color=look.colour, linewidth=1.2)
-    axes.plot([first, third], [at, at], color=look.colour, linewidth=8, solid_capstyle="butt", alpha=0.7)
+    axes.plot([lowest, highest], [at, at], color=style.colour, linewidth=1.2)
+    axes.plot([first, third], [at, at], color=style.colour, linewidth=8, solid_capstyle="butt", alpha=0.7)
 
 
 def _name_rows(axes: Axes, names: list[str]) -> None:
@@ -193,15 +193,15 @@ def _name_rows(axes: Axes, names: list[str]) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def errors(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: float) -> str:
+def errors(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
     """A point an implementation: time against the largest error."""
     rows = panel.rows.assign(error=panel.rows[["error_output", "error_gradient"]].max(axis=1))
     axes.set_xscale("log")
     axes.set_yscale("log")
     ends: dict[str, tuple[float, float]] = {}
     for row in rows.to_dict("records"):
-        look = looks[row["implementation"]]
-        axes.plot(row["median_seconds"], row["error"], look.marker, color=look.colour, markersize=9)
+        style = styles[row["implementation"]]
+        axes.plot(row["median_seconds"], row["error"], style.marker, color=style.colour, markersize=9)
         ends[row["implementation"]] = (row["median_seconds"], row["error"])
     axes.set_xlim(rows["median_seconds"].min() / 1.25, rows["median_seconds"].max() * 1.6)
     axes.set_ylim(rows["error"].min() / 1.6, rows["error"].max() * 1.6)
@@ -210,21 +210,21 @@ def errors(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: float) 
     axes.set_xlabel("median time of a call")
     axes.set_ylabel("largest relative error")
     width = axes.get_position().width * WIDTH
-    point_labels(axes, ends, looks, (width, height))
+    point_labels(axes, ends, styles, (width, height))
     return ""
 
 
-def setup(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -> str:
+def setup(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) -> str:
     """A row an implementation: what stands before the second call, and when it has paid back."""
     rows = panel.rows.assign(before=panel.rows["setup_seconds"] + panel.rows["first_call_seconds"])
     groups = rows.groupby("implementation")
     medians = groups["before"].median().sort_values(ascending=False)
     axes.set_xscale("log")
     for at, (name, median) in enumerate(medians.items()):
-        look = looks[str(name)]
+        style = styles[str(name)]
         values = groups.get_group(name)["before"]
-        axes.plot([values.min(), values.max()], [at, at], color=look.colour, linewidth=3, alpha=0.45)
-        axes.plot(median, at, look.marker, color=look.colour, markersize=8)
+        axes.plot([values.min(), values.max()], [at, at], color=style.colour, linewidth=3, alpha=0.45)
+        axes.plot(median, at, style.marker, color=style.colour, markersize=8)
         calls = groups.get_group(name)["payback_calls"].median()
         text = NOTHING if name == BASELINE else calls_in_words(calls)
         axes.text(1.03, at, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
@@ -244,18 +244,18 @@ def calls_in_words(calls: float) -> str:
     return "never" if np.isinf(calls) else count(int(at_least(calls)), "call")
 
 
-def device_times(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -> str:
+def device_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) -> str:
     """A row an implementation: three clocks on one call."""
     rows = panel.rows.sort_values("median_seconds", ascending=False).reset_index(drop=True)
     clocks = {"kernel_seconds": ("sum of kernels", "|"), "device_span_seconds": ("span on the device", "d")}
     clocks["median_seconds"] = ("wall time", "o")
     axes.set_xscale("log")
     for at, row in enumerate(rows.to_dict("records")):
-        look = looks[row["implementation"]]
+        style = styles[row["implementation"]]
         known = [row[clock] for clock in clocks if np.isfinite(row[clock])]
-        axes.plot([min(known), max(known)], [at, at], color=look.colour, linewidth=2, alpha=0.5)
+        axes.plot([min(known), max(known)], [at, at], color=style.colour, linewidth=2, alpha=0.5)
         for clock, (_, marker) in clocks.items():
-            axes.plot(row[clock], at, marker, color=look.colour, markersize=8, markeredgewidth=2)
+            axes.plot(row[clock], at, marker, color=style.colour, markersize=8, markeredgewidth=2)
         if np.isfinite(row["kernel_launches"]):
             text = f"{at_least(row['kernel_launches'])} kernels"
             axes.text(1.03, at, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)

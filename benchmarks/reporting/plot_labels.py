@@ -37,7 +37,7 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return [min(max(mean, 0.0), highest) + rank * gap for rank, mean in enumerate(means)]
 
 
-def end_labels(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping[str, Style], inches: float) -> None:
+def end_labels(axes: Axes, ends: Mapping[str, tuple[float, float]], styles: Mapping[str, Style], inches: float) -> None:
     """Write each implementation's name beside the panel, at the height where its line ends or its point lies.
 
     `ends` are positions in data coordinates, `inches` the panel's height. Where labels do not fit, those that
@@ -50,7 +50,7 @@ def end_labels(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mappi
     order = sorted(heights, key=lambda name: (heights[name], name))
     if len(order) * gap > 1 + gap:
         axes.legend(
-            handles=[_handle(name, looks[name]) for name in sorted(order)],
+            handles=[_handle(name, styles[name]) for name in sorted(order)],
             loc="upper left",
             bbox_to_anchor=(1.01, 1.02),
             frameon=False,
@@ -59,23 +59,23 @@ def end_labels(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mappi
         )
         return
     for name, height in zip(order, spread([heights[name] for name in order], gap), strict=True):
-        look = looks[name]
+        style = styles[name]
         axes.annotate(
             "",
             xy=ends[name],
             xycoords="data",
             xytext=(1 + 0.12 / width, height),
             textcoords="axes fraction",
-            arrowprops={"arrowstyle": "-", "color": look.colour, "linewidth": 0.7, "alpha": 0.6, "shrinkB": 3},
+            arrowprops={"arrowstyle": "-", "color": style.colour, "linewidth": 0.7, "alpha": 0.6, "shrinkB": 3},
             annotation_clip=False,
         )
-        look_at: dict[str, Any] = {"marker": look.marker, "color": look.colour, "markersize": 5, "clip_on": False}
-        axes.plot(1 + 0.16 / width, height, transform=axes.transAxes, **look_at)
+        marker: dict[str, Any] = {"marker": style.marker, "color": style.colour, "markersize": 5, "clip_on": False}
+        axes.plot(1 + 0.16 / width, height, transform=axes.transAxes, **marker)
         axes.text(1 + 0.25 / width, height, label(name), transform=axes.transAxes, va="center", fontsize=9, color=TEXT)
 
 
 def point_labels(
-    axes: Axes, points: Mapping[str, tuple[float, float]], looks: Mapping[str, Style], size: tuple[float, float]
+    axes: Axes, points: Mapping[str, tuple[float, float]], styles: Mapping[str, Style], size: tuple[float, float]
 ) -> None:
     """Write each implementation's name beside its point, where it covers no other point and no other name.
 
@@ -99,7 +99,7 @@ def point_labels(
             textcoords="axes fraction",
             va="center",
             fontsize=9,
-            arrowprops={"arrowstyle": "-", "color": looks[name].colour, "linewidth": 0.7, "alpha": 0.6},
+            arrowprops={"arrowstyle": "-", "color": styles[name].colour, "linewidth": 0.7, "alpha": 0.6},
         )
 
 
@@ -111,5 +111,7 @@ def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, 
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _handle(name: str, look: Style) -> Any:
-    return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line, label=label(name), markersize=4)
+def _handle(name: str, style: Style) -> Any:
+    return Line2D(
+        [], [], color=style.colour, marker=style.marker, linestyle=style.line, label=label(name), markersize=4
+    )

@@ -14,10 +14,11 @@ import pandas as pd
 
 from benchmarks.limits.peak import Peak
 from benchmarks.presentation.figures import Axes, Figure, own_settings
-from benchmarks.presentation.plot_style import SETTINGS, WIDTH, Style, heading, panel_heading, save, styles
+from benchmarks.presentation.plot_style import SETTINGS, WIDTH, Style, choose_styles, heading, panel_heading, save
 from benchmarks.reporting import panel_plots as draw
-from benchmarks.reporting import roofline, scan_plot, standing_plot
-from benchmarks.reporting.scan import CLIFF, scan_panels
+from benchmarks.reporting import ranking_plot, roofline, scan_plot
+from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.scan import CLIFF
 from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, central, measured, panels
 from benchmarks.runs.pooling import BASELINE
 
@@ -50,28 +51,23 @@ Drawer: TypeAlias = Callable[[Axes, Panel, Mapping[str, Style], float], str]
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """What makes one plot: its rows, what is fixed in them, how a panel is drawn and how it is laid out."""
+    """What makes one plot: its panels, what is fixed in them, how one is drawn and how it is laid out."""
 
     stem: str
     title: str
     caption: str
-    rows: pd.DataFrame
+    panels: Sequence[Panel]
     fixed: str
     drawer: Drawer
     left: float = 0.85
     right: float = 1.75
     """Inches beside each panel, for tick labels and for names at line ends."""
     height: Callable[[Panel], float] = lambda _: 3.3
-    panels: Callable[[pd.DataFrame], list[Panel]] = panels
 
 
-def write_plots(frame: pd.DataFrame, folder: Path, peaks: Peaks, standing: pd.DataFrame | None = None) -> list[Plot]:
-    """Draw all that the frame has data for into a folder that exists; the plots in the order of the report.
-
-    `peaks` are those of each run, by its label in the frame; `standing` is of `standing_frame`.
-    """
-    first = [] if standing is None else [_standing(standing)]
-    return _write(frame, folder, [*first, *_kinds(measured(frame), peaks)])
+def write_plots(analysis: Analysis, folder: Path) -> list[Plot]:
+    """Draw all that an analysis has data for into a folder that exists; the plots in the order of the report."""
+    return _write(analysis.frame, folder, _kinds(analysis))
 
 
 def write_roofline(frame: pd.DataFrame, folder: Path, peaks: Peaks) -> list[Plot]:
@@ -80,39 +76,39 @@ def write_roofline(frame: pd.DataFrame, folder: Path, peaks: Peaks) -> list[Plot
 
 
 def _write(frame: pd.DataFrame, folder: Path, kinds: Sequence[_Kind]) -> list[Plot]:
-    looks = styles(frame["implementation"])
+    styles = choose_styles(frame["implementation"])
     several_runs = len(set(frame["run"])) > 1
     plots: list[Plot] = []
     with own_settings(SETTINGS):
         for kind in kinds:
-            drawn = kind.panels(kind.rows)
-            for page, start in enumerate(range(0, len(drawn), LARGEST_PAGE), start=1):
+            for page, start in enumerate(range(0, len(kind.panels), LARGEST_PAGE), start=1):
                 stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
-                figure = _figure(kind, drawn[start : start + LARGEST_PAGE], looks, several_runs=several_runs)
+                figure = _figure(kind, kind.panels[start : start + LARGEST_PAGE], styles, several_runs=several_runs)
                 save(figure, folder, stem)
                 plots.append(Plot(stem, kind.title, kind.caption))
     return plots
 
 
-def _kinds(rows: pd.DataFrame, peaks: Peaks) -> list[_Kind]:
-    """Every plot, in the order of the report; one without rows is not drawn."""
-    kinds = [_time_over(rows, axis) for axis in AXIS_NAMES]
-    kinds += [_winner_map(rows), _speedups(rows), _share_of_peak(rows), _roofline(rows, peaks)]
-    return [*kinds, *_scans(rows), _errors(rows), _setup(rows), _gpu_times(rows)]
+def _kinds(analysis: Analysis) -> list[_Kind]:
+    """Every plot, in the order of the report; one without panels is not drawn."""
+    rows = analysis.measured
+    kinds = [_ranking(analysis.ranking_frame), *(_time_over(rows, axis) for axis in AXIS_NAMES)]
+    kinds += [_winner_map(rows), _speedups(rows), _share_of_peak(rows), _roofline(rows, analysis.peaks)]
+    return [*kinds, *_scans(analysis.scan_panels), _errors(rows), _setup(rows), _gpu_times(rows)]
 
 
-def _standing(standing: pd.DataFrame) -> _Kind:
+def _ranking(ranking: pd.DataFrame) -> _Kind:
     return _Kind(
-        stem="standing",
+        stem="ranking",
         title="Against the best of the others",
         caption="How many times as fast as the fastest of all others it is on the same workload, with the 95 % "
         "interval; colour and name say which that is.",
-        rows=standing[standing["ratio"].notna()],
+        panels=panels(ranking[ranking["ratio"].notna()]),
         fixed="Every workload of the sweep, against whichever other is the fastest there; right of the line is faster",
-        drawer=standing_plot.draw,
+        drawer=ranking_plot.draw,
         left=1.35,
         right=1.75,
-        height=standing_plot.height,
+        height=ranking_plot.height,
     )
 
 
@@ -122,7 +118,7 @@ def _time_over(rows: pd.DataFrame, axis: str) -> _Kind:
         stem=f"time-over-{axis}",
         title=f"Time of a call over {AXIS_NAMES[axis]}",
         caption=f"Median time of a call over {AXIS_NAMES[axis]}, with its 95 % interval; both axes are logarithmic.",
-        rows=chosen,
+        panels=panels(chosen),
         fixed=f"{fixed}. Median with its 95 % interval; lower is faster",
         drawer=draw.lines(axis, "median_seconds", ("low_seconds", "high_seconds")),
     )
@@ -137,7 +133,7 @@ def _winner_map(rows: pd.DataFrame) -> _Kind:
         title="The fastest implementation over batch and hidden size",
         caption=f"The fastest implementation and how many times as fast as `{BASELINE}` it is (as the second, where "
         f"`{BASELINE}` itself is the fastest); a second name is too close to it to call. Grey cells were not measured.",
-        rows=chosen,
+        panels=panels(chosen),
         fixed=f"{fixed}. Times as fast as {BASELINE}, or as the second where {BASELINE} wins; ≈ is too close to call",
         drawer=draw.winner_map,
         left=0.6,
@@ -152,7 +148,7 @@ def _speedups(rows: pd.DataFrame) -> _Kind:
         title=f"Speed-up against {BASELINE}",
         caption=f"How many times as fast as `{BASELINE}` on the same workload: a dot a workload (where there are more "
         "than 30: the middle half as a bar, and the range), and the geometric mean.",
-        rows=chosen,
+        panels=panels(chosen),
         fixed="Every workload of the sweep, with the geometric mean; right of the line is faster",
         drawer=draw.speedups,
         left=1.5,
@@ -168,7 +164,7 @@ def _share_of_peak(rows: pd.DataFrame) -> _Kind:
         title="Share of this machine's measured matrix-product peak",
         caption="Operations of the matrix products in a second, as a share of the fastest large product that was "
         "measured in the same run with the same dtype and threads. Code that packs its weights once can pass 100 %.",
-        rows=chosen,
+        panels=panels(chosen),
         fixed=f"{fixed}. Operations of matrix products only; 100 % is the fastest large product of the same run",
         drawer=draw.lines("H", "share_of_peak", None),
     )
@@ -184,14 +180,14 @@ def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
         "multiply-adds in registers, and what the threads read from each cache and from memory. Dotted: what no "
         "implementation can be faster than at these sizes; dashed: the same with the fastest chain of (B, H) products "
         "that was measured. How to read it: `docs/limits.md` in the project.",
-        rows=known,
+        panels=panels(known),
         fixed=f"{said}. All ceilings were measured in the same run",
         drawer=roofline.drawer(peaks, joined),
         height=lambda _: roofline.HEIGHT,
     )
 
 
-def _scans(rows: pd.DataFrame) -> list[_Kind]:
+def _scans(of_scan: Sequence[Panel]) -> list[_Kind]:
     """Over sizes that follow one another: the time of a unit of work, and each size against the one before."""
     scan = _Kind(
         stem="scan",
@@ -199,10 +195,9 @@ def _scans(rows: pd.DataFrame) -> list[_Kind]:
         caption="Time of a call over its operations, over sizes that follow one another, and each size against the one "
         f"before. A ring is a cliff: more than {CLIFF} times apart, up or down, with the whole interval and in several "
         "visits.",
-        rows=rows,
+        panels=of_scan,
         fixed="Time of a call over its operations, over sizes that follow one another",
         drawer=scan_plot.unit_times,
-        panels=scan_panels,
     )
     fixed = f"A unit of work at each size over one at the size before; dashed, {CLIFF} times as much or as little"
     return [scan, dataclasses.replace(scan, stem="scan-steps", fixed=fixed, drawer=scan_plot.steps)]
@@ -215,7 +210,7 @@ def _errors(rows: pd.DataFrame) -> _Kind:
         title="Error against time",
         caption="The largest error against the float64 reference, relative to the largest value (of the outputs in "
         "inference, of outputs and gradients in training), beside the time of a call. Lower left is better.",
-        rows=chosen,
+        panels=panels(chosen),
         fixed=f"{fixed}. Largest error against float64, relative; lower left is better",
         drawer=draw.errors,
         right=0.5,
@@ -229,7 +224,7 @@ def _setup(rows: pd.DataFrame) -> _Kind:
         title="What stands before the second call: set-up and first call",
         caption=f"Set-up and first call together: median and range over workloads. Beside it the median number of "
         f"calls after which it has paid back against `{BASELINE}`.",
-        rows=chosen,
+        panels=panels(chosen),
         fixed=f"Median and range over all workloads; on the right, calls until it has paid back against {BASELINE}",
         drawer=draw.setup,
         left=1.5,
@@ -245,7 +240,7 @@ def _gpu_times(rows: pd.DataFrame) -> _Kind:
         title="Wall time, span on the device, and sum of kernels",
         caption="Time of one call as the wall clock, the device's events and the sum of its kernels see it; a wide "
         "gap between the last and the first is launching. On the right, kernels launched.",
-        rows=chosen,
+        panels=panels(chosen),
         fixed=f"{fixed}. On the right, kernels launched in one call",
         drawer=draw.device_times,
         left=1.5,
@@ -254,8 +249,8 @@ def _gpu_times(rows: pd.DataFrame) -> _Kind:
     )
 
 
-def _figure(kind: _Kind, drawn: Sequence[Panel], looks: Mapping[str, Style], *, several_runs: bool) -> Figure:
-    """Panels in two columns; their places are fixed in inches, so that every figure looks alike."""
+def _figure(kind: _Kind, drawn: Sequence[Panel], styles: Mapping[str, Style], *, several_runs: bool) -> Figure:
+    """Panels in two columns; their places are fixed in inches, so that figures have the same form."""
     columns = min(2, len(drawn))
     grid = [drawn[start : start + columns] for start in range(0, len(drawn), columns)]
     heights = [max(map(kind.height, row)) for row in grid]
@@ -269,7 +264,7 @@ def _figure(kind: _Kind, drawn: Sequence[Panel], looks: Mapping[str, Style], *, 
             left = column * width + kind.left
             place = (left / WIDTH, (top - height) / total, (width - kind.left - kind.right) / WIDTH, height / total)
             axes = figure.add_axes(place)
-            found = kind.drawer(axes, panel, looks, height)
+            found = kind.drawer(axes, panel, styles, height)
             at = column * width + _MARGIN, top + 0.1
             panel_heading(figure, *at, panel.title(several_runs=several_runs), found)
         top -= height + _BETWEEN

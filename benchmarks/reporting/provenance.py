@@ -15,7 +15,6 @@ from benchmarks.limits.peak import Settings, settings
 from benchmarks.presentation.plain_text import NOTHING, clean, code, count, escape, seconds, share, significant, table
 from benchmarks.reporting.findings import describe_conditions
 from benchmarks.reporting.words import DISTURBED
-from benchmarks.runs.frames import read_peaks
 from benchmarks.runs.loading import LoadedRun
 
 MEASURING = ("warm-up", "sampling")
@@ -127,7 +126,7 @@ def _disturbed(frame: pd.DataFrame) -> str:
 def _peaks(run: LoadedRun) -> str:
     """The best rates for each setting, of whichever library reached them."""
     by_setting: dict[Settings, list[Any]] = {}
-    for peak in read_peaks(run.record):
+    for peak in run.peaks:
         by_setting.setdefault(settings(peak), []).append(peak)
     rows = []
     for setting, peaks in by_setting.items():

@@ -16,16 +16,13 @@ from benchmarks.presentation.csv_text import frame_csv
 from benchmarks.presentation.plain_text import code, escape
 from benchmarks.reporting import sections
 from benchmarks.reporting.all_times import all_times
-from benchmarks.reporting.findings import Finding, findings, winners_by_workload
+from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.plots import Plot, write_plots
 from benchmarks.reporting.provenance import how_measured
-from benchmarks.reporting.scan import scan_lines
+from benchmarks.reporting.ranking_words import ranking_section
 from benchmarks.reporting.scan_words import scan_section
-from benchmarks.reporting.standing import Standing, standing_frame, standings
-from benchmarks.reporting.standing_words import standing_section
 from benchmarks.reporting.terminal import terminal_table
 from benchmarks.reporting.words import answer, cautions
-from benchmarks.runs.frames import read_peaks, runs_frame
 from benchmarks.runs.loading import Folder, LoadedRun, load_runs
 from benchmarks.store import REPORT, TOGETHER
 
@@ -33,7 +30,7 @@ __all__ = ["build_report", "terminal_table"]
 
 REPORT_FILE = "report.md"
 SUMMARY_FILE = "summary.csv"
-STANDING_FILE = "standing.csv"
+RANKING_FILE = "ranking.csv"
 PLOTS_FOLDER = "plots"
 
 
@@ -50,21 +47,23 @@ def build_report(
     is. Raises StoreError when a folder holds no run, cannot be written or has files of somebody else's where the report
     would go, ValueError when no run has the subject.
     """
-    runs = load_runs(folders, labels)
-    target = Path(out) if out is not None else runs[0].folder / (TOGETHER if len(runs) > 1 else "")
+    return write_report(Analysis(load_runs(folders, labels), subject), None if out is None else Path(out))
+
+
+def write_report(analysis: Analysis, out: Path | None = None) -> Path:
+    """Write the report of an analysis and return the path of its `report.md`; `build_report` says where it goes."""
+    runs = analysis.runs
+    target = out if out is not None else runs[0].folder / (TOGETHER if len(runs) > 1 else "")
     if out is None and len(runs) > 1:
         check_no_link(runs[0].folder, TOGETHER)
     check_outputs(target, REPORT)
-    frame = runs_frame(runs)
-    found = standings(runs, subject)
-    standing = standing_frame(found)
+    summary, rankings = summary_csv(analysis.frame), analysis.rankings
     with replacing(target, REPORT) as staged:
-        write(staged, SUMMARY_FILE, summary_csv(frame))
-        if found:
-            write(staged, STANDING_FILE, frame_csv(standing))
-        peaks = {run.label: read_peaks(run.record) for run in runs}
-        plots = write_plots(frame, make_folder(staged, PLOTS_FOLDER), peaks, standing)
-        write(staged, REPORT_FILE, _report(runs, frame, found, plots, target))
+        write(staged, SUMMARY_FILE, summary)
+        if rankings:
+            write(staged, RANKING_FILE, frame_csv(analysis.ranking_frame))
+        plots = write_plots(analysis, make_folder(staged, PLOTS_FOLDER))
+        write(staged, REPORT_FILE, _report(analysis, plots, target))
     return target / REPORT_FILE
 
 
@@ -73,17 +72,14 @@ def summary_csv(frame: pd.DataFrame) -> str:
     return frame_csv(frame)
 
 
-def _report(
-    runs: Sequence[LoadedRun], frame: pd.DataFrame, standing: Sequence[Standing], plots: Sequence[Plot], target: Path
-) -> str:
-    found = [finding for run in runs for finding in findings(run)]
-    parts = [_title(runs), *_problems(runs), *_cautions(runs, frame)]
-    parts += _answer(found, winners_by_workload(frame), several_runs=len(runs) > 1)
+def _report(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
+    runs, frame = analysis.runs, analysis.frame
+    parts = [_title(runs), *_problems(runs), *_cautions(runs, frame), *_answer(analysis)]
     after_plot = {
-        "standing": standing_section(standing),
+        "ranking": ranking_section(analysis.rankings),
         "speedup": sections.speedups(frame),
         "share-of-peak": sections.limits(frame),
-        "scan": scan_section(scan_lines(frame)),
+        "scan": scan_section(analysis.scan_lines),
         "set-up": sections.preparation(frame),
         "device-times": sections.device_times(frame),
     }
@@ -92,7 +88,7 @@ def _report(
         shown = [plot.stem for plot in plots if plot.title == title]
         parts += [f"## {title}", *(_image(stem, title) for stem in shown), caption]
         parts += [after_plot.get(shown[0], "")]
-    parts += _section("Every time and error", all_times(frame))
+    parts += _section("Every time and error", all_times(frame, analysis.winners))
     parts += _section("Where the time of a case goes", sections.profiles(runs, target))
     parts += _section("What could not run, and why", sections.not_run(frame))
     parts += _section("Noisy cases", sections.noisy(frame))
@@ -123,11 +119,12 @@ def _cautions(runs: Sequence[LoadedRun], frame: pd.DataFrame) -> list[str]:
     return [f"> **Caution.** {names[label]}{caution}" for label, caution in found.items() if caution]
 
 
-def _answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: bool) -> list[str]:
+def _answer(analysis: Analysis) -> list[str]:
+    found, winners = analysis.findings, analysis.winners
     if not found:
         return ["## The answer", "Nothing was measured."]
     return [
-        *("## The answer", answer(found, winners, several_runs=several_runs)),
+        *("## The answer", answer(found, winners, several_runs=len(analysis.runs) > 1)),
         *("### The fastest by region", sections.by_region(found)),
         *("### The fastest by workload", sections.by_workload(winners)),
         "“As fast” compares median times, with the 95 % interval in parentheses, by blocks of samples that took "

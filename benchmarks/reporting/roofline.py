@@ -60,7 +60,7 @@ def drawer(
 ) -> Callable[[Axes, Panel, Mapping[str, Style], float], str]:
     """A drawer of rooflines; `slice_` are the rows that are joined and named, of all panels."""
 
-    def draw(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: float) -> str:
+    def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
         found = roof(tuple(panel.setting[1:]), peaks[panel.run])  # type: ignore[arg-type]  # but for the cell
         assert found is not None
         rows = panel.rows
@@ -78,28 +78,28 @@ def drawer(
         axes.set_ylabel("GFLOP/s")
         _ceilings(axes, found)
         for name, cases in rows.groupby("implementation", sort=True):
-            look = looks[str(name)]
-            faint: dict[str, Any] = {"color": look.colour, "markersize": 4, "alpha": 0.28, "markeredgewidth": 0}
-            axes.plot(cases["intensity"], cases["flops_per_second"], look.marker, **faint)
+            style = styles[str(name)]
+            faint: dict[str, Any] = {"color": style.colour, "markersize": 4, "alpha": 0.28, "markeredgewidth": 0}
+            axes.plot(cases["intensity"], cases["flops_per_second"], style.marker, **faint)
         _limits(axes, joined, above=_columns(axes, joined))
-        end_labels(axes, _joined(axes, joined, looks), looks, height)
+        end_labels(axes, _joined(axes, joined, styles), styles, height)
         return _nearest(rows)
 
     return draw
 
 
-def _joined(axes: Axes, joined: pd.DataFrame, looks: Mapping[str, Style]) -> dict[str, tuple[float, float]]:
+def _joined(axes: Axes, joined: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, tuple[float, float]]:
     """A line an implementation through the slice; where each ends."""
     ends: dict[str, tuple[float, float]] = {}
     for name, cases in joined.groupby("implementation", sort=True):
-        look = looks[str(name)]
+        style = styles[str(name)]
         axes.plot(
             cases["intensity"],
             cases["flops_per_second"],
-            color=look.colour,
-            linestyle=look.line,
-            linewidth=look.width,
-            marker=look.marker,
+            color=style.colour,
+            linestyle=style.line,
+            linewidth=style.width,
+            marker=style.marker,
             markersize=6,
             markeredgecolor="white",
             markeredgewidth=0.5,

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Literal
 
 import pandas as pd
 
-from benchmarks.reporting.slices import CENTRE, INPUT, OPTIONS, Panel, describe_fixed, measured, panels
+from benchmarks.reporting.slices import CENTRE, INPUT, OPTIONS, Panel, describe_fixed, panels
 from benchmarks.statistics import Estimate
 
 Axis = Literal["H", "B"]
@@ -32,7 +32,7 @@ LEAST_VISITS = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
+class Neighbours:
     """Two sizes that follow one another on a line."""
 
     smaller: int
@@ -67,19 +67,19 @@ class Line:
     """What it is drawn in, with the rows of all implementations; `detail` says what is fixed."""
     axis: Axis
     implementation: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Neighbours, ...]
     """Neighbours from the first that counts, in order of size."""
 
     @property
-    def farthest(self) -> Pair:
+    def farthest(self) -> Neighbours:
         """The pair that is furthest apart."""
         return max(self.pairs, key=lambda pair: pair.factor)
 
 
-def scan_lines(frame: pd.DataFrame) -> list[Line]:
-    """Every line of a frame of `load_run` that has neighbours enough."""
+def scan_lines(of_scan: Iterable[Panel]) -> list[Line]:
+    """Every line of the panels of `scan_panels` that has neighbours enough."""
     lines = []
-    for panel in scan_panels(measured(frame)):
+    for panel in of_scan:
         axis = axis_of(panel)
         for name, rows in panel.rows.groupby("implementation", sort=True):
             pairs = neighbours(rows, axis)
@@ -106,7 +106,7 @@ def axis_of(panel: Panel) -> Axis:
     return "B" if len(set(panel.rows["B"])) > 1 else "H"
 
 
-def neighbours(rows: pd.DataFrame, axis: Axis) -> tuple[Pair, ...]:
+def neighbours(rows: pd.DataFrame, axis: Axis) -> tuple[Neighbours, ...]:
     """The pairs among one implementation's rows of a line, in order of size."""
     columns = [axis, "flops", "median_seconds", "low_seconds", "high_seconds", "rounds"]
     points = rows.sort_values(axis)[columns].to_dict("records")
@@ -117,11 +117,11 @@ def neighbours(rows: pd.DataFrame, axis: Axis) -> tuple[Pair, ...]:
     )
 
 
-def _pair(one: Mapping[Hashable, Any], other: Mapping[Hashable, Any], axis: Axis) -> Pair:
+def _pair(one: Mapping[Hashable, Any], other: Mapping[Hashable, Any], axis: Axis) -> Neighbours:
     scale = one["flops"] / other["flops"]
     ratio = Estimate(
         other["median_seconds"] / one["median_seconds"] * scale,
         other["low_seconds"] / one["high_seconds"] * scale,
         other["high_seconds"] / one["low_seconds"] * scale,
     )
-    return Pair(one[axis], other[axis], ratio, min(one["rounds"], other["rounds"]))
+    return Neighbours(one[axis], other[axis], ratio, min(one["rounds"], other["rounds"]))

@@ -17,7 +17,7 @@ OPERATIONS = 1000
 _CLIFF = "#CC0000"
 
 
-def unit_times(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: float) -> str:
+def unit_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
     """A line an implementation; a ring around the larger of two sizes that are surely a cliff apart."""
     axis = axis_of(panel)
     rows = panel.rows.assign(unit=OPERATIONS * panel.rows["median_seconds"] / panel.rows["flops"])
@@ -28,9 +28,9 @@ def unit_times(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: flo
     ends: dict[str, tuple[float, float]] = {}
     cliffs = 0
     for name, cases in rows.groupby("implementation", sort=True):
-        look = looks[str(name)]
+        style = styles[str(name)]
         points = cases.sort_values(axis).set_index(axis)["unit"]
-        axes.plot(points.index, points, color=look.colour, linestyle=look.line, linewidth=look.width)
+        axes.plot(points.index, points, color=style.colour, linestyle=style.line, linewidth=style.width)
         found = [pair.larger for pair in neighbours(cases, axis) if pair.cliff]
         _ring(axes, dict(points[found]))
         cliffs += len(found)
@@ -39,17 +39,17 @@ def unit_times(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: flo
     log_axis(axes.yaxis, low, high, plain_seconds)
     axes.set_xlabel(AXIS_NAMES[axis])
     axes.set_ylabel(f"time of {OPERATIONS} operations")
-    end_labels(axes, ends, looks, height)
+    end_labels(axes, ends, styles, height)
     return f"{count(cliffs, 'cliff')}, ringed" if cliffs else "no cliff"
 
 
 def _ring(axes: Axes, places: Mapping[int, float]) -> None:
     """A ring around each place, {size: height}."""
-    look: dict[str, Any] = {"color": _CLIFF, "markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.5}
-    axes.plot(list(places), list(places.values()), "o", **look)
+    style: dict[str, Any] = {"color": _CLIFF, "markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.5}
+    axes.plot(list(places), list(places.values()), "o", **style)
 
 
-def steps(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: float) -> str:
+def steps(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
     """A line an implementation: a unit of work at each size over one at the size before, and how far a cliff is."""
     axis = axis_of(panel)
     axes.set_xscale("log", base=2)
@@ -62,9 +62,9 @@ def steps(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: float) -
         pairs = neighbours(cases, axis)
         if not pairs:
             continue
-        look = looks[str(name)]
+        style = styles[str(name)]
         sizes, ratios = [pair.larger for pair in pairs], [pair.ratio.median for pair in pairs]
-        axes.plot(sizes, ratios, color=look.colour, linestyle=look.line, linewidth=1.0)
+        axes.plot(sizes, ratios, color=style.colour, linestyle=style.line, linewidth=1.0)
         _ring(axes, {pair.larger: pair.ratio.median for pair in pairs if pair.cliff})
         starts.append(sizes[0])
         ends[str(name)] = (sizes[-1], ratios[-1])
@@ -78,5 +78,5 @@ def steps(axes: Axes, panel: Panel, looks: Mapping[str, Style], height: float) -
     size_axis(axes.xaxis, range(min(starts), int(panel.rows[axis].max()) + 1))
     axes.set_xlabel(AXIS_NAMES[axis])
     axes.set_ylabel("against the size before")
-    end_labels(axes, ends, looks, height)
+    end_labels(axes, ends, styles, height)
     return f"furthest apart: {furthest[1]}, by {times(furthest[0])}"

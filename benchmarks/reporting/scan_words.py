@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.presentation.plain_text import code, count, interval, listed, times
-from benchmarks.reporting.scan import CLIFF, FIRST, LEAST_VISITS, Line, Pair
+from benchmarks.reporting.scan import CLIFF, FIRST, LEAST_VISITS, Line, Neighbours
 from benchmarks.reporting.sections import cut
 
 
@@ -41,7 +41,7 @@ def verdict(line: Line) -> str:
     )
 
 
-def _numbered(pairs: Sequence[Pair], noun: str) -> str:
+def _numbered(pairs: Sequence[Neighbours], noun: str) -> str:
     shown = [f"{pair.smaller}/{pair.larger}" for pair in pairs[:MOST_NAMED]]
     more = f" and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
     return f"{count(len(pairs), noun)} ({', '.join(shown)}{more})"

@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.presentation.plain_text import NOTHING, clean, count, seconds, times
-from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.runs.pooling import BASELINE
 from benchmarks.trial import MEASURED, STATUSES
 
@@ -24,12 +23,11 @@ MOST_ROWS = 60
 """More would scroll the rest of the sweep's words away; the report has them all."""
 
 
-def terminal_table(frame: pd.DataFrame) -> RenderableType:
-    """What `rich` prints for a frame of `load_run`: a row a workload, and a line on what has no time.
+def terminal_table(frame: pd.DataFrame, winners: pd.DataFrame) -> RenderableType:
+    """What `rich` prints of a frame of `load_run` and its winners: a row a workload, and a line on what has no time.
 
     A workload's fields that are the same throughout stand in the title; the others are columns.
     """
-    winners = winners_by_workload(frame)
     fields = frame.drop_duplicates(["run", "workload"]).set_index(["run", "workload"])[list(_FIELDS)]
     tied = bool((fields["I"] == fields["H"]).all())
     told = [name for name in _FIELDS if not (tied and name == "I")]

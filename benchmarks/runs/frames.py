@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.counts import flops, intensity
-from benchmarks.limits.bounds import LIMIT_NAMES, Bound, bound, peak_flops, share_of_attainable, what_bounds
-from benchmarks.limits.peak import Peak
+from benchmarks.limits.bounds import LIMIT_NAMES, Bound, peak_flops, share_of_attainable, what_bounds
 from benchmarks.presentation.plain_text import clean
 from benchmarks.quantity import OverVisits
 from benchmarks.runs.loading import Folder, LoadedRun, load_runs
@@ -105,25 +104,12 @@ def _loaded(folder: Folder | Sequence[Folder], more: Sequence[Folder], labels: S
     return runs
 
 
-def read_peaks(record: Mapping[str, Any]) -> list[Peak]:
-    """The peaks in a run's record; what is none, as in a stranger's or a later version's, is left out."""
-    found = record.get("peaks")
-    peaks: list[Peak] = []
-    for mapping in found if isinstance(found, list) else []:
-        try:
-            peaks.append(Peak.from_json(mapping))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
-    return peaks
-
-
 def _rows(run: LoadedRun) -> list[dict[str, Any]]:
-    peaks = read_peaks(run.record)
     rows: list[dict[str, Any]] = []
     for workload, cases in run.workloads.items():
-        limit = bound(workload, peaks)
+        limit = run.bounds[workload]
         shared = {"run": run.label} | workload_columns(workload, limit)
-        peak = peak_flops(workload, peaks)
+        peak = peak_flops(workload, run.peaks)
         fastest = min(contenders(cases).values(), key=_median, default=None)
         compared = baseline(cases)
         for case in cases.values():

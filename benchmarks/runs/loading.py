@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from benchmarks.limits.bounds import Bound, bound
+from benchmarks.limits.peak import Peak
 from benchmarks.presentation.plain_text import clean
 from benchmarks.runs.pooling import PooledCase, by_workload, pool
 from benchmarks.store import StoreError, open_run
@@ -36,6 +38,16 @@ class LoadedRun:
         """{workload: {implementation: case}}, in the order in which they were first measured."""
         return by_workload(self.cases)
 
+    @functools.cached_property
+    def peaks(self) -> Sequence[Peak]:
+        """The peaks that the run measured; what is no peak in its record is left out."""
+        return read_peaks(self.record)
+
+    @functools.cached_property
+    def bounds(self) -> Mapping[Workload, Bound | None]:
+        """{workload: its bound by the run's peaks}; None where no rate of its settings was measured."""
+        return {workload: bound(workload, self.peaks) for workload in self.workloads}
+
 
 def load_runs(folders: Folder | Sequence[Folder], labels: Sequence[str] | None = None) -> list[LoadedRun]:
     """Read one run or several. Without labels a run is called by its folder's name.
@@ -57,6 +69,18 @@ def _load(folder: Path, label: str) -> LoadedRun:
     reading = run.read()
     cases = pool((_cleaned(trial) for trial in reading.trials), target_interval(run.record))
     return LoadedRun(label, folder, run.record, cases, tuple(map(clean, reading.problems)))
+
+
+def read_peaks(record: Mapping[str, Any]) -> list[Peak]:
+    """The peaks in a run's record; what a stranger or a later version wrote that is no peak is left out."""
+    found = record.get("peaks")
+    peaks: list[Peak] = []
+    for mapping in found if isinstance(found, list) else []:
+        try:
+            peaks.append(Peak.from_json(mapping))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+    return peaks
 
 
 def target_interval(record: Mapping[str, Any]) -> float:

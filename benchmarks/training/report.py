@@ -133,19 +133,19 @@ def plot(result: TrainResult) -> Figure:
 
 
 def _plot_losses(axes: Axes, curves: list[Curve], task: Task) -> None:
-    from benchmarks.presentation.plot_style import styles
+    from benchmarks.presentation.plot_style import choose_styles
 
-    looks = styles(curve.implementation for curve in curves)
+    styles = choose_styles(curve.implementation for curve in curves)
     for number, curve in enumerate(curves):
         # Curves that agree lie on each other: the first is drawn widest, so that each shows beside the later
         # ones, and markers take turns.
         axes.plot(
             np.arange(1, len(curve.steps) + 1),
             curve.losses,
-            color=looks[curve.implementation].colour,
+            color=styles[curve.implementation].colour,
             linewidth=1.2 + 1.2 * (len(curves) - 1 - number),
             solid_capstyle="butt",
-            marker=looks[curve.implementation].marker,
+            marker=styles[curve.implementation].marker,
             markersize=8,
             markeredgecolor="white",
             markevery=_turns(number, len(curves)),
@@ -168,9 +168,9 @@ def _plot_losses(axes: Axes, curves: list[Curve], task: Task) -> None:
 
 
 def _plot_deviations(axes: Axes, curves: list[Curve], result: TrainResult) -> None:
-    from benchmarks.presentation.plot_style import styles
+    from benchmarks.presentation.plot_style import choose_styles
 
-    looks = styles(curve.implementation for curve in curves)
+    styles = choose_styles(curve.implementation for curve in curves)
     for number, curve in enumerate(curves):
         largest = np.maximum.accumulate(relative_deviation(curve.losses, result.reference))
         # The plain loop itself deviates by nothing, which a logarithmic axis cannot show.
@@ -179,11 +179,11 @@ def _plot_deviations(axes: Axes, curves: list[Curve], result: TrainResult) -> No
         axes.plot(
             np.arange(1, largest.size + 1),
             np.where(largest > 0, largest, np.nan),
-            color=looks[curve.implementation].colour,
+            color=styles[curve.implementation].colour,
             linewidth=1.5 + 0.5 * (len(curves) - 1 - number),
             solid_capstyle="butt",
             drawstyle="steps-post",
-            marker=looks[curve.implementation].marker,
+            marker=styles[curve.implementation].marker,
             markersize=7,
             markeredgecolor="white",
             markevery=_turns(number, len(curves)),

@@ -13,12 +13,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks.limits.peak import Peak
-from benchmarks.presentation.plot_style import styles
-from benchmarks.reporting import standing_plot
+from benchmarks.presentation.plot_style import choose_styles
+from benchmarks.reporting import ranking_plot
 from benchmarks.reporting.all_times import all_times
+from benchmarks.reporting.ranking import RANKING_COLUMNS, Ranking, ranking_frame, rankings
+from benchmarks.reporting.ranking_words import comparisons, conclusion, large_products
 from benchmarks.reporting.slices import panels
-from benchmarks.reporting.standing import STANDING_COLUMNS, Standing, standing_frame, standings
-from benchmarks.reporting.standing_words import comparisons, conclusion, large_products
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.trial import Trial
@@ -45,9 +45,9 @@ def measured(of: Workload, times: Mapping[str, float], **factors: float) -> list
     return found
 
 
-def only(found: Sequence[Standing]) -> Standing:
-    (standing,) = found
-    return standing
+def only(found: Sequence[Ranking]) -> Ranking:
+    (ranking,) = found
+    return ranking
 
 
 def typed(text: str) -> str:
@@ -64,31 +64,31 @@ THREE = [
 
 def test_the_peer_is_the_fastest_of_the_others_on_each_workload(tmp_path: Path) -> None:
     """Another one where another is the fastest; the least ratio comes first."""
-    standing = only(standings([loaded(tmp_path / "run", THREE)]))
-    assert standing.subject == "mine"
-    peers = [(each.workload.T, each.peer.case.implementation, each.ratio.median) for each in standing.compared]
+    ranking = only(rankings([loaded(tmp_path / "run", THREE)]))
+    assert ranking.subject == "mine"
+    peers = [(each.workload.T, each.peer.case.implementation, each.ratio.median) for each in ranking.compared]
     assert peers == [(256, "one", 0.5), (16, "two", 2.0), (64, "one", 8.0)]
 
 
 def test_the_mean_is_geometric_and_has_the_bounds_mean(tmp_path: Path) -> None:
     """2x and 8x and 1/2 are 2x; its bounds are the means of the bounds."""
     trials = [*measured(SHORT, {"mine": 1.0, "one": 2.0}), *measured(CENTRE, {"mine": 1.0, "one": 8.0}, one=0.1)]
-    mean = only(standings([loaded(tmp_path / "run", trials)])).mean
+    mean = only(rankings([loaded(tmp_path / "run", trials)])).mean
     assert mean.median == pytest.approx(4.0)
     assert [mean.low, mean.high] == pytest.approx([4 * math.sqrt(0.9), 4 * math.sqrt(1.1)])
 
 
 def test_another_can_be_asked_for(tmp_path: Path) -> None:
     """A named subject is compared with the best of the others, the overall winner among them."""
-    standing = only(standings([loaded(tmp_path / "run", THREE)], "two"))
-    peers = [(each.peer.case.implementation, each.ratio.median) for each in standing.compared]
+    ranking = only(rankings([loaded(tmp_path / "run", THREE)], "two"))
+    peers = [(each.peer.case.implementation, each.ratio.median) for each in ranking.compared]
     assert peers == [("mine", pytest.approx(1 / 9)), ("one", pytest.approx(1 / 6)), ("mine", 0.5)]
 
 
 def test_a_subject_that_is_nowhere_is_refused(tmp_path: Path) -> None:
     """With the names that there are."""
     with pytest.raises(ValueError, match="subject is 'three'; expected an implementation of the run: mine, one, two"):
-        standings([loaded(tmp_path / "run", THREE)], "three")
+        rankings([loaded(tmp_path / "run", THREE)], "three")
 
 
 def test_a_copy_is_no_peer(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_copy_is_no_peer(tmp_path: Path) -> None:
     trials = [trial("again", CENTRE, 1.0, source="mine"), trial("mine", CENTRE, 1.1), trial("one", CENTRE, 3.3)]
     run = loaded(tmp_path / "run", trials)
     for subject in (None, "mine", "again"):
-        assert only(standings([run], subject)).compared[0].peer.case.implementation == "one"
+        assert only(rankings([run], subject)).compared[0].peer.case.implementation == "one"
 
 
 def test_what_is_wrong_is_no_peer_and_is_told(tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_what_is_wrong_is_no_peer_and_is_told(tmp_path: Path) -> None:
         *measured(CENTRE, {"mine": 1.0, "one": 2.0}),
         trial("fast", CENTRE, 0.1, status="wrong", reason="y is off", error_output=3.8e-6),
     ]
-    standing = only(standings([loaded(tmp_path / "run", trials)]))
-    assert standing.compared[0].peer.case.implementation == "one"
-    assert conclusion(standing).endswith(
+    ranking = only(rankings([loaded(tmp_path / "run", trials)]))
+    assert ranking.compared[0].peer.case.implementation == "one"
+    assert conclusion(ranking).endswith(
         "Wrong results, and so no time among the others: `fast` on 1 (error up to 3.8e-6)."
     )
 
@@ -121,26 +121,26 @@ def test_where_the_subject_is_wrong_it_is_missing(tmp_path: Path) -> None:
         *measured(LONG, {"one": 2.0}),
         failed("mine", LONG, "out_of_memory", "8 GiB"),
     ]
-    standing = only(standings([loaded(tmp_path / "run", trials)], "mine"))
-    assert [each.workload for each in standing.compared] == [SHORT]
-    assert standing.missing == ((CENTRE, "wrong"), (LONG, "out_of_memory"))
-    assert conclusion(standing).endswith(
+    ranking = only(rankings([loaded(tmp_path / "run", trials)], "mine"))
+    assert [each.workload for each in ranking.compared] == [SHORT]
+    assert ranking.missing == ((CENTRE, "wrong"), (LONG, "out_of_memory"))
+    assert conclusion(ranking).endswith(
         "It has no time on 2 workloads that others have: wrong on 1 and out of memory on 1."
     )
-    rows = standing_frame([standing])
+    rows = ranking_frame([ranking])
     assert list(rows["status"]) == ["ok", "wrong", "out_of_memory"]
     assert rows["ratio"].notna().tolist() == [True, False, False]
 
 
-def test_alone_there_is_no_standing(tmp_path: Path) -> None:
+def test_alone_there_is_no_ranking(tmp_path: Path) -> None:
     """Nothing to compare with, no time at all, and no trials give none."""
-    assert standings([loaded(tmp_path / "one", [trial("mine", CENTRE)])]) == []
-    assert standings([loaded(tmp_path / "two", [failed("mine", CENTRE, "crashed", "no")])]) == []
-    assert standings([loaded(tmp_path / "three", [])]) == []
+    assert rankings([loaded(tmp_path / "one", [trial("mine", CENTRE)])]) == []
+    assert rankings([loaded(tmp_path / "two", [failed("mine", CENTRE, "crashed", "no")])]) == []
+    assert rankings([loaded(tmp_path / "three", [])]) == []
 
 
 def test_settings_and_modes_and_runs_are_kept_apart(tmp_path: Path) -> None:
-    """Each has a standing of its own, with its own subject."""
+    """Each has a ranking of its own, with its own subject."""
     one_thread = workload(threads=1)
     trials = [
         *measured(CENTRE, {"mine": 1.0, "one": 2.0}),
@@ -148,7 +148,7 @@ def test_settings_and_modes_and_runs_are_kept_apart(tmp_path: Path) -> None:
         *measured(one_thread, {"mine": 1.0, "one": 2.0}),
     ]
     runs = [loaded(tmp_path / name, trials) for name in ("a", "b")]
-    found = [(each.run, str(each.setting), each.mode, each.subject) for each in standings(runs)]
+    found = [(each.run, str(each.setting), each.mode, each.subject) for each in rankings(runs)]
     assert found[:3] == [
         ("a", "tanh RNN, cpu, float32, 2 threads", "inference", "mine"),
         ("a", "tanh RNN, cpu, float32, 2 threads", "training", "one"),
@@ -164,7 +164,7 @@ def test_ahead_on_all_is_said_with_the_least(tmp_path: Path) -> None:
         *measured(CENTRE, {"mine": 1.0, "one": 9.0, "two": 8.0}),
         *measured(LONG, {"mine": 1.0, "one": 4.0, "two": 8.0}, mine=0.1),
     ]
-    assert typed(conclusion(only(standings([loaded(tmp_path / "run", trials, peaks=[])])))) == (
+    assert typed(conclusion(only(rankings([loaded(tmp_path / "run", trials, peaks=[])])))) == (
         "`mine` is faster than the best of the others on all 3 workloads: 4.00x (3.87-4.14) in the geometric mean. "
         f"The least is 2.00x (2.00-2.00), against `one` on `{SHORT.id}`. "
         "The best of the others is `one` on 2 and `two` on 1."
@@ -179,7 +179,7 @@ def test_behind_and_too_close_are_said(tmp_path: Path) -> None:
         *measured(workload(T=65), {"mine": 1.0, "one": 0.99}, one=0.05),
         *measured(LONG, {"mine": 1.0, "one": 0.8}),
     ]
-    said = typed(conclusion(only(standings([loaded(tmp_path / "run", trials, peaks=[])]))))
+    said = typed(conclusion(only(rankings([loaded(tmp_path / "run", trials, peaks=[])]))))
     assert said.startswith(
         "`mine` is faster than the best of the others on 1 of 4 workloads, slower on 1 and too close to call on 2: "
     )
@@ -190,7 +190,7 @@ def test_behind_and_too_close_are_said(tmp_path: Path) -> None:
 def test_a_ratio_without_interval_is_too_close_to_call(tmp_path: Path) -> None:
     """Five blocks give no interval, so nobody is surely ahead."""
     trials = [trial(name, CENTRE, time, blocks=(3,) * 5) for name, time in (("mine", 1.0), ("one", 9.0))]
-    assert typed(conclusion(only(standings([loaded(tmp_path / "run", trials, peaks=[])])))) == (
+    assert typed(conclusion(only(rankings([loaded(tmp_path / "run", trials, peaks=[])])))) == (
         "`mine` is faster than the best of the others on 0 of 1 workload and too close to call on 1: 9.00x "
         "(no interval) in the geometric mean. The best of the others is `one`."
     )
@@ -213,7 +213,7 @@ def test_large_products_are_set_against_their_rate_here(tmp_path: Path) -> None:
         gemm(90e9, LARGE.B, LARGE.H, LARGE.H, kind="chain", engine="numpy"),
     ]
     trials = measured(LARGE, {"mine": operations / 120e9, "one": 1.0}) + measured(CENTRE, {"mine": 1.0, "one": 2.0})
-    found = standings([loaded(tmp_path / "run", trials, peaks=peaks)])
+    found = rankings([loaded(tmp_path / "run", trials, peaks=peaks)])
     of_large = next(each for each in only(found).compared if each.workload == LARGE)
     assert [of_large.share_of_gemm, of_large.share_of_peak] == pytest.approx([0.8, 0.4])
     assert "With H ≥ 512 and B ≥ 32 it reaches 80 % of the rate of matrix products" in conclusion(only(found))
@@ -235,24 +235,24 @@ def test_how_far_ahead_anything_could_be_is_told(tmp_path: Path) -> None:
         *measured(LONG, {"mine": 2 * least[LONG], "one": 12 * least[LONG]}),
     ]
     peaks = [gemm(rate, CENTRE.T * CENTRE.B, CENTRE.H, CENTRE.I)]
-    standing = only(standings([loaded(tmp_path / "run", trials, peaks=peaks)]))
-    assert [each.allowed for each in standing.compared] == pytest.approx([3, 12])
+    ranking = only(rankings([loaded(tmp_path / "run", trials, peaks=peaks)]))
+    assert [each.allowed for each in ranking.compared] == pytest.approx([3, 12])
     assert "At the machine's limit it would be 6.00x as fast as the best of the others, in the geometric mean." in (
-        typed(conclusion(standing))
+        typed(conclusion(ranking))
     )
-    assert list(standing_frame([standing])["ratio_allowed"]) == pytest.approx([3, 12])
+    assert list(ranking_frame([ranking])["ratio_allowed"]) == pytest.approx([3, 12])
 
 
 @pytest.mark.parametrize("of", [workload(B=31, H=512), workload(B=32, H=511)])
 def test_smaller_products_are_not_set_against_it(tmp_path: Path, of: Workload) -> None:
     """The sizes from which on a rate is told are B 32 and H 512."""
-    found = standings([loaded(tmp_path / "run", measured(of, {"mine": 1.0, "one": 2.0}))])
+    found = rankings([loaded(tmp_path / "run", measured(of, {"mine": 1.0, "one": 2.0}))])
     assert large_products(found) == ""
     assert "matrix products" not in conclusion(only(found))
 
 
 def test_without_peaks_no_rate_is_told(tmp_path: Path) -> None:
-    found = standings([loaded(tmp_path / "run", measured(LARGE, {"mine": 1.0, "one": 2.0}), peaks=[])])
+    found = rankings([loaded(tmp_path / "run", measured(LARGE, {"mine": 1.0, "one": 2.0}), peaks=[])])
     assert large_products(found) == ""
     assert "matrix products" not in conclusion(only(found))
     assert "limit" not in conclusion(only(found))
@@ -266,14 +266,14 @@ def test_errors_stand_beside_times(tmp_path: Path) -> None:
         trial("mine", of, 1.0, error_output=5e-7, error_gradient=2e-7, round_number=1),
         trial("one", of, 2.0, error_output=3e-7, error_gradient=None),
     ]
-    table = typed(comparisons(standings([loaded(tmp_path / "run", trials)])))
+    table = typed(comparisons(rankings([loaded(tmp_path / "run", trials)])))
     assert "| T64 B16 H256 | `mine` | 1.00 s | 6.4e-7 | `one` | 2.00 s | 3.0e-7 | 2.00x (" in table
 
 
 def test_the_frame_holds_what_the_table_says(tmp_path: Path) -> None:
     """A row a comparison, with sizes, both times, and the ratio with its bounds."""
-    rows = standing_frame(standings([loaded(tmp_path / "run", THREE)]))
-    assert list(rows.columns) == list(STANDING_COLUMNS)
+    rows = ranking_frame(rankings([loaded(tmp_path / "run", THREE)]))
+    assert list(rows.columns) == list(RANKING_COLUMNS)
     first = rows.iloc[0]
     assert (first["workload"], first["T"], first["subject"], first["peer"]) == (LONG.id, 256, "mine", "one")
     assert tuple(first[["subject_seconds", "peer_seconds", "ratio"]]) == (1.0, 0.5, 0.5)
@@ -350,10 +350,10 @@ def test_a_run_without_times_has_no_table(tmp_path: Path) -> None:
 
 def drawn(folder: Path, trials: Sequence[Trial]) -> tuple[str, list[str], pd.DataFrame]:
     """What the plot says above it and in it, and its rows."""
-    rows = standing_frame(standings([loaded(folder, trials)]))
+    rows = ranking_frame(rankings([loaded(folder, trials)]))
     (panel,) = panels(rows)
     axes = Figure().add_subplot()
-    said = standing_plot.draw(axes, panel, styles(rows["peer"]), standing_plot.height(panel))
+    said = ranking_plot.draw(axes, panel, choose_styles(rows["peer"]), ranking_plot.height(panel))
     legend = axes.get_legend()
     texts = [text.get_text() for text in [*axes.texts, *(legend.get_texts() if legend else [])]]
     return typed(said), [typed(text) for text in texts], rows

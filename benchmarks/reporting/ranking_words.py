@@ -1,4 +1,4 @@
-"""What the standing of an implementation against the best of all others comes to: sentences and tables of Markdown."""
+"""What the ranking of an implementation against the best of all others comes to: sentences and tables of Markdown."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from benchmarks.presentation.plain_text import (
     significant,
     times,
 )
+from benchmarks.reporting.ranking import LARGE, Comparison, Ranking, largest_error
 from benchmarks.reporting.sections import cut
 from benchmarks.reporting.slices import short_name
-from benchmarks.reporting.standing import LARGE, Comparison, Standing, largest_error
 from benchmarks.statistics import Estimate
 
 
-def standing_section(found: Sequence[Standing]) -> str:
-    """All that a report says of standings: a paragraph each, the comparisons, and the rates of large products."""
-    parts = [f"- **{_place(standing, found)}.** {conclusion(standing)}" for standing in found]
+def ranking_section(found: Sequence[Ranking]) -> str:
+    """All that a report says of rankings: a paragraph each, the comparisons, and the rates of large products."""
+    parts = [f"- **{_place(ranking, found)}.** {conclusion(ranking)}" for ranking in found]
     return "\n\n".join(part for part in ("\n".join(parts), comparisons(found), large_products(found)) if part)
 
 
-def _place(standing: Standing, found: Sequence[Standing]) -> str:
-    run = f"{code(standing.run)}: " if len({each.run for each in found}) > 1 else ""
-    return f"{run}{standing.mode.capitalize()} ({standing.setting})"
+def _place(ranking: Ranking, found: Sequence[Ranking]) -> str:
+    run = f"{code(ranking.run)}: " if len({each.run for each in found}) > 1 else ""
+    return f"{run}{ranking.mode.capitalize()} ({ranking.setting})"
 
 
-def conclusion(standing: Standing) -> str:
-    """The standing in sentences: on how many workloads it leads, by how much, where least, and what does not count."""
-    least = standing.compared[0]
-    said = [f"{code(standing.subject)} {_leads(standing)}: {_ratio(standing.mean)} in the geometric mean."]
-    if len(standing.compared) > 1:
+def conclusion(ranking: Ranking) -> str:
+    """The ranking in sentences: on how many workloads it leads, by how much, where least, and what does not count."""
+    least = ranking.compared[0]
+    said = [f"{code(ranking.subject)} {_leads(ranking)}: {_ratio(ranking.mean)} in the geometric mean."]
+    if len(ranking.compared) > 1:
         said.append(f"The least is {_ratio(least.ratio)}, against {code(_peer(least))} on {code(least.workload.id)}.")
-    peers = Counter(map(_peer, standing.compared)).most_common()
+    peers = Counter(map(_peer, ranking.compared)).most_common()
     if len(peers) > 1:
         said.append(f"The best of the others is {listed([f'{code(name)} on {number}' for name, number in peers])}.")
     else:
-        throughout = " throughout" if len(standing.compared) > 1 else ""
+        throughout = " throughout" if len(ranking.compared) > 1 else ""
         said.append(f"The best of the others is {code(peers[0][0])}{throughout}.")
-    return " ".join([*said, *_allowed(standing), *_of_large(standing), *_missing(standing), *_wrong(standing)])
+    return " ".join([*said, *_allowed(ranking), *_of_large(ranking), *_missing(ranking), *_wrong(ranking)])
 
 
-def _leads(standing: Standing) -> str:
-    number = len(standing.compared)
-    ahead, behind = len(standing.ahead), len(standing.behind)
+def _leads(ranking: Ranking) -> str:
+    number = len(ranking.compared)
+    ahead, behind = len(ranking.ahead), len(ranking.behind)
     close = number - ahead - behind
     if ahead == number:
         return f"is faster than the best of the others on all {count(number, 'workload')}"
@@ -61,15 +61,15 @@ def _leads(standing: Standing) -> str:
     return f"is {listed(parts)}"
 
 
-def _allowed(standing: Standing) -> list[str]:
-    if standing.allowed is None:
+def _allowed(ranking: Ranking) -> list[str]:
+    if ranking.allowed is None:
         return []
-    mean = ", in the geometric mean" if len(standing.compared) > 1 else ""
-    return [f"At the machine's limit it would be {times(standing.allowed)} as fast as the best of the others{mean}."]
+    mean = ", in the geometric mean" if len(ranking.compared) > 1 else ""
+    return [f"At the machine's limit it would be {times(ranking.allowed)} as fast as the best of the others{mean}."]
 
 
-def _of_large(standing: Standing) -> list[str]:
-    large = [each for each in standing.compared if each.large]
+def _of_large(ranking: Ranking) -> list[str]:
+    large = [each for each in ranking.compared if each.large]
     shares = [each.share_of_gemm for each in large if each.share_of_gemm is not None]
     if not shares:
         return []
@@ -81,57 +81,57 @@ def _of_large(standing: Standing) -> list[str]:
     ]
 
 
-def _missing(standing: Standing) -> list[str]:
-    if not standing.missing:
+def _missing(ranking: Ranking) -> list[str]:
+    if not ranking.missing:
         return []
-    statuses = Counter(status for _, status in standing.missing)
+    statuses = Counter(status for _, status in ranking.missing)
     reasons = [f"{status.replace('_', ' ')} on {number}" for status, number in statuses.items()]
-    return [f"It has no time on {count(len(standing.missing), 'workload')} that others have: {listed(reasons)}."]
+    return [f"It has no time on {count(len(ranking.missing), 'workload')} that others have: {listed(reasons)}."]
 
 
-def _wrong(standing: Standing) -> list[str]:
-    names = Counter(case.case.implementation for case in standing.wrong)
+def _wrong(ranking: Ranking) -> list[str]:
+    names = Counter(case.case.implementation for case in ranking.wrong)
     if not names:
         return []
     told = []
     for name, number in names.items():
-        errors = [largest_error(case) for case in standing.wrong if case.case.implementation == name]
+        errors = [largest_error(case) for case in ranking.wrong if case.case.implementation == name]
         worst = max((found for found in errors if found is not None), default=None)
         told.append(f"{code(name)} on {number} (error up to {error(worst)})")
     return [f"Wrong results, and so no time among the others: {listed(told)}."]
 
 
-def comparisons(found: Sequence[Standing]) -> str:
+def comparisons(found: Sequence[Ranking]) -> str:
     """A row a workload: both times with their errors, and the ratio with its interval; the least ratio first."""
     header = ["run", "mode", "setting", "workload", "implementation", "time", "error"]
     header += ["best of the others", "time", "error", "ratio"]
     rows = [
         [
-            *(code(standing.run), standing.mode, str(standing.setting), short_name(each.workload)),
-            *(code(standing.subject), *_time_and_error(each, subject=True)),
+            *(code(ranking.run), ranking.mode, str(ranking.setting), short_name(each.workload)),
+            *(code(ranking.subject), *_time_and_error(each, subject=True)),
             *(code(_peer(each)), *_time_and_error(each, subject=False)),
             _ratio(each.ratio),
         ]
-        for standing in found
-        for each in standing.compared
+        for ranking in found
+        for each in ranking.compared
     ]
-    return cut((standing.run for standing in found), header, rows)
+    return cut((ranking.run for ranking in found), header, rows)
 
 
-def large_products(found: Iterable[Standing]) -> str:
+def large_products(found: Iterable[Ranking]) -> str:
     """The rates on large workloads as shares of what libraries' products reached in the same run."""
     found = list(found)
     header = ["run", "mode", "setting", "workload", "implementation", "rate"]
     header += ["of products of its shapes", "of the fastest product"]
     rows = []
-    for standing in found:
-        for each in sorted(standing.compared, key=lambda each: each.share_of_gemm or 0.0):
+    for ranking in found:
+        for each in sorted(ranking.compared, key=lambda each: each.share_of_gemm or 0.0):
             if each.large and each.share_of_peak is not None:
                 gemm = NOTHING if each.share_of_gemm is None else share(each.share_of_gemm)
-                place = [code(standing.run), standing.mode, str(standing.setting), short_name(each.workload)]
+                place = [code(ranking.run), ranking.mode, str(ranking.setting), short_name(each.workload)]
                 rate = f"{significant(each.flops_per_second / 1e9)} GFLOP/s"
-                rows.append([*place, code(standing.subject), rate, gemm, share(each.share_of_peak)])
-    shown = cut((standing.run for standing in found), header, rows)
+                rows.append([*place, code(ranking.subject), rate, gemm, share(each.share_of_peak)])
+    shown = cut((ranking.run for ranking in found), header, rows)
     if not shown:
         return ""
     sizes = " and ".join(f"{letter} ≥ {size}" for letter, size in sorted(LARGE.items(), reverse=True))

@@ -14,16 +14,14 @@ Rules, all of them here:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.counts import flops
-from benchmarks.limits.bounds import blas_seconds, bound, peak_flops
-from benchmarks.limits.peak import Peak
+from benchmarks.limits.bounds import blas_seconds, peak_flops
 from benchmarks.reporting.findings import Setting, find_winner, geometric_mean, mean_of
-from benchmarks.runs.frames import read_peaks
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import PooledCase, contenders, time_ratio
 from benchmarks.statistics import Estimate
@@ -63,7 +61,7 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Standing:
+class Ranking:
     """Where one implementation stands among all that were measured, in one mode of one setting of one run."""
 
     run: str
@@ -99,8 +97,8 @@ class Standing:
         return tuple(each for each in self.compared if each.ratio.high < 1)
 
 
-def standings(runs: Iterable[LoadedRun], subject: str | None = None) -> list[Standing]:
-    """The standing in each setting and mode of each run in which something can be compared.
+def rankings(runs: Iterable[LoadedRun], subject: str | None = None) -> list[Ranking]:
+    """The ranking in each setting and mode of each run in which something can be compared.
 
     Raises ValueError when `subject` is no name in any of the runs.
     """
@@ -108,20 +106,19 @@ def standings(runs: Iterable[LoadedRun], subject: str | None = None) -> list[Sta
     names = {case.implementation for run in runs for case in run.cases}
     if subject is not None and subject not in names:
         raise ValueError(f"subject is {subject!r}; expected an implementation of the run: {', '.join(sorted(names))}")
-    found = (_standing(run, setting, mode, subject) for run in runs for setting in _settings(run) for mode in MODES)
-    return [standing for standing in found if standing is not None]
+    found = (_ranking(run, setting, mode, subject) for run in runs for setting in _settings(run) for mode in MODES)
+    return [ranking for ranking in found if ranking is not None]
 
 
 def _settings(run: LoadedRun) -> dict[Setting, None]:
     return dict.fromkeys(map(Setting.of, run.workloads))
 
 
-def _standing(run: LoadedRun, setting: Setting, mode: Mode, subject: str | None) -> Standing | None:
+def _ranking(run: LoadedRun, setting: Setting, mode: Mode, subject: str | None) -> Ranking | None:
     members = [each for each in run.workloads if Setting.of(each) == setting and each.mode == mode]
     if subject is None:
         _, winner = find_winner(run, members)
         subject = winner.fastest if winner else None
-    peaks = read_peaks(run.record)
     compared: list[Comparison] = []
     missing: list[tuple[Workload, Status]] = []
     wrong: list[PooledCase] = []
@@ -136,16 +133,16 @@ def _standing(run: LoadedRun, setting: Setting, mode: Mode, subject: str | None)
         if not ours.measured and peer is not None:
             missing.append((workload, ours.status))
         elif peer is not None:
-            compared.append(_compare(workload, ours, peer, peaks))
+            compared.append(_compare(run, workload, ours, peer))
     if subject is None or not compared:
         return None
     compared.sort(key=lambda each: each.ratio.median)
-    return Standing(run.label, setting, mode, subject, tuple(compared), tuple(missing), tuple(wrong))
+    return Ranking(run.label, setting, mode, subject, tuple(compared), tuple(missing), tuple(wrong))
 
 
-def _compare(workload: Workload, subject: PooledCase, peer: PooledCase, peaks: Sequence[Peak]) -> Comparison:
-    seconds = _seconds(subject)
-    products, peak, limit = blas_seconds(workload, peaks), peak_flops(workload, peaks), bound(workload, peaks)
+def _compare(run: LoadedRun, workload: Workload, subject: PooledCase, peer: PooledCase) -> Comparison:
+    seconds, limit = _seconds(subject), run.bounds[workload]
+    products, peak = blas_seconds(workload, run.peaks), peak_flops(workload, run.peaks)
     return Comparison(
         workload,
         subject,
@@ -168,22 +165,22 @@ def largest_error(case: PooledCase) -> float | None:
     return max((error for error in errors if error is not None), default=None)
 
 
-STANDING_COLUMNS = (
+RANKING_COLUMNS = (
     *("run", "cell", "mode", "device", "dtype", "precision", "threads", "workload", "T", "B", "I", "H", "L"),
     *("subject", "subject_seconds", "subject_error", "peer", "peer_seconds", "peer_error"),
     *("ratio", "ratio_low", "ratio_high", "ratio_allowed", "share_of_gemm", "share_of_peak", "status"),
 )
-STANDING_TEXTS = ("run", "cell", "mode", "device", "dtype", "precision", "workload", "subject", "peer", "status")
+RANKING_TEXTS = ("run", "cell", "mode", "device", "dtype", "precision", "workload", "subject", "peer", "status")
 """Those that hold text."""
 
 
-def standing_frame(found: Iterable[Standing]) -> pd.DataFrame:
-    """Columns as `STANDING_COLUMNS`: a row for each comparison, the least ratio first, then the missing ones."""
+def ranking_frame(found: Iterable[Ranking]) -> pd.DataFrame:
+    """Columns as `RANKING_COLUMNS`: a row for each comparison, the least ratio first, then the missing ones."""
     rows: list[dict[str, Any]] = []
-    for standing in found:
-        common = {"run": standing.run, "mode": standing.mode, "subject": standing.subject}
-        common |= standing.setting._asdict()
-        for each in standing.compared:
+    for ranking in found:
+        common = {"run": ranking.run, "mode": ranking.mode, "subject": ranking.subject}
+        common |= ranking.setting._asdict()
+        for each in ranking.compared:
             measured = {
                 **{f"subject_{name}": value for name, value in _told(each.subject).items()},
                 **{f"peer_{name}": value for name, value in _told(each.peer).items()},
@@ -197,8 +194,8 @@ def standing_frame(found: Iterable[Standing]) -> pd.DataFrame:
                 "status": each.subject.status,
             }
             rows.append(common | _sizes(each.workload) | measured)
-        rows += [common | _sizes(workload) | {"status": status} for workload, status in standing.missing]
-    return pd.DataFrame(rows, columns=list(STANDING_COLUMNS)).astype(dict.fromkeys(STANDING_TEXTS, "str"))
+        rows += [common | _sizes(workload) | {"status": status} for workload, status in ranking.missing]
+    return pd.DataFrame(rows, columns=list(RANKING_COLUMNS)).astype(dict.fromkeys(RANKING_TEXTS, "str"))
 
 
 def _told(case: PooledCase) -> dict[str, float | None]:

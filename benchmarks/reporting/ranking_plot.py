@@ -1,4 +1,4 @@
-"""The plot of a standing: how many times as fast as the best of the others, a dot a workload, named by that peer."""
+"""The plot of a ranking: how many times as fast as the best of the others, a dot a workload, named by that peer."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def height(panel: Panel) -> float:
     return max(1.2, _ROW_INCHES * len(panel.rows) + 0.15) if named else _CLOUD_INCHES
 
 
-def draw(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -> str:
-    """A row a workload, the largest ratio on top: the ratio in the look of the peer, with its interval."""
+def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) -> str:
+    """A row a workload, the largest ratio on top: the ratio in the style of the peer, with its interval."""
     rows = panel.rows.sort_values("ratio", kind="stable")
     named = len(rows) <= MOST_NAMED
     axes.set_xscale("log")
     axes.axvline(1.0, color=MUTED, linewidth=1.2)
     for at, row in enumerate(rows.to_dict("records")):
-        look = looks[row["peer"]]
+        style = styles[row["peer"]]
         if np.isfinite(row["ratio_low"]):
-            axes.plot([row["ratio_low"], row["ratio_high"]], [at, at], color=look.colour, linewidth=3, alpha=0.35)
-        axes.plot(row["ratio"], at, look.marker, color=look.colour, markersize=6 if named else 4)
+            axes.plot([row["ratio_low"], row["ratio_high"]], [at, at], color=style.colour, linewidth=3, alpha=0.35)
+        axes.plot(row["ratio"], at, style.marker, color=style.colour, markersize=6 if named else 4)
         if named:
             said = f"{times(row['ratio'])} {label(row['peer'])}"
             axes.text(1.02, at, said, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
@@ -48,7 +48,7 @@ def draw(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -
     else:
         axes.set_yticks([])
         axes.set_ylabel(f"{len(rows)} workloads, by ratio")
-        _legend(axes, rows, looks)
+        _legend(axes, rows, styles)
     low, high = rows[["ratio", "ratio_low"]].min().min(), rows[["ratio", "ratio_high"]].max().max()
     axes.set_xlim(min(low, 0.95) / 1.1, max(high, 1.05) * 1.1)
     log_axis(axes.xaxis, *axes.get_xlim(), plain_times)
@@ -58,11 +58,11 @@ def draw(axes: Axes, panel: Panel, looks: Mapping[str, Style], _height: float) -
     return f"{label(subject)}: {times(mean)} (geometric mean), at least {times(rows['ratio'].iloc[0])}"
 
 
-def _legend(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, Style]) -> None:
+def _legend(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, Style]) -> None:
     """The peers, the most frequent first, with the number of workloads on which each is the best of the others."""
     handles = []
     for name, number in rows["peer"].value_counts().items():
-        look = looks[str(name)]
+        style = styles[str(name)]
         said = f"{label(str(name))} ({number})"
-        handles.append(Line2D([], [], color=look.colour, marker=look.marker, linestyle="", label=said))
+        handles.append(Line2D([], [], color=style.colour, marker=style.marker, linestyle="", label=said))
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=8)

@@ -1,0 +1,71 @@
+"""What a report says of runs, each part computed once: sections and plots are handed what they show."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import pandas as pd
+
+from benchmarks.limits.peak import Peak
+from benchmarks.reporting.findings import Finding, findings, winners_by_workload
+from benchmarks.reporting.ranking import Ranking, ranking_frame, rankings
+from benchmarks.reporting.scan import Line, scan_lines, scan_panels
+from benchmarks.reporting.slices import Panel, measured
+from benchmarks.runs.frames import runs_frame
+from benchmarks.runs.loading import LoadedRun
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Analysis:
+    """The runs of a report and all that follows from them."""
+
+    runs: Sequence[LoadedRun]
+    subject: str | None = None
+    """The implementation that is ranked against the best of the others; None: the fastest."""
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The frame of `load_run`: a row a case."""
+        return runs_frame(self.runs)
+
+    @cached_property
+    def measured(self) -> pd.DataFrame:
+        """The rows of the frame that have times, as `slices.measured` gives them."""
+        return measured(self.frame)
+
+    @cached_property
+    def peaks(self) -> Mapping[str, Sequence[Peak]]:
+        """{label of a run: its peaks}."""
+        return {run.label: run.peaks for run in self.runs}
+
+    @cached_property
+    def findings(self) -> Sequence[Finding]:
+        """The fastest by region, in the order of the runs."""
+        return [finding for run in self.runs for finding in findings(run)]
+
+    @cached_property
+    def winners(self) -> pd.DataFrame:
+        """The fastest by workload, as `winners_by_workload` gives it."""
+        return winners_by_workload(self.frame)
+
+    @cached_property
+    def rankings(self) -> Sequence[Ranking]:
+        """The subject against the best of the others. Raises ValueError when no run has the subject."""
+        return rankings(self.runs, self.subject)
+
+    @cached_property
+    def ranking_frame(self) -> pd.DataFrame:
+        """The rankings as rows of `ranking.csv`."""
+        return ranking_frame(self.rankings)
+
+    @cached_property
+    def scan_panels(self) -> Sequence[Panel]:
+        """The panels in which sizes follow one another."""
+        return scan_panels(self.measured)
+
+    @cached_property
+    def scan_lines(self) -> Sequence[Line]:
+        """Each implementation over sizes that follow one another."""
+        return scan_lines(self.scan_panels)
