@@ -5,7 +5,8 @@ History of the schema (`SCHEMA` stands in each run's `run.json`):
     1  the first
     2  `peaks` has further kinds (multiply_add, chain, read, shared_read, step, exchange), working_set_bytes and level
     3  `cell` in place of `nonlinearity`, with lstm and gru; `error_output` is of every array of the final state
-    4  a visit that has times is `measured`, and was ok or noisy before; those are said of cases, on reading
+    4  a visit that has times is `measured`, and was ok or noisy before, which reading says of a case; a peak has a
+       `source` in place of an `engine`
 """
 
 from __future__ import annotations

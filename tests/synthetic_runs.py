@@ -118,12 +118,12 @@ def peaks(workloads: set[Workload], rate: float = 200e9) -> list[dict[str, Any]]
     found: dict[tuple[Any, ...], Peak] = {}
     for of in workloads:
         common: dict[str, Any] = {name: getattr(of, name) for name in ("device", "dtype", "precision", "threads")}
-        bandwidth = Peak(kind="bandwidth", engine="torch", seconds=0.01, bytes_per_second=20e9, **common)
+        bandwidth = Peak(kind="bandwidth", source="torch", seconds=0.01, bytes_per_second=20e9, **common)
         found[("bandwidth", *common.values())] = bandwidth
         for edge in (1024, 2048):
             large = Peak(
                 kind="gemm",
-                engine="torch",
+                source="torch",
                 M=edge,
                 N=edge,
                 K=edge,
@@ -132,7 +132,7 @@ def peaks(workloads: set[Workload], rate: float = 200e9) -> list[dict[str, Any]]
                 **common,
             )
             found[("large", edge, *common.values())] = large
-        call = Peak(kind="call", engine="torch", seconds=8e-7, **common)
+        call = Peak(kind="call", source="torch", seconds=8e-7, **common)
         found[("call", *common.values())] = call
         for product in products(of):
             M, N, K = measured_shape(product.shape, of)
@@ -140,7 +140,7 @@ def peaks(workloads: set[Workload], rate: float = 200e9) -> list[dict[str, Any]]
             key = ("gemm", M, N, K, *common.values())
             kind: Kind = "chain" if (M, N, K) in chain_shapes(of) else "gemm"
             found[key] = Peak(
-                kind=kind, engine="torch", M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common
+                kind=kind, source="torch", M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common
             )
     return [peak.to_json() for key, peak in sorted(found.items(), key=lambda item: str(item[0]))]
 

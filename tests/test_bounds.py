@@ -29,7 +29,7 @@ W = step_bytes(WORKLOAD)  # 40 kB
 
 def peak(kind: Kind, engine: str = "cores", threads: int = 1, seconds: float = 1.0, **fields: Any) -> Peak:
     common: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee"}
-    return Peak(kind=kind, engine=engine, threads=threads, seconds=seconds, **{**common, **fields})
+    return Peak(kind=kind, source=engine, threads=threads, seconds=seconds, **{**common, **fields})
 
 
 def gemm(M: int, N: int, K: int, rate: float, engine: str = "torch", kind: Kind = "gemm", **changes: Any) -> Peak:
@@ -55,7 +55,7 @@ def test_many_operations_are_bound_by_the_multipliers() -> None:
     found = bounded(WORKLOAD, multiply_add(1e9), read(W, 1e12, "L2"), peak("step", seconds=1e-9))
     assert found.compute_seconds == pytest.approx(necessary_flops(WORKLOAD) / 1e9)
     assert found.attainable_seconds == pytest.approx(found.compute_seconds)
-    assert (found.binds, found.hard) == ("compute", True)
+    assert (found.binds, found.multiply_adds_measured) == ("compute", True)
 
 
 def test_slow_weights_bind_the_steps_but_not_the_projection() -> None:
@@ -214,7 +214,7 @@ def test_a_call_costs_once_in_inference_and_twice_in_training() -> None:
 
 def test_without_multiply_adds_the_fastest_product_stands_for_them() -> None:
     found = bounded(WORKLOAD, gemm(8, 8, 8, 3e9), gemm(9, 9, 9, 2e9))
-    assert not found.hard
+    assert not found.multiply_adds_measured
     assert found.compute_seconds == pytest.approx(necessary_flops(WORKLOAD) / 3e9)
     assert found.weights_seconds is found.latency_seconds is found.memory_seconds is None
     assert bound(WORKLOAD, [gemm(8, 8, 8, 3e9, threads=2), gemm(8, 8, 8, 3e9, dtype="float64")]) is None
@@ -261,7 +261,7 @@ def test_the_chain_is_the_fastest_that_was_seen() -> None:
     others = gemm(1, 100, 100, 9e9, kind="chain"), gemm(16, 100, 100, 9e12, kind="chain", threads=8)
     found = bounded(WORKLOAD, *chains, gemm(8, 8, 8, 8e9), *others)
     assert found.chain_seconds == pytest.approx(10 * 2 * 16 * 100 * 100 / 4e9)
-    assert found.chain_engine == "fused_cpu"
+    assert found.chain_source == "fused_cpu"
     # In place of the ten steps at the rate of the multipliers, with the projection as it was.
     beyond = chain_flops(WORKLOAD) / 4e9 - chain_flops(WORKLOAD) / 9e9
     assert found.reached_seconds == pytest.approx(found.attainable_seconds + beyond)
@@ -305,12 +305,12 @@ def test_the_chain_of_a_gated_cell_is_reached_forward_and_backward_by_whoever_wa
     rate = multiply_add(1e12)
     found = bounded(lstm, rate, *forward, backward, plain)
     assert found.chain_seconds == pytest.approx(chain_flops(lstm) / 4e9)
-    assert found.chain_engine == "fused_cpu"
+    assert found.chain_source == "fused_cpu"
     training = dataclasses.replace(lstm, mode="training")
     found = bounded(training, rate, *forward, backward, plain)
     both = chain_flops(lstm) / 4e9 + (chain_flops(training) - chain_flops(lstm)) / 1e9
     assert found.chain_seconds == pytest.approx(both)
-    assert found.chain_engine == "fused_cpu, numpy"
+    assert found.chain_source == "fused_cpu, numpy"
     assert bounded(training, rate, *forward, plain).chain_seconds is None
 
 
@@ -333,7 +333,7 @@ MADE: dict[str, Any] = {
     "hard": True,
     "reached_seconds": None,
     "chain_seconds": None,
-    "chain_engine": None,
+    "chain_source": None,
     "blas_seconds": None,
 }
 
@@ -387,11 +387,11 @@ def test_where_calls_were_not_measured_what_is_beyond_the_bound_is_overhead() ->
 def test_products_as_calls_take_their_time_at_their_own_rates() -> None:
     projection, recurrence = products(SMALL)
     assert (projection.shape, recurrence.shape) == ((6, 7, 5), (2, 7, 7))
-    measured = [gemm(6, 7, 5, 1e6), gemm(6, 7, 5, 2e6, engine="numpy"), gemm(2, 7, 7, 1e3), gemm(2, 7, 7, 5e2)]
+    measured = [gemm(6, 7, 5, 1e6), gemm(6, 7, 5, 2e6, source="numpy"), gemm(2, 7, 7, 1e3), gemm(2, 7, 7, 5e2)]
     expected = 2 * 6 * 7 * 5 / 2e6 + 3 * 2 * 2 * 7 * 7 / 1e3
     assert blas_seconds(SMALL, measured) == pytest.approx(expected)
     # A chain is a call a step as well; that of our own kernel is none.
-    chains = [gemm(2, 7, 7, 2e3, kind="chain"), gemm(2, 7, 7, 9e9, engine="fused_cpu", kind="chain")]
+    chains = [gemm(2, 7, 7, 2e3, kind="chain"), gemm(2, 7, 7, 9e9, source="fused_cpu", kind="chain")]
     expected = 2 * 6 * 7 * 5 / 2e6 + 3 * 2 * 2 * 7 * 7 / 2e3
     assert blas_seconds(SMALL, measured + chains) == pytest.approx(expected)
 
@@ -411,7 +411,7 @@ def test_a_long_workload_has_the_rate_of_the_largest_shape() -> None:
 def test_peaks_are_the_best_under_the_workloads_own_settings() -> None:
     """Of a product, not of a loop of multiply-adds nor of a chain; of a copy, not of a read."""
     measured = [
-        *(gemm(8, 8, 8, 3.0), gemm(4, 4, 4, 2.0, engine="numpy"), gemm(8, 8, 8, 9.0, threads=2)),
+        *(gemm(8, 8, 8, 3.0), gemm(4, 4, 4, 2.0, source="numpy"), gemm(8, 8, 8, 9.0, threads=2)),
         *(gemm(8, 8, 8, 8.0, kind="chain"), multiply_add(7.0)),
         *(
             peak("bandwidth", "torch", bytes_per_second=7.0),

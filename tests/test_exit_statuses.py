@@ -26,7 +26,7 @@ CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
 VERBS = {
     "list": ([], "sweeps.sweep_names"),
     "sweep": (["quick", "--out", "out"], "measuring.sweep_plan.plan_sweep"),
-    "report": (["run"], "reporting.report.build_report"),
+    "report": (["run"], "runs.loading.load_runs"),
     "compare": (["run", "run"], "reporting.compare.compare_runs"),
     "train": (["--impl", "numpy_loop"], "training.train.train"),
     "profile": ([CASE], "profiling.profile.profile_cases"),

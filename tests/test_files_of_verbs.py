@@ -130,13 +130,15 @@ def test_results_may_be_a_link(place: Path) -> None:
     assert Path("results").is_symlink()
 
 
-@pytest.mark.parametrize("name", ["report.md", "standing.csv", "plots/winner-map.svg", "plots/time-over-B-2.png"])
+@pytest.mark.parametrize(
+    "name", ["report.md", "ranking.csv", "standing.csv", "plots/winner-map.svg", "plots/scan-2.png"]
+)
 def test_a_report_takes_the_place_of_no_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the user's, whether this report would have it or another; it is said before anything is computed."""
     run_of(Path("run"), PAIR)
     Path("paper/plots").mkdir(parents=True)
     Path("paper", name).write_text("mine")
-    monkeypatch.setattr("benchmarks.reporting.report.runs_frame", measured)
+    monkeypatch.setattr("benchmarks.reporting.analysis.runs_frame", measured)
     assert f"paper holds {name}, where report would write" in refused("report", "run", "--out", "paper")
 
 

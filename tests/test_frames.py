@@ -19,7 +19,8 @@ import benchmarks
 from benchmarks.counts import flops, intensity
 from benchmarks.limits.bounds import LIMIT_NAMES, bound, what_bounds
 from benchmarks.quantity import OverVisits
-from benchmarks.runs.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, over_visits, read_peaks
+from benchmarks.runs.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, over_visits
+from benchmarks.runs.loading import read_peaks
 from benchmarks.store import StoreError
 from benchmarks.trial import QUANTITIES, Trial
 from tests.synthetic_runs import START, failed, peaks, record, run_of, trial, workload

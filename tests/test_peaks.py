@@ -16,7 +16,7 @@ from benchmarks.counts import products
 from benchmarks.limits import chain, peaks, probes
 from benchmarks.limits.bounds import bound
 from benchmarks.limits.call_time import seconds_per_call
-from benchmarks.limits.libraries import Engine, Pass, engines
+from benchmarks.limits.libraries import Library, Pass, libraries
 from benchmarks.limits.peak import Peak, Shape, chain_shapes, measured_shape
 from benchmarks.limits.peaks import measure_peaks, shapes_by_importance
 from benchmarks.measuring.peak_processes import peak_seconds
@@ -29,7 +29,7 @@ COMMON: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "iee
 
 
 def gemm(M: int, N: int, K: int, rate: float, **changes: Any) -> Peak:
-    fields = {"engine": "torch", **COMMON, **changes}
+    fields = {"source": "torch", **COMMON, **changes}
     return Peak(kind="gemm", M=M, N=N, K=K, seconds=2 * M * N * K / rate, flops_per_second=rate, **fields)
 
 
@@ -49,7 +49,7 @@ class FakeClock:
         return call
 
 
-class FakeEngine:
+class FakeLibrary:
     """Computes at 1000 operations and 100 bytes a second, chains at 500; a call takes a millisecond."""
 
     def __init__(self, clock: FakeClock, name: str = "fake") -> None:
@@ -96,21 +96,21 @@ def libraries_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_everything_that_bounds_the_workloads_is_measured(dtype: Any) -> None:
     workload = dataclasses.replace(WORKLOAD, mode="training", dtype=dtype)
     found = measure_peaks([workload], 60.0)
-    libraries = {"torch"} if dtype == "bfloat16" else {"torch", "numpy"}
+    names = {"torch"} if dtype == "bfloat16" else {"torch", "numpy"}
     recurrent = (2, 7, 7)
     shapes = {(4, 4, 4), (8, 8, 8)} | {product.shape for product in products(workload)} - {recurrent}
-    for library in libraries:
-        own = [peak for peak in found if peak.engine == library]
+    for name in names:
+        own = [peak for peak in found if peak.source == name]
         assert {(peak.M, peak.N, peak.K) for peak in own if peak.kind == "gemm"} == shapes
         assert [(peak.M, peak.N, peak.K) for peak in own if peak.kind == "chain"] == [recurrent]
         assert sorted(peak.kind for peak in own if peak.kind not in ("gemm", "chain")) == ["bandwidth", "call"]
     cores = {"multiply_add", "step", "read"}
-    assert {peak.kind for peak in found if peak.engine == "cores"} == (set() if dtype == "bfloat16" else cores)
-    assert {peak.engine for peak in found} == libraries | (set() if dtype == "bfloat16" else {"cores", "fused_cpu"})
+    assert {peak.kind for peak in found if peak.source == "cores"} == (set() if dtype == "bfloat16" else cores)
+    assert {peak.source for peak in found} == names | (set() if dtype == "bfloat16" else {"cores", "fused_cpu"})
     assert all(peak.belongs_to(workload) and peak.seconds > 0 for peak in found)
     limit = bound(workload, found)
     assert limit is not None
-    assert limit.hard == (dtype != "bfloat16")
+    assert limit.multiply_adds_measured == (dtype != "bfloat16")
     assert limit.blas_seconds is not None
 
 
@@ -120,7 +120,7 @@ def test_the_chains_of_a_gated_cell_are_measured_forward_and_backward(cell: Any,
     """By the libraries, and by our kernel where it computes the cell; a plain cell on the same sizes has its own."""
     gated = dataclasses.replace(WORKLOAD, mode="training", cell=cell)
     found = measure_peaks([gated, WORKLOAD], 60.0)
-    shapes = {name: {(p.M, p.N, p.K) for p in found if p.kind == "chain" and p.engine == name} for name in NAMES}
+    shapes = {name: {(p.M, p.N, p.K) for p in found if p.kind == "chain" and p.source == name} for name in NAMES}
     of_cell = {(2, 7 * G, 7), (2, 7, 7 * G)}
     assert shapes["torch"] == shapes["numpy"] == {(2, 7, 7)} | of_cell
     own = {(2, 7 * G, 7)} if cell in listing("fused_cpu").cells else set()
@@ -136,17 +136,17 @@ def test_the_chains_of_a_gated_cell_are_measured_forward_and_backward(cell: Any,
 def test_a_product_of_a_librarys_chain_needs_the_one_before(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its result, or a block of it, is the next product's factor, or a block of that; and ones stay ones."""
     N, K = shape[1:]
-    for name, library in (("mm", torch), ("matmul", np)):
+    for name, module in (("mm", torch), ("matmul", np)):
         seen: list[tuple[Any, Any, Any]] = []
-        multiply = getattr(library, name)
+        multiply = getattr(module, name)
 
         def watch(a: Any, b: Any, out: Any, seen: Any = seen, multiply: Any = multiply) -> None:
             seen.append((a, b, out))
             multiply(a, b, out=out)
 
-        monkeypatch.setattr(library, name, watch)
-        engine = next(each for each in engines(WORKLOAD) if each.name == ("torch" if library is torch else "numpy"))
-        twice = engine.chain(*shape)
+        monkeypatch.setattr(module, name, watch)
+        library = next(each for each in libraries(WORKLOAD) if each.name == ("torch" if module is torch else "numpy"))
+        twice = library.chain(*shape)
         twice()
         twice()
         first, second, third, _ = ((np.asarray(a), np.asarray(b), np.asarray(out)) for a, b, out in seen)
@@ -159,19 +159,19 @@ def test_a_product_of_a_librarys_chain_needs_the_one_before(shape: Shape, monkey
 
 
 def test_every_library_multiplies_what_it_says() -> None:
-    for engine in engines(WORKLOAD):
-        result: Any = engine.gemm(3, 4, 5)()
+    for library in libraries(WORKLOAD):
+        result: Any = library.gemm(3, 4, 5)()
         assert tuple(result.shape) == (3, 4)
-        for traffic in engine.passes(4096):
+        for traffic in library.passes(4096):
             traffic.run()
-        moved = [traffic.moved_bytes for traffic in engine.passes(4096)]
+        moved = [traffic.moved_bytes for traffic in library.passes(4096)]
         assert moved == [2 * 4096, 3 * 4096][: len(moved)]
 
 
 @pytest.mark.usefixtures("small", "libraries_alone")
 def test_rates_are_operations_and_bytes_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
-    monkeypatch.setattr(peaks, "engines", lambda _: (FakeEngine(clock),))
+    monkeypatch.setattr(peaks, "libraries", lambda _: (FakeLibrary(clock),))
     found = measure_peaks([WORKLOAD], 1e9, clock)
     assert [peak.flops_per_second for peak in found if peak.kind == "gemm"] == pytest.approx([1000.0] * 3)
     (product,) = (peak for peak in found if peak.kind == "chain")
@@ -184,13 +184,13 @@ def test_rates_are_operations_and_bytes_over_time(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("small", "libraries_alone")
 def test_where_the_budget_ends_each_library_has_had_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
-    both: tuple[Engine, ...] = (FakeEngine(clock, "one"), FakeEngine(clock, "other"))
-    monkeypatch.setattr(peaks, "engines", lambda _: both)
+    both: tuple[Library, ...] = (FakeLibrary(clock, "one"), FakeLibrary(clock, "other"))
+    monkeypatch.setattr(peaks, "libraries", lambda _: both)
     all_of_it = measure_peaks([WORKLOAD], 1e9, clock)
-    assert [name for name, _ in itertools.groupby(peak.engine for peak in all_of_it)] == ["one", "other"]
+    assert [name for name, _ in itertools.groupby(peak.source for peak in all_of_it)] == ["one", "other"]
     # Of each library, the calls and two large products take 5.8 seconds, and memory then takes 15.
     hurried = measure_peaks([WORKLOAD], 10.0, clock)
-    assert [(peak.engine, peak.kind) for peak in hurried] == [
+    assert [(peak.source, peak.kind) for peak in hurried] == [
         *(("one", "call"), ("one", "gemm"), ("one", "gemm")),
         *(("other", "call"), ("other", "gemm"), ("other", "gemm")),
     ]
@@ -261,6 +261,13 @@ def test_a_peak_survives_json_and_a_later_version() -> None:
     record = json.loads(json.dumps(peak.to_json()))
     assert Peak.from_json(record) == peak
     assert Peak.from_json({**record, "later": 1}) == peak
+
+
+def test_a_peak_of_an_earlier_version_has_an_engine() -> None:
+    """Its `engine` is read as the source."""
+    record = gemm(2, 3, 4, 1e9, source="numpy").to_json()
+    record["engine"] = record.pop("source")
+    assert Peak.from_json(record).source == "numpy"
 
 
 @pytest.mark.parametrize(

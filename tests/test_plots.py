@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks.presentation.plot_style import choose_styles, plain_seconds, plain_share, size_axis
+from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.plot_labels import spread
 from benchmarks.reporting.plots import write_plots
-from benchmarks.reporting.ranking import ranking_frame, rankings
 from benchmarks.reporting.slices import along, central, measured, panels
-from benchmarks.runs.frames import load_run, read_peaks
+from benchmarks.runs.frames import load_run
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
-from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, record, run_of, trial, workload
+from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, run_of, trial, workload
 
 AXES = ["time-over-T", "time-over-B", "time-over-H", "time-over-L"]
 MANY = [
@@ -36,9 +36,10 @@ MANY = [
 
 
 def drawn(folder: Path, trials: list[Trial]) -> list[str]:
-    """The stems of the plots of a run of these trials, which lie in `folder`."""
+    """The stems of the plots of a run of these trials but for the ranking; they lie in `folder`."""
     run_of(folder / "run", trials)
-    return [plot.stem for plot in write_plots(load_run(folder / "run"), folder, {"run": read_peaks(record(trials))})]
+    plots = write_plots(Analysis(load_runs(folder / "run")), folder)
+    return [plot.stem for plot in plots if plot.stem != "ranking"]
 
 
 def test_a_default_sweep_has_every_plot(tmp_path: Path) -> None:
@@ -62,8 +63,7 @@ def test_rankings_are_drawn_first_a_panel_a_mode(tmp_path: Path) -> None:
     for number, name in ((20, "few"), (60, "many")):
         workloads = [workload(mode, T=T) for mode in ("inference", "training") for T in range(1, number)]
         run_of(tmp_path / name, realistic_trials(workloads, MANY[:4]))
-        found = ranking_frame(rankings(load_runs(tmp_path / name)))
-        plots = write_plots(load_run(tmp_path / name), tmp_path, {name: []}, found)
+        plots = write_plots(Analysis(load_runs(tmp_path / name)), tmp_path)
         assert plots[0].stem == "ranking"
         assert (tmp_path / "ranking.png").stat().st_size < 120_000
         svg = (tmp_path / "ranking.svg").read_text(encoding="utf-8")

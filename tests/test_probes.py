@@ -199,7 +199,7 @@ def test_without_a_compiler_the_libraries_are_measured_and_it_is_said(monkeypatc
         raise Unavailable("no C++ compiler: none")
 
     monkeypatch.setattr(probes, "library", missing)
-    monkeypatch.setattr(peaks, "engines", lambda _: ())
+    monkeypatch.setattr(peaks, "libraries", lambda _: ())
     said: list[str] = []
     assert measure_peaks(WORKLOADS, 1.0, say=said.append) == []
     assert said == ["what the cores reach is not measured, bounds rest on libraries: no C++ compiler: none"]
@@ -212,7 +212,7 @@ def test_a_probe_that_fails_is_said_and_the_rest_goes_on(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(peaks, "NativeProbes", Failing)
     monkeypatch.setattr(peaks, "chain_peaks", functools.partial(lambda *_: iter(())))
-    monkeypatch.setattr(peaks, "engines", lambda _: ())
+    monkeypatch.setattr(peaks, "libraries", lambda _: ())
     said: list[str] = []
     found = measure_peaks(WORKLOADS, 1.0, say=said.append)
     assert [peak.kind for peak in found] == ["multiply_add", "multiply_add", "step"]
@@ -224,4 +224,4 @@ def test_each_source_has_a_library_of_its_own(tmp_path: Path) -> None:
     key = functools.partial(build._key, ["c++"], "1", ())
     other = tmp_path / "api.cpp"
     other.write_text("int other() { return 0; }")
-    assert len({key(build.API), key(probes.SOURCE), key(other)}) == 3
+    assert len({key(build.API), key(probes.PROBES), key(other)}) == 3

@@ -32,7 +32,7 @@ def record(case: str, kinds: dict[str, int], seconds: float, repeat: int = 0) ->
 def multiply_add(rate: float) -> Peak:
     """A peak of multiply-adds on one core."""
     setting: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 1}
-    return Peak(kind="multiply_add", engine="cores", seconds=1.0, flops_per_second=rate, **setting)
+    return Peak(kind="multiply_add", source="cores", seconds=1.0, flops_per_second=rate, **setting)
 
 
 def test_implementations_and_sizes_multiply_the_cases() -> None:

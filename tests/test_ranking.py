@@ -16,6 +16,7 @@ from benchmarks.limits.peak import Peak
 from benchmarks.presentation.plot_style import choose_styles
 from benchmarks.reporting import ranking_plot
 from benchmarks.reporting.all_times import all_times
+from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.reporting.ranking import RANKING_COLUMNS, Ranking, ranking_frame, rankings
 from benchmarks.reporting.ranking_words import comparisons, conclusion, large_products
 from benchmarks.reporting.slices import panels
@@ -200,7 +201,7 @@ def gemm(rate: float, M: int, N: int, K: int, kind: Any = "gemm", engine: str = 
     """A product's rate under the setting of the workloads here."""
     seconds = 2 * M * N * K / rate
     common: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 2}
-    peak = Peak(kind=kind, engine=engine, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
+    peak = Peak(kind=kind, source=engine, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
     return peak.to_json()
 
 
@@ -210,7 +211,7 @@ def test_large_products_are_set_against_their_rate_here(tmp_path: Path) -> None:
     peaks = [
         gemm(300e9, LARGE.T * LARGE.B, LARGE.H, LARGE.I),
         gemm(100e9, LARGE.B, LARGE.H, LARGE.H, kind="chain"),
-        gemm(90e9, LARGE.B, LARGE.H, LARGE.H, kind="chain", engine="numpy"),
+        gemm(90e9, LARGE.B, LARGE.H, LARGE.H, kind="chain", source="numpy"),
     ]
     trials = measured(LARGE, {"mine": operations / 120e9, "one": 1.0}) + measured(CENTRE, {"mine": 1.0, "one": 2.0})
     found = rankings([loaded(tmp_path / "run", trials, peaks=peaks)])
@@ -283,7 +284,8 @@ def test_the_frame_holds_what_the_table_says(tmp_path: Path) -> None:
 
 
 def table_of(folder: Path, trials: Sequence[Trial]) -> str:
-    return typed(all_times(runs_frame([loaded(folder, trials)])))
+    frame = runs_frame([loaded(folder, trials)])
+    return typed(all_times(frame, winners_by_workload(frame)))
 
 
 def row_of(text: str, name: str) -> list[str]:

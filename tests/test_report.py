@@ -18,6 +18,7 @@ from rich.console import Console
 from benchmarks.presentation.plain_text import clean, code, escape, interval, seconds, share, significant, table
 from benchmarks.reporting import plots
 from benchmarks.reporting import report as reports
+from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.reporting.provenance import activity_shares
 from benchmarks.reporting.report import build_report, terminal_table
 from benchmarks.runs.frames import COLUMNS, load_run
@@ -105,6 +106,18 @@ def test_the_ranking_is_kept_as_a_table_too(tmp_path: Path) -> None:
     (tmp_path / "alone" / "ranking.csv").write_text("an earlier report's")
     assert "Against the best" not in build_report(tmp_path / "alone").read_text(encoding="utf-8")
     assert not (tmp_path / "alone" / "ranking.csv").exists()
+
+
+def test_the_ranking_of_an_earlier_version_is_replaced(tmp_path: Path) -> None:
+    """Its table is `standing.csv` and its plot `standing`: a new report leaves neither beside its own."""
+    run = run_of(tmp_path / "run", PAIR).folder
+    (run / "plots").mkdir()
+    earlier = [run / "standing.csv", run / "plots" / "standing.png", run / "plots" / "standing-2.svg"]
+    for path in earlier:
+        path.write_text("an earlier report's")
+    build_report(run)
+    assert (run / "ranking.csv").exists()
+    assert not any(path.exists() for path in earlier)
 
 
 def test_the_tables_hold_the_numbers(tmp_path: Path) -> None:
@@ -374,7 +387,8 @@ def printed(folder: Path, trials: list[Trial], width: int = 120) -> str:
     """What the terminal shows at the end of a sweep."""
     run_of(folder, trials)
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(terminal_table(load_run(folder)))
+    frame = load_run(folder)
+    console.print(terminal_table(frame, winners_by_workload(frame)))
     assert isinstance(console.file, io.StringIO)
     return typed(console.file.getvalue())
 

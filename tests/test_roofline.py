@@ -17,7 +17,8 @@ from benchmarks.limits.roof import Roof, roof
 from benchmarks.reporting import roofline
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.reporting.roofline import FEW
-from benchmarks.runs.frames import load_run, read_peaks
+from benchmarks.runs.frames import load_run
+from benchmarks.runs.loading import read_peaks
 from tests.synthetic_runs import peaks, realistic_trials, run_of, workload
 
 COMMON: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 2}
@@ -26,12 +27,12 @@ SETTINGS = settings(workload())
 
 def read(level: Level, rate: float, size: int, **changes: Any) -> Peak:
     own = {"kind": "read", "bytes_per_second": rate, "working_set_bytes": size, "level": level}
-    return Peak(engine="cores", seconds=1e-6, **{**COMMON, **own, **changes})
+    return Peak(source="cores", seconds=1e-6, **{**COMMON, **own, **changes})
 
 
 ROOF = [
-    Peak(kind="multiply_add", engine="cores", seconds=1e-9, flops_per_second=300e9, **COMMON),
-    Peak(kind="gemm", engine="torch", M=8, N=8, K=8, seconds=1e-6, flops_per_second=200e9, **COMMON),
+    Peak(kind="multiply_add", source="cores", seconds=1e-9, flops_per_second=300e9, **COMMON),
+    Peak(kind="gemm", source="torch", M=8, N=8, K=8, seconds=1e-6, flops_per_second=200e9, **COMMON),
     read("L1", 150e9, 1000),
     read("L2", 160e9, 10_000),
     read("L2", 140e9, 20_000),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,11 +13,10 @@ from matplotlib.figure import Figure
 from benchmarks.counts import flops
 from benchmarks.presentation.plot_style import choose_styles
 from benchmarks.reporting import scan_plot
+from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.report import build_report
-from benchmarks.reporting.scan import scan_lines, scan_panels
+from benchmarks.reporting.scan import Line
 from benchmarks.reporting.scan_words import leaps, scan_section, verdict
-from benchmarks.reporting.slices import measured
-from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import load_runs
 from benchmarks.sweeps import load_sweep
 from benchmarks.trial import Trial
@@ -50,9 +48,13 @@ def along_batch(sizes: Sequence[int], unit: float) -> list[Trial]:
     return [each for B in sizes for each in along([64], lambda _: unit, B=B)]
 
 
-def frame_of(folder: Path, trials: Sequence[Trial]) -> pd.DataFrame:
+def analysis_of(folder: Path, trials: Sequence[Trial]) -> Analysis:
     run_of(folder, trials)
-    return runs_frame(load_runs(folder))
+    return Analysis(load_runs(folder))
+
+
+def lines_of(folder: Path, trials: Sequence[Trial]) -> Sequence[Line]:
+    return analysis_of(folder, trials).scan_lines
 
 
 def typed(text: str) -> str:
@@ -62,7 +64,7 @@ def typed(text: str) -> str:
 
 def test_a_level_line_has_no_cliff(tmp_path: Path) -> None:
     """From H 8 on each pair of neighbours counts, and a unit of work costs the same everywhere."""
-    (line,) = scan_lines(frame_of(tmp_path / "run", along(range(1, 31))))
+    (line,) = lines_of(tmp_path / "run", along(range(1, 31)))
     assert [(pair.smaller, pair.larger) for pair in line.pairs] == [(H, H + 1) for H in range(8, 30)]
     assert all(pair.factor == pytest.approx(1) for pair in line.pairs)
     assert typed(verdict(line)).startswith("H 8 to 30, 22 pairs of neighbours: no cliff; the furthest apart are ")
@@ -70,7 +72,7 @@ def test_a_level_line_has_no_cliff(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("dear", "cliff"), [(1.6, True), (1.4, False), (1 / 1.6, True), (1 / 1.4, False)])
 def test_a_cliff_is_more_than_half_as_much_again_up_or_down(tmp_path: Path, dear: float, cliff: bool) -> None:
-    (line,) = scan_lines(frame_of(tmp_path / "run", along(range(8, 31), lambda H: dear if H > 17 else 1.0)))
+    (line,) = lines_of(tmp_path / "run", along(range(8, 31), lambda H: dear if H > 17 else 1.0))
     assert [(pair.smaller, pair.larger) for pair in line.pairs if pair.cliff] == [(17, 18)] * cliff
     assert line.farthest.smaller == 17
     assert line.farthest.ratio.median == pytest.approx(dear)
@@ -79,16 +81,16 @@ def test_a_cliff_is_more_than_half_as_much_again_up_or_down(tmp_path: Path, dear
 def test_work_is_counted_not_calls(tmp_path: Path) -> None:
     """From H 8 to 9 there are 27 % more operations: a call that takes as long costs less a unit, and is no cliff."""
     trials = [trial("mine", workload(T=32, H=H), 1e-3) for H in range(8, 31)]
-    (line,) = scan_lines(frame_of(tmp_path / "run", trials))
+    (line,) = lines_of(tmp_path / "run", trials)
     assert line.farthest.ratio.median == pytest.approx(64 / 81)
 
 
 def test_the_first_few_sizes_may_leap(tmp_path: Path) -> None:
     """Below H 8, and below B 4, one more is a large part of all."""
-    (line,) = scan_lines(frame_of(tmp_path / "run", along(range(1, 31), lambda H: 9.0 if H < 8 else 1.0)))
+    (line,) = lines_of(tmp_path / "run", along(range(1, 31), lambda H: 9.0 if H < 8 else 1.0))
     assert not any(pair.beyond for pair in line.pairs)
     trials = [*along_batch(range(1, 4), 9.0), *along_batch(range(4, 20), 1.0)]
-    (line,) = scan_lines(frame_of(tmp_path / "other", trials))
+    (line,) = lines_of(tmp_path / "other", trials)
     assert (line.axis, line.pairs[0].smaller) == ("B", 4)
     assert line.farthest.factor == pytest.approx(1)
 
@@ -100,7 +102,7 @@ def test_what_noise_can_explain_is_doubtful(tmp_path: Path) -> None:
     few = along(sizes, lambda H: 3.0 if H > 17 else 1.0, noise=(1.0,) * 2)
     once = [*along(sizes[:10]), *along(sizes[10:], lambda _: 3.0, visits=1)]
     for name, trials in (("noisy", noisy), ("few", few), ("once", once)):
-        (line,) = scan_lines(frame_of(tmp_path / name, trials))
+        (line,) = lines_of(tmp_path / name, trials)
         assert not any(pair.cliff for pair in line.pairs)
         assert "no cliff and 1 doubtful leap (17/18); the furthest apart are 17 and 18" in verdict(line)
         assert "| doubtful |" in leaps([line])
@@ -109,7 +111,7 @@ def test_what_noise_can_explain_is_doubtful(tmp_path: Path) -> None:
 def test_cliffs_are_named_and_tabled(tmp_path: Path) -> None:
     """With sizes, ratio and interval; neighbours are compared by the widest bounds that theirs allow."""
     trials = along(range(8, 41), lambda H: 2.0 if H > 32 else 1.0, noise=NOISE)
-    lines = scan_lines(frame_of(tmp_path / "run", trials))
+    lines = lines_of(tmp_path / "run", trials)
     place = "Inference, tanh RNN, cpu, float32, 2 threads, T 32, B 16, L 1, I = H"
     text = typed(scan_section(lines))
     assert text.startswith(f"- **{place}.** `mine`, H 8 to 40, 32 pairs of neighbours: 1 cliff (32/33); ")
@@ -118,17 +120,17 @@ def test_cliffs_are_named_and_tabled(tmp_path: Path) -> None:
 
 def test_many_cliffs_are_counted(tmp_path: Path) -> None:
     """A sentence names eight, the table has all."""
-    (line,) = scan_lines(frame_of(tmp_path / "run", along(range(8, 31), lambda H: 1.0 + H % 2)))
+    (line,) = lines_of(tmp_path / "run", along(range(8, 31), lambda H: 1.0 + H % 2))
     assert "22 cliffs (8/9, 9/10, 10/11, 11/12, 12/13, 13/14, 14/15, 15/16 and 14 more)" in verdict(line)
     assert leaps([line]).count("| yes |") == 22
 
 
 def test_sizes_with_gaps_are_no_neighbours(tmp_path: Path) -> None:
     """What lies between was not measured, so nothing is said of it; ten pairs are needed to say anything."""
-    assert scan_lines(frame_of(tmp_path / "even", along(range(8, 80, 2)))) == []
-    assert scan_lines(frame_of(tmp_path / "short", along(range(8, 18)))) == []
+    assert lines_of(tmp_path / "even", along(range(8, 80, 2))) == []
+    assert lines_of(tmp_path / "short", along(range(8, 18))) == []
     few = along(range(8, 18), name="few")
-    (line,) = scan_lines(frame_of(tmp_path / "run", [*along([*range(8, 19), 40, 41, 43], lambda H: H % 2 + 1.0), *few]))
+    (line,) = lines_of(tmp_path / "run", [*along([*range(8, 19), 40, 41, 43], lambda H: H % 2 + 1.0), *few])
     assert [pair.larger for pair in line.pairs] == [*range(9, 19), 41]
     assert scan_section([]) == ""
 
@@ -142,21 +144,21 @@ def test_lines_share_all_but_one_size(tmp_path: Path) -> None:
         *along(sizes, B=16),
         *along([64], B=3),
     ]
-    frame = frame_of(tmp_path / "run", trials)
-    assert [(line.implementation, line.panel.detail.split(", ")[1]) for line in scan_lines(frame)] == [
+    analysis = analysis_of(tmp_path / "run", trials)
+    assert [(line.implementation, line.panel.detail.split(", ")[1]) for line in analysis.scan_lines] == [
         *(("mine", "B 1"), ("other", "B 1"), ("mine", "B 16")),
     ]
-    assert [len(panel.rows) for panel in scan_panels(measured(frame))] == [26, 13]
+    assert [len(panel.rows) for panel in analysis.scan_panels] == [26, 13]
 
 
 def test_the_plot_rings_the_cliffs(tmp_path: Path) -> None:
     """At the larger of the two sizes, at what a unit of work costs there."""
     trials = [*along(range(1, 31), lambda H: 2.0 if H > 20 else 1.0), *along(range(1, 31), name="other")]
-    (panel,) = scan_panels(measured(frame_of(tmp_path / "run", trials)))
+    (panel,) = analysis_of(tmp_path / "run", trials).scan_panels
     axes = Figure(figsize=(5, 3)).add_subplot()
     assert scan_plot.unit_times(axes, panel, choose_styles(["mine", "other"]), 3.3) == "1 cliff, ringed"
     assert rings(axes) == [[[21, pytest.approx(2e-9)]], []]
-    (level,) = scan_panels(measured(frame_of(tmp_path / "level", along(range(1, 31)))))
+    (level,) = analysis_of(tmp_path / "level", along(range(1, 31))).scan_panels
     assert scan_plot.unit_times(Figure().add_subplot(), level, choose_styles(["mine"]), 3.3) == "no cliff"
 
 
@@ -168,7 +170,7 @@ def rings(axes: Axes) -> list[object]:
 def test_each_size_is_drawn_against_the_one_before(tmp_path: Path) -> None:
     """From the first size that counts; the pair that is furthest apart is named, whichever way it goes."""
     trials = [*along(range(1, 31), lambda H: 0.5 if H > 20 else 1.0), *along(range(1, 31), name="other")]
-    (panel,) = scan_panels(measured(frame_of(tmp_path / "run", trials)))
+    (panel,) = analysis_of(tmp_path / "run", trials).scan_panels
     axes = Figure(figsize=(5, 3)).add_subplot()
     said = scan_plot.steps(axes, panel, choose_styles(["mine", "other"]), 3.3)
     assert typed(said) == "furthest apart: mine, H 20 and 21, by 2.00x"

@@ -23,6 +23,7 @@ from benchmarks.measuring.runner import Sweeper
 from benchmarks.reading import DEEPEST, parse_json
 from benchmarks.reporting import report
 from benchmarks.reporting.compare import compare_runs
+from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.reporting.unmeasured import check_measured
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import load_runs
@@ -76,7 +77,8 @@ def faults_of_reading(run: Path) -> list[str]:
 
     def shown() -> None:
         loaded = load_runs(run)
-        Console(file=io.StringIO()).print(report.terminal_table(runs_frame(loaded)))
+        frame = runs_frame(loaded)
+        Console(file=io.StringIO()).print(report.terminal_table(frame, winners_by_workload(frame)))
         check_measured(loaded)
 
     readers = {

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from benchmarks.counts import chain_flops, least_bytes, necessary_flops, products
-from benchmarks.limits.chain_bound import Limit, chain_bound
+from benchmarks.limits.chain_bound import LimitName, chain_bound
 from benchmarks.limits.peak import LEVELS, Level, Peak, Shape, chain_shapes, measured_shape
 from benchmarks.limits.reached import Bandwidth, Reached
 from benchmarks.workload import Workload
 
 LIBRARIES = ("torch", "numpy")
 
-LIMIT_NAMES: Mapping[Limit, str] = {
+LIMIT_NAMES: Mapping[LimitName, str] = {
     "compute": "compute",
     **{level: f"bandwidth of {level}" for level in LEVELS},
     "chain": "latency of the chain",
@@ -42,14 +42,14 @@ class Bound:
     memory_level: Level | None
     overhead_seconds: float
     """The least call of a library from Python, once in inference and twice in training; 0 where not measured."""
-    parts: Mapping[Limit, float]
+    parts: Mapping[LimitName, float]
     """What `attainable_seconds` is made of: each phase counts for what bounds it."""
-    hard: bool
+    multiply_adds_measured: bool
     """Whether multiply-adds were measured: nothing is faster. Else the fastest product of a library stands for them,
     and code of one's own can be."""
     chain_seconds: float | None
     """The steps' products at the best rate that a chain of them has reached, by whatever means."""
-    chain_engine: str | None
+    chain_source: str | None
     """Whose chain that is; of a cell of several gates, forward and backward where they are not one's."""
     reached_seconds: float | None
     """`attainable_seconds` with that chain in place of the bound on it: what known means have shown to be possible."""
@@ -62,7 +62,7 @@ class Bound:
         return sum(self.parts.values())
 
     @property
-    def binds(self) -> Limit:
+    def binds(self) -> LimitName:
         """What takes the largest part of it."""
         return max(self.parts, key=lambda limit: self.parts[limit])
 
@@ -74,7 +74,7 @@ def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
     if rate is None:
         return None
     chain = chain_bound(workload, reached)
-    parts: dict[Limit, float] = {chain.binds: chain.seconds}
+    parts: dict[LimitName, float] = {chain.binds: chain.seconds}
     parts["compute"] = parts.get("compute", 0.0) + (necessary_flops(workload) - chain_flops(workload)) / rate
     memory = _memory(workload, reached)
     memory_seconds = None if memory is None else least_bytes(workload) / memory.bytes_per_second
@@ -95,11 +95,11 @@ def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
         memory_level=None if memory is None else memory.level,
         overhead_seconds=overhead_seconds,
         parts=MappingProxyType(parts),
-        hard=reached.hard,
+        multiply_adds_measured=reached.multiply_adds_measured,
         chain_seconds=chain_seconds,
-        chain_engine=None
+        chain_source=None
         if chain_seconds is None
-        else ", ".join(dict.fromkeys(each.engine for each in fastest if each)),
+        else ", ".join(dict.fromkeys(each.source for each in fastest if each)),
         reached_seconds=None if beyond is None else sum(parts.values()) + beyond,
         blas_seconds=blas_seconds(workload, reached.peaks),
     )
@@ -135,7 +135,7 @@ def share_of_attainable(seconds: float, of: Bound) -> float:
     return of.attainable_seconds / seconds
 
 
-def time_parts(seconds: float, of: Bound) -> dict[Limit, float]:
+def time_parts(seconds: float, of: Bound) -> dict[LimitName, float]:
     """A call's time by what it goes to; the parts add up to it.
 
     First the parts of its bound; then `chain` has what the products of the steps cost beyond that, by the fastest
@@ -154,7 +154,7 @@ def time_parts(seconds: float, of: Bound) -> dict[Limit, float]:
     return parts
 
 
-def what_bounds(seconds: float, of: Bound) -> Limit:
+def what_bounds(seconds: float, of: Bound) -> LimitName:
     """What most of a call's time goes to; `LIMIT_NAMES` has the words."""
     parts = time_parts(seconds, of)
     return max(parts, key=lambda limit: parts[limit])
@@ -181,7 +181,7 @@ def blas_seconds(workload: Workload, peaks: Iterable[Peak]) -> float | None:
     """
     rates: dict[Shape, float] = {}
     for peak in peaks:
-        if peak.kind not in ("gemm", "chain") or peak.engine not in LIBRARIES or not peak.belongs_to(workload):
+        if peak.kind not in ("gemm", "chain") or peak.source not in LIBRARIES or not peak.belongs_to(workload):
             continue
         assert peak.M is not None
         assert peak.N is not None

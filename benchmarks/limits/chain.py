@@ -18,7 +18,7 @@ from rnnimpl import RnnConfig, Weights, load
 from rnnimpl.dtypes import Dtype
 from rnnimpl.interface import CellName
 
-ENGINE = "fused_cpu"
+KERNEL = "fused_cpu"
 SECONDS = 0.03
 _STEPS = (8, 512)
 _OPERATIONS = 2e7
@@ -33,7 +33,7 @@ def chain_peaks(workloads: Sequence[Workload], clock: Callable[[], float]) -> It
     Nothing for cells that the kernel does not compute. Raises Unavailable.
     """
     device, dtype, precision, threads = settings(workloads[0])
-    own = load(ENGINE)
+    own = load(KERNEL)
     try:
         for cell, (B, rows, H) in dict.fromkeys(_chains(workloads)):
             for count in sorted({1, threads}, reverse=True):
@@ -41,7 +41,7 @@ def chain_peaks(workloads: Sequence[Workload], clock: Callable[[], float]) -> It
                 seconds = step_seconds(B, H, cell, dtype, clock)
                 yield Peak(
                     kind="chain",
-                    engine=ENGINE,
+                    source=KERNEL,
                     device=device,
                     dtype=dtype,
                     precision=precision,
@@ -60,14 +60,14 @@ def prepare_kernels(workloads: Sequence[Workload]) -> None:
     """Compile what `chain_peaks` of the workloads takes, where it is not yet. Raises Unavailable."""
     for cell in dict.fromkeys(cell for cell, _ in _chains(workloads)):
         config = RnnConfig(input_size=1, hidden_size=1, cell=cell, bias=False, dtype=workloads[0].dtype)
-        load(ENGINE)(config, Weights(config, _steady_weights(config)), "cpu")
+        load(KERNEL)(config, Weights(config, _steady_weights(config)), "cpu")
 
 
 def _chains(workloads: Sequence[Workload]) -> Iterator[tuple[CellName, Shape]]:
     """The cell and the shape of the chain that stands for each workload's, but for cells that our kernel has not."""
     for workload in workloads:
         cell = _LEAST_CELL.get(workload.cell, workload.cell)
-        if cell in load(ENGINE).cells:
+        if cell in load(KERNEL).cells:
             yield cell, chain_shapes(workload)[0]
 
 
@@ -77,7 +77,7 @@ def step_seconds(B: int, H: int, cell: CellName, dtype: Dtype, clock: Callable[[
     The cell's gates and a projection from one feature are in it, which is as little as a network can have beside.
     """
     config = RnnConfig(input_size=1, hidden_size=H, cell=cell, bias=False, dtype=dtype)
-    rnn = load(ENGINE)(config, Weights(config, _steady_weights(config)), "cpu")
+    rnn = load(KERNEL)(config, Weights(config, _steady_weights(config)), "cpu")
     T = int(min(max(_OPERATIONS / (2 * B * config.num_gates * H * H), _STEPS[0]), _STEPS[1]))
     x, state = np.zeros((T, B, 1), config.carrier), tuple(np.ones(s, config.carrier) for s in config.state_shapes(B))
     return seconds_per_call(lambda: rnn.forward(x, state), rnn.synchronize, clock, SECONDS) / T

@@ -10,7 +10,7 @@ from benchmarks.limits.peak import Level
 from benchmarks.limits.reached import Bandwidth, Reached
 from benchmarks.workload import Workload
 
-Limit = Literal["compute", "L1", "L2", "L3", "L4", "memory", "chain", "overhead"]
+LimitName = Literal["compute", "L1", "L2", "L3", "L4", "memory", "chain", "overhead"]
 """What can bound a call: the multipliers, the bandwidth of a level, the chain of steps, or what is no work at all."""
 
 
@@ -29,7 +29,7 @@ class ChainBound:
         return max(self.compute_seconds, self.weights_seconds or 0.0, self.latency_seconds or 0.0)
 
     @property
-    def binds(self) -> Limit:
+    def binds(self) -> LimitName:
         """Which that is."""
         if self.weights_level and self.weights_seconds == self.seconds:
             return self.weights_level

@@ -15,7 +15,7 @@ class Pass(NamedTuple):
     moved_bytes: int
 
 
-class Engine(Protocol):
+class Library(Protocol):
     """A library under one device, dtype, precision and thread count. What it returns runs without allocating."""
 
     name: str
@@ -40,14 +40,14 @@ class Engine(Protocol):
         """Waits until what was asked for is done."""
 
 
-def engines(workload: Workload) -> tuple[Engine, ...]:
+def libraries(workload: Workload) -> tuple[Library, ...]:
     """The libraries that can compute with the workload's settings."""
     if workload.device == "cpu" and workload.dtype in ("float32", "float64"):
         return _torch(workload), _numpy(workload)
     return (_torch(workload),)
 
 
-def _torch(workload: Workload) -> Engine:
+def _torch(workload: Workload) -> Library:
     import torch
 
     from rnnimpl.torch_base import TorchRnn
@@ -105,7 +105,7 @@ def _torch(workload: Workload) -> Engine:
     return Torch()
 
 
-def _numpy(workload: Workload) -> Engine:
+def _numpy(workload: Workload) -> Library:
     import numpy as np
 
     dtype = np.dtype(workload.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from benchmarks.workload import DEVICES, Device, Workload
@@ -16,6 +17,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Level = Literal["L1", "L2", "L3", "L4", "memory"]
 """Where a working set lies: in the cache of that level, or in none."""
 LEVELS: tuple[Level, ...] = get_args(Level)
+
+OLD_NAMES: Mapping[str, str] = MappingProxyType({"engine": "source"})
+"""Fields of a peak under the names that earlier versions wrote."""
 
 Settings = tuple[Device, Dtype, Precision, int]
 """Device, dtype, precision and threads."""
@@ -51,8 +55,8 @@ class Peak:
     """
 
     kind: Kind
-    engine: str
-    """`torch`, `numpy` or `fused_cpu`: whose product, copy or call it is; `cores`: a loop of nothing else."""
+    source: str
+    """Which code reached it: `torch`, `numpy` or `fused_cpu` by a product, copy or call; `cores` by a bare loop."""
     device: Device
     dtype: Dtype
     precision: Precision
@@ -99,7 +103,8 @@ class Peak:
         Raises ValueError, TypeError or KeyError when it is none.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in mapping.items() if name in names})
+        fields = {OLD_NAMES.get(name, name): value for name, value in mapping.items()}
+        return cls(**{name: value for name, value in fields.items() if name in names})
 
 
 def settings(of: Workload | Peak) -> Settings:

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.counts import flops, products
 from benchmarks.limits.call_time import seconds_per_call
 from benchmarks.limits.chain import chain_peaks, prepare_kernels
-from benchmarks.limits.libraries import Engine, engines
+from benchmarks.limits.libraries import Library, libraries
 from benchmarks.limits.peak import Peak, Shape, chain_shapes, measured_shape, settings
 from benchmarks.limits.probes import DTYPES as PROBED
 from benchmarks.limits.probes import NativeProbes, ProbeError, data_caches, probe_peaks
@@ -65,7 +65,7 @@ def measure_peaks(
     # One after the other: taking turns, PyTorch's products took up to a hundred times as long as alone.
     sources = [
         *own_peaks(workloads, clock, say),
-        *(_in_order(workloads, each, clock) for each in engines(workloads[0])),
+        *(_in_order(workloads, each, clock) for each in libraries(workloads[0])),
     ]
     start = clock()
     found: list[Peak] = []
@@ -101,46 +101,46 @@ def own_peaks(
     return [measured()]
 
 
-def _in_order(workloads: Sequence[Workload], engine: Engine, clock: Callable[[], float]) -> Iterator[Peak]:
+def _in_order(workloads: Sequence[Workload], library: Library, clock: Callable[[], float]) -> Iterator[Peak]:
     """Every peak of a library, measured when it is asked for, the most needed first."""
     device, dtype, precision, threads = settings(workloads[0])
     common: dict[str, Any] = {"device": device, "dtype": dtype, "precision": precision, "threads": threads}
-    seconds = seconds_per_call(engine.call(), engine.synchronize, clock, SHAPE_SECONDS)
-    yield Peak(kind="call", engine=engine.name, seconds=seconds, **common)
+    seconds = seconds_per_call(library.call(), library.synchronize, clock, SHAPE_SECONDS)
+    yield Peak(kind="call", source=library.name, seconds=seconds, **common)
     for edge in LARGE_SIZES[device]:
-        yield _gemm(engine, (edge, edge, edge), clock, LARGE_SECONDS, common)
-    yield _bandwidth(engine, _bandwidth_bytes(device), clock, common)
+        yield _gemm(library, (edge, edge, edge), clock, LARGE_SECONDS, common)
+    yield _bandwidth(library, _bandwidth_bytes(device), clock, common)
     chains = {shape for workload in workloads for shape in chain_shapes(workload)}
     for shape in shapes_by_importance(workloads):
-        yield (_chain if shape in chains else _gemm)(engine, shape, clock, SHAPE_SECONDS, common)
+        yield (_chain if shape in chains else _gemm)(library, shape, clock, SHAPE_SECONDS, common)
 
 
 def _chain(
-    engine: Engine, shape: Shape, clock: Callable[[], float], most_seconds: float, common: Mapping[str, Any]
+    library: Library, shape: Shape, clock: Callable[[], float], most_seconds: float, common: Mapping[str, Any]
 ) -> Peak:
     M, N, K = shape
-    seconds = seconds_per_call(engine.chain(M, N, K), engine.synchronize, clock, most_seconds) / 2
+    seconds = seconds_per_call(library.chain(M, N, K), library.synchronize, clock, most_seconds) / 2
     rate = 2 * M * N * K / seconds
-    return Peak(kind="chain", engine=engine.name, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
+    return Peak(kind="chain", source=library.name, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
 
 
 def _gemm(
-    engine: Engine, shape: Shape, clock: Callable[[], float], most_seconds: float, common: Mapping[str, Any]
+    library: Library, shape: Shape, clock: Callable[[], float], most_seconds: float, common: Mapping[str, Any]
 ) -> Peak:
     M, N, K = shape
-    seconds = seconds_per_call(engine.gemm(M, N, K), engine.synchronize, clock, most_seconds)
+    seconds = seconds_per_call(library.gemm(M, N, K), library.synchronize, clock, most_seconds)
     rate = 2 * M * N * K / seconds
-    return Peak(kind="gemm", engine=engine.name, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
+    return Peak(kind="gemm", source=library.name, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
 
 
-def _bandwidth(engine: Engine, array_bytes: int, clock: Callable[[], float], common: Mapping[str, Any]) -> Peak:
-    """The better of a copy and, where the engine has it in one pass, STREAM's triad a + s*b (McCalpin 1995)."""
+def _bandwidth(library: Library, array_bytes: int, clock: Callable[[], float], common: Mapping[str, Any]) -> Peak:
+    """The better of a copy and, where the library has it in one pass, STREAM's triad a + s*b (McCalpin 1995)."""
     measured = []
-    for traffic in engine.passes(array_bytes):
-        seconds = seconds_per_call(traffic.run, engine.synchronize, clock, LARGE_SECONDS / 4)
+    for traffic in library.passes(array_bytes):
+        seconds = seconds_per_call(traffic.run, library.synchronize, clock, LARGE_SECONDS / 4)
         measured.append((traffic.moved_bytes / seconds, seconds))
     rate, seconds = max(measured)
-    return Peak(kind="bandwidth", engine=engine.name, seconds=seconds, bytes_per_second=rate, **common)
+    return Peak(kind="bandwidth", source=library.name, seconds=seconds, bytes_per_second=rate, **common)
 
 
 def _bandwidth_bytes(device: Device) -> int:

@@ -18,8 +18,8 @@ from benchmarks.workload import Workload
 from rnnimpl.dtypes import Dtype
 from rnnimpl.native.build import library
 
-SOURCE = Path(__file__).parent / "native" / "probes.cpp"
-ENGINE = "cores"
+PROBES = Path(__file__).parent / "native" / "probes.cpp"
+CORES = "cores"
 DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 """What the loops are compiled for."""
 
@@ -57,7 +57,7 @@ class NativeProbes:
     """The compiled loops. Raises Unavailable where they cannot be compiled, ProbeError where one fails."""
 
     def __init__(self) -> None:
-        functions = library(SOURCE).functions
+        functions = library(PROBES).functions
         whole, size, real = ctypes.c_int, ctypes.c_long, ctypes.c_double
 
         def function(name: str, *arguments: type[Any]) -> Callable[..., float]:
@@ -130,7 +130,7 @@ def probe_peaks(workloads: Sequence[Workload], probes: Probes, caches: Sequence[
 
     def peak(kind: Any, count: int, **fields: Any) -> Peak:
         shared: dict[str, Any] = {"device": device, "dtype": dtype, "precision": precision, "threads": count}
-        return Peak(kind=kind, engine=ENGINE, **shared, **fields)
+        return Peak(kind=kind, source=CORES, **shared, **fields)
 
     def rate(count: int) -> Peak:
         found = probes.multiply_adds(dtype, count, RATE_SECONDS)

@@ -30,7 +30,7 @@ class Reached:
         return [peak for peak in self.peaks if peak.kind == kind and peak.threads == threads]
 
     @property
-    def hard(self) -> bool:
+    def multiply_adds_measured(self) -> bool:
         """Whether the multipliers themselves were measured, on the workload's threads."""
         return bool(self.of("multiply_add", self.workload.threads))
 

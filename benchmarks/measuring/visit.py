@@ -74,7 +74,7 @@ class Visit:
         undeclared = measured.keys() - QUANTITIES.keys()
         if undeclared:
             raise TypeError(
-                f"{', '.join(sorted(undeclared))}: no quantity of a trial; declare it in benchmarks/trial.py"
+                f"{', '.join(sorted(undeclared))} of a visit is undeclared; expected quantities that `Trial` declares"
             )
         self.quantities |= measured
 
