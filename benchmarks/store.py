@@ -44,7 +44,7 @@ _LONGEST_NAME = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class StoredTrials:
     """What `trials.jsonl` held: the trials in written order, and a sentence for each line that is none."""
 
     trials: list[Trial]
@@ -115,12 +115,12 @@ class Run:
         """Add one trial; it is on disk on return. Raises StoreError when it cannot be written."""
         append_line(self.folder / TRIALS_FILE, trial.to_json(), "a trial")
 
-    def read(self) -> Reading:
+    def read(self) -> StoredTrials:
         """Every trial, and every line that is none; only a torn last line is passed over in silence.
 
         Raises StoreError when the file cannot be read. A file that is not there holds no trials.
         """
-        return Reading(*read_lines(self.folder / TRIALS_FILE, _read_trial, "a trial"))
+        return StoredTrials(*read_lines(self.folder / TRIALS_FILE, _read_trial, "a trial"))
 
     def trials(self) -> list[Trial]:
         """The trials alone; `read` also says which lines are broken."""

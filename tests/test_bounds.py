@@ -27,14 +27,14 @@ WORKLOAD = Workload(mode="inference", T=11, B=16, I=100, H=100)
 W = step_bytes(WORKLOAD)  # 40 kB
 
 
-def peak(kind: Kind, engine: str = "cores", threads: int = 1, seconds: float = 1.0, **fields: Any) -> Peak:
+def peak(kind: Kind, source: str = "cores", threads: int = 1, seconds: float = 1.0, **fields: Any) -> Peak:
     common: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee"}
-    return Peak(kind=kind, source=engine, threads=threads, seconds=seconds, **{**common, **fields})
+    return Peak(kind=kind, source=source, threads=threads, seconds=seconds, **{**common, **fields})
 
 
-def gemm(M: int, N: int, K: int, rate: float, engine: str = "torch", kind: Kind = "gemm", **changes: Any) -> Peak:
+def gemm(M: int, N: int, K: int, rate: float, source: str = "torch", kind: Kind = "gemm", **changes: Any) -> Peak:
     seconds = 2 * M * N * K / rate
-    return peak(kind, engine, seconds=seconds, M=M, N=N, K=K, flops_per_second=rate, **changes)
+    return peak(kind, source, seconds=seconds, M=M, N=N, K=K, flops_per_second=rate, **changes)
 
 
 def multiply_add(rate: float, threads: int = 1) -> Peak:
@@ -257,7 +257,7 @@ def test_of_an_array_that_was_measured_twice_the_faster_time_counts() -> None:
 
 
 def test_the_chain_is_the_fastest_that_was_seen() -> None:
-    chains = [gemm(16, 100, 100, rate, engine, "chain") for rate, engine in ((2e9, "torch"), (4e9, "fused_cpu"))]
+    chains = [gemm(16, 100, 100, rate, source, "chain") for rate, source in ((2e9, "torch"), (4e9, "fused_cpu"))]
     others = gemm(1, 100, 100, 9e9, kind="chain"), gemm(16, 100, 100, 9e12, kind="chain", threads=8)
     found = bounded(WORKLOAD, *chains, gemm(8, 8, 8, 8e9), *others)
     assert found.chain_seconds == pytest.approx(10 * 2 * 16 * 100 * 100 / 4e9)

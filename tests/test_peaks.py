@@ -88,7 +88,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def libraries_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """What our own C++ measures is left out."""
-    monkeypatch.setattr(peaks, "own_peaks", lambda *_: [])
+    monkeypatch.setattr(peaks, "native_peaks", lambda *_: [])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])

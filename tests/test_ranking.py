@@ -197,11 +197,11 @@ def test_a_ratio_without_interval_is_too_close_to_call(tmp_path: Path) -> None:
     )
 
 
-def gemm(rate: float, M: int, N: int, K: int, kind: Any = "gemm", engine: str = "torch") -> dict[str, Any]:
+def gemm(rate: float, M: int, N: int, K: int, kind: Any = "gemm", source: str = "torch") -> dict[str, Any]:
     """A product's rate under the setting of the workloads here."""
     seconds = 2 * M * N * K / rate
     common: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 2}
-    peak = Peak(kind=kind, source=engine, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
+    peak = Peak(kind=kind, source=source, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
     return peak.to_json()
 
 

@@ -20,6 +20,7 @@ from benchmarks.history.record import Measurement
 from benchmarks.history.report import markdown, terminal_table
 from benchmarks.measuring import launch
 from benchmarks.measuring.runner import Sweeper
+from benchmarks.measuring.sweep_plan import SweepPlan
 from benchmarks.reading import DEEPEST, parse_json
 from benchmarks.reporting import report
 from benchmarks.reporting.compare import compare_runs
@@ -49,7 +50,7 @@ def to_text(record: Any) -> str:
 def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run to be changed, beside a good one; reports without their plots, and sweeps without measuring."""
 
-    def only_plan(run: Run, plan: launch.Plan, _: Console) -> None:
+    def only_plan(run: Run, plan: SweepPlan, _: Console) -> None:
         sweeper = Sweeper(run, plan.sweep, plan.workloads, plan.implementations, scratch=tmp_path, progress=Silent())
         run.update(activity_seconds=dict(sweeper.activity_seconds))
 

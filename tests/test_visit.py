@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.measuring.checking import SpotCheck
-from benchmarks.measuring.interference import Reading
+from benchmarks.measuring.interference import CoreSeconds
 from benchmarks.measuring.measure import CheckedCall
 from benchmarks.measuring.process import BUDGET_GRACE_SECONDS, Worker, WorkerLost
 from benchmarks.measuring.visit import LEAST_BLOCKS_KEPT, Visit
@@ -45,8 +45,8 @@ class FakeWorker(Worker):
     def begin_visit(self) -> None:
         """There is nothing to forget."""
 
-    def read_interference(self) -> Reading:
-        return Reading(0.0, 0.0, 0.0)
+    def read_interference(self) -> CoreSeconds:
+        return CoreSeconds(0.0, 0.0, 0.0)
 
     def ask(self, request: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         self.timeouts.append(timeout_seconds)

@@ -64,7 +64,7 @@ def measure_peaks(
         raise ValueError(f"the workloads have {len(groups)} settings {list(groups)}; expected them to share one")
     # One after the other: taking turns, PyTorch's products took up to a hundred times as long as alone.
     sources = [
-        *own_peaks(workloads, clock, say),
+        *native_peaks(workloads, clock, say),
         *(_in_order(workloads, each, clock) for each in libraries(workloads[0])),
     ]
     start = clock()
@@ -77,7 +77,7 @@ def measure_peaks(
     return found
 
 
-def own_peaks(
+def native_peaks(
     workloads: Sequence[Workload], clock: Callable[[], float], say: Callable[[str], None]
 ) -> list[Iterator[Peak]]:
     """What our own C++ measures, compiled on return; nothing where it cannot be or is not written for the settings."""

@@ -1,10 +1,9 @@
-"""Where code and arrays lie in a worker's memory: drawn once a round for all workers, not once a process.
+"""The addresses of code and arrays in workers: one layout for all workers of a round, another for each round.
 
-Linux places libraries, heap and stack of each process at random. Where PyTorch's library falls can make a backward
-pass 15 % slower for as long as the process lives (on a Zen processor, for about one place in seven). So workers start
-without that randomization, and each round shifts what they load by a distance of its own: the implementations of a
-round are compared in one layout, and the rounds sample several (Mytkowicz et al. 2009, Producing Wrong Data Without
-Doing Anything Obviously Wrong!).
+Linux places libraries, heap and stack of each process at random, and some places make code slower for as long as the
+process lives. So workers start without that randomization, and each round shifts what they load by its own distance.
+The implementations of a round are compared in one layout, and the rounds sample several (Mytkowicz et al. 2009,
+Producing Wrong Data Without Doing Anything Obviously Wrong!). `docs/measuring.md` has figures.
 """
 
 from __future__ import annotations
@@ -18,21 +17,22 @@ from collections.abc import Iterator
 _ADDR_NO_RANDOMIZE = 0x0040000
 _QUERY = 0xFFFFFFFF
 SHIFT_BYTES = 73 * 2**21
-"""From one layout to the next: a prime number of huge pages, so that no power of two is met twice soon."""
+"""The distance between two layouts: a prime number of huge pages, so that layouts do not repeat modulo a power of
+two."""
 
 _held: list[mmap.mmap] = []
 
 
 @contextlib.contextmanager
 def fixed_layout() -> Iterator[bool]:
-    """Processes started inside are not randomized; yields whether that could be had (not in some containers)."""
+    """Start processes without address randomization in the block; yields whether the system allows it."""
     if not sys.platform.startswith("linux"):
         yield False
         return
     personality = ctypes.CDLL(None).personality
     personality.argtypes = [ctypes.c_ulong]
     before = personality(_QUERY)
-    # It belongs to this thread and is inherited; this process itself stays where it is.
+    # The setting is inherited; it does not move this process.
     fixed = before >= 0 and personality(before | _ADDR_NO_RANDOMIZE) >= 0
     try:
         yield fixed
@@ -52,9 +52,9 @@ def is_fixed() -> bool:
 
 
 def shift_layout(layout: int) -> None:
-    """Have what this process loads from now on lie `layout` distances lower: before it imports its framework.
+    """Shift everything that this process loads from now on down by `layout` distances; for before its framework.
 
-    The distance is reserved, not used: it takes no memory.
+    The distance is reserved and not used, so it takes no memory.
     """
     if layout and sys.platform.startswith("linux"):
         no_access = 0

@@ -1,8 +1,8 @@
 """Arrays of NumPy, PyTorch and JAX, read and changed without asking the implementation that made them.
 
-An implementation's own `to_numpy` and `from_numpy` run outside of the timed region: one that computed there would get
-its time for nothing. So results are read here, and an input is changed in its own memory. Arrays of any other type are
-converted by the implementation within the timed region.
+An implementation's own `to_numpy` and `from_numpy` run outside of the timed region, so computing there would be free.
+Therefore results are read here, and an input is changed in its own memory. Arrays of any other type are converted by
+the implementation within the timed region.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from rnnimpl.interface import NumpyArray
 
 
 def is_known(array: Any) -> bool:
-    """Whether the array is exactly one of NumPy, PyTorch or JAX: a subclass could compute when it is read."""
+    """Whether the type is exactly NumPy's, PyTorch's or JAX's: a subclass could compute when it is read."""
     return type(array) is np.ndarray or _is_torch(array) or _is_jax(array)
 
 
 def is_on_host(array: Any) -> bool:
-    """Whether the array lies in the CPU's memory, as one of an unknown type may."""
+    """Whether the array is in the CPU's memory, as one of an unknown type may be."""
     if _is_torch(array):
         return bool(array.device.type == "cpu")
     return {device.platform for device in array.devices()} == {"cpu"} if _is_jax(array) else True
 
 
 def is_finished(array: Any) -> bool:
-    """Whether a known array holds its values already; JAX gives arrays that are still being computed."""
+    """Whether a known array has its values already; JAX returns arrays that are still being computed."""
     return bool(array.is_ready()) if _is_jax(array) else True
 
 
 def read(array: Any, dtype: Dtype) -> NumpyArray:
-    """A copy of a known array as NumPy's, in the carrier of `dtype`. Raises TypeError for another dtype."""
+    """A NumPy copy of a known array, in the carrier of `dtype`. Raises TypeError for another dtype."""
     if _is_torch(array):
         found = str(array.dtype).removeprefix("torch.")
         array = array.detach().cpu()
@@ -54,7 +54,7 @@ def read(array: Any, dtype: Dtype) -> NumpyArray:
 
 
 def writable_view(array: Any, values: NumpyArray) -> NumpyArray | None:
-    """The memory of a known array on the host as NumPy's, of floats or of the bits of bfloat16.
+    """The memory of a known array on the host as a NumPy array, of floats or of the bits of bfloat16.
 
     None where it cannot be reached, or does not hold `values`, which the array was made from.
     """
@@ -65,7 +65,7 @@ def writable_view(array: Any, values: NumpyArray) -> NumpyArray | None:
 
 
 def as_stored(values: NumpyArray, stored: npt.DTypeLike) -> NumpyArray:
-    """Values as an array's memory holds them: the upper half of a float32 is a bfloat16."""
+    """Values as an array stores them: a bfloat16 is the upper half of a float32."""
     if np.dtype(stored) == np.uint16:
         bits = np.ascontiguousarray(values, np.float32).view(np.uint32) >> (23 - SIGNIFICAND_BITS["bfloat16"])
         return bits.astype(np.uint16)

@@ -13,7 +13,7 @@ from rnnimpl.interface import Grads, NumpyArray, Rnn
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Results:
-    """What a call gave, in the implementation's own arrays; `grads` in training."""
+    """The results of a call in the implementation's own arrays; `grads` in training."""
 
     rnn: Rnn[Any]
     y: Any
@@ -27,9 +27,9 @@ class Results:
 
 @dataclasses.dataclass(eq=False)
 class Call:
-    """A call on x (T, B, I) from a state of zeros; in training with the cotangents dy (T, B, D*H) and dstate_n.
+    """A call on x (T, B, I) from a zero state; in training with the cotangents dy (T, B, D*H) and dstate_n.
 
-    Every method waits until what it computed is there. In inference `dy` and `dstate_n` are None.
+    Every method waits until its results are computed. In inference `dy` and `dstate_n` are None.
     """
 
     rnn: Rnn[Any]
@@ -39,7 +39,7 @@ class Call:
 
     @classmethod
     def of(cls, rnn: Rnn[Any], x: NumpyArray, dy: NumpyArray | None, dstate_n: tuple[NumpyArray, ...] | None) -> Call:
-        """The call on NumPy's arrays, moved to the implementation's device."""
+        """The call on NumPy arrays, which are moved to the implementation's device."""
         moved = None if dstate_n is None else tuple(map(rnn.from_numpy, dstate_n))
         return cls(rnn, rnn.from_numpy(x), None if dy is None else rnn.from_numpy(dy), moved)
 
@@ -49,7 +49,7 @@ class Call:
         return self.dy is not None
 
     def make(self) -> Results:
-        """Make the call and give all of its results."""
+        """Make the call and return all of its results."""
         if not self.trains:
             y, state_n = self.rnn.forward(self.x)
             grads = None
@@ -60,7 +60,7 @@ class Call:
         return Results(self.rnn, y, state_n, grads)
 
     def timed(self, clock: Clock) -> CallSeconds:
-        """Make the call and say how long it took; results are given up within that time, as a caller would."""
+        """Make the call and return its time; freeing the results is part of it, as for a caller that drops them."""
         start = clock()
         if not self.trains:
             self.rnn.forward(self.x)
@@ -75,7 +75,7 @@ class Call:
         return CallSeconds(end - start, end - middle)
 
     def timed_and_kept(self, clock: Clock) -> tuple[CallSeconds, Results]:
-        """The same with the results; giving them up is then not within the time."""
+        """Make the call and return its time and results; freeing the results is not part of the time."""
         start = clock()
         if not self.trains:
             y, state_n = self.rnn.forward(self.x)
@@ -90,7 +90,7 @@ class Call:
         return CallSeconds(end - start, end - middle), Results(self.rnn, y, state_n, grads)
 
     def phases(self) -> dict[str, Callable[[], object]]:
-        """{name: what is called} of the call's phases, in their order; one after another they are the call."""
+        """{name: function} of the call's phases; one after another they make the call."""
         if not self.trains:
 
             def infer() -> None:

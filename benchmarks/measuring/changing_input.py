@@ -1,8 +1,8 @@
-"""The input of timed calls: another one for each call, so that no result can be one that was there before.
+"""The input of timed calls: new for each call, so that no result can be a copy of an earlier one.
 
-Before each call one feature of x, at all steps of all sequences, gets values that no call before had, and the feature
-that the call before had changed gets its own again. Every state and every gradient differs by that; and a call finds
-the rest of x in the caches where the call before left it, as it would with the same x again.
+Before each call one feature of x, at all steps of all sequences, gets new values, and the feature that was changed
+before gets its own values back. Every state and every gradient depends on it. The rest of x stays in the caches as it
+would if x did not change.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rnnimpl.dtypes import round_to
 from rnnimpl.interface import NumpyArray, Rnn
 
 OFFSETS = 4096
-"""So many features, each one value further, are cut out of values that are drawn at once."""
+"""Number of features that are cut out of one array of drawn values, each one value further."""
 
 
 class ChangingInput:
     """x (T, B, I) on the implementation's device, with one feature changed at a time.
 
-    `array` is what the implementation is called with. `is_own` says that only the implementation knows what its array
-    holds: `convert`, which makes it anew, then belongs into the timed region. `x` may be changed with it.
+    `array` is the argument of a call. `is_own` says that only the implementation knows what its array holds; `convert`,
+    which makes the array again, then belongs into the timed region. `x` may be changed with it.
     """
 
     def __init__(self, rnn: Rnn[Any], x: NumpyArray, array: Any) -> None:
@@ -38,7 +38,7 @@ class ChangingInput:
         self._stored: NumpyArray = self.values if memory is None else memory
         T, B, self._features = x.shape
         self._shape = (T, B)
-        # Seeded by the system: nobody can repeat what it gives.
+        # Seeded by the system, so that nobody can predict it.
         self._generator = np.random.default_rng()
         self._random = random.Random()  # noqa: S311  # it is no key
         self._draw()
@@ -46,7 +46,7 @@ class ChangingInput:
         self._before: NumpyArray = self._stored[:, :, 0].copy()
 
     def change(self) -> None:
-        """Give a feature, drawn by chance, values that no call before had."""
+        """Give a randomly drawn feature new values."""
         if self._start == OFFSETS:
             self._draw()
         T, B = self._shape
@@ -55,11 +55,11 @@ class ChangingInput:
         self._put(self._random.randrange(self._features), values)
 
     def change_to(self, feature: int, values: NumpyArray) -> None:
-        """Give this feature these values (T, B), of the config's carrier dtype; the others are those of x."""
+        """Give this feature these values (T, B), of the config's carrier dtype; the others have those of x."""
         self._put(feature, as_stored(values, self._stored.dtype))
 
     def convert(self) -> None:
-        """Make the array anew by the implementation's `from_numpy`."""
+        """Make the array again by the implementation's `from_numpy`."""
         self.array = self.rnn.from_numpy(self.values)
 
     def _draw(self) -> None:

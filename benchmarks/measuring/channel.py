@@ -1,8 +1,8 @@
-"""The connection between a sweep and a worker: whole messages, each signed by who wrote it, of a limited size.
+"""The connection between a sweep and a worker: whole messages, each signed by its writer, of a limited size.
 
-A message is a header and JSON. The header holds a token, drawn for each worker, and the number of the request: bytes
-that a library writes on a descriptor that is not its own are no message, and neither is an answer to another request.
-The worker keeps its end at a high number, and neither what it executes nor what it forks has it.
+A message is a header and JSON. The header holds a token, drawn for each worker, and the number of the request. So bytes
+that a library writes to a wrong descriptor are no message, and neither is an answer to another request. The worker's
+end has a high number, and is not inherited by programs that it executes or processes that it forks.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ TOKEN_BYTES = 16
 _HEADER = struct.Struct(f">{TOKEN_BYTES}sIQ")
 """Token, number of the request, bytes of JSON that follow."""
 LEAST_DESCRIPTOR = 700
-"""The worker's end has this number or a higher one, where so many may be open: programs number theirs from 3 up."""
+"""The least descriptor number of the worker's end, where the system allows it: programs number theirs from 3 up."""
 LOST_CONNECTION = 70
 """The exit status of a worker whose end of the connection was closed or replaced (EX_SOFTWARE)."""
 CHUNK_BYTES = 1 << 20
 
 
 class ChannelError(Exception):
-    """What came is no message; the text says what came instead."""
+    """Bytes on the connection that are no message; the text says what they are instead."""
 
 
 class Closed(ChannelError):
-    """Nothing more will come."""
+    """The other end of the connection is closed."""
 
 
 class SweepEnd:
-    """The sweep's end: it never waits longer than `wait` lets it, which is called again and again and may raise."""
+    """The sweep's end. Waiting for bytes is left to `wait`, which is called repeatedly and may raise to give up."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -46,11 +46,11 @@ class SweepEnd:
         self._selector.register(connection, selectors.EVENT_READ | selectors.EVENT_WRITE)
 
     def greet(self) -> None:
-        """Give the worker its token: the first thing that it reads."""
+        """Send the worker its token, before any request."""
         self.connection.send(self.token)
 
     def send(self, request: dict[str, Any], wait: Callable[[selectors.BaseSelector], None]) -> None:
-        """Send the next request. Raises ChannelError where the worker has spoken without being asked, or is gone."""
+        """Send the next request. Raises ChannelError where the worker wrote without being asked, or is gone."""
         unasked = self._read_some()
         if unasked:
             raise ChannelError(f"{_shown(unasked)} came before it was asked for anything")
@@ -67,7 +67,7 @@ class SweepEnd:
                 raise Closed("the connection is closed") from error
 
     def receive(self, most_bytes: int, wait: Callable[[selectors.BaseSelector], None]) -> Any:
-        """The JSON of the answer to the last request. Raises ChannelError for whatever else comes."""
+        """The JSON of the answer to the last request. Raises ChannelError for anything else."""
         self._selector.modify(self.connection, selectors.EVENT_READ)
         received = bytearray()
         expected = self.token + struct.pack(">I", self._number)
@@ -95,12 +95,12 @@ class SweepEnd:
             raise ChannelError(f"{content} came, which is no JSON in UTF-8 ({type(error).__name__})") from error
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
         self._selector.close()
         self.connection.close()
 
     def _read_some(self) -> bytes | None:
-        """What is there; None when nothing is. Raises Closed at the end."""
+        """The bytes that have arrived; None where none have. Raises Closed at the end of the connection."""
         try:
             chunk = self.connection.recv(CHUNK_BYTES)
         except BlockingIOError:
@@ -121,7 +121,7 @@ class WorkerEnd:
         self._process = os.getpid()
         self._number = 0
         self._token = self._read(TOKEN_BYTES)
-        # A child that goes on with its parent's program must not answer in its place, nor keep the connection open.
+        # A forked child that continues this program must not answer in its place, nor keep the connection open.
         os.register_at_fork(after_in_child=self._connection.close)
 
     def receive(self) -> dict[str, Any] | None:
@@ -138,7 +138,7 @@ class WorkerEnd:
         return request
 
     def send(self, content: bytes) -> None:
-        """Answer the last request with JSON. Raises ChannelError where the connection is no longer there."""
+        """Answer the last request with JSON. Raises ChannelError where the connection is closed."""
         self._check_process()
         try:
             self._connection.sendall(_HEADER.pack(self._token, self._number, len(content)) + content)
@@ -163,7 +163,7 @@ class WorkerEnd:
 
 
 def _out_of_the_way(descriptor: int) -> int:
-    """The same connection at a high number, not handed on to programs that this process executes."""
+    """The connection under a high descriptor number, closed in programs that this process executes."""
     import fcntl
     import resource
 
@@ -178,6 +178,6 @@ def _out_of_the_way(descriptor: int) -> int:
 
 
 def _shown(content: bytes) -> str:
-    """How many bytes, and how they begin."""
+    """The number of bytes, and the first of them."""
     begun = repr(content[:40])[1:]
     return f"{len(content):,} bytes beginning with {begun}" if len(content) > 40 else f"{begun} ({len(content)} bytes)"

@@ -1,8 +1,8 @@
-"""What a worker's results are checked against, in the process that asks it: nothing of this is within its reach.
+"""The check of a worker's results in the process that asks it, out of the worker's reach.
 
-The first call is checked whole, on data from a seed that was drawn for the sweep, against tolerances that are derived
-for these data. In each block one timed call is checked again: one that the worker could not choose, on an input that no
-call before had. That check asks whether the results are those of that input, so its limits are wider.
+The first call is checked whole, on data from a seed that was drawn for the sweep, within tolerances derived for these
+data. In each block one timed call is checked, which the worker could not choose, on an input that no call had before.
+That check asks whether the results belong to the input, so its limits are wider.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from rnnimpl.expectation import Expectation, is_per_sequence, name_arrays, relat
 from rnnimpl.interface import NumpyArray
 
 SPOT_FLOPS = 5e8
-"""What the reference may cost for the checked call of a block: some hundredths of a second."""
+"""Operations of the reference for the checked call of a block: some hundredths of a second."""
 WHOLE_FLOPS = 1e11
-"""What it may cost in one block of a visit, where all results are checked: seconds, once for all implementations."""
+"""Operations of the reference in the one block of a visit where all results are checked: seconds, for all
+implementations."""
 SPOT_FACTOR = 4.0
-"""A result of another input is wrong by some hundredths or tenths; one of this input by about its tolerance."""
+"""Limit of a checked call, in tolerances. Results of another input are off by hundredths or tenths, far beyond it."""
 SPOT_MOST = 0.05
-"""The limit never grows beyond this by `SPOT_FACTOR`: in bfloat16, tolerances come near to it."""
+"""The largest limit that `SPOT_FACTOR` may give: tolerances of bfloat16 come near to it."""
 KINKED_LIMIT = 0.02
-"""The gradients of relu jump where rounding moves a unit over zero."""
+"""The least limit for gradients of relu, which jump where rounding moves a unit across zero."""
 
 HEADER_BYTES = 1 << 20
-"""What the names and headers of all arrays take, by far."""
+"""Bytes that are more than enough for the names and headers of all arrays."""
 
 Ask = Callable[[dict[str, Any]], dict[str, Any]]
-"""Sends a request to a worker and gives its reply. Raises WorkerLost."""
+"""Sends a request to a worker and returns its reply. Raises WorkerLost."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Expected:
-    """What the first call of a case should give: on the data of `seed`, of which the first `steps` are checked."""
+    """The expected results of a case's first call, on the data of `seed`, for the first `steps` steps."""
 
     seed: int
     steps: int
@@ -57,7 +58,7 @@ class Expected:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SpotCheck:
-    """One checked call of a block: which it is, what of its results is compared, with what, and how near is enough.
+    """One checked call of a block: which call, which parts of its results, the expected values and the limits.
 
     `rows` are the sequences compared, `steps` the first steps of y. Where these are all steps, the other results are
     compared too; `weights` says whether the gradients of weights are among them.
@@ -71,7 +72,7 @@ class SpotCheck:
     limits: Mapping[str, float]
 
     def problem_in(self, path: Path) -> str | None:
-        """The same of the file that a worker wrote; what is no such file is a problem too."""
+        """Why the file that a worker wrote does not hold the call's results, in a sentence; None where it does."""
         try:
             return self.problem(read_results(path, _bytes_of(self.values)))
         except Wrong as wrong:
@@ -112,7 +113,7 @@ def prepare(ask: Ask, workload: Workload, expected: Expected, results: Path) -> 
     except Wrong as wrong:
         return {"status": "wrong", "reason": str(wrong), "errors": wrong.errors}
     except ValueError as error:
-        # Of another shape or name than a result has.
+        # The file's arrays have other shapes or names than the results.
         return {"status": "failed", "reason": f"ValueError: {error}", "errors": {}}
     return {**reply, **ask({"do": "warm_up"})}
 
@@ -120,7 +121,7 @@ def prepare(ask: Ask, workload: Workload, expected: Expected, results: Path) -> 
 def read_results(path: Path, most_bytes: int) -> dict[str, NumpyArray]:
     """The arrays that a worker wrote, by name; the file is removed.
 
-    Raises Wrong where it is no such file, or holds more than `most_bytes` and what a few arrays' headers take.
+    Raises Wrong where the file is no such archive, or larger than `most_bytes` and the headers of some arrays.
     """
     try:
         with open_to_read(path.parent, path.name) as file:
@@ -135,25 +136,25 @@ def read_results(path: Path, most_bytes: int) -> dict[str, NumpyArray]:
     except (OSError, StoreError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise Wrong(f"the results could not be read: {type(error).__name__}: {error}") from error
     finally:
-        # Where an implementation has put a folder, it stays, and the next results cannot be written.
+        # A folder that an implementation put here stays, and the next results cannot be written.
         with contextlib.suppress(OSError):
             remove(path.parent, path.name)
 
 
 def _check_sizes(archive: zipfile.ZipFile, most_bytes: int) -> None:
-    """Raise Wrong where an archive unpacks to more than it may hold."""
+    """Raise Wrong where an archive would unpack to more than `most_bytes`."""
     unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > most_bytes + HEADER_BYTES:
         raise Wrong(f"the results unpack to {unpacked} bytes; expected {most_bytes} at most")
 
 
 def _bytes_of(values: Mapping[str, NumpyArray]) -> int:
-    """What results of these shapes take in any dtype: float64 is the widest, which the reference has."""
+    """Bytes of results of these shapes in float64, the widest dtype."""
     return sum(value.nbytes for value in values.values())
 
 
 def make_spot_checks(workload: Workload, inputs: Inputs, expected: Expected, blocks: int) -> list[SpotCheck]:
-    """A check for each of the blocks of a visit, drawn from the system's own source of chance."""
+    """A check for each block of a visit, drawn from the system's random source."""
     drawn = random.SystemRandom()
     whole = drawn.randrange(blocks)
     return [_spot_check(workload, inputs, expected, drawn, is_whole=number == whole) for number in range(blocks)]
@@ -172,7 +173,7 @@ def _spot_check(
 
 
 def _extent(workload: Workload, drawn: random.Random, *, is_whole: bool) -> tuple[tuple[int, ...], int, bool]:
-    """Which rows and how many steps of a call are compared, and whether the gradients of weights are."""
+    """The rows and steps of a call to compare, and whether the gradients of weights are compared."""
     T, B, cost = workload.T, workload.B, flops(workload)
     if cost <= (WHOLE_FLOPS if is_whole else SPOT_FLOPS):
         return tuple(range(B)), T, workload.mode == "training"

@@ -1,7 +1,7 @@
-"""Whether the times that a worker tells agree with the clock of the process that asked it.
+"""Whether the times that a worker reports agree with the clock of the process that asked it.
 
-Both read the same clock of the machine, and the kernel counts how long a worker's thread was on a core. A worker whose
-clock goes slower was there longer than it says; one that leaves work out of its samples has time left over.
+Both read the same clock of the machine, and the kernel counts how long a worker's thread was on a core. A worker with a
+slow clock was on a core for longer than it says; one that leaves work out of its samples has unaccounted time.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ SLACK_SECONDS = 0.001
 """Two readings of one clock in two processes may differ by this."""
 LEAST_SHARE = 0.9
 TRANSFER_SECONDS = 0.002
-"""A worker's clock shows this share at least of the time its thread was on a core, but for reading and replying."""
+"""A worker's clock counts at least `LEAST_SHARE` of its thread's time on a core, after this for reading and
+replying."""
 CHANGE_SECONDS = 5e-5
 CHANGE_SECONDS_AN_ELEMENT = 4e-8
-"""What changing the input of a call may take on a core: a part, and one for each of the T*B elements that change."""
+"""Core time for changing the input of a call: a constant, and a part for each of the T*B elements that change."""
 UNACCOUNTED_SHARE = 0.15
-"""Unaccounted time below this share of a call is none of anybody's gain."""
+"""Unaccounted time below this share of a call is accepted."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BlockClock:
     """A block by two clocks, in seconds.
 
-    `sent` and `received` are the asking process's; `began` and `ended` the worker's, as are `timed`, the sum over
-    `calls` calls in the samples, and `untimed`, what it says went into making ready and keeping results. `on_core` is
-    how long its thread was on a core from `sent` to `received`, by the kernel; None where the kernel does not say.
+    `sent` and `received` are by the asking process; `began` and `ended` by the worker. By the worker are also `timed`,
+    the sum over `calls` calls in the samples, and `untimed`, its time for preparing inputs and keeping results.
+    `on_core` is how long its thread was on a core from `sent` to `received`, by the kernel; None where the kernel does
+    not say.
     """
 
     sent: float
@@ -44,7 +46,7 @@ class BlockClock:
 def contradiction(blocks: Sequence[BlockClock], *, changed_elements: int) -> str | None:
     """Why the worker's times cannot be right, in a sentence; None where they can, or there are no blocks.
 
-    A process may lose its core at any moment of a block, so only what holds in every block counts.
+    A process may lose its core at any time, so a contradiction counts only where every block has it.
     """
     if not blocks:
         return None
@@ -65,21 +67,21 @@ def contradiction(blocks: Sequence[BlockClock], *, changed_elements: int) -> str
 
 
 def _share_counted(block: BlockClock) -> float:
-    """The worker's count of the seconds that its thread was on a core; 1 where it counted more, or nobody knows."""
+    """The share of its seconds on a core that the worker counted, 1 at most; 1 where the kernel does not say."""
     if block.on_core is None or block.on_core <= TRANSFER_SECONDS:
         return 1.0
     return min(1.0, (block.ended - block.began) / (block.on_core - TRANSFER_SECONDS))
 
 
 def _unaccounted(block: BlockClock) -> float:
-    """Seconds of a call that are in no sample, as if the thread had been on a core all the time."""
+    """Seconds of a call that are in no sample, assuming that the thread was on a core all the time."""
     elapsed = block.ended - block.began
     share_on_core = 1.0 if block.on_core is None else min(1.0, block.on_core / elapsed)
     return (elapsed - block.timed - block.untimed) / block.calls * share_on_core
 
 
 def on_core_seconds(pid: int) -> float | None:
-    """How long the first thread of a process has been on a core so far; None where Linux does not say."""
+    """Seconds for which the first thread of a process has been on a core; None where Linux does not say."""
     try:
         nanoseconds, _, _ = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text(encoding="ascii").split()
     except (OSError, ValueError):

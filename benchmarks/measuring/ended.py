@@ -1,4 +1,4 @@
-"""What can be said of a process that has ended: its exit status in words, what it printed last, who killed it."""
+"""The end of a process in words: its exit status, its last line, and whether the kernel killed it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import IO
 from benchmarks.files import StoreError, open_to_append
 
 LOG_BYTES = 1 << 16
-"""How much of the end of a log is read for what was printed last."""
+"""Bytes at the end of a log among which its last line is looked for."""
 LONGEST_LAST_WORDS = 300
 
 
 def how_ended(code: int) -> str:
-    """How a process ended, by its exit status, or the signal's number below 0."""
+    """The end of a process in words, from its exit status, or the negative number of a signal."""
     return f"died of signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with exit status {code}"
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log as a clause to go on with; empty where there is none."""
+    """The last line of a log as a clause that continues a sentence; empty where there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
@@ -32,7 +32,7 @@ def last_words(log: Path) -> str:
 
 
 def opened_log(log: Path) -> IO[bytes]:
-    """A log, to add to. Raises OSError, also where something else than a file of its own stands in its place."""
+    """A log, open for appending. Raises OSError, also where its place holds anything but a regular file."""
     try:
         return open_to_append(log.parent, log.name)
     except StoreError as error:
@@ -40,12 +40,12 @@ def opened_log(log: Path) -> IO[bytes]:
 
 
 def printable(text: str) -> str:
-    """On one line, without what would steer a terminal."""
+    """The text on one line, without terminal control characters."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def was_killed_by_kernel(pid: int) -> bool:
-    """Whether the kernel's log says that it killed the process for want of memory; False where it is not readable."""
+    """Whether the kernel's log says that it killed the process for lack of memory; False where it is not readable."""
     try:
         log = subprocess.run(["dmesg"], capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S607
     except (OSError, subprocess.TimeoutExpired):

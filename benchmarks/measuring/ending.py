@@ -1,4 +1,4 @@
-"""SIGTERM and a closed terminal end a measurement as Ctrl-C does: what it made for itself is put in order first."""
+"""SIGTERM and a closed terminal end a measurement as Ctrl-C does: with time to clean up."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def ended_in_order() -> Iterator[None]:
-    """Have these signals leave the block by SystemExit, with the status of a shell: 128 and the signal's number.
+    """Turn these signals into SystemExit within the block, with a shell's status: 128 and the signal's number.
 
-    Whoever sends one often sends another at once (`timeout` does): it is not to interrupt the putting in order. A
-    signal that is ignored, as under nohup, stays so. In another thread than the main one, which alone hears signals,
-    nothing is done.
+    A second signal, as `timeout` sends, does not interrupt the clean-up. An ignored signal, as under nohup, stays
+    ignored. Outside of the main thread, which alone receives signals, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -15,10 +15,10 @@ _ALLOCATORS = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "PYTHONMALLOC")
 ALLOCATOR: Mapping[str, str] = MappingProxyType(
     {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30)}
 )
-"""What glibc's allocator is told in a worker: below 32 MiB, the most it takes, memory is used again and not given back.
+"""Settings of glibc's allocator in a worker: memory below 32 MiB, the largest threshold, is reused and not given back.
 
-Left to itself it finds its thresholds from what the process happened to free before, and a call either finds its
-pages or has the kernel clear new ones: the same code on the same inputs was 19 % apart in two processes.
+By default glibc sets its thresholds by what a process happened to free before, and a call either reuses its pages or
+has the kernel clear new ones. `docs/measuring.md` has figures.
 """
 
 
@@ -27,12 +27,12 @@ def worker_environment(
 ) -> dict[str, str]:
     """The environment of a worker: its threads bound, its allocator set unless the user has set it.
 
-    So is the folder, where there is one, in which workers find what those before them have compiled.
+    `compiled` is a folder in which workers share what they compile.
     """
     kept = {} if compiled is None else {COMPILED: str(compiled)}
     return {**ALLOCATOR, **kept, **environment, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
 
 
 def allocator_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What settles the allocator of a worker, by variable."""
+    """The variables that set the allocator of a worker, with their values."""
     return {name: value for name, value in worker_environment(1, environment).items() if name.startswith(_ALLOCATORS)}

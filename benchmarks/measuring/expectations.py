@@ -1,4 +1,4 @@
-"""What each workload's results should be, computed in float64 and kept in this process's memory alone."""
+"""The expected results of each workload, computed in float64 and kept in this process's memory only."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from benchmarks.workload import Workload
 from rnnimpl.tolerance import expect
 
 REFERENCE_FLOPS = 2e10
-"""What the reference may cost: about a second. A longer workload is checked on as many first steps as that buys."""
+"""Operations of the reference: about a second. A longer workload is checked on as many first steps as they allow."""
 KEPT_BYTES = 2 << 30
-"""Expectations are kept for later rounds until they fill this much memory; beyond, they are computed again."""
+"""Memory for expectations that are kept for later rounds; the others are computed again."""
 SEED_BITS = 48
 
 
 class Expectations:
-    """What is expected of workloads on data that are drawn anew for each sweep.
+    """Expected results of workloads on data that each sweep draws.
 
-    No implementation can have seen these data before, or know them before it is asked to compute them. The same `seed`
-    gives the same data again.
+    No implementation can know these data before it computes with them. The same `seed` gives the same data again.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -30,7 +29,7 @@ class Expectations:
         self._kept_bytes = 0
 
     def get(self, workload: Workload) -> Expected:
-        """What the first call should give, and on which data."""
+        """The expected results of a workload's first call, with the seed of its data."""
         if workload not in self._kept:
             steps = checked_steps(workload)
             inputs = self._inputs(workload).prefix(steps)
@@ -52,7 +51,7 @@ class Expectations:
         return self._kept[workload]
 
     def spot_checks(self, workload: Workload, blocks: int) -> list[SpotCheck]:
-        """A check of one timed call for each of so many blocks, other ones each time they are asked for."""
+        """A check of one timed call for each of `blocks` blocks; each request draws others."""
         return make_spot_checks(workload, self._inputs(workload), self.get(workload), blocks)
 
     def _inputs(self, workload: Workload) -> Inputs:
@@ -60,5 +59,5 @@ class Expectations:
 
 
 def checked_steps(workload: Workload) -> int:
-    """How many first steps the reference is computed for: all of them where it can be afforded."""
+    """The number of first steps that the reference is computed for: all of them where it is affordable."""
     return max(1, min(workload.T, int(workload.T * REFERENCE_FLOPS / flops(workload))))

@@ -1,8 +1,8 @@
-"""Where the time of one call on a GPU went: span between device events, sum of kernel times, launches.
+"""The time of one call on a GPU: span between device events, sum of kernel times, number of launches.
 
-A kernel is whatever the GPU was given to run, copies and fills of memory among them. Taken in calls of their own,
-apart from the samples, since a profiler slows small kernels several times over. Kernels are seen whichever framework
-launched them; events are PyTorch's, so a span is given where PyTorch runs.
+Every piece of work that the GPU runs is a kernel here, copies and fills of memory included. It is measured in calls of
+its own, since a profiler slows small kernels several times over. Kernels are seen whichever framework launched them;
+events are PyTorch's, so a span is given where PyTorch runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SPANS = 5
 def profile_call(timed: Callable[[], CallSeconds]) -> dict[str, Any]:
     """`device_span_seconds` (median of a few calls), `kernel_seconds` and `kernel_launches` of one call.
 
-    The latter two are None where the tracer sees nothing: it may be denied, or in use by another profiler.
+    Kernels are None where the tracer sees nothing: it may be denied, or in use by another profiler.
     """
     import torch
     from torch.profiler import ProfilerActivity, profile

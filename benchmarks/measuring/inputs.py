@@ -1,4 +1,4 @@
-"""The data a case computes on: the same for every implementation, from the workload alone."""
+"""The data that a case computes on: the same for every implementation, from the workload and a seed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rnnimpl.dtypes import round_to
 from rnnimpl.interface import NumpyArray, Weights
 
 SEED = 20_240
-"""Where nobody could gain by knowing the data beforehand: a sweep draws a seed that its implementations cannot know."""
+"""The seed where knowing the data is no advantage; a sweep draws one that implementations cannot know."""
 FRESH_SCALE = 4.0
-"""The standard deviation of what a timed call's fresh feature holds; that of the others is 1. By it every state differs
-from those of another call by far more than rounding, in bfloat16 and at H 1024 too."""
+"""Standard deviation of a timed call's new feature; the others have 1. So every state differs between calls by far more
+than rounding, in bfloat16 and at H 1024 too."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,11 +31,11 @@ class Inputs:
 
     @property
     def dh_n(self) -> tuple[NumpyArray, ...] | None:
-        """`dstate_n` by the name that `benchmarks/suite` has for it: the same files measure revisions of all times."""
+        """`dstate_n` under the name that `benchmarks/suite` uses: its files measure old revisions too."""
         return self.dstate_n
 
     def prefix(self, steps: int) -> Inputs:
-        """The same data, cut to the first `steps` time steps."""
+        """The data of the first `steps` time steps."""
         return dataclasses.replace(self, x=self.x[:steps], dy=None if self.dy is None else self.dy[:steps])
 
 
@@ -59,6 +59,6 @@ def make_inputs(workload: Workload, seed: int = SEED) -> Inputs:
 
 
 def fresh_feature(workload: Workload, seed: int) -> NumpyArray:
-    """One feature of x at all steps of all sequences, (T, B): what a checked call has in place of the one in x."""
+    """New values of one feature of x at all steps of all sequences, (T, B), for a checked call."""
     drawn = np.random.default_rng(seed).standard_normal((workload.T, workload.B), dtype=np.float32)
     return round_to(FRESH_SCALE * drawn, workload.dtype)

@@ -19,16 +19,16 @@ import psutil
 from benchmarks.presentation.plain_text import LONGEST, clean
 
 _MOST_BYTES = 4096
-"""Of the file that names the holder."""
+"""Limit of the file that names the holder."""
 
 
 @contextlib.contextmanager
 def measuring_alone(what: str, say: Callable[[str], None], folder: Path | None = None) -> Iterator[None]:
-    """Hold the machine's lock; when another process holds it, say which and wait until it is free.
+    """Hold the machine's lock; while another process holds it, `say` which one and wait.
 
-    The lock is the operating system's own on an open file, so it goes when its holder dies, however it dies. The file
-    is whichever user's who came first, and is only opened for reading. Raises ValueError where something stands in its
-    place that cannot be locked, or no file can be made.
+    The lock is the operating system's, on an open file, so it ends with its holder. The file belongs to the user who
+    came first and is opened for reading only. Raises ValueError where something in its place cannot be locked, or where
+    the file cannot be made.
     """
     try:
         folder = Path(tempfile.gettempdir()) if folder is None else folder
@@ -44,7 +44,7 @@ def measuring_alone(what: str, say: Callable[[str], None], folder: Path | None =
 
 
 def _locked(path: Path, wait_begins: Callable[[], None]) -> int:
-    """The file's descriptor, once it is locked. Raises ValueError."""
+    """The descriptor of the locked file. Raises ValueError."""
     while True:
         lock = _opened(path)
         try:
@@ -53,7 +53,7 @@ def _locked(path: Path, wait_begins: Callable[[], None]) -> int:
             except BlockingIOError:
                 wait_begins()
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            # Who cleans temporary folders may have removed it meanwhile: then others lock the file that follows it.
+            # The file may have been cleaned away meanwhile; others would then lock its successor.
             if _is_same(lock, path):
                 return lock
         except OSError as error:
@@ -66,10 +66,10 @@ def _locked(path: Path, wait_begins: Callable[[], None]) -> int:
 
 
 def _opened(path: Path) -> int:
-    """The file opened for reading, which every user may, and made where there is none. Raises ValueError.
+    """The file opened for reading, which every user may do, and made where it is missing. Raises ValueError.
 
-    It is not opened with the wish to make it where it is there: Linux refuses that for another user's file in a folder
-    like /tmp (fs.protected_regular). Links are not followed, and a pipe that nobody writes to is not waited for.
+    An existing file is opened without O_CREAT: Linux refuses that for another user's file in a folder like /tmp
+    (fs.protected_regular). Links are not followed, and a pipe without a writer does not block.
     """
     kept_out = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -92,7 +92,7 @@ def _opened(path: Path) -> int:
 
 def _made(path: Path, flags: int) -> int:
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags, 0o666)
-    # Whatever the user's mask is, other users are to read it.
+    # Other users must be able to read it, whatever the user's mask.
     os.fchmod(lock, 0o666)
     return lock
 
@@ -113,10 +113,10 @@ def _is_same(lock: int, path: Path) -> bool:
 
 
 def _write_holder(path: Path, what: str) -> None:
-    """Write who measures, for those who wait: in a new file that takes the place of whatever stands there."""
+    """Write who measures, for those who wait, into a new file that replaces the old one."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     content = json.dumps({"pid": os.getpid(), "what": what, "since": started})
-    # Only for a message; another user's file may stand there, or the disk be full.
+    # The file serves a message only; another user may own it, or the disk may be full.
     with contextlib.suppress(OSError):
         file, name = tempfile.mkstemp(prefix=f"{path.name}-", dir=path.parent)
         try:
@@ -134,7 +134,7 @@ def _waiting_for(path: Path) -> str:
 
 
 def _holder(path: Path) -> str:
-    """Who holds the lock, as far as it was written down by a process that lives."""
+    """The holder of the lock as it wrote itself down, if its process lives."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(file, "rb") as opened:

@@ -1,6 +1,6 @@
-"""One case in this process: build it, make its first call, warm it up, take samples, and keep what is to be checked.
+"""One case in this process: build it, make its first call, warm it up, take samples, and keep results for checks.
 
-Nothing here knows what is expected. A sweep checks results in the process that started this one; see `checking`.
+Nothing here knows the expected results. A sweep checks results in the process that started this one; see `checking`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BLOCK_SECONDS = 0.03
 WARM_UP_LEAST_SECONDS = 0.05
 WARM_UP_MOST_SECONDS = 1.0
 REWARM_SECONDS = 0.05
-"""A block begins with an untimed call when a call is shorter than this: another process had the caches."""
+"""A block begins with an untimed call where a call is shorter than this: another process has used the caches."""
 
 
 class Wrong(Exception):
@@ -44,7 +44,7 @@ def largest_errors(errors: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def check_results(expectation: Expectation, results: Mapping[str, NumpyArray]) -> dict[str, float | None]:
-    """The largest errors. Raises Wrong when a result is outside its tolerance: nothing wrong is ever timed."""
+    """The largest errors. Raises Wrong when a result is outside its tolerance: a wrong result is never timed."""
     errors = expectation.errors(results)
     outside = expectation.outside(errors)
     if outside:
@@ -54,7 +54,7 @@ def check_results(expectation: Expectation, results: Mapping[str, NumpyArray]) -
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What building, checking and warming up a case gave; errors are relative, seconds are seconds."""
+    """The result of building, checking and warming up a case, in seconds; errors are relative."""
 
     setup_seconds: float
     first_call_seconds: float
@@ -65,7 +65,7 @@ class Prepared:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckedCall:
-    """Which call of a block is checked: the first at `place` 0, the last below 1; and what its input is.
+    """The call of a block that is checked: the first at `place` 0, the last below 1; and its input.
 
     Feature number `feature` of x has the values of `fresh_feature` with `seed`.
     """
@@ -79,8 +79,8 @@ class CheckedCall:
 class Block:
     """A block of samples, by this process's clock.
 
-    `began` and `ended` are readings of the clock; `untimed_seconds` of the time between went into making ready and
-    into keeping results, `calls` calls into the samples.
+    `began` and `ended` are readings of the clock. `untimed_seconds` between them went into preparing inputs and keeping
+    results. The samples are of `calls` calls.
     """
 
     samples: Sequence[CallSeconds]
@@ -108,24 +108,24 @@ class Subject:
         self.calls = 1
         self.call_seconds = 0.0
         self.is_converted = self.input.is_own
-        """Whether arrays are converted within the timed region, since only the implementation can."""
+        """Whether arrays are converted within the timed region, since only the implementation can read them."""
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._kept: dict[str, NumpyArray] | None = None
 
-    # By these names `benchmarks/suite` takes a call's arguments, on revisions of all times.
+    # `benchmarks/suite` uses these names, on old revisions too.
     @property
     def x(self) -> Any:
-        """The call's x, on the device."""
+        """x of the call, on the device."""
         return self.call.x
 
     @property
     def dy(self) -> Any | None:
-        """In training the cotangent of y, on the device."""
+        """The cotangent of y in training, on the device."""
         return self.call.dy
 
     @property
     def dh_n(self) -> Any:
-        """In training the cotangents of the final state, on the device."""
+        """The cotangents of the final state in training, on the device."""
         return self.call.dstate_n
 
     def prepare(
@@ -133,7 +133,7 @@ class Subject:
     ) -> Prepared:
         """Make the first call, check its results here, and warm up, for `warm_up_seconds` at most.
 
-        For a process that knows what is expected. Raises Wrong when a result is outside its tolerance.
+        For a process that knows the expected results. Raises Wrong when a result is outside its tolerance.
         """
         first_call_seconds, results = self.first_call(checked_steps)
         errors = check_results(expectation, results)
@@ -147,10 +147,10 @@ class Subject:
         )
 
     def first_call(self, checked_steps: int) -> tuple[float, dict[str, NumpyArray]]:
-        """Make the first call: how long it took, and its results by name.
+        """Make the first call and return its seconds and its results by name.
 
-        Where fewer steps than all are checked, the results are those of a second call on the first steps alone; in one
-        direction its y is that of the first call, which must begin the same way.
+        With fewer steps to check than T, the results are those of a second call on the first steps alone. In one
+        direction, y is that of the first call, which must begin the same way.
         """
         start = self.clock()
         called = self.call.make()
@@ -162,7 +162,7 @@ class Subject:
         return seconds, results
 
     def warm_up(self, most_seconds: float = WARM_UP_MOST_SECONDS) -> float:
-        """Call until calls are steady, and settle how many make a sample; the seconds that it took."""
+        """Call until calls are steady, settle how many calls make a sample, and return the seconds."""
         warmed = warm_up(self._changed_call, self.clock, least=WARM_UP_LEAST_SECONDS, most=most_seconds)
         self.calls = calls_per_sample(
             warmed.call,
@@ -209,10 +209,9 @@ class Subject:
         return Block(samples=samples, calls=made, began=began, ended=clock(), untimed_seconds=untimed_seconds)
 
     def results(self, rows: Sequence[int], steps: int, weights: bool) -> dict[str, NumpyArray]:
-        """What the checked call of the last block gave, by name: of some sequences, and y of the first steps.
+        """Results of the checked call of the last block by name: y of some sequences in the first steps.
 
-        Where these are all steps, the other results too: those of single sequences, and with `weights` the gradients of
-        weights.
+        With all steps, the other results of these sequences too, and with `weights` the gradients of weights.
         """
         assert self._kept is not None
         kept, self._kept = self._kept, None
@@ -225,9 +224,9 @@ class Subject:
         return of_rows | ({name: array for name, array in kept.items() if name not in of_rows} if weights else {})
 
     def finish(self) -> dict[str, Any]:
-        """What is known only at the end: peak memory, and on a GPU where the time of a call went.
+        """Quantities known only at the end: peak memory, and on a GPU the times of a call's kernels.
 
-        Raises Wrong when results do not stay what they are while another call is made.
+        Raises Wrong when results change while another call is made.
         """
         found: dict[str, Any] = {"peak_bytes": memory.peak(self.memory)}
         if not self.is_converted:
@@ -237,25 +236,25 @@ class Subject:
         return found
 
     def _changed_call(self) -> CallSeconds:
-        """One call on an input that was not there before."""
+        """One call on an input that no call had before."""
         self.input.change()
         self.call.x = self.input.array
         return self._timed()
 
     def _timed(self) -> CallSeconds:
-        """One call, from its input on the device until its results are ready there."""
+        """One call, from its input on the device to its results there."""
         return self._timed_with_conversion()[0] if self.is_converted else self.call.timed(self.clock)
 
     def _timed_and_kept(self) -> CallSeconds:
-        """The same, and what its results were when the clock stopped is kept. Raises Wrong where they were not ready.
+        """One timed call, keeping its results as they are when the clock stops. Raises Wrong where they are not ready.
 
-        Giving the results' memory back is part of a call, so it is timed here too.
+        Freeing the results' memory is part of a call, so it is timed here too.
         """
         if self.is_converted:
             call, self._kept = self._timed_with_conversion()
             return call
         call, called = self.call.timed_and_kept(self.clock)
-        # Asked first: reading waits.
+        # Asked before reading, which would wait for them.
         unfinished = [name for name, array in called.named().items() if not arrays.is_finished(array)]
         if unfinished:
             raise Wrong(f"{', '.join(unfinished)} were still being computed when synchronize had returned")
@@ -266,7 +265,7 @@ class Subject:
         return CallSeconds(call.total + dropped_seconds, call.backward + (dropped_seconds if self.call.trains else 0.0))
 
     def _timed_with_conversion(self) -> tuple[CallSeconds, dict[str, NumpyArray]]:
-        """One call from NumPy's x to NumPy's results, with these: what an array holds is known only then."""
+        """One call from NumPy's x to NumPy's results, for arrays whose values are known only after conversion."""
         start = self.clock()
         self.input.convert()
         self.call.x = self.input.array
@@ -279,7 +278,7 @@ class Subject:
         return CallSeconds(converted_seconds + call.total + read_seconds, backward), results
 
     def _read(self, called: Results) -> dict[str, NumpyArray]:
-        """Copies of the results as NumPy arrays by name. Raises Wrong for what is no array as the input is one."""
+        """Copies of the results as NumPy arrays by name. Raises Wrong for an array of another type than the input."""
         names = state_n_names(self.rnn.config)
         if not isinstance(called.state_n, tuple) or len(called.state_n) != len(names):
             form = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
@@ -297,7 +296,7 @@ class Subject:
             raise Wrong(str(error)) from error
 
     def _check_that_results_stay(self) -> None:
-        """Raise Wrong where a call wrote into what the call before gave: memory that is not given up costs nothing."""
+        """Raise Wrong where a call wrote into the results of the call before, which would save it memory."""
         called = self.call.make()
         before = self._read(called)
         self._changed_call()
@@ -307,7 +306,7 @@ class Subject:
             raise Wrong(f"{', '.join(changed)} of one call changed while another was made; results must stay")
 
     def _check_prefix(self, results: dict[str, NumpyArray], steps: int) -> dict[str, NumpyArray]:
-        """Results of a call on the first steps alone; in one direction the long call must begin the same way."""
+        """Results of a call on the first steps alone; in one direction y is that of the long call, which must agree."""
         inputs = self.inputs.prefix(steps)
         short = self._read(Call.of(self.rnn, inputs.x, inputs.dy, inputs.dstate_n).make())
         if not self.workload.bidirectional:

@@ -1,4 +1,4 @@
-"""Peak memory of this process, or of the GPU's allocator, between two moments."""
+"""Peak memory of this process, or of the GPU's allocator, since a baseline."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _STATUS = Path("/proc/self/status")
 
 
 class Baseline(NamedTuple):
-    """What was held when the measurement of a peak began, in bytes; None where it cannot be told."""
+    """Bytes in use when the measurement of a peak began; None where they are unknown."""
 
     device: str
     held_bytes: int | None
 
 
 def start(device: str) -> Baseline:
-    """Forget the peak so far. What earlier cases freed is given back first, so that it counts again when taken."""
+    """Reset the peak. Memory that earlier cases freed is given back first, so that it counts when it is used again."""
     if device == "cuda":
         import torch
 
@@ -40,11 +40,11 @@ def start(device: str) -> Baseline:
 
 
 def peak(baseline: Baseline) -> int | None:
-    """Bytes that the peak since `start` rose above what was held then; None where it cannot be told."""
+    """Bytes by which the peak since `start` exceeds the baseline; None where they are unknown."""
     if baseline.device == "cuda":
         import torch
 
-        # Another framework has an allocator of its own, of which PyTorch knows nothing.
+        # PyTorch does not know another framework's allocator.
         return int(torch.cuda.max_memory_allocated()) or None
     if baseline.held_bytes is None:
         return None

@@ -1,4 +1,4 @@
-"""The workers of a sweep: one process at a time for each name it measures, device, thread count and precision."""
+"""The workers of a sweep: at most one process for each name, device, thread count and precision."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _Key = tuple[str, str, int, str]
 
 
 class Pool:
-    """Workers by what they are for. A dead one is replaced when it is next asked for.
+    """Workers by what they measure. A dead one is replaced when it is next needed.
 
-    `folder` is for what they print, `compiled` for what they compile; `most_start_seconds` says how long the
-    budget lets a start take that is waited for now.
+    `folder` holds their logs, `compiled` what they compile. `most_start_seconds` gives the time that the budget leaves
+    for a start.
     """
 
     def __init__(
@@ -30,14 +30,14 @@ class Pool:
         self.compiled = compiled
         self.most_start_seconds = most_start_seconds
         self.layout = 0
-        """Which layout of their memory workers are started with from now on."""
+        """The memory layout that new workers start with, as a number (see `address_space`)."""
         self._workers: dict[_Key, Worker] = {}
         self._not_started: dict[_Key, WorkerLost] = {}
         self._refused: dict[_Key, WorkerLost] = {}
         self._failed_starts: dict[_Key, int] = {}
 
     def start(self, case: Case, source: str) -> None:
-        """Have a worker start, without waiting for it: frameworks are slow to import, and several can at once."""
+        """Start a worker without waiting for it: importing frameworks takes seconds, and several can at once."""
         key = _key(case)
         if key in self._refused or (key in self._workers and self._workers[key].alive):
             return
@@ -81,14 +81,14 @@ class Pool:
             raise
         if "status" in reply:
             worker.kill()
-            # It said why: asking again would give the same answer.
+            # Its refusal has a reason, and another start would give the same.
             self._refused[key] = WorkerLost(reply["status"], reply["reason"])
             raise self._refused[key]
         self._failed_starts[key] = 0
         return worker
 
     def kill(self) -> None:
-        """End all workers: all are told before any is waited for."""
+        """Kill all workers: all are signalled before any is waited for."""
         for worker in self._workers.values():
             worker.begin_kill()
         for worker in self._workers.values():
@@ -97,6 +97,6 @@ class Pool:
 
 
 def _key(case: Case) -> _Key:
-    """By the name in the run: one implementation under two names has two processes."""
+    """The key of a case's worker; the name in the run is part of it, so two names of one source have two processes."""
     workload = case.workload
     return case.implementation, workload.device, workload.threads, workload.precision

@@ -20,32 +20,31 @@ from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.measuring.channel import LOST_CONNECTION, ChannelError, Closed, SweepEnd
 from benchmarks.measuring.ended import how_ended, last_words, opened_log, printable, was_killed_by_kernel
 from benchmarks.measuring.environment import worker_environment
-from benchmarks.measuring.interference import Reading, read
+from benchmarks.measuring.interference import CoreSeconds, read
 from benchmarks.measuring.process_tree import ProcessTree
 from benchmarks.measuring.watch import Watch, now
 from benchmarks.trial import Status
 
 START_SECONDS = 120.0
-"""How long importing a framework may take."""
+"""Limit for importing a framework."""
 LEAST_START_SECONDS = 5.0
-"""What is left of that for a worker that was started long ago and had not been waited for."""
+"""Least limit for a worker that was started long ago and is waited for only now."""
 POLL_SECONDS = 0.2
 LINK_SECONDS = 60.0
-"""How long the supervisor may take to start the worker, which takes it some milliseconds."""
+"""Limit for the supervisor to start the worker, which takes milliseconds."""
 LAST_MESSAGE_SECONDS = 10.0
-"""How long it may take a process that has closed its connection to end; a core dump takes a while."""
+"""Limit for the end of a process that has closed its connection; a core dump takes a while."""
 BUDGET_GRACE_SECONDS = 60.0
-"""What has begun within a sweep's budget may take so much longer."""
+"""A request that began within a sweep's budget may end this much after it."""
 END_SECONDS = supervisor.KILL_SECONDS + 5.0
 LEAST_FREE_SHARE = 0.02
-"""A worker is killed before less than this share of memory is left: the kernel's choice of victim may be another."""
+"""A worker is killed when less than this share of memory is free, before the kernel kills a process of its choice."""
 
 
 class WorkerLost(Exception):
-    """The worker is gone: `status` and `reason` as a trial has them.
+    """The worker has ended: `status` and `reason` as a trial has them.
 
-    `from_outside` says that something else than the worker ended it, as far as can be told: it may well go on when it
-    is tried again.
+    `from_outside` says that something other than the worker ended it, as far as can be known. Trying again may succeed.
     """
 
     def __init__(self, status: Status, reason: str, *, from_outside: bool = False) -> None:
@@ -56,18 +55,18 @@ class WorkerLost(Exception):
 
 
 def ended_by_budget(lost: WorkerLost) -> WorkerLost:
-    """The same for a worker that the end of the budget left no more time: it may well do better with another."""
+    """The loss with the end of the budget as its reason: with more time the worker may succeed."""
     reason = f"the budget had ended {BUDGET_GRACE_SECONDS:.0f} s before: {lost.reason}"
     return WorkerLost(lost.status, reason, from_outside=True)
 
 
 class Worker:
-    """One worker process. Between requests it is suspended, so that it cannot spin on the core of another.
+    """One worker process. Between requests it is suspended, so that it cannot spin on another's core.
 
     `ready` says whether it has imported its framework and answered. Workers with the same `layout` have their code at
-    the same addresses, where the system allows it (see `address_space`). In `compiled`, if given, it finds what workers
-    before it have compiled. `service` is the module that it runs. What it starts is suspended and ended with it (see
-    `supervisor`). Raises WorkerLost when it cannot be started.
+    the same addresses, where the system allows it (see `address_space`). `compiled` is a folder that workers share for
+    what they compile. `service` is the module that it runs. Processes that the worker starts are suspended and ended
+    with it (see `supervisor`). Raises WorkerLost when it cannot be started.
     """
 
     def __init__(
@@ -88,11 +87,11 @@ class Worker:
         self.device = device
         self.ready = False
         self.suspended_seconds = 0.0
-        """For how long this process, and the worker perhaps, did not run while it last waited for an answer."""
+        """Seconds for which this process, and perhaps the worker, did not run during the last wait for an answer."""
         self._started = now()
         self._killed = False
         environment = worker_environment(threads, compiled=compiled)
-        # What this process can import, the worker can: a module:Class may come from anywhere.
+        # The worker can import what this process can, as a module:Class may come from anywhere.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         cores = _cores(threads) if device == "cpu" else "all"
         link, its_link = socket.socketpair()
@@ -111,7 +110,7 @@ class Worker:
                     stderr=errors,
                     env=environment,
                     pass_fds=(its_link.fileno(), its_channel.fileno()),
-                    # Ctrl-C and Ctrl-Z in a terminal reach the sweep, and it ends or waits: workers obey the sweep.
+                    # Ctrl-C and Ctrl-Z in a terminal are for the sweep, which then ends or suspends its workers.
                     start_new_session=True,
                 )
         except OSError as error:
@@ -130,21 +129,21 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process runs."""
         return not self._killed and self._popen.poll() is None and not _readable(self._link)
 
     @property
     def most_helpers(self) -> int:
-        """How many processes that the worker has started there were at most after an answer, since `begin_visit`."""
+        """The largest number of processes of the worker's own after an answer, since `begin_visit`."""
         return self._tree.most_helpers
 
     @property
     def unsuspended_seconds(self) -> float:
-        """Core time that it and its helpers used while they should have stood, since `begin_visit`."""
+        """Core time that the worker and its helpers used while suspended, since `begin_visit`."""
         return self._tree.unsuspended_seconds
 
     def begin_visit(self) -> None:
-        """Count helpers, and what they do while they should stand, from here on."""
+        """Restart the counts of helpers and of core time used while suspended."""
         self._tree.most_helpers = 0
         self._tree.unsuspended_seconds = 0.0
 
@@ -157,9 +156,9 @@ class Worker:
         return reply
 
     def ask(self, request: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """Send a request and wait for its reply. Raises WorkerLost when it dies, hangs, eats the memory or talks rot.
+        """Send a request and return its reply, in the form that the worker's `service` declares for it.
 
-        A reply has the form that the worker's `service` declares for its request.
+        Raises WorkerLost when the worker dies, hangs, exhausts the memory, or sends anything else.
         """
         watch = Watch(timeout_seconds)
         doing = request["do"]
@@ -174,31 +173,31 @@ class Worker:
         self._tree.suspend()
         return reply
 
-    def read_interference(self) -> Reading:
-        """What the machine and this worker, with all that it has started, have done so far."""
+    def read_interference(self) -> CoreSeconds:
+        """The core time so far of the machine and of this worker with all processes that it has started."""
         return read(self._tree)
 
     def begin_kill(self) -> None:
-        """Have the process ended, and all that it has started, without waiting for it."""
+        """Ask the supervisor to kill the worker and all processes that it has started, without waiting."""
         self._link.close()
-        # It may have been stopped, by an implementation that does not want to be ended.
+        # An implementation may have stopped it to keep itself alive.
         if self._popen.poll() is None:
             self._popen.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End the process, suspended or not, with all that it has started, and wait until it is gone."""
+        """Kill the process, suspended or not, with all processes that it has started, and wait until they are gone."""
         self.begin_kill()
         try:
             self._popen.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            # Whatever keeps the supervisor from its task: it must not keep the sweep.
+            # A supervisor that hangs, for whatever reason, must not hang the sweep.
             self._tree.kill(find=True)
             self._popen.kill()
             self._popen.wait()
         self._tree.kill(find=False)
         self._killed = True
         self._close()
-        # A sweep leaves no empty logs; whose log cannot be looked at is left.
+        # Empty logs are removed; a log that cannot be examined stays.
         with contextlib.suppress(OSError):
             if not self.log.stat().st_size:
                 remove(self.log.parent, self.log.name)
@@ -208,7 +207,7 @@ class Worker:
         self._channel.close()
 
     def _worker_pid(self) -> int:
-        """The worker's process, as the supervisor says. Raises OSError or ValueError when it does not."""
+        """The ID of the worker's process, as the supervisor sends it. Raises OSError or ValueError when it does not."""
         self._link.settimeout(LINK_SECONDS)
         line = b""
         while not line.endswith(b"\n"):
@@ -222,7 +221,7 @@ class Worker:
         return int(pid)
 
     def _receive(self, watch: Watch, doing: str) -> dict[str, Any]:
-        """The answer to the last request, while watching the time, its life and the memory."""
+        """The answer to the last request; time, life and memory are watched during the wait."""
         try:
             reply = self._channel.receive(
                 replies.most_bytes(doing, self.service.replies),
@@ -241,7 +240,7 @@ class Worker:
         return answer
 
     def _wait(self, selector: selectors.BaseSelector, watch: Watch, doing: str) -> None:
-        """Wait a little for the channel. Raises WorkerLost when there is nothing more to wait for."""
+        """Wait a little for the channel. Raises WorkerLost when no answer can come any more."""
         something = selector.select(POLL_SECONDS)
         if watch.is_over():
             raise self._too_late(watch, doing)
@@ -272,19 +271,19 @@ class Worker:
         self.kill()
         reason = f"{doing} was not done in time; the process was killed after {watch.limit_seconds:.0f} s"
         if watch.suspended_seconds:
-            # What ran on while this process stood, and what did not, cannot be told.
+            # Whether the worker ran while this process was suspended is unknown.
             reason += f", in which the machine or the sweep was suspended for another {watch.suspended_seconds:.0f} s"
         return WorkerLost("timeout", reason, from_outside=watch.suspended_seconds > 0)
 
     def _broken(self, problem: str) -> WorkerLost:
-        """The worker answers what no worker does: it is ended, and nothing that it said since counts."""
+        """The loss of a worker that broke the protocol: it is killed, and everything it sent since is dropped."""
         self.kill()
         return WorkerLost("crashed", f"{printable(problem)}; the process was killed{last_words(self.log)}")
 
     def _lost(self) -> WorkerLost:
-        """Why the process ended, from what its supervisor says and the last line that it printed."""
+        """The reason of the end, from the supervisor's message and the last line that the worker printed."""
         said = self._last_message()
-        # What died of itself has died before this.
+        # A worker that crashed had ended before this signal.
         self.kill()
         last = last_words(self.log)
         if said is None:
@@ -307,7 +306,7 @@ class Worker:
         )
 
     def _last_message(self) -> bytes | None:
-        """What the supervisor says of the worker's end: empty when it has ended itself, None when it says nothing."""
+        """The supervisor's message about the end of the worker: empty when it ended itself, None when there is none."""
         self._link.settimeout(LAST_MESSAGE_SECONDS)
         line = b""
         try:
@@ -324,16 +323,16 @@ class Worker:
 
 
 def _cores(threads: int) -> str:
-    """As many cores as threads, for engines that count cores and not variables; all where they cannot be bound."""
+    """The cores that a worker is bound to, one a thread, for engines that count cores; all where binding fails."""
     if not hasattr(os, "sched_getaffinity"):
         return "all"
     cores = sorted(os.sched_getaffinity(0))
-    # The last ones: interrupts and this process tend to the first.
+    # The last cores: interrupts and this process tend to run on the first.
     return ",".join(map(str, cores[-threads:])) if threads < len(cores) else "all"
 
 
 def _readable(connection: socket.socket) -> bool:
-    """Whether something came on a connection, or its end."""
+    """Whether a connection has bytes to read, or has ended."""
     connection.setblocking(False)
     try:
         connection.recv(1, socket.MSG_PEEK)

@@ -1,4 +1,4 @@
-"""The processes of one worker: itself and what it has started, stopped together while others are measured."""
+"""The processes of one worker: itself and those it has started, stopped together while others are measured."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ import psutil
 from benchmarks.measuring.supervisor import descendants
 
 STOP_SECONDS = 1.0
-"""How long it is waited until all that were told to stop stand, and none goes on or starts another meanwhile."""
+"""Limit for all processes to stop after their signal, while they may continue or start one another."""
 _ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-_STANDS = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+_STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
 
 
 class ProcessTree:
-    """A worker, its supervisor and its helpers: the processes that the worker, or one of them, has started.
+    """A worker, its supervisor and its helpers: the processes that the worker or one of its helpers has started.
 
-    The supervisor is the one from which all are found, wherever they forked to, and is never stopped.
+    All are found below the supervisor, wherever they forked to. The supervisor itself is never stopped.
     """
 
     def __init__(self, supervisor: int, worker: psutil.Process) -> None:
         self.supervisor = supervisor
         self.worker = worker
         self.most_helpers = 0
-        """How many helpers there were at most when the worker was stopped, since this was set to 0."""
+        """The largest number of helpers at a suspension of the worker, since this was set to 0."""
         self.unsuspended_seconds = 0.0
-        """Core time that these processes used while they should have stood, since this was set to 0."""
+        """Core time that these processes used while suspended, since this was set to 0."""
         self._stopped: list[psutil.Process] = []
         self._at_stop: dict[psutil.Process, float] = {}
         """Core time of each when all of them stood."""
         self._seen: set[psutil.Process] = set()
 
     def suspend(self) -> None:
-        """Stop the worker, then its helpers, and wait until they stand: a signal takes effect a little after it."""
+        """Stop the worker, then its helpers, and wait until all have stopped: a signal takes effect with a delay."""
         helpers: dict[int, psutil.Process] = {}
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
-            # One that stands already is stopped by somebody else, and is not ours to wake.
-            running = [each for each in (self.worker, *helpers.values()) if _status(each) not in (*_STANDS, *_ENDED)]
+            # A process that is stopped already was stopped by somebody else, who will continue it.
+            running = [each for each in (self.worker, *helpers.values()) if _status(each) not in (*_STOPPED, *_ENDED)]
             for process in running:
                 self._stop(process, deadline)
-            # While one stopped, another may have started more of them, or had the first go on.
+            # While one was being stopped, another may have started more, or continued the first.
             new = {process.pid: process for process in self._living({self.worker.pid, *helpers})}
             if not running and not new:
                 break
@@ -54,7 +54,7 @@ class ProcessTree:
         self._at_stop = {process: _cpu_seconds(process) for process in (self.worker, *helpers.values())}
 
     def resume(self) -> None:
-        """Let all that were stopped go on. Raises psutil.NoSuchProcess when the worker is gone."""
+        """Continue all processes that `suspend` stopped. Raises psutil.NoSuchProcess when the worker is gone."""
         if self._stopped:
             self._count_unsuspended()
         stopped, self._stopped = self._stopped, []
@@ -65,13 +65,13 @@ class ProcessTree:
         self.worker.resume()
 
     def cpu_seconds(self) -> float:
-        """Core time of the worker, of its helpers, and of those that they have waited for."""
+        """Core time of the worker, of its helpers, and of their children that have been waited for."""
         return sum(map(_cpu_seconds, (self.worker, *self._living({self.worker.pid}))))
 
     def kill(self, *, find: bool) -> None:
-        """Kill the worker and the helpers seen so far, and with `find` those that are found now.
+        """Kill the worker and all known helpers; with `find`, those too that are found now.
 
-        For when the supervisor, whose task it is, does not do it. Nothing can be found once it is gone.
+        A fallback for a supervisor that does not do it. Without the supervisor no helpers can be found.
         """
         found = list(self._living({self.worker.pid})) if find else []
         for process in (self.worker, *self._seen, *found):
@@ -83,11 +83,11 @@ class ProcessTree:
             process.suspend()
             if process not in self._stopped:
                 self._stopped.append(process)
-            while _status(process) not in (*_STANDS, *_ENDED) and time.monotonic() < deadline:
+            while _status(process) not in (*_STOPPED, *_ENDED) and time.monotonic() < deadline:
                 pass
 
     def _living(self, known: set[int]) -> Iterator[psutil.Process]:
-        """The helpers that are there now, but for the known ones."""
+        """The helpers that live now, without the known ones."""
         for pid in self._pids():
             if pid not in known:
                 with contextlib.suppress(psutil.Error):
@@ -103,7 +103,7 @@ class ProcessTree:
         return []
 
     def _count_unsuspended(self) -> None:
-        """Add what was used since the worker was stopped, by processes too that were not there then."""
+        """Add the core time used since the worker was stopped, by processes started since included."""
         for process, before in self._at_stop.items():
             self.unsuspended_seconds += max(0.0, _cpu_seconds(process) - before)
         known = {process.pid for process in self._at_stop}
@@ -118,7 +118,7 @@ def _status(process: psutil.Process) -> str:
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
-    """Core time of a process and of the children that it has waited for; 0 when it is gone."""
+    """Core time of a process and of its children that have been waited for; 0 when it is gone."""
     try:
         return sum(process.cpu_times()[:4])
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs: a bar on a terminal, a line a workload elsewhere."""
+"""The progress of a sweep: a bar on a terminal, a line for each workload elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Column
 
 
 class SweepProgress:
-    """The bar is drawn when `show` is called and at no other time, since a drawing thread would take a core."""
+    """A progress bar that is drawn only when `show` is called: a drawing thread would use a core."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -19,7 +19,7 @@ class SweepProgress:
             BarColumn(bar_width=20, table_column=Column(min_width=20)),
             MofNCompleteColumn(table_column=Column(min_width=5)),
             TextColumn("{task.fields[left]} left", markup=False, table_column=Column(min_width=9, no_wrap=True)),
-            # What is measured has the rest of the line: a long name is cut, not the bar.
+            # The name of the case takes the rest of the line, and is cut where it is long.
             TextColumn(
                 "{task.description}",
                 style="dim",
@@ -44,7 +44,7 @@ class SweepProgress:
         self._bar.stop()
 
     def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:
-        """Show how many of the workloads are done, what is being measured, and the time left of the budget."""
+        """Show the number of workloads done, what is being measured, and the time left of the budget."""
         left = format_seconds_left(seconds_left)
         if self.console.is_terminal:
             self._bar.update(self._task, completed=done, total=total, description=what, left=left)

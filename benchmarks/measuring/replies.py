@@ -1,7 +1,7 @@
-"""What a worker may answer to each request: which fields, of which types, and how many bytes in all.
+"""The form of a worker's answer to each request: its fields, their types, and its largest size.
 
-What an implementation does to its process, it can do to its answers. They are checked here once, as they come in, and
-the rest of a sweep relies on them.
+An implementation can change its process, and so its answers. They are checked here once, on arrival, and the rest of a
+sweep relies on them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from benchmarks.quantity import Kind, Request
 from benchmarks.trial import QUANTITIES, Status
 
 REFUSALS: tuple[Status, ...] = ("unavailable", "unsupported", "wrong", "out_of_memory", "failed")
-"""The statuses that a worker may give its case; the others are the sweep's to give."""
+"""The statuses that a worker may report; the others are the sweep's."""
 LONGEST_REASON = 10_000
 LARGEST = 2**53
-"""Beyond it a float does not hold every whole number: no measurement is as large."""
+"""The least number from which a float no longer holds every whole number; no measurement is as large."""
 KIB = 1024
 
 Check = Callable[[Any], bool]
@@ -26,17 +26,17 @@ Check = Callable[[Any], bool]
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """The fields of an answer, each with what holds of its value, and its size in bytes at most."""
+    """The fields of an answer, each with a check of its value, and the answer's largest size in bytes."""
 
     fields: Mapping[str, Check]
     most_bytes: int
     optional: Mapping[str, Check] = dataclasses.field(default_factory=dict)
     is_open: bool = False
-    """Whether other fields may stand beside these."""
+    """Whether other fields are allowed too."""
 
 
 def is_text(value: Any) -> bool:
-    """Whether it is a text that UTF-8 can write: half of a surrogate pair cannot be stored or shown."""
+    """Whether it is a text that UTF-8 can encode: half of a surrogate pair cannot be stored or shown."""
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
@@ -51,7 +51,7 @@ def is_count(value: Any) -> bool:
 
 
 def is_errors(value: Any) -> bool:
-    """Whether it maps the names of errors to numbers, also infinite ones or NaN, or to None."""
+    """Whether it maps the names of errors to numbers, infinite ones and NaN included, or to None."""
     return isinstance(value, dict) and all(
         name in ("error_output", "error_gradient") and (error is None or _is_number(error))
         for name, error in value.items()
@@ -64,12 +64,12 @@ def is_short_text(value: Any) -> bool:
 
 
 def maybe(check: Check) -> Check:
-    """The same, or None."""
+    """A check that accepts None too."""
     return lambda value: value is None or check(value)
 
 
 def list_of(check: Check, *, least: int = 0, most: int | None = None) -> Check:
-    """A list of such values, of a length between two bounds."""
+    """A check for a list of values that pass `check`, of a length between two bounds."""
     return lambda value: (
         isinstance(value, list)
         and least <= len(value)
@@ -79,7 +79,7 @@ def list_of(check: Check, *, least: int = 0, most: int | None = None) -> Check:
 
 
 def mapping_of(check: Check) -> Check:
-    """A mapping from texts to such values."""
+    """A check for a mapping from texts to values that pass `check`."""
     return lambda value: isinstance(value, dict) and all(map(is_text, value)) and all(map(check, value.values()))
 
 
@@ -89,7 +89,7 @@ def is_plain(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    # A whole number beyond what a float holds breaks arithmetic later on.
+    # A larger whole number does not fit a float.
     return (type(value) is float) or (type(value) is int and abs(value) < LARGEST)
 
 
@@ -134,10 +134,10 @@ REPLIES: Mapping[str, Form] = {
         4 * KIB,
         optional=_maybe_each(_quantities("finish", is_cuda_only=True)),
     ),
-    # Some peaks for each workload of a sweep, which has thousands at most.
+    # A sweep has at most thousands of workloads, with some peaks for each.
     "peaks": Form({"peaks": list_of(lambda value: isinstance(value, dict)), "problems": list_of(is_text)}, 16 * KIB**2),
 }
-"""By request; `start` is what a worker says once its framework is imported."""
+"""The form of the answer to each request; `start` is the worker's first message, once its framework is imported."""
 
 
 class Service(NamedTuple):
@@ -155,16 +155,16 @@ REFUSAL = Form(
     64 * KIB,
     optional={"errors": is_errors},
 )
-"""The answer to any request of a worker that cannot go on with its case."""
+"""The answer, to any request, of a worker that cannot continue with its case."""
 
 
 def most_bytes(request: str, replies: Mapping[str, Form] = REPLIES) -> int:
-    """The size of an answer to a request at most, a refusal included."""
+    """The largest size of an answer to a request, a refusal included."""
     return max(replies[request].most_bytes, REFUSAL.most_bytes)
 
 
 def problem(request: str, reply: Any, replies: Mapping[str, Form] = REPLIES) -> str | None:
-    """What is wrong with the answer to a request, in a clause; None for one that has its form."""
+    """Why an answer does not have the form of its request, in a clause; None where it does."""
     if not isinstance(reply, dict):
         return f"its answer to {request} is a {type(reply).__name__}; expected a mapping"
     form = REFUSAL if "status" in reply else replies[request]

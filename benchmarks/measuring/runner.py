@@ -1,11 +1,10 @@
 """The schedule of a sweep: which workload is visited when, and what becomes of each case.
 
-Round 0 visits every workload once. Later rounds go back to the workloads that were built few times or have a case
-whose interval could be narrower, the least visited and then the widest first, until all are narrow or the budget is
-spent; before them come the cases that have no time because their process was killed from outside. A new round has new
-processes, laid out anew in memory, unless those there are have hardly been used. In a visit, the implementations of one
-workload are built one after another and then take turns, block by block, each in turn being first; the processes of all
-others are suspended meanwhile.
+Round 0 visits every workload once. Later rounds return to the workloads with few visits or wide intervals, the least
+visited first and then the widest, until all are narrow or the budget is spent. Before them come the cases without a
+time whose process was killed from outside. A new round has new processes in a new memory layout, unless the present
+ones have hardly been used. In a visit, the implementations of one workload are built one after another and then take
+turns, block by block, each in turn being first; all other processes are suspended meanwhile.
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ from rnnimpl.registry import listing
 
 MAX_VISITS = 30
 LEAST_VISITS = 3
-"""Visits to a workload while the budget lasts, however narrow its intervals: one process can be fast or slow by where
-its code and arrays happen to lie in memory, and the interval over its blocks does not know."""
+"""Visits to a workload while the budget lasts, however narrow its intervals: the speed of one process may depend on
+where its code and arrays are, and an interval over its blocks does not show that."""
 LOSSES_TRIED = 5
-"""A case whose visits were lost so often, by signals or suspensions, is not visited again: perhaps it is no chance."""
+"""A case whose visits were lost to signals or suspensions this often is not visited again."""
 RENEWAL_SHARE = 0.1
-"""Starting new processes may take this share of the time at most."""
+"""Starting new processes may take at most this share of the time."""
 Item = TypeVar("Item")
 
 
 class Progress(Protocol):
-    """Where a sweep says what it does; it is told only between measurements."""
+    """Shows what a sweep does; called only between measurements."""
 
     def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:
-        """Show how many of the round's workloads are done, what is being measured now, and the time left."""
+        """Show how many of the round's workloads are done, what is being measured, and the time left."""
 
 
 class Sweeper:
@@ -87,7 +86,7 @@ class Sweeper:
         self.visit_seconds: dict[Workload, float] = defaultdict(float)
         self.widest: dict[Workload, float] = {}
         for trial in run.trials():
-            self._take_in(trial)
+            self._add(trial)
 
     def cases(self, workload: Workload) -> list[Case]:
         """The cases of a workload: the implementations that are written for its device."""
@@ -115,9 +114,9 @@ class Sweeper:
 
     def _improve(self) -> bool:
         while wide := [workload for workload in self.workloads if self._worth_a_visit(workload)]:
-            # A case that something outside kept from having any time comes before a narrower interval.
+            # A case without a time, for a reason outside of it, comes before a narrower interval.
             workload = min(wide, key=lambda each: (not self._lost(each), self.visits[each], -self._widest(each)))
-            # All that was measured is measured again, so that its implementations are compared block by block.
+            # All measured cases are measured again, so that implementations are compared block by block.
             names = [case.implementation for case in self._to_visit(workload)]
             total = len(self.workloads)
             done = total - len(wide)
@@ -176,9 +175,9 @@ class Sweeper:
     def _write(self, visit: Visit) -> None:
         trial = visit.trial()
         self.run.append(trial)
-        self._take_in(trial)
+        self._add(trial)
 
-    def _take_in(self, trial: Trial) -> None:
+    def _add(self, trial: Trial) -> None:
         case = trial.case.id
         self.trials[case].append(trial)
         self.status[case] = deciding(self.trials[case]).status
@@ -195,7 +194,7 @@ class Sweeper:
         return [case for case in self.cases(workload) if self.status.get(case.id) in MEASURED]
 
     def _lost(self, workload: Workload) -> list[Case]:
-        """The cases that have no time because something outside ended their visits, and that may well have one yet."""
+        """The cases without a time whose visits something outside ended, and that are worth another visit."""
         return [
             case
             for case in self.cases(workload)
@@ -223,7 +222,7 @@ class Sweeper:
         )
 
     def _widest(self, workload: Workload) -> float:
-        """The widest interval among the workload's measured cases, as a share of its median; kept until it changes."""
+        """The widest interval among the workload's measured cases, as a share of its median."""
         if workload not in self.widest:
             estimates: list[Estimate] = [
                 estimate(self.seconds[case.id], self.blocks[case.id]) for case in self._measured(workload)
@@ -233,7 +232,7 @@ class Sweeper:
         return self.widest[workload]
 
     def _renew_workers(self, round_number: int, workloads: Sequence[Workload], *, done: int, total: int) -> None:
-        """Have new processes for a new round, once those there are were used for long enough."""
+        """Start new processes for a new round, once the present ones were used for long enough."""
         used_seconds = time.monotonic() - self.workers_started
         if round_number > self.workers_round and self.start_seconds <= RENEWAL_SHARE * used_seconds:
             self.pool.kill()
@@ -255,7 +254,7 @@ class Sweeper:
                     what=f"starting {case.implementation}",
                     seconds_left=self._seconds_left(),
                 )
-                # Why one could not start is its trial's reason, when its turn comes.
+                # A worker that could not start gives its reason when its turn comes.
                 with contextlib.suppress(WorkerLost):
                     self.pool.get(case, self.implementations[case.implementation])
         self.workers_started = time.monotonic()
@@ -275,7 +274,7 @@ class Sweeper:
 
 
 def rotated(items: Sequence[Item], by: int) -> list[Item]:
-    """The items beginning with another each time, in the same order."""
+    """The items in the same order, beginning with item number `by`."""
     if not items:
         return []
     start = by % len(items)

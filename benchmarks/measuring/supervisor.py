@@ -1,17 +1,17 @@
-"""The process between a sweep and one worker: whatever the worker starts ends with it, and it ends with the sweep.
+"""The process between a sweep and one worker: what the worker starts ends with it, and it ends with the sweep.
 
     python -I -S supervisor.py LINK CHANNEL CORES COMMAND...
 
-starts COMMAND on the CORES ("0,1", or "all") with the descriptor CHANNEL, and says on the socket LINK
+starts COMMAND on the CORES ("0,1", or "all") with the descriptor CHANNEL, and writes to the socket LINK
 
     started PID
     ended STATUS
 
-where STATUS is the exit status, or the signal's number below 0. On Linux, orphans of the worker become children of this
-process (PR_SET_CHILD_SUBREAPER), however often they forked and whichever session they made their own. When the other
-end of LINK closes, because the sweep asks for it or is dead, all of them are killed.
+where STATUS is the exit status, or the negative number of a signal. On Linux, orphans of the worker become children of
+this process (PR_SET_CHILD_SUBREAPER), whatever their session. When the other end of LINK closes, because the sweep asks
+for it or has died, the supervisor kills them all.
 
-It runs outside of the package and imports little: it starts within some milliseconds and waits without using a core.
+It runs outside of the package and imports little, so it starts within milliseconds, and it waits without using a core.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ import sys
 import time
 
 KILL_SECONDS = 10.0
-"""How long it is tried to end what is left. A process that waits for a device can be killed only once it is done."""
+"""Limit for killing what remains. A process that waits for a device can be killed only when the device is done."""
 POLL_SECONDS = 0.01
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
-    """Start the worker, wait until it or the sweep has ended, and end what is left."""
+    """Start the worker, wait until it or the sweep has ended, and kill what remains."""
     link, channel, cores, *command = sys.argv[1:]
     link_descriptor, channel_descriptor = int(link), int(channel)
     os.set_inheritable(link_descriptor, False)
@@ -49,7 +49,7 @@ def main() -> None:
             os.execv(command[0], command)  # noqa: S606  # no shell is wanted
         finally:
             os._exit(127)
-    # Only the worker has the channel: when it dies, the sweep reads the end of it.
+    # Only the worker holds the channel, so its death closes it and the sweep notices.
     os.close(channel_descriptor)
     _say(link_descriptor, f"started {worker}\n")
     poll = select.poll()
@@ -69,17 +69,17 @@ def main() -> None:
 
 
 def _awake(number: int, frame: object) -> None:
-    """Only end the wait: the wake-up descriptor has been written to."""
+    """Do nothing: the signal has ended the wait through the wake-up descriptor."""
 
 
 def _say(link: int, line: str) -> None:
-    # The sweep may be gone, which is why this process ends.
+    # The sweep may have died, which is a reason for this process to end.
     with contextlib.suppress(OSError):
         os.write(link, line.encode())
 
 
 def _reap(worker: int) -> tuple[int | None, bool]:
-    """Take in whatever has ended: the worker's wait status where it was among them, and whether others are left."""
+    """Reap every child that has ended: the worker's wait status if it was among them, and whether others remain."""
     found = None
     while True:
         try:
@@ -93,12 +93,12 @@ def _reap(worker: int) -> tuple[int | None, bool]:
 
 
 def _end_all(worker: int) -> None:
-    """Kill all descendants, the worker among them where it is there, and wait until they are gone."""
+    """Kill all descendants, including the worker, and wait until they are gone."""
     deadline = time.monotonic() + KILL_SECONDS
     _, any_left = _reap(worker)
     while any_left and time.monotonic() < deadline:
         alive = descendants(os.getpid()) or [worker]
-        # Stopped first, all of them: one that starts others faster than they are killed would never end.
+        # All are stopped first: a process that forks faster than it can be killed would go on for ever.
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in alive:
                 with contextlib.suppress(OSError):
@@ -108,7 +108,7 @@ def _end_all(worker: int) -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """The processes that a process has started, and those that they have; empty where the system does not list them."""
+    """The processes below a process, at any depth; empty where the system does not list them."""
     found: list[int] = []
     waiting = [root]
     while waiting:
@@ -127,7 +127,7 @@ def _children(pid: int) -> list[int]:
         return []
     found: list[int] = []
     for thread in threads:
-        # A thread, or the process, may have ended since.
+        # A thread, or the process, may have ended since it was listed.
         with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123  # as above
             found += map(int, file.read().split())
     return found

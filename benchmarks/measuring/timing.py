@@ -1,6 +1,6 @@
-"""Time on a clock: how finely it resolves, when calls are steady, how many calls make a sample.
+"""Timing by a clock: its resolution, when calls are steady, how many calls make a sample, and blocks of samples.
 
-Every function takes its clock, so that tests bring one that they move by hand.
+Every function takes its clock, so that tests can move one by hand.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 Clock = Callable[[], float]
-"""Seconds since an arbitrary moment, never going back: `time.perf_counter`."""
+"""Seconds since an arbitrary start, never decreasing: `time.perf_counter`."""
 
 
 class CallSeconds(NamedTuple):
-    """What one call took: all of it, and in training the part after the forward pass (0 in inference)."""
+    """Seconds of one call: all of it, and in training the backward pass (0 in inference)."""
 
     total: float
     backward: float
 
 
 Timed = Callable[[], CallSeconds]
-"""Makes one call, waits for its result, and says what it took."""
+"""Makes one call, waits for its result, and returns its time."""
 
 RESOLUTION_SHARE = 0.001
-"""The clock's resolution may be this share of a sample at most."""
+"""The clock's resolution is at most this share of a sample."""
 STEADY_SHARE = 0.05
-"""Calls are steady when the last three windows differ by this share at most."""
+"""Calls are steady when the last windows differ by at most this share."""
 WINDOWS = 3
 
 
 def resolution(clock: Clock) -> float:
-    """The smallest step between two readings of the clock, in seconds: reading it is part of each sample."""
+    """The smallest step between two readings of the clock, in seconds; reading it is part of each sample."""
     steps = []
     for _ in range(100):
         start = clock()
@@ -43,7 +43,7 @@ def resolution(clock: Clock) -> float:
 
 
 class WarmUp(NamedTuple):
-    """How a warm-up ended: seconds spent, seconds a call takes now, and whether calls had become steady."""
+    """The end of a warm-up: its seconds, the seconds of a call, and whether calls had become steady."""
 
     elapsed: float
     call: float
@@ -51,7 +51,7 @@ class WarmUp(NamedTuple):
 
 
 def warm_up(timed: Timed, clock: Clock, *, least: float, most: float) -> WarmUp:
-    """Call until steady, for `least` seconds at least and (but for the call under way) `most` at most."""
+    """Call until calls are steady, for at least `least` seconds and, but for the last call, at most `most`."""
     start = clock()
     window_seconds = least / 5
     windows: list[float] = []
@@ -69,7 +69,7 @@ def warm_up(timed: Timed, clock: Clock, *, least: float, most: float) -> WarmUp:
 
 
 def calls_per_sample(call_seconds: float, *, clock_resolution: float, block_seconds: float, samples: int) -> int:
-    """How many calls one sample takes the mean of: long enough for the clock, and `samples` of them fill a block."""
+    """The number of calls whose mean is a sample: enough for the clock, and for `samples` samples to fill a block."""
     long_enough = clock_resolution / RESOLUTION_SHARE
     return max(1, math.ceil(max(long_enough, block_seconds / samples) / max(call_seconds, clock_resolution) - 0.5))
 
@@ -79,7 +79,7 @@ def sample_block(
 ) -> list[CallSeconds]:
     """Take samples of `calls` calls each until `block_seconds` have passed or there are `samples`.
 
-    `least_calls` calls are made however long they take.
+    At least `least_calls` calls are made, however long they take.
     """
     taken: list[CallSeconds] = []
     start = clock()

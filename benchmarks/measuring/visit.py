@@ -1,4 +1,4 @@
-"""One visit to one case: what is asked of its worker in turn, and the trial that comes of it."""
+"""One visit to one case: the requests to its worker in turn, and the trial that results."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from benchmarks.trial import MEASURED, QUANTITIES, Status, Trial
 from benchmarks.workload import Case
 
 LEAST_BLOCKS_KEPT = MINIMUM_BLOCKS // 2
-"""A visit that is lost to something outside after so many blocks keeps them."""
+"""A visit that something outside cut short keeps its blocks if it has this many."""
 
 
 class Visit:
-    """A case between its first request and its trial. Once `status` is set, it has ended.
+    """A case from its first request to its trial. Once `status` is set, the visit has ended.
 
-    `budget_left` says how many seconds of the sweep's budget are left.
+    `budget_left` returns the seconds left of the sweep's budget.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Visit:
         self.budget_left = budget_left
         self.lost: str | None = None
         self.is_cut_short = False
-        """Whether the worker is gone, and what was measured before is kept."""
+        """Whether the worker is gone and the blocks before that are kept."""
         self.status: Status | None = None
         self.reason: str | None = None
         self.started_at = _now()
@@ -66,7 +66,7 @@ class Visit:
 
     @property
     def warmup_seconds(self) -> float:
-        """Seconds the warm-up took, 0 before it is over."""
+        """Seconds of the warm-up, 0 before it is over."""
         return float(self.quantities.get("warmup_seconds", 0.0))
 
     def record(self, **measured: Any) -> None:
@@ -86,7 +86,7 @@ class Visit:
             self.seconds, self.backward_seconds, self.blocks = [], [], []
 
     def lose(self, lost: WorkerLost) -> None:
-        """Take in that the worker is gone: what was measured is kept where the implementation had no part in it."""
+        """Record the loss of the worker: blocks are kept where the implementation had no part in it."""
         self.lost = lost.reason if lost.from_outside else None
         if lost.from_outside and len(self.blocks) >= LEAST_BLOCKS_KEPT:
             self.is_cut_short = True
@@ -128,7 +128,7 @@ class Visit:
             self.end("wrong", problem)
             return
         if suspended_seconds:
-            # Its samples may hold the time in which nothing ran.
+            # A sample may contain the suspension.
             self.lost = f"a block: the machine or the sweep was suspended for {suspended_seconds:.0f} s"
             return
         self.interference.add(before, after, psutil.cpu_count() or 1)
@@ -173,7 +173,7 @@ class Visit:
         )
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The worker's reply, within what the budget leaves. Raises WorkerLost."""
+        """The worker's reply, within the time that the budget leaves. Raises WorkerLost."""
         of_budget = max(0.0, self.budget_left()) + BUDGET_GRACE_SECONDS
         try:
             return self.worker.ask(request, min(self.timeout_seconds, of_budget))
@@ -183,11 +183,11 @@ class Visit:
             raise
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask the worker; where it cannot go on, the visit has ended with its reason."""
+        """The worker's reply; where it cannot continue, the visit has ended with its reason."""
         return self._settle(lambda: self._request(dict(request)))
 
     def _settle(self, replied: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What is replied; where the case cannot go on, the visit has ended with the reason."""
+        """The reply of `replied`; where the case cannot continue, the visit has ended with the reason."""
         try:
             reply = replied()
         except WorkerLost as lost:

@@ -1,4 +1,4 @@
-"""How long something has been watched: a suspension of the machine, or of this process, is not held against it."""
+"""The time for which a process was watched; a suspension of the machine or of the watching process does not count."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import time
 from benchmarks.measuring.timing import Clock
 
 LONGEST_STEP_SECONDS = 5.0
-"""Who watches looks several times a second. Where it did not for longer than this, it was not running."""
+"""The watching process ticks several times a second; a longer gap than this means that it was suspended."""
 
 
 def now() -> float:
-    """Seconds on a clock that goes on while the machine sleeps, where there is one."""
+    """Seconds on a clock that advances while the machine sleeps, where there is one."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Watch:
-    """Adds up the time between one look and the next; a step that is too long counts as a suspension instead."""
+    """Adds up the time between ticks; a gap that is too long counts as a suspension instead."""
 
     def __init__(self, limit_seconds: float, clock: Clock | None = None) -> None:
         self.limit_seconds = limit_seconds
@@ -26,7 +26,7 @@ class Watch:
         self._last = self._clock()
 
     def tick(self) -> None:
-        """Look at the clock."""
+        """Add the time since the last tick, or count it as a suspension."""
         at = self._clock()
         step, self._last = at - self._last, at
         if step > LONGEST_STEP_SECONDS:
@@ -35,6 +35,6 @@ class Watch:
             self.watched_seconds += step
 
     def is_over(self) -> bool:
-        """Whether the limit has been watched for, now."""
+        """Tick, and return whether the watched time has reached the limit."""
         self.tick()
         return self.watched_seconds > self.limit_seconds
