@@ -143,7 +143,7 @@ class Visit:
         self.clocks.append(BlockClock(sent=sent, received=received, timed=timed, on_core=on_core, **clock))
 
     def finish(self) -> None:
-        """Have the case taken down, learn what is known only then, and hold its clock against this process's."""
+        """Have the case taken down, record what is known only then, and compare the clocks."""
         if self.goes_on:
             self.record(**self._ask({"do": "finish"}))
         workload = self.case.workload
