@@ -133,8 +133,8 @@ def _peaks(run: LoadedRun) -> str:
         products = [peak for peak in peaks if peak.kind == "gemm"]
         best = max(products, key=lambda peak: peak.flops_per_second, default=None)
         bandwidth = max((peak.bytes_per_second for peak in peaks if peak.kind == "bandwidth"), default=None)
-        calls = sorted({f"{seconds(peak.seconds)} ({clean(peak.engine)})" for peak in peaks if peak.kind == "call"})
-        shape = f" ({best.M} by {best.N} by {best.K}, {clean(best.engine)})" if best else ""
+        calls = sorted({f"{seconds(peak.seconds)} ({clean(peak.source)})" for peak in peaks if peak.kind == "call"})
+        shape = f" ({best.M} by {best.N} by {best.K}, {clean(best.source)})" if best else ""
         rate = f"{significant(best.flops_per_second / 1e9)} GFLOP/s{shape}" if best else NOTHING
         moved = f"{significant(bandwidth / 1e9)} GB/s" if bandwidth else NOTHING
         rows.append([describe_conditions(*setting), escape(rate), moved, escape(", ".join(calls)) or NOTHING])
