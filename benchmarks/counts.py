@@ -1,14 +1,14 @@
 """Operations, products and bytes of a workload, by formula.
 
-Conventions, all of them the usual ones of the field:
+Conventions, as usual in the field:
 
 - A product of (M, K) and (K, N) is 2*M*N*K operations: a multiplication and an addition each.
 - `flops` counts matrix products only, so that rates compare with GEMM rates and with published figures.
   (DeepBench's figures leave out the input projection as well: theirs are 2*T*B*H*H for a vanilla layer.)
 - G is the number of the cell's gates: 1 of tanh and relu, 4 of an LSTM, 3 of a GRU.
-- The backward pass has two products for each of the forward: one for the gradient of either factor. The
-  gradients of x and of the state are among them, since `Rnn.vjp` returns both.
-- Element-wise work is counted apart; a tanh or a sigmoid is one operation, whatever it costs.
+- The backward pass has two products for each of the forward: one for the gradient of either factor. They include the
+  gradients of x and of the state, since `Rnn.vjp` returns both.
+- Element-wise work is counted apart; a tanh or a sigmoid is one operation.
 - The first step counts as every other, since a state may be given.
 """
 
@@ -65,11 +65,11 @@ def flops(workload: Workload) -> int:
 
 
 def elementwise_flops(workload: Workload) -> int:
-    """Element-wise operations of one call, beside its products.
+    """Element-wise operations of one call, which `flops` does not count.
 
-    For each unit and step what `Cell.elementwise` says, forward and backward. Biases add to it: two additions a gate
-    forward, and backward one into the gradient of each that differs, for b_ih and b_hh share theirs where the two
-    sums of a gate are simply added. Where there are two directions, one addition of what each says of its input.
+    For each unit and step they are those of `Cell.elementwise`, forward and backward. Biases add two additions a gate
+    forward, and backward one for each bias gradient that differs: b_ih and b_hh share theirs where the two sums of a
+    gate are simply added. Two directions add one addition for each of their inputs.
     """
     config = workload.config
     cell = CELLS[config.cell]
@@ -85,12 +85,12 @@ def elementwise_flops(workload: Workload) -> int:
 
 
 def products(workload: Workload) -> tuple[Product, ...]:
-    """The matrix products of one call as one would best do them, equal shapes counted together.
+    """The matrix products of one call as best computed, with equal shapes counted together.
 
-    Only the recurrence depends on the step before: T products of (B, G*H, H) for each layer and direction, and as
-    many of (B, H, G*H) backward in time. Everything else is one product over all steps: the input projection
-    (T*B, G*H, I_l) and, in training, the gradients of w_ih (G*H, I_l, T*B), w_hh (G*H, H, T*B) and of the input
-    (T*B, I_l, G*H). Their operations add up to `flops`.
+    Only the recurrence depends on the step before: T products of (B, G*H, H) for each layer and direction, and in
+    training T of (B, H, G*H) backward in time. Everything else is one product over all steps: the input projection
+    (T*B, G*H, I_l) and, in training, the gradients of w_ih (G*H, I_l, T*B), w_hh (G*H, H, T*B) and of the input (T*B,
+    I_l, G*H). Their operations add up to `flops`.
     """
     config = workload.config
     T, B, H = workload.T, workload.B, workload.H
@@ -111,23 +111,23 @@ def products(workload: Workload) -> tuple[Product, ...]:
 def chain_steps(workload: Workload) -> int:
     """Products that follow one another in each layer and direction of a call without a state.
 
-    Forward T - 1 of (B, H) by (H, G*H), for the first state is zeros; in training T more backward of (B, G*H) by
-    (G*H, H), down to the gradient of h0.
+    Forward T - 1 of (B, H) by (H, G*H), for the first state is zeros; in training T more backward of (B, G*H) by (G*H,
+    H), down to the gradient of h0.
     """
     return workload.T - 1 + (workload.T if workload.mode == "training" else 0)
 
 
 def chain_flops(workload: Workload) -> int:
-    """Operations of the chains of all layers and directions that cannot be left out: those of `chain_reads` steps."""
+    """Necessary operations of the chains of all layers and directions: those of `chain_reads` steps."""
     steps = chain_steps(workload) * workload.config.num_stacked * _step_flops(workload)
     return steps - (_idle_chain_flops(workload) if workload.mode == "training" else 0)
 
 
 def chain_reads(workload: Workload) -> float:
-    """How often a call without a state has to read w_hh of each layer and direction, a part of it counted as a part.
+    """How often a call without a state has to read w_hh of each layer and direction; a part of it counts as a part.
 
-    Once a step; only the last backward step of a cell of several gates needs not the block of a gate that multiplies
-    zeros, as an LSTM's forget gate multiplies c0, for its gradient is zero.
+    It is once a step. The last backward step of a cell of several gates can skip the block of a gate that multiplies
+    zeros, as an LSTM's forget gate multiplies c0, since its gradient is zero.
     """
     steps = chain_steps(workload)
     gates = workload.config.num_gates
@@ -135,12 +135,12 @@ def chain_reads(workload: Workload) -> float:
 
 
 def necessary_flops(workload: Workload) -> int:
-    """Operations that a call without a state cannot leave out: `flops` less the products with zeros.
+    """Necessary operations of a call without a state: `flops` without the products with zeros.
 
-    Those are the first step's and, in training, its part of the gradient of w_hh. In the first step of a cell of
-    several gates, one gate may multiply zeros: an LSTM's forget gate c0, a GRU's reset gate a product without a bias.
-    It need not be computed in inference; in training its gradient is zero. One such gate is left out for every such
-    cell.
+    Products with zeros are the first step's and, in training, its part of the gradient of w_hh. In the first step of a
+    cell of several gates, one gate may multiply zeros: an LSTM's forget gate c0, a GRU's reset gate a product without a
+    bias. It need not be computed in inference, and in training its gradient is zero. One such gate is left out for
+    every such cell.
     """
     with_zeros = 1 if workload.mode == "inference" else 2
     needed = flops(workload) - with_zeros * workload.config.num_stacked * _step_flops(workload)
@@ -153,14 +153,14 @@ def necessary_flops(workload: Workload) -> int:
 
 
 def step_bytes(workload: Workload) -> int:
-    """Bytes of w_hh of one layer and direction: what every step of its chain has to read."""
+    """Bytes of w_hh of one layer and direction, which every step of its chain has to read."""
     return workload.config.num_gates * workload.H**2 * ELEMENT_BYTES[workload.dtype]
 
 
 def traffic_bytes(workload: Workload) -> int:
     """Bytes that must reach the cores in one call, from whichever cache: `least_bytes`, and w_hh once a step.
 
-    Steps follow one another and their weights are, but for the smallest networks, more than the registers hold.
+    Steps follow one another, and except in the smallest networks the registers do not hold their weights.
     """
     return least_bytes(workload) + chain_steps(workload) * workload.config.num_stacked * step_bytes(workload)
 
@@ -168,7 +168,8 @@ def traffic_bytes(workload: Workload) -> int:
 def intensity(workload: Workload) -> float:
     """Operations of one call for each byte that must reach the cores: the abscissa of a roofline.
 
-    Of a chain of (B, H) by (H, G*H) in float32 it is B / 2: what the batch shares of each weight that is read.
+    For a chain of (B, H) by (H, G*H) in float32 it is B / 2, as the sequences of a batch share each weight that is
+    read.
     """
     return flops(workload) / traffic_bytes(workload)
 
@@ -177,7 +178,7 @@ def least_bytes(workload: Workload) -> int:
     """Bytes that must move between memory and processor in one call: each input read, each result written once.
 
     Inference: x and the weights; y and the final state. Training adds the cotangents of both and the gradients of x,
-    the state and the weights. What a backward pass keeps could stay in a cache and is not counted.
+    the state and the weights. Values kept for a backward pass could stay in a cache and are not counted.
     """
     x, y, state, weights = elements(workload)
     inference = x + weights + y + state
@@ -204,6 +205,6 @@ def _step_flops(workload: Workload) -> int:
 
 
 def _idle_chain_flops(workload: Workload) -> int:
-    """Operations of the chains' last backward steps with the gradient of a gate that multiplies zeros there."""
+    """Operations of the chains' last backward steps for a gate whose gradient is zero there."""
     config = workload.config
     return config.num_stacked * _step_flops(workload) // config.num_gates if config.num_gates > 1 else 0

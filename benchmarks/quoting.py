@@ -1,4 +1,4 @@
-"""A value in an error message, as Python writes it and cut: a stranger's file may hold one of any size and depth."""
+"""A value in an error message, as Python writes it, shortened: a stranger's file may hold any value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _REPR.maxstring = _REPR.maxlong = _REPR.maxother = 80
 
 
 def quoted(value: object) -> str:
-    """The value as Python writes it, with what is too long or too deep left out."""
+    """The value as Python writes it, without the parts that are too long or too deep."""
     try:
         return _REPR.repr(value)
     except ValueError:  # Python refuses to write whole numbers of more than some thousand digits

@@ -1,4 +1,4 @@
-"""Files are read as data from a stranger: regular files alone, of bounded size, JSON of bounded numbers and depth."""
+"""Reading files of strangers as data: regular files alone, of bounded size, JSON of bounded numbers and depth."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 LARGEST_FILE = 2**26
 """Bytes of a file that is read as a whole, and of a line of one that is read line by line."""
 MOST_DIGITS = 30
-"""Of a whole number: all that this project writes are shorter, and floats, tables and plots take no longer ones."""
+"""Digits of a whole number; this project writes shorter ones, and floats, tables and plots take no longer ones."""
 DEEPEST = 50
-"""Mappings and lists within each other; what is made of a record goes through it by recursion."""
+"""Nested mappings and lists; records are processed by recursion."""
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading. Raises OSError where it cannot be, or is none: a named pipe would block for ever."""
-    # Without waiting for whoever writes into a pipe; a regular file does not know the flag.
+    """Open a file for reading. Raises OSError where it cannot be opened or is not regular: a named pipe would block."""
+    # O_NONBLOCK keeps a pipe without a writer from blocking; it does not affect a regular file.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -38,7 +38,7 @@ def read_whole(path: Path, most: int = LARGEST_FILE) -> bytes:
 
 
 def lines_of(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file, with their ends. Of one longer than `LARGEST_FILE`, the beginning without an end."""
+    """The lines of a file, with their ends; of a line longer than `LARGEST_FILE` the beginning without an end."""
     while line := file.readline(LARGEST_FILE):
         yield line
         while line and len(line) == LARGEST_FILE and not line.endswith(b"\n"):
@@ -51,7 +51,7 @@ def parse_json(content: bytes) -> Any:
         value = json.loads(content.decode("utf-8-sig"), parse_int=_whole_number)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    # Few records have brackets enough for it to be worth going through them.
+    # Most records have too few brackets to be nested too deeply.
     if content.count(b"[") + content.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} deep")
     return value
@@ -64,7 +64,7 @@ def _whole_number(digits: str) -> int:
 
 
 def _depth(value: Any) -> int:
-    """How many mappings and lists are within each other, level by level: its own recursion could be too deep."""
+    """The depth of nested mappings and lists, level by level: recursion could be too deep."""
     level, depth = [value], 0
     while level := [each for each in level if isinstance(each, list | dict)]:
         depth += 1

@@ -1,10 +1,9 @@
-"""From samples to an estimate: pure functions, no clock.
+"""From samples to an estimate: pure functions without a clock.
 
-Samples that follow each other in one process are not independent; a block of them moves together with the
-machine. So the block is the unit here: each is reduced to its median, the estimate is the median of those, and
-its interval is the distribution-free one between two of their order statistics (David and Nagaraja, Order
-Statistics, section 7.1), which asks nothing of the shape of the noise and lets no single block move it once
-there are nine.
+Samples that follow each other in one process are correlated, and those of a block most of all. So the unit is the
+block: each is reduced to its median, the estimate is the median of those, and its interval is the distribution-free one
+between two of their order statistics (David and Nagaraja, Order Statistics, section 7.1). It assumes nothing about the
+shape of the noise, and from nine blocks on no single block moves it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ MINIMUM_BLOCKS = 6
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A median in seconds with its confidence interval; the bounds are NaN when there are too few blocks."""
+    """A median with its confidence interval, in seconds or as a ratio; the bounds are NaN with too few blocks."""
 
     median: float
     low: float
@@ -45,8 +44,8 @@ class Estimate:
 def estimate(seconds: Sequence[float], blocks: Sequence[int]) -> Estimate:
     """The median of the block medians and its interval at `CONFIDENCE`.
 
-    `blocks` says how many samples each block has, in order. Raises ValueError when there are none or they do
-    not add up to the samples.
+    `blocks` says how many samples each block has, in order. Raises ValueError when there are none or they do not add up
+    to the samples.
     """
     return _of_blocks(block_medians(seconds, blocks))
 
@@ -54,8 +53,8 @@ def estimate(seconds: Sequence[float], blocks: Sequence[int]) -> Estimate:
 def estimate_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
     """The median ratio of block medians measured next to each other, and its interval at `CONFIDENCE`.
 
-    Blocks of two implementations that took turns saw the same machine, so what slowed both cancels out in
-    their ratio. Raises ValueError when the blocks do not pair.
+    Blocks of two implementations that took turns had the same disturbances, which cancel in their ratio. Raises
+    ValueError when the blocks do not pair.
     """
     if not numerators or len(numerators) != len(denominators):
         raise ValueError(f"{len(numerators)} blocks do not pair with {len(denominators)}")
@@ -75,14 +74,13 @@ EXACT_RANKS = 1000
 
 
 def side_by_side(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Typical seconds of each row, freed from what its blocks shared with those that were measured beside them.
+    """Typical seconds of each row, without the disturbances that its blocks share with those measured next to them.
 
-    `seconds` (implementations, blocks): a column holds the medians of blocks that took turns, NaN where one has no
-    block. A row's plain median depends on which moments of the machine fell into its blocks. Here log seconds are
-    taken as a row's own level plus the column's moment plus noise, and both are found by median polish (Tukey 1977,
-    Exploratory Data Analysis, chapter 11). The result is the row's level in the median moment. Of two rows, the ratio
-    of the results is the median ratio of their blocks; of one row alone, the result is its median.
-    Every row and every column must hold a number.
+    `seconds` (implementations, blocks): a column holds the medians of blocks that took turns, NaN where a row has no
+    block. Log seconds are modelled as a row effect plus a column effect (what disturbed all blocks of the column) plus
+    noise, and both effects are found by median polish (Tukey 1977, Exploratory Data Analysis, chapter 11). The result
+    is the row effect at the median column effect. The ratio of two rows' results is the median ratio of their blocks;
+    the result of a single row is its median. Every row and every column must hold a number.
     """
     logs = np.log(seconds)  # (implementations, blocks)
     moments = np.zeros(logs.shape[1])
@@ -106,8 +104,8 @@ def _of_blocks(values: Sequence[float]) -> Estimate:
 def lowest_rank(count: int) -> int:
     """The rank r, from 1, such that the r-th smallest and r-th largest of `count` enclose the median; 0 for none.
 
-    The median lies outside with probability 2 * P(Binomial(count, 1/2) < r), which may be 1 - CONFIDENCE at most.
-    For more than `EXACT_RANKS`, whose binomials no float holds, r is the normal approximation's less one: no larger.
+    The median lies outside with probability 2 * P(Binomial(count, 1/2) < r), which may be 1 - CONFIDENCE at most. Above
+    `EXACT_RANKS`, where binomials exceed a float, r is one less than the normal approximation's, so it is no larger.
     """
     if count > EXACT_RANKS:
         deviations = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)

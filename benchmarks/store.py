@@ -1,7 +1,7 @@
 """The run folder: `run.json` says what was measured and where, `trials.jsonl` holds one trial a line.
 
-What is read is data only: JSON, checked field by field, nothing executed. A trial is on disk when `append`
-returns. A line that a kill tore is passed over on reading, and the next one never glues to it.
+Only data are read: JSON, checked field by field, nothing executed. A trial is on disk when `append` returns. A line
+that a kill tore is passed over on reading, and the next line is never joined to it.
 
 `run.json` is one mapping: schema, name, sweep, implementations, machine, allocator, address_space, packages, commit,
 command, started_at, finished_at, peaks, activity_seconds; `docs/results.md` says what each holds.
@@ -36,16 +36,16 @@ TOGETHER = "side-by-side"
 """The folder, within the first run's, of a report on several runs: each run keeps its own report."""
 
 _LARGEST = 2**53
-"""Sizes and counts beyond what a float holds exactly are no measurement and would break the arithmetic."""
+"""Sizes and counts that a float does not hold exactly are no measurement and would break the arithmetic."""
 
 
 _LONGEST_NAME = 1000
-"""Letters of an implementation's name: tables and plots have it in every row."""
+"""Letters of an implementation's name, which every row of a table has."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredTrials:
-    """What `trials.jsonl` held: the trials in written order, and a sentence for each line that is none."""
+    """The content of `trials.jsonl`: the trials in written order, and a sentence for each line that is no trial."""
 
     trials: list[Trial]
     problems: list[str]
@@ -64,9 +64,9 @@ class Run:
         return self._record
 
     def known(self, *names: str) -> Any:
-        """What the record holds under a name, in the mapping of that name's own, and so on.
+        """The value in the record under a name, under the next name in that value, and so on.
 
-        Raises StoreError where it does not: `run.json` was written by something else, or changed.
+        Raises StoreError where there is none: `run.json` was written by something else, or changed.
         """
         found: Any = self._record
         for name in names:
@@ -89,7 +89,7 @@ class Run:
         return found
 
     def activity_seconds(self) -> dict[str, float]:
-        """Seconds by activity; what is no number in a record that something else wrote is left out."""
+        """{activity: seconds} of the record; values that are no numbers are left out."""
         found = self._record.get("activity_seconds")
         pairs = found.items() if isinstance(found, dict) else ()
         return {name: float(value) for name, value in pairs if _is_number(value)}
@@ -97,14 +97,14 @@ class Run:
     def update(self, **fields: Any) -> None:
         """Set fields of the record and rewrite `run.json` in one step: a reader sees the old or the new.
 
-        Raises StoreError when the folder cannot be written; the file is then as it was.
+        Raises StoreError when the folder cannot be written; the file is then unchanged.
         """
         record = self._record | fields
         _write_record(self.folder, record)
         self._record = record
 
     def check_writable(self) -> None:
-        """Raise StoreError where the run's files cannot be added to, or others stand where its report would go."""
+        """Raise StoreError where the run's files cannot be extended, or a report would replace a stranger's files."""
         check_outputs(self.folder, REPORT)
         for path in (self.folder / RUN_FILE, self.folder / TRIALS_FILE, *self.folder.glob("worker-*.log")):
             with explained(path, "write"):
@@ -116,32 +116,32 @@ class Run:
         append_line(self.folder / TRIALS_FILE, trial.to_json(), "a trial")
 
     def read(self) -> StoredTrials:
-        """Every trial, and every line that is none; only a torn last line is passed over in silence.
+        """Every trial, and a sentence for every broken line but a torn last one.
 
-        Raises StoreError when the file cannot be read. A file that is not there holds no trials.
+        Raises StoreError when the file cannot be read. A missing file holds no trials.
         """
         return StoredTrials(*read_lines(self.folder / TRIALS_FILE, _read_trial, "a trial"))
 
     def trials(self) -> list[Trial]:
-        """The trials alone; `read` also says which lines are broken."""
+        """The trials alone; `read` also reports broken lines."""
         return self.read().trials
 
 
 def append_line(path: Path, record: Mapping[str, Any], what: str, within: Path | None = None) -> None:
     """Add one record to a file of JSON lines; it is on disk on return.
 
-    Below the folder `within`, that of the file where none is given, what is missing is made and no link is followed.
-    Raises StoreError, which calls the record `what`, when it cannot be written.
+    Missing folders are made below `within`, the file's folder by default, and no link is followed there. Raises
+    StoreError, which calls the record `what`, when it cannot be written.
     """
     with explained(path, f"write {what} to"):
         append(within or path.parent, str(path.relative_to(within or path.parent)), _to_json(record).encode() + b"\n")
 
 
 def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[list[Record], list[str]]:
-    """What `parse` makes of each line's JSON, and a sentence for each line that is not `what`, but a torn last one.
+    """The result of `parse` for each line's JSON, and a sentence for each line that is not `what`, but a torn last one.
 
-    `parse` raises ValueError, TypeError, LookupError, AttributeError or ArithmeticError for what it does not take. A
-    file that is not there holds nothing. Raises StoreError when the file cannot be read.
+    `parse` raises ValueError, TypeError, LookupError, AttributeError or ArithmeticError for a record that it refuses. A
+    missing file has no lines. Raises StoreError when the file cannot be read.
     """
     found: list[Record] = []
     problems: list[str] = []
@@ -207,7 +207,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
 
 
 def _holds_run(folder: Path) -> bool:
-    """Whether a folder holds a run, or reports on several in a folder that does: an earlier version's report."""
+    """Whether a folder holds a run, or is the folder of a report on several runs within one."""
     try:
         record = open_run(folder.parent if folder.name == TOGETHER else folder).record
     except (StoreError, OSError):
@@ -241,7 +241,7 @@ def _check_record(file: Path, record: Any) -> None:
 
 
 def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """In one step: a kill at any moment leaves one whole file."""
+    """Write `run.json` in one step: after a kill it is the old file or the new one."""
     with explained(folder / RUN_FILE, "write"):
         write(folder, RUN_FILE, _to_json(record, indent=2) + "\n", durable=True)
 
@@ -251,7 +251,7 @@ def _to_json(value: Any, indent: int | None = None) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity and no NaN: they are written as strings that float() reads."""
+    """The value with infinities and NaN as strings that float() reads: JSON has neither."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
@@ -306,7 +306,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _are_numbers(values: tuple[Any, ...]) -> bool:
-    """The same of many values, a type and a bound at a time; NaN is not between any bounds, nor is its sum."""
+    """Whether all are finite numbers from 0, checked at once; the sum finds a NaN."""
     if not {*map(type, values)} <= {int, float}:
         return False
     return not values or (min(values) >= 0 and max(values) < _LARGEST and not math.isnan(sum(values)))

@@ -20,25 +20,25 @@ Mode = Literal["inference", "training"]
 Device = Literal["cpu", "cuda"]
 
 OLD_NAMES: Mapping[str, str] = MappingProxyType({"nonlinearity": "cell"})
-"""Fields of a workload under the names that earlier versions wrote."""
+"""{name in earlier versions: name} of fields of a workload."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEVICES: tuple[Device, ...] = get_args(Device)
 
 LARGEST_SIZE = 2**31 - 1
-"""What libraries count the elements of an axis by; with it, all formulas stay within the range of a float."""
+"""The type with which libraries count the elements of an axis; formulas stay within the range of a float."""
 MOST_LAYERS = 1000
-"""Formulas add up over layers: a number of layers from a stranger's file is not to take hours."""
+"""Limit of the layers in a stranger's file: formulas are sums over layers."""
 LONGEST_NAME = 120
-"""Bytes of an implementation's name, which is part of file names beside the workload's ID."""
+"""Bytes of an implementation's name, which is part of file names together with the workload's ID."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What is computed: a mode, the sizes, the network's options, and where and how it runs.
+    """A computation: a mode, the sizes, the network's options, and where and how it runs.
 
-    `inference` is one `forward`; `training` one `vjp` and its pullback. `threads` counts CPU threads.
-    `precision` is how float32 products are computed and is `ieee` for every other dtype and on the CPU.
-    Raises ValueError or TypeError, naming the field, when a value makes no workload.
+    `inference` is one `forward`; `training` one `vjp` and its pullback. `threads` counts CPU threads. `precision` is
+    how float32 products are computed and is `ieee` for every other dtype and on the CPU. Raises ValueError or
+    TypeError, naming the field, when a value makes no workload.
     """
 
     mode: Mode
@@ -87,7 +87,7 @@ class Workload:
 
     @property
     def id(self) -> str:
-        """The workload in a word; only what differs from the defaults of D, bias, precision and threads is named."""
+        """The workload in a word, without the parts that have their default."""
         parts = [f"T{self.T}", f"B{self.B}", f"I{self.I}", f"H{self.H}", f"L{self.L}"]
         parts += ["D2"] if self.bidirectional else []
         parts += [self.cell]
@@ -118,7 +118,7 @@ class Workload:
 
 
 def check_name(name: str) -> str:
-    """An implementation's name. Raises ValueError where files, tables and IDs could not hold it."""
+    """The name of an implementation. Raises ValueError where files, tables and IDs could not hold it."""
     if not name or "/" in name or not name.isprintable():
         raise ValueError(f"implementation is {quoted(name)}; expected a name of printable letters without a slash")
     if len(name.encode(errors="replace")) > LONGEST_NAME:

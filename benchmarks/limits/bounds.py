@@ -1,6 +1,7 @@
-"""How fast a workload could be on this machine, and what stands in the way. Pure functions of workload and peaks.
+"""Lower bounds on the time of a workload on this machine, and what a call's time goes to.
 
-`docs/limits.md` has the formulas with their reasons, and what each can and cannot bound.
+The functions are pure functions of workload and peaks. `docs/limits.md` has the formulas with their reasons, and what
+each can and cannot bound.
 """
 
 from __future__ import annotations
@@ -27,48 +28,49 @@ LIMIT_NAMES: Mapping[LimitName, str] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bound:
-    """Lower bounds on the time of one call, in seconds; None where a peak that it takes was not measured."""
+    """Lower bounds on the time of one call, in seconds; None where a peak that it needs was not measured."""
 
     compute_seconds: float
-    """All products that cannot be left out, on all threads at the rate of multiply-adds in registers."""
+    """All necessary products, on all threads at the rate of multiply-adds in registers."""
     weights_seconds: float | None
-    """w_hh, read once a step by whoever computes it, at the bandwidth of where it lies."""
+    """w_hh, read once a step by each thread that needs it, at the bandwidth of its level."""
     weights_level: Level | None
     latency_seconds: float | None
-    """The steps, one after another, each at the latency of the least step and, where threads share it, of an
-    exchange between two cores."""
+    """The steps one after another, each at the latency of the least step and, where threads share it, of an exchange
+    between two cores."""
     memory_seconds: float | None
-    """Inputs and weights read once and results written once, at the bandwidth of where all of them lie."""
+    """Inputs and weights read once and results written once, at the bandwidth of their level."""
     memory_level: Level | None
     overhead_seconds: float
-    """The least call of a library from Python, once in inference and twice in training; 0 where not measured."""
+    """The shortest call of a library from Python, once in inference and twice in training; 0 where not measured."""
     parts: Mapping[LimitName, float]
-    """What `attainable_seconds` is made of: each phase counts for what bounds it."""
+    """{limit: seconds}, which add up to `attainable_seconds`: each phase is counted at the limit that bounds it."""
     multiply_adds_measured: bool
-    """Whether multiply-adds were measured: nothing is faster. Else the fastest product of a library stands for them,
-    and code of one's own can be."""
+    """Whether the bound rests on measured multiply-adds, which nothing exceeds. Else it rests on the fastest product of
+    a library, which other code may exceed."""
     chain_seconds: float | None
-    """The steps' products at the best rate that a chain of them has reached, by whatever means."""
+    """The steps' products at the best rate of any measured chain."""
     chain_source: str | None
-    """Whose chain that is; of a cell of several gates, forward and backward where they are not one's."""
+    """The source of that chain; in training of a cell of several gates, of the forward and the backward chain."""
     reached_seconds: float | None
-    """`attainable_seconds` with that chain in place of the bound on it: what known means have shown to be possible."""
+    """`attainable_seconds` with that chain in place of its bound: a time that known means can reach."""
     blas_seconds: float | None
-    """All products, each one call of the library that is fastest at its shape. No bound for code that packs once."""
+    """All products, each one call of the library that is fastest at its shape. Code that packs its weights once can be
+    faster."""
 
     @property
     def attainable_seconds(self) -> float:
-        """What no implementation can be faster than: the phases one after another, each at its own limit."""
+        """The time that no implementation can be faster than: the phases one after another, each at its own limit."""
         return sum(self.parts.values())
 
     @property
     def binds(self) -> LimitName:
-        """What takes the largest part of it."""
+        """The limit with the largest part of `attainable_seconds`."""
         return max(self.parts, key=lambda limit: self.parts[limit])
 
 
 def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
-    """The bounds of a workload from the peaks of its run; None when no rate of its settings is among them."""
+    """The bounds of a workload from the peaks of its run; None when they hold no rate of its settings."""
     reached = Reached(workload, peaks)
     rate = reached.rate(workload.threads)
     if rate is None:
@@ -106,7 +108,7 @@ def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
 
 
 def _chain_seconds(workload: Workload, fastest: Sequence[Peak | None]) -> float | None:
-    """The chains' products at the rates of `fastest`, one for both ways or one each; None where one is not known."""
+    """Seconds of the chains' products at the rates of `fastest`, one or one for each way; None where one is unknown."""
     if len(fastest) == 1:
         parts = [chain_flops(workload)]
     else:
@@ -122,26 +124,25 @@ def _chain_seconds(workload: Workload, fastest: Sequence[Peak | None]) -> float 
 
 
 def _memory(workload: Workload, reached: Reached) -> Bandwidth | None:
-    """Where all that a call must move lies, and how fast it comes from there."""
+    """The level that holds all data that a call must move, and its bandwidth."""
     if workload.device == "cuda":
-        # A device's caches are not measured: what lies in them may come faster.
+        # A device's caches are not measured, and may be faster.
         copied = peak_bandwidth(workload, reached.peaks)
         return None if copied is None else Bandwidth(copied, "memory")
     return reached.bandwidth("read", workload.threads, least_bytes(workload) / workload.threads)
 
 
 def share_of_attainable(seconds: float, of: Bound) -> float:
-    """How near a call that takes so many seconds comes to its bound: 1 is as fast as can be."""
+    """The bound over a call's seconds: 1 is as fast as possible."""
     return of.attainable_seconds / seconds
 
 
 def time_parts(seconds: float, of: Bound) -> dict[LimitName, float]:
-    """A call's time by what it goes to; the parts add up to it.
+    """{limit: seconds} of a call's time; the parts add up to it.
 
-    First the parts of its bound; then `chain` has what the products of the steps cost beyond that, by the fastest
-    chain that was measured or with each a library's call, whichever is more and as far as the time reaches; and
-    `overhead` the rest. A call that is as fast as its bound, or faster by noise, has
-    the bound's own parts, scaled to its time.
+    Up to the bound the time has the bound's parts. Beyond it, `chain` has the extra time of the steps' products, by the
+    fastest measured chain or with each product a library's call, whichever is longer, as far as the time reaches;
+    `overhead` has the rest. A call that is faster than its bound, by noise, has the bound's parts scaled to its time.
     """
     attainable = of.attainable_seconds
     if seconds <= attainable:
@@ -155,7 +156,7 @@ def time_parts(seconds: float, of: Bound) -> dict[LimitName, float]:
 
 
 def what_bounds(seconds: float, of: Bound) -> LimitName:
-    """What most of a call's time goes to; `LIMIT_NAMES` has the words."""
+    """The limit with the largest part of a call's time; `LIMIT_NAMES` has the words."""
     parts = time_parts(seconds, of)
     return max(parts, key=lambda limit: parts[limit])
 
@@ -173,11 +174,11 @@ def peak_bandwidth(workload: Workload, peaks: Iterable[Peak]) -> float | None:
 
 
 def blas_seconds(workload: Workload, peaks: Iterable[Peak]) -> float | None:
-    """Seconds that the workload's products take, each a library's call at the best rate measured at its own shape.
+    """Seconds of the workload's products, each a library's call at the best rate measured at its own shape.
 
-    The chain of recurrent products is in it, one call after another at the rate of a (B, H) by (H, G*H) product.
-    Nothing else is, no gate and no framework. Code that packs the recurrent weights once can be faster.
-    None when a shape's rate was not measured.
+    They include the chain of recurrent products, one call after another at the rate of a (B, H) by (H, G*H) product,
+    and no gates and no framework. Code that packs the recurrent weights once can be faster. None when a shape's rate
+    was not measured.
     """
     rates: dict[Shape, float] = {}
     for peak in peaks:

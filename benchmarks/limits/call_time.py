@@ -1,4 +1,4 @@
-"""How long a short call takes at its best, without the few microseconds that a single look at the clock would add."""
+"""The time of a short call at its best, without the microseconds that reading the clock would add."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 BLOCKS = 3
 SAMPLES = 5
-"""Samples in a block; a block gives their median, and the best of the blocks counts."""
+"""Samples in a block; a block gives their median, and the smallest median is the result."""
 LEAST_SAMPLES = 3
-"""In each block, also when time is up: a single one may be an interruption."""
+"""Samples in each block, also when time is up: a single one may be an interruption."""
 
 
 def seconds_per_call(
     call: Callable[[], object], synchronize: Callable[[], object], clock: Callable[[], float], seconds: float
 ) -> float:
-    """Seconds that one call takes: the best median of a few blocks, in about so many seconds, one block at least.
+    """Seconds of one call: the smallest median of a few blocks, within about `seconds`, one block at least.
 
     Calls are queued back to back and waited for once a sample, as a loop over time queues them.
     """

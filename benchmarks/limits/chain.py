@@ -1,7 +1,7 @@
-"""The chain of products of our own kernel: what packing the weights once makes of T products one after another.
+"""The chain of products of this project's own kernel, which packs the weights once for all T products.
 
-A library's chain is measured with its products (`peak_engines`); it packs or reads the weights anew in each call.
-Neither is a limit that nothing can pass, but what has been reached.
+A library's chain is measured with its products (`libraries`); it packs or reads the weights again in each call. Both
+are rates that were reached, not limits.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ KERNEL = "fused_cpu"
 SECONDS = 0.03
 _STEPS = (8, 512)
 _OPERATIONS = 2e7
-"""A chain has about so many operations, and at least and at most so many steps: calling it is next to nothing."""
+"""Operations of a chain, within the least and the largest number of steps, so that the cost of calling it is
+negligible."""
 _LEAST_CELL: Mapping[CellName, CellName] = MappingProxyType({"tanh": "relu"})
-"""The cell with the least work beside the same products, where that is another one."""
+"""The cell with the least other work beside the same products, where that is another one."""
 
 
 def chain_peaks(workloads: Sequence[Workload], clock: Callable[[], float]) -> Iterator[Peak]:
     """A step of the forward chain for each (B, H) and cell of the workloads, on their threads and on one.
 
-    Nothing for cells that the kernel does not compute. Raises Unavailable.
+    Cells that the kernel does not compute have none. Raises Unavailable.
     """
     device, dtype, precision, threads = settings(workloads[0])
     own = load(KERNEL)
@@ -57,14 +58,14 @@ def chain_peaks(workloads: Sequence[Workload], clock: Callable[[], float]) -> It
 
 
 def prepare_kernels(workloads: Sequence[Workload]) -> None:
-    """Compile what `chain_peaks` of the workloads takes, where it is not yet. Raises Unavailable."""
+    """Compile the kernels that `chain_peaks` needs for the workloads. Raises Unavailable."""
     for cell in dict.fromkeys(cell for cell, _ in _chains(workloads)):
         config = RnnConfig(input_size=1, hidden_size=1, cell=cell, bias=False, dtype=workloads[0].dtype)
         load(KERNEL)(config, Weights(config, _steady_weights(config)), "cpu")
 
 
 def _chains(workloads: Sequence[Workload]) -> Iterator[tuple[CellName, Shape]]:
-    """The cell and the shape of the chain that stands for each workload's, but for cells that our kernel has not."""
+    """The cell and the shape of the chain for each workload, without cells that the kernel does not have."""
     for workload in workloads:
         cell = _LEAST_CELL.get(workload.cell, workload.cell)
         if cell in load(KERNEL).cells:
@@ -74,7 +75,7 @@ def _chains(workloads: Sequence[Workload]) -> Iterator[tuple[CellName, Shape]]:
 def step_seconds(B: int, H: int, cell: CellName, dtype: Dtype, clock: Callable[[], float]) -> float:
     """Seconds of one product (B, H) by (H, G*H) in a long chain, with packed weights, on the threads of the process.
 
-    The cell's gates and a projection from one feature are in it, which is as little as a network can have beside.
+    They include the cell's gates and a projection from one feature, the least that a network can have.
     """
     config = RnnConfig(input_size=1, hidden_size=H, cell=cell, bias=False, dtype=dtype)
     rnn = load(KERNEL)(config, Weights(config, _steady_weights(config)), "cpu")
@@ -84,7 +85,7 @@ def step_seconds(B: int, H: int, cell: CellName, dtype: Dtype, clock: Callable[[
 
 
 def _steady_weights(config: RnnConfig) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.floating]]]:
-    """Weights that keep a state of ones from overflow, and from numbers so small that they are slow.
+    """Weights that keep a state of ones from overflow and from subnormal numbers, which are slow.
 
     With one gate a sum is 1, which relu keeps. With several it is about 4: each gate is nearly open, and stays so.
     """

@@ -1,4 +1,4 @@
-"""How fast the recurrence could be: products of (B, H) by (H, G*H), each of which needs the one before."""
+"""Lower bounds of the recurrence: products of (B, H) by (H, G*H), each of which needs the one before."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks.limits.reached import Bandwidth, Reached
 from benchmarks.workload import Workload
 
 LimitName = Literal["compute", "L1", "L2", "L3", "L4", "memory", "chain", "overhead"]
-"""What can bound a call: the multipliers, the bandwidth of a level, the chain of steps, or what is no work at all."""
+"""A limit of a call: the multipliers, the bandwidth of a level, the chain of steps, or overhead."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ChainBound:
-    """Lower bounds in seconds on all steps together; None where a peak that it takes was not measured."""
+    """Lower bounds in seconds on all steps together; None where a peak that it needs was not measured."""
 
     compute_seconds: float
     weights_seconds: float | None
@@ -25,12 +25,12 @@ class ChainBound:
 
     @property
     def seconds(self) -> float:
-        """The largest: work, reading and waiting can go on at the same time."""
+        """The largest of the bounds: computing, reading and waiting can overlap."""
         return max(self.compute_seconds, self.weights_seconds or 0.0, self.latency_seconds or 0.0)
 
     @property
     def binds(self) -> LimitName:
-        """Which that is."""
+        """The limit whose bound is the largest."""
         if self.weights_level and self.weights_seconds == self.seconds:
             return self.weights_level
         return "chain" if self.latency_seconds == self.seconds else "compute"
@@ -45,9 +45,9 @@ def chain_bound(workload: Workload, reached: Reached) -> ChainBound:
 
 
 def _apart(workload: Workload, reached: Reached) -> ChainBound:
-    """Each thread takes sequences, layers or directions of its own, and reads the whole of a w_hh in each step.
+    """The bound where each thread has sequences, layers or directions of its own, and reads all of a w_hh in each step.
 
-    There are B * L * D of them, so no more threads can help. Those that take sequences read the same weights.
+    There are B * L * D of them, so no more threads can help. Threads with sequences of one layer read the same weights.
     """
     stacked = workload.config.num_stacked
     threads = min(workload.threads, workload.B * stacked)
@@ -56,9 +56,9 @@ def _apart(workload: Workload, reached: Reached) -> ChainBound:
     if threads == workload.threads > 1:
         read = _of_each(reached.bandwidth("shared_read", threads, step_bytes(workload)), threads)
     else:
-        # Some of the threads are no faster each than one that has the caches to itself.
+        # With idle threads, each of the others is at most as fast as one that has the caches to itself.
         read = reached.bandwidth("read", 1, step_bytes(workload))
-    # Whoever takes the fewest layers and directions takes so many, one after another.
+    # The thread with the fewest layers and directions has this many, one after another.
     passes = chain_reads(workload) * stacked / min(threads, stacked)
     step = reached.seconds("step", 1)
     return ChainBound(
@@ -70,9 +70,9 @@ def _apart(workload: Workload, reached: Reached) -> ChainBound:
 
 
 def _shared(workload: Workload, reached: Reached) -> ChainBound:
-    """All threads share each step: each reads its part of w_hh, and needs what the others found in the step before.
+    """The bound where all threads share each step: each reads its part of w_hh, and waits for the others' results.
 
-    The latency of a step is that of the least step of any cell: a multiply-add, no gate, and so a lower bound for all.
+    The latency of a step is that of the least step of any cell, a multiply-add without a gate: a lower bound for all.
     """
     threads = workload.threads
     rate = reached.rate(threads)

@@ -16,7 +16,7 @@ class Pass(NamedTuple):
 
 
 class Library(Protocol):
-    """A library under one device, dtype, precision and thread count. What it returns runs without allocating."""
+    """A library under one device, dtype, precision and thread count. Its functions run without allocating."""
 
     name: str
 
@@ -26,18 +26,18 @@ class Library(Protocol):
     def chain(self, M: int, N: int, K: int) -> Callable[[], object]:
         """Multiplies (M, K) by (K, N) twice, the second product needing the first.
 
-        As a network's steps do: forward (N >= K) by the transpose of w_hh (N, K), the next product's factor being a
-        block of this one's result; backward (N < K) by w_hh (K, N), the result being a block of the next one's factor.
+        The steps of a network do so: forward (N >= K) by the transpose of w_hh (N, K), a block of each result being the
+        next product's factor; backward (N < K) by w_hh (K, N), each result being a block of the next factor.
         """
 
     def passes(self, array_bytes: int) -> list[Pass]:
-        """Ways to move arrays of about so many bytes each."""
+        """Ways to move arrays of about `array_bytes` bytes each."""
 
     def call(self) -> Callable[[], object]:
-        """The least the library can be asked to do: an addition to one element."""
+        """The shortest call of the library: an addition to one element."""
 
     def synchronize(self) -> None:
-        """Waits until what was asked for is done."""
+        """Waits until all calls are done."""
 
 
 def libraries(workload: Workload) -> tuple[Library, ...]:
@@ -65,7 +65,7 @@ def _torch(workload: Workload) -> Library:
             return lambda: torch.mm(a, b, out=out)
 
         def chain(self, M: int, N: int, K: int) -> Callable[[], object]:
-            # Sums of K times 1/K keep ones as they are: they neither overflow nor become so small that they are slow.
+            # Sums of K times 1/K keep ones at one: they neither overflow nor become subnormal, which is slow.
             one, other = (torch.ones(M, max(N, K), dtype=dtype, device=device) for _ in range(2))
             held = (N, K) if N >= K else (K, N)
             w_hh = torch.full(held, 1 / K, dtype=dtype, device=device)

@@ -15,7 +15,7 @@ Kind = Literal["gemm", "chain", "bandwidth", "call", "multiply_add", "read", "sh
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Level = Literal["L1", "L2", "L3", "L4", "memory"]
-"""Where a working set lies: in the cache of that level, or in none."""
+"""The place of a working set: the cache of that level, or memory."""
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 OLD_NAMES: Mapping[str, str] = MappingProxyType({"engine": "source"})
@@ -28,8 +28,8 @@ Shape = tuple[int, int, int]
 """(M, N, K) of a product of (M, K) and (K, N)."""
 
 LARGEST: Mapping[Device, int] = {"cpu": 2048, "cuda": 8192}
-"""Products are measured with no edge longer than this: beyond it the rate stays, the time does not. Of a chain it
-limits B and H, so that w_hh with all its gates lies where it would."""
+"""The longest edge of a product that is measured: the rate of a longer one is the same. For a chain it limits B and H,
+so that w_hh with all its gates is in the same cache as the workload's."""
 
 _RATES: Mapping[Kind, tuple[str, ...]] = {
     "gemm": ("M", "N", "K", "flops_per_second"),
@@ -48,10 +48,10 @@ _RATES: Mapping[Kind, tuple[str, ...]] = {
 class Peak:
     """One measured rate or latency, with the settings it was measured under.
 
-    Reached by a library: `gemm`, a product; `chain`, a product that needs the one before; `bandwidth`, a pass over
-    memory; `call`, the least call. Reached by the cores with nothing in their way: `multiply_add`, multiply-adds in
-    registers; `read`, each thread reading an array of its own again and again; `shared_read`, all reading the same
-    one; `step`, a state read, multiplied, added to and stored; `exchange`, one core seeing what another wrote.
+    A library reaches `gemm`, a product; `chain`, a product that needs the one before; `bandwidth`, a pass over memory;
+    `call`, its shortest call. The cores reach `multiply_add`, multiply-adds in registers; `read`, each thread reading
+    an array of its own again and again; `shared_read`, all reading the same one; `step`, a state read, multiplied,
+    added to and stored; `exchange`, one core seeing what another wrote.
     """
 
     kind: Kind
@@ -62,20 +62,20 @@ class Peak:
     precision: Precision
     threads: int
     M: int | None = None
-    """gemm, chain: (M, K) by (K, N), the second factor held as weights are, (N, K); in a backward chain, (K, N)."""
+    """gemm, chain: (M, K) by (K, N), the second factor stored as weights are, (N, K); in a backward chain, (K, N)."""
     N: int | None = None
     K: int | None = None
     seconds: float
-    """Of one product, one pass, one call, one round of multiply-adds, one step, one exchange."""
+    """Seconds of one product, pass, call, round of multiply-adds, step or exchange."""
     flops_per_second: float | None = None
     """gemm, chain: 2*M*N*K operations in that time. multiply_add: two for each lane; all threads together."""
     bytes_per_second: float | None = None
-    """bandwidth: bytes read and bytes written, without those that a processor reads to write a line.
-    read, shared_read: bytes read by all threads together."""
+    """bandwidth: bytes read and bytes written, without the reads that a processor makes to write a line. read,
+    shared_read: bytes read by all threads together."""
     working_set_bytes: int | None = None
     """read, shared_read: bytes of the array that a thread reads."""
     level: Level | None = None
-    """read, shared_read: where that array lies."""
+    """read, shared_read: the place of that array."""
 
     def __post_init__(self) -> None:
         for name, known in (("kind", KINDS), ("device", DEVICES), ("dtype", DTYPES), ("precision", PRECISIONS)):
@@ -108,12 +108,12 @@ class Peak:
 
 
 def settings(of: Workload | Peak) -> Settings:
-    """What workloads must share for the same peaks to hold."""
+    """The settings that workloads share when the same peaks bound them."""
     return of.device, of.dtype, of.precision, of.threads
 
 
 def measured_shape(shape: Shape, workload: Workload) -> Shape:
-    """The shape whose rate stands for a product of the workload: no edge longer than `LARGEST`, but for a chain's."""
+    """The shape whose rate is taken for a product of the workload: no edge above `LARGEST`, except a chain's."""
     ways = zip(_ways(workload, workload.B, workload.H), chain_shapes(workload), strict=True)
     chain = next((measured for own, measured in ways if own == shape), None)
     if chain is not None:
@@ -123,7 +123,7 @@ def measured_shape(shape: Shape, workload: Workload) -> Shape:
 
 
 def chain_shapes(workload: Workload) -> tuple[Shape, ...]:
-    """The shapes whose chains stand for the workload's recurrence, each product needing the one before.
+    """The shapes of the chains that are measured for the workload's recurrence, each product needing the one before.
 
     Forward (B, H) by (H, G*H); in training of a cell of several gates, backward (B, G*H) by (G*H, H) as well.
     """

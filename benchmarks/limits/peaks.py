@@ -1,7 +1,7 @@
-"""What the machine reaches here and now: rates of products, chains of them, bandwidths, latencies, cost of a call.
+"""Measuring the machine's peaks: rates of products, chains of them, bandwidths, latencies, cost of a call.
 
-Measured in the process that calls, which has its threads bound already, for the workloads that share a device,
-dtype, precision and thread count. What these rates mean for a workload, `bounds` says.
+They are measured in the calling process, which has bound its threads, for workloads that share a device, dtype,
+precision and thread count. `bounds` derives what they mean for a workload.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from benchmarks.workload import Device, Workload
 from rnnimpl.interface import Unavailable
 
 LARGE_SIZES: Mapping[Device, tuple[int, ...]] = {"cpu": (1024,), "cuda": (4096, 8192)}
-"""Edges of the square products among which the highest rate is looked for."""
+"""Edges of the square products among which the highest rate is found."""
 SHAPE_SECONDS = 0.03
 LARGE_SECONDS = 0.4
 _BANDWIDTH_BYTES = (64 * 2**20, 2**30)
-"""At least and at most, for each array that is copied."""
+"""The least and the largest size of each array that is copied."""
 
 
 def shapes_by_importance(workloads: Sequence[Workload]) -> tuple[Shape, ...]:
-    """The shapes to measure, first those that make up the largest share of some workload's operations."""
+    """The shapes to measure, first those with the largest share of some workload's operations."""
     shares: dict[Shape, float] = {}
     for workload in workloads:
         of_this: dict[Shape, float] = {}
@@ -50,19 +50,18 @@ def measure_peaks(
     clock: Callable[[], float] = time.perf_counter,
     say: Callable[[str], None] = warnings.warn,
 ) -> list[Peak]:
-    """Measure what bounds the workloads: what the cores reach, then what each library does.
+    """Measure the peaks that bound the workloads: of the cores, then of each library.
 
-    Of a library the calls come first, then large products, memory, and the workloads' own products and chains.
-    The cores and each library have their share of the budget; what one leaves, the next has. Where it ends, the
-    shapes that matter least are left out; what is under way is brought to its end. What could not be measured is
-    told to `say`, with the reason.
-    Sets the thread count of the libraries and PyTorch's precision for this process. Raises ValueError unless all
-    workloads share device, dtype, precision and threads.
+    Of a library the calls come first, then large products, memory, and the workloads' own products and chains. The
+    cores and each library have their share of `seconds_budget`, and the next one has what is left of it. At its end the
+    shapes that matter least are left out; the measurement under way is finished. `say` is handed why a peak could not
+    be measured. Sets the thread count of the libraries and PyTorch's precision for this process. Raises ValueError
+    unless all workloads share device, dtype, precision and threads.
     """
     groups = dict.fromkeys(map(settings, workloads))
     if len(groups) != 1:
         raise ValueError(f"the workloads have {len(groups)} settings {list(groups)}; expected them to share one")
-    # One after the other: taking turns, PyTorch's products took up to a hundred times as long as alone.
+    # One after the other: in turns with another library, PyTorch's products take far longer than alone.
     sources = [
         *native_peaks(workloads, clock, say),
         *(_in_order(workloads, each, clock) for each in libraries(workloads[0])),
@@ -80,7 +79,7 @@ def measure_peaks(
 def native_peaks(
     workloads: Sequence[Workload], clock: Callable[[], float], say: Callable[[str], None]
 ) -> list[Iterator[Peak]]:
-    """What our own C++ measures, compiled on return; nothing where it cannot be or is not written for the settings."""
+    """The peaks of this project's C++, compiled on return; none where it cannot compile or lacks the settings."""
     device, dtype, _, _ = settings(workloads[0])
     if device != "cpu" or dtype not in PROBED:
         return []
@@ -102,7 +101,7 @@ def native_peaks(
 
 
 def _in_order(workloads: Sequence[Workload], library: Library, clock: Callable[[], float]) -> Iterator[Peak]:
-    """Every peak of a library, measured when it is asked for, the most needed first."""
+    """Every peak of a library, measured on demand, the most important first."""
     device, dtype, precision, threads = settings(workloads[0])
     common: dict[str, Any] = {"device": device, "dtype": dtype, "precision": precision, "threads": threads}
     seconds = seconds_per_call(library.call(), library.synchronize, clock, SHAPE_SECONDS)
@@ -144,7 +143,7 @@ def _bandwidth(library: Library, array_bytes: int, clock: Callable[[], float], c
 
 
 def _bandwidth_bytes(device: Device) -> int:
-    """Bytes of each array: four times the last cache, so that little of it is still there on the next pass."""
+    """Bytes of each array: four times the last cache, which then holds little of it on the next pass."""
     least, most = _BANDWIDTH_BYTES
     if device == "cuda":
         return most

@@ -1,7 +1,7 @@
-"""What the cores reach with nothing in their way, by a small C++ program, and the chain of our own kernel.
+"""Peaks of the cores, measured by a small C++ program: rates, bandwidths and latencies without a library.
 
-Where a library's product is slow, these say whether the machine is. `native/probes.cpp` has the loops; it needs a
-C++ compiler and two seconds once. Without one there are no such peaks, and bounds rest on libraries alone.
+Where a library's product is slow, they show whether the machine is. `native/probes.cpp` has the loops; it needs a C++
+compiler and two seconds once. Without a compiler there are no such peaks, and bounds rest on libraries alone.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from rnnimpl.native.build import library
 PROBES = Path(__file__).parent / "native" / "probes.cpp"
 CORES = "cores"
 DTYPES: tuple[Dtype, ...] = ("float32", "float64")
-"""What the loops are compiled for."""
+"""The dtypes that the loops are compiled for."""
 
 RATE_SECONDS = 0.05
 READ_SECONDS = 0.015
 LATENCY_SECONDS = 0.02
-"""Each probe takes samples for so long, and some at least."""
+"""Limits for the samples of each probe; some are taken in any case."""
 LARGEST_READ = 128 * 2**20
-"""Bytes of a thread's array at most: beyond the caches the rate stays, the time does not."""
+"""Largest array of a thread: beyond the caches the bandwidth of a larger one is the same."""
 
 _FAILURES = {-1.0: "there is no memory for it", -2.0: "the system gives no threads", -3.0: "its result is wrong"}
 
@@ -38,7 +38,7 @@ class ProbeError(Exception):
 
 
 class Probes(Protocol):
-    """The loops, each measured for about so many seconds; all numbers are the best that was seen."""
+    """The loops, each measured for about `seconds`; all numbers are the best samples."""
 
     def multiply_adds(self, dtype: Dtype, threads: int, seconds: float) -> float:
         """Operations a second of all threads."""
@@ -92,7 +92,7 @@ class NativeProbes:
 
 @dataclasses.dataclass(frozen=True)
 class Cache:
-    """A level of the data caches: its size, and how many cores share it."""
+    """A level of the data caches: its size, and the number of cores that share it."""
 
     level: Level
     size_bytes: int
@@ -110,7 +110,7 @@ def data_caches(described: Sequence[Mapping[str, Any]]) -> tuple[Cache, ...]:
 
 
 def level_of(array_bytes: int, threads: int, shared: bool, caches: Sequence[Cache]) -> Level:
-    """Where arrays of so many bytes lie, one for each thread or one that all share: the first level that holds them."""
+    """The first level that holds arrays of this size, one for each thread or one that all share."""
     for cache in caches:
         arrays = 1 if shared else min(threads, cache.cores)
         if arrays * array_bytes <= cache.size_bytes:
@@ -119,13 +119,13 @@ def level_of(array_bytes: int, threads: int, shared: bool, caches: Sequence[Cach
 
 
 def read_sizes(threads: int, caches: Sequence[Cache]) -> tuple[int, ...]:
-    """Arrays that fill half of what a thread has of each cache, and one four times as large as that of the last."""
+    """Sizes that fill half of a thread's share of each cache, and one of four times its share of the last."""
     shares = [cache.size_bytes // min(threads, cache.cores) for cache in caches]
     return (*(share // 2 for share in shares), min(4 * shares[-1] if shares else LARGEST_READ, LARGEST_READ))
 
 
 def probe_peaks(workloads: Sequence[Workload], probes: Probes, caches: Sequence[Cache]) -> Iterator[Peak]:
-    """What bounds the workloads, which share their settings: on their threads and, where those are several, on one."""
+    """The peaks that bound workloads of common settings: on their threads and, where those are several, on one."""
     device, dtype, precision, threads = settings(workloads[0])
 
     def peak(kind: Any, count: int, **fields: Any) -> Peak:
@@ -160,6 +160,6 @@ def probe_peaks(workloads: Sequence[Workload], probes: Probes, caches: Sequence[
     if threads > 1:
         for size in weights:
             yield read(threads, size, shared=True)
-    # Clocks rise and fall: seen twice, some time apart, the highest is less likely missed.
+    # The cores' clock varies: a second sample, some time later, makes it likelier that the highest is seen.
     for count in counts:
         yield rate(count)

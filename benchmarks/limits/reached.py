@@ -1,4 +1,4 @@
-"""What was reached under a workload's settings: rates and bandwidths looked up in a run's peaks."""
+"""The peaks that were reached under a workload's settings: rates and bandwidths looked up in a run's peaks."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Reached:
         self.peaks = [peak for peak in peaks if [*settings(peak)[:3]] == own and peak.threads in (1, threads)]
 
     def of(self, kind: Kind, threads: int) -> list[Peak]:
-        """Those of a kind that were measured on so many threads."""
+        """The peaks of a kind on `threads` threads."""
         return [peak for peak in self.peaks if peak.kind == kind and peak.threads == threads]
 
     @property
     def multiply_adds_measured(self) -> bool:
-        """Whether the multipliers themselves were measured, on the workload's threads."""
+        """Whether multiply-adds in registers were measured on the workload's threads."""
         return bool(self.of("multiply_add", self.workload.threads))
 
     def rate(self, threads: int) -> float | None:
-        """Operations a second that so many of the workload's threads reach at most; None when nothing was measured.
+        """The largest rate of `threads` of the workload's threads, in operations a second; None when none was measured.
 
-        A product that was faster than the multiply-adds has shown that these had been disturbed.
+        A product that was faster than the multiply-adds shows that these were disturbed, and counts.
         """
         together = self._fastest(self.workload.threads)
         alone = self._fastest(1) if self.of("multiply_add", 1) else None
@@ -46,12 +46,12 @@ class Reached:
         return min(together, threads * alone)
 
     def bandwidth(self, kind: Kind, threads: int, working_set_bytes: float) -> Bandwidth | None:
-        """At most what so many threads read, each from an array of so many bytes; None when nothing was measured.
+        """The largest bandwidth of `threads` threads, each reading an array of this size; None when none was measured.
 
-        It is the highest bandwidth among the arrays that are as large or larger, and the next smaller one: what
-        lies between two that were measured is not taken for slower than it may be.
+        It is the highest bandwidth among the arrays that are as large or larger, and the next smaller one, so that it
+        is not too low for a size between two that were measured.
         """
-        # By size alone: the same array may have been measured twice.
+        # Sorted by size alone, since the same array may have been measured twice.
         measured = sorted(((peak.working_set_bytes or 0, peak) for peak in self.of(kind, threads)), key=itemgetter(0))
         if not measured:
             return None
@@ -62,11 +62,11 @@ class Reached:
         return Bandwidth(max(rates), level or "memory")
 
     def seconds(self, kind: Kind, threads: int) -> float | None:
-        """The least time of a kind on so many threads; None when it was not measured."""
+        """The least time of a kind on `threads` threads; None when it was not measured."""
         return min((peak.seconds for peak in self.of(kind, threads)), default=None)
 
     def chain(self, shape: Shape) -> Peak | None:
-        """The fastest chain of a shape on the workload's threads or on one, whoever's it is."""
+        """The fastest chain of a shape, of any source, on the workload's threads or on one."""
         chains = [peak for peak in self.peaks if peak.kind == "chain" and shape == (peak.M, peak.N, peak.K)]
         return min(chains, key=lambda peak: peak.seconds, default=None)
 

@@ -10,17 +10,17 @@ from benchmarks.limits.peak import LEVELS, Level, Peak, Settings, settings
 
 @dataclasses.dataclass(frozen=True)
 class Roof:
-    """Rates that nothing passes under one device, dtype, precision and thread count."""
+    """Rates that nothing exceeds under one device, dtype, precision and thread count."""
 
     flops_per_second: float
     """The multiply-adds' rate; where they were not measured, or a product was faster, the fastest product's."""
     gemm_flops_per_second: float | None
     """The fastest product of a library."""
     bytes_per_second: Mapping[Level, float]
-    """What all threads read from each level, the nearest first; no level is slower than one beyond it."""
+    """{level: bandwidth of all threads}, the nearest first; no level is slower than one beyond it."""
 
     def at(self, intensity: float, level: Level) -> float:
-        """Operations a second at most with so many operations a byte, where the bytes come from this level."""
+        """The largest rate, in operations a second, at `intensity` operations for each byte from `level`."""
         return min(self.flops_per_second, intensity * self.bytes_per_second[level])
 
 

@@ -1,4 +1,4 @@
-"""What this machine is: processor, caches, memory, system, GPUs. Needs no rights; what cannot be read is None."""
+"""The machine: processor, caches, memory, system, GPUs. Needs no rights; what cannot be read is None."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SIMD = (
 
 
 def describe_machine(root: Path = _ROOT) -> dict[str, Any]:
-    """The machine as a mapping of JSON values, `key` being its short name; `root` is where /proc and /sys are."""
+    """The machine as a mapping of JSON values, `key` being its short name; `root` holds /proc and /sys."""
     described: dict[str, Any] = {
         "cpu": _cpu(root),
         "memory_bytes": psutil.virtual_memory().total,
@@ -64,8 +64,8 @@ def describe_machine(root: Path = _ROOT) -> dict[str, Any]:
 def machine_key(machine: Mapping[str, Any]) -> str:
     """A short name that two runs share when they ran on the same kind of machine.
 
-    From the processor's model, its cores, the memory in whole GiB and the GPUs of a mapping that
-    `describe_machine` made: `amd-epyc-25.17-2cores-8GiB`.
+    It is made of the processor's model, its cores, the memory in whole GiB and the GPUs of a mapping by
+    `describe_machine`: `amd-epyc-25.17-2cores-8GiB`.
     """
     cpu = machine["cpu"]
     family = ".".join(str(cpu[name]) for name in ("family", "model_number") if cpu.get(name) is not None)
@@ -98,7 +98,7 @@ def devices_here() -> tuple[Device, ...]:
 
 
 def available_bytes(device: Device = "cpu", root: Path = _ROOT) -> int | None:
-    """Memory that is free for use now on a kind of device; None where it cannot be told."""
+    """Free memory of a kind of device, in bytes; None where it is unknown."""
     if device == "cuda":
         free: int | None = gpu_state().get("free_memory_bytes")
         return free
@@ -108,7 +108,7 @@ def available_bytes(device: Device = "cpu", root: Path = _ROOT) -> int | None:
 
 
 def last_level_cache_bytes(root: Path = _ROOT) -> int | None:
-    """Bytes of the last cache, all its parts on this machine together; None where they cannot be told."""
+    """Bytes of the last cache, the sum over all its parts on this machine; None where they are unknown."""
     known = [cache for cache in caches(root) if cache["bytes"] and cache["logical_cores"]]
     if not known:
         return None
@@ -138,7 +138,7 @@ def _cpu(root: Path) -> dict[str, Any]:
         "governor": _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "frequency_driver": _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver"),
         "boost": _boost(root),
-        # Only x86 has a flag for it; elsewhere it is not known.
+        # Only x86 has a flag for it.
         "virtualized": "hypervisor" in flags if "flags" in info else None,
     }
 
@@ -151,13 +151,13 @@ def _cpuinfo(root: Path) -> dict[str, str]:
 
 
 def _core(root: Path, cpu: int) -> str:
-    """A name for the physical core of a logical one: the list of logical cores that it is made of."""
+    """A name for the physical core of a logical one: the list of its logical cores."""
     topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
     return _read(topology / "core_cpus_list") or _read(topology / "thread_siblings_list") or str(cpu)
 
 
 def caches(root: Path = _ROOT) -> list[dict[str, Any]]:
-    """The caches that the first core sees, nearest first; `logical_cores` share each."""
+    """The caches of the first core, nearest first; `logical_cores` share each."""
     found = []
     for index in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index*")):
         shared = _read(index / "shared_cpu_list")
@@ -188,7 +188,7 @@ def _distribution() -> str | None:
 
 
 def _chosen(text: str | None) -> str | None:
-    """What stands in brackets: `always [madvise] never`."""
+    """The word in brackets: `always [madvise] never`."""
     found = re.search(r"\[(\w+)\]", text or "")
     return found.group(1) if found else None
 
@@ -211,6 +211,6 @@ def _size(text: str | None) -> int | None:
 
 
 def _list_length(text: str) -> int:
-    """How many numbers a kernel list such as `0-3,8` has."""
+    """The number of CPUs in a kernel list such as `0-3,8`."""
     bounds = [[int(end) for end in part.split("-")] for part in text.split(",")]
     return sum(part[-1] - part[0] + 1 for part in bounds)

@@ -1,4 +1,4 @@
-"""What the Linux control group of this process allows: a container, a job of Slurm, a systemd scope."""
+"""Limits of this process's Linux control group: a container, a job of Slurm, a systemd scope."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNLIMITED = 2**62
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """How many CPUs' time the group may use, the least of its own and its parents' limits; None without one."""
+    """CPUs whose time the group may use, the least of its own and its parents' limits; None without one."""
     quotas = []
     for folder, unified in _groups(root, "cpu"):
         files = ("cpu.max",) if unified else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
@@ -39,7 +39,7 @@ def _groups(root: Path, controller: str) -> Iterator[tuple[Path, bool]]:
         if controllers and controller not in controllers.split(","):
             continue
         top = mount / controller if controllers else mount
-        # A path with .. lies outside of what this namespace shows.
+        # A path with .. is outside of this namespace.
         inner = [] if ".." in path else [part for part in path.split("/") if part]
         for depth in range(len(inner), -1, -1):
             yield top.joinpath(*inner[:depth]), not controllers

@@ -25,7 +25,7 @@ _THROTTLE_REASONS = {
 
 
 def gpu_count() -> int:
-    """How many GPUs a CUDA program in this process may use; 0 where there is no driver."""
+    """The number of GPUs that a CUDA program in this process may use; 0 where there is no driver."""
     with _nvml() as nvml:
         return 0 if nvml is None else len(_visible(nvml))
 
@@ -52,7 +52,7 @@ def describe_gpus() -> list[dict[str, Any]]:
 
 
 def gpu_state() -> dict[str, Any]:
-    """The first GPU now: clocks (Hz), temperature (degrees Celsius), power (W), free memory, why it throttles.
+    """The state of the first GPU: clocks (Hz), temperature (degrees Celsius), power (W), free memory, throttle reasons.
 
     `throttle_reasons` is a list of names, empty when nothing slows the GPU down and None when that cannot be read.
     Empty where there is no GPU.
@@ -115,7 +115,7 @@ def _visible(nvml: Any, environment: Mapping[str, str] = os.environ) -> list[Any
 
 
 def _read(nvml: Any, function: Any, *arguments: Any) -> Any:
-    """What an NVML function returns; None where this GPU or driver does not have it."""
+    """The value of an NVML function; None where this GPU or driver does not have it."""
     try:
         return function(*arguments)
     except nvml.NVMLError:

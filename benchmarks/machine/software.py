@@ -1,4 +1,4 @@
-"""Which software a measurement ran on: versions, BLAS, thread settings, revision. Imports no framework but NumPy."""
+"""The software of a measurement: versions, BLAS, thread settings, revision. Imports no framework but NumPy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = (
     *("numpy", "torch", "scipy", "pandas", "matplotlib", "threadpoolctl", "nvidia-ml-py"),
     *("jax", "jaxlib", "onnx", "onnxruntime", "openvino", "numba", "triton", "mkl", "intel-openmp", "cupy"),
 )
-"""What may take part in a measurement; those of NVIDIA (cuDNN, cuBLAS) are found by their prefix."""
+"""Packages that may take part in a measurement; those of NVIDIA (cuDNN, cuBLAS) are found by their prefix."""
 
 _NVIDIA = "nvidia-"
 _THREAD_SETTINGS = (
@@ -27,7 +27,7 @@ _GIT_SECONDS = 20
 
 
 def packages() -> dict[str, str]:
-    """Version of Python and of each package that is installed and may take part in a measurement."""
+    """Version of Python and of each installed package that may take part in a measurement."""
     found = {"python": platform.python_version()}
     for distribution in importlib.metadata.distributions():
         name = (distribution.metadata["Name"] or "").lower().replace("_", "-")
@@ -47,7 +47,7 @@ def numpy_blas() -> list[dict[str, Any]]:
 
 
 def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables that settle how many threads the libraries start, how they wait, and what they may use."""
+    """The variables that set how many threads the libraries start, how they wait, and what they may use."""
     return {
         name: value
         for name, value in sorted(environment.items())
@@ -57,7 +57,7 @@ def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str,
 
 
 def commit(folder: Path = PROJECT) -> dict[str, Any] | None:
-    """{"revision", "dirty"} of the git checkout whose top is `folder`; None when it is none or git cannot tell.
+    """{"revision", "dirty"} of the git checkout whose top is `folder`; None when there is none or git fails.
 
     Files that git neither tracks nor ignores make it dirty, too: a new implementation is one.
     """

@@ -1,1 +1,1 @@
-"""What people see: plain text, CSV, figures and their styles, for every room that writes a report."""
+"""Text, tables and figures for every room that writes a report: plain text, CSV, matplotlib and its styles."""

@@ -1,4 +1,4 @@
-"""Tables as CSV that people open in spreadsheets: text from a stranger is no formula there, numbers stay numbers."""
+"""Tables as CSV for spreadsheets: a stranger's text is not read as a formula, numbers stay numbers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-# With these a spreadsheet begins a formula, whose functions reach files and the network.
+# A formula of a spreadsheet begins with one of these; its functions reach files and the network.
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
 
 
 def cell(value: Any) -> Any:
-    """The value of a cell; a text that a spreadsheet would take for a formula has an apostrophe before it."""
+    """The value of a cell; a text that a spreadsheet would read as a formula gets an apostrophe before it."""
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 

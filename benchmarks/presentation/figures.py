@@ -1,7 +1,7 @@
 """Matplotlib as the project's figures use it: on the Agg canvas, with its own defaults, whatever the user has set.
 
-A user's MPLBACKEND may name a backend that only a notebook has, which matplotlib refuses to be imported with; a
-matplotlibrc may have all text set by LaTeX. So every module here that draws imports matplotlib from this one.
+A user's MPLBACKEND may name a backend that only a notebook has, which fails on import; a matplotlibrc may have all text
+set by LaTeX. So every module that draws imports matplotlib from this one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BACKEND: Final = "MPLBACKEND"
 
 @contextlib.contextmanager
 def _backend_set_aside() -> Iterator[None]:
-    """Without the user's choice of a backend, which is there again afterwards, for processes that are started."""
+    """Remove the user's choice of a backend for the block, and restore it for processes that are started later."""
     chosen = os.environ.pop(_BACKEND, None)
     try:
         yield
@@ -56,7 +56,7 @@ __all__ = [
 
 @contextlib.contextmanager
 def own_settings(settings: Mapping[str, Any]) -> Iterator[None]:
-    """Draw with matplotlib's defaults and these settings over them; the user's are there again afterwards.
+    """Draw with matplotlib's defaults and these settings in the block; the user's settings are restored after it.
 
     Letters that the font lacks become boxes, without a warning: names are a stranger's.
     """

@@ -1,6 +1,6 @@
 """Text from a run's files made safe to show: names and reasons are a stranger's, and are never markup.
 
-Also how numbers are written for people: seconds in the unit that fits, ratios and shares to the digits that count.
+Also numbers for people: seconds in the unit that fits, ratios and shares to the digits that count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 LONGEST = 300
 NOTHING = "\N{EN DASH}"
-"""What stands where there is no number."""
+"""Shown where there is no number."""
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 # Underscores within a word are no emphasis, and names are full of them.
@@ -20,7 +20,7 @@ _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
 def clean(text: object, longest: int | None = None) -> str:
-    """The text on one line without control characters, terminal escapes and what UTF-8 cannot write."""
+    """The text on one line without control characters, terminal escapes and letters that UTF-8 cannot encode."""
     plain = str(text)
     if not plain.isprintable():
         plain = " ".join("".join(letter if letter.isprintable() else " " for letter in plain).split())
@@ -28,18 +28,18 @@ def clean(text: object, longest: int | None = None) -> str:
 
 
 def escape(text: object) -> str:
-    """The text as Markdown that shows it as it is; at most `LONGEST` characters of it."""
+    """The text as Markdown that shows it literally; at most `LONGEST` characters of it."""
     plain = clean(text, LONGEST).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKUP.sub(r"\\\1", plain)
 
 
 def code(text: object) -> str:
-    """The text as a Markdown code span, which holds no markup; a backtick or bar would end it or its cell."""
+    """The text as a Markdown code span, without the backticks and bars that would end it or its cell."""
     return f"`{clean(text, LONGEST).replace('`', chr(39)).replace('|', '¦') or ' '}`"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table of cells that are Markdown already; columns of numbers stand to the right."""
+    """A Markdown table of cells that are Markdown already; columns of numbers are right-aligned."""
     rows = [list(row) for row in rows]
     numeric = [
         all(re.match(rf"(?:\*\*|≈ )?[<±-]?\d|{NOTHING}?$", row[at]) for row in rows) for at in range(len(header))
@@ -58,7 +58,7 @@ def seconds(value: float) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number to so many significant digits, never in scientific notation: 0.0123, 1.20, 1230."""
+    """A number to `digits` significant digits, never in scientific notation: 0.0123, 1.20, 1230."""
     if not math.isfinite(value):
         return NOTHING
     if value == 0:
@@ -68,7 +68,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def at_least(value: float) -> str:
-    """The next whole number, where rounding errors count for nothing: 20.0000001 is 20."""
+    """The next whole number, ignoring rounding errors: 20.0000001 is 20."""
     return f"{math.ceil(round(value, 6))}"
 
 
@@ -78,7 +78,7 @@ def times(value: float) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """The bounds of a ratio: 1.20–1.26. One just above 1 has a digit more: it decides what is said."""
+    """The bounds of a ratio: 1.20–1.26. A bound just above 1 has a digit more, since it decides the verdict."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "no interval"
     return NOTHING.join(significant(bound, 4 if 1 < bound < 1.01 else 3) for bound in (low, high))

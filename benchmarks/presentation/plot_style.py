@@ -1,7 +1,7 @@
-"""How plots look: one colour and marker an implementation, plain numbers on axes, small files.
+"""The style of plots: one colour and marker an implementation, plain numbers on axes, small files.
 
-Colours are Okabe and Ito's (2008), which people with any kind of colour vision tell apart, then darker ones of
-Paul Tol's muted set; a marker of its own says the same without colour.
+Colours are Okabe and Ito's (2008), which people with any kind of colour vision can distinguish, then darker ones of
+Paul Tol's muted set; markers distinguish implementations without colour.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SETTINGS: Mapping[str, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """How one implementation is drawn."""
+    """Colour, marker and line of one implementation."""
 
     colour: str
     marker: str
@@ -80,8 +80,8 @@ _FURTHER = (
 def choose_styles(strangers: Iterable[str]) -> dict[str, Style]:
     """A style for each implementation of this project and each of the strangers.
 
-    What has no fixed style takes a further one that its name chooses, or the next that is free; dashed lines
-    begin when none is. The project's own come first, so that a run's plots do not depend on who else is in it.
+    An implementation without a fixed style takes a further one that its name chooses, or the next free one; when none
+    is free, dashed lines begin. The project's own come first, so that a style does not depend on the others in a run.
     """
     chosen = dict(_FIXED)
     free: list[tuple[int, int]] = []
@@ -100,7 +100,7 @@ def choose_styles(strangers: Iterable[str]) -> dict[str, Style]:
 
 
 def lighter(colour: str, towards_white: float) -> tuple[float, float, float]:
-    """A colour mixed with so much white."""
+    """A colour mixed with white; `towards_white` is the share of white."""
     red, green, blue = mpl.colors.to_rgb(colour)
     return tuple(part + (1 - part) * towards_white for part in (red, green, blue))  # type: ignore[return-value]
 
@@ -123,11 +123,11 @@ def log_axis(axis: Any, low: float, high: float, text: Callable[[float], str]) -
 
 
 _NEAREST_SIZES = 0.1
-"""Neighbouring labels on an axis of sizes are at least this share of its length apart."""
+"""The least distance of neighbouring labels on an axis of sizes, as a share of its length."""
 
 
 def size_axis(axis: Any, sizes: Iterable[int]) -> None:
-    """Label a logarithmic axis of sizes with those that were measured, but not two that would touch."""
+    """Label a logarithmic axis with the measured sizes, without labels that would touch."""
     distinct = sorted(set(sizes))
     nearest = math.log(distinct[-1] / distinct[0]) * _NEAREST_SIZES
     ticks = distinct[:1]
@@ -157,7 +157,7 @@ def plain_times(value: float) -> str:
 
 
 def panel_heading(figure: Figure, left: float, bottom: float, title: str, finding: str) -> None:
-    """A panel's title with its finding below, from so many inches from the left and bottom of the figure."""
+    """A panel's title with its finding below; `left` and `bottom` are inches of the figure."""
     height = figure.get_figheight()
     at = (left / WIDTH, bottom / height)
     figure.text(*at, finding, fontsize=9.5, va="bottom")
@@ -166,7 +166,7 @@ def panel_heading(figure: Figure, left: float, bottom: float, title: str, findin
 
 
 def heading(figure: Figure, title: str, subtitle: str) -> None:
-    """A title and what was held fixed, at the upper left."""
+    """A title, and below it what is fixed, at the upper left."""
     height = figure.get_figheight()
     figure.text(0.12 / WIDTH, 1 - 0.12 / height, title, fontsize=14, fontweight="bold", va="top")
     figure.text(0.12 / WIDTH, 1 - 0.42 / height, subtitle, fontsize=9.5, color=MUTED, va="top")

@@ -68,8 +68,8 @@ _NO_ESTIMATE = Estimate(math.nan, math.nan, math.nan)
 def load_run(folder: Folder | Sequence[Folder], *more: Folder, labels: Sequence[str] | None = None) -> pd.DataFrame:
     """One run folder, or several, as a tidy frame: one row for each case of each run, columns as `COLUMNS`.
 
-    `labels` name the runs in the column `run`; without them it holds the folders' names. Lines that are no
-    trials are passed over with a warning. Raises StoreError for a folder that holds no run.
+    `labels` name the runs in the column `run`; without them it holds the folders' names. Lines that are no trials are
+    passed over with a warning. Raises StoreError for a folder that holds no run.
     """
     return runs_frame(_loaded(folder, more, labels))
 
@@ -77,18 +77,18 @@ def load_run(folder: Folder | Sequence[Folder], *more: Folder, labels: Sequence[
 def load_samples(folder: Folder | Sequence[Folder], *more: Folder, labels: Sequence[str] | None = None) -> pd.DataFrame:
     """Every sample in long form, columns as `SAMPLE_COLUMNS`, in measured order within a case.
 
-    Takes what `load_run` takes. Samples of cases that failed in the end are not among them.
+    The arguments are those of `load_run`. Cases without times have no samples.
     """
     return _samples_frame(_loaded(folder, more, labels))
 
 
 def runs_frame(runs: Sequence[LoadedRun]) -> pd.DataFrame:
-    """The frame of `load_run` for runs that are read already."""
+    """The frame of `load_run` for runs that are loaded already."""
     return cases_frame(row for run in runs for row in _rows(run))
 
 
 def cases_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows as a frame with every column of `COLUMNS`; those that follow from others are filled in."""
+    """Rows as a frame with every column of `COLUMNS`; columns that follow from others are computed."""
     frame = pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(dict(COLUMNS))
     frame["step_seconds"] = frame["median_seconds"] / frame["T"]
     frame["sequences_per_second"] = frame["B"] / frame["median_seconds"]
@@ -123,7 +123,7 @@ def _rows(run: LoadedRun) -> list[dict[str, Any]]:
 
 
 def workload_columns(workload: Workload, limit: Bound | None) -> dict[str, Any]:
-    """The columns that a workload has without an implementation."""
+    """The columns of a workload, which all implementations share."""
     known = {name: getattr(workload, name) for name in _WORKLOAD_COLUMNS}
     known |= {"workload": workload.id, "flops": flops(workload), "intensity": intensity(workload)}
     return known | _bounds(limit)
@@ -156,7 +156,7 @@ def _median(case: PooledCase) -> float:
 
 
 def _own(case: PooledCase) -> dict[str, Any]:
-    """What is known of a case without looking at others."""
+    """The columns of a case that do not depend on other cases."""
     estimate = case.estimate or _NO_ESTIMATE
     return {
         "case": case.case.id,
@@ -211,9 +211,9 @@ def over_visits(trials: Sequence[Trial], name: str, which: OverVisits) -> float:
 
 
 def _payback_calls(case: PooledCase, compared: PooledCase, speedup: float) -> float:
-    """Calls until faster calls have earned back what set-up and first call cost more than the baseline's.
+    """Calls until faster calls have earned back the extra cost of set-up and first call over the baseline's.
 
-    0 where they cost no more, infinite where each call takes as long or longer, NaN where a cost is not known.
+    0 where there is no extra cost, infinite where a call takes as long or longer, NaN where a cost is unknown.
     """
     extra = _preparation(case) - _preparation(compared)
     if not extra > 0:

@@ -1,4 +1,4 @@
-"""Run folders as they are read for tables and reports: records, pooled cases, and what could not be read."""
+"""Run folders as they are read: records, pooled cases, peaks, bounds, and a sentence for each broken line."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from benchmarks.workload import Case, Workload
 Folder: TypeAlias = str | os.PathLike[str]
 
 TARGET_INTERVAL = 0.05
-"""For a run whose record does not say what was asked for."""
+"""The interval asked for by a run whose record does not say."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LoadedRun:
-    """One run as read: its label in tables, its record, its cases, and a sentence for each line that is broken."""
+    """One run as read: its label in tables, its record, its cases, and a sentence for each broken line."""
 
     label: str
     folder: Path
@@ -40,7 +40,7 @@ class LoadedRun:
 
     @functools.cached_property
     def peaks(self) -> Sequence[Peak]:
-        """The peaks that the run measured; what is no peak in its record is left out."""
+        """The peaks in the run's record, without entries that are no peak."""
         return read_peaks(self.record)
 
     @functools.cached_property
@@ -52,8 +52,8 @@ class LoadedRun:
 def load_runs(folders: Folder | Sequence[Folder], labels: Sequence[str] | None = None) -> list[LoadedRun]:
     """Read one run or several. Without labels a run is called by its folder's name.
 
-    Raises StoreError for a folder that holds no run, ValueError when there are no folders or the labels do not
-    name each of them apart.
+    Raises StoreError for a folder that holds no run, ValueError when there are no folders or the labels are not one for
+    each run, all different.
     """
     paths = [Path(folders)] if isinstance(folders, str | os.PathLike) else [Path(folder) for folder in folders]
     if not paths:
@@ -84,7 +84,7 @@ def read_peaks(record: Mapping[str, Any]) -> list[Peak]:
 
 
 def target_interval(record: Mapping[str, Any]) -> float:
-    """Half the interval, as a share of the median, that the run's sweep asked for."""
+    """The interval that the run's sweep asked for: half of it, as a share of the median."""
     sweep = record.get("sweep")
     asked = sweep.get("target_interval") if isinstance(sweep, Mapping) else None
     return float(asked) if isinstance(asked, int | float) and 0 < asked < 1 else TARGET_INTERVAL
@@ -105,9 +105,9 @@ def _cleaned(trial: Trial) -> Trial:
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
-    """The folders' names, with as many of the folders above as it takes to tell them apart.
+    """The folders' names, each with as many parent folders as make them different.
 
-    Raises StoreError when one folder is given twice: a run beside itself shows nothing.
+    Raises StoreError when one folder is given twice.
     """
     parts = [path.absolute().parts for path in paths]
     if len(set(parts)) != len(parts):

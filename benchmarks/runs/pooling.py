@@ -1,7 +1,7 @@
-"""From the trials of a run to its cases: what several visits to one case say together, and two cases compared.
+"""The cases of a run, pooled from trials: time, interval and status of a case, and the ratio of two cases.
 
-The samples of a case are pooled over its rounds, block by block. Blocks that took turns in one visit saw the same
-machine: what slowed all of them is taken out of each case's time, and two cases are compared by the ratio of theirs.
+The samples of a case are pooled over its rounds, block by block. Blocks that took turns in one visit had the same
+disturbances: these are taken out of each case's time, and two cases are compared by the ratio of such blocks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.trial import MEASURED, Status, Trial, deciding
 from benchmarks.workload import Case, Workload
 
 BASELINE = "nn_rnn"
-"""What speed-ups are relative to: the implementation that everybody has."""
+"""The implementation that speed-ups are relative to: the one that everybody has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,21 +31,22 @@ class PooledCase:
     target_interval: float
     """A case is `ok` when half its interval is at most this share of its median."""
     correction: float = 1.0
-    """The time of a call by all that was measured in turns with it, over the median of its own blocks alone."""
+    """The time of a call without the disturbances that its blocks share with others, over the median of its own
+    blocks."""
 
     @property
     def case(self) -> Case:
-        """The case that the trials are of."""
+        """The implementation and the workload of the trials."""
         return self.trials[0].case
 
     @property
     def source(self) -> str:
-        """What `rnnimpl.load` took for it."""
+        """The argument of `rnnimpl.load` for the implementation."""
         return self.trials[0].source
 
     @property
     def measured(self) -> bool:
-        """Whether it has times: a case that failed when it was last visited has none, nor one that was ever wrong."""
+        """Whether it has times. A case that failed at its last visit has none, nor one that was ever wrong."""
         return self.estimate is not None
 
     @property
@@ -55,12 +56,12 @@ class PooledCase:
 
     @cached_property
     def decisive(self) -> Trial:
-        """The trial whose status the case has, but for `ok` and `noisy`."""
+        """The trial whose status the case has, unless it is measured."""
         return deciding(self.trials)
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """What its visits lost to something else than the implementation, in sentences."""
+        """Sentences about visits that were cut short by something other than the implementation."""
         return tuple(trial.lost for trial in self.trials if trial.lost is not None)
 
     @cached_property
@@ -73,16 +74,16 @@ class PooledCase:
 
     @cached_property
     def estimate(self) -> Estimate | None:
-        """The time of a call over all blocks of all visits, in a typical moment of the machine; None without times.
+        """The time of a call over all blocks of all visits, under typical disturbance; None without times.
 
-        The interval is as wide, relative to it, as the one of the median of the case's own blocks.
+        Relative to it, the interval is as wide as that of the median of the case's own blocks.
         """
         medians = [median for _, blocks in self.visits for median in blocks]
         return of_medians(medians).scaled(self.correction) if medians else None
 
     @property
     def status(self) -> Status:
-        """That of the decisive visit, except that `ok` and `noisy` are told apart by all samples."""
+        """`ok` or `noisy` by all samples of a case with times; otherwise the status of the decisive visit."""
         if self.estimate is None:
             return self.decisive.status if self.decisive.status not in MEASURED else "failed"
         return "ok" if self.estimate.relative_half_width <= self.target_interval else "noisy"
@@ -115,7 +116,7 @@ class PooledCase:
 
 
 def of_medians(medians: list[float]) -> Estimate:
-    """The estimate whose blocks have these medians."""
+    """The estimate from the medians of blocks."""
     return estimate(medians, (1,) * len(medians))
 
 
@@ -138,7 +139,7 @@ def pool(trials: Iterable[Trial], target_interval: float) -> dict[Case, PooledCa
 
 
 def _blocks_in_turns(cases: Sequence[PooledCase]) -> NDArray[np.float64]:
-    """Block medians (cases, blocks): blocks that took turns in one visit share a column; NaN where one has none."""
+    """Block medians (cases, blocks): blocks that took turns in one visit share a column; NaN where a case has none."""
     rows = [(trial, row, medians) for row, case in enumerate(cases) for trial, medians in case.visits]
     visits: list[list[tuple[Trial, int, list[float]]]] = []
     for trial, row, medians in sorted(rows, key=lambda each: (each[0].round, _span(each[0]))):
@@ -155,7 +156,7 @@ def _blocks_in_turns(cases: Sequence[PooledCase]) -> NDArray[np.float64]:
 
 
 def by_workload(cases: Mapping[Case, PooledCase]) -> dict[Workload, dict[str, PooledCase]]:
-    """The same cases as {workload: {implementation: case}}."""
+    """The cases as {workload: {implementation: case}}."""
     grouped: dict[Workload, dict[str, PooledCase]] = {}
     for case, pooled in cases.items():
         grouped.setdefault(case.workload, {})[case.implementation] = pooled
@@ -163,7 +164,7 @@ def by_workload(cases: Mapping[Case, PooledCase]) -> dict[Workload, dict[str, Po
 
 
 def baseline(cases: Mapping[str, PooledCase]) -> PooledCase | None:
-    """The case of one workload that others are compared with: the one named `nn_rnn`, else one made from it."""
+    """The baseline among the cases of one workload: the one named `nn_rnn`, else one made from it."""
     if BASELINE in cases:
         return cases[BASELINE]
     return next((case for case in cases.values() if case.source == BASELINE), None)
@@ -184,8 +185,8 @@ def contenders(cases: Mapping[str, PooledCase]) -> dict[str, PooledCase]:
 def time_ratio(above: PooledCase, below: PooledCase) -> Estimate:
     """How many times as long `above` takes as `below`, both measured and of the same workload and run.
 
-    From pairs of blocks that took turns in one visit, so that what slowed both cancels out. Where there are
-    too few of them for an interval, the ratio of the two medians with the widest bounds their intervals allow.
+    The ratio is over pairs of blocks that took turns in one visit, so common disturbances cancel. With too few pairs
+    for an interval, it is the ratio of the two medians, with the widest bounds that their intervals allow.
     """
     if above is below:
         return Estimate(1.0, 1.0, 1.0)
@@ -195,7 +196,7 @@ def time_ratio(above: PooledCase, below: PooledCase) -> Estimate:
     for trial, medians in above.visits:
         other, other_medians = others.get(trial.round, (None, []))
         if other is not None and _met(trial, other):
-            # Where the budget ended amid a turn, one of them has a block more.
+            # One of them has a block more where the budget ended in the middle of a turn.
             turns = min(len(medians), len(other_medians))
             numerators += medians[:turns]
             denominators += other_medians[:turns]
@@ -211,15 +212,15 @@ def time_ratio(above: PooledCase, below: PooledCase) -> Estimate:
 
 
 def _met(one: Trial, other: Trial) -> bool:
-    """Whether two trials were of one visit: a resumed sweep may visit one workload twice in the same round."""
+    """Whether two trials are of one visit: a resumed sweep may visit one workload twice in the same round."""
     (begun, ended), (other_begun, other_ended) = _span(one), _span(other)
     return one.round == other.round and begun < other_ended and other_begun < ended
 
 
 def _span(trial: Trial) -> tuple[str, str]:
-    """When a trial's visit began and ended; the other way round where the system's clock was set back within it.
+    """The beginning and the end of a trial's visit, in order, also where the system's clock was set back within it.
 
-    Times are UTC in ISO 8601, so their order is that of their letters.
+    Times are UTC in ISO 8601, whose order is that of their letters.
     """
     begun, ended = sorted((trial.started_at, trial.finished_at))
     return begun, ended
