@@ -1,14 +1,14 @@
-"""The one place through which files are written and removed: nothing but what this tool made is changed.
+"""The one place through which files are written and removed, so that only this tool's own files are changed.
 
-What is ours, and what is never done:
+The rules:
 
 - A folder that the user names is the user's choice, and a link that leads to it is followed. Below it no link is
   followed, whoever made it: it is refused in a sentence that names it (`writing`).
-- A command replaces or removes only files whose bytes it wrote itself, by the record that it keeps beside them; what
-  else stands under such a name is refused before anything is computed (`outputs`).
-- What is only added to (trials, histories, logs) has to be a regular file with one name (`writing`).
+- A command replaces or removes only files whose bytes it wrote itself, by the record that it keeps there; any other
+  file under such a name is refused before anything is computed (`outputs`).
+- A file that is only added to (trials, histories, logs) has to be a regular file with one name (`writing`).
 - A tree is laid into another without leaving either (`copying`).
-- What is needed for a while lies in folders of our own, which nobody else has, and goes when the run ends (`scratch`).
+- Temporary files are in folders that belong to one run and are removed when it ends (`scratch`).
 
 A test reads the source of the project and finds every call that writes or removes elsewhere.
 """

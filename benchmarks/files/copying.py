@@ -1,7 +1,7 @@
 """Lay a folder or file of one tree into another in place of what is there, without leaving either tree.
 
-Links are laid as links: one that leads to a place in the first tree leads to the same place in the second, so that a
-suite which names the project's code by a link gets the code that stands beside it, and not that of another revision.
+Links are laid as links: one that leads to a place in the first tree leads to the same place in the second. So a suite
+that links to the project's code gets the code of its own revision.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_NOTES = 5
 
 @dataclasses.dataclass(frozen=True)
 class _Trees:
-    """The top of the tree that is read, that of the tree that is written, and sentences on what is not as it was."""
+    """The top of the tree that is read, the top of the tree that is written, and sentences on differences."""
 
     source: Path
     target: Path
@@ -30,10 +30,10 @@ class _Trees:
 
 
 def lay(source: Path, target: Path, name: str, *, left_out: Collection[str] = ("__pycache__",)) -> list[str]:
-    """Put what has a name in the tree `source` under the same name in the tree `target`; sentences on what differs.
+    """Copy what has a name in the tree `source` to the same name in the tree `target`; sentences on what differs.
 
-    Files and folders with a name of `left_out` are not copied.
-    Raises ValueError, and changes nothing, where the name leads out of the second tree or is that of the tree itself.
+    Files and folders with a name of `left_out` are not copied. Raises ValueError, and changes nothing, where the name
+    leads out of the second tree or is that of the tree itself.
     """
     trees = _Trees(source.resolve(), target.resolve(), [], left_out)
     *parents, last = parts(name)
@@ -58,7 +58,7 @@ def lay(source: Path, target: Path, name: str, *, left_out: Collection[str] = ("
 
 
 def _resolved_inside(tree: Path, place: Path, name: str) -> Path:
-    """Where a place lies when links are followed. Raises ValueError where that is not in the tree."""
+    """The path with links resolved. Raises ValueError where it is not in the tree."""
     try:
         resolved = place.resolve()
     except (OSError, RuntimeError):  # links in a circle
@@ -73,7 +73,7 @@ def _resolved_inside(tree: Path, place: Path, name: str) -> Path:
 
 
 def _remove(parent: int, last: str) -> None:
-    """Remove a folder with all that is in it, or a file, or a link and not what it leads to."""
+    """Remove a folder with its content, or a file, or a link and not its target."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISDIR(os.stat(last, dir_fd=parent, follow_symlinks=False).st_mode):
             shutil.rmtree(last, dir_fd=parent)
@@ -82,7 +82,7 @@ def _remove(parent: int, last: str) -> None:
 
 
 def _copy(trees: _Trees, here: Path, parent: int, place: Path) -> None:
-    """Copy what stands here to the last part of `place`, which lies in the opened folder and does not exist."""
+    """Copy a file, folder or link to the last part of `place`, which is in the opened folder and does not exist."""
     mode = here.lstat().st_mode
     if stat.S_ISLNK(mode):
         _copy_link(trees, here, parent, place)

@@ -1,12 +1,12 @@
-"""The files that a command writes into a folder and may replace when it is run again: those it wrote, and no others.
+"""The files that a command writes into a folder and may replace when it is run again: its own, and no others.
 
 A file is the command's own when its bytes are those that the command wrote: `.rnnbench-files.json` in the folder holds
-a digest of each. A file by the same name that the user made, or changed since, is refused in a sentence before anything
-is computed; files by other names are never touched. In a folder that a version before this record wrote, the command's
-own are the regular files by the names that it writes.
+a digest of each. A file by the same name that the user made, or has changed, is refused in a sentence before anything
+is computed; files by other names are never touched. In a folder of a version before this record, the command's own are
+the regular files by the names that it writes.
 
 New files are made in a hidden folder beside the old ones and take their places at the end, so that a command that fails
-or is killed while it computes leaves the old ones whole.
+or is killed leaves the old ones whole.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ class Kind:
     names: re.Pattern[str]
     """Every name below the folder that the command may write, such as `plots/speedup.png`."""
     folders: tuple[str, ...] = ()
-    """The folders below it that its files lie in, each after the one it lies in."""
+    """The folders below it that hold its files, each after its parent."""
     is_earlier: Callable[[Path], bool] = lambda _: False
     """Whether a version of the command that kept no record of its files wrote into this folder."""
 
 
 def check_outputs(folder: Path, kind: Kind) -> None:
-    """Raise StoreError where something that is not the command's own stands where it may write. Changes nothing."""
+    """Raise StoreError where a file that is not the command's own is in the place of its output. Changes nothing."""
     with explained(folder, f"write the files of {kind.command} to"):
         _own(folder, kind)
 
 
 @contextlib.contextmanager
 def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
-    """A hidden folder to write the command's files into; when the block ends they take the places of earlier ones.
+    """A hidden folder for the command's files; when the block ends they take the places of earlier ones.
 
-    What an earlier run of the command wrote and this one did not is removed. Where the block raises, nothing has
-    changed. Raises StoreError as `check_outputs` does, at the beginning and at the end.
+    Files of an earlier run that this one did not write are removed. Where the block raises, nothing has changed. Raises
+    StoreError as `check_outputs` does, at the beginning and at the end.
     """
     with explained(folder, f"write the files of {kind.command} to"):
         make_named(folder)
@@ -71,7 +71,7 @@ def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
 
 
 def _publish(staged: Path, folder: Path, kind: Kind) -> None:
-    """Put staged files in their places. The record names the old and the new bytes for as long as either may stand."""
+    """Put staged files in their places. The record names the old and the new bytes as long as either may be there."""
     new = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _staged_files(staged, kind)}
     old = _own(folder, kind)
     either = {name: old.get(name, set()) | {new[name]} for name in new}
@@ -118,7 +118,7 @@ def _own(folder: Path, kind: Kind) -> dict[str, set[str]]:
 
 
 def _present(folder: Path, kind: Kind) -> Iterator[tuple[str, int]]:
-    """Name and mode of what stands where the command may write: files, and what is no folder and should be one."""
+    """Name and mode of the files in the command's places, and of non-folders in the places of its folders."""
     for below in ("", *kind.folders):
         try:
             with directory(folder, f"{below}/any" if below else "any", make=False) as (descriptor, _):
@@ -132,7 +132,7 @@ def _present(folder: Path, kind: Kind) -> Iterator[tuple[str, int]]:
 
 
 def _recorded(folder: Path) -> dict[str, dict[str, list[str]]]:
-    """{command: {name: digests}} of the folder's record, none where there is none."""
+    """{command: {name: digests}} of the folder's record, empty where there is none."""
     try:
         with open_to_read(folder, RECORD_FILE) as file:
             content = file.read(_LARGEST_RECORD)

@@ -1,8 +1,7 @@
-"""A run's own folders for a while: they go when it ends, and what a killed run left goes with the next.
+"""Temporary folders of a run: they are removed when it ends, and those of a killed run by the next.
 
-Whoever made such a folder holds a lock on a file in it for as long as it lives. The operating system lets go of it
-however that process ends, so a folder whose lock can be had is nobody's: no process number that another process has
-by now can deceive.
+The owner of such a folder holds a lock on a file in it. The operating system releases the lock when the process ends,
+however it ends, so a folder whose lock is free has no owner. A process number could have been reused; a lock cannot.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ _OWNED = "rnnbench-owned"
 
 @contextlib.contextmanager
 def scratch_folder(kind: str, within: Path | None = None) -> Iterator[Path]:
-    """A new folder `rnnbench-KIND-...`, removed on leaving with all that is in it.
+    """A new folder `rnnbench-KIND-...`, removed with its content when the block ends.
 
-    It lies in the system's temporary folder, or hidden `within` another.
+    It is in the system's temporary folder, or hidden `within` another.
     """
     folder = Path(tempfile.mkdtemp(prefix=_prefix(kind, within), dir=within)).resolve()
     lock = os.open(folder / "new", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # It has the name by which it is known only once it is locked: another run must not take it for abandoned.
+        # It gets its name only once it is locked: another run must not take it for abandoned.
         (folder / "new").rename(folder / _OWNED)
         yield folder
     finally:
@@ -38,9 +37,9 @@ def scratch_folder(kind: str, within: Path | None = None) -> Iterator[Path]:
 
 
 def abandoned(kind: str = "", within: Path | None = None) -> Iterator[Path]:
-    """The folders of this user's runs that are no more, one by one; each is removed when the next is asked for.
+    """The folders of this user's runs that have ended, one by one; each is removed when the next is asked for.
 
-    Of one kind, or of all; in the system's temporary folder, or `within` another.
+    They are of one kind, or of all; in the system's temporary folder, or `within` another.
     """
     place = Path(tempfile.gettempdir()) if within is None else within
     for folder in sorted(place.resolve().glob(f"{_prefix(kind, within)}*")):

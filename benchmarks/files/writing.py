@@ -1,8 +1,8 @@
 """Write, append to and remove single files so that no link is followed and a reader never sees half a file.
 
-A place is given as a folder and a name in it, such as `plots/speedup.png`. The folder is where the user sent us, and a
-link that leads there is the user's choice. Everything below it is opened step by step from there, and a link that
-stands in the way is refused, so that nothing outside of the folder is reached.
+A place is a folder and a name in it, such as `plots/speedup.png`. The folder is the user's choice, and a link that
+leads to it is followed. Everything below it is opened step by step, and a link on the way is refused, so that nothing
+outside of the folder is reached.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class StoreError(Exception):
 
 
 def write(folder: Path, name: str, content: bytes | str, *, replace: bool = True, durable: bool = False) -> None:
-    """Write a file in one step, and the folders below `folder` that its name asks for: all of it, or nothing.
+    """Write a file in one step, and the folders below `folder` that its name needs: all of it, or nothing.
 
-    A regular file that is there is replaced, or with `replace=False` refused. With `durable` it is on disk on return.
-    Raises StoreError for a link or anything else that is no regular file, OSError for what the system says.
+    An existing regular file is replaced, or with `replace=False` refused. With `durable` it is on disk on return.
+    Raises StoreError for a link or anything else that is no regular file, OSError for an error of the system.
     """
     data = content.encode() if isinstance(content, str) else content
     with directory(folder, name) as (parent, last):
         _check_replaceable(folder / name, parent, last, replace=replace)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        # A new file has its name from the start: what another process puts there meanwhile is refused.
+        # A new file gets its name at once, so a file that another process makes meanwhile is an error.
         written = f".{last[:100]}.{secrets.token_hex(6)}" if replace else last
         descriptor = os.open(written, flags, 0o666, dir_fd=parent)
         try:
@@ -62,7 +62,7 @@ def write(folder: Path, name: str, content: bytes | str, *, replace: bool = True
 def append(folder: Path, name: str, line: bytes) -> None:
     """Add a line, which ends in a newline, to a file; it is on disk on return. A torn last line is ended first.
 
-    Raises StoreError for a link, for a file that has another name too, and for what is no regular file.
+    Raises StoreError for a link, for a file with a second name, and for anything that is no regular file.
     """
     with open_to_append(folder, name) as file:
         descriptor = file.fileno()
@@ -75,9 +75,9 @@ def append(folder: Path, name: str, line: bytes) -> None:
 
 
 def open_to_append(folder: Path, name: str) -> BinaryIO:
-    """A file that what is written to is added to; it is made where there is none. Raises as `append` does."""
+    """A file open for appending, made where it is missing. Raises as `append` does."""
     with directory(folder, name) as (parent, last):
-        # Without waiting: a named pipe that nobody reads would never be open.
+        # O_NONBLOCK: opening a named pipe that nobody reads would block.
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             descriptor = os.open(last, flags, 0o666, dir_fd=parent)
@@ -107,7 +107,7 @@ def append_to_named(path: Path, text: str) -> None:
 
 
 def make_named(folder: Path) -> None:
-    """Make a folder that the user named, and those above it; a link that leads there is followed."""
+    """Make a folder that the user named, and its parents; a link that leads there is followed."""
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -118,15 +118,15 @@ def make_folder(folder: Path, name: str) -> Path:
 
 
 def remove(folder: Path, name: str) -> None:
-    """Remove a file, or the link itself that stands under its name; what is not there is no error."""
+    """Remove a file, or a link itself; a missing file is no error."""
     with contextlib.suppress(FileNotFoundError), directory(folder, name, make=False) as (parent, last):
         os.unlink(last, dir_fd=parent)
 
 
 def open_to_read(folder: Path, name: str) -> io.BufferedReader:
-    """A regular file; it is opened without waiting, as a named pipe would have it, and without following links.
+    """A regular file, opened without blocking on a named pipe and without following links.
 
-    Raises StoreError for a link and for what is no regular file.
+    Raises StoreError for a link and for anything that is no regular file.
     """
     with directory(folder, name, make=False) as (parent, last):
         try:
@@ -141,16 +141,16 @@ def open_to_read(folder: Path, name: str) -> io.BufferedReader:
 
 
 def check_no_link(folder: Path, name: str) -> None:
-    """Raise StoreError where a folder that has this name below another is a link or no folder. It may be missing."""
+    """Raise StoreError where a folder of this name below another is a link or no folder. It may be missing."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), directory(folder, f"{name}/any", make=False):
         pass
 
 
 @contextlib.contextmanager
 def directory(folder: Path, name: str, *, make: bool = True) -> Iterator[tuple[int, str]]:
-    """A descriptor of the folder that a file of this name lies in, and the last part of the name.
+    """A descriptor of the folder that holds a file of this name, and the last part of the name.
 
-    With `make`, what is missing below `folder` is made. Raises StoreError where a link or a file is in the way.
+    With `make`, missing folders below `folder` are made. Raises StoreError where a link or a file is in the way.
     """
     *parents, last = parts(name)
     current = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -164,7 +164,7 @@ def directory(folder: Path, name: str, *, make: bool = True) -> Iterator[tuple[i
             try:
                 below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
             except OSError as error:
-                # Linux calls a link that is opened as a folder no folder.
+                # Linux reports a link that is opened as a folder as ENOTDIR.
                 if error.errno in (errno.ENOTDIR, errno.ELOOP):
                     mode = os.stat(part, dir_fd=current, follow_symlinks=False).st_mode
                     raise StoreError(_refusal(path, mode, expected="a folder")) from error
@@ -198,7 +198,7 @@ def check_writable(option: str, folder: Path) -> None:
 
 @contextlib.contextmanager
 def folder_for(option: str, folder: Path) -> Iterator[None]:
-    """Make the folder that an option names, and take it away again where the block ends by raising and left it empty.
+    """Make the folder that an option names, and remove it again where the block raises and left it empty.
 
     Raises StoreError when nothing can be written there.
     """
@@ -231,12 +231,12 @@ def explained(path: Path, action: str) -> Iterator[None]:
 
 
 def kind_of(mode: int) -> str:
-    """What a file's mode says it is: a link, a folder, a named pipe."""
+    """The kind of a file by its mode: a link, a folder, a named pipe."""
     return _KINDS.get(stat.S_IFMT(mode), "a file")
 
 
 def _explained(error: OSError, path: Path, parent: int, last: str) -> Exception:
-    """Why a file cannot be opened, where a link or a socket is why; else what the system says."""
+    """Why a file cannot be opened, where it is a link or a socket; else the system's message."""
     if error.errno not in (errno.ELOOP, errno.ENXIO):
         return error
     return StoreError(_refusal(path, os.stat(last, dir_fd=parent, follow_symlinks=False).st_mode))

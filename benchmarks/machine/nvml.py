@@ -99,7 +99,7 @@ def _nvml() -> Iterator[Any]:
 
 
 def _visible(nvml: Any, environment: Mapping[str, str] = os.environ) -> list[Any]:
-    """Handles of the GPUs in CUDA's order: CUDA_VISIBLE_DEVICES picks by index or UUID and ends at what it has not."""
+    """Handles of the GPUs in CUDA's order; CUDA_VISIBLE_DEVICES selects by index or UUID until one is unknown."""
     chosen = environment.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
         chosen = ",".join(map(str, range(_read(nvml, nvml.nvmlDeviceGetCount) or 0)))

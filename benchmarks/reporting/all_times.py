@@ -15,7 +15,7 @@ from benchmarks.reporting.slices import panels, short_name
 from benchmarks.workload import Workload
 
 SAY_NOTHING = ("unavailable", "unsupported")
-"""Statuses of an implementation that has no column where all its cases have one of them."""
+"""An implementation whose cases all have one of these statuses has no column."""
 EXPLAINED = (
     "The time of a call and, below it, the largest error against float64, relative to the largest value. Bold is the "
     "fastest of the row, ≈ too close to it to call; what has no time says why. The columns stand in the order of the "

@@ -1,7 +1,7 @@
-"""Two runs side by side: a ratio, its interval and a verdict for each case that both have.
+"""Two runs compared: a ratio, its interval and a verdict for each case that both have.
 
-The runs were made one after the other, so what the machine did in between is in the ratio. The interval is
-therefore the widest that the two medians' own intervals allow, and a verdict needs more than `FLOOR`.
+The runs were made one after the other, so a change of the machine in between is in the ratio. The interval is therefore
+the widest that the two medians' own intervals allow, and a verdict needs more than `FLOOR`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from benchmarks.store import StoreError, open_run
 Verdict = Literal["faster", "same", "slower", "cannot tell"]
 
 FLOOR = 0.05
-"""Two runs of the same code on a shared machine come apart by about this much: a smaller change is called the same."""
+"""Two runs of the same code on a shared machine differ by about this much: a smaller change is called the same."""
 
 
 def verdict(low: float, high: float, floor: float = FLOOR) -> Verdict:
-    """What the interval of new time over old time says: `same` has to be earned by lying within the floor."""
+    """What the interval of new time over old time says; `same` needs it to be within the floor."""
     if high < 1 / (1 + floor):
         return "faster"
     if low > 1 + floor:
@@ -42,10 +42,10 @@ def compare_runs(
 ) -> pd.DataFrame:
     """One row a case that both runs measured: case, old_seconds, new_seconds, ratio, low, high, verdict.
 
-    Times are medians of one call in seconds; `ratio` is new over old. Its bounds are NaN where a run has too few
-    blocks for an interval, and then nothing can be told. `say` is handed a sentence for each line of the
-    runs that could not be read. Raises StoreError when the runs were made on
-    different machines, unless `across_machines`, and ValueError when they have no measured case in common.
+    Times are medians of one call in seconds; `ratio` is new over old. Its bounds are NaN where a run has too few blocks
+    for an interval, and the verdict is then `cannot tell`. `say` is handed a sentence for each line of the runs that
+    could not be read. Raises StoreError when the runs were made on different machines, unless `across_machines`, and
+    ValueError when they have no measured case in common.
     """
     machines = [open_run(folder).known("machine", "key") for folder in (old, new)]
     if machines[0] != machines[1] and not across_machines:

@@ -42,10 +42,10 @@ def deepbench_published() -> pd.DataFrame:
 def beside(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of a `load_run` frame whose workload DeepBench published, joined with each device's published time.
 
-    A workload is the same when it is a single layer in one direction with as many input features as hidden
-    units, and the cell, T, B and H agree; of an `rnn` the function, and of every row the dtype, are not published.
-    Added columns: published_cell, published_device, published_sheet, published_forward_seconds,
-    published_total_seconds (NaN where no backward time was published).
+    A workload is the same when it is a single layer in one direction with as many input features as hidden units, and
+    the cell, T, B and H agree. The function of an `rnn`, and the dtype of any row, are not published. Added columns:
+    published_cell, published_device, published_sheet, published_forward_seconds, published_total_seconds (NaN where no
+    backward time was published).
     """
     published = _table()
     # AMD's sheets have the backward pass as one time, NVIDIA's as two.
@@ -63,7 +63,7 @@ def beside(frame: pd.DataFrame) -> pd.DataFrame:
     }
     single = frame[(frame["I"] == frame["H"]) & (frame["L"] == 1) & ~frame["bidirectional"]]
     ours = single[single["median_seconds"].notna()]
-    # A cell that DeepBench has no name for stands beside nothing.
+    # DeepBench has no name for some cells.
     ours = ours.assign(published_cell=ours["cell"].map(_CELLS))
     ours = ours[ours["published_cell"].notna()]
     return ours.merge(pd.DataFrame(columns), on=["published_cell", "T", "B", "H"], how="inner")

@@ -1,6 +1,6 @@
-"""What a run says: which implementation is fastest in which part of the sweep, by how much, and how surely.
+"""Which implementation is fastest in which part of the sweep, by how much, and how surely.
 
-Rules, all of them here:
+Rules:
 
 - A region is a band of batch sizes and one of hidden sizes, within one setting (cell, device, dtype, precision,
   threads) and mode. Within a region implementations are compared on the workloads that they share.
@@ -35,7 +35,7 @@ class Band(NamedTuple):
     high: float
 
     def holds(self, size: int) -> bool:
-        """Whether a size lies in it, bounds included."""
+        """Whether a size is in the range, bounds included."""
         return self.low <= size <= self.high
 
 
@@ -88,9 +88,9 @@ class Winner:
     lead: Estimate | None
     """How many times as long the second takes."""
     close: tuple[str, ...]
-    """Those that cannot be told from the fastest, the nearest first."""
+    """Those too close to the fastest to call, the nearest first."""
     baseline: str | None
-    """What speed-ups are relative to; None when it was not measured on all these workloads."""
+    """The baseline of the speed-up; None when it was not measured on all these workloads."""
     speedup: Estimate | None
     """How many times as long the baseline takes."""
 
@@ -103,14 +103,14 @@ class Finding:
     setting: Setting
     mode: Mode
     region: tuple[Band, Band] | None
-    """(batch, hidden); None stands for all workloads."""
+    """(batch, hidden); None for all workloads."""
     workloads: tuple[Workload, ...]
-    """Those that were compared."""
+    """The workloads that were compared."""
     winner: Winner
 
 
 def findings(run: LoadedRun) -> list[Finding]:
-    """For each setting and mode the winner over all workloads, then that of each region that has been measured."""
+    """For each setting and mode the winner over all workloads, then that of each region with measured workloads."""
     settings = dict.fromkeys(map(Setting.of, run.workloads))
     found: list[Finding] = []
     for setting in settings:
@@ -131,10 +131,10 @@ def _regions(workloads: Sequence[Workload]) -> Iterable[tuple[tuple[Band, Band],
 
 
 def find_winner(run: LoadedRun, workloads: Sequence[Workload]) -> tuple[tuple[Workload, ...], Winner | None]:
-    """The workloads that are compared, and the winner over them; None when nothing was measured.
+    """The compared workloads, and the winner over them; None when nothing was measured.
 
-    Those workloads are compared that most implementations have in common: what fails on some would otherwise
-    be judged on the easier ones.
+    The workloads are those that most implementations have in common: one that fails on some would otherwise be judged
+    on the easier ones.
     """
     cases = {workload: contenders(run.workloads[workload]) for workload in workloads}
     cases = {workload: of_workload for workload, of_workload in cases.items() if of_workload}
@@ -172,7 +172,7 @@ def _winner(columns: dict[str, list[PooledCase]], baselines: Sequence[PooledCase
 
 
 def too_close(low: float) -> bool:
-    """Whether one whose time over the fastest's has this lower bound cannot be told from it; NaN is no bound."""
+    """Whether the lower bound of a time over the fastest's leaves it too close to call; NaN is no bound."""
     return not low > 1
 
 
@@ -212,11 +212,11 @@ WINNER_COLUMNS = (
 def winners_by_workload(frame: pd.DataFrame) -> pd.DataFrame:
     """One row for each workload of each run that has a time, from a frame of `load_run`.
 
-    fastest: the implementation of the least median; second: the next, with lead = its time over the fastest's;
-    close: the names that are too close to call, joined by commas; speedup: the fastest against the baseline.
+    fastest: the implementation of the least median; second: the next, with lead = its time over the fastest's; close:
+    the names that are too close to call, joined by commas; speedup: the fastest against the baseline.
     """
     measured = frame[frame["median_seconds"].notna()]
-    # One name a source: a source's own name first, as `contenders` does.
+    # One name a source, preferably the source's own, as in `contenders`.
     measured = measured.assign(alias=measured["implementation"] != measured["source"])
     measured = measured.sort_values(["alias", "implementation"], kind="stable")
     measured = measured.drop_duplicates(["run", "workload", "source"])
@@ -240,15 +240,15 @@ def winners_by_workload(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 SAME_WITHIN = 0.03
-"""How near two medians of the same code should be."""
+"""The largest expected difference between two medians of the same code."""
 
 
 def two_names(frame: pd.DataFrame) -> pd.DataFrame:
-    """How far the medians of one source under two names come apart, a row for each pair of names in each run.
+    """Differences between the medians of one source under two names, a row for each pair of names in each run.
 
-    Columns: run, source, one, other, workloads (that both were measured on), within (the share of these on which
-    the larger median is at most `SAME_WITHIN` above the smaller), apart (how far the larger is above the smaller
-    where that is farthest), workload (where that is).
+    Columns: run, source, one, other, workloads (on which both were measured), within (the share of these on which the
+    larger median is at most `SAME_WITHIN` above the smaller), apart (the largest of these differences), workload (where
+    that is).
     """
     rows = []
     measured = frame[frame["median_seconds"].notna()]

@@ -1,4 +1,4 @@
-"""How each kind of panel is drawn. Every function draws into given axes and returns the finding in a few words."""
+"""The drawing of each kind of panel. Every function draws into given axes and returns the finding in a few words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from benchmarks.reporting.slices import AXIS_NAMES, Panel
 from benchmarks.runs.pooling import BASELINE
 
 MOST_DOTS = 30
-"""More workloads than these are drawn as their middle half and their range."""
+"""With more workloads than this, a row shows their middle half and their range."""
 LONGEST_FINDING = 66
 """Letters that fit above a panel."""
 _ROW_INCHES = 0.34
@@ -177,7 +177,7 @@ def speedups(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: flo
 
 
 def _spread_row(axes: Axes, at: int, values: pd.Series, style: Style) -> None:
-    """Values in one row: dots while they can be told apart, else their middle half and their range."""
+    """Values in one row: dots where they are few, else their middle half and their range."""
     if len(values) <= MOST_DOTS:
         axes.plot(values, [at] * len(values), style.marker, color=style.colour, markersize=5, alpha=0.55, linestyle="")
         return
@@ -215,7 +215,7 @@ def errors(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float)
 
 
 def setup(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) -> str:
-    """A row an implementation: what stands before the second call, and when it has paid back."""
+    """A row an implementation: the cost before the second call, and after how many calls it has paid back."""
     rows = panel.rows.assign(before=panel.rows["setup_seconds"] + panel.rows["first_call_seconds"])
     groups = rows.groupby("implementation")
     medians = groups["before"].median().sort_values(ascending=False)
@@ -236,7 +236,7 @@ def setup(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float)
 
 
 def calls_in_words(calls: float) -> str:
-    """After how many calls a cost has paid back, in words."""
+    """The number of calls after which a cost has paid back, in words."""
     if np.isnan(calls):
         return NOTHING
     if calls == 0:
@@ -245,7 +245,7 @@ def calls_in_words(calls: float) -> str:
 
 
 def device_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) -> str:
-    """A row an implementation: three clocks on one call."""
+    """A row an implementation: one call by three clocks."""
     rows = panel.rows.sort_values("median_seconds", ascending=False).reset_index(drop=True)
     clocks = {"kernel_seconds": ("sum of kernels", "|"), "device_span_seconds": ("span on the device", "d")}
     clocks["median_seconds"] = ("wall time", "o")

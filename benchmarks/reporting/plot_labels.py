@@ -1,4 +1,4 @@
-"""Names written beside lines and points, so that none covers another."""
+"""Names beside lines and points, placed without overlap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINE_INCHES = 0.165
 
 
 def label(name: str) -> str:
-    """An implementation's name as it fits beside a panel."""
+    """An implementation's name, cut to fit beside a panel."""
     return clean(name, LONGEST_LABEL)
 
 
@@ -38,10 +38,10 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 
 def end_labels(axes: Axes, ends: Mapping[str, tuple[float, float]], styles: Mapping[str, Style], inches: float) -> None:
-    """Write each implementation's name beside the panel, at the height where its line ends or its point lies.
+    """Write each implementation's name beside the panel, at the height where its line ends or its point is.
 
-    `ends` are positions in data coordinates, `inches` the panel's height. Where labels do not fit, those that
-    would stand outside are left to a legend.
+    `ends` are positions in data coordinates, `inches` the panel's height. Where labels do not fit, a legend has the
+    names.
     """
     gap = LINE_INCHES / inches
     width = axes.get_position().width * WIDTH

@@ -1,6 +1,6 @@
-"""The plots of a report: what is drawn, from a frame of `load_run`, into PNG and SVG files.
+"""The plots of a report, as PNG and SVG files.
 
-What has no data is not drawn. The drawing of each kind is in `panel_plots`.
+A plot without data is not drawn. The drawing of each kind is in `panel_plots`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, central, measu
 from benchmarks.runs.pooling import BASELINE
 
 LARGEST_PAGE = 4
-"""Panels in one figure; more become further figures."""
+"""Panels in one figure; more continue in further figures."""
 LARGEST_MAP = 12
-"""Batch or hidden sizes on a map of winners; of more, the cells would have no room for a name."""
+"""Batch or hidden sizes on a map of winners; with more, the cells have no room for a name."""
 _MARGIN = 0.12
 _TOP = 1.22
 _BOTTOM = 0.62
@@ -43,10 +43,10 @@ class Plot:
 
 
 Peaks: TypeAlias = Mapping[str, Sequence[Peak]]
-"""The peaks of each run, by the run's label."""
+"""{label of a run: its peaks}."""
 
 Drawer: TypeAlias = Callable[[Axes, Panel, Mapping[str, Style], float], str]
-"""Draws into axes a panel with styles and a height in inches; what it returns stands below the panel's title."""
+"""Draws into axes a panel with styles and a height in inches; returns the line below the panel's title."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
 
 
 def _scans(of_scan: Sequence[Panel]) -> list[_Kind]:
-    """Over sizes that follow one another: the time of a unit of work, and each size against the one before."""
+    """Over consecutive sizes: the time of a unit of work, and each size against the one before."""
     scan = _Kind(
         stem="scan",
         title="Any size: the time of a unit of work",

@@ -1,6 +1,6 @@
-"""How a run was measured, as Markdown: machine, software, peaks, command, and where the sweep's time went.
+"""How a run was measured, as Markdown: machine, software, peaks, command, and activities of the sweep.
 
-A run's record is a stranger's: whatever is missing or of another kind is left out.
+A run's record may be a stranger's: missing values and those of another type are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MEASURING = ("warm-up", "sampling")
 
 
 def how_measured(run: LoadedRun, frame: pd.DataFrame) -> str:
-    """Everything that stands behind a run's numbers; `frame` holds its rows of `load_run`."""
+    """The section on how a run was measured; `frame` holds its rows of `load_run`."""
     record = run.record
     lines = [
         ("machine", escape(_machine(_mapping(record, "machine")))),
@@ -124,7 +124,7 @@ def _disturbed(frame: pd.DataFrame) -> str:
 
 
 def _peaks(run: LoadedRun) -> str:
-    """The best rates for each setting, of whichever library reached them."""
+    """The best rates for each setting, of any source."""
     by_setting: dict[Settings, list[Any]] = {}
     for peak in run.peaks:
         by_setting.setdefault(settings(peak), []).append(peak)
@@ -145,7 +145,7 @@ def _peaks(run: LoadedRun) -> str:
 
 
 def activity_seconds(record: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds by activity, the largest first; empty without any."""
+    """{activity: seconds}, the largest first; empty without any."""
     known = {
         clean(name): float(value) for name, value in _mapping(record, "activity_seconds").items() if _is_positive(value)
     }
@@ -153,7 +153,7 @@ def activity_seconds(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def activity_shares(record: Mapping[str, Any]) -> dict[str, float]:
-    """The same as a share of all that are accounted for."""
+    """{activity: its share of all accounted seconds}."""
     known = activity_seconds(record)
     total = sum(known.values())
     return {name: value / total for name, value in known.items()}
@@ -171,7 +171,7 @@ def _activities(record: Mapping[str, Any]) -> str:
 
 
 def _paths(frame: pd.DataFrame) -> str:
-    """Which path ran, as each implementation says; those that say several have a row for each."""
+    """The path that ran, as each implementation says; one that says several has a row for each."""
     known = frame[frame["describe"].notna()]
     rows: list[Iterable[str]] = []
     keys = ["cell", "device", "implementation", "describe"]

@@ -1,13 +1,13 @@
-"""One implementation against the best of all others, workload by workload: by how much, and how surely.
+"""One implementation ranked against the best of all others, workload by workload: by how much, and how surely.
 
-Rules, all of them here:
+Rules:
 
-- The subject is the one that was asked for, else the fastest over all workloads of a mode and setting.
-- On each workload the peer is the fastest of all that have another source than the subject. It is chosen by the times
-  that it is then compared by: who was lucky is chosen for it, so a ratio is too low rather than too high.
-- What is wrong or failed has no time. Among the others it does not count; where it is the subject, the workload is
-  told as missing, and is in no mean.
-- Ahead, behind and too close to call are told by the interval of the ratio.
+- The subject is the one asked for, else the fastest over all workloads of a mode and setting.
+- On each workload the peer is the fastest of all that have another source than the subject. It is selected by the times
+  that it is compared by, so its luck is selected with it, and a ratio is too low rather than too high.
+- A wrong or failed case has no time. Among the others it does not count; where it is the subject's, the workload is
+  listed as missing, and is in no mean.
+- Ahead, behind and too close to call follow from the interval of the ratio.
 - The mean is the geometric mean of ratios, its interval that of the bounds, which is wider than it need be.
 """
 
@@ -29,7 +29,7 @@ from benchmarks.trial import Status
 from benchmarks.workload import MODES, Mode, Workload
 
 LARGE = {"B": 32, "H": 512}
-"""From these sizes on, products are so large that their rate is what there is to reach."""
+"""From these sizes on, the rate of products is the goal."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Comparison:
     ratio: Estimate
     """How many times as long the peer takes."""
     allowed: float | None
-    """What the ratio would be at the machine's limit: the peer's time over the workload's bound; None when unknown."""
+    """The ratio at the machine's limit: the peer's time over the workload's bound; None when unknown."""
     share_of_gemm: float | None
-    """The subject's rate over that of the workload's products, each a call of the library that is fastest at its
-    shape in this run; None when a shape was not measured."""
+    """The subject's rate over that of the workload's products, each a call of the library that is fastest at its shape
+    in this run; None when a shape was not measured."""
     share_of_peak: float | None
     """The subject's rate over that of the fastest product of any shape in this run; None when none was measured."""
 
@@ -56,13 +56,13 @@ class Comparison:
 
     @property
     def large(self) -> bool:
-        """Whether batch and hidden size are such that the rate of products is what there is to reach."""
+        """Whether batch and hidden size are at least those of `LARGE`."""
         return all(getattr(self.workload, letter) >= size for letter, size in LARGE.items())
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """Where one implementation stands among all that were measured, in one mode of one setting of one run."""
+    """The ranking of one implementation against the best of the others, in one mode of one setting of one run."""
 
     run: str
     setting: Setting
@@ -71,7 +71,7 @@ class Ranking:
     compared: tuple[Comparison, ...]
     """The least ratio first."""
     missing: tuple[tuple[Workload, Status], ...]
-    """Where others have a time and the subject has none, with its status."""
+    """Workloads on which others have a time and the subject has none, with its status."""
     wrong: tuple[PooledCase, ...]
     """The cases of others that are wrong, and so have no time."""
 
@@ -82,18 +82,18 @@ class Ranking:
 
     @property
     def allowed(self) -> float | None:
-        """What the mean would be at the machine's limit; None when that of a workload is unknown."""
+        """The mean of the ratios at the machine's limit; None when that of a workload is unknown."""
         allowed = [each.allowed for each in self.compared if each.allowed is not None]
         return geometric_mean(allowed) if len(allowed) == len(self.compared) else None
 
     @property
     def ahead(self) -> tuple[Comparison, ...]:
-        """Where the subject is surely faster than the best of the others."""
+        """Comparisons in which the subject is surely faster than the best of the others."""
         return tuple(each for each in self.compared if each.ratio.low > 1)
 
     @property
     def behind(self) -> tuple[Comparison, ...]:
-        """Where it is surely slower."""
+        """Comparisons in which the subject is surely slower than the best of the others."""
         return tuple(each for each in self.compared if each.ratio.high < 1)
 
 
@@ -171,7 +171,7 @@ RANKING_COLUMNS = (
     *("ratio", "ratio_low", "ratio_high", "ratio_allowed", "share_of_gemm", "share_of_peak", "status"),
 )
 RANKING_TEXTS = ("run", "cell", "mode", "device", "dtype", "precision", "workload", "subject", "peer", "status")
-"""Those that hold text."""
+"""The columns that hold text."""
 
 
 def ranking_frame(found: Iterable[Ranking]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from benchmarks.reporting.slices import Panel, short_name
 from benchmarks.workload import Workload
 
 MOST_NAMED = 40
-"""Workloads; where there are more, dots stand close together and a legend names the peers."""
+"""With more workloads than this, dots are close together and a legend names the peers."""
 _ROW_INCHES = 0.2
 _CLOUD_INCHES = 4.5
 

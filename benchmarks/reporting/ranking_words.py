@@ -1,4 +1,4 @@
-"""What the ranking of an implementation against the best of all others comes to: sentences and tables of Markdown."""
+"""The ranking of an implementation against the best of all others in sentences and tables of Markdown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from benchmarks.statistics import Estimate
 
 
 def ranking_section(found: Sequence[Ranking]) -> str:
-    """All that a report says of rankings: a paragraph each, the comparisons, and the rates of large products."""
+    """The section of a report on rankings: a paragraph each, the comparisons, and the rates of large products."""
     parts = [f"- **{_place(ranking, found)}.** {conclusion(ranking)}" for ranking in found]
     return "\n\n".join(part for part in ("\n".join(parts), comparisons(found), large_products(found)) if part)
 

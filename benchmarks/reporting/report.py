@@ -1,7 +1,7 @@
 """The report of one run or several: `report.md`, two tables as CSV and `plots/`, built from trials alone.
 
-The answer comes first, then what shows it, then what could not run, then how it was measured. A section without
-data is left out. The same trials give the same bytes.
+The answer comes first, then what shows it, then what could not run, then how it was measured. A section without data is
+left out. The same trials give the same bytes.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def build_report(
 ) -> Path:
     """Write the report of one run, or of several side by side, and return the path of its `report.md`.
 
-    It goes into the run's folder, for several runs into `side-by-side` within the first one's, or to `out`. What
-    an earlier report left there is replaced. `subject` is set against the best of the others; without it, the fastest
-    is. Raises StoreError when a folder holds no run, cannot be written or has files of somebody else's where the report
-    would go, ValueError when no run has the subject.
+    It goes into the run's folder, for several runs into `side-by-side` within the first one's, or to `out`. The files
+    of an earlier report there are replaced. `subject` is ranked against the best of the others; by default it is the
+    fastest. Raises StoreError when a folder holds no run, cannot be written or has a stranger's files in the report's
+    place, ValueError when no run has the subject.
     """
     return write_report(Analysis(load_runs(folders, labels), subject), None if out is None else Path(out))
 

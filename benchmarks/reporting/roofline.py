@@ -1,4 +1,4 @@
-"""The roofline plot: every case under the ceilings of its machine, and how far a slice along the batch comes."""
+"""The roofline plot: every case under the ceilings of its machine, and a slice along the batch."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from benchmarks.workload import Workload
 HEIGHT = 4.4
 """Inches of a panel."""
 ALIKE = 1.15
-"""Ceilings that are no further apart than this are drawn as one."""
+"""Ceilings that differ by at most this factor are drawn as one."""
 CLOSE = 1.6
-"""Slopes that are no further apart than this are named together, on the uppermost: there is no room between them."""
+"""Slopes that differ by at most this factor have their names on the uppermost, for lack of room between them."""
 DEEPEST = 500
-"""Times below the highest ceiling that is still shown; what is slower stands in the tables alone."""
+"""Slower cases than the highest ceiling by this factor are not shown; tables have them."""
 FEW = 6
-"""So many workloads in a panel can be told apart without one axis that they lie on."""
+"""A panel of at most this many workloads shows all of them joined, without one axis that they share."""
 _ROOF = "#444444"
 _SMALL, _ROW = 8, 10
 """Points of the letters within a panel, and of a row of them."""
@@ -43,9 +43,9 @@ def has_roof(rows: pd.DataFrame, peaks: Mapping[str, Sequence[Peak]]) -> pd.Seri
 
 
 def joined_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The rows that are joined and named, and in words which they are.
+    """The rows that are joined and named, and a sentence about them.
 
-    Those along the batch where there are several; else all where they are few, and those of one shape where not.
+    They are those along the batch where there are several; else all where they are few, and else those of one shape.
     """
     chosen, fixed = along(rows, ["B"])
     if chosen.empty:
@@ -89,7 +89,7 @@ def drawer(
 
 
 def _joined(axes: Axes, joined: pd.DataFrame, styles: Mapping[str, Style]) -> dict[str, tuple[float, float]]:
-    """A line an implementation through the slice; where each ends."""
+    """Draw a line an implementation through the slice, and return where each ends."""
     ends: dict[str, tuple[float, float]] = {}
     for name, cases in joined.groupby("implementation", sort=True):
         style = styles[str(name)]
@@ -109,7 +109,7 @@ def _joined(axes: Axes, joined: pd.DataFrame, styles: Mapping[str, Style]) -> di
 
 
 def _ceilings(axes: Axes, found: Roof) -> None:
-    """The flat ceilings of the multipliers and the fastest product, and a slope for each level."""
+    """Draw the flat ceilings of the multipliers and the fastest product, and a slope for each level."""
     low, high = axes.get_xlim()
     bottom, _ = axes.get_ylim()
     top = found.flops_per_second
@@ -139,7 +139,7 @@ def _ceilings(axes: Axes, found: Roof) -> None:
 
 
 def _merged(rates: Mapping[Level, float]) -> list[tuple[list[Level], float]]:
-    """Levels with their bandwidth; neighbours that are alike together, with the highest."""
+    """Levels with their bandwidth; neighbours of about the same bandwidth together, with the highest."""
     merged: list[tuple[list[Level], float]] = []
     for level, rate in rates.items():
         if merged and merged[-1][1] <= rate * ALIKE:
@@ -150,7 +150,7 @@ def _merged(rates: Mapping[Level, float]) -> list[tuple[list[Level], float]]:
 
 
 def _names(slopes: Sequence[tuple[list[Level], float]]) -> list[tuple[str, float]]:
-    """What is written on slopes, from the uppermost, and at which rate."""
+    """The names on slopes, from the uppermost, each with the rate of its slope."""
     names: list[tuple[list[str], float]] = []
     above = math.inf
     for levels, rate in slopes:
@@ -164,9 +164,9 @@ def _names(slopes: Sequence[tuple[list[Level], float]]) -> list[tuple[str, float
 
 
 def _limits(axes: Axes, joined: pd.DataFrame, above: int) -> None:
-    """What nothing can pass at the slice's sizes, and what the fastest chain of products has shown to be possible.
+    """Draw the bound at the slice's sizes, and the bound with the fastest measured chain.
 
-    They are named `above` so many rows of sizes.
+    They are named `above` rows above the names of sizes.
     """
     cases = joined.drop_duplicates("workload")
     lines: dict[str, tuple[Any, str]] = {
@@ -190,7 +190,7 @@ def _points(axes: Axes) -> float:
 
 
 def _columns(axes: Axes, joined: pd.DataFrame) -> int:
-    """Which sizes each column of the slice is: what the columns differ in. In how many rows they are written."""
+    """Write the sizes of each column of the slice that differ, and return the number of rows used."""
     workloads = joined.drop_duplicates("workload").sort_values("intensity")
     letters = [letter for letter in "TBHL" if len(set(workloads[letter])) > 1] or ["B"]
     points = _points(axes)

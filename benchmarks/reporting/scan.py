@@ -1,13 +1,13 @@
-"""Any size: the time a unit of work takes over sizes that follow one another, and where it leaps.
+"""The time of a unit of work over consecutive sizes, and where it changes abruptly.
 
-Rules, all of them here:
+Rules:
 
-- A line is one implementation on workloads that differ in H alone (I = H goes with it) or in B alone. It is looked at
-  where it has at least `LEAST_PAIRS` pairs of neighbours: sizes that differ by 1. Other sweeps have no such lines.
+- A line is one implementation on workloads that differ in H alone (I = H goes with it) or in B alone. It counts with at
+  least `LEAST_PAIRS` pairs of neighbours: sizes that differ by 1. Other sweeps have no such lines.
 - The work of a call is its operations; a unit of it costs `median_seconds / flops`.
-- A cliff is a pair of neighbours that differ by more than `CLIFF` in what a unit of work costs, either way, with the
-  whole interval, each visited at least `LEAST_VISITS` times; else a leap is doubtful. The two were not measured in
-  turns, so the interval is as wide as theirs allow, and a visit is so short that a slow moment can hold it whole.
+- A cliff is a pair of neighbours that differ by more than `CLIFF` in the cost of a unit of work, either way, with the
+  whole interval, each visited at least `LEAST_VISITS` times; otherwise a leap is doubtful. The two were not measured in
+  turns, so the interval is as wide as theirs allow, and one disturbance can last for a whole visit.
 - The first few sizes are left out, where one more unit or sequence is a large part of all.
 """
 
@@ -25,7 +25,7 @@ from benchmarks.statistics import Estimate
 
 Axis = Literal["H", "B"]
 FIRST: dict[Axis, int] = {"H": 8, "B": 4}
-"""The least size that has to keep near its neighbour: from here on one more is an eighth, or a quarter, at most."""
+"""The least size that is compared with its neighbour: from here on one more is an eighth, or a quarter, at most."""
 CLIFF = 1.5
 LEAST_PAIRS = 10
 LEAST_VISITS = 2
@@ -33,14 +33,14 @@ LEAST_VISITS = 2
 
 @dataclasses.dataclass(frozen=True)
 class Neighbours:
-    """Two sizes that follow one another on a line."""
+    """Two consecutive sizes on a line."""
 
     smaller: int
     larger: int
     ratio: Estimate
-    """What a unit of work costs at the larger size over what it costs at the smaller."""
+    """The cost of a unit of work at the larger size over that at the smaller."""
     visits: int
-    """To the one of the two that was visited less often."""
+    """Visits to the one of the two that has fewer."""
 
     @property
     def factor(self) -> float:
@@ -54,7 +54,7 @@ class Neighbours:
 
     @property
     def cliff(self) -> bool:
-        """Whether they surely are: without an interval, or after one visit, nothing is sure."""
+        """Whether they are surely further apart than `CLIFF`: by the whole interval, in several visits."""
         sure = self.ratio.low > CLIFF or self.ratio.high < 1 / CLIFF
         return sure and self.visits >= LEAST_VISITS
 
@@ -64,7 +64,7 @@ class Line:
     """One implementation along one axis, everything else fixed."""
 
     panel: Panel
-    """What it is drawn in, with the rows of all implementations; `detail` says what is fixed."""
+    """The panel that it is drawn in, with the rows of all implementations; `detail` says what is fixed."""
     axis: Axis
     implementation: str
     pairs: tuple[Neighbours, ...]
@@ -89,7 +89,7 @@ def scan_lines(of_scan: Iterable[Panel]) -> list[Line]:
 
 
 def scan_panels(rows: pd.DataFrame) -> list[Panel]:
-    """A panel for each axis and all that is fixed in which something has neighbours enough; `rows` have times."""
+    """A panel for each axis and fixed sizes in which a line has neighbours enough; `rows` have times."""
     found: list[Panel] = []
     for panel in panels(rows):
         for axis in FIRST:
@@ -102,7 +102,7 @@ def scan_panels(rows: pd.DataFrame) -> list[Panel]:
 
 
 def axis_of(panel: Panel) -> Axis:
-    """Along which axis the rows of a panel lie: the one of the two that is not fixed."""
+    """The axis along which the rows of a panel differ."""
     return "B" if len(set(panel.rows["B"])) > 1 else "H"
 
 

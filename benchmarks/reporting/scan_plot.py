@@ -13,12 +13,12 @@ from benchmarks.reporting.scan import CLIFF, axis_of, neighbours
 from benchmarks.reporting.slices import AXIS_NAMES, Panel
 
 OPERATIONS = 1000
-"""The unit of work that the axis shows the time of."""
+"""Operations in the unit of work on the axis."""
 _CLIFF = "#CC0000"
 
 
 def unit_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
-    """A line an implementation; a ring around the larger of two sizes that are surely a cliff apart."""
+    """A line an implementation; a ring around the larger size of each cliff."""
     axis = axis_of(panel)
     rows = panel.rows.assign(unit=OPERATIONS * panel.rows["median_seconds"] / panel.rows["flops"])
     axes.set_xscale("log", base=2)

@@ -1,4 +1,4 @@
-"""What a scan of sizes comes to: a sentence a line, and a table of the leaps in it."""
+"""A scan of sizes in words: a sentence a line, and a table of its leaps."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ MOST_NAMED = 8
 
 
 def leaps(lines: Sequence[Line]) -> str:
-    """A row for each pair of neighbours that is further apart than a cliff, those that are doubtful too."""
+    """A row for each pair of neighbours that is further apart than a cliff, the doubtful ones included."""
     header = ["run", "line", "implementation", "from", "to", "a unit of work takes", "cliff"]
     rows = []
     for line in lines:

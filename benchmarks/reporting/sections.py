@@ -1,4 +1,4 @@
-"""The tables of a report, each a section of Markdown from a frame; empty where there is nothing to say."""
+"""The tables of a report, each a section of Markdown from a frame; empty without data."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from benchmarks.statistics import Estimate
 from benchmarks.trial import MEASURED
 
 LONGEST_TABLE = 100
-"""Rows; what is longer is cut with a word on where the rest stands."""
+"""Rows; a longer table is cut, with a note on where the rest is."""
 REST = "`summary.csv` beside this report"
 
 
 def cut(runs: Iterable[str], header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of at most `LONGEST_TABLE` rows, and how many more there are; empty without rows.
 
-    The first column says the run, and is left out where the report is on a single one.
+    The first column is the run, and is left out where the report has a single one.
     """
     if not rows:
         return ""
@@ -60,7 +60,7 @@ def _ratio(ratio: Estimate | None) -> str:
 
 
 def by_region(found: Sequence[Finding]) -> str:
-    """The winner of each region with its lead, intervals beside."""
+    """The winner of each region with its lead, and intervals."""
     header = ["run", "mode", "setting", "region", "workloads", "fastest", f"against {BASELINE}", "second", "its lead"]
     rows = []
     for finding in found:
@@ -167,7 +167,7 @@ def _from_to(calls: pd.Series) -> str:
 
 
 def profiles(runs: Iterable[LoadedRun], target: Path) -> str:
-    """A link from the report's folder to the profile of each run that has one, with the cases that are in it."""
+    """A link from the report's folder to the profile of each run that has one, with the cases in it."""
     parts = []
     for run in runs:
         folder = run.folder / "profile"
@@ -189,7 +189,7 @@ def _profiled(breakdown: Path) -> list[str]:
 
 
 def not_run(frame: pd.DataFrame) -> str:
-    """What has no time, with its status and reason; cases that share them stand in one row."""
+    """Cases without a time, with status and reason; those that share them are one row."""
     without = frame[~frame["status"].isin(MEASURED)]
     header = ["run", "implementation", "status", "reason", "cases", "for example"]
     rows = []
@@ -219,7 +219,7 @@ def noisy(frame: pd.DataFrame) -> str:
 
 
 def device_times(frame: pd.DataFrame) -> str:
-    """Wall time beside what the device's events and kernels say."""
+    """Wall time, and the times of the device's events and kernels."""
     known = frame[frame["device_span_seconds"].notna() | frame["kernel_seconds"].notna()]
     header = ["run", "case", "wall", "span on the device", "sum of kernels", "kernels", "wall over kernels"]
     rows = []
@@ -232,7 +232,7 @@ def device_times(frame: pd.DataFrame) -> str:
 
 
 def same_code(frame: pd.DataFrame) -> str:
-    """How far one implementation under two names comes apart from itself."""
+    """The differences of one implementation under two names."""
     said = [
         f"{code(row['one'])} and {code(row['other'])} are both {code(row['source'])} (run {code(row['run'])}): their "
         f"medians are within {share(SAME_WITHIN)} of each other on {share(row['within'])} of "
@@ -243,7 +243,7 @@ def same_code(frame: pd.DataFrame) -> str:
 
 
 def published(frame: pd.DataFrame) -> str:
-    """DeepBench's published times beside the fastest here, where the workload is the same."""
+    """DeepBench's published times next to the fastest here, where the workload is the same."""
     header = ["run", "workload", "pass", "fastest here", "time", "published, fastest", "published, slowest"]
     rows = []
     for (run, workload), cases in beside(frame).groupby(["run", "workload"], sort=False):

@@ -1,4 +1,4 @@
-"""Which rows of a frame belong into one plot: lines along an axis, a map of two, one workload for all."""
+"""The rows of a frame that belong in one plot: lines along an axis, a map of two axes, one workload for all."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from benchmarks.reporting.findings import Setting
 from benchmarks.workload import MODES, Workload
 
 CENTRE = {"T": 64, "B": 16, "H": 256, "L": 1}
-"""Where lines along the axes cross when there is a choice: the centre of the default sweep."""
+"""The centre of the default sweep; slices near it are preferred."""
 
 AXIS_NAMES = {"T": "sequence length T", "B": "batch size B", "H": "hidden size H", "L": "layers L"}
 
 OPTIONS = ("bidirectional", "bias")
 _SETTING = ("cell", "device", "dtype", "precision", "threads")
 INPUT = "input"
-"""A column beside the sizes: `H` where there are as many input features as hidden units, else their number."""
+"""A column with the input features: `H` where they equal the hidden units, else their number."""
 
 
 class Panel(NamedTuple):
@@ -30,7 +30,7 @@ class Panel(NamedTuple):
     mode: str
     rows: pd.DataFrame
     detail: str = ""
-    """What else the rows share, in words."""
+    """Further values that the rows share, in words."""
 
     def title(self, *, several_runs: bool) -> str:
         """Mode and setting, the run where there are several, and the detail."""
@@ -45,7 +45,7 @@ def measured(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def panels(rows: pd.DataFrame) -> list[Panel]:
-    """The rows cut by run, setting and mode, in the order of the frame, inference before training."""
+    """The rows grouped by run, setting and mode, in the order of the frame, inference before training."""
     keys = ["run", *_SETTING]
     found = []
     for _, of_setting in rows.groupby(keys, sort=False):
@@ -58,10 +58,10 @@ def panels(rows: pd.DataFrame) -> list[Panel]:
 
 
 def along(rows: pd.DataFrame, axes: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    """The rows of the best slice along one axis or two, and what is fixed in it, in words.
+    """The rows of the best slice along one axis or two, and the fixed values in words.
 
-    The slice with the most points over the axes is the best, then the one nearest to `CENTRE`. It is the same
-    for all panels. A panel in which an axis has a single value is left out. No rows when nothing is left.
+    The best slice has the most points over the axes, then is nearest to `CENTRE`. It is the same for all panels. A
+    panel in which an axis has a single value is left out. No rows when nothing is left.
     """
     fixed = [*(letter for letter in CENTRE if letter not in axes), *OPTIONS, INPUT]
     best: tuple[tuple[float, ...], pd.DataFrame] | None = None
@@ -80,7 +80,7 @@ def along(rows: pd.DataFrame, axes: Sequence[str]) -> tuple[pd.DataFrame, str]:
 
 
 def central(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The rows of the one shape that most cases were measured on, then nearest to `CENTRE`, and it in words."""
+    """The rows of the shape that most cases were measured on, then nearest to `CENTRE`, and the shape in words."""
     fixed = [*CENTRE, *OPTIONS, INPUT]
     if rows.empty:
         return rows, ""
@@ -91,14 +91,14 @@ def central(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def _distance(rows: pd.DataFrame, letters: Sequence[str]) -> float:
-    """How far the sizes that the rows share are from `CENTRE`, in doublings."""
+    """The distance of the sizes that the rows share from `CENTRE`, in doublings."""
     return sum(abs(math.log2(rows[letter].iloc[0] / CENTRE[letter])) for letter in letters)
 
 
 def short_name(workload: Workload) -> str:
-    """A workload as it is told from others of its mode and setting: T64 B16 H256; the defaults are left out.
+    """A workload among others of its mode and setting: T64 B16 H256; the defaults are left out.
 
-    They are: as many input features as hidden units, one layer, one direction, with bias.
+    The defaults are as many input features as hidden units, one layer, one direction, with bias.
     """
     sizes = [f"{letter}{getattr(workload, letter)}" for letter in "TBH"]
     sizes += [] if workload.I == workload.H else [f"I{workload.I}"]
@@ -109,7 +109,7 @@ def short_name(workload: Workload) -> str:
 
 
 def describe_fixed(row: pd.Series, names: Sequence[str]) -> str:
-    """The values of a row that all rows of a slice share, as people write them: B 16, I = H 256, L 1."""
+    """The values that all rows of a slice share, as people write them: B 16, I = H 256, L 1."""
     parts = [f"{letter} {row[letter]}" for letter in CENTRE if letter in names and letter != "H"]
     tied = row[INPUT] == "H"
     if "H" in names:

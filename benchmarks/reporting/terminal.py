@@ -20,13 +20,13 @@ _SWITCHED = {"bidirectional": ("one direction", "both directions"), "bias": ("no
 _FIELDS = ("mode", *_SIZES, *_SWITCHED, "cell", "dtype", "precision", "device")
 
 MOST_ROWS = 60
-"""More would scroll the rest of the sweep's words away; the report has them all."""
+"""More rows would scroll the rest of the sweep's output away; the report has them all."""
 
 
 def terminal_table(frame: pd.DataFrame, winners: pd.DataFrame) -> RenderableType:
     """What `rich` prints of a frame of `load_run` and its winners: a row a workload, and a line on what has no time.
 
-    A workload's fields that are the same throughout stand in the title; the others are columns.
+    A workload's fields with the same value throughout are in the title; the others are columns.
     """
     fields = frame.drop_duplicates(["run", "workload"]).set_index(["run", "workload"])[list(_FIELDS)]
     tied = bool((fields["I"] == fields["H"]).all())
@@ -55,7 +55,7 @@ def terminal_table(frame: pd.DataFrame, winners: pd.DataFrame) -> RenderableType
 
 
 def _named(name: str, value: object) -> str:
-    """One field's value as it can be told from others': `T 64`, `float32`, `2 threads`, `no bias`."""
+    """One field's value with its meaning: `T 64`, `float32`, `2 threads`, `no bias`."""
     if name == "threads":
         return count(int(str(value)), "thread")
     if name in _SIZES:

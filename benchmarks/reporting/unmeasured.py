@@ -1,4 +1,4 @@
-"""Why a run has no times: the reason of each implementation, or what the budget went to."""
+"""Why a run has no times: the reason of each implementation, or what used the budget."""
 
 from __future__ import annotations
 

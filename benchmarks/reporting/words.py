@@ -1,4 +1,4 @@
-"""The answer in plain sentences: which implementation to use on this machine, for what, and how sure that is."""
+"""Findings in words: the verdict on a winner, the answer of a report, and cautions."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def _sizes(letter: str, sizes: Iterable[int]) -> str:
 
 
 def cautions(frame: pd.DataFrame) -> str:
-    """What speaks against trusting a run's numbers, in sentences; empty when nothing does.
+    """Reasons to doubt a run's numbers, in sentences; empty without any.
 
-    `frame` is of `load_run`. Noise and disturbance are named where they touch at least `MANY` of the cases.
+    `frame` is of `load_run`. Noise and disturbance are named where they affect at least `MANY` of the cases.
     """
     measured = frame[frame["median_seconds"].notna()]
     said = []
@@ -147,14 +147,14 @@ def answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: boo
                 f"{verdict(finding.winner)}. {_wins(finding, winners)}\n"
             )
         elif overall is not None and len(finding.workloads) < len(overall.workloads):
-            # A single region that holds everything has been spoken of already.
+            # A single region with all workloads would repeat the sentence over all.
             region = region_name(finding)
             parts.append(f"- {region[0].upper()}{region[1:]}: {verdict(finding.winner)}.")
     return "\n".join(parts).strip()
 
 
 def _wins(finding: Finding, winners: pd.DataFrame) -> str:
-    """On how many workloads the overall winner is surely the fastest, and who is more often, where one is."""
+    """On how many workloads the overall winner is surely the fastest, and which one is more often, if any."""
     workloads = {workload.id for workload in finding.workloads}
     rows = winners[(winners["run"] == finding.run) & winners["workload"].isin(workloads)]
     name = finding.winner.fastest

@@ -130,7 +130,7 @@ def workload_columns(workload: Workload, limit: Bound | None) -> dict[str, Any]:
 
 
 def limit_columns(seconds: float, limit: Bound | None) -> dict[str, Any]:
-    """What a call of so many seconds reaches of its limit, and what bounds it; nothing where that is not known."""
+    """The columns of a call's time against its limit: its share of the attainable, and what bounds it."""
     if limit is None:
         return {}
     return {

@@ -72,7 +72,7 @@ def _load(folder: Path, label: str) -> LoadedRun:
 
 
 def read_peaks(record: Mapping[str, Any]) -> list[Peak]:
-    """The peaks in a run's record; what a stranger or a later version wrote that is no peak is left out."""
+    """The peaks in a run's record. Entries that are no peak, by a stranger or a later version, are left out."""
     found = record.get("peaks")
     peaks: list[Peak] = []
     for mapping in found if isinstance(found, list) else []:

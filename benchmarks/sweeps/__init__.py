@@ -1,4 +1,4 @@
-"""The sweeps that have a name, and from a name or a file to a sweep."""
+"""Sweeps by name, and a sweep from a name or a file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _FULL = Sweep(
     budget_seconds=8 * 3600.0,
 )
 
-# From steps that a call's overhead decides to such as only the multipliers bound, one or two powers of two apart, and
+# From sizes bound by a call's overhead to sizes bound by the multipliers, one or two powers of two apart, and
 # DeepBench's odd 1760.
 _PEERS = Sweep(
     name="peers",
@@ -76,9 +76,9 @@ _PEERS = Sweep(
     budget_seconds=600.0,
 )
 
-# Whatever the vectors, blocks and caches of a kernel are, both sides of their borders are in it. Short sequences,
+# The sizes include both sides of the borders of a kernel's vectors, blocks and caches. Sequences are short,
 # so that the largest call takes milliseconds. ONNX Runtime splits a call over threads by sequences from B 5 on, and
-# from B 2 where H is 256 or less: both sides of these borders are in it on all cores, where they matter.
+# from B 2 where H is 256 or less: both sides of these borders are included on all cores, where they matter.
 _SIZES = Sweep(
     name="sizes",
     summary="Every H to 300 and every B to 40 on one thread, to find cliffs; name an implementation or two",

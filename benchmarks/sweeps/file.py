@@ -33,10 +33,10 @@ from benchmarks.reading import read_whole
 from benchmarks.sweeps.grid import LONGEST_SECONDS, Grid, Sweep, check_key
 
 DEFAULT_BUDGET_SECONDS = 600.0
-"""For a file that names neither a budget nor a base."""
+"""The budget of a file that names neither a budget nor a base."""
 
 LARGEST_FILE = 2**20
-"""Bytes of a sweep file: a device or a data file that was named by mistake is not read into memory."""
+"""Bytes of a sweep file: a device or a data file named by mistake is not read into memory."""
 
 _KEYS = ("name", "summary", "base", "budget", "target_interval", "stop_interval", "timeout", "grid", "override")
 _OTHER_NAMES = {
@@ -136,7 +136,7 @@ def _text(document: dict[str, Any], key: str, otherwise: str = "") -> str:
 
 
 def _seconds(document: dict[str, Any], key: str, otherwise: float) -> float:
-    """The duration that a key names: text as people write it, or a number of seconds."""
+    """The seconds of a duration under a key: text as people write it, or a number of seconds."""
     value = document.get(key, otherwise)
     if isinstance(value, str):
         return parse_duration(value, key)

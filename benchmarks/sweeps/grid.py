@@ -19,10 +19,10 @@ from rnnimpl.suggestions import did_you_mean
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Grid:
-    """The product of its axes. An axis that is not given holds the one value named here.
+    """The product of its axes. An axis that is not given has the one value named here.
 
-    Raises ValueError, naming the axis, the value and what was expected, when an axis is empty or holds a value
-    that makes no workload.
+    Raises ValueError, naming the axis, the value and what was expected, when an axis is empty or holds a value that
+    makes no workload.
     """
 
     mode: tuple[Mode, ...] = MODES
@@ -59,8 +59,8 @@ class Grid:
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Grid:
         """A grid from {axis: value or list of values}, the form it has in JSON and in TOML.
 
-        Runs and files from before there were other cells call the axis `cell` `nonlinearity`. Raises ValueError for a
-        key that is no axis, with the nearest one, and for what the class refuses.
+        Runs and files of earlier versions call the axis `cell` `nonlinearity`. Raises ValueError for a key that is no
+        axis, with the nearest one, and for what the class refuses.
         """
         if "nonlinearity" in mapping and "cell" in mapping:
             raise ValueError("nonlinearity is an old name of the axis cell, which is given too: leave it out")
@@ -75,7 +75,7 @@ class Grid:
         return {axis: None if values is None else list(values) for axis, values in axes.items()}
 
     def size(self, devices: int) -> int:
-        """How many points the grid has on a machine with so many kinds of device."""
+        """The number of points of the grid on a machine with `devices` kinds of device."""
         given = {axis: getattr(self, axis) for axis in AXES}
         lengths = [1 if values is None else len(values) for values in given.values()]
         if self.device is None:
@@ -85,8 +85,8 @@ class Grid:
     def workloads(self, devices: Iterable[Device], cores: int) -> Iterable[Workload]:
         """Each point of the grid on a machine with these kinds of device and physical cores; may repeat itself.
 
-        TF32 exists for float32 on CUDA; elsewhere such a point is computed in ieee precision. Work on CUDA is
-        launched by one thread.
+        TF32 exists for float32 on CUDA; elsewhere such a point is computed in ieee precision. Work on CUDA is launched
+        by one thread.
         """
         axes = {axis: getattr(self, axis) for axis in AXES}
         axes["I"] = self.I or (None,)
@@ -115,11 +115,11 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 _SWITCHES = ("bidirectional", "bias")
 MOST_WORKLOADS = 20_000
-"""Of a sweep: at a second for each, its first round takes hours. More are refused before they are built."""
+"""Workloads of a sweep: at a second for each, its first round takes hours. More are refused before they are built."""
 LONGEST_SECONDS = 1000 * 3600.0
-"""Budgets and time-outs beyond it are a mistake, and more than clocks of the operating system take."""
+"""Longer budgets and time-outs are a mistake, and exceed the clocks of the operating system."""
 _SECONDS_EXPECTED = f"more than 0 and at most {LONGEST_SECONDS:.0f}"
-# What other programs call the axes that are a letter here.
+# Names in other programs for the axes that are a letter here.
 _OTHER_NAMES = {
     **dict.fromkeys(("t", "seq_len", "seqlen", "length", "steps", "sequence_length", "time"), "T"),
     **dict.fromkeys(("b", "batch", "batch_size", "batchsize"), "B"),
@@ -183,15 +183,15 @@ class Sweep:
     """What is measured, in a line."""
     grids: tuple[Grid, ...]
     budget_seconds: float
-    """How long the sweep may go on. Round 0 visits every case before any is visited again."""
+    """Limit of the sweep. Round 0 visits every case before any is visited again."""
     target_interval: float = 0.05
-    """A case is called noisy when half the 95 % interval of its median is more than this share of the median."""
+    """A case is noisy when half the 95 % interval of its median is more than this share of the median."""
     stop_interval: float = 0.01
     """While the budget lasts, workloads are visited again until half the interval of each case is within this share."""
     timeout_seconds: float = 120.0
     """A case whose building, checking and warming up, or one block of samples, takes longer is stopped."""
     grids_of_one_cell: tuple[Grid, ...] = ()
-    """What takes the place of `grids` where `override` names a single cell: more sizes, in the same time."""
+    """Replaces `grids` where `override` names a single cell: more sizes, in the same time."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}", self.name):
@@ -216,7 +216,7 @@ class Sweep:
                 raise ValueError(f"{field} is {quoted(value)}; expected a share of the median, such as 0.05, below 1")
 
     def override(self, **axes: Any) -> Sweep:
-        """The same sweep with an axis replaced in every grid: `sweep.override(T=(16, 64), device=("cpu",))`.
+        """The sweep with an axis replaced in every grid: `sweep.override(T=(16, 64), device=("cpu",))`.
 
         Where one cell is named, the grids are those of one cell, if the sweep has any. A single value stands for a
         tuple of one. Raises ValueError for a name that is no axis and for values that `Grid` refuses.
@@ -233,9 +233,9 @@ class Sweep:
     def workloads(self, devices: Iterable[Device], cores: int) -> tuple[Workload, ...]:
         """Every workload of the sweep once, on a machine with these kinds of device and physical cores.
 
-        A device that a grid names is kept where the machine has none: its cases then become trials that say so.
-        Those that share a process's settings (device, threads, dtype, precision) stand together, and within them
-        the ones with fewer operations come first.
+        A device that a grid names is kept where the machine has none, so that its cases become trials with that reason.
+        Workloads with the same settings of a process (device, threads, dtype, precision) follow each other, those with
+        fewer operations first.
         """
         devices = tuple(devices)
         points = sum(grid.size(len(devices)) for grid in self.grids)
@@ -267,7 +267,7 @@ class Sweep:
         names = tuple(field.name for field in dataclasses.fields(cls))
         for key in mapping:
             check_key(key, names, "field of a sweep")
-        # The first runs have no stop_interval; and grids are settled when a sweep is written.
+        # Runs of earlier versions have no stop_interval, and a stored sweep has its final grids.
         missing = [name for name in names if name not in mapping and name not in ("stop_interval", "grids_of_one_cell")]
         if missing:
             raise ValueError(f"the sweep has no {', '.join(missing)}; expected all of {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""The problem sizes that published RNN benchmarks use, as sweeps by origin.
+"""The problem sizes of published RNN benchmarks, as sweeps by origin.
 
 `data/workloads.csv` holds them, a row a size; `data/README.md` says where each comes from.
 """
@@ -24,13 +24,13 @@ CELLS: Mapping[str, CellName] = MappingProxyType({"rnn": "tanh", "lstm": "lstm",
 
 
 def slug(origin: str) -> str:
-    """The name under which an origin is selected: `Persistent RNN` is `persistent-rnn`."""
+    """The name that selects an origin: `Persistent RNN` is `persistent-rnn`."""
     return re.sub(r"[^a-z0-9]+", "-", origin.lower()).strip("-")
 
 
 @functools.cache
 def published_names() -> tuple[str, ...]:
-    """What `published_sweep` takes: each origin, and ORIGIN-CELL where an origin has sizes of several cells."""
+    """The arguments of `published_sweep`: each origin, and ORIGIN-CELL where an origin has sizes of several cells."""
     names = []
     for origin, rows in _rows().items():
         cells = dict.fromkeys(row["cell"] for row in rows)
@@ -39,7 +39,7 @@ def published_names() -> tuple[str, ...]:
 
 
 def published_sweep(name: str) -> Sweep:
-    """The sizes of one origin, or those of one cell in it, each with its cell and in the modes it was published for.
+    """The sizes of one origin, or of one cell in it, each with its cell and the modes that it was published for.
 
     Raises KeyError for a name that is not one of `published_names`.
     """

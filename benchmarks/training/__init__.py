@@ -1,1 +1,1 @@
-"""Gradient descent with every implementation on one task, and the curves side by side."""
+"""Gradient descent with every implementation on one task, and the curves compared."""

@@ -1,8 +1,8 @@
 """A task for gated cells: the adding problem of Hochreiter and Schmidhuber 1997 ("Long Short-Term Memory", 5.4).
 
 Each step has a value, drawn evenly from -1 to 1, and a mark, which is 1 at two steps and else 0. At the last step the
-network says the sum of the two marked values. So it must keep one value over the steps between, add the other, and let
-nothing in that is not marked: a gate is what that takes.
+network predicts the sum of the two marked values. So it must keep one value over the steps between, add the other, and
+ignore the unmarked ones, for which it needs a gate.
 
 Deviations from theirs: sequences have eight steps in place of a hundred and more, so that plain gradient descent learns
 it in seconds; the first mark is in the first half and the second in the second; the first and last step have no mark of

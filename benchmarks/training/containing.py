@@ -1,4 +1,4 @@
-"""Code of others in this process is not to end the program in silence, with an exit status of its own choice."""
+"""Code of others in this process must not end the program silently with its own exit status."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from benchmarks.raised import by_statement, by_us
 
 
 class Exited(SystemExit):
-    """Somebody's code called `os._exit`."""
+    """Code of others called `os._exit`."""
 
 
 def ends_the_program(error: BaseException) -> bool:
-    """Whether an exception that went through somebody's code is meant for the program: Ctrl-C, or a signal to end.
+    """Whether an exception from the code of others is meant for the program: Ctrl-C, or a signal to end.
 
     SystemExit and KeyboardInterrupt by a statement of that code are failures of it.
     """
@@ -26,7 +26,7 @@ def ends_the_program(error: BaseException) -> bool:
 
 @contextmanager
 def exits_raised() -> Iterator[None]:
-    """Have `os._exit` raise SystemExit within the block. In processes that are forked meanwhile it ends them."""
+    """Have `os._exit` raise SystemExit within the block. In processes forked meanwhile it ends them."""
     leave, owner = os._exit, os.getpid()
 
     def instead(status: int) -> NoReturn:

@@ -1,13 +1,13 @@
-"""Learning curves, and when one is right.
+"""Learning curves, and the verdict on one.
 
-The curves of two implementations may differ by what rounding makes of them, and by no more. How much that is
-follows from a measurement, not from a choice: the error of computing in a dtype is, to first order, a factor
-times its unit roundoff u, and the factor belongs to the task. It is measured on a plain loop as the largest
-relative difference between its curves in float32 and float64 over the first `FIRST_STEPS` steps, divided by u
-of float32. A curve may then be `SAFETY` times this factor, times u of its own dtype, away from the plain loop's.
+The curves of two implementations may differ by rounding only. By how much follows from a measurement: the error of
+computing in a dtype is, to first order, a factor times its unit roundoff u, and the factor belongs to the task. It is
+measured on a plain loop as the largest relative difference between its curves in float32 and float64 over the first
+`FIRST_STEPS` steps, divided by u of float32. A curve may differ from the plain loop's by `SAFETY` times this factor,
+times u of its own dtype.
 
-The factor does not grow with the steps: a descent that converges brings neighbouring weights nearer to each
-other at every step, so that each step's rounding adds to what is left of the earlier ones.
+The factor does not grow with the steps: a descent that converges reduces the distance of neighbouring weights at every
+step, and so the effect of earlier rounding.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from rnnimpl.dtypes import Dtype, unit_roundoff
 from rnnimpl.interface import NumpyArray
 
 REFERENCE = "numpy_loop"
-"""The plain loop that the others are held to."""
+"""The plain loop that the others are compared with."""
 FIRST_STEPS = 100
 SAFETY = 5
-"""Over six seeds, five implementations and both dtypes gave 0.4 to 1.9 times the plain loop's own error."""
+"""Factor over the plain loop's own error; `docs/learning.md` has the errors that implementations had."""
 FINAL_STEPS = 20
-"""The final loss is a mean over so many steps, as each step has a batch of its own."""
+"""Steps whose mean is the final loss, as each step has a batch of its own."""
 
 
 class Step(NamedTuple):
@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
-    """One implementation's training: a status, why it is not ok, every step taken, and which path ran."""
+    """One implementation's training: its status with a reason, every step, and the path that ran."""
 
     implementation: str
     status: Status
@@ -59,7 +59,7 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class TrainResult:
-    """A curve an implementation, the plain loop's losses, and how far from them is near enough."""
+    """A curve an implementation, the plain loop's losses, and the tolerance of their difference."""
 
     task: Task
     curves: tuple[Curve, ...]
@@ -71,7 +71,7 @@ class TrainResult:
 
     @property
     def passed(self) -> bool:
-        """Whether one or more trained as they should, and none that could run did not."""
+        """Whether at least one trained as expected, and none that could run did not."""
         statuses = {curve.status for curve in self.curves}
         return "ok" in statuses and statuses <= {"ok", "unavailable", "unsupported"}
 
@@ -88,21 +88,21 @@ def final_loss(losses: NumpyArray) -> float:
 
 
 def relative_deviation(losses: NumpyArray, reference: NumpyArray) -> NumpyArray:
-    """|loss - reference| / reference at each step that both have."""
+    """The deviation from the reference's loss over that loss, at each step that both have."""
     both = min(losses.size, reference.size)
     return np.asarray(np.abs(losses[:both] - reference[:both]) / reference[:both])
 
 
 def tolerance(plain_float32: NumpyArray, plain_float64: NumpyArray, dtype: Dtype) -> float:
-    """How far a curve in `dtype` may be from the plain loop's, relatively, given the plain loop's in both dtypes."""
+    """The largest relative deviation that a curve in `dtype` may have, from the plain loop's curves in both dtypes."""
     own_error = float(relative_deviation(plain_float32, plain_float64)[:FIRST_STEPS].max())
-    # A loss is itself a rounded number, so nothing can be held to less than a roundoff.
+    # A loss is itself rounded, so the tolerance is at least a roundoff.
     factor = max(own_error / unit_roundoff("float32"), 1.0)
     return SAFETY * factor * unit_roundoff(dtype)
 
 
 def judge(losses: NumpyArray, reference: NumpyArray, allowed: float, task: Task) -> tuple[Status, str | None]:
-    """Whether a curve is the reference's up to rounding over the first steps, and ends where it should."""
+    """The status of a curve, with a reason: first steps as the reference's up to rounding, a final loss on target."""
     if not np.isfinite(losses).all():
         step = int(np.argmin(np.isfinite(losses)))
         return "wrong", f"the loss at step {step + 1} is {losses[step]}"

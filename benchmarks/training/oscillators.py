@@ -1,15 +1,15 @@
 """A task for plain cells: predict the next value of superimposed sines in noise.
 
-"Multiple superimposed oscillators" are a usual task for recurrent networks, with just these frequencies, in
-Schmidhuber, Wierstra and Gomez 2005 ("Evolino", IJCAI) and in work on echo state networks since:
+"Multiple superimposed oscillators" are a usual task for recurrent networks, with these frequencies, in Schmidhuber,
+Wierstra and Gomez 2005 ("Evolino", IJCAI) and in work on echo state networks since:
 
     s[t] = sin(0.2 t) + sin(0.311 t) + sin(0.42 t) + sin(0.51 t)
 
-Deviations from theirs: every sequence draws its own phases, s is scaled to a variance of 1, noise is added to
-every value, and the network predicts one step ahead of what it is given in place of running on by itself.
+Deviations from theirs: every sequence draws its own phases, s is scaled to a variance of 1, noise is added to every
+value, and the network predicts one step ahead of its input in place of running freely.
 
-One value of s does not tell where its sines are, nor whether they rise or fall: what comes next can only be
-known from several values, kept in the state. A plain network learns it with plain gradient descent in seconds.
+One value of s does not determine the sines, nor whether they rise or fall. The next value follows only from several
+values, kept in the state. A plain network learns it with plain gradient descent in seconds.
 """
 
 from __future__ import annotations

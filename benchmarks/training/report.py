@@ -1,4 +1,4 @@
-"""The files that a training leaves: losses.csv, summary.csv, table.md, losses.png and losses.svg."""
+"""The files of a training: losses.csv, summary.csv, table.md, losses.png and losses.svg."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def write_report(result: TrainResult) -> None:
     """Write all files into the result's folder, which exists; the plots only where there is a loss to show.
 
-    Raises StoreError where one of them is there.
+    Raises StoreError where one of them exists.
     """
     files: dict[str, str | bytes] = {
         "losses.csv": frame_csv(losses_frame(result)),
@@ -54,7 +54,7 @@ def write_report(result: TrainResult) -> None:
 
 
 def losses_frame(result: TrainResult) -> pd.DataFrame:
-    """One row a step taken: implementation, step (from 1), loss (before the step's update)."""
+    """One row a step: implementation, step (from 1), loss (before the step's update)."""
     import pandas as pd
 
     rows = [
@@ -73,7 +73,7 @@ def summary_frame(result: TrainResult) -> pd.DataFrame:
 
 
 def table(result: TrainResult) -> str:
-    """The summary as Markdown, with what is needed to read it."""
+    """The summary as Markdown, with an explanation."""
     task = result.task
     lines = [
         f"# Training {task.cell} on {result.device} in {result.dtype}",
@@ -112,7 +112,7 @@ def table(result: TrainResult) -> str:
 
 def plot(result: TrainResult) -> Figure:
     """Losses above, deviations from the plain loop below, both on logarithmic axes."""
-    # The object-oriented interface on the Agg canvas: no window, and no figure left behind in pyplot.
+    # The object-oriented interface on the Agg canvas makes no window and leaves no figure in pyplot.
     from benchmarks.presentation.figures import Figure, FigureCanvasAgg
 
     figure = Figure(figsize=(10, 7), layout="constrained")
@@ -203,7 +203,7 @@ def _plot_deviations(axes: Axes, curves: list[Curve], result: TrainResult) -> No
 
 
 def _turns(number: int, curves: int) -> tuple[float, float]:
-    """Where on the page a curve's first marker is and how far its next, so that the curves' markers alternate."""
+    """The first marker of a curve and the distance of its markers, so that the curves' markers alternate."""
     every = 0.15
     return every * number / curves, every
 

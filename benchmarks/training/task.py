@@ -1,7 +1,7 @@
 """The form of a learning task, and the read-out that makes predictions of a network's outputs.
 
-The network's outputs y (T, B, H) are read by a linear map shared by all implementations, in NumPy, with its
-gradients by hand, so that the network is all that differs:
+The network's outputs y (T, B, H) are read by a linear map shared by all implementations, in NumPy, with its gradients
+by hand, so that only the network differs:
 
     prediction = y @ w.T + b             loss = mean (prediction - target)**2 over steps scored_from ... T-1
 """
@@ -19,14 +19,14 @@ from rnnimpl.interface import CellName, NumpyArray, RnnConfig, Weights
 
 
 class Batch(NamedTuple):
-    """Sequences to learn from: x (T, B, I) and what is to be said at each step, target (T, B, 1)."""
+    """Sequences to learn from: x (T, B, I) and the value to predict at each step, target (T, B, 1)."""
 
     x: NumpyArray
     target: NumpyArray
 
 
 class Scored(NamedTuple):
-    """What the read-out makes of y: the loss, and its gradients dy (T, B, H), dw (1, H), db (1,)."""
+    """The loss of the read-out of y, and its gradients dy (T, B, H), dw (1, H), db (1,)."""
 
     loss: float
     dy: NumpyArray
@@ -45,7 +45,7 @@ class ReadOut:
         """y (T, B, H), target (T, B, 1) -> the mean squared error from step `scored_from` on, and its gradients."""
         states = y[scored_from:]
         residual = states @ self.w.T + self.b - target[scored_from:]  # (T - scored_from, B, 1)
-        # Summed in float64 for every dtype: the loss is to show the errors of the network, not its own.
+        # Summed in float64 for every dtype, so that the loss shows the errors of the network, not its own.
         loss = float(np.mean(np.square(residual, dtype=np.float64)))
         d_prediction = residual * (2 / residual.size)
         dy = np.zeros_like(y)
@@ -60,7 +60,7 @@ class ReadOut:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a network of one cell learns: the sequences, the sizes, the descent, and the loss to reach."""
+    """The task of a network of one cell: the sequences, the sizes, the descent, and the loss to reach."""
 
     cell: CellName
     summary: str
@@ -70,7 +70,7 @@ class Task:
     B: int
     H: int
     scored_from: int
-    """Steps before this one are not scored."""
+    """Earlier steps are not scored."""
     draw: Callable[[np.random.Generator], Batch]
     """draw(generator): a batch of the task's sizes in float64."""
     learning_rate: float
@@ -91,7 +91,7 @@ class Task:
         return RnnConfig(input_size=self.I, hidden_size=self.H, cell=self.cell, dtype=dtype)
 
     def start(self, dtype: Dtype, seed: int) -> tuple[Weights, ReadOut]:
-        """The weights that training starts from, drawn as `nn.RNN`, `nn.LSTM`, `nn.GRU` and `nn.Linear` draw theirs.
+        """The weights at the start, drawn as `nn.RNN`, `nn.LSTM`, `nn.GRU` and `nn.Linear` draw theirs.
 
         They are drawn in float32, also for float64, so that both dtypes start at the same point.
         """
@@ -102,9 +102,9 @@ class Task:
         return weights, ReadOut(w.astype(dtype), np.zeros(1, dtype))
 
     def batches(self, dtype: Dtype, seed: int) -> Iterator[Batch]:
-        """New sequences without end, the same for every implementation and, as float32 holds them, for every dtype.
+        """Endless new sequences, the same for every implementation and, as float32 holds them, for every dtype.
 
-        None comes twice, so the loss on a batch before the step taken on it is a loss on data not seen before.
+        None is repeated, so the loss on a batch before the step taken on it is a loss on unseen data.
         """
         generator = np.random.default_rng((seed, 2))
         while True:

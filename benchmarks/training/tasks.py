@@ -1,4 +1,4 @@
-"""The task that each cell learns: plain cells and gated ones have one that suits them."""
+"""The task that each cell learns: one for plain cells and one for gated cells."""
 
 from __future__ import annotations
 

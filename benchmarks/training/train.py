@@ -1,4 +1,4 @@
-"""Gradient descent, for real: every implementation trains the same network on the same task."""
+"""Gradient descent: every implementation trains the same network on the same task."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def train(
 ) -> TrainResult:
     """Train each implementation on the cell's task, judge its curve, and write its losses, tables and plots.
 
-    `implementations` are what `rnnimpl.load` takes; `out` is the folder written to, by default a new
+    `implementations` are arguments of `rnnimpl.load`; `out` is the folder written to, by default a new
     results/train-TIME; `steps` are the task's if None. An implementation that cannot run or raises becomes a row with
-    its reason, and the others go on.
-    An implementation's CPU threads are set to 1: with so small a network, more would wait for each other.
+    its reason, and the others go on. An implementation's CPU threads are set to 1: with so small a network, more would
+    wait for each other.
 
     Raises ValueError for a name, a cell, a number of steps, a dtype or a device that cannot be used, TypeError when
     module:Class is no Rnn, and StoreError for a folder that cannot be written to or holds something.
@@ -60,7 +60,7 @@ def train(
     with exits_raised():
         found = {name: _load(name) for name in implementations}
     folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    # Better to hear that nothing can be written before the training than after.
+    # A folder that cannot be written is an error before the training, not after it.
     with (
         ended_in_order(),
         folder_for("--out", folder),
@@ -92,9 +92,9 @@ def train(
 
 
 def descend(task: Task, implementation: type[Rnn[Any]], device: str, dtype: Dtype, seed: int = SEED) -> Iterator[Step]:
-    """Train without end by plain stochastic gradient descent, with the gradients of `vjp` and nothing else.
+    """Train endlessly by plain stochastic gradient descent, with the gradients of `vjp` and nothing else.
 
-    A network belongs to one set of weights, so each step builds one from the weights it starts with.
+    A network belongs to one set of weights, so each step builds one from its weights.
     """
     config = task.config(dtype)
     weights, read_out = task.start(dtype, seed)
@@ -104,7 +104,7 @@ def descend(task: Task, implementation: type[Rnn[Any]], device: str, dtype: Dtyp
         built = time.perf_counter()
         y, state_n, pullback = rnn.vjp(rnn.from_numpy(x))
         scored = read_out.score(rnn.to_numpy(y), target, task.scored_from)
-        # The loss reads the outputs only, so nothing comes back through the final state by itself.
+        # The loss reads the outputs only, so the final state has no gradient of its own.
         dstate_n = tuple(rnn.from_numpy(np.zeros_like(rnn.to_numpy(each))) for each in state_n)
         grads = pullback(rnn.from_numpy(scored.dy), dstate_n)
         read_out = read_out.descended(scored, task.learning_rate)
@@ -117,7 +117,7 @@ def descend(task: Task, implementation: type[Rnn[Any]], device: str, dtype: Dtyp
 
 
 def _check(implementations: Sequence[str], device: str, steps: int, dtype: str, task: Task) -> Dtype:
-    """Raise ValueError for arguments that cannot be used; return the dtype as what it is."""
+    """Raise ValueError for arguments that cannot be used; return the dtype as its type."""
     # First: without a name given, those that run on the device are meant, and on none none does.
     if device.partition(":")[0] not in ("cpu", "cuda"):
         raise ValueError(f"device is {quoted(device)}; expected cpu, cuda or cuda:N")
@@ -163,7 +163,7 @@ def _learn(
     steps: int,
     advance: Advance,
 ) -> Curve:
-    """Train one implementation for so many steps, or as far as it goes; what it raises becomes its status."""
+    """Train one implementation for `steps` steps, or until it fails; an exception becomes its status."""
     taken: list[Step] = []
     describe: dict[str, str] = {}
     status: Status = "ok"
@@ -192,7 +192,7 @@ def _learn(
 
 
 def _reference(task: Task, dtype: Dtype, steps: int, advance: Advance) -> NumpyArray:
-    """The plain loop's losses. Without them nothing can be judged, so what it raises is not caught."""
+    """The plain loop's losses. Without them there is no verdict, so its exceptions are not caught."""
     losses = []
     for step in itertools.islice(descend(task, rnnimpl.load(REFERENCE), "cpu", dtype), steps):
         losses.append(step.loss)
@@ -202,7 +202,7 @@ def _reference(task: Task, dtype: Dtype, steps: int, advance: Advance) -> NumpyA
 
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[Advance]:
-    """A bar of steps with the time left, on a terminal and nowhere else."""
+    """A bar of steps with the time left, on a terminal only."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
