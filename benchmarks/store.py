@@ -120,7 +120,7 @@ class Run:
 
         Raises StoreError when the file cannot be read. A missing file holds no trials.
         """
-        return StoredTrials(*read_lines(self.folder / TRIALS_FILE, _read_trial, "a trial"))
+        return StoredTrials(*read_lines(self.folder / TRIALS_FILE, parse_trial, "a trial"))
 
     def trials(self) -> list[Trial]:
         """The trials alone; `read` also reports broken lines."""
@@ -266,7 +266,8 @@ def _as_builtin(value: Any) -> Any:
     return _finite(value.item()) if hasattr(value, "item") else str(value)
 
 
-def _read_trial(record: Any) -> Trial:
+def parse_trial(record: Any) -> Trial:
+    """The trial of a line's JSON. Raises as `read_lines` lists it for anything that is no trial."""
     trial = Trial.from_json(record)
     _check_trial(trial)
     return trial

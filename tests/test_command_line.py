@@ -98,7 +98,7 @@ def _have_measuring_fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) 
     for name in (
         "measuring.launch.measure_peaks",
         "profiling.profile.measure_peaks",
-        "training.train._reference",
+        "training.train.reference_losses",
         "regression.calibration.measuring.measure",
     ):
         monkeypatch.setattr(f"benchmarks.{name}", fail)

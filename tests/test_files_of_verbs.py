@@ -177,9 +177,9 @@ def test_a_report_that_was_written_by_hand_since_is_kept() -> None:
 
 
 MEASURING = (
-    *("measuring.launch.measure_peaks", "profiling.profile.measure_peaks", "training.train._reference"),
+    *("measuring.launch.measure_peaks", "profiling.profile.measure_peaks", "training.train.reference_losses"),
     *("regression.calibration.measuring.dry_run", "regression.regress.regress", "history.findings.find_history"),
-    *("measuring.lock._opened", "regression.revisions.worktree"),
+    *("measuring.lock.open_lock_file", "regression.revisions.worktree"),
 )
 
 
@@ -458,7 +458,7 @@ def test_a_suite_has_its_digest_whatever_lies_in_it() -> None:
     [
         (["sweep", "quick", "--impl", "numpy_loop"], "measuring.launch.measure_missing"),
         (["profile", CASE], "profiling.profile.profile_repeats"),
-        (["train", "--impl", "numpy_loop"], "training.train._reference"),
+        (["train", "--impl", "numpy_loop"], "training.train.reference_losses"),
     ],
     ids=["sweep", "profile", "train"],
 )

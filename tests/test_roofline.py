@@ -79,7 +79,7 @@ def test_a_slope_ends_at_the_flat_ceiling() -> None:
     """At 15 operations a byte: 20 GB/s make 300 GFLOP/s there."""
     axes = Figure().subplots()
     axes.set(xscale="log", yscale="log", xlim=(0.1, 100.0), ylim=(1e9, 500e9))
-    roofline._ceilings(axes, Roof(300e9, 200e9, {"memory": 20e9}))  # what a panel is drawn upon
+    roofline.draw_ceilings(axes, Roof(300e9, 200e9, {"memory": 20e9}))  # what a panel is drawn upon
     slope = np.asarray(axes.lines[-1].get_xydata())
     assert slope == pytest.approx(np.array([[0.1, 2e9], [15.0, 300e9]]))
 
@@ -87,7 +87,7 @@ def test_a_slope_ends_at_the_flat_ceiling() -> None:
 def test_slopes_too_close_for_a_label_each_are_named_together() -> None:
     axes = Figure().subplots()
     axes.set(xscale="log", yscale="log", xlim=(0.1, 100.0), ylim=(1e9, 500e9))
-    roofline._ceilings(axes, Roof(300e9, 200e9, {"L1": 480e9, "L2": 380e9, "L3": 130e9, "memory": 40e9}))
+    roofline.draw_ceilings(axes, Roof(300e9, 200e9, {"L1": 480e9, "L2": 380e9, "L3": 130e9, "memory": 40e9}))
     assert [text.get_text() for text in axes.texts][1:] == [
         "L1: 480, L2: 380 GB/s",
         "L3: 130 GB/s",
@@ -101,7 +101,7 @@ def test_limits_are_drawn_where_they_are_known() -> None:
     axes = Figure().subplots()
     joined = pd.DataFrame({"workload": ["one", "two"], "flops": [8e9, 8e9], "intensity": [1.0, 2.0]})
     joined = joined.assign(bound_seconds=[2.0, 1.0], reached_seconds=[4.0, np.nan])
-    roofline._limits(axes, joined, above=1)  # of a slice
+    roofline.draw_limits(axes, joined, above=1)  # of a slice
     drawn_lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in axes.lines}
     assert drawn_lines == {
         "no implementation can be faster": [4e9, 8e9],
@@ -113,7 +113,8 @@ def test_the_nearest_to_its_limits_is_named_by_its_median() -> None:
     """Not by its best case, in which another comes nearer."""
     shares = {"torch_loop": [0.1, 0.2, 0.9], "fused_cpu": [0.4, 0.4, 0.5]}
     rows = [{"implementation": name, "share_of_attainable": each} for name, own in shares.items() for each in own]
-    assert roofline._nearest(pd.DataFrame(rows)) == "fused_cpu comes nearest: 40 % of the attainable (median)"
+    assert roofline.nearest(pd.DataFrame(rows)) == ("fused_cpu", 0.4)
+    assert roofline.nearest(pd.DataFrame(rows).assign(share_of_attainable=np.nan)) is None
 
 
 def test_ceilings_batches_and_names_are_written(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_names_that_would_lie_on_one_another_get_rows_of_their_own() -> None:
         [{"workload": each.id, "T": each.T, "B": each.B, "H": each.H, "L": each.L} for each in workloads]
     )
     joined["intensity"] = [1.0, 1.1, 60.0]
-    assert roofline._columns(axes, joined) == 2
+    assert roofline.name_columns(axes, joined) == 2
     rows = {text.get_text(): text.xyann[1] for text in axes.texts if isinstance(text, Annotation)}
     assert rows.keys() == {"T64 B16 H1024", "T128 B32 H1760", "T256 B64 H512 L2"}
     assert rows["T64 B16 H1024"] == rows["T256 B64 H512 L2"] < rows["T128 B32 H1760"]

@@ -28,7 +28,7 @@ from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.reporting.unmeasured import check_measured
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import load_runs
-from benchmarks.store import Run, StoreError, _read_trial, open_run
+from benchmarks.store import Run, StoreError, open_run, parse_trial
 from benchmarks.sweeps import PRESETS
 from tests.strange_files import EXTREMES, HUGE, mutants, paths
 from tests.synthetic_history import process
@@ -55,7 +55,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         run.update(activity_seconds=dict(sweeper.activity_seconds))
 
     monkeypatch.setattr(report, "write_plots", lambda *_: [])
-    monkeypatch.setattr(launch, "_measure", only_plan)
+    monkeypatch.setattr(launch, "measure_alone", only_plan)
     monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "synthetic-2cores-8GiB"})
     for name in ("good", "strange"):
         run_of(tmp_path / name, TRIALS, sweep=PRESETS["quick"].to_json())
@@ -238,7 +238,7 @@ json_values = st.recursive(
 def test_a_trial_of_any_values_is_one_or_says_what_it_is_not(values: dict[str, Any]) -> None:
     """No other exceptions than those that reading names a line by."""
     try:
-        _read_trial(TRIALS[0].to_json() | values)
+        parse_trial(TRIALS[0].to_json() | values)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
         return
 

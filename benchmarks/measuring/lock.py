@@ -46,7 +46,7 @@ def measuring_alone(what: str, say: Callable[[str], None], folder: Path | None =
 def _locked(path: Path, wait_begins: Callable[[], None]) -> int:
     """The descriptor of the locked file. Raises ValueError."""
     while True:
-        lock = _opened(path)
+        lock = open_lock_file(path)
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,7 +65,7 @@ def _locked(path: Path, wait_begins: Callable[[], None]) -> int:
         os.close(lock)
 
 
-def _opened(path: Path) -> int:
+def open_lock_file(path: Path) -> int:
     """The file opened for reading, which every user may do, and made where it is missing. Raises ValueError.
 
     An existing file is opened without O_CREAT: Linux refuses that for another user's file in a folder like /tmp

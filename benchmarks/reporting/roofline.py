@@ -76,14 +76,14 @@ def drawer(
         log_axis(axes.yaxis, *axes.get_ylim(), lambda value: f"{value / 1e9:g}")
         axes.set_xlabel("operations for each byte that must reach the cores")
         axes.set_ylabel("GFLOP/s")
-        _ceilings(axes, found)
+        draw_ceilings(axes, found)
         for name, cases in rows.groupby("implementation", sort=True):
             style = styles[str(name)]
             faint: dict[str, Any] = {"color": style.colour, "markersize": 4, "alpha": 0.28, "markeredgewidth": 0}
             axes.plot(cases["intensity"], cases["flops_per_second"], style.marker, **faint)
-        _limits(axes, joined, above=_columns(axes, joined))
+        draw_limits(axes, joined, above=name_columns(axes, joined))
         end_labels(axes, _joined(axes, joined, styles), styles, height)
-        return _nearest(rows)
+        return _finding(rows)
 
     return draw
 
@@ -108,7 +108,7 @@ def _joined(axes: Axes, joined: pd.DataFrame, styles: Mapping[str, Style]) -> di
     return ends
 
 
-def _ceilings(axes: Axes, found: Roof) -> None:
+def draw_ceilings(axes: Axes, found: Roof) -> None:
     """Draw the flat ceilings of the multipliers and the fastest product, and a slope for each level."""
     low, high = axes.get_xlim()
     bottom, _ = axes.get_ylim()
@@ -163,7 +163,7 @@ def _names(slopes: Sequence[tuple[list[Level], float]]) -> list[tuple[str, float
     return [(f"{', '.join(said)} GB/s", rate) for said, rate in names]
 
 
-def _limits(axes: Axes, joined: pd.DataFrame, above: int) -> None:
+def draw_limits(axes: Axes, joined: pd.DataFrame, above: int) -> None:
     """Draw the bound at the slice's sizes, and the bound with the fastest measured chain.
 
     They are named `above` rows above the names of sizes.
@@ -189,7 +189,7 @@ def _points(axes: Axes) -> float:
     return 72 / axes.get_figure(root=True).dpi  # type: ignore[union-attr]  # these axes have a figure
 
 
-def _columns(axes: Axes, joined: pd.DataFrame) -> int:
+def name_columns(axes: Axes, joined: pd.DataFrame) -> int:
     """Write the sizes of each column of the slice that differ, and return the number of rows used."""
     workloads = joined.drop_duplicates("workload").sort_values("intensity")
     letters = [letter for letter in "TBHL" if len(set(workloads[letter])) > 1] or ["B"]
@@ -215,9 +215,15 @@ def _columns(axes: Axes, joined: pd.DataFrame) -> int:
     return len(ends)
 
 
-def _nearest(rows: pd.DataFrame) -> str:
+def nearest(rows: pd.DataFrame) -> tuple[str, float] | None:
+    """The implementation with the largest median share of the attainable, and the share; None without any."""
     shares = rows.groupby("implementation")["share_of_attainable"].median().dropna()
     if shares.empty:
-        return ""
+        return None
     best = str(shares.idxmax())
-    return f"{best} comes nearest: {share(float(shares[best]))} of the attainable (median)"
+    return best, float(shares[best])
+
+
+def _finding(rows: pd.DataFrame) -> str:
+    found = nearest(rows)
+    return "" if found is None else f"{found[0]} comes nearest: {share(found[1])} of the attainable (median)"

@@ -68,7 +68,7 @@ def train(
         _progress((len(found) + len(DTYPES)) * steps) as advance,
     ):
         _check_empty(folder)
-        plain = {each: _reference(task, each, steps, advance) for each in DTYPES}
+        plain = {each: reference_losses(task, each, steps, advance) for each in DTYPES}
         allowed = tolerance(plain["float32"], plain["float64"], checked_dtype)
         curves = []
         for name, implementation in found.items():
@@ -191,7 +191,7 @@ def _learn(
     return Curve(implementation=name, status=status, reason=reason, steps=tuple(taken), describe=describe)
 
 
-def _reference(task: Task, dtype: Dtype, steps: int, advance: Advance) -> NumpyArray:
+def reference_losses(task: Task, dtype: Dtype, steps: int, advance: Advance) -> NumpyArray:
     """The plain loop's losses. Without them there is no verdict, so its exceptions are not caught."""
     losses = []
     for step in itertools.islice(descend(task, rnnimpl.load(REFERENCE), "cpu", dtype), steps):
