@@ -1,23 +1,32 @@
-"""Who wins where, by how much, how surely, and in which words: every rule with numbers made for it."""
+"""Which implementation is the fastest where, by how much, and how surely: every rule with numbers made for it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from benchmarks.reporting.findings import Finding, Setting, find_winner, findings, two_names, winners_by_workload
-from benchmarks.reporting.words import answer, cautions, region_name, verdict
+from benchmarks.reporting.findings import (
+    Setting,
+    Winner,
+    Wins,
+    count_wins,
+    find_winner,
+    findings,
+    two_names,
+    winners_by_workload,
+)
+from benchmarks.reporting.words import region_name
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import LoadedRun, load_runs
+from benchmarks.statistics import Estimate
 from benchmarks.trial import Trial
 from benchmarks.workload import Workload
 from tests.synthetic_runs import failed, run_of, trial, workload
 
 CENTRE = workload()
-JITTER = (0.98, 0.99, 1.0, 1.0, 1.01, 1.02)
 
 
 def loaded(folder: Path, *trials: Trial) -> LoadedRun:
@@ -36,89 +45,74 @@ def measured(of: Workload, times: Mapping[str, float], **factors: float) -> list
     return found
 
 
-def typed(text: str) -> str:
-    """The text with the signs that a keyboard has."""
-    return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")
+def winner(folder: Path, *trials: Trial) -> Winner:
+    """The winner over all workloads of a run."""
+    return findings(loaded(folder, *trials))[0].winner
 
 
-def winner_text(folder: Path, *trials: Trial) -> str:
-    """The verdict over all workloads of a run."""
-    run = loaded(folder, *trials)
-    return typed(verdict(findings(run)[0].winner))
+def bounds(estimate: Estimate | None) -> list[float]:
+    assert estimate is not None
+    return [estimate.low, estimate.median, estimate.high]
 
 
-def test_a_clear_winner_is_recommended(tmp_path: Path) -> None:
-    """The fastest, against nn_rnn and against the second, each with its interval."""
-    times = {"nn_rnn": 4.0, "torch_loop": 2.0, "mine": 1.0}
-    assert winner_text(tmp_path / "run", *measured(CENTRE, times, mine=0.1)) == (
-        "use `mine`: 4.00x as fast as `nn_rnn` (3.64-4.44) and 2.00x as fast as the second, `torch_loop` (1.82-2.22)"
-    )
+def test_a_clear_winner_leads_the_baseline_and_the_second(tmp_path: Path) -> None:
+    """Each with its interval, by blocks that took turns."""
+    found = winner(tmp_path / "run", *measured(CENTRE, {"nn_rnn": 4.0, "torch_loop": 2.0, "mine": 1.0}, mine=0.1))
+    assert (found.fastest, found.second, found.baseline, found.close) == ("mine", "torch_loop", "nn_rnn", ())
+    assert bounds(found.speedup) == pytest.approx([4 / 1.1, 4, 4 / 0.9])
+    assert bounds(found.lead) == pytest.approx([2 / 1.1, 2, 2 / 0.9])
 
 
-def test_the_baseline_as_second_is_named_once(tmp_path: Path) -> None:
-    """Where nn_rnn itself is the second, there is one ratio."""
-    assert winner_text(tmp_path / "run", *measured(CENTRE, {"nn_rnn": 2.0, "mine": 1.0})) == (
-        "use `mine`: 2.00x as fast as the second, `nn_rnn` (2.00-2.00)"
-    )
+def test_the_baseline_may_be_the_second_or_win(tmp_path: Path) -> None:
+    second = winner(tmp_path / "second", *measured(CENTRE, {"nn_rnn": 2.0, "mine": 1.0}))
+    assert (second.fastest, second.second, second.baseline) == ("mine", "nn_rnn", "nn_rnn")
+    first = winner(tmp_path / "first", *measured(CENTRE, {"nn_rnn": 1.0, "mine": 1.5}))
+    assert (first.fastest, first.second, bounds(first.speedup)) == ("nn_rnn", "mine", [1.0, 1.0, 1.0])
 
 
-def test_the_baseline_may_win(tmp_path: Path) -> None:
-    """nn_rnn is no faster than itself: only the second is compared."""
-    assert winner_text(tmp_path / "run", *measured(CENTRE, {"nn_rnn": 1.0, "mine": 1.5})) == (
-        "use `nn_rnn`: 1.50x as fast as the second, `mine` (1.50-1.50)"
-    )
-
-
-def test_an_interval_that_includes_one_is_too_close_to_call(tmp_path: Path) -> None:
-    """When the paired ratio may be 1, nobody is recommended; the lead against nn_rnn is still told."""
-    times = {"nn_rnn": 2.0, "one": 1.0, "two": 1.01}
-    assert winner_text(tmp_path / "run", *measured(CENTRE, times, one=0.05)) == (
-        "too close to call between `one` and `two` (`two` takes 1.01x the time, 0.962-1.06); "
-        "`one` is 2.00x as fast as `nn_rnn` (1.90-2.11)"
-    )
-
-
-def test_an_interval_that_begins_at_one_is_too_close_to_call(tmp_path: Path) -> None:
-    """A bound of exactly 1 is not above 1."""
-    run = loaded(tmp_path / "run", *measured(CENTRE, {"one": 1.0, "two": 1.0}))
-    assert findings(run)[0].winner.close == ("two",)
-
-
-def test_more_than_two_may_be_too_close(tmp_path: Path) -> None:
-    """All that cannot be told from the fastest are named; nn_rnn among them needs no ratio of its own."""
-    times = {"nn_rnn": 1.02, "one": 1.0, "two": 1.01, "far": 9.0}
-    assert winner_text(tmp_path / "run", *measured(CENTRE, times, one=0.05)) == (
-        "too close to call between `one`, `two` and `nn_rnn`"
-    )
+@pytest.mark.parametrize(
+    ("times", "width", "close"),
+    [
+        ({"nn_rnn": 2.0, "one": 1.0, "two": 1.01}, 0.05, ("two",)),
+        ({"one": 1.0, "two": 1.0}, 0.0, ("two",)),
+        ({"nn_rnn": 1.02, "one": 1.0, "two": 1.01, "far": 9.0}, 0.05, ("two", "nn_rnn")),
+    ],
+)
+def test_an_interval_that_includes_one_is_too_close_to_call(
+    tmp_path: Path, times: dict[str, float], width: float, close: tuple[str, ...]
+) -> None:
+    """A bound of exactly 1 is not above 1; the nearest comes first."""
+    found = winner(tmp_path / "run", *measured(CENTRE, times, one=width))
+    assert (found.fastest, found.close) == ("one", close)
 
 
 def test_without_an_interval_nothing_is_called(tmp_path: Path) -> None:
     """Five blocks give no interval, and so no winner, however far the medians are apart."""
     trials = [trial("nn_rnn", CENTRE, 9.0, blocks=(3,) * 5), trial("mine", CENTRE, 1.0, blocks=(3,) * 5)]
-    said = winner_text(tmp_path / "run", *trials)
-    assert said.startswith("measured too briefly to call between `mine` and `nn_rnn` (")
-    assert said.endswith("(`nn_rnn` takes 9.00x the time, no interval)")
+    found = winner(tmp_path / "run", *trials)
+    assert (found.fastest, found.close) == ("mine", ("nn_rnn",))
+    assert found.lead is not None
+    assert found.lead.median == pytest.approx(9.0)
+    assert math.isnan(found.lead.low)
 
 
-def test_what_is_alone_is_not_recommended(tmp_path: Path) -> None:
-    """One implementation is no comparison."""
-    assert winner_text(tmp_path / "run", trial("nn_rnn", CENTRE)) == "only `nn_rnn` was measured throughout"
+def test_one_implementation_leads_nothing(tmp_path: Path) -> None:
+    found = winner(tmp_path / "run", trial("nn_rnn", CENTRE))
+    assert (found.fastest, found.second, found.lead, found.close) == ("nn_rnn", None, None, ())
 
 
-def test_without_the_baseline_the_second_is_compared(tmp_path: Path) -> None:
-    """Where nn_rnn failed, the fastest is compared with the second alone."""
+def test_a_baseline_that_failed_has_no_speedup(tmp_path: Path) -> None:
+    """The fastest is compared with the second alone."""
     trials = [*measured(CENTRE, {"one": 1.0, "two": 2.0}), failed("nn_rnn", CENTRE, "crashed", "SIGSEGV")]
-    assert winner_text(tmp_path / "run", *trials) == "use `one`: 2.00x as fast as the second, `two` (2.00-2.00)"
+    found = winner(tmp_path / "run", *trials)
+    assert (found.fastest, found.second, found.baseline, found.speedup) == ("one", "two", None, None)
 
 
 def test_a_copy_is_no_second(tmp_path: Path) -> None:
     """Two names for one source are one contender, under the source's own name."""
-    trials = [
-        trial("again", CENTRE, 1.0, source="mine"),
-        trial("mine", CENTRE, 1.1),
-        trial("nn_rnn", CENTRE, 2.2),
-    ]
-    assert winner_text(tmp_path / "run", *trials) == "use `mine`: 2.00x as fast as the second, `nn_rnn` (2.00-2.00)"
+    trials = [trial("again", CENTRE, 1.0, source="mine"), trial("mine", CENTRE, 1.1), trial("nn_rnn", CENTRE, 2.2)]
+    found = winner(tmp_path / "run", *trials)
+    assert (found.fastest, found.second) == ("mine", "nn_rnn")
 
 
 def test_a_region_is_won_by_geometric_mean(tmp_path: Path) -> None:
@@ -181,56 +175,6 @@ def test_settings_and_modes_are_kept_apart(tmp_path: Path) -> None:
     assert str(Setting("lstm", "cuda", "float32", "tf32", 1)) == "LSTM, cuda, float32 (tf32)"
 
 
-def said(run: LoadedRun, *, several_runs: bool = False) -> str:
-    """The answer of a run."""
-    found: list[Finding] = findings(run)
-    return typed(answer(found, winners_by_workload(runs_frame([run])), several_runs=several_runs))
-
-
-def test_the_answer_speaks_of_all_then_of_each_region(tmp_path: Path) -> None:
-    """A paragraph over all workloads, then a sentence for each region, with the sizes that were measured."""
-    trials = [
-        *measured(workload(B=1, H=64), {"nn_rnn": 2.0, "mine": 1.0}),
-        *measured(workload(B=16, H=64), {"nn_rnn": 1.0, "mine": 1.5}),
-        *measured(workload(B=8, H=32), {"nn_rnn": 1.0, "mine": 1.5}),
-    ]
-    assert said(loaded(tmp_path / "run", *trials)) == (
-        "**Inference (tanh RNN, cpu, float32, 2 threads).** Over all 3 workloads, use `nn_rnn`: 1.04x as fast as the "
-        "second, `mine` (1.04-1.04). `nn_rnn` is the fastest on 2 of 3.\n\n"
-        "- One sequence (B 1), a small hidden size (H 64): use `mine`: 2.00x as fast as the second, `nn_rnn` "
-        "(2.00-2.00).\n"
-        "- A small batch (B 8, 16), a small hidden size (H 32, 64): use `nn_rnn`: 1.50x as fast as the second, "
-        "`mine` (1.50-1.50)."
-    )
-
-
-def test_the_answer_does_not_repeat_itself(tmp_path: Path) -> None:
-    """Where one region holds all workloads, all is said with the first sentence."""
-    text = said(loaded(tmp_path / "run", *measured(CENTRE, {"nn_rnn": 2.0, "mine": 1.0})))
-    assert "\n" not in text
-
-
-def test_the_answer_says_who_wins_more_often(tmp_path: Path) -> None:
-    """Fastest on the whole and fastest most often may be two."""
-    trials = [
-        *measured(workload(T=16), {"nn_rnn": 9.0, "mine": 1.0}),
-        *measured(workload(T=64), {"nn_rnn": 1.0, "mine": 1.1}),
-        *measured(workload(T=128), {"nn_rnn": 1.0, "mine": 1.1}),
-    ]
-    assert said(loaded(tmp_path / "run", *trials)).endswith("`mine` is the fastest on 1 of 3; `nn_rnn` is on 2.")
-
-
-@pytest.mark.parametrize("seconds", [0.999, 1.001])
-def test_a_workload_that_is_too_close_to_call_is_nobodys(tmp_path: Path, seconds: float) -> None:
-    """Neither the least median of it nor the next counts as the fastest there."""
-    trials = [
-        *measured(workload(T=16), {"nn_rnn": 9.0, "mine": 1.0}),
-        *measured(workload(T=64), {"nn_rnn": 1.0, "mine": seconds}, mine=0.05),
-    ]
-    text = said(loaded(tmp_path / "run", *trials))
-    assert text.endswith("`mine` is the fastest on 1 of 2, and too close to call on 1 more.")
-
-
 def test_no_finding_is_over_two_cells(tmp_path: Path) -> None:
     """An LSTM costs four times a plain RNN: a mean over both would be of neither."""
     trials = [
@@ -247,56 +191,27 @@ def test_no_finding_is_over_two_cells(tmp_path: Path) -> None:
     assert all(len({workload.cell for workload in each.workloads}) == 1 for each in found)
 
 
-def test_the_answer_names_the_run_where_there_are_several(tmp_path: Path) -> None:
-    """With several runs, each paragraph says of which it speaks."""
-    assert said(loaded(tmp_path / "old", trial("nn_rnn", CENTRE)), several_runs=True).startswith("**`old`: Inference")
+def wins(run: LoadedRun) -> Wins:
+    return count_wins(findings(run)[0], winners_by_workload(runs_frame([run])))
 
 
-@pytest.mark.parametrize(
-    ("disturbed", "noisy", "said"),
-    [
-        (0, 0, ""),
-        (1, 1, ""),
-        (2, 0, "Other programs took 10 % or more of the cores' time while 2 of 8 cases were measured"),
-        (0, 2, "The intervals of 2 of 8 cases are wider than the sweep asked for"),
-    ],
-)
-def test_a_quarter_of_the_cases_calls_for_caution(tmp_path: Path, disturbed: int, noisy: int, said: str) -> None:
-    """Disturbed and noisy cases are told at the top from a quarter of what was measured on."""
-    trials = [failed("nn_rnn", CENTRE, "crashed", "SIGSEGV")]
-    for at in range(8):
-        samples = [sample for block in ((0.5, 1, 1, 1, 1, 2) if at < noisy else (1,) * 6) for sample in (block,) * 3]
-        trials.append(trial("mine", workload(T=at + 1), samples, elsewhere_share=0.1 if at < disturbed else 0.09))
-    found = cautions(runs_frame([loaded(tmp_path / "run", *trials)]))
-    assert found.startswith(said)
-    assert bool(found) == bool(said)
+def test_fastest_on_the_whole_and_most_often_may_be_two(tmp_path: Path) -> None:
+    trials = [
+        *measured(workload(T=16), {"nn_rnn": 9.0, "mine": 1.0}),
+        *measured(workload(T=64), {"nn_rnn": 1.0, "mine": 1.1}),
+        *measured(workload(T=128), {"nn_rnn": 1.0, "mine": 1.1}),
+    ]
+    assert wins(loaded(tmp_path / "run", *trials)) == Wins(first=1, close=0, oftener=("nn_rnn",), most=2)
 
 
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({"helper_processes": 0, "unsuspended_seconds": 0.09}, ""),
-        ({"helper_processes": 3}, "`mine` has processes of its own, up to 3 at a time"),
-        ({"unsuspended_seconds": 0.1}, "Processes of `mine` used up to 0.1 s of the cores in others' turns"),
-        ({"lost": "died of signal 9"}, "Visits to 1 case were lost to a kill from outside"),
-    ],
-)
-def test_processes_and_kills_call_for_caution(tmp_path: Path, fields: dict[str, Any], said: str) -> None:
-    """A single case with processes of its own, or a visit that was killed, is told."""
-    trials = trial("nn_rnn", CENTRE, 1.0), trial("mine", CENTRE, 1.0, **fields)
-    found = cautions(runs_frame([loaded(tmp_path / "run", *trials)]))
-    assert found.startswith(said)
-    assert bool(found) == bool(said)
-
-
-@pytest.mark.parametrize(("share", "said"), [(1.09, False), (1.11, True), (2507.77, True)])
-def test_a_time_below_the_limit_calls_for_caution(tmp_path: Path, share: float, said: bool) -> None:
-    """One case is enough: either the limit or the time is not what it seems."""
-    frame = runs_frame([loaded(tmp_path / "run", *(trial("mine", workload(T=at + 1)) for at in range(8)))])
-    frame["share_of_attainable"] = [share, *[0.5] * 7]
-    found = cautions(frame)
-    assert ("1 case is faster than the hardware limit" in found) is said
-    assert (f"`mine` on `{workload(T=1).id}`" in found) is said
+@pytest.mark.parametrize("seconds", [0.999, 1.001])
+def test_a_workload_that_is_too_close_to_call_is_nobodys(tmp_path: Path, seconds: float) -> None:
+    """Neither the least median of it nor the next counts as the fastest there."""
+    trials = [
+        *measured(workload(T=16), {"nn_rnn": 9.0, "mine": 1.0}),
+        *measured(workload(T=64), {"nn_rnn": 1.0, "mine": seconds}, mine=0.05),
+    ]
+    assert wins(loaded(tmp_path / "run", *trials)) == Wins(first=1, close=1, oftener=(), most=1)
 
 
 def test_winners_by_workload(tmp_path: Path) -> None:
@@ -343,4 +258,3 @@ def test_no_trials_no_findings(tmp_path: Path) -> None:
     run = loaded(tmp_path / "run")
     assert findings(run) == []
     assert winners_by_workload(runs_frame([run])).empty
-    assert said(run) == ""

@@ -239,6 +239,34 @@ def winners_by_workload(frame: pd.DataFrame) -> pd.DataFrame:
     return order.merge(pd.DataFrame(rows, columns=list(WINNER_COLUMNS)), on=["run", "workload"])
 
 
+@dataclasses.dataclass(frozen=True)
+class Wins:
+    """On how many workloads of a finding the overall winner, or another, is the fastest."""
+
+    first: int
+    """Workloads on which the overall winner is surely the fastest."""
+    close: int
+    """Workloads on which it is too close to call."""
+    oftener: tuple[str, ...]
+    """The implementations that are surely the fastest on more workloads, if any: those with the most."""
+    most: int
+    """Workloads on which they are."""
+
+
+def count_wins(finding: Finding, winners: pd.DataFrame) -> Wins:
+    """The wins on the workloads of a finding, from the frame of `winners_by_workload`."""
+    workloads = {workload.id for workload in finding.workloads}
+    rows = winners[(winners["run"] == finding.run) & winners["workload"].isin(workloads)]
+    name = finding.winner.fastest
+    sure = rows["close"] == ""
+    wins = rows[sure]["fastest"].value_counts()
+    first = int(wins.get(name, 0))
+    close = sum(name in (row["fastest"], *row["close"].split(", ")) for row in rows[~sure].to_dict("records"))
+    most = int(max(wins, default=0))
+    oftener = tuple(sorted(map(str, wins.index[wins == most]))) if most > first else ()
+    return Wins(first, close, oftener, most)
+
+
 SAME_WITHIN = 0.03
 """The largest expected difference between two medians of the same code."""
 

@@ -13,8 +13,8 @@ import pandas as pd
 
 from benchmarks.limits.peak import Settings, settings
 from benchmarks.presentation.plain_text import NOTHING, clean, code, count, escape, seconds, share, significant, table
+from benchmarks.reporting.doubts import DISTURBED
 from benchmarks.reporting.findings import describe_conditions
-from benchmarks.reporting.words import DISTURBED
 from benchmarks.runs.loading import LoadedRun
 
 MEASURING = ("warm-up", "sampling")

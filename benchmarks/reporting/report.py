@@ -17,6 +17,7 @@ from benchmarks.presentation.plain_text import code, escape
 from benchmarks.reporting import sections
 from benchmarks.reporting.all_times import all_times
 from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.doubts import find_doubts
 from benchmarks.reporting.plots import Plot, write_plots
 from benchmarks.reporting.provenance import how_measured
 from benchmarks.reporting.ranking_words import ranking_section
@@ -114,7 +115,7 @@ def _problems(runs: Sequence[LoadedRun]) -> list[str]:
 
 
 def _cautions(runs: Sequence[LoadedRun], frame: pd.DataFrame) -> list[str]:
-    found = {run.label: cautions(frame[frame["run"] == run.label]) for run in runs}
+    found = {run.label: cautions(find_doubts(frame[frame["run"] == run.label])) for run in runs}
     names = {label: f"{code(label)}: " if len(runs) > 1 else "" for label in found}
     return [f"> **Caution.** {names[label]}{caution}" for label, caution in found.items() if caution]
 

@@ -8,17 +8,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from benchmarks.presentation.plain_text import code, count, interval, listed, share, times
-from benchmarks.reporting.findings import Finding, Winner
+from benchmarks.reporting.doubts import DISTURBED, Doubts, OwnProcesses
+from benchmarks.reporting.findings import Finding, Winner, count_wins
 from benchmarks.statistics import Estimate
-
-DISTURBED = 0.1
-"""A case counts as disturbed where others took at least this share of the cores' time."""
-UNSUSPENDED_SECONDS = 0.1
-"""Of an implementation that used so much of the cores in others' turns it is told: several ticks of the clock."""
-MANY = 0.25
-"""The share of cases from which on a report begins with a caution."""
-TOO_FAST = 1.1
-"""From this share of the hardware limit on, a time is doubted: the limit is measured to some hundredths."""
 
 
 def verdict(winner: Winner) -> str:
@@ -76,61 +68,50 @@ def _sizes(letter: str, sizes: Iterable[int]) -> str:
     return f"{letter} {', '.join(map(str, distinct))}"
 
 
-def cautions(frame: pd.DataFrame) -> str:
-    """Reasons to doubt a run's numbers, in sentences; empty without any.
-
-    `frame` is of `load_run`. Noise and disturbance are named where they affect at least `MANY` of the cases.
-    """
-    measured = frame[frame["median_seconds"].notna()]
+def cautions(doubts: Doubts) -> str:
+    """The doubts about a run in sentences; empty without any."""
     said = []
-    disturbed = int((measured["elsewhere_share"] >= DISTURBED).sum())
-    if disturbed and disturbed >= MANY * len(measured):
+    if doubts.disturbed:
         said.append(
-            f"Other programs took {share(DISTURBED)} or more of the cores' time while {disturbed} of "
-            f"{count(len(measured), 'case')} were measured: measure again on a machine that does nothing else."
+            f"Other programs took {share(DISTURBED)} or more of the cores' time while {doubts.disturbed} of "
+            f"{count(doubts.measured, 'case')} were measured: measure again on a machine that does nothing else."
         )
-    noisy = int((measured["status"] == "noisy").sum())
-    if noisy and noisy >= MANY * len(measured):
+    if doubts.noisy:
         said.append(
-            f"The intervals of {noisy} of {count(len(measured), 'case')} are wider than the sweep asked for: "
+            f"The intervals of {doubts.noisy} of {count(doubts.measured, 'case')} are wider than the sweep asked for: "
             "go on with `--resume`, or give it a larger `--budget`."
         )
-    too_fast = measured[measured["share_of_attainable"] >= TOO_FAST]
-    if len(too_fast):
-        fastest = too_fast.sort_values("share_of_attainable").iloc[-1]
-        name, workload, most = (fastest[column] for column in ("implementation", "workload", "share_of_attainable"))
-        are = "are" if len(too_fast) > 1 else "is"
+    if doubts.too_fast:
+        fastest = doubts.too_fast
+        are = "are" if fastest.cases > 1 else "is"
         said.append(
-            f"{count(len(too_fast), 'case')} {are} faster than the hardware limit that was measured here, at most "
-            f"{code(name)} on {code(workload)} with {share(most)} of it. Either the limit was measured too low, or the "
-            "time was not earned: look at how it is computed before you believe it."
+            f"{count(fastest.cases, 'case')} {are} faster than the hardware limit that was measured here, at most "
+            f"{code(fastest.implementation)} on {code(fastest.workload)} with {share(fastest.share_of_attainable)} of "
+            "it. Either the limit was measured too low, or the time was not earned: look at how it is computed before "
+            "you believe it."
         )
-    said += _own_processes(measured)
-    lost = int((frame["lost_visits"] > 0).sum())
-    if lost:
+    for name, own in doubts.processes.items():
+        said += _own_processes(name, own)
+    if doubts.lost:
         said.append(
-            f"Visits to {count(lost, 'case')} were lost to a kill from outside, a suspension or the end of the budget; "
-            "what had been measured before is kept."
+            f"Visits to {count(doubts.lost, 'case')} were lost to a kill from outside, a suspension or the end of the "
+            "budget; what had been measured before is kept."
         )
     return " ".join(said)
 
 
-def _own_processes(measured: pd.DataFrame) -> list[str]:
-    """Which implementations have processes of their own, and whether those kept cores busy in others' turns."""
+def _own_processes(name: str, own: OwnProcesses) -> list[str]:
     said = []
-    for name, cases in measured.groupby("implementation", sort=False):
-        most = cases["helper_processes"].max()
-        if most > 0:
-            said.append(
-                f"{code(name)} has processes of its own, up to {most:.0f} at a time: "
-                "they are measured with it and suspended in others' turns."
-            )
-        ran = cases["unsuspended_seconds"].max()
-        if ran >= UNSUSPENDED_SECONDS:
-            said.append(
-                f"Processes of {code(name)} used up to {ran:.1f} s of the cores in others' turns, although they were "
-                "suspended: what was measured beside it may look slower than it is."
-            )
+    if own.most:
+        said.append(
+            f"{code(name)} has processes of its own, up to {own.most} at a time: "
+            "they are measured with it and suspended in others' turns."
+        )
+    if own.unsuspended_seconds:
+        said.append(
+            f"Processes of {code(name)} used up to {own.unsuspended_seconds:.1f} s of the cores in others' turns, "
+            "although they were suspended: what was measured beside it may look slower than it is."
+        )
     return said
 
 
@@ -155,17 +136,10 @@ def answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: boo
 
 def _wins(finding: Finding, winners: pd.DataFrame) -> str:
     """On how many workloads the overall winner is surely the fastest, and which one is more often, if any."""
-    workloads = {workload.id for workload in finding.workloads}
-    rows = winners[(winners["run"] == finding.run) & winners["workload"].isin(workloads)]
-    name = finding.winner.fastest
-    sure = rows["close"] == ""
-    wins = rows[sure]["fastest"].value_counts()
-    first = int(wins.get(name, 0))
-    undecided = rows[~sure].to_dict("records")
-    close = sum(name in (row["fastest"], *row["close"].split(", ")) for row in undecided)
-    said = f"{code(name)} is the fastest on {first} of {len(workloads)}"
-    said += f", and too close to call on {close} more" if close else ""
-    most = max(wins, default=0)
-    oftener = [code(other) for other in sorted(wins.index[wins == most])] if most > first else []
-    verb = "are" if len(oftener) > 1 else "is"
-    return f"{said}; {listed(oftener)} {verb} on {most}." if oftener else f"{said}."
+    found = count_wins(finding, winners)
+    said = f"{code(finding.winner.fastest)} is the fastest on {found.first} of {len(finding.workloads)}"
+    said += f", and too close to call on {found.close} more" if found.close else ""
+    if not found.oftener:
+        return f"{said}."
+    verb = "are" if len(found.oftener) > 1 else "is"
+    return f"{said}; {listed(list(map(code, found.oftener)))} {verb} on {found.most}."

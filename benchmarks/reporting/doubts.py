@@ -1,0 +1,85 @@
+"""Reasons to doubt the numbers of a run, as data: disturbance, noise, impossible times, processes, lost visits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import pandas as pd
+
+DISTURBED = 0.1
+"""A case is disturbed where others used at least this share of the cores' time."""
+UNSUSPENDED_SECONDS = 0.1
+"""Core time in others' turns from which on it is a reason to doubt them: several ticks of the clock."""
+MANY = 0.25
+"""Disturbance and noise are reasons where they affect at least this share of the measured cases."""
+TOO_FAST = 1.1
+"""Share of the hardware limit from which on a time is doubted: the limit is accurate to a few percent."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TooFast:
+    """Cases faster than the hardware limit that was measured: their number, and the fastest of them."""
+
+    cases: int
+    implementation: str
+    workload: str
+    share_of_attainable: float
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnProcesses:
+    """Processes of an implementation's own: the most at a time, and their core time in others' turns, if many ticks."""
+
+    most: int
+    unsuspended_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Doubts:
+    """Reasons to doubt a run; 0, None or empty where there is no reason."""
+
+    measured: int
+    """Cases with times."""
+    disturbed: int
+    """Disturbed cases, where there are many."""
+    noisy: int
+    """Noisy cases, where there are many."""
+    too_fast: TooFast | None
+    processes: Mapping[str, OwnProcesses]
+    """{implementation: its processes}, where it has some or used cores in others' turns."""
+    lost: int
+    """Cases with visits that were cut short from outside."""
+
+
+def find_doubts(frame: pd.DataFrame) -> Doubts:
+    """The doubts about the run whose rows of `load_run` these are."""
+    measured = frame[frame["median_seconds"].notna()]
+    disturbed = int((measured["elsewhere_share"] >= DISTURBED).sum())
+    noisy = int((measured["status"] == "noisy").sum())
+    return Doubts(
+        measured=len(measured),
+        disturbed=disturbed if disturbed >= MANY * len(measured) else 0,
+        noisy=noisy if noisy >= MANY * len(measured) else 0,
+        too_fast=_too_fast(measured),
+        processes=_processes(measured),
+        lost=int((frame["lost_visits"] > 0).sum()),
+    )
+
+
+def _processes(measured: pd.DataFrame) -> dict[str, OwnProcesses]:
+    found = {}
+    for name, cases in measured.groupby("implementation", sort=False):
+        most, seconds = cases["helper_processes"].max(), cases["unsuspended_seconds"].max()
+        own = OwnProcesses(int(most) if most > 0 else 0, float(seconds) if seconds >= UNSUSPENDED_SECONDS else 0.0)
+        if own.most or own.unsuspended_seconds:
+            found[str(name)] = own
+    return found
+
+
+def _too_fast(measured: pd.DataFrame) -> TooFast | None:
+    cases = measured[measured["share_of_attainable"] >= TOO_FAST]
+    if cases.empty:
+        return None
+    fastest = cases.sort_values("share_of_attainable").iloc[-1]
+    return TooFast(len(cases), fastest["implementation"], fastest["workload"], float(fastest["share_of_attainable"]))

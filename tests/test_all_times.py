@@ -1,0 +1,109 @@
+"""Every time and error in one table: a row a workload, a column an implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reporting.all_times import all_times
+from benchmarks.reporting.findings import winners_by_workload
+from benchmarks.runs.frames import runs_frame
+from benchmarks.runs.loading import LoadedRun, load_runs
+from benchmarks.trial import Trial
+from benchmarks.workload import Workload
+from tests.synthetic_runs import failed, run_of, trial, workload
+
+SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
+
+
+def loaded(folder: Path, trials: Sequence[Trial], **fields: Any) -> LoadedRun:
+    """A run of these trials."""
+    run_of(folder, trials, **fields)
+    return load_runs(folder)[0]
+
+
+def measured(of: Workload, times: Mapping[str, float], **factors: float) -> list[Trial]:
+    """Trials of one visit; `factors` move the blocks of an implementation up and down."""
+    found = []
+    for name, seconds in times.items():
+        width = factors.get(name, 0.0)
+        blocks = [seconds * (1 + width * (2 * at / 5 - 1)) for at in range(6)]
+        found.append(trial(name, of, [sample for block in blocks for sample in (block,) * 3]))
+    return found
+
+
+def typed(text: str) -> str:
+    """The text with the signs that a keyboard has."""
+    return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")
+
+
+THREE = [
+    *measured(SHORT, {"mine": 1.0, "one": 4.0, "two": 2.0}),
+    *measured(CENTRE, {"mine": 1.0, "one": 8.0, "two": 9.0}),
+    *measured(LONG, {"mine": 1.0, "one": 0.5, "two": 3.0}),
+]
+
+
+def table_of(folder: Path, trials: Sequence[Trial]) -> str:
+    frame = runs_frame([loaded(folder, trials)])
+    return typed(all_times(frame, winners_by_workload(frame)))
+
+
+def row_of(text: str, name: str) -> list[str]:
+    """The cells of the row of a workload."""
+    (line,) = (line for line in text.split("\n") if line.startswith(f"| {name} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_every_time_stands_in_one_table(tmp_path: Path) -> None:
+    """A row a workload, a column an implementation, the fastest on the whole first, errors below times."""
+    text = table_of(tmp_path / "run", [*THREE, trial("one", workload(T=65), 4.0)])
+    assert row_of(text, "workload")[1:] == ["`mine`", "`one`", "`two`"]
+    assert row_of(text, "T256 B16 H256")[1:] == ["1.00 s<br>1.0e-7", "**500 ms**<br>1.0e-7", "3.00 s<br>1.0e-7"]
+    assert row_of(text, "T65 B16 H256")[1:] == ["-", "**4.00 s**<br>1.0e-7", "-"]
+    assert "### Inference, tanh RNN, cpu, float32, 2 threads" in text
+
+
+def test_too_close_to_the_fastest_is_marked(tmp_path: Path) -> None:
+    """One whose interval includes the fastest's time is not called slower."""
+    text = table_of(tmp_path / "run", measured(CENTRE, {"mine": 1.0, "one": 1.01, "two": 1.5}, one=0.05))
+    assert [cell.split("<")[0] for cell in row_of(text, "T64 B16 H256")[1:]] == ["**1.00 s**", "≈ 1.01 s", "1.50 s"]
+
+
+def test_what_is_wrong_has_no_time_but_its_error(tmp_path: Path) -> None:
+    """Whatever samples it may have; what timed out says so."""
+    trials = [
+        *measured(CENTRE, {"mine": 1.0}),
+        trial("fast", CENTRE, 0.1, status="wrong", reason="off", error_output=3.8e-6),
+        failed("slow", CENTRE, "timeout", "120 s"),
+    ]
+    assert row_of(table_of(tmp_path / "run", trials), "T64 B16 H256")[1:] == [
+        *("**1.00 s**<br>1.0e-7", "wrong<br>3.8e-6", "timeout"),
+    ]
+
+
+def test_what_could_nowhere_run_has_no_column(tmp_path: Path) -> None:
+    """It is named below the table with its status; one that ran somewhere keeps its column."""
+    trials = [
+        *measured(CENTRE, {"mine": 1.0, "some": 2.0}),
+        failed("some", LONG, "unsupported", "too long"),
+        *(failed("none", of, "unavailable", "not installed") for of in (CENTRE, LONG)),
+        trial("mine", LONG, 1.0),
+    ]
+    text = table_of(tmp_path / "run", trials)
+    assert row_of(text, "workload")[1:] == ["`mine`", "`some`"]
+    assert row_of(text, "T256 B16 H256")[2] == "unsupported"
+    assert text.endswith("Without a column, as none of its cases could run: `none` (unavailable).")
+
+
+def test_what_a_row_does_not_say_is_the_default(tmp_path: Path) -> None:
+    """Sizes beyond T, B and H and options are named where they differ from the defaults."""
+    of = workload(I=3, H=8, L=2, bidirectional=True, cell="relu", bias=False)
+    text = table_of(tmp_path / "run", [trial("mine", of)])
+    assert row_of(text, "T64 B16 H8 I3 L2 two directions no bias")[1] == "**1.00 ms**<br>1.0e-7"
+
+
+def test_a_run_without_times_has_no_table(tmp_path: Path) -> None:
+    assert table_of(tmp_path / "run", [failed("mine", CENTRE, "crashed", "no")]) == ""
+    assert table_of(tmp_path / "empty", []) == ""
