@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +26,52 @@ def kills(request: pytest.FixtureRequest) -> int:
     """The number of processes that a test marked `kills` kills."""
     number: int = request.config.getoption("--kills")
     return number
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder, temporary files in another, and figures that are not rendered."""
+    for name in ("here", "temporary"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+    def touch(_figure: object, folder: Path, stem: str) -> None:
+        for ending in ("png", "svg"):
+            (folder / f"{stem}.{ending}").write_text(stem)
+
+    monkeypatch.setattr("benchmarks.reporting.plots.save", touch)
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of the user's outside of the current one."""
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "holiday.png").write_text("mine")
+    (tmp_path / "pictures" / "speedup.png").write_text("mine")
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def project_in_git(place: Path) -> Path:
+    """The current folder as a project in git, with a suite."""
+    from tests.verbs_in_a_place import git
+
+    (place / "bench" / "suite").mkdir(parents=True)
+    (place / "bench" / "suite" / "test_a.py").write_text("def test_a(benchmark): benchmark(sum, [1])\n")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "first")
+    return place
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn up but not rendered, which would take most of the time; test_plots renders them."""
+
+    def touch(_figure: object, folder: Path, stem: str) -> None:
+        for ending in ("png", "svg"):
+            (folder / f"{stem}.{ending}").touch()
+
+    monkeypatch.setattr("benchmarks.reporting.plots.save", touch)

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.counts import flops, products
 from benchmarks.limits.peak import Kind, Peak, chain_shapes, measured_shape
+from benchmarks.runs.frames import load_run
+from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.store import Run, create_run
 from benchmarks.trial import Trial
 from benchmarks.workload import Case, Mode, Workload
@@ -205,3 +208,42 @@ def default_workloads(**more: Any) -> list[Workload]:
         *({"L": L} for L in (2, 4)),
     ]
     return [workload(mode, **{**point, **more}) for mode in modes for point in (*grid, *lines)]
+
+
+def loaded(folder: Path, trials: Sequence[Trial], **fields: Any) -> LoadedRun:
+    """A run of these trials."""
+    run_of(folder, trials, **fields)
+    return load_runs(folder)[0]
+
+
+def measured(of: Workload, times: Mapping[str, float], **factors: float) -> list[Trial]:
+    """Trials of one visit; `factors` move the blocks of an implementation up and down."""
+    found = []
+    for name, seconds in times.items():
+        width = factors.get(name, 0.0)
+        blocks = [seconds * (1 + width * (2 * at / 5 - 1)) for at in range(6)]
+        found.append(trial(name, of, [sample for block in blocks for sample in (block,) * 3]))
+    return found
+
+
+def typed(text: str) -> str:
+    """The text with the signs that a keyboard has."""
+    return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")
+
+
+def load(folder: Path, *trials: Trial, **fields: Any) -> pd.DataFrame:
+    """The frame of a run of these trials."""
+    run_of(folder, trials, **fields)
+    return load_run(folder)
+
+
+def row(frame: pd.DataFrame, implementation: str) -> pd.Series:
+    """The only row of an implementation."""
+    rows = frame[frame["implementation"] == implementation]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def blocks_of(*medians: float) -> list[float]:
+    """Samples of blocks of three with these medians."""
+    return [sample for median in medians for sample in (median * 0.9, median, median * 1.5)]

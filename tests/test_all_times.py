@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.reporting.all_times import all_times
 from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.runs.frames import runs_frame
-from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.trial import Trial
-from benchmarks.workload import Workload
-from tests.synthetic_runs import failed, run_of, trial, workload
+from tests.synthetic_runs import failed, loaded, measured, trial, typed, workload
 
 SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
-
-
-def loaded(folder: Path, trials: Sequence[Trial], **fields: Any) -> LoadedRun:
-    """A run of these trials."""
-    run_of(folder, trials, **fields)
-    return load_runs(folder)[0]
-
-
-def measured(of: Workload, times: Mapping[str, float], **factors: float) -> list[Trial]:
-    """Trials of one visit; `factors` move the blocks of an implementation up and down."""
-    found = []
-    for name, seconds in times.items():
-        width = factors.get(name, 0.0)
-        blocks = [seconds * (1 + width * (2 * at / 5 - 1)) for at in range(6)]
-        found.append(trial(name, of, [sample for block in blocks for sample in (block,) * 3]))
-    return found
-
-
-def typed(text: str) -> str:
-    """The text with the signs that a keyboard has."""
-    return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")
 
 
 THREE = [

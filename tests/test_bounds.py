@@ -7,42 +7,20 @@ from typing import Any
 
 import pytest
 
-from benchmarks.counts import chain_flops, flops, least_bytes, necessary_flops, products, step_bytes
+from benchmarks.counts import chain_flops, least_bytes, necessary_flops, products, step_bytes
 from benchmarks.limits.bounds import (
     Bound,
     blas_seconds,
     bound,
-    peak_bandwidth,
-    peak_flops,
-    share_of_attainable,
-    time_parts,
-    what_bounds,
 )
-from benchmarks.limits.peak import Kind, Level, Peak
+from benchmarks.limits.peak import Peak
 from benchmarks.limits.reached import Reached
 from benchmarks.workload import Workload
+from tests.synthetic_peaks import gemm, multiply_add, peak, read
 
 SMALL = Workload(mode="inference", T=3, B=2, I=5, H=7)
 WORKLOAD = Workload(mode="inference", T=11, B=16, I=100, H=100)
 W = step_bytes(WORKLOAD)  # 40 kB
-
-
-def peak(kind: Kind, source: str = "cores", threads: int = 1, seconds: float = 1.0, **fields: Any) -> Peak:
-    common: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee"}
-    return Peak(kind=kind, source=source, threads=threads, seconds=seconds, **{**common, **fields})
-
-
-def gemm(M: int, N: int, K: int, rate: float, source: str = "torch", kind: Kind = "gemm", **changes: Any) -> Peak:
-    seconds = 2 * M * N * K / rate
-    return peak(kind, source, seconds=seconds, M=M, N=N, K=K, flops_per_second=rate, **changes)
-
-
-def multiply_add(rate: float, threads: int = 1) -> Peak:
-    return peak("multiply_add", threads=threads, flops_per_second=rate)
-
-
-def read(size: int, rate: float, level: Level, threads: int = 1, kind: Kind = "read") -> Peak:
-    return peak(kind, threads=threads, bytes_per_second=rate, working_set_bytes=size, level=level)
 
 
 def bounded(workload: Workload, *peaks: Peak) -> Bound:
@@ -327,98 +305,5 @@ def test_the_calls_of_a_gated_cell_take_the_times_of_their_own_shapes() -> None:
 
 # A time and what it goes to.
 
-MADE: dict[str, Any] = {
-    **dict.fromkeys(("compute_seconds", "overhead_seconds"), 0.0),
-    **dict.fromkeys(("weights_seconds", "weights_level", "latency_seconds", "memory_seconds", "memory_level")),
-    "multiply_adds_measured": True,
-    "reached_seconds": None,
-    "chain_seconds": None,
-    "chain_source": None,
-    "blas_seconds": None,
-}
-
-
-def test_the_share_of_the_attainable_is_one_at_the_bound() -> None:
-    limit = Bound(**MADE | {"parts": {"compute": 3.0, "L2": 1.0}})
-    assert [share_of_attainable(seconds, limit) for seconds in (4.0, 8.0)] == [1.0, 0.5]
-
-
-def test_a_chain_that_was_reached_counts_where_calls_are_faster_or_unknown() -> None:
-    limit = Bound(**MADE | {"parts": {"compute": 4.0}, "reached_seconds": 9.0, "blas_seconds": 5.0})
-    assert time_parts(10.0, limit) == {"compute": 4.0, "chain": 5.0, "overhead": 1.0}
-    assert time_parts(10.0, dataclasses.replace(limit, blas_seconds=None)) == time_parts(10.0, limit)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "parts", "bounds"),
-    [
-        (4.0, {"compute": 1.0, "L2": 3.0}, "L2"),
-        (2.0, {"compute": 0.5, "L2": 1.5}, "L2"),
-        (6.0, {"compute": 1.0, "L2": 3.0, "chain": 2.0, "overhead": 0.0}, "L2"),
-        (9.0, {"compute": 1.0, "L2": 3.0, "chain": 5.0, "overhead": 0.0}, "chain"),
-        (11.0, {"compute": 1.0, "L2": 3.0, "chain": 6.0, "overhead": 1.0}, "chain"),
-        (20.0, {"compute": 1.0, "L2": 3.0, "chain": 6.0, "overhead": 10.0}, "overhead"),
-    ],
-)
-def test_a_time_goes_to_its_bound_then_to_calls_then_to_overhead(
-    seconds: float, parts: dict[str, float], bounds: str
-) -> None:
-    """The bound is 4 s, the products as calls of a library take 10."""
-    limit = Bound(**MADE | {"parts": {"compute": 1.0, "L2": 3.0}, "blas_seconds": 10.0})
-    assert time_parts(seconds, limit) == pytest.approx(parts)
-    assert sum(time_parts(seconds, limit).values()) == pytest.approx(seconds)
-    assert what_bounds(seconds, limit) == bounds
-
-
-def test_what_is_beyond_the_bound_comes_to_what_the_bound_has_of_its_kind() -> None:
-    """Of 4 s, 3 are the chain's and one the call's; of 6 s beyond it 2 are the chain's."""
-    limit = Bound(**MADE | {"parts": {"chain": 3.0, "overhead": 1.0}, "blas_seconds": 6.0})
-    assert time_parts(10.0, limit) == {"chain": 5.0, "overhead": 5.0}
-
-
-def test_where_calls_were_not_measured_what_is_beyond_the_bound_is_overhead() -> None:
-    limit = Bound(**MADE | {"parts": {"compute": 4.0}})
-    assert time_parts(10.0, limit) == {"compute": 4.0, "chain": 0.0, "overhead": 6.0}
-
 
 # Libraries alone.
-
-
-def test_products_as_calls_take_their_time_at_their_own_rates() -> None:
-    projection, recurrence = products(SMALL)
-    assert (projection.shape, recurrence.shape) == ((6, 7, 5), (2, 7, 7))
-    measured = [gemm(6, 7, 5, 1e6), gemm(6, 7, 5, 2e6, source="numpy"), gemm(2, 7, 7, 1e3), gemm(2, 7, 7, 5e2)]
-    expected = 2 * 6 * 7 * 5 / 2e6 + 3 * 2 * 2 * 7 * 7 / 1e3
-    assert blas_seconds(SMALL, measured) == pytest.approx(expected)
-    # A chain is a call a step as well; that of our own kernel is none.
-    chains = [gemm(2, 7, 7, 2e3, kind="chain"), gemm(2, 7, 7, 9e9, source="fused_cpu", kind="chain")]
-    expected = 2 * 6 * 7 * 5 / 2e6 + 3 * 2 * 2 * 7 * 7 / 2e3
-    assert blas_seconds(SMALL, measured + chains) == pytest.approx(expected)
-
-
-def test_products_as_calls_have_no_time_where_a_shape_was_not_measured() -> None:
-    assert blas_seconds(SMALL, [gemm(6, 7, 5, 1e6)]) is None
-    of_another = [gemm(6, 7, 5, 1e6), gemm(2, 7, 7, 1e6, threads=2)]
-    assert blas_seconds(SMALL, of_another) is None
-
-
-def test_a_long_workload_has_the_rate_of_the_largest_shape() -> None:
-    long = Workload(mode="inference", T=10_000, B=2, I=5, H=7)
-    measured = [gemm(2048, 7, 5, 1e6), gemm(2, 7, 7, 1e6)]
-    assert blas_seconds(long, measured) == pytest.approx(flops(long) / 1e6)
-
-
-def test_peaks_are_the_best_under_the_workloads_own_settings() -> None:
-    """Of a product, not of a loop of multiply-adds nor of a chain; of a copy, not of a read."""
-    measured = [
-        *(gemm(8, 8, 8, 3.0), gemm(4, 4, 4, 2.0, source="numpy"), gemm(8, 8, 8, 9.0, threads=2)),
-        *(gemm(8, 8, 8, 8.0, kind="chain"), multiply_add(7.0)),
-        *(
-            peak("bandwidth", "torch", bytes_per_second=7.0),
-            read(8, 9.0, "L1"),
-        ),
-    ]
-    assert peak_flops(SMALL, measured) == 3.0
-    assert peak_bandwidth(SMALL, measured) == 7.0
-    on_gpu = dataclasses.replace(SMALL, device="cuda")
-    assert peak_flops(on_gpu, measured) is peak_bandwidth(on_gpu, measured) is None

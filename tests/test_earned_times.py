@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.measuring.arrays import is_known, read, writable_view
-from benchmarks.measuring.changing_input import ChangingInput
 from benchmarks.measuring.checking import SpotCheck, read_results
-from benchmarks.measuring.clocks import BlockClock, contradiction
 from benchmarks.measuring.expectations import Expectations, checked_steps
 from benchmarks.measuring.inputs import fresh_feature
 from benchmarks.measuring.measure import CheckedCall, Subject, Wrong
@@ -22,31 +19,12 @@ from benchmarks.store import create_run
 from benchmarks.sweeps.grid import Grid, Sweep
 from benchmarks.trial import MEASURED, Trial
 from benchmarks.workload import Workload
-from rnnimpl import Weights, load
+from rnnimpl import load
 from rnnimpl.impls.numpy_loop import NumpyLoop
 from rnnimpl.interface import NumpyArray, Rnn, State
 from tests import cheating_implementations as cheats
 from tests.test_runner import Said
-
-EXPECTATIONS = Expectations(seed=1)
-BLOCKS = 6
-
-
-def visit(implementation: type[Rnn[Any]], workload: Workload) -> str | None:
-    """Why a visit finds the implementation wrong, in this process; None where it does not."""
-    expected = EXPECTATIONS.get(workload)
-    try:
-        subject = Subject(implementation, workload, clock=time.perf_counter, seed=expected.seed)
-        subject.prepare(expected.expectation, expected.steps, warm_up_seconds=0.0)
-        for check in EXPECTATIONS.spot_checks(workload, BLOCKS):
-            subject.block(check.call)
-            problem = check.problem(subject.results(check.rows, check.steps, check.weights))
-            if problem is not None:
-                return problem
-        subject.finish()
-    except Wrong as wrong:
-        return str(wrong)
-    return None
+from tests.visits_in_process import BLOCKS, EXPECTATIONS, visit
 
 
 @pytest.mark.parametrize(
@@ -188,108 +166,6 @@ def test_the_checked_call_is_at_its_place_and_the_others_have_other_inputs() -> 
     assert len(places) == 1
     checked = inputs[places[0]]
     assert np.array_equal(np.delete(checked, 2, axis=2), np.delete(subject.inputs.x, 2, axis=2))
-
-
-def test_an_array_of_an_unknown_type_is_converted_within_the_timed_region() -> None:
-    """Only its implementation knows when it is computed, so that counts as part of a call."""
-
-    class Box:
-        """Somebody's own array."""
-
-        def __init__(self, values: np.ndarray) -> None:
-            self.values = values
-            self.shape = values.shape
-
-    converted: list[str] = []
-
-    class Boxed(NumpyLoop):
-        """Computes with arrays of its own type."""
-
-        devices = ("cpu",)
-
-        def from_numpy(self, array: np.ndarray) -> Box:  # type: ignore[override]  # its own type
-            converted.append("from")
-            return Box(array.copy())
-
-        def to_numpy(self, array: Box) -> np.ndarray:  # type: ignore[override]  # the same
-            converted.append("to")
-            return array.values.copy()
-
-        def forward(self, x: Box, state: object = None) -> tuple[Box, tuple[Box]]:  # type: ignore[override]  # the same
-            converted.append("forward")
-            y, (h_n,) = super().forward(x.values, None)
-            return Box(y), (Box(h_n),)
-
-    workload = Workload(mode="inference", T=3, B=2, I=4, H=5)
-    assert visit(Boxed, workload) is None
-    assert converted[-4:] == ["from", "forward", "to", "to"]
-
-
-def test_the_input_is_changed_in_the_memory_of_a_tensor() -> None:
-    """No other memory is touched than that of the call's own input, so times stay what they were."""
-    config = Workload(mode="inference", T=3, B=2, I=4, H=5).config
-    rnn = load("nn_rnn")(config, Weights.init(config, 0))
-    x = np.ones((3, 2, 4), np.float32)
-    changing = ChangingInput(rnn, x, rnn.from_numpy(x))
-    tensor = changing.array
-    changing.change_to(1, np.full((3, 2), 5.0, np.float32))
-    changing.change_to(2, np.full((3, 2), 7.0, np.float32))
-    assert changing.array is tensor
-    assert tensor[:, :, 2].eq(7).all()
-    assert tensor[:, :, [0, 1, 3]].eq(1).all()
-
-
-def test_a_subclass_of_an_array_is_not_known() -> None:
-    """It could compute when it is read."""
-    assert is_known(np.zeros(1))
-    assert not is_known(np.zeros(1).view(cheats.Lazy))
-    assert not is_known([1.0])
-
-
-def test_a_result_of_another_dtype_is_told() -> None:
-    """Half of the digits would be half of the work."""
-    with pytest.raises(TypeError, match="a result has dtype float16; expected float32"):
-        read(np.zeros(1, np.float16), "float32")
-
-
-def test_memory_that_does_not_hold_the_values_is_not_written() -> None:
-    """An implementation's array may be laid out in its own way."""
-    assert writable_view(np.zeros((2, 3)), np.ones((2, 3))) is None
-    values = np.ones((2, 3))
-    values.setflags(write=False)
-    assert writable_view(values, values) is None
-
-
-def clock(**changed: float) -> BlockClock:
-    """A block of ten calls of a millisecond, told as it was."""
-    usual = {"sent": 0.0, "began": 0.001, "ended": 0.0113, "received": 0.012, "timed": 0.010, "untimed": 0.0002}
-    return BlockClock(**{**usual, **changed}, calls=10)
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({}, None),
-        ({"began": -1.0, "ended": -0.99}, "does not show the machine's time"),
-        ({"ended": 0.5}, "does not show the machine's time"),
-        ({"received": 0.1, "on_core": 0.1}, "goes slower than the machine's: it counted 11% of the time"),
-        ({"received": 0.1, "on_core": 0.011}, None),
-        ({"timed": 0.001}, "work is left out of what is timed"),
-        ({"timed": 0.0099}, None),
-        ({"timed": 0.009, "on_core": 0.001}, None),
-    ],
-)
-def test_times_that_contradict_the_asking_process_are_told(changed: dict[str, float], said: str | None) -> None:
-    """By a clock that runs slowly, or by work between the samples."""
-    found = contradiction([clock(**changed)] * 3, changed_elements=64)
-    assert (found is None) if said is None else (found is not None and said in found)
-
-
-def test_one_disturbed_block_is_no_contradiction() -> None:
-    """A process may lose its core between two samples, but not in every block."""
-    disturbed = clock(received=0.2, ended=0.15, untimed=0.0)
-    assert contradiction([disturbed, clock()], changed_elements=64) is None
-    assert contradiction([], changed_elements=64) is None
 
 
 @pytest.fixture

@@ -4,92 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from benchmarks.__main__ import app
-from benchmarks.history import folder as histories
-from benchmarks.history.plan import digest
 from benchmarks.measuring import launch
 from benchmarks.measuring.checking import read_results
 from benchmarks.measuring.measure import Wrong
-from benchmarks.measuring.sweep_plan import SweepPlan, plan_sweep
 from benchmarks.store import StoreError, create_run
-from tests.synthetic_history import process
+from tests.precious_files import content, put
 from tests.synthetic_runs import run_of, trial, workload
-from tests.test_files import content, put
+from tests.verbs_in_a_place import measured, refused, run
 
 PAIR = [trial("nn_rnn", workload(), 2e-3), trial("mine", workload(), 1e-3)]
 CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
-RECORD = ".rnnbench-files.json"
-
-
-@pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A current folder, temporary files in another, and figures that are not rendered."""
-    for name in ("here", "temporary"):
-        (tmp_path / name).mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-
-    def touch(_figure: object, folder: Path, stem: str) -> None:
-        for ending in ("png", "svg"):
-            (folder / f"{stem}.{ending}").write_text(stem)
-
-    monkeypatch.setattr("benchmarks.reporting.plots.save", touch)
-    return tmp_path / "here"
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """A folder of the user's outside of the current one."""
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "holiday.png").write_text("mine")
-    (tmp_path / "pictures" / "speedup.png").write_text("mine")
-    return tmp_path / "pictures"
-
-
-def run(*words: str) -> Result:
-    """What a command line comes to; a fault of ours is raised."""
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, list(words), catch_exceptions=False)
-
-
-def refused(*words: str) -> str:
-    """What a command line is refused with; it has changed nothing."""
-    before = content(Path.cwd().parent)
-    result = run(*words)
-    assert result.exit_code == 2, result.output
-    after = content(Path.cwd().parent)
-    assert {name: text for name, text in after.items() if not name.startswith("temporary/")} == before
-    return " ".join(result.output.split())
-
-
-def measured(*_: object, **__: object) -> Any:
-    raise AssertionError("something was measured")
-
-
-def git(*words: str) -> str:
-    identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
-    command = ["git", *identity, *words]  # the git that is on the path
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture
-def project(place: Path) -> Path:
-    """The current folder as a project in git, with a suite."""
-    (place / "bench" / "suite").mkdir(parents=True)
-    (place / "bench" / "suite" / "test_a.py").write_text("def test_a(benchmark): benchmark(sum, [1])\n")
-    git("init", "--quiet")
-    git("add", ".")
-    git("commit", "--quiet", "-m", "first")
-    return place
 
 
 def test_a_report_leaves_the_users_pictures() -> None:
@@ -204,7 +133,7 @@ MEASURING = (
     ids=lambda value: value[0] if isinstance(value, list) else value,
 )
 @pytest.mark.parametrize("is_link", [False, True])
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("project_in_git")
 def test_a_file_of_the_users_is_refused_before_anything_is_measured(
     words: list[str], name: str, is_link: bool, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,7 +149,7 @@ def test_a_file_of_the_users_is_refused_before_anything_is_measured(
     assert Path(name).parts[0] in refused(*words, "--out", "out")
 
 
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("project_in_git")
 @pytest.mark.parametrize("kept", ["calibration.json", "groups.jsonl"])
 def test_a_calibration_is_not_gone_on_with_through_a_link(
     kept: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
@@ -234,119 +163,6 @@ def test_a_calibration_is_not_gone_on_with_through_a_link(
     Path("out", kept).rename(pictures / kept)
     Path("out", kept).symlink_to(pictures / kept)
     assert f"out/{kept} is a link" in refused("calibrate", "--out", "out")
-
-
-IMPLEMENTATION = """
-open("ran", "w").close()
-from rnnimpl.impls.numpy_loop import NumpyLoop
-
-class Mine(NumpyLoop):
-    {body}
-"""
-
-
-@pytest.fixture
-def stranger(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Makes a run's folder that names code of its own, and keeps what would be measured in `plans`."""
-    monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "synthetic-2cores-8GiB"})
-    monkeypatch.setattr("benchmarks.commands.speed._report", lambda *_: None)
-    monkeypatch.syspath_prepend(str(Path.cwd()))
-    sweep = plan_sweep("quick", implementations=["numpy_loop"]).sweep.to_json()
-
-    def make(implementations: Any, body: str = "pass") -> Path:
-        run_of(Path("stranger"), PAIR, sweep=sweep, implementations=implementations)
-        Path("stranger/code.py").write_text(IMPLEMENTATION.format(body=body))
-        return Path("stranger")
-
-    return make
-
-
-@pytest.mark.parametrize("name", ["nn_rnn", "mine"])
-@pytest.mark.parametrize("body", ["pass", 'devices = ("cpu",)'])
-def test_code_that_a_runs_folder_names_is_not_loaded(
-    name: str, body: str, stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever it is called there; the sentence has the command line that loads it."""
-    monkeypatch.setattr(launch, "measure_alone", measured)
-    stranger({"numpy_loop": "numpy_loop", name: "stranger.code:Mine"}, body)
-    said = refused("sweep", "--resume", "stranger")
-    assert f"python -m benchmarks sweep --resume stranger --impl {name}=stranger.code:Mine" in said
-    assert not Path("ran").exists()
-
-
-def test_code_that_the_user_names_again_is_loaded(
-    stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The run goes on with all its implementations."""
-    plans: list[SweepPlan] = []
-    monkeypatch.setattr(launch, "measure_alone", lambda _run, plan, _console: plans.append(plan))
-    implementations = {"numpy_loop": "numpy_loop", "mine": "stranger.code:Mine"}
-    stranger(implementations)
-    result = run("sweep", "--resume", "stranger", "--impl", "mine=stranger.code:Mine")
-    assert result.exit_code == 0, result.output
-    assert plans[0].implementations == implementations
-
-
-@pytest.mark.parametrize("word", ["mine=other:Class", "numpy_loop=stranger.code:Mine", "nn_rnn", "stranger.code:Mine"])
-def test_what_is_named_has_to_be_the_runs(
-    word: str, stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another implementation does not belong into a run that goes on."""
-    monkeypatch.setattr(launch, "measure_alone", measured)
-    stranger({"numpy_loop": "numpy_loop", "mine": "stranger.code:Mine"})
-    assert "is not in stranger; expected none, or those of the run" in refused(
-        "sweep", "--resume", "stranger", "--impl", word
-    )
-    assert not Path("ran").exists()
-
-
-@pytest.mark.parametrize(
-    "implementations",
-    [[], "numpy_loop", {"a": 1}, {"a": None}, {"x=stranger.code:Mine": "numpy_loop"}, {"../../x": "numpy_loop"}],
-    ids=str,
-)
-def test_implementations_that_are_none_are_refused(
-    implementations: Any, stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Names become those of files, and sources are texts."""
-    monkeypatch.setattr(launch, "measure_alone", measured)
-    stranger(implementations)
-    assert "implementation" in refused("sweep", "--resume", "stranger")
-    assert not Path("ran").exists()
-
-
-def test_the_hint_to_go_on_names_code_of_the_users(
-    stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So that it can be copied."""
-    monkeypatch.setattr(launch, "measure_missing", lambda *_: False)
-    stranger({"numpy_loop": "numpy_loop", "mine": "stranger.code:Mine"})
-    result = run("sweep", "--resume", "stranger", "--impl", "mine=stranger.code:Mine")
-    assert result.output.endswith("go on with --resume stranger --impl mine=stranger.code:Mine\n")
-
-
-@pytest.mark.parametrize("kind", ["link", "hard link", "folder"])
-@pytest.mark.parametrize("name", ["trials.jsonl", "run.json", "worker-peaks.log", "report.md"])
-def test_a_run_whose_files_are_links_does_not_go_on(
-    name: str, kind: str, stranger: Callable[..., Path], pictures: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is added would be added elsewhere; it is said before anything is measured."""
-    if (name, kind) in (("run.json", "folder"), ("report.md", "hard link"), ("trials.jsonl", "folder")):
-        pytest.skip("is no run's, cannot be read, or is replaced under one name")
-    monkeypatch.setattr(launch, "measure_alone", measured)
-    folder = stranger({"numpy_loop": "numpy_loop"})
-    target = pictures / "target"
-    if (folder / name).exists():
-        (folder / name).rename(target)
-    else:
-        target.write_text("mine")
-    if kind == "link":
-        (folder / name).symlink_to(target)
-    elif kind == "hard link":
-        (folder / name).hardlink_to(target)
-    else:
-        (folder / name).mkdir()
-    assert name in refused("sweep", "--resume", "stranger")
 
 
 @pytest.mark.parametrize("kind", ["a link", "a dangling link", "a named pipe", "a folder"])
@@ -367,90 +183,6 @@ def test_a_new_run_writes_through_no_link(name: str, pictures: Path) -> None:
     with pytest.raises(StoreError, match=f"run already holds {name}"):
         create_run("run", {})
     assert not (pictures / "new").exists()
-
-
-@pytest.mark.parametrize("link", ["history", "history/machine", "history/machine/processes.jsonl"])
-def test_a_history_is_added_to_through_no_link(link: str, pictures: Path) -> None:
-    """But for the folder itself, which the user names."""
-    Path(link).parent.mkdir(parents=True, exist_ok=True)
-    target = pictures / "target"
-    if link.endswith("jsonl"):
-        target.write_text("")
-    else:
-        target.mkdir()
-    Path(link).symlink_to(target)
-    before = content(pictures)
-    if link == "history":
-        histories.append(Path("history"), "machine", process(0, 1.0))
-        assert (target / "machine" / "processes.jsonl").is_file()
-        return
-    with pytest.raises(StoreError, match=f"{link} is a link"):
-        histories.append(Path("history"), "machine", process(0, 1.0))
-    assert content(pictures) == before
-
-
-@pytest.mark.usefixtures("project")
-@pytest.mark.parametrize("link", ["history/machine", "history/machine/processes.jsonl"])
-def test_track_does_not_measure_for_a_link(link: str, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is measured could not be added to the history."""
-    for each in MEASURING:
-        monkeypatch.setattr(f"benchmarks.{each}", measured)
-    monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "machine", "system": {}})
-    (pictures / "processes.jsonl").write_text("")
-    Path(link).parent.mkdir(parents=True)
-    Path(link).symlink_to(pictures / "processes.jsonl" if link.endswith("jsonl") else pictures)
-    assert f"{link} is a link" in refused("track", "--suite", "bench/suite", "--history", "history")
-
-
-@pytest.mark.usefixtures("project")
-def test_a_file_that_is_no_history_is_not_added_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has no record of a process."""
-    monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "machine", "system": {}})
-    Path("history/machine").mkdir(parents=True)
-    Path("history/machine/processes.jsonl").write_text("mine\n")
-    said = refused("track", "--suite", "bench/suite", "--history", "history")
-    assert "holds no record of a process" in said
-
-
-@pytest.mark.parametrize("link", ["bench", "bench/suite"])
-@pytest.mark.usefixtures("project")
-def test_track_follows_no_link_out_of_an_old_revision(link: str, pictures: Path) -> None:
-    """The user's folder behind it stays, no worktree is left, and nothing is recorded."""
-    (pictures / "suite").mkdir()
-    (pictures / "suite" / "thesis.txt").write_text("years of work")
-    shutil.rmtree(link)
-    Path(link).parent.mkdir(exist_ok=True)
-    Path(link).symlink_to(pictures)
-    git("add", "-A")
-    git("commit", "--quiet", "-m", "link")
-    Path(link).unlink()
-    git("checkout", "--quiet", "HEAD~1", "--", ".")
-    git("commit", "--quiet", "-m", "folder")
-    kept = content(pictures)
-    result = run("track", "--rev", "HEAD~1", "--suite", "bench/suite", "--history", "../history", "--processes", "1")
-    assert result.exit_code == 2
-    assert "bench/suite leads out of" in result.output
-    assert content(pictures) == kept
-    assert len(git("worktree", "list").splitlines()) == 1
-    assert list(Path("../history").rglob("*")) == []
-
-
-@pytest.mark.parametrize("suite", [".", "bench/.."])
-@pytest.mark.usefixtures("project")
-def test_the_whole_checkout_is_no_suite(suite: str) -> None:
-    """It would take the place of the code that is to be measured."""
-    assert "the whole checkout" in refused("track", "--suite", suite)
-
-
-@pytest.mark.usefixtures("project")
-def test_a_suite_has_its_digest_whatever_lies_in_it() -> None:
-    """Named pipes and links that lead nowhere are no part of it, and are not waited for."""
-    before = digest(Path("bench/suite"))
-    os.mkfifo("bench/suite/pipe.py")
-    Path("bench/suite/dangling.py").symlink_to("none.py")
-    Path("bench/suite/folder.py").mkdir()
-    assert digest(Path("bench/suite")) == before
-    assert "which is no regular file" in refused("track", "--suite", "bench/suite/pipe.py")
 
 
 @pytest.mark.parametrize(

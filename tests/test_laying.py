@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.files import lay
-from tests.test_files import content
+from tests.precious_files import content
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +11,11 @@ import pytest
 
 from benchmarks.limits.peak import Peak
 from benchmarks.reporting.ranking import RANKING_COLUMNS, Ranking, largest_error, ranking_frame, rankings
-from benchmarks.runs.loading import LoadedRun, load_runs
-from benchmarks.trial import Trial
 from benchmarks.workload import Workload
-from tests.synthetic_runs import failed, run_of, trial, workload
+from tests.synthetic_runs import failed, loaded, measured, trial, workload
 
 SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
 LARGE = workload(B=32, H=512)
-
-
-def loaded(folder: Path, trials: Sequence[Trial], **fields: Any) -> LoadedRun:
-    """A run of these trials."""
-    run_of(folder, trials, **fields)
-    return load_runs(folder)[0]
-
-
-def measured(of: Workload, times: Mapping[str, float], **factors: float) -> list[Trial]:
-    """Trials of one visit; `factors` move the blocks of an implementation up and down."""
-    found = []
-    for name, seconds in times.items():
-        width = factors.get(name, 0.0)
-        blocks = [seconds * (1 + width * (2 * at / 5 - 1)) for at in range(6)]
-        found.append(trial(name, of, [sample for block in blocks for sample in (block,) * 3]))
-    return found
 
 
 def only(found: Sequence[Ranking]) -> Ranking:

@@ -11,7 +11,7 @@ from benchmarks.reporting.ranking_words import comparisons, conclusion, large_pr
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
 from benchmarks.workload import Workload
-from tests.synthetic_runs import failed, run_of, trial, workload
+from tests.synthetic_runs import failed, run_of, trial, typed, workload
 
 SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
 LARGE = workload(B=32, H=512)
@@ -24,11 +24,6 @@ def ranked(folder: Path, trials: Sequence[Trial], subject: str | None = None, **
 
 def measured(of: Workload, **seconds: float) -> list[Trial]:
     return [trial(name, of, each) for name, each in seconds.items()]
-
-
-def typed(text: str) -> str:
-    """The text with the signs that a keyboard has."""
-    return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")
 
 
 def test_a_leader_in_words(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import re
 import subprocess
@@ -13,48 +12,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
-from benchmarks.presentation.plain_text import clean, code, escape, interval, seconds, share, significant, table
-from benchmarks.reporting import plots
 from benchmarks.reporting import report as reports
-from benchmarks.reporting.findings import winners_by_workload
-from benchmarks.reporting.provenance import activity_shares
-from benchmarks.reporting.report import build_report, terminal_table
+from benchmarks.reporting.report import build_report
 from benchmarks.runs.frames import COLUMNS, load_run
 from benchmarks.store import StoreError
-from benchmarks.trial import Trial
-from tests.synthetic_runs import default_workloads, failed, realistic_trials, run_of, trial, workload
+from tests.reports_of_trials import report, section
+from tests.synthetic_runs import default_workloads, failed, realistic_trials, run_of, trial, typed, workload
 
 CENTRE = workload()
 PAIR = [trial("nn_rnn", CENTRE, 2e-3), trial("mine", CENTRE, 1e-3)]
-
-
-@pytest.fixture(autouse=True)
-def _unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are drawn up but not rendered, which would take most of the time; test_plots renders them."""
-
-    def touch(_figure: object, folder: Path, stem: str) -> None:
-        for ending in ("png", "svg"):
-            (folder / f"{stem}.{ending}").touch()
-
-    monkeypatch.setattr(plots, "save", touch)
-
-
-def typed(text: str) -> str:
-    """The text with the signs that a keyboard has."""
-    return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")
-
-
-def report(folder: Path, trials: list[Trial], **fields: Any) -> str:
-    """The report of a run of these trials."""
-    run_of(folder, trials, **fields)
-    return typed(build_report(folder).read_text(encoding="utf-8"))
-
-
-def section(text: str, title: str) -> str:
-    """What stands under a heading of the second level."""
-    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0].strip()
 
 
 def test_the_sections_stand_in_their_order(tmp_path: Path) -> None:
@@ -208,58 +175,11 @@ def test_device_clocks_stand_side_by_side(tmp_path: Path) -> None:
     assert f"| `nn_rnn/{of.id}` | 4.00 ms | 3.00 ms | 2.00 ms | 40 | 2.00x |" in text
 
 
-def test_how_it_was_measured_is_told(tmp_path: Path) -> None:
-    """Machine, software, commit, command, peaks, where the time went, and which path ran."""
-    described = trial("nn_rnn", CENTRE, describe={"library": "torch 2.13"}, elsewhere_share=0.4)
-    text = section(report(tmp_path / "run", [described]), "How it was measured")
-    assert r"- machine: Synthetic CPU \@ 2.00GHz, 2 physical cores, 4 logical cores, 8.00 GiB memory" in text
-    assert "- software: python 3.11.7, numpy 2.4.6, torch 2.13.0" in text
-    assert "- commit: `0123456789abcdef0123456789abcdef01234567`\n" in text
-    assert "- command: `python -m benchmarks sweep`" in text
-    assert "- samples: 18 samples of 1 case in 1 visit" in text
-    assert "- disturbed from outside: other programs took 10 % or more of the cores' time in 1 of 1 case" in text
-    assert "| cpu, float32, 2 threads | 200 GFLOP/s (" in text
-    assert "20.0 GB/s | 800 ns (torch) |" in text
-    assert "Of 400 s that the sweep took, 79 % was warm-up and sampling:" in text
-    assert "| sampling | 195 s | 49 % |" in text
-    assert "| `nn_rnn` | tanh | cpu | library: torch 2.13 | 1 |" in text
-
-
 def test_a_caution_stands_before_the_answer(tmp_path: Path) -> None:
     """A run that was disturbed throughout says so first."""
     text = report(tmp_path / "run", [trial("nn_rnn", CENTRE, elsewhere_share=0.5)])
     assert text.index("> **Caution.** Other programs took") < text.index("## The answer")
     assert "Caution" not in report(tmp_path / "calm", [trial("nn_rnn", CENTRE, 0.004)])
-
-
-def test_caches_have_their_units(tmp_path: Path) -> None:
-    """Bytes stand in the unit that fits; instruction caches are left out."""
-    caches = [{"level": 1, "type": "data", "bytes": 2**15}, {"level": 1, "type": "instruction", "bytes": 2**15}]
-    text = report(tmp_path / "run", PAIR, machine={"caches": [*caches, {"level": 2, "bytes": 2**20}]})
-    assert "- machine: L1 32.0 KiB, L2 1.00 MiB\n" in text
-
-
-def test_changes_that_are_not_committed_are_told(tmp_path: Path) -> None:
-    """A number measured on a changed tree says so."""
-    text = report(tmp_path / "run", PAIR, commit={"revision": "abc", "dirty": True})
-    assert "- commit: `abc` with changes that are not committed" in text
-
-
-@pytest.mark.parametrize("junk", [None, 7, "text", [], [1], {"cpu": 3, "gpus": 4, "caches": [None]}, {"x": {"y": []}}])
-def test_a_record_that_holds_anything_breaks_nothing(tmp_path: Path, junk: object) -> None:
-    """Every field of a stranger's run.json may be missing or of another kind."""
-    names = ["name", "sweep", "implementations", "machine", "packages", "commit", "command", "started_at"]
-    names += ["finished_at", "peaks", "activity_seconds"]
-    text = report(tmp_path / "run", PAIR, **dict.fromkeys(names, junk))
-    assert "use `mine`" in text
-
-
-def test_shares_of_activities_add_up() -> None:
-    """The largest first; what is no time is left out."""
-    record = {"activity_seconds": {"a": 1.0, "b": 3, "c": -1, "d": "long", "e": float("inf")}}
-    assert activity_shares(record) == {"b": 0.75, "a": 0.25}
-    assert list(activity_shares(record)) == ["b", "a"]
-    assert activity_shares({}) == {}
 
 
 def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:
@@ -383,49 +303,6 @@ def test_a_long_table_is_cut(tmp_path: Path) -> None:
     assert workload(T=101).id not in answer
 
 
-def printed(folder: Path, trials: list[Trial], width: int = 120) -> str:
-    """What the terminal shows at the end of a sweep."""
-    run_of(folder, trials)
-    console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    frame = load_run(folder)
-    console.print(terminal_table(frame, winners_by_workload(frame)))
-    assert isinstance(console.file, io.StringIO)
-    return typed(console.file.getvalue())
-
-
-def test_the_terminal_shows_the_winners(tmp_path: Path) -> None:
-    """A row a workload: what all share stands in the title, the second with its lead or as too close."""
-    trials = [*PAIR, trial("nn_rnn", workload(T=65)), trial("mine", workload(T=65))]
-    text = printed(tmp_path / "run", [*trials, failed("other", CENTRE, "crashed", "SIGSEGV")])
-    title = " ".join(text.split("\n\n")[0].split())
-    assert (
-        "(inference, B 16, H 256, L 1, 2 threads, one direction, with bias, tanh, float32, ieee, cpu, I = H)" in title
-    )
-    assert re.search(r"^ *64 +mine +1\.00 ms +2\.00x +nn_rnn 2\.00x", text, re.MULTILINE)
-    assert re.search(r"^ *65 +mine +1\.00 ms +1\.00x +≈ nn_rnn", text, re.MULTILINE)
-    assert "5 cases: 4 ok, 1 crashed; the report says why" in text
-
-
-def test_the_terminal_shows_what_differs(tmp_path: Path) -> None:
-    """A field that differs between workloads is a column, so that rows can be told apart."""
-    other = workload(device="cuda", threads=1, dtype="float16")
-    text = printed(tmp_path / "run", [trial("nn_rnn", CENTRE), trial("nn_rnn", other)])
-    assert re.search(r"2 +float32 +cpu +nn_rnn", text)
-    assert re.search(r"1 +float16 +cuda +nn_rnn", text)
-
-
-def test_the_terminal_shows_no_markup_of_a_stranger(tmp_path: Path) -> None:
-    """A name in brackets is no style, an escape no command."""
-    text = printed(tmp_path / "run", [trial("[red]x[/red]\x1b]0;t\x07", CENTRE)])
-    assert "[red]x[/red]" in text
-    assert "\x1b" not in text
-
-
-def test_the_terminal_shows_an_empty_run(tmp_path: Path) -> None:
-    """Nothing measured is no error."""
-    assert "The fastest implementation" in printed(tmp_path / "run", [])
-
-
 def test_reading_and_reporting_import_no_torch(tmp_path: Path) -> None:
     """Store, frames, plots and report work without PyTorch being imported."""
     run_of(tmp_path / "run", PAIR)
@@ -440,25 +317,3 @@ def test_reading_and_reporting_import_no_torch(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.split() == ["False", "False"]
-
-
-def test_numbers_are_written_for_people() -> None:
-    """Three digits that count, in the unit that fits, never in scientific notation."""
-    assert [seconds(value) for value in (1.234e-9, 9.999e-7, 1.5e-6, 0.0123, 0.99999, 75.31, 4000)] == [
-        *("1.23 ns", "1.00 µs", "1.50 µs", "12.3 ms", "1.00 s", "75.3 s", "4000 s"),
-    ]
-    assert [significant(value) for value in (0, 0.01234, 1, 999.6, 12345)] == ["0", "0.0123", "1.00", "1000", "12345"]
-    assert [share(value) for value in (0.001, 0.5, 1)] == ["0.10 %", "50 %", "100 %"]
-    assert typed(interval(1.0012, 1.2)) == "1.001-1.20"
-    assert interval(float("nan"), 1.2) == "no interval"
-    assert typed(seconds(float("nan")) + share(float("inf")) + significant(float("nan"))) == "---"
-
-
-def test_text_is_made_plain() -> None:
-    """One line, printable, as long as it may be; names keep their underscores."""
-    assert clean("a\n\tb\x00c\u200bd") == "a b c d"
-    assert clean("x" * 10, 5) == "xxxx…"
-    assert escape("torch_loop _is_ *b* <i> & a|b [l](u)") == (r"torch_loop \_is\_ \*b\* &lt;i&gt; &amp; a\|b \[l\](u)")
-    assert code("a`b|c") == "`a'b¦c`"
-    assert code("") == "` `"
-    assert table(["a", "b"], [["x", "1"], ["y", "2"]]) == "| a | b |\n| :-- | --: |\n| x | 1 |\n| y | 2 |"

@@ -20,7 +20,7 @@ from benchmarks.reporting.scan_words import leaps, scan_section, verdict
 from benchmarks.runs.loading import load_runs
 from benchmarks.sweeps import load_sweep
 from benchmarks.trial import Trial
-from tests.synthetic_runs import run_of, trial, workload
+from tests.synthetic_runs import run_of, trial, typed, workload
 
 NOISE = (0.98, 0.99, 1.0, 1.0, 1.01, 1.02)
 
@@ -55,11 +55,6 @@ def analysis_of(folder: Path, trials: Sequence[Trial]) -> Analysis:
 
 def lines_of(folder: Path, trials: Sequence[Trial]) -> Sequence[Line]:
     return analysis_of(folder, trials).scan_lines
-
-
-def typed(text: str) -> str:
-    """The text with the signs that a keyboard has."""
-    return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")
 
 
 def test_a_level_line_has_no_cliff(tmp_path: Path) -> None:

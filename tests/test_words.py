@@ -16,13 +16,7 @@ from benchmarks.runs.loading import load_runs
 from benchmarks.statistics import Estimate
 from benchmarks.trial import Trial
 from benchmarks.workload import Workload
-from tests.synthetic_runs import run_of, trial, workload
-
-
-def typed(text: str) -> str:
-    """The text with the signs that a keyboard has."""
-    return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")
-
+from tests.synthetic_runs import run_of, trial, typed, workload
 
 LEAD, SPEEDUP = Estimate(2.0, 1.82, 2.22), Estimate(4.0, 3.64, 4.44)
 ALIKE, BRIEF = Estimate(1.01, 0.962, 1.06), Estimate(9.0, math.nan, math.nan)
