@@ -1,7 +1,7 @@
-"""What a trial holds beside its samples, declared once: a field of `Trial` says all that other files ask of it.
+"""Quantities of a trial, which it holds beside its samples, each declared once by its field of `Trial`.
 
-`quantity` declares a field. From the declarations follow the fields that a visit may set, the form of a worker's
-answers, the check of a stored trial and the columns of a frame.
+`quantity` declares a field. The fields that a visit may set, the form of a worker's answers, the check of a stored trial
+and the columns of a frame follow from the declarations.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OverVisits = Literal["first", "last", "largest"]
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """What is known of a field of a trial from its declaration."""
+    """The declaration of a field of a trial."""
 
     kind: Kind
     answer: Request | None

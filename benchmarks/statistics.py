@@ -83,12 +83,12 @@ def side_by_side(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     the result of a single row is its median. Every row and every column must hold a number.
     """
     logs = np.log(seconds)  # (implementations, blocks)
-    moments = np.zeros(logs.shape[1])
+    columns = np.zeros(logs.shape[1])
     for _ in range(POLISHES):
-        levels = np.nanmedian(logs - moments, axis=1)
-        moments = np.nanmedian(logs - levels[:, None], axis=0)
-    levels = np.nanmedian(logs - moments, axis=1)
-    typical: NDArray[np.float64] = np.exp(levels + np.median(moments))
+        rows = np.nanmedian(logs - columns, axis=1)
+        columns = np.nanmedian(logs - rows[:, None], axis=0)
+    rows = np.nanmedian(logs - columns, axis=1)
+    typical: NDArray[np.float64] = np.exp(rows + np.median(columns))
     return typical
 
 

@@ -73,7 +73,7 @@ class Run:
             if not isinstance(found, Mapping) or name not in found:
                 raise StoreError(
                     f"{self.folder / RUN_FILE} does not say {'.'.join(names)}; expected it as a sweep writes it: "
-                    "restore the file from a copy, or sweep anew"
+                    "restore the file from a copy, or sweep again"
                 )
             found = found[name]
         return found
@@ -84,7 +84,7 @@ class Run:
         if not isinstance(found, dict) or not found or not all(isinstance(text, str) for text in found.values()):
             raise StoreError(
                 f"{self.folder / RUN_FILE} has {name} {quoted(found)}; expected a mapping of texts, as a sweep writes: "
-                "restore the file from a copy, or sweep anew"
+                "restore the file from a copy, or sweep again"
             )
         return found
 

@@ -155,7 +155,7 @@ class Trial:
 
 
 QUANTITIES = quantities(Trial)
-"""{field: its declaration} of what a trial holds beside its samples; a visit sets no others."""
+"""{quantity: its declaration} of a trial; a visit sets no other quantities."""
 
 
 def deciding(trials: Sequence[Trial]) -> Trial:

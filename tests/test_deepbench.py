@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.reporting.deepbench import beside, deepbench_published
+from benchmarks.reporting.deepbench import join_published, deepbench_published
 from benchmarks.runs.frames import load_run
 from tests.synthetic_runs import run_of, trial, workload
 
@@ -51,7 +51,7 @@ def joined(tmp_path: Path, **changes: object) -> pd.DataFrame:
     sizes: dict[str, object] = {"mode": "inference", "T": 50, "B": 16, "H": 1760, "I": 1760}
     of = workload(**(sizes | changes))  # type: ignore[arg-type]  # any field of a workload
     run_of(tmp_path / "run", [trial("nn_rnn", of, 1.0)])
-    return beside(load_run(tmp_path / "run"))
+    return join_published(load_run(tmp_path / "run"))
 
 
 def test_the_same_size_stands_beside_every_device(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def explained(path: Path, action: str) -> Iterator[None]:
         if isinstance(error, FileNotFoundError) and action.startswith("write") and not path.parent.exists():
             raise StoreError(
                 f"cannot {action} {path}: its folder is gone, and what was measured with it; expected that nothing "
-                "removes a run while it is measured, which one of its implementations may have done: sweep anew"
+                "removes a run while it is measured, which one of its implementations may have done: sweep again"
             ) from error
         raise StoreError(
             f"cannot {action} {path}: {error.strerror or error}. What was written before is whole: "

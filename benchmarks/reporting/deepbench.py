@@ -1,4 +1,4 @@
-"""The times that DeepBench published for recurrent layers, as a frame, to stand beside times measured here.
+"""The times that DeepBench published for recurrent layers, as a frame, to compare with times measured here.
 
 Source: the results spreadsheets of github.com/baidu-research/DeepBench, last changed in 2020. Columns of the frame:
 
@@ -39,7 +39,7 @@ def deepbench_published() -> pd.DataFrame:
     return _table().copy()
 
 
-def beside(frame: pd.DataFrame) -> pd.DataFrame:
+def join_published(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of a `load_run` frame whose workload DeepBench published, joined with each device's published time.
 
     A workload is the same when it is a single layer in one direction with as many input features as hidden units, and

@@ -93,12 +93,12 @@ def _wrong(ranking: Ranking) -> list[str]:
     names = Counter(case.case.implementation for case in ranking.wrong)
     if not names:
         return []
-    told = []
+    parts = []
     for name, number in names.items():
         errors = [largest_error(case) for case in ranking.wrong if case.case.implementation == name]
         worst = max((found for found in errors if found is not None), default=None)
-        told.append(f"{code(name)} on {number} (error up to {error(worst)})")
-    return [f"Wrong results, and so no time among the others: {listed(told)}."]
+        parts.append(f"{code(name)} on {number} (error up to {error(worst)})")
+    return [f"Wrong results, and so no time among the others: {listed(parts)}."]
 
 
 def comparisons(found: Sequence[Ranking]) -> str:

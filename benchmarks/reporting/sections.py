@@ -246,7 +246,7 @@ def published(frame: pd.DataFrame) -> str:
     """DeepBench's published times next to the fastest here, where the workload is the same."""
     header = ["run", "workload", "pass", "fastest here", "time", "published, fastest", "published, slowest"]
     rows = []
-    for (run, workload), cases in beside(frame).groupby(["run", "workload"], sort=False):
+    for (run, workload), cases in join_published(frame).groupby(["run", "workload"], sort=False):
         training = cases["mode"].iloc[0] == "training"
         column = "published_total_seconds" if training else "published_forward_seconds"
         ours = cases.loc[[cases["median_seconds"].idxmin()]].iloc[0]

@@ -30,9 +30,9 @@ def terminal_table(frame: pd.DataFrame, winners: pd.DataFrame) -> RenderableType
     """
     fields = frame.drop_duplicates(["run", "workload"]).set_index(["run", "workload"])[list(_FIELDS)]
     tied = bool((fields["I"] == fields["H"]).all())
-    told = [name for name in _FIELDS if not (tied and name == "I")]
-    varying = [name for name in told if len(set(fields[name])) != 1]
-    said = [_named(name, fields[name].iloc[0]) for name in told if name not in varying]
+    shown_fields = [name for name in _FIELDS if not (tied and name == "I")]
+    varying = [name for name in shown_fields if len(set(fields[name])) != 1]
+    said = [_named(name, fields[name].iloc[0]) for name in shown_fields if name not in varying]
     shared = ", ".join([*said, "I = H"] if tied else said)
     runs = ["run"] if len(set(winners["run"])) > 1 else []
     title = f"The fastest implementation of each workload ({shared})"

@@ -54,7 +54,7 @@ def task(cell: CellName, learning_rate: float) -> Task:
         steps=600,
         steps_to_learn=500,
         target_loss=TARGET_LOSS,
-        target_meaning="half of what is left to whoever knows one of the two values",
+        target_meaning="half of what remains when one of the two values is known",
         known_losses=MappingProxyType(
             {"predicting the mean": LOSS_OF_THE_MEAN, "knowing one of the two values": LOSS_OF_ONE_VALUE}
         ),

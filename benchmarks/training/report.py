@@ -103,7 +103,7 @@ def table(result: TrainResult) -> str:
         f"than {task.target_loss:.4f}, {task.target_meaning}{judged}. To compare with: {known}.",
         f"- Largest deviation: of the loss from {REFERENCE}'s on the CPU, relative, over the first {FIRST_STEPS} "
         f"steps. Allowed: {result.tolerance:.1e}, what rounding in {result.dtype} explains.",
-        "- Times are medians of one training that builds the network anew at each step, on "
+        "- Times are medians of one training that builds the network again at each step, on "
         f"{platform.system()} {platform.machine()} with {os.cpu_count()} CPUs; they are not a comparison of speed.",
         "",
     ]

@@ -1,7 +1,7 @@
-// What the cores do at most: multiply-adds, reads by working set, the least dependent step, a line from core to core.
+// Peaks of the cores: multiply-adds, reads by working set, the least dependent step, a cache line from core to core.
 //
 // Each probe takes samples for a given time and returns the best of them, as rates and latencies are limits. Each
-// checks what it computed, so that nothing can have been left out; a negative result is a failure.
+// checks its result, so that the compiler cannot have removed work; a negative return value is a failure.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -23,23 +23,23 @@ using rnn::load;
 using rnn::Vector;
 
 constexpr double kSampleSeconds = 2e-4;
-constexpr int kLeastSamples = 20;   // also when time is up: others may have the core,
-constexpr double kOvertime = 10.0;  // but not beyond so many times the time given
+constexpr int kLeastSamples = 20;   // also when time is up: other programs may have the core,
+constexpr double kOvertime = 10.0;  // but no longer than this many times the given time
 constexpr double kNoMemory = -1.0, kNoThreads = -2.0, kWrong = -3.0;
 
 double now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Where threads wait for one another. They look again and again; one that has no core to look from is let in.
+// A barrier. Threads spin, and yield after a while, so that a thread without a core gets one.
 class Meeting {
   public:
     explicit Meeting(int threads) : threads_(threads) {}
     void meet(long& arrivals) {
         arrivals += threads_;
         arrived_.fetch_add(1, std::memory_order_acq_rel);
-        for (int looks = 0; arrived_.load(std::memory_order_acquire) < arrivals; ++looks)
-            if (looks >= 10000) std::this_thread::yield();
+        for (int spins = 0; arrived_.load(std::memory_order_acquire) < arrivals; ++spins)
+            if (spins >= 10000) std::this_thread::yield();
     }
 
   private:
@@ -47,8 +47,8 @@ class Meeting {
     alignas(64) std::atomic<long> arrived_{0};
 };
 
-// Seconds that all threads together take for `work(thread)` at best. Nobody starts before the clock is read, and
-// it is read again when all are done: what overlaps less than it should makes a sample longer, never shorter.
+// Least seconds of `work(thread)` on all threads together. The clock is read before any thread starts and after all
+// have ended, so imperfect overlap makes a sample longer, never shorter.
 template <class Work>
 double best_seconds(int threads, double budget, const Work& work) {
     Meeting meeting(threads);
@@ -95,7 +95,7 @@ double best_seconds(int threads, double budget, const Work& work) {
     return best;
 }
 
-// How often `once` has to run for a sample to be long enough.
+// Number of runs of `once` that make a sample long enough.
 template <class Once>
 long repetitions(const Once& once) {
     long count = 1;
@@ -125,7 +125,7 @@ S multiply_add(long n, S factor, S term) {
     const Vector<S> a = broadcast(factor), b = broadcast(term);
     Vector<S> sum[registers];
 #pragma GCC unroll 32
-    for (int r = 0; r < registers; ++r) sum[r] = broadcast(static_cast<S>(r));  // no two alike: none can stand for another
+    for (int r = 0; r < registers; ++r) sum[r] = broadcast(static_cast<S>(r));  // all different, so that none can replace another
     for (long i = 0; i < n; ++i)
 #pragma GCC unroll 32
         for (int r = 0; r < registers; ++r) sum[r] = sum[r] * a + b;
@@ -154,7 +154,7 @@ double multiply_adds(int threads, double budget) {
 }
 
 constexpr long kAtOnce = 8;
-constexpr long kBytesAtOnce = 1L << 20;  // before vectors are added up to one number, which takes as long as 30 KiB
+constexpr long kBytesAtOnce = 1L << 20;  // between reductions to one number, each of which takes as long as reading 30 KiB
 
 // The sum of so many blocks of kAtOnce vectors, read `passes` times: from the first to the last, and back, and so on.
 float sum_of(const float* data, long blocks, long passes) {
@@ -166,7 +166,7 @@ float sum_of(const float* data, long blocks, long passes) {
 #pragma GCC unroll 8
             for (long j = 0; j < kAtOnce; ++j) sum[j] += load(from + j * kLanes<float>);
         }
-        asm volatile("" ::: "memory");  // so that the next pass is not taken for this one
+        asm volatile("" ::: "memory");  // so that the compiler does not merge passes
     }
     float total = 0;
     for (const Vector<float>& part : sum)
@@ -174,8 +174,8 @@ float sum_of(const float* data, long blocks, long passes) {
     return total;
 }
 
-// Bytes a second that all threads together read, each its own array or all the same one, again and again, back and
-// forth: what is still in a near cache is read first, as a kernel does with its weights.
+// Bytes a second that all threads together read, each its own array or all the same one, back and forth: data in a
+// near cache are read first, as a kernel does with its weights.
 double read(int threads, long bytes, bool shared, double budget) {
     constexpr long block = kAtOnce * kLanes<float>;
     const long blocks = std::max(1L, bytes / static_cast<long>(block * sizeof(float)));
