@@ -1,7 +1,7 @@
 """Quantities of a trial, which it holds beside its samples, each declared once by its field of `Trial`.
 
-`quantity` declares a field. The fields that a visit may set, the form of a worker's answers, the check of a stored trial
-and the columns of a frame follow from the declarations.
+`quantity` declares a field. From the declarations follow the fields that a visit may set, the form of a worker's
+answers, the check of a stored trial and the columns of a frame.
 """
 
 from __future__ import annotations

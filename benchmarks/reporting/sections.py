@@ -24,7 +24,7 @@ from benchmarks.presentation.plain_text import (
     table,
     times,
 )
-from benchmarks.reporting.deepbench import beside
+from benchmarks.reporting.deepbench import join_published
 from benchmarks.reporting.findings import SAME_WITHIN, Finding, two_names
 from benchmarks.reporting.words import region_name
 from benchmarks.runs.loading import LoadedRun

@@ -125,7 +125,7 @@ S multiply_add(long n, S factor, S term) {
     const Vector<S> a = broadcast(factor), b = broadcast(term);
     Vector<S> sum[registers];
 #pragma GCC unroll 32
-    for (int r = 0; r < registers; ++r) sum[r] = broadcast(static_cast<S>(r));  // all different, so that none can replace another
+    for (int r = 0; r < registers; ++r) sum[r] = broadcast(static_cast<S>(r));  // all different
     for (long i = 0; i < n; ++i)
 #pragma GCC unroll 32
         for (int r = 0; r < registers; ++r) sum[r] = sum[r] * a + b;
@@ -154,7 +154,7 @@ double multiply_adds(int threads, double budget) {
 }
 
 constexpr long kAtOnce = 8;
-constexpr long kBytesAtOnce = 1L << 20;  // between reductions to one number, each of which takes as long as reading 30 KiB
+constexpr long kBytesAtOnce = 1L << 20;  // between reductions to one number, which take long
 
 // The sum of so many blocks of kAtOnce vectors, read `passes` times: from the first to the last, and back, and so on.
 float sum_of(const float* data, long blocks, long passes) {
