@@ -23,7 +23,7 @@ from rnnimpl import load
 from rnnimpl.impls.numpy_loop import NumpyLoop
 from rnnimpl.interface import NumpyArray, Rnn, State
 from tests import cheating_implementations as cheats
-from tests.test_runner import Said
+from tests.small_sweeps import Said
 from tests.visits_in_process import BLOCKS, EXPECTATIONS, visit
 
 

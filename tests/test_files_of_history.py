@@ -15,6 +15,9 @@ from tests.precious_files import content
 from tests.synthetic_history import process
 from tests.verbs_in_a_place import git, measured, refused, run
 
+pytestmark = pytest.mark.usefixtures("place")
+
+
 MEASURING = (
     *("measuring.launch.measure_peaks", "profiling.profile.measure_peaks", "training.train.reference_losses"),
     *("regression.calibration.measuring.look", "regression.regress.regress", "history.findings.find_history"),

@@ -17,6 +17,9 @@ from tests.precious_files import content, put
 from tests.synthetic_runs import run_of, trial, workload
 from tests.verbs_in_a_place import measured, refused, run
 
+pytestmark = pytest.mark.usefixtures("place")
+
+
 PAIR = [trial("nn_rnn", workload(), 2e-3), trial("mine", workload(), 1e-3)]
 CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
 

@@ -10,6 +10,9 @@ from benchmarks.reporting.provenance import activity_shares
 from tests.reports_of_trials import report, section
 from tests.synthetic_runs import trial, workload
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
+
 CENTRE = workload()
 PAIR = [trial("nn_rnn", CENTRE, 2e-3), trial("mine", CENTRE, 1e-3)]
 

@@ -20,6 +20,9 @@ from benchmarks.store import StoreError
 from tests.reports_of_trials import report, section
 from tests.synthetic_runs import default_workloads, failed, realistic_trials, run_of, trial, typed, workload
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
+
 CENTRE = workload()
 PAIR = [trial("nn_rnn", CENTRE, 2e-3), trial("mine", CENTRE, 1e-3)]
 

@@ -13,6 +13,9 @@ from benchmarks.measuring.sweep_plan import SweepPlan, plan_sweep
 from tests.synthetic_runs import run_of, trial, workload
 from tests.verbs_in_a_place import measured, refused, run
 
+pytestmark = pytest.mark.usefixtures("place")
+
+
 PAIR = [trial("nn_rnn", workload(), 2e-3), trial("mine", workload(), 1e-3)]
 
 
