@@ -10,22 +10,20 @@ command, started_at, finished_at, peaks, activity_seconds; `docs/results.md` say
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from benchmarks.files import Kind, append, check_outputs, make_named, open_to_append, write
+from benchmarks.files import Kind, check_outputs, make_named, open_to_append, write
 from benchmarks.files import StoreError as StoreError
 from benchmarks.files import explained as explained
+from benchmarks.json_lines import append_line, read_lines, to_json
 from benchmarks.quoting import quoted
-from benchmarks.reading import LARGEST_FILE, lines_of, open_regular, parse_json, read_whole
-from benchmarks.trial import QUANTITIES, SCHEMA, Trial
-
-Record = TypeVar("Record")
+from benchmarks.reading import parse_json, read_whole
+from benchmarks.stored_trial import is_number, parse_trial
+from benchmarks.trial import SCHEMA, Trial
 
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
@@ -34,13 +32,6 @@ DERIVED = ("summary.csv", "ranking.csv", "standing.csv", "report.md", "plots")
 
 TOGETHER = "side-by-side"
 """The folder, within the first run's, of a report on several runs: each run keeps its own report."""
-
-_LARGEST = 2**53
-"""Sizes and counts that a float does not hold exactly are no measurement and would break the arithmetic."""
-
-
-_LONGEST_NAME = 1000
-"""Letters of an implementation's name, which every row of a table has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +83,7 @@ class Run:
         """{activity: seconds} of the record; values that are no numbers are left out."""
         found = self._record.get("activity_seconds")
         pairs = found.items() if isinstance(found, dict) else ()
-        return {name: float(value) for name, value in pairs if _is_number(value)}
+        return {name: float(value) for name, value in pairs if is_number(value)}
 
     def update(self, **fields: Any) -> None:
         """Set fields of the record and rewrite `run.json` in one step: a reader sees the old or the new.
@@ -125,39 +116,6 @@ class Run:
     def trials(self) -> list[Trial]:
         """The trials alone; `read` also reports broken lines."""
         return self.read().trials
-
-
-def append_line(path: Path, record: Mapping[str, Any], what: str, within: Path | None = None) -> None:
-    """Add one record to a file of JSON lines; it is on disk on return.
-
-    Missing folders are made below `within`, the file's folder by default, and no link is followed there. Raises
-    StoreError, which calls the record `what`, when it cannot be written.
-    """
-    with explained(path, f"write {what} to"):
-        append(within or path.parent, str(path.relative_to(within or path.parent)), _to_json(record).encode() + b"\n")
-
-
-def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[list[Record], list[str]]:
-    """The result of `parse` for each line's JSON, and a sentence for each line that is not `what`, but a torn last one.
-
-    `parse` raises ValueError, TypeError, LookupError, AttributeError or ArithmeticError for a record that it refuses. A
-    missing file has no lines. Raises StoreError when the file cannot be read.
-    """
-    found: list[Record] = []
-    problems: list[str] = []
-    if not path.exists():
-        return found, problems
-    with explained(path, "read"), open_regular(path) as file:
-        for number, line in enumerate(lines_of(file), start=1):
-            if not line.strip():
-                continue
-            try:
-                found.append(parse(parse_json(line)))
-            except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-                if line.endswith(b"\n") or len(line) >= LARGEST_FILE:
-                    reason = f"{type(error).__name__}: {error}"
-                    problems.append(f"{path}, line {number}: not {what}, passed over ({reason[:200]})")
-    return found, problems
 
 
 def create_run(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> Run:
@@ -243,76 +201,4 @@ def _check_record(file: Path, record: Any) -> None:
 def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write `run.json` in one step: after a kill it is the old file or the new one."""
     with explained(folder / RUN_FILE, "write"):
-        write(folder, RUN_FILE, _to_json(record, indent=2) + "\n", durable=True)
-
-
-def _to_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(_finite(value), indent=indent, allow_nan=False, default=_as_builtin)
-
-
-def _finite(value: Any) -> Any:
-    """The value with infinities and NaN as strings that float() reads: JSON has neither."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(name): _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
-
-
-def _as_builtin(value: Any) -> Any:
-    """NumPy's scalars as Python's; anything else (a path, a version) as its text."""
-    return _finite(value.item()) if hasattr(value, "item") else str(value)
-
-
-def parse_trial(record: Any) -> Trial:
-    """The trial of a line's JSON. Raises as `read_lines` lists it for anything that is no trial."""
-    trial = Trial.from_json(record)
-    _check_trial(trial)
-    return trial
-
-
-_TEXTS = ("source", "started_at", "finished_at")
-_NUMBERS = tuple(name for name, each in QUANTITIES.items() if each.kind in ("number", "count"))
-_MAPPINGS = tuple(name for name, each in QUANTITIES.items() if each.kind == "mapping")
-
-
-def _check_trial(trial: Trial) -> None:
-    """Raise ValueError where a field is not what `Trial` declares: a stranger's file may hold anything."""
-    workload = trial.case.workload
-    texts = {name: getattr(trial, name) for name in _TEXTS} | {"implementation": trial.case.implementation}
-    texts |= {name: text for name in ("reason", "lost") if (text := getattr(trial, name)) is not None}
-    numbers = {name: getattr(trial, name) for name in _NUMBERS if getattr(trial, name) is not None}
-    numbers |= {name: getattr(workload, name) for name in ("T", "B", "I", "H", "L", "threads")}
-    _expect(all(isinstance(value, str) for value in texts.values()), f"{', '.join(texts)}: expected texts")
-    _expect(all(_is_number(value) for value in numbers.values()), f"{', '.join(numbers)}: expected numbers from 0")
-    _expect(
-        all(isinstance(getattr(trial, name), dict) for name in _MAPPINGS), f"{', '.join(_MAPPINGS)}: expected mappings"
-    )
-    name = trial.case.implementation
-    _expect(0 < len(name) <= _LONGEST_NAME, f"implementation: expected a name of at most {_LONGEST_NAME} letters")
-    _expect(isinstance(trial.round, int) and 0 <= trial.round < _LARGEST, "round: expected a whole number from 0")
-    _expect(isinstance(trial.calls_per_sample, int) and trial.calls_per_sample >= 1, "calls_per_sample: expected 1 up")
-    _expect(_are_numbers(trial.seconds), "seconds: expected numbers from 0")
-    _expect(_are_numbers(trial.backward_seconds), "backward_seconds: expected numbers from 0")
-    _expect(0.0 not in trial.seconds, "seconds: no call takes no time")
-    whole = all(isinstance(size, int) and size >= 1 for size in trial.blocks)
-    _expect(whole and sum(trial.blocks) == len(trial.seconds), "blocks: expected to add up to the samples")
-    _expect(len(trial.backward_seconds) in (0, len(trial.seconds)), "backward_seconds: expected one for each sample")
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < _LARGEST
-
-
-def _are_numbers(values: tuple[Any, ...]) -> bool:
-    """Whether all are finite numbers from 0, checked at once; the sum finds a NaN."""
-    if not {*map(type, values)} <= {int, float}:
-        return False
-    return not values or (min(values) >= 0 and max(values) < _LARGEST and not math.isnan(sum(values)))
-
-
-def _expect(holds: bool, expectation: str) -> None:
-    if not holds:
-        raise ValueError(expectation)
+        write(folder, RUN_FILE, to_json(record, indent=2) + "\n", durable=True)

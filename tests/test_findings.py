@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reporting.answer import region_name
 from benchmarks.reporting.findings import (
     Setting,
     Winner,
@@ -18,7 +19,6 @@ from benchmarks.reporting.findings import (
     two_names,
     winners_by_workload,
 )
-from benchmarks.reporting.words import region_name
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.statistics import Estimate

@@ -24,9 +24,10 @@ MODULES = {
 FLOORS: dict[str, tuple[str, ...]] = {
     "benchmarks": (
         "quoting raised reading statistics quantity files",
-        "workload presentation",
+        "workload presentation json_lines",
         "trial counts",
-        "store memory_needed",
+        "stored_trial memory_needed",
+        "store",
         "sweeps machine",
         "limits",
         "measuring runs",

@@ -28,7 +28,8 @@ from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.reporting.unmeasured import check_measured
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import load_runs
-from benchmarks.store import Run, StoreError, open_run, parse_trial
+from benchmarks.store import Run, StoreError, open_run
+from benchmarks.stored_trial import parse_trial
 from benchmarks.sweeps import PRESETS
 from tests.strange_files import EXTREMES, HUGE, mutants, paths
 from tests.synthetic_history import process
@@ -217,7 +218,7 @@ def test_a_size_beyond_all_measure_is_passed_over(read: Path, letter: str, size:
 def test_a_line_without_end_costs_only_itself(read: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not taken into memory as a whole; the line after it is read."""
     monkeypatch.setattr("benchmarks.reading.LARGEST_FILE", 8192)
-    monkeypatch.setattr("benchmarks.store.LARGEST_FILE", 8192)
+    monkeypatch.setattr("benchmarks.json_lines.LARGEST_FILE", 8192)
     lines = (read / "trials.jsonl").read_bytes().splitlines(keepends=True)
     (read / "trials.jsonl").write_bytes(b"".join([lines[0], b'"' + b"x" * 50_000 + b'"\n', *lines[1:]]))
     reading = open_run(read).read()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from benchmarks.files import check_no_link, make_named, open_to_append
 from benchmarks.history.record import Measurement
-from benchmarks.store import StoreError, append_line, explained, read_lines
+from benchmarks.json_lines import append_line, read_lines
+from benchmarks.store import StoreError, explained
 
 HISTORY = Path("results/history")
 """The folder of a project's history, from the top of its checkout."""

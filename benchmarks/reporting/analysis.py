@@ -9,6 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from benchmarks.limits.peak import Peak
+from benchmarks.reporting.doubts import Doubts, find_doubts
 from benchmarks.reporting.findings import Finding, findings, winners_by_workload
 from benchmarks.reporting.ranking import Ranking, ranking_frame, rankings
 from benchmarks.reporting.scan import Line, scan_lines, scan_panels
@@ -59,6 +60,11 @@ class Analysis:
     def ranking_frame(self) -> pd.DataFrame:
         """The rankings as rows of `ranking.csv`."""
         return ranking_frame(self.rankings)
+
+    @cached_property
+    def doubts(self) -> Mapping[str, Doubts]:
+        """{label of a run: reasons to doubt its numbers}."""
+        return {run.label: find_doubts(self.frame[self.frame["run"] == run.label]) for run in self.runs}
 
     @cached_property
     def scan_panels(self) -> Sequence[Panel]:

@@ -17,13 +17,12 @@ from benchmarks.presentation.plain_text import code, escape
 from benchmarks.reporting import sections
 from benchmarks.reporting.all_times import all_times
 from benchmarks.reporting.analysis import Analysis
-from benchmarks.reporting.doubts import find_doubts
+from benchmarks.reporting.answer import answer, cautions
 from benchmarks.reporting.plots import Plot, write_plots
 from benchmarks.reporting.provenance import how_measured
 from benchmarks.reporting.ranking_words import ranking_section
 from benchmarks.reporting.scan_words import scan_section
 from benchmarks.reporting.terminal import terminal_table
-from benchmarks.reporting.words import answer, cautions
 from benchmarks.runs.loading import Folder, LoadedRun, load_runs
 from benchmarks.store import REPORT, TOGETHER
 
@@ -75,7 +74,7 @@ def summary_csv(frame: pd.DataFrame) -> str:
 
 def _report(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
     runs, frame = analysis.runs, analysis.frame
-    parts = [_title(runs), *_problems(runs), *_cautions(runs, frame), *_answer(analysis)]
+    parts = [_title(runs), *_problems(runs), *_cautions(analysis), *_answer(analysis)]
     after_plot = {
         "ranking": ranking_section(analysis.rankings),
         "speedup": sections.speedups(frame),
@@ -114,9 +113,9 @@ def _problems(runs: Sequence[LoadedRun]) -> list[str]:
     return ["Some lines could not be read:", "\n".join(shown)] if problems else []
 
 
-def _cautions(runs: Sequence[LoadedRun], frame: pd.DataFrame) -> list[str]:
-    found = {run.label: cautions(find_doubts(frame[frame["run"] == run.label])) for run in runs}
-    names = {label: f"{code(label)}: " if len(runs) > 1 else "" for label in found}
+def _cautions(analysis: Analysis) -> list[str]:
+    found = {label: cautions(doubts) for label, doubts in analysis.doubts.items()}
+    names = {label: f"{code(label)}: " if len(found) > 1 else "" for label in found}
     return [f"> **Caution.** {names[label]}{caution}" for label, caution in found.items() if caution]
 
 

@@ -24,9 +24,9 @@ from benchmarks.presentation.plain_text import (
     table,
     times,
 )
+from benchmarks.reporting.answer import region_name
 from benchmarks.reporting.deepbench import join_published
 from benchmarks.reporting.findings import SAME_WITHIN, Finding, two_names
-from benchmarks.reporting.words import region_name
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import BASELINE
 from benchmarks.statistics import Estimate

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reporting.answer import answer, cautions, verdict
 from benchmarks.reporting.doubts import Doubts, OwnProcesses, TooFast
 from benchmarks.reporting.findings import Winner, findings, winners_by_workload
-from benchmarks.reporting.words import answer, cautions, verdict
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import load_runs
 from benchmarks.statistics import Estimate

@@ -1,0 +1,68 @@
+"""Files of JSON lines: a record is on disk when it is appended, and a line that a kill tore costs itself alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from benchmarks.files import append, explained
+from benchmarks.reading import LARGEST_FILE, lines_of, open_regular, parse_json
+
+Record = TypeVar("Record")
+
+
+def append_line(path: Path, record: Mapping[str, Any], what: str, within: Path | None = None) -> None:
+    """Add one record to a file of JSON lines; it is on disk on return.
+
+    Missing folders are made below `within`, the file's folder by default, and no link is followed there. Raises
+    StoreError, which calls the record `what`, when it cannot be written.
+    """
+    with explained(path, f"write {what} to"):
+        append(within or path.parent, str(path.relative_to(within or path.parent)), to_json(record).encode() + b"\n")
+
+
+def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[list[Record], list[str]]:
+    """The result of `parse` for each line's JSON, and a sentence for each line that is not `what`, but a torn last one.
+
+    `parse` raises ValueError, TypeError, LookupError, AttributeError or ArithmeticError for a record that it refuses. A
+    missing file has no lines. Raises StoreError when the file cannot be read.
+    """
+    found: list[Record] = []
+    problems: list[str] = []
+    if not path.exists():
+        return found, problems
+    with explained(path, "read"), open_regular(path) as file:
+        for number, line in enumerate(lines_of(file), start=1):
+            if not line.strip():
+                continue
+            try:
+                found.append(parse(parse_json(line)))
+            except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+                if line.endswith(b"\n") or len(line) >= LARGEST_FILE:
+                    reason = f"{type(error).__name__}: {error}"
+                    problems.append(f"{path}, line {number}: not {what}, passed over ({reason[:200]})")
+    return found, problems
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """The value as JSON text; infinities and NaN are strings, and objects of other types are their text."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False, default=_as_builtin)
+
+
+def _finite(value: Any) -> Any:
+    """The value with infinities and NaN as strings that float() reads: JSON has neither."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def _as_builtin(value: Any) -> Any:
+    """NumPy's scalars as Python's; anything else (a path, a version) as its text."""
+    return _finite(value.item()) if hasattr(value, "item") else str(value)
