@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("place")
 
 MEASURING = (
     *("measuring.launch.measure_peaks", "profiling.profile.measure_peaks", "training.train.reference_losses"),
-    *("regression.calibration.measuring.look", "regression.regress.regress", "history.findings.find_history"),
+    *("regression.calibration.measuring.dry_run", "regression.regress.regress", "history.findings.find_history"),
     *("measuring.lock.open_lock_file", "regression.revisions.worktree"),
 )
 
