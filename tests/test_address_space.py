@@ -21,7 +21,7 @@ print(is_fixed(), ctypes.addressof(ctypes.c_char.from_buffer(block)))
 
 
 def started(layout: int) -> tuple[bool, int]:
-    """Whether a new process was not randomized, and where a large block that it takes then lies."""
+    """Whether a new process was not randomized, and the address of a large block in it."""
     root = Path(__file__).parents[1]
     with fixed_layout() as fixed:
         if not fixed:
@@ -34,13 +34,13 @@ def started(layout: int) -> tuple[bool, int]:
 
 
 def test_two_processes_of_a_layout_are_laid_out_alike() -> None:
-    """What they take lies at the same address in both."""
+    """The block has the same address in both processes."""
     assert started(0) == started(0)
     assert started(0)[0]
 
 
 def test_the_next_layout_lies_elsewhere() -> None:
-    """By the distance from one layout to the next."""
+    """The address differs by the distance between two layouts."""
     assert abs(started(2)[1] - started(0)[1]) == pytest.approx(2 * SHIFT_BYTES, abs=2**21)
 
 

@@ -42,13 +42,13 @@ def test_every_time_stands_in_one_table(tmp_path: Path) -> None:
 
 
 def test_too_close_to_the_fastest_is_marked(tmp_path: Path) -> None:
-    """One whose interval includes the fastest's time is not called slower."""
+    """An implementation whose interval includes the fastest's time is marked ≈, not called slower."""
     text = table_of(tmp_path / "run", measured(CENTRE, {"mine": 1.0, "one": 1.01, "two": 1.5}, one=0.05))
     assert [cell.split("<")[0] for cell in row_of(text, "T64 B16 H256")[1:]] == ["**1.00 s**", "≈ 1.01 s", "1.50 s"]
 
 
 def test_what_is_wrong_has_no_time_but_its_error(tmp_path: Path) -> None:
-    """Whatever samples it may have; what timed out says so."""
+    """A wrong case shows its error and no time, whatever its samples; a timeout shows its status."""
     trials = [
         *measured(CENTRE, {"mine": 1.0}),
         trial("fast", CENTRE, 0.1, status="wrong", reason="off", error_output=3.8e-6),
@@ -60,7 +60,7 @@ def test_what_is_wrong_has_no_time_but_its_error(tmp_path: Path) -> None:
 
 
 def test_what_could_nowhere_run_has_no_column(tmp_path: Path) -> None:
-    """It is named below the table with its status; one that ran somewhere keeps its column."""
+    """An implementation that ran nowhere is below the table with its status; one that ran somewhere has a column."""
     trials = [
         *measured(CENTRE, {"mine": 1.0, "some": 2.0}),
         failed("some", LONG, "unsupported", "too long"),

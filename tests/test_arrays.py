@@ -15,7 +15,7 @@ from tests.visits_in_process import visit
 
 
 def test_an_array_of_an_unknown_type_is_converted_within_the_timed_region() -> None:
-    """Only its implementation knows when it is computed, so that counts as part of a call."""
+    """The conversion of an unknown array is part of a call: only the implementation knows when it computes."""
 
     class Box:
         """Somebody's own array."""
@@ -64,7 +64,7 @@ def test_the_input_is_changed_in_the_memory_of_a_tensor() -> None:
 
 
 def test_a_subclass_of_an_array_is_not_known() -> None:
-    """It could compute when it is read."""
+    """A subclass of a known array is unknown, since reading it could compute."""
     assert is_known(np.zeros(1))
     assert not is_known(np.zeros(1).view(cheats.Lazy))
     assert not is_known([1.0])

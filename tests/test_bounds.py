@@ -67,7 +67,7 @@ def test_layers_and_directions_each_have_their_steps() -> None:
 
 
 def test_threads_take_sequences_where_sharing_a_step_costs_more() -> None:
-    """Each then reads all of w_hh, at half of what both read of the same array."""
+    """Threads with sequences of their own each read all of w_hh, at half of what both read of the same array."""
     pair = dataclasses.replace(WORKLOAD, threads=2)
     peaks = [
         *(multiply_add(threads * 1e12, threads) for threads in (1, 2)),
@@ -89,7 +89,7 @@ def test_threads_take_sequences_where_sharing_a_step_costs_more() -> None:
 
 
 def test_threads_take_layers_where_sharing_a_step_costs_more() -> None:
-    """One sequence through two layers on two threads: each reads the w_hh of its layer, at half of what both read."""
+    """Two threads on two layers of one sequence read a w_hh each, at half of what both read together."""
     layers = dataclasses.replace(WORKLOAD, B=1, L=2, threads=2)
     peaks = [
         *(multiply_add(threads * 1e12, threads) for threads in (1, 2)),
@@ -145,7 +145,7 @@ def test_what_must_move_bounds_a_call_that_hardly_computes() -> None:
 
 
 def test_what_must_move_is_no_bound_where_steps_and_projection_together_take_longer() -> None:
-    """Though it takes longer than either: 0.4 ms of steps and 0.3 ms of projection, 0.5 ms of all that must move."""
+    """0.4 ms of steps and 0.3 ms of projection bound a call, although 0.5 ms of moving is more than either."""
     rates = multiply_add(2 * 11 * 16 * 100 * 100 / 3e-4), read(W, 10 * 40_000 / 4e-4, "L2")
     moved = read(least_bytes(WORKLOAD), least_bytes(WORKLOAD) / 5e-4, "memory")
     found = bounded(WORKLOAD, *rates, moved)
@@ -164,7 +164,7 @@ def test_what_must_move_lies_in_the_caches_of_all_threads() -> None:
 
 
 def test_what_must_move_on_a_gpu_moves_as_fast_as_a_copy() -> None:
-    """Its caches are not measured."""
+    """The bandwidth of a GPU is that of a copy, as its caches are not measured."""
     on_gpu = dataclasses.replace(WORKLOAD, device="cuda")
     copied = peak("bandwidth", "torch", bytes_per_second=1e9, device="cuda")
     found = bounded(on_gpu, gemm(8, 8, 8, 1e12, device="cuda"), copied)
@@ -173,7 +173,7 @@ def test_what_must_move_on_a_gpu_moves_as_fast_as_a_copy() -> None:
 
 
 def test_a_call_costs_what_it_does_on_the_workloads_threads() -> None:
-    """On two it takes longer than on one."""
+    """The overhead is that of a call on the workload's threads: on two it is longer than on one."""
     pair = dataclasses.replace(WORKLOAD, threads=2)
     calls = [peak("call", "torch", threads=threads, seconds=float(threads)) for threads in (1, 2)]
     assert bounded(pair, multiply_add(1e15, threads=2), *calls).overhead_seconds == 2.0
@@ -247,7 +247,7 @@ def test_the_chain_is_the_fastest_that_was_seen() -> None:
 
 
 def test_a_chain_that_was_faster_than_its_bound_takes_nothing_off_it() -> None:
-    """By noise, or with weights from nearer than they were read from: what was reached is never below the bound."""
+    """A measured chain that is faster than its bound, by noise, leaves the reached time at the bound."""
     chain = gemm(16, 100, 100, 1e11, "fused_cpu", "chain")
     found = bounded(WORKLOAD, multiply_add(1e12), read(W, 1e9, "L2"), chain)
     assert found.reached_seconds == found.attainable_seconds
@@ -257,7 +257,7 @@ def test_a_chain_that_was_faster_than_its_bound_takes_nothing_off_it() -> None:
 @pytest.mark.parametrize("T", [1, 5])
 @pytest.mark.parametrize(("cell", "G"), [("tanh", 1), ("relu", 1), ("lstm", 4), ("gru", 3)])
 def test_no_schedule_is_faster_than_its_bound(cell: Any, G: int, T: int, mode: Any) -> None:
-    """Of a call made up block by block, which leaves out all that zeros let it: whatever the machine is slow at."""
+    """A schedule that is built block by block, without any product with zeros, takes at least its bound."""
     of = Workload(mode=mode, T=T, B=16, I=100, H=100, cell=cell)
     block = 2 * 16 * 100 * 100  # operations of one gate's product of a step, of the input or the state
     idle = 1 if G > 1 else 0  # gates of the first step that multiply zeros

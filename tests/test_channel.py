@@ -18,7 +18,7 @@ MOST_BYTES = 10_000
 
 
 class TooLong(Exception):
-    """It was waited for something that does not come."""
+    """The wait for an answer has ended."""
 
 
 def never(selector: selectors.BaseSelector) -> None:
@@ -44,7 +44,7 @@ def answer(sweep: SweepEnd, content: bytes = b'{"a": 1}', *, number: int = 1) ->
 
 
 def test_an_answer_is_read_whole(ends: tuple[SweepEnd, socket.socket]) -> None:
-    """However it is cut into pieces."""
+    """An answer in pieces of any size is put together."""
     sweep, theirs = ends
     pieces = [answer(sweep)[at : at + 5] for at in range(0, len(answer(sweep)), 5)]
 
@@ -86,7 +86,7 @@ def test_what_is_no_answer_is_told(
 
 
 def test_half_an_answer_is_waited_for_no_longer_than_its_time(ends: tuple[SweepEnd, socket.socket]) -> None:
-    """Whoever waits ends it."""
+    """`wait` ends the wait for the other half."""
     sweep, theirs = ends
     theirs.send(answer(sweep)[:-1])
     with pytest.raises(TooLong):
@@ -94,7 +94,7 @@ def test_half_an_answer_is_waited_for_no_longer_than_its_time(ends: tuple[SweepE
 
 
 def test_an_answer_that_was_not_asked_for_is_told_at_the_next_request(ends: tuple[SweepEnd, socket.socket]) -> None:
-    """It could pass for the next one's."""
+    """An unasked answer could otherwise pass for the next one."""
     sweep, theirs = ends
     theirs.send(answer(sweep))
     sweep.receive(MOST_BYTES, never)
@@ -141,7 +141,7 @@ def test_a_worker_hears_its_sweep_and_nobody_else() -> None:
 
 
 def test_the_connection_of_a_worker_is_out_of_the_way() -> None:
-    """Its number is high, and programs that the worker executes do not have it."""
+    """The descriptor is high, and is not inherited by programs that the worker executes."""
     ours, theirs = socket.socketpair()
     threading.Thread(target=ours.send, args=(bytes(16),)).start()
     worker = WorkerEnd(theirs.detach())

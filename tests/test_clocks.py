@@ -27,7 +27,7 @@ def clock(**changed: float) -> BlockClock:
     ],
 )
 def test_times_that_contradict_the_asking_process_are_told(changed: dict[str, float], said: str | None) -> None:
-    """By a clock that runs slowly, or by work between the samples."""
+    """A slow clock, and work between the samples, contradict the clock of the asking process."""
     found = contradiction([clock(**changed)] * 3, changed_elements=64)
     assert (found is None) if said is None else (found is not None and said in found)
 

@@ -20,5 +20,5 @@ from benchmarks.reporting.compare import verdict
     ],
 )
 def test_a_verdict_needs_the_whole_interval_on_one_side_of_the_floor(low: float, high: float, expected: str) -> None:
-    """And `same` needs it within."""
+    """`faster` and `slower` need the whole interval beyond the floor, `same` needs it within."""
     assert verdict(low, high, floor=0.05) == expected

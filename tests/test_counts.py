@@ -67,7 +67,7 @@ def test_operations_are_those_that_pytorch_counts(workload: Workload) -> None:
 
 @pytest.mark.parametrize("workload", GATED, ids=lambda workload: workload.id)
 def test_operations_of_gated_cells_are_those_that_pytorch_counts_in_its_own_modules(workload: Workload) -> None:
-    """In float64, for the counter sees nothing within oneDNN's kernel for float32."""
+    """Counted in float64: the counter sees nothing within oneDNN's kernel for float32."""
     config = workload.config
     options = {"bias": workload.bias, "bidirectional": workload.bidirectional, "dtype": torch.float64}
     module = MODULES[workload.cell](workload.I, workload.H, workload.L, **options)

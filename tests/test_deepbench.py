@@ -41,7 +41,7 @@ def test_a_published_row_is_as_published() -> None:
 
 
 def test_the_frame_is_ones_own() -> None:
-    """What a caller does to the frame does not reach the next caller."""
+    """A change to the frame by one caller does not reach the next."""
     frame = deepbench_published()
     frame["T"] = 0
     assert (deepbench_published()["T"] > 0).all()
@@ -63,7 +63,7 @@ def test_the_same_size_stands_beside_every_device(tmp_path: Path) -> None:
 
 
 def test_training_stands_beside_training(tmp_path: Path) -> None:
-    """In training the published time is of both passes."""
+    """The published time that a training case is compared with is of both passes."""
     found = joined(tmp_path, mode="training")
     assert len(found) > 5
     assert (found["published_total_seconds"] > found["published_forward_seconds"]).all()
@@ -86,7 +86,7 @@ def test_another_workload_stands_beside_nothing(tmp_path: Path, change: dict[str
 def test_a_cell_stands_beside_its_own_times(
     cell: str, sizes: dict[str, object], published: str, tmp_path: Path
 ) -> None:
-    """Those that DeepBench published for the same cell, of every device."""
+    """A case is joined with the times that DeepBench published for its cell, of every device."""
     found = joined(tmp_path, cell=cell, **{"I": sizes["H"], **sizes})
     table = deepbench_published()
     same = (table["cell"] == published) & (table["T"] == sizes["T"]) & (table["B"] == sizes["B"])

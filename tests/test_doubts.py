@@ -28,7 +28,7 @@ def doubts(folder: Path, *trials: Trial) -> Doubts:
 def test_a_quarter_of_the_cases_calls_for_caution(
     tmp_path: Path, disturbed: int, noisy: int, found: tuple[int, int]
 ) -> None:
-    """Of those that were measured, disturbed from 10 % of the cores on."""
+    """Disturbed cases (from 10 % of the cores) and noisy ones are doubts from a quarter of the measured cases on."""
     trials = [failed("nn_rnn", CENTRE, "crashed", "SIGSEGV")]
     for at in range(8):
         samples = [sample for block in ((0.5, 1, 1, 1, 1, 2) if at < noisy else (1,) * 6) for sample in (block,) * 3]
@@ -55,7 +55,7 @@ def test_one_case_with_processes_or_a_lost_visit_calls_for_caution(
 
 @pytest.mark.parametrize(("share", "cases"), [(1.09, 0), (1.11, 1), (2507.77, 1)])
 def test_a_time_below_the_limit_calls_for_caution(tmp_path: Path, share: float, cases: int) -> None:
-    """One case is enough: either the limit or the time is wrong."""
+    """A single impossible time is a doubt: either the limit or the time is wrong."""
     run_of(tmp_path / "run", [trial("mine", workload(T=at + 1)) for at in range(8)])
     frame = runs_frame(load_runs(tmp_path / "run"))
     frame["share_of_attainable"] = [share, *[0.5] * 7]

@@ -70,7 +70,7 @@ def test_a_gradient_of_an_earlier_call_is_wrong(cheat: type[Rnn[Any]], cell: str
     [{}, {"bidirectional": True, "L": 2}, {"cell": "relu"}, {"cell": "lstm"}, {"cell": "gru"}, {"I": 1, "B": 1}],
 )
 def test_an_honest_implementation_passes(name: str, mode: str, options: dict[str, object]) -> None:
-    """Whatever the workload's options are."""
+    """Honest implementations pass with every option of a workload."""
     workload = Workload(**{"mode": mode, "T": 12, "B": 4, "I": 6, "H": 5, **options})  # type: ignore[arg-type]
     assert visit(load(name), workload) is None
 
@@ -170,7 +170,7 @@ def test_the_checked_call_is_at_its_place_and_the_others_have_other_inputs() -> 
 
 @pytest.fixture
 def trials(tmp_path: Path) -> dict[str, Trial]:
-    """One visit to each of the implementations that attack the measuring process, in workers."""
+    """A trial of one visit in a worker, for each implementation that attacks the measuring process."""
     names = ("ReplacedChecker", "FindsExpectation", "RecognisesInputs", "SlowClock", "SlowModuleClock")
     implementations = {name: f"tests.attacking_implementations:{name}" for name in names}
     grid = Grid(mode=("inference",), T=(12,), B=(4,), I=(6,), H=(5,), threads=(1,), device=("cpu",))
@@ -192,7 +192,7 @@ def trials(tmp_path: Path) -> dict[str, Trial]:
 
 
 def test_attacks_on_the_measuring_process_give_no_time(trials: dict[str, Trial]) -> None:
-    """What is expected, the checker and a witness of the clock are in another process; data are drawn for the sweep."""
+    """Expected results, checker and a second clock are in another process, and data are drawn for the sweep."""
     reasons = {
         "ReplacedChecker": "did not compute its input",
         "FindsExpectation": "y (12, 4, 5) has error",

@@ -27,7 +27,7 @@ def test_what_is_compiled_is_kept_for_later_workers_unless_the_user_keeps_it_els
 
 
 def test_an_allocator_that_the_user_chose_is_kept_and_told() -> None:
-    """What the user set of the allocator stands, and the record says so."""
+    """The user's settings of the allocator are kept, and recorded."""
     chosen = {"MALLOC_TRIM_THRESHOLD_": "131072", "LD_PRELOAD": "libjemalloc.so.2", "HOME": "/home/somebody"}
     assert worker_environment(1, chosen)["MALLOC_TRIM_THRESHOLD_"] == "131072"
     told = allocator_settings(chosen)
@@ -56,7 +56,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are those of glibc")
 def test_memory_that_a_call_freed_serves_the_next() -> None:
-    """Once warm, calls that allocate and free 16 MiB arrays have the kernel clear no new pages for them."""
+    """Warm calls that allocate and free 16 MiB arrays use no new pages."""
     done = subprocess.run(
         [sys.executable, "-c", _FAULTS], env=worker_environment(1), capture_output=True, text=True, check=True
     )

@@ -46,7 +46,7 @@ WRITERS: dict[str, Callable[[Path, str], Any]] = {
 def test_what_is_no_regular_file_is_refused(
     writer: str, kind: str, folder: Path, precious: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a sentence that names it, without waiting, and neither it nor what it leads to is changed."""
+    """The refusal names the file and does not block, and neither the file nor the target of a link is changed."""
     monkeypatch.chdir(folder)  # the path of a socket may not be long
     put(kind, Path("x"), precious)
     before = content(folder.parent)
@@ -58,7 +58,7 @@ def test_what_is_no_regular_file_is_refused(
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("leads_to", ["precious", "precious/none", "."])
 def test_no_link_below_the_folder_is_followed(writer: str, leads_to: str, folder: Path, precious: Path) -> None:
-    """In the middle of a name, whether it leads somewhere or not."""
+    """A link in the middle of a name is refused, whether its target exists or not."""
     (folder / "plots").symlink_to(precious.parent / leads_to)
     before = content(folder.parent)
     with pytest.raises(StoreError, match=r"plots is a link to .*; expected a folder: .*nothing was changed"):
@@ -77,7 +77,7 @@ def test_the_folder_itself_may_be_reached_by_a_link(writer: str, folder: Path, t
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/../../x", "/x", "a\0b"])
 def test_a_name_that_leads_out_is_refused(name: str, folder: Path) -> None:
-    """Whatever it was made from."""
+    """A name that leads out of its folder is refused in every form."""
     with pytest.raises(ValueError, match="no name of something in a folder"):
         files.write(folder, name, "ours")
 
@@ -98,7 +98,7 @@ def test_a_file_with_two_names_is_replaced_under_one(folder: Path, precious: Pat
 
 
 def test_a_new_file_takes_no_place(folder: Path) -> None:
-    """With replace=False a file that is there is refused, and stays."""
+    """With replace=False an existing file is refused, and stays."""
     (folder / "x").write_text("mine")
     with pytest.raises(StoreError, match="x is there already; expected a new file"):
         files.write(folder, "x", "ours", replace=False)
@@ -121,7 +121,7 @@ def test_a_write_that_fails_leaves_what_was_there(replace: bool, folder: Path, m
 
 
 def test_a_link_is_removed_and_not_what_it_leads_to(folder: Path, precious: Path) -> None:
-    """What is not there is no error."""
+    """Removing a link leaves its target; removing a missing file is no error."""
     (folder / "x").symlink_to(precious / "thesis.txt")
     files.remove(folder, "x")
     files.remove(folder, "x")

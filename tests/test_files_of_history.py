@@ -27,7 +27,7 @@ MEASURING = (
 
 @pytest.mark.parametrize("link", ["history", "history/machine", "history/machine/processes.jsonl"])
 def test_a_history_is_added_to_through_no_link(link: str, pictures: Path) -> None:
-    """But for the folder itself, which the user names."""
+    """Only the history's folder itself, which the user names, may be a link."""
     Path(link).parent.mkdir(parents=True, exist_ok=True)
     target = pictures / "target"
     if link.endswith("jsonl"):
@@ -48,7 +48,7 @@ def test_a_history_is_added_to_through_no_link(link: str, pictures: Path) -> Non
 @pytest.mark.usefixtures("project_in_git")
 @pytest.mark.parametrize("link", ["history/machine", "history/machine/processes.jsonl"])
 def test_track_does_not_measure_for_a_link(link: str, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is measured could not be added to the history."""
+    """`track` refuses before measuring what it could not add to the history."""
     for each in MEASURING:
         monkeypatch.setattr(f"benchmarks.{each}", measured)
     monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "machine", "system": {}})
@@ -60,7 +60,7 @@ def test_track_does_not_measure_for_a_link(link: str, pictures: Path, monkeypatc
 
 @pytest.mark.usefixtures("project_in_git")
 def test_a_file_that_is_no_history_is_not_added_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has no record of a process."""
+    """A file without a record of a process is no history."""
     monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "machine", "system": {}})
     Path("history/machine").mkdir(parents=True)
     Path("history/machine/processes.jsonl").write_text("mine\n")
@@ -94,7 +94,7 @@ def test_track_follows_no_link_out_of_an_old_revision(link: str, pictures: Path)
 @pytest.mark.parametrize("suite", [".", "bench/.."])
 @pytest.mark.usefixtures("project_in_git")
 def test_the_whole_checkout_is_no_suite(suite: str) -> None:
-    """It would take the place of the code that is to be measured."""
+    """The whole checkout would replace the code that is to be measured."""
     assert "the whole checkout" in refused("track", "--suite", suite)
 
 

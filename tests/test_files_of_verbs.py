@@ -25,7 +25,7 @@ CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
 
 
 def test_a_report_leaves_the_users_pictures() -> None:
-    """In the folder of plots that `--out` has already, by names of their own."""
+    """Pictures with names of their own in the report's folder of plots stay."""
     run_of(Path("run"), PAIR)
     Path("paper/plots").mkdir(parents=True)
     Path("paper/plots/figure1.png").write_text("mine")
@@ -37,7 +37,7 @@ def test_a_report_leaves_the_users_pictures() -> None:
 
 @pytest.mark.parametrize("link", ["run/plots", "run/plots/speedup.png", "run/report.md"])
 def test_a_report_follows_no_link(link: str, pictures: Path) -> None:
-    """In a run's folder, which may be a stranger's."""
+    """A link in a run's folder, which may be a stranger's, is refused."""
     run_of(Path("run"), PAIR)
     Path(link).parent.mkdir(exist_ok=True)
     Path(link).symlink_to(pictures if link == "run/plots" else pictures / "speedup.png")
@@ -45,7 +45,7 @@ def test_a_report_follows_no_link(link: str, pictures: Path) -> None:
 
 
 def test_a_report_of_several_runs_follows_no_link(pictures: Path) -> None:
-    """Its folder lies in that of the first run."""
+    """The folder of a report on several runs, within that of the first, must not be a link."""
     for name in ("a", "b"):
         run_of(Path(name), PAIR)
     Path("a/side-by-side").symlink_to(pictures)
@@ -66,7 +66,7 @@ def test_results_may_be_a_link(place: Path) -> None:
     "name", ["report.md", "ranking.csv", "standing.csv", "plots/winner-map.svg", "plots/scan-2.png"]
 )
 def test_a_report_takes_the_place_of_no_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the user's, whether this report would have it or another; it is said before anything is computed."""
+    """A file of the user's under a name of any report is refused before anything is computed."""
     run_of(Path("run"), PAIR)
     Path("paper/plots").mkdir(parents=True)
     Path("paper", name).write_text("mine")
@@ -75,7 +75,7 @@ def test_a_report_takes_the_place_of_no_file(name: str, monkeypatch: pytest.Monk
 
 
 def test_a_report_by_an_earlier_version_is_replaced() -> None:
-    """In a run's folder without a record: files by the names of a report, and no others."""
+    """In a run's folder without a record, files by the names of a report are replaced, and no others."""
     run_of(Path("run"), PAIR)
     Path("run/plots").mkdir()
     for name in ("report.md", "summary.csv", "plots/speedup.png", "plots/time-over-T-2.svg", "plots/holiday.png"):
@@ -89,7 +89,7 @@ def test_a_report_by_an_earlier_version_is_replaced() -> None:
 
 @pytest.mark.parametrize("record", ["{}", '{"schema": 2}', "[]", "x"])
 def test_a_folder_that_holds_no_run_has_no_earlier_report(record: str) -> None:
-    """Another program may have a run.json and a report.md of its own."""
+    """Another program's run.json and report.md are not taken for a run's."""
     run_of(Path("run"), PAIR)
     Path("other").mkdir()
     Path("other/run.json").write_text(record)
@@ -98,7 +98,7 @@ def test_a_folder_that_holds_no_run_has_no_earlier_report(record: str) -> None:
 
 
 def test_a_report_that_was_written_by_hand_since_is_kept() -> None:
-    """Its bytes are not the report's."""
+    """A report that the user edited is refused: its bytes are not the report's."""
     run_of(Path("run"), PAIR)
     assert run("report", "run").exit_code == 0
     with Path("run/report.md").open("a") as file:
@@ -140,7 +140,7 @@ MEASURING = (
 def test_a_file_of_the_users_is_refused_before_anything_is_measured(
     words: list[str], name: str, is_link: bool, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And so is a link in its place, even one that leads nowhere yet."""
+    """A file of the user's, or a link, in the place of the output is refused at once."""
     for each in MEASURING:
         monkeypatch.setattr(f"benchmarks.{each}", measured)
     place = Path("out", name)
@@ -157,7 +157,7 @@ def test_a_file_of_the_users_is_refused_before_anything_is_measured(
 def test_a_calibration_is_not_gone_on_with_through_a_link(
     kept: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its two files of data are read through one, and not added to."""
+    """The two data files of a calibration may be read through a link, and are not added to through one."""
     monkeypatch.setattr("benchmarks.regression.calibration.measuring._record", measured)
     record = {"machine": {"key": "a"}, "cases": {}, "costs": {}, "settled_by": 0}
     Path("out").mkdir()
@@ -180,7 +180,7 @@ def test_results_of_a_worker_are_a_file_of_their_own(kind: str, pictures: Path) 
 
 @pytest.mark.parametrize("name", ["run.json", "trials.jsonl", "report.md", "plots"])
 def test_a_new_run_writes_through_no_link(name: str, pictures: Path) -> None:
-    """One that leads nowhere yet would make a file where it leads to."""
+    """A dangling link is refused too: it would make a file at its target."""
     Path("run").mkdir()
     Path("run", name).symlink_to(pictures / "new")
     with pytest.raises(StoreError, match=f"run already holds {name}"):
@@ -201,7 +201,7 @@ def test_a_new_run_writes_through_no_link(name: str, pictures: Path) -> None:
 def test_a_signal_leaves_no_scratch_folder(
     number: signal.Signals, words: list[str], measuring: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor a folder that nothing was written into; the status is that of a shell."""
+    """A signal leaves no temporary folder and no empty folder, and gives a shell's exit status."""
 
     def end(*_: object, **__: object) -> None:
         os.kill(os.getpid(), number)
@@ -222,7 +222,7 @@ def test_a_signal_leaves_no_scratch_folder(
 
 
 def test_what_a_killed_sweep_left_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of `regress` waits for one that knows its worktrees; what only has the name stays."""
+    """Folders of `regress` stay for `regress`, which knows its worktrees; a folder that only has the name stays."""
     monkeypatch.setattr(launch, "measure_missing", lambda *_: True)
     monkeypatch.setattr("benchmarks.commands.speed._report", lambda *_: None)
     for name in ("rnnbench-sweep-dead", "rnnbench-revisions-dead"):

@@ -56,7 +56,7 @@ def bounds(estimate: Estimate | None) -> list[float]:
 
 
 def test_a_clear_winner_leads_the_baseline_and_the_second(tmp_path: Path) -> None:
-    """Each with its interval, by blocks that took turns."""
+    """The leads over the baseline and the second have intervals by blocks that took turns."""
     found = winner(tmp_path / "run", *measured(CENTRE, {"nn_rnn": 4.0, "torch_loop": 2.0, "mine": 1.0}, mine=0.1))
     assert (found.fastest, found.second, found.baseline, found.close) == ("mine", "torch_loop", "nn_rnn", ())
     assert bounds(found.speedup) == pytest.approx([4 / 1.1, 4, 4 / 0.9], rel=1e-3)
@@ -206,7 +206,7 @@ def test_fastest_on_the_whole_and_most_often_may_be_two(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0.999, 1.001])
 def test_a_workload_that_is_too_close_to_call_is_nobodys(tmp_path: Path, seconds: float) -> None:
-    """Neither the least median of it nor the next counts as the fastest there."""
+    """On a workload too close to call, no implementation counts as the fastest."""
     trials = [
         *measured(workload(T=16), {"nn_rnn": 9.0, "mine": 1.0}),
         *measured(workload(T=64), {"nn_rnn": 1.0, "mine": seconds}, mine=0.05),
@@ -249,7 +249,7 @@ def test_two_names_for_one_source_are_compared(tmp_path: Path) -> None:
 
 
 def test_one_name_a_source_has_nothing_to_compare(tmp_path: Path) -> None:
-    """Without a second name there is no row."""
+    """A source with one name has no row."""
     assert two_names(runs_frame([loaded(tmp_path / "run", trial("nn_rnn", CENTRE))])).empty
 
 

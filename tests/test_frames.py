@@ -82,7 +82,7 @@ def test_a_quantity_that_is_declared_is_stored_and_shown(
 
 
 def test_training_is_split_into_its_passes(tmp_path: Path) -> None:
-    """In training the medians of the two passes stand beside that of the whole; in inference they are missing."""
+    """Training has the medians of both passes; in inference they are missing."""
     of = workload("training")
     training = trial("nn_rnn", of, blocks_of(*[10.0] * 6), backward_seconds=blocks_of(*[6.0] * 6))
     found = row(load(tmp_path / "a", training), "nn_rnn")
@@ -115,7 +115,7 @@ def test_bounds_and_what_they_say_of_a_case(tmp_path: Path) -> None:
 
 
 def test_a_run_of_the_first_schema_has_bounds() -> None:
-    """Its peaks are libraries' alone; what they bound is told all the same, for every case that has a time."""
+    """Peaks of libraries alone give bounds for every case with a time."""
     folder = Path(__file__).parent / "data" / "run-of-schema-1"
     assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["schema"] == 1
     frame = load_run(folder)
@@ -126,7 +126,7 @@ def test_a_run_of_the_first_schema_has_bounds() -> None:
 
 
 def test_peaks_of_another_setting_do_not_count(tmp_path: Path) -> None:
-    """One thread's peak says nothing of two threads: the shares are missing."""
+    """A peak of one thread gives no shares on two threads."""
     found = row(load(tmp_path / "run", trial("nn_rnn", CENTRE), peaks=peaks({workload(threads=1)})), "nn_rnn")
     assert found[["share_of_peak", "bound_seconds", "share_of_attainable", "bound_by"]].isna().all()
 
@@ -165,7 +165,7 @@ def test_several_runs_stand_in_one_frame(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("labels", [["one"], ["same", "same"], ["a", "b", "c"]])
 def test_labels_must_name_each_run(tmp_path: Path, labels: list[str]) -> None:
-    """As many different labels as runs, or a message."""
+    """Labels must be as many as runs, and different."""
     for name in ("a", "b"):
         run_of(tmp_path / name, [])
     with pytest.raises(ValueError, match="expected 2, all different"):
@@ -173,7 +173,7 @@ def test_labels_must_name_each_run(tmp_path: Path, labels: list[str]) -> None:
 
 
 def test_no_run_and_the_same_run_twice_are_refused(tmp_path: Path) -> None:
-    """Nothing to read, and one folder twice, are mistakes."""
+    """No folder, and one folder twice, are mistakes."""
     run_of(tmp_path / "a", [])
     with pytest.raises(ValueError, match="no run is given"):
         load_run([])

@@ -24,5 +24,5 @@ def test_clock_ticks_do_not_make_a_share_below_zero() -> None:
 
 
 def test_without_a_block_nothing_is_known() -> None:
-    """None, not zero."""
+    """The share without a block is None, not zero."""
     assert Interference().share is None

@@ -50,7 +50,7 @@ def test_a_suite_takes_the_place_of_an_older_one(here: Path, there: Path) -> Non
 
 @pytest.mark.parametrize("was", ["bench", "bench/suite"])
 def test_a_file_gives_way_to_a_folder(was: str, here: Path, there: Path) -> None:
-    """In the middle of the path and at its end."""
+    """A file in the middle of the path, or at its end, is replaced."""
     (there / was).parent.mkdir(exist_ok=True)
     (there / was).write_text("then")
     lay(here, there, "bench/suite")
@@ -75,7 +75,7 @@ def test_a_folder_gives_way_to_a_file(here: Path, there: Path) -> None:
 def test_a_link_out_of_the_revision_is_refused(
     link: str, leads_to: str, is_relative: bool, here: Path, there: Path, precious: Path
 ) -> None:
-    """In the middle or at the end: to a folder, a file, nothing, the checkout, or the folder above."""
+    """A link to a folder, a file, nothing, the checkout or the folder above is refused, in the middle or at the end."""
     place = there / link
     place.parent.mkdir(exist_ok=True)
     target = precious.parent / leads_to
@@ -88,7 +88,7 @@ def test_a_link_out_of_the_revision_is_refused(
 
 @pytest.mark.parametrize("link", ["bench", "bench/suite"])
 def test_a_link_in_a_circle_is_refused(link: str, here: Path, there: Path) -> None:
-    """It leads nowhere."""
+    """A link in a circle has no target."""
     (there / link).parent.mkdir(exist_ok=True)
     (there / link).symlink_to(Path(link).name)
     with pytest.raises(ValueError, match="bench/suite leads out of"):
@@ -96,7 +96,7 @@ def test_a_link_in_a_circle_is_refused(link: str, here: Path, there: Path) -> No
 
 
 def test_a_link_within_the_revision_gives_way(here: Path, there: Path) -> None:
-    """And not what it leads to, which may be code."""
+    """The link is replaced and not its target, which may be code."""
     (there / "bench").mkdir()
     (there / "bench" / "suite").symlink_to("../code.py")
     lay(here, there, "bench/suite")
@@ -104,7 +104,7 @@ def test_a_link_within_the_revision_gives_way(here: Path, there: Path) -> None:
 
 
 def test_links_in_the_replaced_suite_are_not_followed(here: Path, there: Path, precious: Path) -> None:
-    """They go, and what they lead to stays."""
+    """The links are removed, and their targets stay."""
     (there / "bench" / "suite").mkdir(parents=True)
     (there / "bench" / "suite" / "data").symlink_to(precious)
     lay(here, there, "bench/suite")
@@ -114,7 +114,7 @@ def test_links_in_the_replaced_suite_are_not_followed(here: Path, there: Path, p
 
 @pytest.mark.parametrize("name", ["..", "../there", "/x", ".", "bench/../.."])
 def test_a_name_that_leads_out_is_refused(name: str, here: Path, there: Path) -> None:
-    """And that of the whole tree, which would take the place of the revision's code."""
+    """The name of the whole tree is refused too, as it would replace the revision's code."""
     with pytest.raises(ValueError, match="no name of something in a folder"):
         lay(here, there, name)
     assert content(there) == {"code.py": "code then"}
@@ -122,7 +122,7 @@ def test_a_name_that_leads_out_is_refused(name: str, here: Path, there: Path) ->
 
 @pytest.mark.parametrize("is_relative", [False, True])
 def test_a_link_to_the_projects_code_leads_to_the_revisions_own(is_relative: bool, here: Path, there: Path) -> None:
-    """Its content in the checkout would be measured in place of the revision's."""
+    """The checkout's code behind the link is not measured in place of the revision's."""
     target = here / "code.py"
     (here / "bench" / "suite" / "code.py").symlink_to("../../code.py" if is_relative else target)
     assert lay(here, there, "bench/suite") == []
@@ -130,7 +130,7 @@ def test_a_link_to_the_projects_code_leads_to_the_revisions_own(is_relative: boo
 
 
 def test_a_link_out_of_the_checkout_is_said(here: Path, there: Path, precious: Path) -> None:
-    """It is laid as a link, so nothing of a folder of any size is copied, and what is written goes not through it."""
+    """The link is laid as a link, so its target is neither copied nor written to."""
     (here / "bench" / "suite" / "data").symlink_to(precious)
     (said,) = lay(here, there, "bench/suite")
     assert said.endswith(f"data is a link out of the checkout: every revision meets what is in {precious} now")

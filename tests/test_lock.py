@@ -32,7 +32,7 @@ def holder(folder: Path) -> subprocess.Popen[str]:
 
 
 def test_a_second_sweep_says_who_measures_and_waits(tmp_path: Path) -> None:
-    """It begins when the first is done; what the first calls itself is no markup."""
+    """The second sweep begins when the first is done, and shows the first's name without markup."""
     with holder(tmp_path) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
@@ -69,7 +69,7 @@ def alone(folder: Path, *, say: Callable[[str], None] = print) -> dict[str, obje
 
 
 def test_a_file_that_may_only_be_read_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another user's in /tmp: Linux refuses to open it for writing, or with the wish to make it."""
+    """Another user's file in /tmp can be locked: Linux refuses to open it for writing or with O_CREAT."""
     (tmp_path / "rnnbench.lock").touch()
     opened, open_file = list[int](), os.open
 
@@ -86,7 +86,7 @@ def test_a_file_that_may_only_be_read_is_locked(tmp_path: Path, monkeypatch: pyt
 
 
 def test_every_user_may_read_the_lock_that_is_made(tmp_path: Path) -> None:
-    """Whatever the mask of the one who makes it is."""
+    """The lock file is readable by all, whatever the mask of its maker."""
     mask = os.umask(0o077)
     try:
         alone(tmp_path)
@@ -98,7 +98,7 @@ def test_every_user_may_read_the_lock_that_is_made(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "folder", "pipe"])
 def test_what_is_no_file_is_refused_in_a_sentence(kind: str, tmp_path: Path) -> None:
-    """And nothing is written through it, nor waited for."""
+    """A link or a pipe in the lock's place is refused, not written through and not waited for."""
     place, target = tmp_path / "rnnbench.lock", tmp_path / "target"
     if kind == "link":
         target.write_text("mine")
@@ -125,7 +125,7 @@ def test_the_holder_is_not_written_through_a_link(kind: str, tmp_path: Path) -> 
 
 
 def test_a_holder_that_is_no_more_is_not_named(tmp_path: Path) -> None:
-    """What a foreign file says of a process that has ended, or says in another form, is passed over."""
+    """A holder that has ended, or a file in another form, is not named."""
     with holder(tmp_path) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
@@ -159,7 +159,7 @@ def test_a_lock_that_was_removed_meanwhile_is_taken_anew(tmp_path: Path, monkeyp
 
 
 def test_no_temporary_folder_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That names the variable."""
+    """The sentence names the variable."""
 
     def none() -> str:
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")

@@ -155,7 +155,7 @@ def test_the_key_tells_machines_apart_and_not_runs() -> None:
 
 
 class FakeNvmlError(Exception):
-    """What a driver raises for whatever goes wrong."""
+    """The error that a driver raises for any failure."""
 
 
 def fake_nvml(**functions: Any) -> Any:

@@ -39,7 +39,7 @@ SPECIAL = (
 
 
 def test_a_command_replaces_its_own_files_and_no_others(folder: Path) -> None:
-    """What it does not write again goes; what has another name stays."""
+    """Files that the command does not write again are removed; files with other names stay."""
     (folder / "plots").mkdir()
     (folder / "plots" / "holiday.png").write_text("mine")
     draw(folder, table="1", a="1", b="1")
@@ -53,7 +53,7 @@ def test_a_command_replaces_its_own_files_and_no_others(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["table.md", "plots/a.png"])
 @pytest.mark.parametrize("is_after_a_run", [False, True])
 def test_a_file_of_the_users_is_refused_at_once(name: str, is_after_a_run: bool, folder: Path) -> None:
-    """One by the same name, and one of the command's that was changed since; a sentence names it and helps."""
+    """A file of the same name, and a file of the command's that was changed, are refused in a helpful sentence."""
     if is_after_a_run:
         draw(folder, table="1", a="1")
     (folder / "plots").mkdir(exist_ok=True)
@@ -68,7 +68,7 @@ def test_a_file_of_the_users_is_refused_at_once(name: str, is_after_a_run: bool,
 
 
 def test_a_file_that_appears_meanwhile_is_refused(folder: Path) -> None:
-    """It is looked at again when the new files are ready."""
+    """The places are checked again when the new files are ready."""
 
     def draw_beside_the_user() -> None:
         with replacing(folder, KIND) as staged:
@@ -122,7 +122,7 @@ def test_what_is_no_file_of_ours_is_in_the_way(
     ids=range(7),
 )
 def test_a_record_that_is_none_is_refused(record: str, folder: Path) -> None:
-    """Nothing can be known to be ours by it."""
+    """A broken record identifies no file as the command's own."""
     (folder / RECORD).write_text(record)
     with pytest.raises(StoreError, match=r"\.rnnbench-files\.json .*nothing was changed"):
         draw(folder, table="ours")
@@ -184,7 +184,7 @@ def test_a_command_killed_while_it_replaces_can_be_run_again(
 
 
 def test_what_a_killed_command_staged_goes_with_the_next(folder: Path) -> None:
-    """Its folder has the mark of a run that is no more; one that only has the name stays."""
+    """A staging folder of a run that has ended is removed; one that only has the name stays."""
     (folder / ".rnnbench-new-dead").mkdir()
     (folder / ".rnnbench-new-dead" / "rnnbench-owned").touch()
     (folder / ".rnnbench-new-mine").mkdir()
@@ -193,7 +193,7 @@ def test_what_a_killed_command_staged_goes_with_the_next(folder: Path) -> None:
 
 
 def test_an_earlier_versions_files_are_replaced_once(folder: Path) -> None:
-    """They have no record: the names count, where the command knows the folder as one that it wrote into."""
+    """Without a record, files count by their names in a folder that the command recognises as its own."""
     earlier = Kind("draw", KIND.names, KIND.folders, is_earlier=lambda folder: (folder / "mark").exists())
     (folder / "plots").mkdir()
     for name in ("mark", "table.md", "plots/a.png", "plots/holiday.png"):
@@ -209,7 +209,7 @@ def test_an_earlier_versions_files_are_replaced_once(folder: Path) -> None:
 
 
 def test_a_file_that_was_not_foreseen_is_a_fault_of_ours(folder: Path) -> None:
-    """It would be written, and never known as the command's own."""
+    """A file outside of the command's names would never be recognised as its own."""
     with pytest.raises(AssertionError, match=r"other\.md"), replacing(folder, KIND) as staged:
         files.write(staged, "other.md", "x")
     assert content(folder) == {}

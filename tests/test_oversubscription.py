@@ -46,7 +46,7 @@ def _busy_processes() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_busy_processes")
 def test_two_threads_among_busy_processes_keep_up_with_nn_rnn(tmp_path: Path) -> None:
-    """In turns with `nn_rnn`, in the same disturbance, it takes less than ten times as long in every workload."""
+    """Every workload takes less than ten times as long as `nn_rnn` in turns with it."""
     implementations = ("--impl", "fused_cpu", "--impl", "nn_rnn")
     command = [sys.executable, "-m", "benchmarks", "sweep", *implementations, *WORKLOADS, *PLACE, "--out", "run"]
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

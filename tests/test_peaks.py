@@ -87,7 +87,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def libraries_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What our own C++ measures is left out."""
+    """Leave out the peaks of this project's C++."""
     monkeypatch.setattr(peaks, "native_peaks", lambda *_: [])
 
 
@@ -134,7 +134,7 @@ def test_the_chains_of_a_gated_cell_are_measured_forward_and_backward(cell: Any,
 
 @pytest.mark.parametrize("shape", [(3, 4, 4), (3, 16, 4), (3, 4, 16), (1, 16, 4), (1, 4, 16)])
 def test_a_product_of_a_librarys_chain_needs_the_one_before(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its result, or a block of it, is the next product's factor, or a block of that; and ones stay ones."""
+    """A product's result, or a block of it, is the next product's factor, or a block of that; ones stay ones."""
     N, K = shape[1:]
     for name, module in (("mm", torch), ("matmul", np)):
         seen: list[tuple[Any, Any, Any]] = []
@@ -204,7 +204,7 @@ def test_workloads_of_different_settings_are_not_measured_together() -> None:
 
 
 def test_the_best_median_of_the_blocks_counts() -> None:
-    """Neither the first use nor a lucky sample counts, nor the block that something else slowed down."""
+    """The first use, a lucky sample and a disturbed block do not count."""
     clock = FakeClock()
     taken = iter([5.0, 1.0, *(3.0, 1.0, 3.0, 1.0, 3.0), *(1.5, 1.5, 1.5)])
     found = seconds_per_call(lambda: clock.takes(next(taken))(), lambda: None, clock, 15.0)
@@ -264,7 +264,7 @@ def test_a_peak_survives_json_and_a_later_version() -> None:
 
 
 def test_a_peak_of_an_earlier_version_has_an_engine() -> None:
-    """Its `engine` is read as the source."""
+    """The `engine` of an earlier version is read as the source."""
     record = gemm(2, 3, 4, 1e9, source="numpy").to_json()
     record["engine"] = record.pop("source")
     assert Peak.from_json(record).source == "numpy"

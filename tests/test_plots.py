@@ -59,7 +59,7 @@ def test_a_default_sweep_has_every_plot(tmp_path: Path) -> None:
 
 
 def test_rankings_are_drawn_first_a_panel_a_mode(tmp_path: Path) -> None:
-    """With or without room for names, the file stays small and is the same each time."""
+    """The file is small and the same each time, with or without room for names."""
     for number, name in ((20, "few"), (60, "many")):
         workloads = [workload(mode, T=T) for mode in ("inference", "training") for T in range(1, number)]
         run_of(tmp_path / name, realistic_trials(workloads, MANY[:4]))
@@ -181,7 +181,7 @@ def test_ticks_are_plain_numbers() -> None:
 
 
 def test_the_longest_slice_nearest_the_centre_is_drawn(tmp_path: Path) -> None:
-    """Of the lines through a grid, the one with most points; among equals that nearest the default's centre."""
+    """The line through a grid with most points is drawn; among equals the one nearest the default's centre."""
     workloads = [workload(T=T, B=B, H=H) for T in (16, 64) for B in (1, 16) for H in (256, 1024)]
     workloads.append(workload(T=32, B=1, H=1024))
     run_of(tmp_path / "run", [trial("nn_rnn", of) for of in workloads])

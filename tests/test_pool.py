@@ -49,7 +49,7 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
 
 
 def test_a_worker_is_started_once(pool: Pool) -> None:
-    """And serves every workload of its implementation."""
+    """One worker serves every workload of its implementation."""
     case = Case("a", WORKLOAD)
     other = Case("a", Workload(mode="training", T=9, B=2, I=4, H=5))
     assert pool.get(case, "numpy_loop") is pool.get(other, "numpy_loop")
@@ -57,21 +57,21 @@ def test_a_worker_is_started_once(pool: Pool) -> None:
 
 
 def test_one_implementation_under_two_names_has_two_workers(pool: Pool) -> None:
-    """As other thread counts have."""
+    """Another name, and another thread count, have a worker of their own."""
     workers = {id(pool.get(Case(name, WORKLOAD), "numpy_loop")) for name in ("a", "b")}
     workers.add(id(pool.get(Case("a", Workload(mode="inference", T=3, B=2, I=4, H=5, threads=2)), "numpy_loop")))
     assert len(workers) == 3
 
 
 def test_a_dead_worker_is_replaced(pool: Pool) -> None:
-    """When it is next asked for."""
+    """A new worker starts when the dead one is next needed."""
     first = pool.get(Case("a", WORKLOAD), "numpy_loop")
     first.kill()
     assert pool.get(Case("a", WORKLOAD), "numpy_loop") is not first
 
 
 def test_a_reason_is_not_asked_for_twice(pool: Pool) -> None:
-    """What is not installed will not be at the next workload."""
+    """A package that is not installed is not looked for again at the next workload."""
     FakeWorker.first_reply = {"status": "unavailable", "reason": "not installed"}
     for _ in range(3):
         with pytest.raises(WorkerLost, match="not installed"):
@@ -80,7 +80,7 @@ def test_a_reason_is_not_asked_for_twice(pool: Pool) -> None:
 
 
 def test_a_worker_that_is_lost_at_its_start_is_tried_a_few_times(pool: Pool) -> None:
-    """And then given up."""
+    """After a few losses at its start it is given up."""
     FakeWorker.first_reply = WorkerLost("crashed", "died of signal 9")
     for _ in range(STARTS_TRIED + 3):
         with pytest.raises(WorkerLost, match="signal 9"):
@@ -91,7 +91,7 @@ def test_a_worker_that_is_lost_at_its_start_is_tried_a_few_times(pool: Pool) -> 
 def test_a_start_that_the_budget_ended_is_not_held_against_the_implementation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried again as often as it is asked for."""
+    """A start that the budget ended does not count as a loss."""
     monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
     monkeypatch.setattr(FakeWorker, "started", 0)
     monkeypatch.setattr(FakeWorker, "first_reply", WorkerLost("timeout", "start was not done in time"))
@@ -104,7 +104,7 @@ def test_a_start_that_the_budget_ended_is_not_held_against_the_implementation(
 
 
 def test_a_process_that_cannot_be_started_is_a_reason(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told when the worker is asked for, not where workers are started for later."""
+    """The error is raised when the worker is needed, not when it is started ahead."""
 
     def refused(*_: Any, **__: Any) -> None:
         raise WorkerLost("failed", "its process could not be started: no memory", from_outside=True)

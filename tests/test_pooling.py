@@ -66,7 +66,7 @@ def test_a_case_that_failed_at_last_has_no_time(tmp_path: Path) -> None:
 
 
 def test_a_visit_that_was_killed_costs_no_other_its_times(tmp_path: Path) -> None:
-    """What was measured before and after stays; the visit is counted."""
+    """Times before and after the killed visit stay; the visit is counted."""
     killed = failed("nn_rnn", CENTRE, "crashed", "signal 9", lost="signal 9", round_number=1)
     found = row(load(tmp_path / "last", trial("nn_rnn", CENTRE), killed), "nn_rnn")
     assert (found["status"], found["rounds"], found["samples"], found["lost_visits"]) == ("ok", 2, 18, 1)
@@ -84,7 +84,7 @@ def test_a_case_of_which_every_visit_was_killed_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("round_number", [0, 2, 3])
 def test_a_case_that_was_ever_wrong_has_no_time(tmp_path: Path, round_number: int) -> None:
-    """Whichever of its visits found that, and whatever became of the last."""
+    """One wrong visit, at any round, is enough."""
     wrong = failed("nn_rnn", CENTRE, "wrong", "y is off", round_number=round_number)
     killed = failed("nn_rnn", CENTRE, "crashed", "signal 9", lost="signal 9", round_number=4)
     found = row(load(tmp_path / "run", trial("nn_rnn", CENTRE, round_number=1), wrong, killed), "nn_rnn")
@@ -117,7 +117,7 @@ def test_what_slowed_all_in_turn_is_in_no_time(tmp_path: Path) -> None:
 
 
 def test_a_case_measured_alone_keeps_its_median(tmp_path: Path) -> None:
-    """Nothing was beside it, so nothing is taken out of it, and the visit of another changes it in no way."""
+    """No disturbance is shared without another case in turns, and another's visit changes nothing."""
     later = (START + timedelta(hours=1)).isoformat(timespec="milliseconds")
     alone = trial("nn_rnn", CENTRE, blocks_of(1, 2, 3, 4, 5, 9))
     apart = trial("torch_loop", CENTRE, blocks_of(*[7.0] * 6), started_at=later, finished_at=later + "x")

@@ -24,7 +24,7 @@ WORKLOADS = [Workload(mode="inference", T=4, B=2, I=3, H=H, threads=2) for H in 
 
 
 class Scripted:
-    """What it was asked for, with answers that tell one from another."""
+    """Records its requests, and answers each with another number."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
@@ -123,7 +123,7 @@ def native() -> NativeProbes:
 
 @pytest.mark.parametrize("dtype", probes.DTYPES)
 def test_the_loops_do_what_they_count(native: NativeProbes, dtype: Dtype) -> None:
-    """Each compares its result with what so many additions must give, and fails if it is another."""
+    """Each loop checks its result, and fails if it is wrong."""
     for threads in (1, 2):
         assert 0 < native.multiply_adds(dtype, threads, 1e-4) < 1e15
     assert 0 < native.least_step(dtype, 1e-4) < 1
@@ -220,7 +220,7 @@ def test_a_probe_that_fails_is_said_and_the_rest_goes_on(monkeypatch: pytest.Mon
 
 
 def test_each_source_has_a_library_of_its_own(tmp_path: Path) -> None:
-    """What is compiled from one source is never taken for the other's."""
+    """Libraries compiled from two sources have two names."""
     key = functools.partial(build._key, ["c++"], "1", ())
     other = tmp_path / "api.cpp"
     other.write_text("int other() { return 0; }")

@@ -77,7 +77,7 @@ def test_a_case_is_prepared_sampled_and_finished(workers: list[Worker], tmp_path
 
 
 def test_an_idle_worker_is_suspended(workers: list[Worker], tmp_path: Path) -> None:
-    """It cannot spin on a core while another is measured."""
+    """An idle worker cannot spin on a core while another is measured."""
     worker = start(workers, tmp_path, "numpy_loop")
     assert psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
 
@@ -124,7 +124,7 @@ def test_a_worker_that_is_lost_is_told_with_its_reason(
     status: str,
     reason: str,
 ) -> None:
-    """Whether it hung, died or left."""
+    """Hanging, dying and leaving each have a status and a reason."""
     worker = start(workers, tmp_path, f"{FAULTY}:{fault}")
     with pytest.raises(WorkerLost) as lost:
         worker.ask(prepare(results), timeout_seconds)
@@ -166,7 +166,7 @@ def test_a_suspension_of_the_machine_does_not_make_a_worker_late(
 def test_a_worker_that_was_stopped_from_outside_is_told_so(
     workers: list[Worker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It did not hang."""
+    """A stopped worker has not hung."""
     worker = start(workers, tmp_path, "numpy_loop")
     monkeypatch.setattr("benchmarks.measuring.process_tree.ProcessTree.resume", lambda _: None)
     with pytest.raises(WorkerLost, match="was stopped by something else") as lost:
@@ -190,7 +190,7 @@ def test_a_child_that_goes_on_with_the_program_answers_nothing(
 
 
 def helpers_of(worker: Worker) -> list[psutil.Process]:
-    """What a worker has started, wherever it forked to."""
+    """The processes that a worker has started, wherever they forked to."""
     parents = psutil.Process(worker.pid).parents()
     return [process for process in parents[0].children(recursive=True) if process.pid != worker.pid]
 
@@ -213,7 +213,7 @@ def test_what_a_worker_starts_stands_in_others_turns_and_ends_with_it(
 
 
 def test_helpers_work_in_their_workers_turn(workers: list[Worker], tmp_path: Path, results: str) -> None:
-    """They are let go on with it, and what they do counts as the worker's."""
+    """Helpers run in their worker's turn, and their core time counts as the worker's."""
     worker = start(workers, tmp_path, f"{FAULTY}:StartsHelpers")
     build(worker, results)
     before = sum(sum(helper.cpu_times()[:2]) for helper in helpers_of(worker))
@@ -248,7 +248,7 @@ def test_helpers_that_go_on_by_themselves_are_told(workers: list[Worker], tmp_pa
 def test_what_a_worker_has_started_ends_when_the_worker_is_killed(
     workers: list[Worker], tmp_path: Path, results: str
 ) -> None:
-    """By whomever."""
+    """Helpers end with a worker that somebody kills."""
     worker = start(workers, tmp_path, f"{FAULTY}:StartsHelpers")
     build(worker, results)
     helpers = helpers_of(worker)
@@ -296,7 +296,7 @@ def test_a_log_that_cannot_be_written_is_a_reason(tmp_path: Path) -> None:
 def test_a_worker_dies_before_memory_runs_out(
     workers: list[Worker], tmp_path: Path, results: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it works, the free memory is watched."""
+    """Free memory is watched while a worker works."""
     worker = start(workers, tmp_path, f"{FAULTY}:Hangs")
     monkeypatch.setattr("benchmarks.measuring.process.LEAST_FREE_SHARE", 2.0)
     with pytest.raises(WorkerLost) as lost:

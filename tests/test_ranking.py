@@ -31,7 +31,7 @@ THREE = [
 
 
 def test_the_peer_is_the_fastest_of_the_others_on_each_workload(tmp_path: Path) -> None:
-    """Another one where another is the fastest; the least ratio comes first."""
+    """Workloads may have different peers; the least ratio comes first."""
     ranking = only(rankings([loaded(tmp_path / "run", THREE)]))
     assert ranking.subject == "mine"
     peers = [(each.workload.T, each.peer.case.implementation, each.ratio.median) for each in ranking.compared]
@@ -54,7 +54,7 @@ def test_another_can_be_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_subject_that_is_nowhere_is_refused(tmp_path: Path) -> None:
-    """With the names that there are."""
+    """The message lists the names of the run."""
     with pytest.raises(ValueError, match="subject is 'three'; expected an implementation of the run: mine, one, two"):
         rankings([loaded(tmp_path / "run", THREE)], "three")
 
@@ -79,7 +79,7 @@ def test_what_is_wrong_is_no_peer(tmp_path: Path) -> None:
 
 
 def test_where_the_subject_is_wrong_it_is_missing(tmp_path: Path) -> None:
-    """Its workload is in no mean, and is listed with its status."""
+    """The workload is in no mean, and is listed with the subject's status."""
     trials = [
         *measured(SHORT, {"mine": 1.0, "one": 2.0}),
         *measured(CENTRE, {"one": 2.0}),
@@ -96,14 +96,14 @@ def test_where_the_subject_is_wrong_it_is_missing(tmp_path: Path) -> None:
 
 
 def test_alone_there_is_no_ranking(tmp_path: Path) -> None:
-    """Nothing to compare with, no time at all, and no trials give none."""
+    """One implementation, no time at all, and no trials give no ranking."""
     assert rankings([loaded(tmp_path / "one", [trial("mine", CENTRE)])]) == []
     assert rankings([loaded(tmp_path / "two", [failed("mine", CENTRE, "crashed", "no")])]) == []
     assert rankings([loaded(tmp_path / "three", [])]) == []
 
 
 def test_settings_and_modes_and_runs_are_kept_apart(tmp_path: Path) -> None:
-    """Each has a ranking of its own, with its own subject."""
+    """Each setting, mode and run has a ranking with its own subject."""
     one_thread = workload(threads=1)
     trials = [
         *measured(CENTRE, {"mine": 1.0, "one": 2.0}),
@@ -196,7 +196,7 @@ def test_without_peaks_there_is_no_share_and_no_limit(tmp_path: Path) -> None:
 
 
 def test_the_error_is_the_largest_over_all_visits(tmp_path: Path) -> None:
-    """Of outputs and gradients."""
+    """Errors of outputs and of gradients count."""
     of = workload("training")
     trials = [
         trial("mine", of, 1.0, error_output=1e-7, error_gradient=6.4e-7),

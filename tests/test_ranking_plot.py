@@ -27,7 +27,7 @@ THREE = [
 
 
 def drawn(folder: Path, trials: Sequence[Trial]) -> tuple[str, list[str], pd.DataFrame]:
-    """What the plot says above it and in it, and its rows."""
+    """The line above the plot, the texts in it, and its rows."""
     rows = ranking_frame(rankings([loaded(folder, trials)]))
     (panel,) = panels(rows)
     axes = Figure().add_subplot()
@@ -45,7 +45,7 @@ def test_the_plot_names_each_peer(tmp_path: Path) -> None:
 
 
 def test_many_workloads_share_a_legend(tmp_path: Path) -> None:
-    """Where names would not fit, the peers stand in a legend with how often each is the best of the others."""
+    """Without room for names, a legend has the peers with the number of their workloads."""
     trials: list[Trial] = []
     for T in range(1, 50):
         trials += measured(workload(T=T), {"mine": 1.0, "one": 2.0, "two": 1.9 if T < 10 else 3.0})

@@ -63,7 +63,7 @@ def test_what_is_lost_missing_and_wrong_in_words(tmp_path: Path) -> None:
 
 
 def test_the_limit_and_large_products_in_words(tmp_path: Path) -> None:
-    """With the rates of the peaks of the run, all 200 GFLOP/s."""
+    """All peaks of the run are at 200 GFLOP/s."""
     operations = 2 * LARGE.T * LARGE.B * LARGE.H * (LARGE.I + LARGE.H)
     trials = [*measured(LARGE, mine=operations / 160e9, one=1.0), *measured(CENTRE, mine=1.0, one=2.0)]
     found = ranked(tmp_path / "run", trials)

@@ -48,14 +48,14 @@ WIDEST = (4 / 3.0, 3 / 6.0, 5 / 1.0)
 
 
 def test_a_block_more_has_no_pair(tmp_path: Path) -> None:
-    """Where the budget ends amid a turn, one case has a block that the other has not: it is in no ratio."""
+    """A block that only one case has, where the budget ended in a turn, is in no ratio."""
     base = trial("nn_rnn", CENTRE, blocks_of(*[2.0] * 6))
     other = trial("torch_loop", CENTRE, blocks_of(*[1.0] * 6, 50.0), blocks=(3,) * 7)
     assert unpaired(tmp_path, base, other) == [2, 2, 2]
 
 
 def test_too_few_pairs_give_the_widest_bounds(tmp_path: Path) -> None:
-    """With fewer pairs than an interval needs, bounds come from the two medians: here there are none."""
+    """With fewer pairs than an interval needs, bounds come from the intervals of the two medians."""
     base = trial("nn_rnn", CENTRE, blocks_of(*[2.0] * 6))
     other = trial("torch_loop", CENTRE, blocks_of(*[1.0] * 3), blocks=(3,) * 3)
     ratio, low, high = unpaired(tmp_path, base, other)
@@ -73,7 +73,7 @@ def test_visits_apart_in_time_do_not_pair(tmp_path: Path) -> None:
 
 
 def test_without_a_baseline_there_is_no_speedup(tmp_path: Path) -> None:
-    """Where nn_rnn was not measured, speed-up and payback are missing; the slowdown is not."""
+    """Without nn_rnn, speed-up and payback are missing; the slowdown is not."""
     frame = load(tmp_path / "run", failed("nn_rnn", CENTRE, "timeout", "120 s"), trial("torch_loop", CENTRE))
     found = row(frame, "torch_loop")
     assert found[["speedup", "speedup_low", "speedup_high", "payback_calls"]].isna().all()
@@ -124,7 +124,7 @@ def test_payback_is_extra_cost_over_saving(tmp_path: Path, call: float, setup: f
 
 
 def test_payback_is_missing_where_a_cost_is(tmp_path: Path) -> None:
-    """What set-up cost was not recorded cannot be earned back."""
+    """An unknown cost of set-up has no payback."""
     frame = load(tmp_path / "run", trial("nn_rnn", CENTRE, 2.0), trial("torch_loop", CENTRE, 1.0, setup_seconds=None))
     assert math.isnan(row(frame, "torch_loop")["payback_calls"])
 
@@ -149,7 +149,7 @@ def test_a_clock_that_was_set_back_within_a_visit_costs_nothing(tmp_path: Path, 
 
 
 def test_one_trial_that_ends_before_it_began_is_no_hindrance(tmp_path: Path) -> None:
-    """Beside others of its visit that do not."""
+    """A trial with exchanged times pairs with the others of its visit."""
     ended = (START - timedelta(seconds=2)).isoformat(timespec="milliseconds")
     trials = [trial("nn_rnn", workload(), 1e-3, finished_at=ended), trial("torch_loop", workload(), 5e-4)]
     run_of(tmp_path / "run", trials)

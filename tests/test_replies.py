@@ -42,7 +42,7 @@ REFUSED: dict[str, Any] = {"status": "failed", "reason": "RuntimeError: no", "er
     ],
 )
 def test_what_a_worker_answers_is_taken(request_name: str, reply: dict[str, Any]) -> None:
-    """To each request, or a refusal in its place."""
+    """An answer to each request, and a refusal in its place, are accepted."""
     assert problem(request_name, reply) is None
 
 

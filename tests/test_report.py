@@ -79,7 +79,7 @@ def test_the_ranking_is_kept_as_a_table_too(tmp_path: Path) -> None:
 
 
 def test_the_ranking_of_an_earlier_version_is_replaced(tmp_path: Path) -> None:
-    """Its table is `standing.csv` and its plot `standing`: a new report leaves neither beside its own."""
+    """A new report removes `standing.csv` and the plot `standing` of an earlier version."""
     run = run_of(tmp_path / "run", PAIR).folder
     (run / "plots").mkdir()
     earlier = [run / "standing.csv", run / "plots" / "standing.png", run / "plots" / "standing-2.svg"]
@@ -117,7 +117,7 @@ def test_payback_is_told_in_calls(tmp_path: Path) -> None:
 
 
 def test_a_run_links_to_its_profile(tmp_path: Path) -> None:
-    """From wherever the report lies, with the cases that were profiled; without a profile there is no such section."""
+    """The link is relative to the report, with the profiled cases; a run without a profile has no such section."""
     assert "Where the time of a case goes" not in report(tmp_path / "run", PAIR)
     folder = tmp_path / "run" / "profile"
     folder.mkdir()
@@ -140,7 +140,7 @@ def test_what_could_not_run_is_told_once_with_its_reason(tmp_path: Path) -> None
 
 
 def test_noisy_cases_are_listed_the_widest_first(tmp_path: Path) -> None:
-    """With the interval, the visits, and what others took of the cores."""
+    """Each has its interval, its visits, and the share of the cores that others used."""
     wide = [sample for block in (0.8, 1, 1, 1, 1, 1.2) for sample in (block,) * 3]
     wider = [sample for block in (0.7, 1, 1, 1, 1, 1.3) for sample in (block,) * 3]
     trials = [trial("nn_rnn", CENTRE, wide, elsewhere_share=0.25), trial("mine", CENTRE, wider), trial("calm", CENTRE)]
@@ -161,7 +161,7 @@ def test_two_names_for_one_implementation_are_compared(tmp_path: Path) -> None:
 
 
 def test_published_times_stand_beside_ours(tmp_path: Path) -> None:
-    """Where the workload is DeepBench's, its fastest and slowest device stand beside the fastest here."""
+    """DeepBench's fastest and slowest device are next to the fastest here, on the same workload."""
     of = workload(T=50, B=16, H=1760)
     trials = [trial("nn_rnn", of, 0.2), trial("mine", of, 0.1), trial("mine", workload("training", T=50, B=16, H=1760))]
     text = section(report(tmp_path / "run", trials), "Beside DeepBench's published times")

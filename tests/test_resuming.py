@@ -49,7 +49,7 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
 def test_code_that_a_runs_folder_names_is_not_loaded(
     name: str, body: str, stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever it is called there; the sentence has the command line that loads it."""
+    """The sentence has the command line that loads it, whatever its label in the run."""
     monkeypatch.setattr(launch, "measure_alone", measured)
     stranger({"numpy_loop": "numpy_loop", name: "stranger.code:Mine"}, body)
     said = refused("sweep", "--resume", "stranger")
@@ -74,7 +74,7 @@ def test_code_that_the_user_names_again_is_loaded(
 def test_what_is_named_has_to_be_the_runs(
     word: str, stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another implementation does not belong into a run that goes on."""
+    """An implementation that the run does not have is refused."""
     monkeypatch.setattr(launch, "measure_alone", measured)
     stranger({"numpy_loop": "numpy_loop", "mine": "stranger.code:Mine"})
     assert "is not in stranger; expected none, or those of the run" in refused(
@@ -101,7 +101,7 @@ def test_implementations_that_are_none_are_refused(
 def test_the_hint_to_go_on_names_code_of_the_users(
     stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that it can be copied."""
+    """The hint is a command line that can be copied."""
     monkeypatch.setattr(launch, "measure_missing", lambda *_: False)
     stranger({"numpy_loop": "numpy_loop", "mine": "stranger.code:Mine"})
     result = run("sweep", "--resume", "stranger", "--impl", "mine=stranger.code:Mine")
@@ -113,7 +113,7 @@ def test_the_hint_to_go_on_names_code_of_the_users(
 def test_a_run_whose_files_are_links_does_not_go_on(
     name: str, kind: str, stranger: Callable[..., Path], pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is added would be added elsewhere; it is said before anything is measured."""
+    """A run is refused before anything is measured where its files are links."""
     if (name, kind) in (("run.json", "folder"), ("report.md", "hard link"), ("trials.jsonl", "folder")):
         pytest.skip("is no run's, cannot be read, or is replaced under one name")
     monkeypatch.setattr(launch, "measure_alone", measured)

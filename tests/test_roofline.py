@@ -76,7 +76,7 @@ def test_a_setting_without_rates_has_no_roof() -> None:
 
 
 def test_a_slope_ends_at_the_flat_ceiling() -> None:
-    """At 15 operations a byte: 20 GB/s make 300 GFLOP/s there."""
+    """20 GB/s make 300 GFLOP/s at 15 operations a byte."""
     axes = Figure().subplots()
     axes.set(xscale="log", yscale="log", xlim=(0.1, 100.0), ylim=(1e9, 500e9))
     roofline.draw_ceilings(axes, Roof(300e9, 200e9, {"memory": 20e9}))  # what a panel is drawn upon
@@ -97,7 +97,7 @@ def test_slopes_too_close_for_a_label_each_are_named_together() -> None:
 
 
 def test_limits_are_drawn_where_they_are_known() -> None:
-    """In operations a second; the chain of the second workload was not measured."""
+    """The chain of the second workload was not measured."""
     axes = Figure().subplots()
     joined = pd.DataFrame({"workload": ["one", "two"], "flops": [8e9, 8e9], "intensity": [1.0, 2.0]})
     joined = joined.assign(bound_seconds=[2.0, 1.0], reached_seconds=[4.0, np.nan])
@@ -110,7 +110,7 @@ def test_limits_are_drawn_where_they_are_known() -> None:
 
 
 def test_the_nearest_to_its_limits_is_named_by_its_median() -> None:
-    """Not by its best case, in which another comes nearer."""
+    """The median decides, not the best case."""
     shares = {"torch_loop": [0.1, 0.2, 0.9], "fused_cpu": [0.4, 0.4, 0.5]}
     rows = [{"implementation": name, "share_of_attainable": each} for name, own in shares.items() for each in own]
     assert roofline.nearest(pd.DataFrame(rows)) == ("fused_cpu", 0.4)
@@ -126,7 +126,7 @@ def test_ceilings_batches_and_names_are_written(tmp_path: Path) -> None:
 
 
 def test_few_workloads_are_joined_and_named_by_what_they_differ_in(tmp_path: Path) -> None:
-    """Where no two differ in the batch alone; the others are not faint then."""
+    """Workloads that do not differ in the batch alone are joined too, and none is faint."""
     words = drawn(tmp_path, [workload(B=B, H=H) for B, H in ((1, 64), (16, 256))])
     assert {"T64 B1 H64", "T64 B16 H256"} <= set(words.split("\n"))
     assert "Faint" not in words
@@ -157,5 +157,5 @@ def test_one_workload_has_a_roofline(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workloads", [[workload()], [workload(B=B) for B in (1, 16)]])
 def test_without_bandwidths_there_is_none(tmp_path: Path, workloads: list[Any]) -> None:
-    """As in runs of the first schema."""
+    """Runs of the first schema have no bandwidths, and no roofline."""
     assert drawn(tmp_path, workloads, with_roof=False) == ""

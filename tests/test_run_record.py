@@ -35,7 +35,7 @@ def test_the_record_is_kept_and_updated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("names", "said"), [(("sweep",), "sweep"), (("machine", "key"), r"machine\.key")])
 def test_what_a_record_lacks_is_named(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
-    """With the file; where it is there, it is given."""
+    """The message names the file and the missing field."""
     run = create_run(tmp_path / "run", {"name": "default", "machine": "a stranger's"})
     assert run.known("name") == "default"
     with pytest.raises(StoreError, match=rf"run\.json does not say {said}; expected it as a sweep writes it"):
@@ -43,7 +43,7 @@ def test_what_a_record_lacks_is_named(tmp_path: Path, names: tuple[str, ...], sa
 
 
 def test_an_update_that_fails_leaves_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the disk is full, the old run.json is whole, no temporary file is left, and the message says why."""
+    """On a full disk the old run.json is whole, no temporary file is left, and the message says why."""
     run = create_run(tmp_path / "run", {"name": "default"})
 
     def full(*_: Any) -> None:
@@ -156,7 +156,7 @@ def test_bytes_that_are_no_text_in_the_record_are_refused(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt])
 def test_a_folder_made_for_nothing_goes(tmp_path: Path, raised: type[BaseException]) -> None:
-    """One that was there before stays, and so does what was written."""
+    """A folder that was made for a failed command is removed; an existing one, or one with files, stays."""
 
     def fail(folder: Path, *written: str) -> None:
         with folder_for("--out", folder):

@@ -114,7 +114,7 @@ def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_each_workload_is_built_three_times_however_narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the budget lasts, one build is not believed. What failed is left alone."""
+    """Three builds are measured while the budget lasts; a failed case is left alone."""
     monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 30)
     sweep = small_sweep().override(mode="inference")
     implementations = {"numpy_loop": "numpy_loop", "raises": f"{FAULTY}:RaisesAtBuild"}
@@ -131,7 +131,7 @@ def test_each_workload_is_built_three_times_however_narrow(tmp_path: Path, monke
 def test_a_round_has_new_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, processes: int
 ) -> None:
-    """One process can be slow for as long as it lives; but where starting takes too large a share, it is kept."""
+    """A new round has new processes, unless starting takes too large a share of the time."""
     monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 3)
     monkeypatch.setattr("benchmarks.measuring.runner.RENEWAL_SHARE", share)
     sweep = small_sweep()
@@ -186,7 +186,7 @@ def test_a_spent_budget_leaves_a_run_that_says_it_is_not_complete(tmp_path: Path
 def test_intervals_are_computed_anew_only_where_something_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once to judge a trial and once to choose what is visited next, however many workloads there are."""
+    """The number of estimates does not grow with the number of other workloads."""
     computed = []
 
     def counted(seconds: Sequence[float], blocks: Sequence[int]) -> Estimate:
@@ -202,7 +202,7 @@ def test_intervals_are_computed_anew_only_where_something_was_measured(
 
 
 def test_the_time_of_a_sweep_is_accounted_for(tmp_path: Path) -> None:
-    """By activity, in run.json."""
+    """run.json has seconds by activity."""
     sweep = small_sweep()
     implementations = {"numpy_loop": "numpy_loop"}
     run = new_run(tmp_path, sweep, implementations)
@@ -214,6 +214,6 @@ def test_the_time_of_a_sweep_is_accounted_for(tmp_path: Path) -> None:
 
 
 def test_rotated_begins_with_another_each_time() -> None:
-    """And keeps the order."""
+    """Rotation keeps the order."""
     assert [rotated("abc", by) for by in range(4)] == [list("abc"), list("bca"), list("cab"), list("abc")]
     assert rotated([], 3) == []

@@ -42,7 +42,7 @@ def statuses(run: Run, name: str) -> list[tuple[int, str]]:
 def test_a_case_whose_worker_was_killed_is_tried_again(
     tmp_path: Path, killed_at: Callable[[str], dict[str, str]]
 ) -> None:
-    """In a later round, in turns with the others of its workload; its trial says what was lost."""
+    """The later visit is in turns with the others of the workload; the first trial says what was lost."""
     sweep = small_sweep().override(mode="inference")
     implementations = killed_at("0")
     run = new_run(tmp_path, sweep, implementations)
@@ -55,7 +55,7 @@ def test_a_case_whose_worker_was_killed_is_tried_again(
 def test_a_later_visit_that_is_killed_costs_no_earlier_one(
     tmp_path: Path, killed_at: Callable[[str], dict[str, str]]
 ) -> None:
-    """What was measured before stays, and the case is visited again."""
+    """Earlier times stay, and the case is visited again."""
     sweep = small_sweep().override(mode="inference")
     implementations = killed_at("1")
     run = new_run(tmp_path, sweep, implementations)
@@ -69,7 +69,7 @@ def test_a_later_visit_that_is_killed_costs_no_earlier_one(
 def test_a_case_that_is_killed_again_and_again_is_given_up(
     tmp_path: Path, killed_at: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also over continuations: perhaps it kills itself."""
+    """The losses of continued runs count together."""
     monkeypatch.setattr("benchmarks.measuring.runner.LOSSES_TRIED", 2)
     sweep = small_sweep().override(mode="inference")
     implementations = killed_at("0 1 2 3 4 5 6 7")
@@ -83,7 +83,7 @@ def test_a_case_that_is_killed_again_and_again_is_given_up(
 def test_a_continued_run_measures_again_what_was_killed(
     tmp_path: Path, killed_at: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the sweep had no time left for it; what failed by itself is left alone."""
+    """A killed case is measured when the run goes on; a case that failed by itself is left alone."""
     sweep = small_sweep().override(mode="inference")
     implementations = killed_at("0") | {"dies": f"{FAULTY}:Dies"}
     run = new_run(tmp_path, sweep, implementations)
@@ -97,7 +97,7 @@ def test_a_continued_run_measures_again_what_was_killed(
 
 
 def test_a_hang_ends_with_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long the sweep's timeout is; it may be continued, so the trial says what was lost."""
+    """The budget ends a hang before the sweep's timeout, and the trial says that the visit was lost."""
     monkeypatch.setattr("benchmarks.measuring.visit.BUDGET_GRACE_SECONDS", 0.5)
     sweep = small_sweep(budget_seconds=3.0, timeout_seconds=600.0).override(mode="inference")
     implementations = {"hangs": f"{FAULTY}:Hangs"}
@@ -110,7 +110,7 @@ def test_a_hang_ends_with_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_an_implementation_that_removes_the_run_ends_it_with_a_sentence(tmp_path: Path) -> None:
-    """What was measured cannot be kept, and no folder is made in place of the one that is gone."""
+    """The sweep ends, and makes no folder in place of the removed one."""
     sweep = small_sweep().override(mode="inference")
     implementations = {"numpy_loop": "numpy_loop", "removes": f"{FAULTY}:RemovesRunFolder"}
     run = new_run(tmp_path, sweep, implementations)

@@ -44,7 +44,7 @@ def along(
 
 
 def along_batch(sizes: Sequence[int], unit: float) -> list[Trial]:
-    """The same at these batch sizes, H being 64."""
+    """Trials at these batch sizes, with H 64."""
     return [each for B in sizes for each in along([64], lambda _: unit, B=B)]
 
 
@@ -58,7 +58,7 @@ def lines_of(folder: Path, trials: Sequence[Trial]) -> Sequence[Line]:
 
 
 def test_a_level_line_has_no_cliff(tmp_path: Path) -> None:
-    """From H 8 on each pair of neighbours counts, and a unit of work costs the same everywhere."""
+    """Each pair of neighbours from H 8 on counts, and a unit of work costs the same everywhere."""
     (line,) = lines_of(tmp_path / "run", along(range(1, 31)))
     assert [(pair.smaller, pair.larger) for pair in line.pairs] == [(H, H + 1) for H in range(8, 30)]
     assert all(pair.factor == pytest.approx(1) for pair in line.pairs)
@@ -74,14 +74,14 @@ def test_a_cliff_is_more_than_half_as_much_again_up_or_down(tmp_path: Path, dear
 
 
 def test_work_is_counted_not_calls(tmp_path: Path) -> None:
-    """From H 8 to 9 there are 27 % more operations: a call that takes as long costs less a unit, and is no cliff."""
+    """H 9 has 27 % more operations than H 8: a call of the same time costs less a unit, and is no cliff."""
     trials = [trial("mine", workload(T=32, H=H), 1e-3) for H in range(8, 31)]
     (line,) = lines_of(tmp_path / "run", trials)
     assert line.farthest.ratio.median == pytest.approx(64 / 81)
 
 
 def test_the_first_few_sizes_may_leap(tmp_path: Path) -> None:
-    """Below H 8, and below B 4, one more is a large part of all."""
+    """One more is a large part of all below H 8 and B 4."""
     (line,) = lines_of(tmp_path / "run", along(range(1, 31), lambda H: 9.0 if H < 8 else 1.0))
     assert not any(pair.beyond for pair in line.pairs)
     trials = [*along_batch(range(1, 4), 9.0), *along_batch(range(4, 20), 1.0)]
@@ -104,7 +104,7 @@ def test_what_noise_can_explain_is_doubtful(tmp_path: Path) -> None:
 
 
 def test_cliffs_are_named_and_tabled(tmp_path: Path) -> None:
-    """With sizes, ratio and interval; neighbours are compared by the widest bounds that theirs allow."""
+    """A cliff has sizes, ratio and interval, by the widest bounds that its neighbours' intervals allow."""
     trials = along(range(8, 41), lambda H: 2.0 if H > 32 else 1.0, noise=NOISE)
     lines = lines_of(tmp_path / "run", trials)
     place = "Inference, tanh RNN, cpu, float32, 2 threads, T 32, B 16, L 1, I = H"
@@ -121,7 +121,7 @@ def test_many_cliffs_are_counted(tmp_path: Path) -> None:
 
 
 def test_sizes_with_gaps_are_no_neighbours(tmp_path: Path) -> None:
-    """What lies between was not measured, so nothing is said of it; ten pairs are needed to say anything."""
+    """Sizes with a gap are no pair, and a line needs ten pairs."""
     assert lines_of(tmp_path / "even", along(range(8, 80, 2))) == []
     assert lines_of(tmp_path / "short", along(range(8, 18))) == []
     few = along(range(8, 18), name="few")
@@ -131,7 +131,7 @@ def test_sizes_with_gaps_are_no_neighbours(tmp_path: Path) -> None:
 
 
 def test_lines_share_all_but_one_size(tmp_path: Path) -> None:
-    """Another batch, another implementation, another setting is another line; each batch has a panel."""
+    """Another batch, implementation or setting is another line; each batch has a panel."""
     sizes = range(8, 21)
     trials = [
         *along(sizes, B=1),
@@ -147,7 +147,7 @@ def test_lines_share_all_but_one_size(tmp_path: Path) -> None:
 
 
 def test_the_plot_rings_the_cliffs(tmp_path: Path) -> None:
-    """At the larger of the two sizes, at what a unit of work costs there."""
+    """A ring is at the larger of the two sizes."""
     trials = [*along(range(1, 31), lambda H: 2.0 if H > 20 else 1.0), *along(range(1, 31), name="other")]
     (panel,) = analysis_of(tmp_path / "run", trials).scan_panels
     axes = Figure(figsize=(5, 3)).add_subplot()
@@ -163,7 +163,7 @@ def rings(axes: Axes) -> list[object]:
 
 
 def test_each_size_is_drawn_against_the_one_before(tmp_path: Path) -> None:
-    """From the first size that counts; the pair that is furthest apart is named, whichever way it goes."""
+    """The line begins at the first size that counts; the pair that is furthest apart is named."""
     trials = [*along(range(1, 31), lambda H: 0.5 if H > 20 else 1.0), *along(range(1, 31), name="other")]
     (panel,) = analysis_of(tmp_path / "run", trials).scan_panels
     axes = Figure(figsize=(5, 3)).add_subplot()
@@ -176,7 +176,7 @@ def test_each_size_is_drawn_against_the_one_before(tmp_path: Path) -> None:
 
 
 def test_a_report_of_a_scan_has_the_section(tmp_path: Path) -> None:
-    """With its plot; a report of other sizes has none."""
+    """The section has its plot; a report without consecutive sizes has none."""
     run_of(tmp_path / "run", along(range(1, 31), lambda H: 2.0 if H > 20 else 1.0))
     text = build_report(tmp_path / "run").read_text(encoding="utf-8")
     assert "## Any size: the time of a unit of work" in text

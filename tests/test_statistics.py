@@ -20,7 +20,7 @@ from benchmarks.statistics import (
 
 
 def test_the_estimate_is_the_median_of_block_medians() -> None:
-    """One wild sample in a block, and one wild block, leave it where it was."""
+    """One wild sample in a block, and one wild block, do not move it."""
     blocks = [[1.0, 1.0, 50.0]] * 4 + [[9.0, 9.0, 9.0]] + [[2.0, 2.0, 2.0]] * 4
     found = estimate([sample for block in blocks for sample in block], [3] * 9)
     assert found.median == 2.0
@@ -28,7 +28,7 @@ def test_the_estimate_is_the_median_of_block_medians() -> None:
 
 
 def test_six_blocks_are_the_fewest_that_give_an_interval() -> None:
-    """Below, even the smallest and the largest block enclose the median less often than 95 %."""
+    """The extremes of five blocks enclose the median less often than 95 %."""
     assert min(count for count in range(1, 20) if lowest_rank(count) > 0) == MINIMUM_BLOCKS
     few = estimate([1.0, 2.0, 3.0], [1, 1, 1])
     assert few.median == 2.0
@@ -89,7 +89,7 @@ def test_side_by_side_is_exact_where_moments_explain_all() -> None:
 
 
 def test_side_by_side_of_one_row_is_its_median() -> None:
-    """With nothing beside it, nothing is taken out."""
+    """A single row shares no disturbance with another."""
     assert side_by_side(np.array([[1.0, 2.0, 9.0]])) == pytest.approx([2.0])
 
 

@@ -37,7 +37,7 @@ def test_infinite_errors_come_back(tmp_path: Path) -> None:
 
 
 def test_numbers_without_json_come_back_as_they_read(tmp_path: Path) -> None:
-    """What a GPU query gives goes in as it is, NaN and NumPy's scalars included, and the line stays JSON."""
+    """NaN and NumPy's scalars are stored as JSON and read back."""
     import numpy as np
 
     odd = trial("nn_rnn", workload(), gpu_before={"clock": float("nan"), "power": np.float32(2.5), "at": Path("x")})
@@ -46,7 +46,7 @@ def test_numbers_without_json_come_back_as_they_read(tmp_path: Path) -> None:
 
 
 def test_each_trial_is_forced_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When append returns, the line has been written and fsynced."""
+    """The line is written and fsynced when append returns."""
     run = create_run(tmp_path / "run", {})
     forced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda _: forced.append((tmp_path / "run" / "trials.jsonl").read_text()))
@@ -56,7 +56,7 @@ def test_each_trial_is_forced_to_disk(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("kept", [1, 40, -1])
 def test_a_torn_last_line_costs_only_itself(tmp_path: Path, kept: int) -> None:
-    """Whatever part of the last line a kill left, the others are read and nothing is reported."""
+    """The other lines are read and nothing is reported, whatever part of the last one is left."""
     run = run_of(tmp_path / "run", [A, B])
     file = tmp_path / "run" / "trials.jsonl"
     first, second = file.read_bytes().splitlines(keepends=True)
@@ -76,7 +76,7 @@ def test_a_last_line_that_lacks_only_its_end_counts(tmp_path: Path) -> None:
 
 
 def test_a_torn_line_does_not_glue_to_the_next(tmp_path: Path) -> None:
-    """After a kill the next trial begins a line of its own; the torn one is reported by its number."""
+    """The trial after a kill begins a new line; the torn one is reported by its number."""
     run = run_of(tmp_path / "run", [A, B])
     file = tmp_path / "run" / "trials.jsonl"
     file.write_bytes(file.read_bytes()[:-30])
@@ -137,7 +137,7 @@ def changed(**fields: Any) -> str:
     ],
 )
 def test_a_line_that_is_no_trial_is_passed_over_and_reported(tmp_path: Path, line: str) -> None:
-    """Whatever a stranger's file holds, the other trials are read and the line is named."""
+    """The other trials are read and the line is named, whatever it holds."""
     run = run_of(tmp_path / "run", [A])
     with (tmp_path / "run" / "trials.jsonl").open("a") as file:
         file.write(line + "\n")

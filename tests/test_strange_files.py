@@ -71,7 +71,7 @@ class Silent:
 
 
 def faults_of_reading(run: Path) -> list[str]:
-    """What report, compare and resume do with the run that is neither to work nor to say what is wrong with it."""
+    """Tracebacks of report, compare and resume on a run that they should read or refuse in a sentence."""
     good = run.parent / "good"
 
     def resumed() -> None:
@@ -150,7 +150,7 @@ def _change(record: Any, at: tuple[Any, ...], value: Any) -> None:
     ],
 )
 def test_a_record_of_another_form_is_no_traceback(read: Path, name: str, value: object) -> None:
-    """What a sweep needs and does not find is named; what it does not need is left out."""
+    """A missing field that a sweep needs is named; other fields are left out."""
     record = json.loads((read / "run.json").read_text(encoding="utf-8"))
     (read / "run.json").write_text(json.dumps(record | {name: value}), encoding="utf-8")
     assert faults_of_reading(read) == []
@@ -176,7 +176,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("content", WHOLE.values(), ids=WHOLE)
 def test_a_record_of_any_content_is_read_or_refused(read: Path, content: bytes) -> None:
-    """And so are lines of trials of this content."""
+    """Records and lines of trials of any content are read or refused."""
     (read / "run.json").write_bytes(content)
     assert faults_of_reading(read) == []
     (read / "run.json").write_bytes((read.parent / "good" / "run.json").read_bytes())
@@ -216,7 +216,7 @@ def test_a_size_beyond_all_measure_is_passed_over(read: Path, letter: str, size:
 
 
 def test_a_line_without_end_costs_only_itself(read: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not taken into memory as a whole; the line after it is read."""
+    """The line is not read into memory as a whole, and the line after it is read."""
     monkeypatch.setattr("benchmarks.reading.LARGEST_FILE", 8192)
     monkeypatch.setattr("benchmarks.json_lines.LARGEST_FILE", 8192)
     lines = (read / "trials.jsonl").read_bytes().splitlines(keepends=True)
@@ -247,7 +247,7 @@ def test_a_trial_of_any_values_is_one_or_says_what_it_is_not(values: dict[str, A
 @settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(process(1, 1.0).to_json())), json_values, min_size=1, max_size=4))
 def test_a_process_of_any_values_is_one_or_says_what_it_is_not(values: dict[str, Any]) -> None:
-    """As a trial."""
+    """A process of any values is read or refused with a reason."""
     try:
         Measurement.from_json(process(1, 1.0).to_json() | values)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
@@ -282,13 +282,13 @@ def test_every_mutant_of_a_process_is_read_or_named(tmp_path: Path, monkeypatch:
     ],
 )
 def test_a_process_is_refused_by_what_is_wrong(field: str, value: object, said: str) -> None:
-    """What would be an option of git's, too."""
+    """A value that git would read as an option is refused too."""
     with pytest.raises(ValueError, match=said):
         Measurement.from_json(process(1, 1.0).to_json() | {field: value})
 
 
 def test_depth_is_counted_without_recursion() -> None:
-    """Up to what is allowed a value is read; one more is refused, in lists, mappings and both."""
+    """The largest depth is read and one more is refused, in lists, mappings and both."""
     for opening, closing in (("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")):
         fits = DEEPEST // (opening.count("[") + opening.count("{"))
         content = opening * fits + "1" + closing * fits

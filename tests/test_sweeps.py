@@ -187,7 +187,7 @@ def test_published_sizes_of_one_cell_are_a_sweep() -> None:
 
 
 def test_an_origins_own_name_is_all_of_its_sizes() -> None:
-    """Those of one cell together are those of all."""
+    """The sizes of an origin are those of all its cells together."""
     cells = [load_sweep(f"deepbench-{cell}").workloads(("cpu",), 2) for cell in ("rnn", "lstm", "gru")]
     every = load_sweep("deepbench").workloads(("cpu",), 2)
     assert len(every) == sum(map(len, cells)) > 50
@@ -195,7 +195,7 @@ def test_an_origins_own_name_is_all_of_its_sizes() -> None:
 
 
 def test_every_published_size_is_measured_with_its_cell() -> None:
-    """Each row of the table, in the modes that it names, and no other workload."""
+    """The workloads are the rows of the table, in the modes that they name."""
     table = Path(__file__).parent.parent / "benchmarks" / "data" / "workloads.csv"
     rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     measured = {"rnn": "tanh", "lstm": "lstm", "gru": "gru"}

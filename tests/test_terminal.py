@@ -19,7 +19,7 @@ SHOWN = "a]0;title[31m2Jbc [red]d[/red] [/] :smile:"
 
 
 def shown(print_: Callable[[Terminal], object]) -> str:
-    """What a terminal without colours is sent."""
+    """The text that a terminal without colours gets."""
     terminal = Terminal()
     terminal.file = io.StringIO()
     terminal.width = 200
@@ -51,7 +51,7 @@ def test_text_is_shown_without_control_characters(print_: Callable[[Terminal], o
 
 
 def test_a_table_in_markdown_is_shown_without_control_characters() -> None:
-    """What an implementation says of itself may be in it."""
+    """An implementation's own description may be in the table."""
     text = shown(lambda terminal: terminal.print(Markdown("| a |\n|---|\n| x\x1b[31my |")))
     assert "x[31my" in text
     assert "\x1b" not in text
@@ -59,7 +59,7 @@ def test_a_table_in_markdown_is_shown_without_control_characters() -> None:
 
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_progress_shows_no_control_characters_of_a_name(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor its markup; on a terminal the bar's own movements of the cursor remain."""
+    """Control characters and markup of a name are removed; the bar's own movements of the cursor remain."""
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     terminal.file = io.StringIO()
@@ -74,7 +74,7 @@ def test_progress_shows_no_control_characters_of_a_name(is_terminal: bool, monke
 
 
 def test_a_message_is_cleaned_and_cut_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Its own line ends remain."""
+    """Line ends of the message remain."""
     echo(f"one\x1b[31m\ntwo{'x' * 10_000}", err=True)
     first, second = capsys.readouterr().err.splitlines()
     assert first == "one [31m"

@@ -19,7 +19,7 @@ PAIR = [trial("nn_rnn", CENTRE, 2e-3), trial("mine", CENTRE, 1e-3)]
 
 
 def printed(folder: Path, trials: list[Trial], width: int = 120) -> str:
-    """What the terminal shows at the end of a sweep."""
+    """The table on the terminal at the end of a sweep."""
     run_of(folder, trials)
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
     frame = load_run(folder)
@@ -57,5 +57,5 @@ def test_the_terminal_shows_no_markup_of_a_stranger(tmp_path: Path) -> None:
 
 
 def test_the_terminal_shows_an_empty_run(tmp_path: Path) -> None:
-    """Nothing measured is no error."""
+    """A run without trials is no error."""
     assert "The fastest implementation" in printed(tmp_path / "run", [])

@@ -69,7 +69,7 @@ def test_a_time_goes_to_its_bound_then_to_calls_then_to_overhead(
 
 
 def test_what_is_beyond_the_bound_comes_to_what_the_bound_has_of_its_kind() -> None:
-    """Of 4 s, 3 are the chain's and one the call's; of 6 s beyond it 2 are the chain's."""
+    """A bound of 3 s of chain and 1 s of call gets 2 of 6 further seconds as chain, 4 as overhead."""
     limit = Bound(**MADE | {"parts": {"chain": 3.0, "overhead": 1.0}, "blas_seconds": 6.0})
     assert time_parts(10.0, limit) == {"chain": 5.0, "overhead": 5.0}
 
@@ -107,7 +107,7 @@ def test_a_long_workload_has_the_rate_of_the_largest_shape() -> None:
 
 
 def test_peaks_are_the_best_under_the_workloads_own_settings() -> None:
-    """Of a product, not of a loop of multiply-adds nor of a chain; of a copy, not of a read."""
+    """The peak rate is of a product and the peak bandwidth of a copy."""
     measured = [
         *(gemm(8, 8, 8, 3.0), gemm(4, 4, 4, 2.0, source="numpy"), gemm(8, 8, 8, 9.0, threads=2)),
         *(gemm(8, 8, 8, 8.0, kind="chain"), multiply_add(7.0)),

@@ -33,7 +33,7 @@ class FakeClock:
 
 
 def forever(duration: float) -> Iterator[float]:
-    """The same duration again and again."""
+    """The duration, endlessly."""
     while True:
         yield duration
 
@@ -44,7 +44,7 @@ def test_the_resolution_is_the_smallest_step_of_the_clock() -> None:
 
 
 def test_a_warm_up_of_steady_calls_ends_after_the_least_time() -> None:
-    """Nothing is gained by going on."""
+    """Steady calls need no more than the least time."""
     clock = FakeClock()
     warmed = warm_up(clock.timed(forever(0.001)), clock, least=0.05, most=1.0)
     assert warmed.steady
@@ -68,7 +68,7 @@ def test_a_warm_up_goes_on_while_calls_become_faster() -> None:
 
 
 def test_a_warm_up_that_never_becomes_steady_ends_at_the_most() -> None:
-    """And says that it did not."""
+    """The result says that calls were not steady."""
     clock = FakeClock()
 
     def jumping() -> Iterator[float]:
@@ -111,7 +111,7 @@ def test_a_block_has_at_least_one_sample_and_at_most_the_wanted_number() -> None
 
 
 def test_a_sample_is_the_mean_of_its_calls_and_no_call_is_dropped() -> None:
-    """Also the slow one counts, in both parts."""
+    """The slow call counts too, in both parts."""
     clock = FakeClock()
     samples = sample_block(
         clock.timed([1.0, 3.0, 1.0, 7.0], backward_share=0.5), clock, calls=2, block_seconds=9.0, samples=2

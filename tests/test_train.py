@@ -30,13 +30,13 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
 
 @pytest.fixture(scope="module")
 def float64_result(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
-    """The same in float64, and for fewer steps."""
+    """A training in float64, of fewer steps."""
     return train(implementations=IMPLEMENTATIONS, steps=20, dtype="float64", out=tmp_path_factory.mktemp("float64"))
 
 
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 def test_every_implementation_learns_the_task(result: TrainResult, name: str) -> None:
-    """Each starts near the loss of predicting the mean and ends below a quarter of repeating the last value."""
+    """Every loss starts near that of predicting the mean and ends below a quarter of repeating the last value."""
     losses = named(result, name).losses
 
     assert losses.size == 80
@@ -46,14 +46,14 @@ def test_every_implementation_learns_the_task(result: TrainResult, name: str) ->
 
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 def test_curves_agree_up_to_rounding(result: TrainResult, name: str) -> None:
-    """Each curve is the plain loop's within what rounding in float32 explains, which is below 1e-5."""
+    """Every curve is within the tolerance of the plain loop's, which is below 1e-5."""
     assert result.tolerance < 1e-5
     assert named(result, name).status == "ok", named(result, name).reason
 
 
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 def test_float64_curves_agree_as_much_closer_as_they_are_rounded_finer(float64_result: TrainResult, name: str) -> None:
-    """In float64 the same rule allows 2**-29 of what it allows in float32, and every curve keeps to it."""
+    """The tolerance in float64 is 2**-29 of that in float32, and every curve keeps to it."""
     assert float64_result.tolerance < 1e-5 * 2.0**-29
     assert named(float64_result, name).status == "ok", named(float64_result, name).reason
 
@@ -129,7 +129,7 @@ def test_only_the_first_steps_are_held_to_the_tolerance() -> None:
 
 
 def test_the_tolerance_is_five_times_the_plain_loops_own_error() -> None:
-    """It scales with the dtype's roundoff, and is five roundoffs where the plain loop shows less than one."""
+    """The tolerance scales with the dtype's roundoff, and is at least five roundoffs."""
     exact = np.ones(10)
 
     assert tolerance(exact * (1 + 1e-6), exact, "float32") == pytest.approx(5e-6)
@@ -145,7 +145,7 @@ def other_cell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 def test_curves_of_every_cell_agree_up_to_rounding(other_cell: TrainResult) -> None:
-    """Those of all implementations that compute the cell, in one training and one table."""
+    """All implementations that compute the cell are compared in one training and one table."""
     assert len(other_cell.curves) >= 4
     assert [(curve.implementation, curve.reason) for curve in other_cell.curves if curve.status != "ok"] == []
     assert other_cell.passed
@@ -155,7 +155,7 @@ def test_curves_of_every_cell_agree_up_to_rounding(other_cell: TrainResult) -> N
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_gated_cells_learn_the_adding_problem(cell: str, tmp_path: Path) -> None:
-    """By plain gradient descent, to a loss that takes both values to reach, from one above knowing one of them."""
+    """Plain gradient descent reaches a loss that needs both values."""
     steps = TASKS[cell].steps_to_learn
     result = train(implementations=["numpy_hoisted"], cell=cell, steps=steps, out=tmp_path)
 

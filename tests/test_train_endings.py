@@ -47,7 +47,7 @@ def test_what_an_implementation_raises_is_its_reason_and_the_others_go_on(tmp_pa
 def test_what_cannot_run_is_a_row_with_its_reason(
     name: str, device: str, status: str, reason: str, tmp_path: Path
 ) -> None:
-    """Nothing trained, so nothing passed; the row says why, and there is nothing to plot."""
+    """A training without any curve does not pass; its row has the reason, and there is no plot."""
     result = train(implementations=[name], device=device, steps=2, out=tmp_path)
 
     assert result.curves[0].status == status
@@ -134,7 +134,7 @@ def test_what_a_folder_holds_is_not_written_over(tmp_path: Path) -> None:
     ],
 )
 def test_an_implementation_that_ends_the_program_has_failed(name: str, said: str, tmp_path: Path) -> None:
-    """With the reason in its row; the others are trained, and the program goes on."""
+    """Its row has the reason; the others are trained, and the program goes on."""
     result = train(implementations=[f"tests.training_faults:{name}", "numpy_loop"], steps=2, out=tmp_path / "out")
     left, right = result.curves
     assert left.status == "failed"
@@ -144,20 +144,20 @@ def test_an_implementation_that_ends_the_program_has_failed(name: str, said: str
 
 
 def test_ctrl_c_amid_somebodys_code_ends_the_training(tmp_path: Path) -> None:
-    """It is not that code's failure: no statement of it raised the exception."""
+    """Ctrl-C is not a failure of the code that it interrupts: no statement of it raised the exception."""
     with pytest.raises(KeyboardInterrupt):
         train(implementations=["tests.training_faults:IsInterrupted"], steps=2, out=tmp_path / "out")
 
 
 def test_a_training_that_nothing_could_do_is_told(tmp_path: Path) -> None:
-    """With each reason: nothing was judged."""
+    """The message has each reason."""
     result = train(implementations=["tests.training_faults:NeedsAnotherMachine"], steps=2, out=tmp_path / "out")
     with pytest.raises(NothingMeasured, match="NeedsAnotherMachine is unavailable: this machine has no abacus"):
         result.check_trained()
 
 
 def test_markup_and_formulas_of_a_reason_are_shown_as_they_are(tmp_path: Path) -> None:
-    """In the table, which is Markdown, and in the CSV files, which spreadsheets open."""
+    """Markdown in the table and formulas in the CSV files are text."""
     reason = "=cmd()|[link](http://example.org) **bold** <b>\x1b[31m"
     curve = Curve(implementation="@mine", status="unavailable", reason=reason)
     result = TrainResult(

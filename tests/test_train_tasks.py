@@ -48,7 +48,7 @@ def drawn(task: Task) -> tuple[NumpyArray, NumpyArray]:
 
 
 def test_the_stated_losses_of_the_oscillators_are_those_of_their_predictors() -> None:
-    """On 100 batches, predicting the mean, the last value, and the best multiple of it cost what is stated."""
+    """The mean, the last value and its best multiple have the stated losses on 100 batches."""
     x, target = drawn(TANH)
 
     # Values within a sequence are not independent; over 3200 sequences the mean of squares is good to about 1 %.
@@ -60,7 +60,7 @@ def test_the_stated_losses_of_the_oscillators_are_those_of_their_predictors() ->
 
 
 def test_the_adding_problem_is_the_sum_of_the_two_marked_values() -> None:
-    """One mark is in either half, and predicting the mean or one of the two values costs what is stated."""
+    """Each half has one mark, and predicting the mean or one of the two values has the stated loss."""
     x, target = drawn(TASKS["lstm"])
     values, marks = x[..., 0], x[..., 1]
 
@@ -88,7 +88,7 @@ def test_every_cell_has_a_task() -> None:
 
 @ANY_CELL
 def test_every_training_sees_the_same_weights_and_data(cell: str) -> None:
-    """They depend on the seed alone: float64 holds the very values of float32."""
+    """Weights and data follow from the seed alone, and float64 holds the values of float32."""
     task = TASKS[cell]
 
     def first(dtype: Dtype) -> list[Any]:

@@ -65,7 +65,7 @@ class FakeWorker(Worker):
 
 
 CHECK = SpotCheck(CheckedCall(place=0.5, feature=0, seed=1), (0,), 1, weights=False, values={}, limits={})
-"""Of a call without results."""
+"""A check of a call without results."""
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def visited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Vi
 
 
 def test_blocks_from_before_a_kill_are_kept_where_they_are_enough(visited: Callable[..., Visit]) -> None:
-    """The visit is judged by them, and its trial says what it lost."""
+    """The trial has the blocks, and says that the visit was lost."""
     visit = visited(FakeWorker(lost=KILLED, lost_at=LEAST_BLOCKS_KEPT))
     assert not visit.ended
     assert not visit.goes_on
@@ -96,7 +96,7 @@ def test_blocks_from_before_a_kill_are_kept_where_they_are_enough(visited: Calla
 
 
 def test_a_visit_that_was_cut_short_is_held_against_the_clock(visited: Callable[..., Visit]) -> None:
-    """Blocks that are kept are no less doubtful than others."""
+    """Kept blocks are checked against the clock as others are."""
     worker = FakeWorker(lost=KILLED, lost_at=LEAST_BLOCKS_KEPT)
     worker.clock_offset = -100.0
     visit = visited(worker)
@@ -105,19 +105,19 @@ def test_a_visit_that_was_cut_short_is_held_against_the_clock(visited: Callable[
 
 
 def test_a_visit_that_is_killed_early_has_no_times(visited: Callable[..., Visit]) -> None:
-    """It has the status and the reason, and says that these are from outside."""
+    """The trial has the status and the reason, and says that the visit was lost."""
     trial = visited(FakeWorker(lost=KILLED, lost_at=LEAST_BLOCKS_KEPT - 1)).trial()
     assert (trial.status, trial.seconds, trial.reason, trial.lost) == ("crashed", (), KILLED.reason, KILLED.reason)
 
 
 def test_an_implementation_that_dies_by_itself_keeps_no_blocks(visited: Callable[..., Visit]) -> None:
-    """However many it had."""
+    """Five blocks before a crash of its own are dropped."""
     trial = visited(FakeWorker(lost=FAULT, lost_at=5)).trial()
     assert (trial.status, trial.seconds, trial.reason, trial.lost) == ("crashed", (), FAULT.reason, None)
 
 
 def test_a_block_in_which_the_machine_was_suspended_is_not_kept(visited: Callable[..., Visit]) -> None:
-    """Its samples may hold the suspension; the trial says that a block is missing."""
+    """The trial says that a block is missing, since its samples may contain the suspension."""
     visit = visited(FakeWorker(suspended_at=2))
     visit.end("measured")
     trial = visit.trial()
@@ -126,7 +126,7 @@ def test_a_block_in_which_the_machine_was_suspended_is_not_kept(visited: Callabl
 
 
 def test_a_request_has_the_time_that_the_budget_leaves(visited: Callable[..., Visit]) -> None:
-    """And a grace beyond it, where that is less than the sweep's timeout."""
+    """A request ends with the budget and its grace, where that is before the sweep's timeout."""
     early, late = FakeWorker(), FakeWorker()
     visited(early)
     assert set(early.timeouts) == {SWEEP.timeout_seconds}
@@ -144,20 +144,20 @@ def test_a_request_that_the_budget_ended_is_not_held_against_the_implementation(
 
 
 def test_a_timeout_within_the_budget_is_the_implementations(visited: Callable[..., Visit]) -> None:
-    """It hung."""
+    """A timeout within the budget is a hang of the implementation."""
     trial = visited(FakeWorker(lost=WorkerLost("timeout", "block was not done in time"))).trial()
     assert (trial.status, trial.lost) == ("timeout", None)
 
 
 def test_a_trial_says_which_processes_the_implementation_had(visited: Callable[..., Visit]) -> None:
-    """How many, and what they used of the cores while they should have stood."""
+    """Their number, and their core time while suspended, are in the trial."""
     visit = visited(FakeWorker())
     visit.end("measured")
     assert (visit.trial().helper_processes, visit.trial().unsuspended_seconds) == (2, 0.5)
 
 
 def test_a_quantity_that_is_not_declared_is_an_error(visited: Callable[..., Visit]) -> None:
-    """Nothing that a visit measures is dropped in silence; what `Trial` declares is in the record."""
+    """An undeclared quantity raises; a declared one is in the trial."""
     visit = visited(FakeWorker())
     with pytest.raises(TypeError, match=r"swap_bytes, turbo of a visit is undeclared"):
         visit.record(turbo=1, swap_bytes=2, peak_bytes=3)

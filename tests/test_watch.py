@@ -10,7 +10,7 @@ from benchmarks.measuring.watch import Watch, now
 
 
 def watched(limit_seconds: float, steps: Sequence[float]) -> tuple[list[bool], Watch]:
-    """Whether the limit was over after each step, and the watch."""
+    """The watch, and whether its limit was over after each step."""
     at = 0.0
     watch = Watch(limit_seconds, clock=lambda: at)
     over = []
@@ -35,13 +35,13 @@ def test_a_suspension_is_not_held_against_anybody() -> None:
 
 
 def test_a_slow_look_counts() -> None:
-    """On a machine that is busy, looks are seconds apart: those are watched all the same."""
+    """Seconds between two ticks on a busy machine count as watched."""
     over, watch = watched(7.0, [4.0, 4.0])
     assert over == [False, True]
     assert watch.suspended_seconds == 0
 
 
 def test_the_clock_goes_on() -> None:
-    """It never goes back."""
+    """The clock never goes back."""
     first = now()
     assert now() >= first

@@ -174,7 +174,7 @@ def test_nothing_that_is_read_is_executed() -> None:
     ],
 )
 def test_a_write_is_found(line: str) -> None:
-    """Each way to write that Python and the libraries in use have."""
+    """Every way to write of Python and the libraries in use is found."""
     assert writes(line)
 
 
@@ -187,7 +187,7 @@ def test_a_write_is_found(line: str) -> None:
     ],
 )
 def test_what_only_reads_is_no_write(line: str) -> None:
-    """Nor is what only has the name of one."""
+    """Reading, and a function that only shares the name of a writing one, are no writes."""
     assert not writes(line)
 
 
@@ -199,5 +199,5 @@ def test_what_only_reads_is_no_write(line: str) -> None:
     ],
 )
 def test_what_executes_is_found(line: str) -> None:
-    """Each way in which reading may run code."""
+    """Every way in which reading may run code is found."""
     assert executes(line)

@@ -93,7 +93,7 @@ def _staged_files(staged: Path, kind: Kind) -> list[tuple[str, Path]]:
 
 
 def _own(folder: Path, kind: Kind) -> dict[str, set[str]]:
-    """{name: digests} of the command's own files that are there. Raises StoreError for what is in the way."""
+    """{name: digests} of the command's own files. Raises StoreError where any other file has one of its names."""
     recorded = _recorded(folder).get(kind.command)
     is_earlier = recorded is None and kind.is_earlier(folder)
     own: dict[str, set[str]] = {}

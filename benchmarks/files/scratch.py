@@ -63,7 +63,7 @@ def _prefix(kind: str, within: Path | None) -> str:
 
 
 def _locked(folder: Path) -> int | None:
-    """The lock of an abandoned folder; None where its owner lives, or it is no such folder or another user's."""
+    """The lock of an abandoned folder; None where its owner lives, or it is no folder of this user's runs."""
     try:
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():
             return None
