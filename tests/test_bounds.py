@@ -210,13 +210,13 @@ def test_some_threads_are_as_fast_as_one_each_and_as_all_together() -> None:
 
 
 def test_what_a_library_reaches_on_one_thread_is_no_limit_of_that_thread() -> None:
-    """Its multiply-adds may do more; that all threads together do no more is known."""
+    """The multiply-adds of one thread may be faster than a library; those of all threads together are known."""
     of_two = dataclasses.replace(WORKLOAD, threads=2)
     assert Reached(of_two, [gemm(8, 8, 8, 10.0), gemm(8, 8, 8, 30.0, threads=2)]).rate(1) == 30.0
 
 
 def test_a_bandwidth_between_two_arrays_is_not_below_the_smaller_ones() -> None:
-    """Nor is a small array slower than a large one: what a short pass costs at its ends is no limit."""
+    """Between two measured sizes the larger bandwidth counts, and a small array is at least as fast as a large one."""
     measured = [read(10, 5.0, "L1"), read(100, 9.0, "L1"), read(1000, 4.0, "L2"), read(10_000, 1.0, "memory")]
     reached = Reached(WORKLOAD, measured)
     sizes = (1, 10, 50, 100, 500, 1000, 5000, 10_000, 10**9)

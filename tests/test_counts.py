@@ -143,7 +143,7 @@ def test_elementwise_operations_of_gated_cells_follow_the_formulas(cell: Any, fo
 
 @pytest.mark.parametrize(("cell", "G"), [("lstm", 4), ("gru", 3)])
 def test_a_gate_that_multiplies_zeros_in_the_first_step_can_be_left_out(cell: Any, G: int) -> None:
-    """Its projection in inference; in training its gradient: w_ih's, the input's, and in the chain's last step h0's."""
+    """Inference omits the gate's projection; training its gradients of w_ih, the input and, in the last step, h0."""
     training = Workload(mode="training", T=3, B=2, I=5, H=7, L=2, cell=cell)
     of_state, of_input = 2 * 2 * 7 * 7, 2 * 2 * 7 * (5 + 7)
     assert flops(inference(training)) - necessary_flops(inference(training)) == 2 * G * of_state + of_input

@@ -117,7 +117,7 @@ def test_everything_that_bounds_the_workloads_is_measured(dtype: Any) -> None:
 @pytest.mark.parametrize(("cell", "G"), [("lstm", 4), ("gru", 3)])
 @pytest.mark.usefixtures("small")
 def test_the_chains_of_a_gated_cell_are_measured_forward_and_backward(cell: Any, G: int) -> None:
-    """By the libraries, and by our kernel where it computes the cell; a plain cell on the same sizes has its own."""
+    """Libraries measure both chains of a gated cell, the kernel of `fused_cpu` the forward one."""
     gated = dataclasses.replace(WORKLOAD, mode="training", cell=cell)
     found = measure_peaks([gated, WORKLOAD], 60.0)
     shapes = {name: {(p.M, p.N, p.K) for p in found if p.kind == "chain" and p.source == name} for name in NAMES}
