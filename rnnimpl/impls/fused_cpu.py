@@ -6,10 +6,12 @@ How it works and what bounds it: docs/fused_kernels.md.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
+import functools
 import math
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,12 +26,29 @@ from rnnimpl.interface import (
     Weights,
     layer_weight_names,
 )
-from rnnimpl.native.build import Library, kernels
+from rnnimpl.native.build import kernels
+from rnnimpl.native.calls import (
+    BackwardArguments,
+    ForwardArguments,
+    Native,
+    address,
+    address_of_contiguous,
+    addresses,
+)
+from rnnimpl.native.reuse import Reusable, Reused
 from rnnimpl.numpy_arrays import NumpyArrays
+
+_KEPT_RESULTS = 2
+"""Results of so many earlier calls may be filled again: a loop holds those of one call while it makes the next."""
+_LINE = 16
+"""Numbers that make at least the 64 bytes of a cache line, to which what is saved is aligned."""
 
 
 class FusedCpu(NotCopied, NumpyArrays):
-    """Packed weights, register blocks, threads that share sequences or hidden units and sleep between calls."""
+    """Packed weights, register blocks, threads that share sequences or hidden units and sleep between calls.
+
+    An instance keeps the memory of the results of its last two calls, and fills it again once the caller has let go.
+    """
 
     devices = ("cpu",)
     cells = ("tanh", "relu", "lstm", "gru")
@@ -49,48 +68,53 @@ class FusedCpu(NotCopied, NumpyArrays):
         self.thread_count = self.threads or _default_threads()
         # The backward pass packs them when it is first asked for.
         self._weights = weights
-        self._states = config.num_stacked
-        self._two_states = len(config.state_names) == 2
-        self._width = config.num_directions * config.hidden_size
-        self._gradient_parts = tuple(_parts(config))
-        self._native = _Native(self.library)
+        self._native = Native(self.library)
+        layout = _Layout.of(config)
         names = [name for layer in config.layers() for name in layer_weight_names(*layer)]
-        begins = {name: begin for name, begin, _, _ in self._gradient_parts}
         self._network = self._native.create(
             config.num_layers,
             config.num_directions,
             config.input_size,
             config.hidden_size,
             self.thread_count,
-            _addresses(weights.arrays.get(name) for name in names),
-            (ctypes.c_long * len(names))(*(begins.get(name, -1) for name in names)),
+            addresses(weights.arrays.get(name) for name in names),
+            (ctypes.c_long * len(names))(*(layout.begins.get(name, -1) for name in names)),
         )
         if self._network is None:
             raise MemoryError(f"no memory for the packed weights of {config}")
-        self._kept_size = self._native.kept_size(self._network)
+        self._saved_size = self._native.saved_size(self._network)
+        self._state_count = len(config.state_names)
+        self._checked: tuple[tuple[int, ...], tuple[int, ...]] = (), ()
+        self._outputs = Reused(functools.partial(_Outputs, config), _KEPT_RESULTS)
+        self._saved = Reused(functools.partial(_Saved, config), _KEPT_RESULTS)
+        self._grads = Reused(functools.partial(_Gradients, config, layout), _KEPT_RESULTS)
 
     def __del__(self) -> None:
         if getattr(self, "_network", None) is not None:
             self._native.destroy(self._network)
 
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
-        x, h0, c0 = self._inputs(x, state)
-        y, state_n, _ = self._run(x, h0, c0, None)
-        return y, state_n
+        self._check(x, state)
+        outputs, _ = self._run(x, state, None)
+        return outputs.y, outputs.state_n
 
     def vjp(
         self, x: NumpyArray, state: State[NumpyArray] | None = None
     ) -> tuple[NumpyArray, State[NumpyArray], Pullback[NumpyArray]]:
-        x, h0, c0 = self._inputs(x, state)
+        self._check(x, state)
         T, B, _ = x.shape
         # The outputs of all layers but the last, and what gates were; the backward pass needs them.
-        kept = np.empty(T * B * self._kept_size + _LINE, dtype=self._dtype) if self._kept_size else None
-        y, state_n, given = self._run(x, h0, c0, kept)
+        saved = self._saved.take((T * B * self._saved_size,)) if self._saved_size else None
+        outputs, inputs = self._run(x, state, None if saved is None else saved.address)
+        if saved is not None:
+            self._saved.give_back(saved)
+        # The pullback refers to the arrays themselves, and by that nothing else is written to them.
+        y, state_n, buffer = outputs.y, outputs.state_n, None if saved is None else saved.array
 
         def pullback(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
-            self.check_cotangents(dy, dstate_n, y, self._dtype)
-            # Named here, so that nothing that `given` has the address of is freed while the pullback is there.
-            return self._gradients(given, (x, h0, kept, y), dy, dstate_n)
+            if not (self._is_plain(dy, y.shape) and self._is_plain_state(dstate_n, state_n[0].shape)):
+                self.check_cotangents(dy, dstate_n, y, self._dtype)
+            return self._gradients(outputs.pointer, (T, B), (dy, *dstate_n), (inputs, y, buffer))
 
         return y, state_n, pullback
 
@@ -98,135 +122,157 @@ class FusedCpu(NotCopied, NumpyArrays):
         return {
             "library": "rnnimpl native",
             "compiler": self.library.compiler,
-            "vector_bits": str(self.library.functions.rnn_vector_bits()),
+            "vector_bits": str(self._native.vector_bits()),
             "threads": str(self.thread_count),
         }
 
-    def _inputs(
-        self, x: NumpyArray, state: State[NumpyArray] | None
-    ) -> tuple[NumpyArray, NumpyArray | None, NumpyArray | None]:
-        """x with contiguous rows, h0 and c0 contiguous, after checking them."""
+    def _check(self, x: NumpyArray, state: State[NumpyArray] | None) -> None:
+        """Raise what `check_inputs` raises; that takes longer than a small network, and is left out where it can be."""
+        x_shape, state_shape = self._checked
+        if self._is_plain(x, x_shape) and (state is None or self._is_plain_state(state, state_shape)):
+            return
         self.check_inputs(x, state, self._dtype)
-        if x.strides[2] != x.itemsize or not x.flags.aligned:
-            x = np.ascontiguousarray(x)
-        if state is None:
-            return x, None, None
-        return x, np.ascontiguousarray(state[0]), np.ascontiguousarray(state[1]) if self._two_states else None
+        self._checked = tuple(x.shape), (self.config.num_stacked, x.shape[1], self.config.hidden_size)
+
+    def _is_plain(self, array: NumpyArray, shape: tuple[int, ...]) -> bool:
+        """Whether this is an array of NumPy's own type, of the network's dtype and of this shape."""
+        return array.__class__ is np.ndarray and array.dtype is self._dtype and array.shape == shape
+
+    def _is_plain_state(self, state: State[NumpyArray], shape: tuple[int, ...]) -> bool:
+        if state.__class__ is not tuple or len(state) != self._state_count:
+            return False
+        return all(self._is_plain(array, shape) for array in state)
 
     def _run(
-        self,
-        x: NumpyArray,
-        h0: NumpyArray | None,
-        c0: NumpyArray | None,
-        kept: NumpyArray | None,
-    ) -> tuple[NumpyArray, State[NumpyArray], _Given]:
-        """The results of the forward pass, and of its arguments those that the backward pass takes, too."""
-        T, B, _ = x.shape
-        step, row, item = x.strides
-        y, states = np.empty((T, B, self._width), dtype=self._dtype), self._empty_states(B)
-        given: _Given = (
-            *(self._network, T, B, _address(x), step // item, row // item),
-            None if h0 is None else _address(h0),
-            None if kept is None else _address_of_new(kept),
-            _address_of_new(y),
-        )
-        if self._native.forward(*given, None if c0 is None else _address(c0), _address_of_new(states)):
+        self, x: NumpyArray, state: State[NumpyArray] | None, saved: int | None
+    ) -> tuple[_Outputs, tuple[NumpyArray, ...]]:
+        """The results of the forward pass, and the arrays that it read, whose addresses are in its arguments."""
+        T, B, I = x.shape
+        outputs = self._outputs.take((T, B))
+        arguments = outputs.arguments
+        flags = x.flags
+        if flags.carray:
+            arguments.x, arguments.x_step, arguments.x_row = address_of_contiguous(x), B * I, I
+        else:
+            if x.strides[2] != x.itemsize or not flags.aligned:
+                x = np.ascontiguousarray(x)
+            step, row, item = x.strides
+            arguments.x, arguments.x_step, arguments.x_row = x.ctypes.data, step // item, row // item
+        inputs: tuple[NumpyArray, ...] = (x,)
+        if state is None:
+            arguments.h0 = arguments.c0 = None
+        else:
+            h0, *c0 = state = tuple(map(np.ascontiguousarray, state))
+            arguments.h0, arguments.c0 = address(h0), address(c0[0]) if c0 else None
+            inputs = (x, *state)
+        arguments.saved = saved
+        if self._native.forward(self._network, outputs.pointer):
             raise MemoryError(f"no memory for the forward pass of {self.config} with T = {T} and B = {B}")
-        return y, tuple(states) if self._two_states else (states,), given
-
-    def _empty_states(self, B: int) -> NumpyArray:
-        """A new array for h or, of a cell with two states, for h and c, one after the other."""
-        shape = self._states, B, self.config.hidden_size
-        return np.empty((2, *shape) if self._two_states else shape, dtype=self._dtype)
+        self._outputs.give_back(outputs)
+        return outputs, inputs
 
     def _gradients(
         self,
-        given: _Given,
-        used: tuple[NumpyArray | None, ...],
-        dy: NumpyArray,
-        dstate_n: State[NumpyArray],
+        forward_arguments: int,
+        size: tuple[int, int],
+        cotangents: tuple[NumpyArray, ...],
+        read: tuple[object, ...],  # noqa: ARG002  # the arrays with addresses in the arguments: alive until the end
     ) -> Grads[NumpyArray]:
-        x = used[0]
-        assert x is not None
-        dy, dh_n = np.ascontiguousarray(dy), np.ascontiguousarray(dstate_n[0])
-        dc_n = np.ascontiguousarray(dstate_n[1]) if self._two_states else None
-        dx = np.empty(x.shape, dtype=self._dtype)
-        dstates = self._empty_states(x.shape[1])
-        gradients = np.empty(self._gradient_parts[-1][2], dtype=self._dtype)
-        failed = self._native.backward(
-            *given,
-            _address(dy),
-            _address(dh_n),
-            None if dc_n is None else _address(dc_n),
-            _address_of_new(dx),
-            _address_of_new(dstates),
-            _address_of_new(gradients),
-        )
-        if failed:
-            raise MemoryError(f"no memory for the backward pass of {self.config} with x of shape {x.shape}")
-        weights = {name: gradients[begin:end].reshape(shape) for name, begin, end, shape in self._gradient_parts}
-        return Grads(dx, tuple(dstates) if self._two_states else (dstates,), weights)
+        grads = self._grads.take(size)
+        contiguous = tuple(map(np.ascontiguousarray, cotangents))
+        arguments = grads.arguments
+        arguments.dy, arguments.dh_n = address(contiguous[0]), address(contiguous[1])
+        if len(contiguous) == 3:
+            arguments.dc_n = address(contiguous[2])
+        if self._native.backward(self._network, forward_arguments, grads.pointer):
+            raise MemoryError(f"no memory for the backward pass of {self.config} with T, B = {size}")
+        self._grads.give_back(grads)
+        return Grads(grads.x, grads.state, dict(grads.weights))
 
 
-_LINE = 16
-"""Numbers that make at least the 64 bytes of a cache line, to which what is saved is aligned."""
-
-
-def _parts(config: RnnConfig) -> Iterator[tuple[str, int, int, tuple[int, ...]]]:
-    """Name, begin, end and shape of each weight's gradient in the one array that the library fills with them all.
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """The places of the gradients of all weights in one array, which the library fills: `begins` by weight's name.
 
     An array each would take longer than a small network.
     """
-    begin = 0
-    for name, shape in config.weight_shapes().items():
-        yield name, begin, begin + math.prod(shape), shape
-        begin += math.prod(shape)
+
+    begins: Mapping[str, int]
+    shapes: Mapping[str, tuple[int, ...]]
+    total: int
+
+    @classmethod
+    def of(cls, config: RnnConfig) -> _Layout:
+        shapes = config.weight_shapes()
+        begins, total = {}, 0
+        for name, shape in shapes.items():
+            begins[name] = total
+            total += math.prod(shape)
+        return cls(begins, shapes, total)
+
+    def views(self, array: NumpyArray) -> dict[str, NumpyArray]:
+        """The gradient of each weight, in the array of all."""
+        return {
+            name: array[self.begins[name] :][: math.prod(shape)].reshape(shape) for name, shape in self.shapes.items()
+        }
 
 
-class _Native:
-    """The functions of `native/api.cpp`, with the types of their arguments."""
+class _Outputs(Reusable):
+    """y and the final state of T steps of B sequences, with the arguments of the pass that fills them."""
 
-    def __init__(self, compiled: Library) -> None:
-        whole, size, pointer = ctypes.c_int, ctypes.c_long, ctypes.c_void_p
-        given = [pointer, size, size, pointer, size, size, *[pointer] * 3]
+    __slots__ = ("arguments", "pointer", "state_n", "y")
 
-        def function(name: str, result: type[Any] | None, *arguments: type[Any]) -> Any:
-            # ctypes lets go of the interpreter's lock while such a function runs.
-            found = getattr(compiled.functions, f"rnn_{name}")
-            found.restype, found.argtypes = result, arguments
-            return found
-
-        self.create = function("create", pointer, whole, whole, size, size, whole, pointer, pointer)
-        self.destroy = function("destroy", None, pointer)
-        self.kept_size = function("kept_size", size, pointer)
-        self.forward = function("forward", whole, *given, pointer, pointer)
-        self.backward = function("backward", whole, *given, *[pointer] * 6)
+    def __init__(self, config: RnnConfig, size: tuple[int, ...]) -> None:
+        self.size = size
+        T, B = size
+        self.y = np.empty((T, B, config.num_directions * config.hidden_size), config.carrier)
+        self.state_n = _new_state(config, B)
+        self.arrays = (self.y, self.state_n, *self.state_n)
+        h_n, *c_n = map(address_of_contiguous, self.state_n)
+        self.arguments = ForwardArguments(
+            T=T, B=B, y=address_of_contiguous(self.y), h_n=h_n, c_n=c_n[0] if c_n else None
+        )
+        self.pointer = ctypes.addressof(self.arguments)
 
 
-# Looked up once: a pass needs ten addresses, and a small network takes no longer than they do.
-_addressof, _from_buffer = ctypes.addressof, ctypes.c_char.from_buffer
+class _Saved(Reusable):
+    """So many numbers that the forward pass saves for the backward pass."""
+
+    __slots__ = ("address", "array")
+
+    def __init__(self, config: RnnConfig, size: tuple[int, ...]) -> None:
+        self.size = size
+        self.array = np.empty(size[0] + _LINE, config.carrier)
+        self.arrays = (self.array,)
+        self.address = address_of_contiguous(self.array)
 
 
-def _address(array: NumpyArray) -> int:
-    """Where the array's first element lies."""
-    return _address_of_new(array) if array.flags.carray else array.ctypes.data
+class _Gradients(Reusable):
+    """All gradients of a call with T steps of B sequences, with the arguments of the pass that fills them."""
+
+    __slots__ = ("arguments", "pointer", "state", "weights", "x")
+
+    def __init__(self, config: RnnConfig, layout: _Layout, size: tuple[int, ...]) -> None:
+        self.size = size
+        T, B = size
+        self.x = np.empty((T, B, config.input_size), config.carrier)
+        self.state = _new_state(config, B)
+        of_weights = np.empty(layout.total, config.carrier)
+        self.weights = layout.views(of_weights)
+        self.arrays = (self.x, self.state, *self.state, of_weights, *self.weights.values())
+        dh0, *dc0 = map(address_of_contiguous, self.state)
+        self.arguments = BackwardArguments(
+            dx=address_of_contiguous(self.x),
+            dh0=dh0,
+            dc0=dc0[0] if dc0 else None,
+            weights=address_of_contiguous(of_weights),
+        )
+        self.pointer = ctypes.addressof(self.arguments)
 
 
-def _address_of_new(array: NumpyArray) -> int:
-    """The same of an array that was just made: not empty, contiguous, to be written to.
-
-    Several times faster than `array.ctypes`, which would take longer than a small network.
-    """
-    return _addressof(_from_buffer(array))  # type: ignore[arg-type]  # it is a buffer
-
-
-def _addresses(arrays: Iterable[NumpyArray | None]) -> ctypes.Array[ctypes.c_void_p]:
-    addresses = [None if array is None else _address(array) for array in arrays]
-    return (ctypes.c_void_p * len(addresses))(*addresses)
-
-
-_Given: TypeAlias = tuple[int | None, int, int, int, int, int, int | None, int | None, int]
-"""Network, T, B, x with the strides of its first two axes in elements, h0, what is kept for the way back, and y."""
+def _new_state(config: RnnConfig, B: int) -> tuple[NumpyArray, ...]:
+    shape = config.num_stacked, B, config.hidden_size
+    return tuple(np.empty(shape, config.carrier) for _ in config.state_names)
 
 
 def _default_threads() -> int:

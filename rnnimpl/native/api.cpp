@@ -14,6 +14,25 @@
 #endif
 
 namespace rnn {
+
+using Real = RNN_REAL;
+using Cell = RNN_CELL;
+using Net = Network<Real, Cell>;
+
+// The arrays of a pass; rnnimpl/native/calls.py has the same records and says what each array is.
+struct ForwardArguments {
+    long T, B;
+    const Real* x;
+    long x_step, x_row;
+    const Real *h0, *c0;
+    Real *saved, *y, *h_n, *c_n;
+};
+
+struct BackwardArguments {
+    const Real *dy, *dh_n, *dc_n;
+    Real *dx, *dh0, *dc0, *weights;
+};
+
 namespace {
 
 template <class Function>
@@ -26,20 +45,18 @@ int guarded(Function&& function) {
     }
 }
 
-using Real = RNN_REAL;
-using Cell = RNN_CELL;
-using Net = Network<Real, Cell>;
-
-// What the forward pass leaves for the backward pass: the outputs of all layers but the last, and what the cell saves, in
+// What the forward pass saves for the backward pass: the outputs of all layers but the last, and what the cell saves, in
 // whole vectors, for which the caller gives a cache line more than it takes.
-struct Kept {
-    Real *hidden, *saved;
+struct Saved {
+    Real *hidden, *of_cell;
 };
 
-Kept kept_in(const Config& config, long T, long B, Real* kept) {
-    if (kept == nullptr) return {nullptr, nullptr};
-    const auto saved = reinterpret_cast<std::uintptr_t>(kept + (config.L - 1) * T * B * config.D * config.H);
-    return {kept, reinterpret_cast<Real*>((saved + 63) / 64 * 64)};
+Saved saved_in(const Config& config, const ForwardArguments& arguments) {
+    if (arguments.saved == nullptr) return {nullptr, nullptr};
+    Real* hidden = arguments.saved;
+    const long hidden_size = (config.L - 1) * arguments.T * arguments.B * config.D * config.H;
+    const auto of_cell = reinterpret_cast<std::uintptr_t>(hidden + hidden_size);
+    return {hidden, reinterpret_cast<Real*>((of_cell + 63) / 64 * 64)};
 }
 
 // Where each layer's output goes: y for the last one, the others into `hidden`, which has room for `hidden_layers`.
@@ -52,40 +69,48 @@ std::vector<Sequence<Real>> outputs(const Config& config, long T, long B, Real* 
     return found;
 }
 
-int forward(Net& network, ForwardCall<Real> call, Real* kept, Real* y) {
+int forward(Net& network, const ForwardArguments& arguments) {
     return guarded([&] {
         const std::scoped_lock lock(network.lock);
         const Config& config = network.config;
-        auto [hidden, saved] = kept_in(config, call.T, call.B, kept);
+        const long T = arguments.T, B = arguments.B;
+        auto [hidden, of_cell] = saved_in(config, arguments);
         long hidden_layers = config.L - 1;
-        if (kept == nullptr && hidden_layers > 0) {
+        if (hidden == nullptr && hidden_layers > 0) {
             // A layer needs only the output of the one below.
             hidden_layers = std::min(2L, hidden_layers);
-            hidden = network.layer_scratch.reserve(hidden_layers * call.T * call.B * config.D * config.H);
+            hidden = network.layer_scratch.reserve(hidden_layers * T * B * config.D * config.H);
         }
-        call.outputs = outputs(config, call.T, call.B, hidden, hidden_layers, y);
-        call.saved = Cell::kSaved > 0 ? saved : nullptr;
+        ForwardCall<Real> call{};
+        call.T = T, call.B = B;
+        call.x = {arguments.x, arguments.x_step, arguments.x_row};
+        call.state = {arguments.h0, arguments.c0};
+        call.outputs = outputs(config, T, B, hidden, hidden_layers, arguments.y);
+        call.saved = Cell::kSaved > 0 ? of_cell : nullptr;
+        call.final_state = {arguments.h_n, arguments.c_n};
         Forward<Real, Cell>(network, call).run();
     });
 }
 
-int backward(Net& network, BackwardCall<Real> call, Real* kept, Real* y, Real* dweights) {
+int backward(Net& network, const ForwardArguments& before, const BackwardArguments& arguments) {
     return guarded([&] {
         const std::scoped_lock lock(network.lock);
         const Config& config = network.config;
         network.prepare_backward();
-        const auto [hidden, saved] = kept_in(config, call.T, call.B, kept);
-        call.outputs = outputs(config, call.T, call.B, hidden, config.L - 1, y);
-        call.saved = saved;
-        call.gradients = network.gradients(dweights);
+        const auto [hidden, of_cell] = saved_in(config, before);
+        BackwardCall<Real> call{};
+        call.T = before.T, call.B = before.B;
+        call.x = {before.x, before.x_step, before.x_row};
+        call.h0 = before.h0;
+        call.outputs = outputs(config, before.T, before.B, hidden, config.L - 1, before.y);
+        call.saved = of_cell;
+        call.dy = arguments.dy;
+        call.dstate_n = {arguments.dh_n, arguments.dc_n};
+        call.dx = arguments.dx;
+        call.dstate = {arguments.dh0, arguments.dc0};
+        call.gradients = network.gradients(arguments.weights);
         Backward<Real, Cell>(network, call).run();
     });
-}
-
-// Arrays of a state, one after the other; all null where the first is.
-template <class Pointer>
-std::array<Pointer, 2> states_in(const Config& config, long B, Pointer first) {
-    return {first, Cell::kStates == 1 || first == nullptr ? nullptr : first + config.layers() * B * config.H};
 }
 
 Net* create(const Config& config, const Real* const* weights, const long* offsets) {
@@ -123,24 +148,16 @@ void* rnn_create(int L, int D, long I, long H, int threads, const rnn::Real* con
 
 void rnn_destroy(void* network) { delete static_cast<rnn::Net*>(network); }
 
-// Numbers that the forward pass keeps of each step and sequence for the backward pass, where `kept` is given.
-long rnn_kept_size(void* network) { return static_cast<rnn::Net*>(network)->kept_size(); }
+// Numbers that the forward pass saves of each step and sequence for the backward pass.
+long rnn_saved_size(void* network) { return static_cast<rnn::Net*>(network)->saved_size(); }
 
-// `states`: h_n and, of cells with two states, c_n after it; both (L*D, B, H). Null are h0 and c0 for zeros.
-int rnn_forward(void* network, long T, long B, const rnn::Real* x, long x_step, long x_row, const rnn::Real* h0,
-                rnn::Real* kept, rnn::Real* y, const rnn::Real* c0, rnn::Real* states) {
-    auto& net = *static_cast<rnn::Net*>(network);
-    return rnn::forward(net, {T, B, {x, x_step, x_row}, {h0, c0}, {}, {}, rnn::states_in(net.config, B, states)}, kept, y);
+int rnn_forward(void* network, const rnn::ForwardArguments* arguments) {
+    return rnn::forward(*static_cast<rnn::Net*>(network), *arguments);
 }
 
-int rnn_backward(void* network, long T, long B, const rnn::Real* x, long x_step, long x_row, const rnn::Real* h0,
-                 rnn::Real* kept, rnn::Real* y, const rnn::Real* dy, const rnn::Real* dh_n, const rnn::Real* dc_n,
-                 rnn::Real* dx, rnn::Real* dstates, rnn::Real* dweights) {
-    auto& net = *static_cast<rnn::Net*>(network);
-    return rnn::backward(net,
-                         {T, B, {x, x_step, x_row}, h0, {}, {}, dy, {dh_n, dc_n}, dx,
-                          rnn::states_in(net.config, B, dstates), {}},
-                         kept, y, dweights);
+// `before`: the arguments of the forward pass, whose arrays are as it left them.
+int rnn_backward(void* network, const rnn::ForwardArguments* before, const rnn::BackwardArguments* arguments) {
+    return rnn::backward(*static_cast<rnn::Net*>(network), *before, *arguments);
 }
 
 void rnn_tanh(long count, const rnn::Real* from, rnn::Real* to) {

@@ -93,7 +93,7 @@ class Network {
 
     // Numbers of a step and sequence that the backward pass reads: outputs of all layers but the last, and of each layer
     // what the cell saves of each vector of units.
-    long kept_size() const {
+    long saved_size() const {
         return (config.L - 1) * config.D * config.H + config.layers() * unit_vectors() * Cell::kSaved * kLanes<S>;
     }
 

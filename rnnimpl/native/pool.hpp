@@ -33,8 +33,9 @@ class Pool {
     // Runs `job(0)` here and `job(1)`, `job(2)` ... on up to `threads - 1` helpers. A second caller finds the
     // helpers busy and works alone.
     void run(int threads, const std::function<void(int)>& job) {
+        if (threads <= 1) return job(0);
         std::unique_lock lock(busy_, std::try_to_lock);
-        if (threads <= 1 || !lock.owns_lock()) return job(0);
+        if (!lock.owns_lock()) return job(0);
         start_helpers(threads - 1);
         keep_helpers_off_this_core();
         job_ = &job;

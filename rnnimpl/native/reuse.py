@@ -1,0 +1,65 @@
+"""Arrays for results that are filled again once nobody refers to them.
+
+New arrays cost a small network more than its computation, and a large one the page faults of fresh memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from sys import getrefcount
+from typing import Any, Generic, TypeVar
+
+
+class Reusable:
+    """Something of a size that holds arrays; a subclass sets both and calls `settle` last in its constructor."""
+
+    __slots__ = ("_counts", "arrays", "size")
+
+    size: tuple[int, ...]
+    arrays: Sequence[Any]
+    """All that a caller is given, and no part of another of them."""
+
+    def settle(self) -> None:
+        """Note the references that there are while no caller has any. The caller holds none beside its own."""
+        self._counts = self._references()
+
+    def is_unused(self) -> bool:
+        """Whether no caller refers to any of the arrays."""
+        return self._references() == self._counts
+
+    def _references(self) -> list[int]:
+        return list(map(getrefcount, self.arrays))
+
+
+_Item = TypeVar("_Item", bound=Reusable)
+
+
+class Reused(Generic[_Item]):
+    """Items that were given out before, the last `most` of them; `make` makes one of a size.
+
+    Any number of threads may take and give back.
+    """
+
+    def __init__(self, make: Callable[[tuple[int, ...]], _Item], most: int) -> None:
+        self._make = make
+        self._items: deque[_Item] = deque(maxlen=most)
+
+    def take(self, size: tuple[int, ...]) -> _Item:
+        """An item of this size that nobody else has."""
+        items = self._items
+        for _ in items.copy():
+            try:
+                item = items.popleft()
+            except IndexError:  # another thread has it
+                break
+            if item.size == size and item.is_unused():
+                return item
+            items.append(item)
+        item = self._make(size)
+        item.settle()
+        return item
+
+    def give_back(self, item: _Item) -> None:
+        """Keep an item, to be taken again once no caller refers to its arrays."""
+        self._items.append(item)
