@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from rnnimpl.conformance import CheckResult
-    from rnnimpl.conformance.apart import Outcome
+    from rnnimpl.conformance.apart import CheckRun
 
 app = typer.Typer(
     help="List the implementations of a recurrent network, and check whether one is right.",
@@ -90,7 +90,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _run(implementation: str, device: str, timeout_seconds: float, *, slow: bool) -> tuple[Outcome, int]:
+def _run(implementation: str, device: str, timeout_seconds: float, *, slow: bool) -> tuple[CheckRun, int]:
     """Make all checks, with a progress bar on a terminal -> their outcome, and the number of checks there are.
 
     The class may be in any module that Python can import, also in the current folder.

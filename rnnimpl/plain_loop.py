@@ -21,7 +21,7 @@ Units: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Data:
+class Problem:
     """The weights, inputs and cotangents of a computation."""
 
     weights: Weights
@@ -30,7 +30,7 @@ class Data:
     dy: NumpyArray | None
     dstate_n: State[NumpyArray] | None
 
-    def perturbed(self, size: float, seed: int) -> Data:
+    def perturbed(self, size: float, seed: int) -> Problem:
         """A copy with every number changed by at most `size`, relatively."""
         generator = np.random.default_rng(seed)
 
@@ -41,15 +41,15 @@ class Data:
         weights = Weights(self.weights.config, {name: perturb(array) for name, array in self.weights.arrays.items()})
         return self._map(perturb, weights)
 
-    def first_sequence(self) -> Data:
+    def first_sequence(self) -> Problem:
         """The part of the first sequence, a batch of one."""
         return self._map(lambda array: array[:, :1], self.weights)
 
-    def _map(self, change: Callable[[NumpyArray], NumpyArray], weights: Weights) -> Data:
+    def _map(self, change: Callable[[NumpyArray], NumpyArray], weights: Weights) -> Problem:
         state, dstate_n = (
             None if arrays is None else tuple(map(change, arrays)) for arrays in (self.state, self.dstate_n)
         )
-        return Data(weights, change(self.x), state, None if self.dy is None else change(self.dy), dstate_n)
+        return Problem(weights, change(self.x), state, None if self.dy is None else change(self.dy), dstate_n)
 
 
 class Computed(NamedTuple):
@@ -70,14 +70,14 @@ class Computed(NamedTuple):
         return arrays
 
 
-def compute(data: Data, arithmetic: Arithmetic, active: Mapping[LayerKey, Units] | None) -> Computed:
+def compute(problem: Problem, arithmetic: Arithmetic, active: Mapping[LayerKey, Units] | None) -> Computed:
     """Run the reference's code in an arithmetic, with `active` as the masks of a kinked cell's units."""
-    config = data.weights.config
-    y, state_n, runs = run(config, data.weights, data.x, data.state, arithmetic)
+    config = problem.weights.config
+    y, state_n, runs = run(config, problem.weights, problem.x, problem.state, arithmetic)
     grads: Grads[NumpyArray] | None = None
     sums: Mapping[LayerKey, Sums] = {}
-    if data.dy is not None and data.dstate_n is not None:
-        grads, sums = backward(config, runs, data.dy, data.dstate_n, arithmetic, active)
+    if problem.dy is not None and problem.dstate_n is not None:
+        grads, sums = backward(config, runs, problem.dy, problem.dstate_n, arithmetic, active)
     return Computed(name_arrays(config, y, state_n, grads), runs, sums, CELLS[config.cell].kinked)
 
 

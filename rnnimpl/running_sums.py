@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rnnimpl.arithmetic import Arithmetic
 from rnnimpl.expectation import is_per_sequence, relative
 from rnnimpl.interface import NumpyArray, layer_weight_names
-from rnnimpl.plain_loop import Computed, Data, Units, compute
+from rnnimpl.plain_loop import Computed, Problem, Units, compute
 from rnnimpl.reference import LayerKey
 
 SAMPLED_ROWS = 8
@@ -23,7 +23,7 @@ LEAST_SAMPLE = 256
 
 
 def running_errors(
-    data: Data,
+    problem: Problem,
     exact: Computed,
     plain: Computed,
     active: Mapping[LayerKey, Units] | None,
@@ -38,7 +38,7 @@ def running_errors(
     """
     running = Arithmetic("float32", running_sums=True)
     first_active = None if active is None else {key: units[:, :1] for key, units in active.items()}
-    first = compute(data.first_sequence(), running, first_active)
+    first = compute(problem.first_sequence(), running, first_active)
     part: Any = np.s_[:, :1]
     samples = {
         key: (array, plain.arrays()[key][part], exact.arrays()[key][part])

@@ -28,7 +28,7 @@ from rnnimpl.dtypes import Precision, unit_roundoff
 from rnnimpl.expectation import Expectation
 from rnnimpl.interface import NumpyArray, RnnConfig, State, Weights
 from rnnimpl.kinks import find_kinks
-from rnnimpl.plain_loop import Data, compute, largest_error
+from rnnimpl.plain_loop import Problem, compute, largest_error
 from rnnimpl.running_sums import running_errors
 
 
@@ -128,8 +128,8 @@ def derive(
     plain = Arithmetic("float32") if narrow.name == "float64" else narrow
     scale = unit_roundoff(narrow.name) / unit_roundoff(plain.name)
 
-    data = Data(weights, x, state, dy, dstate_n)
-    exact = compute(data, Arithmetic("float64"), None)
+    problem = Problem(weights, x, state, dy, dstate_n)
+    exact = compute(problem, Arithmetic("float64"), None)
     values, runs = exact.values, exact.runs
     kinked = CELLS[config.cell].kinked
     active = {key: layer_run.saved(0) for key, layer_run in runs.items()} if kinked else None
@@ -139,13 +139,13 @@ def derive(
     for number in range(1 + perturbations):
         # An overflow is an error that is not finite, which `expect` raises for.
         with np.errstate(over="ignore", invalid="ignore"):
-            plain_data = data if number == 0 else data.perturbed(unit_roundoff(plain.name), seed=number)
+            plain_problem = problem if number == 0 else problem.perturbed(unit_roundoff(plain.name), seed=number)
             # With the reference's active units, so that the error is that of rounding alone.
-            computed = compute(plain_data, plain, active)
+            computed = compute(plain_problem, plain, active)
             arrays = computed.arrays()
             plain_errors = {key: largest_error(arrays[key], array) for key, array in exact.arrays().items()}
             if number == 0 and plain.name == "float32":
-                plain_errors |= running_errors(data, exact, computed, active, plain_errors)
+                plain_errors |= running_errors(problem, exact, computed, active, plain_errors)
         errors = {key: max(error, plain_errors[key] * scale) for key, error in errors.items()}
     kinks: Mapping[str, float] = {}
     if active is not None and dy is not None and dstate_n is not None:

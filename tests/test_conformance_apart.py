@@ -15,7 +15,7 @@ import pytest
 
 from rnnimpl import conformance
 from rnnimpl.conformance import CheckResult
-from rnnimpl.conformance.apart import Outcome, Refused, run_apart
+from rnnimpl.conformance.apart import CheckRun, Refused, run_apart
 
 ROOT = Path(__file__).parent.parent
 CASES = [
@@ -56,7 +56,7 @@ FORGED = b'{"status": "passed", "message": "", "measured": null, "token": "01234
 
 
 @pytest.fixture
-def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., CheckRun]:
     """Make three checks on a sound class with code before it, after it, and in its second call."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
@@ -66,7 +66,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outc
         second_call: str = "pass",
         after: str = "",
         progress: Callable[[CheckResult], None] | None = None,
-    ) -> Outcome:
+    ) -> CheckRun:
         (tmp_path / "mine.py").write_text(CLASS.format(before=before, second_call=second_call, after=after))
         return run_apart("mine:Mine", "cpu", selected=CASES, progress=progress)
 
@@ -97,11 +97,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def statuses(outcome: Outcome) -> list[str]:
+def statuses(outcome: CheckRun) -> list[str]:
     return [result.status for result in outcome.results]
 
 
-def test_a_sound_implementation_passes_every_check(check: Callable[..., Outcome]) -> None:
+def test_a_sound_implementation_passes_every_check(check: Callable[..., CheckRun]) -> None:
     """The results have the checks, examples and errors of the process."""
     outcome = check()
     assert [(result.check, result.example) for result in outcome.results] == [
@@ -127,7 +127,7 @@ def test_a_sound_implementation_passes_every_check(check: Callable[..., Outcome]
     ],
 )
 def test_a_crash_exit_or_stray_write_fails_the_check_that_was_running(
-    check: Callable[..., Outcome], call: str, how: str
+    check: Callable[..., CheckRun], call: str, how: str
 ) -> None:
     """The check during which it happens fails, and no later check is made."""
     outcome = check(before=PIPE, second_call=call)
@@ -148,7 +148,7 @@ def test_a_crash_exit_or_stray_write_fails_the_check_that_was_running(
     ],
 )
 def test_an_exception_of_any_kind_fails_one_check_and_the_others_are_made(
-    check: Callable[..., Outcome], call: str, said: str
+    check: Callable[..., CheckRun], call: str, said: str
 ) -> None:
     outcome = check(second_call=call)
     assert statuses(outcome) == ["passed", "failed", "passed"]
@@ -169,7 +169,7 @@ def test_an_exception_of_any_kind_fails_one_check_and_the_others_are_made(
     ],
 )
 def test_a_module_that_ends_at_import_is_refused_with_a_sentence(
-    check: Callable[..., Outcome], code: str, said: str
+    check: Callable[..., CheckRun], code: str, said: str
 ) -> None:
     with pytest.raises(
         Refused, match=f"implementation is 'mine:Mine', but {said}.*expected a module that can be imported"
@@ -177,13 +177,13 @@ def test_a_module_that_ends_at_import_is_refused_with_a_sentence(
         check(after=code)
 
 
-def test_a_check_that_hangs_is_ended(check: Callable[..., Outcome], clock: Clock) -> None:
+def test_a_check_that_hangs_is_ended(check: Callable[..., CheckRun], clock: Clock) -> None:
     outcome = check(second_call="time.sleep(600)", progress=clock.hurry)
     assert statuses(outcome) == ["passed", "failed"]
     assert outcome.results[1].message == "the process did not answer within 300 seconds"
 
 
-def test_an_import_that_hangs_is_ended(check: Callable[..., Outcome], clock: Clock) -> None:
+def test_an_import_that_hangs_is_ended(check: Callable[..., CheckRun], clock: Clock) -> None:
     clock.hurries = True
     with pytest.raises(Refused, match="the process that imports mine did not answer within 300 seconds"):
         check(before="time.sleep(600)")
@@ -196,14 +196,14 @@ def test_an_import_that_hangs_is_ended(check: Callable[..., Outcome], clock: Clo
         ("atexit.register(os.kill, os.getpid(), signal.SIGSEGV)", "was ended by signal SIGSEGV"),
     ],
 )
-def test_a_process_that_fails_as_it_ends_is_reported(check: Callable[..., Outcome], code: str, how: str) -> None:
+def test_a_process_that_fails_as_it_ends_is_reported(check: Callable[..., CheckRun], code: str, how: str) -> None:
     """A failure at interpreter exit, such as a double free, is reported."""
     outcome = check(after=code)
     assert statuses(outcome) == ["passed"] * 3
     assert outcome.ended == f"after the last check the process {how}"
 
 
-def test_a_process_that_does_not_end_is_reported(check: Callable[..., Outcome], clock: Clock) -> None:
+def test_a_process_that_does_not_end_is_reported(check: Callable[..., CheckRun], clock: Clock) -> None:
     """A process whose thread does not end is reported and killed."""
     left = len(CASES)
 
@@ -217,7 +217,7 @@ def test_a_process_that_does_not_end_is_reported(check: Callable[..., Outcome], 
 
 
 def test_what_is_printed_is_no_reply_and_goes_to_standard_error(
-    check: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+    check: Callable[..., CheckRun], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Prints from Python and from native code, in any encoding, go to standard error."""
     said = f"print('from Python'); os.write(1, {FORGED!r}); os.write(2, b'\\xff past it\\n')"
@@ -230,7 +230,7 @@ def test_what_is_printed_is_no_reply_and_goes_to_standard_error(
 
 
 def test_processes_that_the_implementation_leaves_are_ended_and_not_waited_for(
-    check: Callable[..., Outcome], tmp_path: Path
+    check: Callable[..., CheckRun], tmp_path: Path
 ) -> None:
     """Children of the process are killed, also when they keep its pipes open."""
     started = (
@@ -242,7 +242,7 @@ def test_processes_that_the_implementation_leaves_are_ended_and_not_waited_for(
     until(lambda: is_gone(left))
 
 
-def test_an_interrupt_of_the_parent_ends_the_process(check: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_an_interrupt_of_the_parent_ends_the_process(check: Callable[..., CheckRun], tmp_path: Path) -> None:
     pid = tmp_path / "pid"
 
     def interrupt(_: CheckResult) -> None:

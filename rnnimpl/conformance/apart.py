@@ -52,7 +52,7 @@ class Died(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class CheckRun:
     """The results of the checks that were made, and a sentence on how the process ended if it failed to end well."""
 
     results: tuple[CheckResult, ...]
@@ -66,14 +66,14 @@ def run_apart(
     selected: Sequence[CheckCase],
     progress: Callable[[CheckResult], None] | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
-) -> Outcome:
+) -> CheckRun:
     """Make the selected checks on the implementation of this name in a process of its own.
 
     A check during which the process ends or exceeds the timeout is failed and the last one. `progress` is called with
     each result as it comes. Raises Refused where the implementation cannot be loaded or does not run on the device.
     """
     results = []
-    with Worker(timeout_seconds) as worker:
+    with CheckProcess(timeout_seconds) as worker:
         cells = _load(worker, implementation, device)
         for case in selected:
             died = ""
@@ -86,21 +86,21 @@ def run_apart(
             if progress is not None:
                 progress(result)
             if died:
-                return Outcome(tuple(results), f"the process {died} during {case.id}")
+                return CheckRun(tuple(results), f"the process {died} during {case.id}")
         try:
             worker.finish()
         except Died as error:
-            return Outcome(tuple(results), f"after the last check the process {error}")
-    return Outcome(tuple(results))
+            return CheckRun(tuple(results), f"after the last check the process {error}")
+    return CheckRun(tuple(results))
 
 
-class Worker:
+class CheckProcess:
     """The process of the checks and its pipes. Leaving the context kills its process group."""
 
     def __init__(self, timeout_seconds: float) -> None:
         self.timeout_seconds = timeout_seconds
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> CheckProcess:
         requests, self._requests = os.pipe()
         self._replies, replies = os.pipe()
         given = {
@@ -247,7 +247,7 @@ class Worker:
         return Died(how)
 
 
-def _load(worker: Worker, implementation: str, device: str) -> list[str]:
+def _load(worker: CheckProcess, implementation: str, device: str) -> list[str]:
     """Let the process load the implementation -> its cells. Raises Refused, with the reason, where it cannot."""
     try:
         reply = worker.ask(load=implementation)

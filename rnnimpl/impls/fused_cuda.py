@@ -32,8 +32,8 @@ from rnnimpl.torch_base import TorchRnn, TorchState
 class FusedCuda(NotCopied, TorchRnn):
     """One product projects the input of all steps and directions; one launch then runs all steps where weights fit.
 
-    Where they do not fit, each step is a product and a pointwise kernel. float16, bfloat16 and float32; products of the
-    recurrence are summed in float32, and with precision tf32 computed in it.
+    Where they do not fit, each step is a product and a pointwise kernel. The dtypes are float16, bfloat16 and float32.
+    The kernel sums the products of the recurrence in float32, and computes them in it also with precision tf32.
     """
 
     devices = ("cuda",)

@@ -25,7 +25,7 @@ OPSET = 17
 ELEMENT_TYPES = {"float16": TensorProto.FLOAT16, "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
 
 
-class Operator(NamedTuple):
+class OnnxOperator(NamedTuple):
     """An ONNX operator with the order of its gates; without an activation it has its default one."""
 
     name: str
@@ -34,11 +34,11 @@ class Operator(NamedTuple):
     attributes: Mapping[str, int]
 
 
-OPERATORS: Mapping[CellName, Operator] = {
-    "tanh": Operator("RNN", gates="a", activation="Tanh", attributes={}),
-    "relu": Operator("RNN", gates="a", activation="Relu", attributes={}),
-    "lstm": Operator("LSTM", gates="iofg", activation="", attributes={}),
-    "gru": Operator("GRU", gates="zrn", activation="", attributes={"linear_before_reset": 1}),
+OPERATORS: Mapping[CellName, OnnxOperator] = {
+    "tanh": OnnxOperator("RNN", gates="a", activation="Tanh", attributes={}),
+    "relu": OnnxOperator("RNN", gates="a", activation="Relu", attributes={}),
+    "lstm": OnnxOperator("LSTM", gates="iofg", activation="", attributes={}),
+    "gru": OnnxOperator("GRU", gates="zrn", activation="", attributes={"linear_before_reset": 1}),
 }
 
 
