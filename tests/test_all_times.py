@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.reporting.all_times import all_times
-from benchmarks.reporting.findings import winners_by_workload
+from benchmarks.reporting.workload_winners import winners_by_workload
 from benchmarks.runs.frames import runs_frame
 from benchmarks.trial import Trial
 from tests.synthetic_runs import failed, loaded, measured, trial, typed, workload

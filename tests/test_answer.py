@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.reporting.answer import answer, cautions, verdict
 from benchmarks.reporting.doubts import Doubts, OwnProcesses, TooFast
-from benchmarks.reporting.findings import Winner, findings, winners_by_workload
+from benchmarks.reporting.findings import Winner, findings
+from benchmarks.reporting.workload_winners import winners_by_workload
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import load_runs
 from benchmarks.statistics import Estimate

@@ -9,16 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.reporting.answer import region_name
-from benchmarks.reporting.findings import (
-    Setting,
-    Winner,
-    Wins,
-    count_wins,
-    find_winner,
-    findings,
-    two_names,
-    winners_by_workload,
-)
+from benchmarks.reporting.findings import Setting, Winner, find_winner, findings
+from benchmarks.reporting.same_code import two_names
+from benchmarks.reporting.workload_winners import Wins, count_wins, winners_by_workload
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.statistics import Estimate

@@ -16,7 +16,7 @@ from benchmarks.counts import products
 from benchmarks.limits import chain, peaks, probes
 from benchmarks.limits.bounds import bound
 from benchmarks.limits.call_time import seconds_per_call
-from benchmarks.limits.libraries import Library, Pass, libraries
+from benchmarks.limits.libraries import MeasuredLibrary, Pass, libraries
 from benchmarks.limits.peak import Peak, Shape, chain_shapes, measured_shape
 from benchmarks.limits.peaks import measure_peaks, shapes_by_importance
 from benchmarks.measuring.peak_processes import peak_seconds
@@ -184,7 +184,7 @@ def test_rates_are_operations_and_bytes_over_time(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("small", "libraries_alone")
 def test_where_the_budget_ends_each_library_has_had_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
-    both: tuple[Library, ...] = (FakeLibrary(clock, "one"), FakeLibrary(clock, "other"))
+    both: tuple[MeasuredLibrary, ...] = (FakeLibrary(clock, "one"), FakeLibrary(clock, "other"))
     monkeypatch.setattr(peaks, "libraries", lambda _: both)
     all_of_it = measure_peaks([WORKLOAD], 1e9, clock)
     assert [name for name, _ in itertools.groupby(peak.source for peak in all_of_it)] == ["one", "other"]

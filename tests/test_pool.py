@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.measuring.lost import WorkerLost
 from benchmarks.measuring.pool import STARTS_TRIED, Pool
-from benchmarks.measuring.process import WorkerLost
 from benchmarks.workload import Case, Workload
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=4, H=5)

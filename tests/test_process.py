@@ -15,7 +15,8 @@ import pytest
 
 from benchmarks.measuring.checking import read_results
 from benchmarks.measuring.expectations import Expectations
-from benchmarks.measuring.process import Worker, WorkerLost
+from benchmarks.measuring.lost import WorkerLost
+from benchmarks.measuring.process import Worker
 from benchmarks.workload import Workload
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=4, H=5)

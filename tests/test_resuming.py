@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from benchmarks.measuring import launch
 from benchmarks.measuring.sweep_plan import SweepPlan, plan_sweep
+from benchmarks.trial import SCHEMA
 from tests.synthetic_runs import run_of, trial, workload
 from tests.verbs_in_a_place import measured, refused, run
 
@@ -68,6 +70,19 @@ def test_code_that_the_user_names_again_is_loaded(
     result = run("sweep", "--resume", "stranger", "--impl", "mine=stranger.code:Mine")
     assert result.exit_code == 0, result.output
     assert plans[0].implementations == implementations
+
+
+def test_a_run_of_an_earlier_version_goes_on_in_this_versions_form(
+    stranger: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record has this version's schema before a trial is added."""
+    schemas: list[int] = []
+    monkeypatch.setattr(launch, "measure_alone", lambda run, *_: schemas.append(run.record["schema"]))
+    folder = stranger({"numpy_loop": "numpy_loop"})
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(record | {"schema": 3}))
+    assert run("sweep", "--resume", str(folder)).exit_code == 0
+    assert schemas == [SCHEMA]
 
 
 @pytest.mark.parametrize("word", ["mine=other:Class", "numpy_loop=stranger.code:Mine", "nn_rnn", "stranger.code:Mine"])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.store import StoreError, create_run, open_run
+from benchmarks.trial import MEASURED
 from benchmarks.workload import Workload
 from tests.synthetic_runs import failed, run_of, trial, workload
 
@@ -225,3 +226,12 @@ def test_a_run_without_trials_has_none(tmp_path: Path) -> None:
     """A sweep killed before its first trial left a run that can be read."""
     create_run(tmp_path / "run", {})
     assert open_run(tmp_path / "run").trials() == []
+
+
+@pytest.mark.parametrize("status", ["ok", "noisy"])
+def test_a_visit_of_an_earlier_version_keeps_its_status(tmp_path: Path, status: str) -> None:
+    """Visits of schema 1 to 3 are ok or noisy, with a reason; they are read as they were written, and have times."""
+    run = run_of(tmp_path / "run", [trial("nn_rnn", workload(), status=status, reason="too wide")])
+    (read,) = open_run(run.folder).trials()
+    assert (read.status, read.reason) == (status, "too wide")
+    assert read.status in MEASURED

@@ -24,8 +24,8 @@ from benchmarks.measuring.sweep_plan import SweepPlan
 from benchmarks.reading import DEEPEST, parse_json
 from benchmarks.reporting import report
 from benchmarks.reporting.compare import compare_runs
-from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.reporting.unmeasured import check_measured
+from benchmarks.reporting.workload_winners import winners_by_workload
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import load_runs
 from benchmarks.store import Run, StoreError, open_run

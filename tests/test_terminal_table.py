@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.reporting.findings import winners_by_workload
 from benchmarks.reporting.report import terminal_table
+from benchmarks.reporting.workload_winners import winners_by_workload
 from benchmarks.runs.frames import load_run
 from benchmarks.trial import Trial
 from tests.synthetic_runs import failed, run_of, trial, typed, workload

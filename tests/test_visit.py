@@ -14,8 +14,9 @@ import pytest
 
 from benchmarks.measuring.checking import SpotCheck
 from benchmarks.measuring.interference import CoreSeconds
+from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost
 from benchmarks.measuring.measure import CheckedCall
-from benchmarks.measuring.process import BUDGET_GRACE_SECONDS, Worker, WorkerLost
+from benchmarks.measuring.process import Worker
 from benchmarks.measuring.visit import LEAST_BLOCKS_KEPT, Visit
 from benchmarks.sweeps import load_sweep
 from benchmarks.workload import Case, Workload

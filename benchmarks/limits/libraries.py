@@ -15,7 +15,7 @@ class Pass(NamedTuple):
     moved_bytes: int
 
 
-class Library(Protocol):
+class MeasuredLibrary(Protocol):
     """A library under one device, dtype, precision and thread count. Its functions run without allocating."""
 
     name: str
@@ -40,14 +40,14 @@ class Library(Protocol):
         """Waits until all calls are done."""
 
 
-def libraries(workload: Workload) -> tuple[Library, ...]:
+def libraries(workload: Workload) -> tuple[MeasuredLibrary, ...]:
     """The libraries that can compute with the workload's settings."""
     if workload.device == "cpu" and workload.dtype in ("float32", "float64"):
         return _torch(workload), _numpy(workload)
     return (_torch(workload),)
 
 
-def _torch(workload: Workload) -> Library:
+def _torch(workload: Workload) -> MeasuredLibrary:
     import torch
 
     from rnnimpl.torch_base import TorchRnn
@@ -105,7 +105,7 @@ def _torch(workload: Workload) -> Library:
     return Torch()
 
 
-def _numpy(workload: Workload) -> Library:
+def _numpy(workload: Workload) -> MeasuredLibrary:
     import numpy as np
 
     dtype = np.dtype(workload.dtype)

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.counts import flops, products
 from benchmarks.limits.call_time import seconds_per_call
 from benchmarks.limits.chain import chain_peaks, prepare_kernels
-from benchmarks.limits.libraries import Library, libraries
+from benchmarks.limits.libraries import MeasuredLibrary, libraries
 from benchmarks.limits.peak import Peak, Shape, chain_shapes, measured_shape, settings
 from benchmarks.limits.probes import DTYPES as PROBED
 from benchmarks.limits.probes import NativeProbes, ProbeError, data_caches, probe_peaks
@@ -100,7 +100,7 @@ def native_peaks(
     return [measured()]
 
 
-def _in_order(workloads: Sequence[Workload], library: Library, clock: Callable[[], float]) -> Iterator[Peak]:
+def _in_order(workloads: Sequence[Workload], library: MeasuredLibrary, clock: Callable[[], float]) -> Iterator[Peak]:
     """Every peak of a library, measured on demand, the most important first."""
     device, dtype, precision, threads = settings(workloads[0])
     common: dict[str, Any] = {"device": device, "dtype": dtype, "precision": precision, "threads": threads}
@@ -115,7 +115,7 @@ def _in_order(workloads: Sequence[Workload], library: Library, clock: Callable[[
 
 
 def _chain(
-    library: Library, shape: Shape, clock: Callable[[], float], most_seconds: float, common: Mapping[str, Any]
+    library: MeasuredLibrary, shape: Shape, clock: Callable[[], float], most_seconds: float, common: Mapping[str, Any]
 ) -> Peak:
     M, N, K = shape
     seconds = seconds_per_call(library.chain(M, N, K), library.synchronize, clock, most_seconds) / 2
@@ -124,7 +124,7 @@ def _chain(
 
 
 def _gemm(
-    library: Library, shape: Shape, clock: Callable[[], float], most_seconds: float, common: Mapping[str, Any]
+    library: MeasuredLibrary, shape: Shape, clock: Callable[[], float], most_seconds: float, common: Mapping[str, Any]
 ) -> Peak:
     M, N, K = shape
     seconds = seconds_per_call(library.gemm(M, N, K), library.synchronize, clock, most_seconds)
@@ -132,7 +132,9 @@ def _gemm(
     return Peak(kind="gemm", source=library.name, M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common)
 
 
-def _bandwidth(library: Library, array_bytes: int, clock: Callable[[], float], common: Mapping[str, Any]) -> Peak:
+def _bandwidth(
+    library: MeasuredLibrary, array_bytes: int, clock: Callable[[], float], common: Mapping[str, Any]
+) -> Peak:
     """The better of a copy and, where the library has it in one pass, STREAM's triad a + s*b (McCalpin 1995)."""
     measured = []
     for traffic in library.passes(array_bytes):

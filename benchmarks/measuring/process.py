@@ -21,9 +21,9 @@ from benchmarks.measuring.channel import LOST_CONNECTION, ChannelError, Closed, 
 from benchmarks.measuring.ended import how_ended, last_words, opened_log, printable, was_killed_by_kernel
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.measuring.interference import CoreSeconds, read
+from benchmarks.measuring.lost import WorkerLost
 from benchmarks.measuring.process_tree import ProcessTree
 from benchmarks.measuring.watch import Watch, now
-from benchmarks.trial import Status
 
 START_SECONDS = 120.0
 """Limit for importing a framework."""
@@ -34,30 +34,9 @@ LINK_SECONDS = 60.0
 """Limit for the supervisor to start the worker, which takes milliseconds."""
 LAST_MESSAGE_SECONDS = 10.0
 """Limit for the end of a process that has closed its connection; a core dump takes a while."""
-BUDGET_GRACE_SECONDS = 60.0
-"""A request that began within a sweep's budget may end this much after it."""
 END_SECONDS = supervisor.KILL_SECONDS + 5.0
 LEAST_FREE_SHARE = 0.02
 """A worker is killed when less than this share of memory is free, before the kernel kills a process of its choice."""
-
-
-class WorkerLost(Exception):
-    """The worker has ended: `status` and `reason` as a trial has them.
-
-    `from_outside` says that something other than the worker ended it, as far as can be known. Trying again may succeed.
-    """
-
-    def __init__(self, status: Status, reason: str, *, from_outside: bool = False) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.from_outside = from_outside
-
-
-def ended_by_budget(lost: WorkerLost) -> WorkerLost:
-    """The loss with the end of the budget as its reason: with more time the worker may succeed."""
-    reason = f"the budget had ended {BUDGET_GRACE_SECONDS:.0f} s before: {lost.reason}"
-    return WorkerLost(lost.status, reason, from_outside=True)
 
 
 class Worker:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from benchmarks.measuring.expectations import Expectations
+from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost
 from benchmarks.measuring.pool import Pool
-from benchmarks.measuring.process import BUDGET_GRACE_SECONDS, WorkerLost
 from benchmarks.measuring.visit import Visit
 from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, estimate
 from benchmarks.store import Run

@@ -17,7 +17,8 @@ from benchmarks.measuring import checking
 from benchmarks.measuring.checking import Expected, SpotCheck
 from benchmarks.measuring.clocks import BlockClock, contradiction, on_core_seconds
 from benchmarks.measuring.interference import Interference
-from benchmarks.measuring.process import BUDGET_GRACE_SECONDS, Worker, WorkerLost, ended_by_budget
+from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost, ended_by_budget
+from benchmarks.measuring.process import Worker
 from benchmarks.statistics import MINIMUM_BLOCKS
 from benchmarks.sweeps import Sweep
 from benchmarks.trial import MEASURED, QUANTITIES, Status, Trial

@@ -29,8 +29,9 @@ from benchmarks.measuring.checking import Expected, prepare
 from benchmarks.measuring.ending import ended_in_order
 from benchmarks.measuring.expectations import Expectations
 from benchmarks.measuring.lock import measuring_alone
+from benchmarks.measuring.lost import WorkerLost
 from benchmarks.measuring.peak_processes import PEAK_SECONDS, measure_peaks
-from benchmarks.measuring.process import Worker, WorkerLost
+from benchmarks.measuring.process import Worker
 from benchmarks.profiling.replies import PROFILING
 from benchmarks.profiling.reporting.report import write_report
 from benchmarks.profiling.sampling.blocks import most_seconds

@@ -10,10 +10,11 @@ import pandas as pd
 
 from benchmarks.limits.peak import Peak
 from benchmarks.reporting.doubts import Doubts, find_doubts
-from benchmarks.reporting.findings import Finding, findings, winners_by_workload
+from benchmarks.reporting.findings import Finding, findings
 from benchmarks.reporting.ranking import Ranking, ranking_frame, rankings
 from benchmarks.reporting.scan import Line, scan_lines, scan_panels
 from benchmarks.reporting.slices import Panel, measured
+from benchmarks.reporting.workload_winners import winners_by_workload
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import LoadedRun
 

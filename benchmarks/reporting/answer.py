@@ -9,7 +9,8 @@ import pandas as pd
 
 from benchmarks.presentation.plain_text import code, count, interval, listed, share, times
 from benchmarks.reporting.doubts import DISTURBED, Doubts, OwnProcesses
-from benchmarks.reporting.findings import Finding, Winner, count_wins
+from benchmarks.reporting.findings import Finding, Winner
+from benchmarks.reporting.workload_winners import count_wins
 from benchmarks.statistics import Estimate
 
 

@@ -13,13 +13,10 @@ Rules:
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
-
-import pandas as pd
 
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import PooledCase, baseline, contenders, time_ratio
@@ -201,103 +198,3 @@ def _log_mean(column: Sequence[PooledCase]) -> float:
 
 def _mean_seconds(cases: dict[Workload, dict[str, PooledCase]], name: str) -> float:
     return _log_mean([of_workload[name] for of_workload in cases.values() if name in of_workload])
-
-
-WINNER_COLUMNS = (
-    *("run", "workload", "mode", "fastest", "median_seconds", "speedup", "speedup_low", "speedup_high"),
-    *("second", "lead", "lead_low", "lead_high", "close"),
-)
-
-
-def winners_by_workload(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row for each workload of each run that has a time, from a frame of `load_run`.
-
-    fastest: the implementation of the least median; second: the next, with lead = its time over the fastest's; close:
-    the names that are too close to call, joined by commas; speedup: the fastest against the baseline.
-    """
-    measured = frame[frame["median_seconds"].notna()]
-    # One name a source, preferably the source's own, as in `contenders`.
-    measured = measured.assign(alias=measured["implementation"] != measured["source"])
-    measured = measured.sort_values(["alias", "implementation"], kind="stable")
-    measured = measured.drop_duplicates(["run", "workload", "source"])
-    rows = []
-    for _, cases in measured.groupby(["run", "workload"], sort=False):
-        first, *others = cases.sort_values("median_seconds", kind="stable").to_dict("records")
-        second = others[0] if others else {}
-        rows.append(
-            {name: first[name] for name in WINNER_COLUMNS if name in first}
-            | {
-                "fastest": first["implementation"],
-                "second": second.get("implementation"),
-                "lead": second.get("slowdown", math.nan),
-                "lead_low": second.get("slowdown_low", math.nan),
-                "lead_high": second.get("slowdown_high", math.nan),
-                "close": ", ".join(other["implementation"] for other in others if too_close(other["slowdown_low"])),
-            }
-        )
-    order = frame.drop_duplicates(["run", "workload"])[["run", "workload"]]
-    return order.merge(pd.DataFrame(rows, columns=list(WINNER_COLUMNS)), on=["run", "workload"])
-
-
-@dataclasses.dataclass(frozen=True)
-class Wins:
-    """On how many workloads of a finding the overall winner, or another, is the fastest."""
-
-    first: int
-    """Workloads on which the overall winner is surely the fastest."""
-    close: int
-    """Workloads on which it is too close to call."""
-    oftener: tuple[str, ...]
-    """The implementations that are surely the fastest on more workloads, if any: those with the most."""
-    most: int
-    """Workloads on which they are."""
-
-
-def count_wins(finding: Finding, winners: pd.DataFrame) -> Wins:
-    """The wins on the workloads of a finding, from the frame of `winners_by_workload`."""
-    workloads = {workload.id for workload in finding.workloads}
-    rows = winners[(winners["run"] == finding.run) & winners["workload"].isin(workloads)]
-    name = finding.winner.fastest
-    sure = rows["close"] == ""
-    wins = rows[sure]["fastest"].value_counts()
-    first = int(wins.get(name, 0))
-    close = sum(name in (row["fastest"], *row["close"].split(", ")) for row in rows[~sure].to_dict("records"))
-    most = int(max(wins, default=0))
-    oftener = tuple(sorted(map(str, wins.index[wins == most]))) if most > first else ()
-    return Wins(first, close, oftener, most)
-
-
-SAME_WITHIN = 0.03
-"""The largest expected difference between two medians of the same code."""
-
-
-def two_names(frame: pd.DataFrame) -> pd.DataFrame:
-    """Differences between the medians of one source under two names, a row for each pair of names in each run.
-
-    Columns: run, source, one, other, workloads (on which both were measured), within (the share of these on which the
-    larger median is at most `SAME_WITHIN` above the smaller), apart (the largest of these differences), workload (where
-    that is).
-    """
-    rows = []
-    measured = frame[frame["median_seconds"].notna()]
-    for (run, source), cases in measured.groupby(["run", "source"], sort=False):
-        medians = cases.pivot_table(index="workload", columns="implementation", values="median_seconds", sort=False)
-        for one, other in itertools.combinations(sorted(medians.columns), 2):
-            pair = medians[[one, other]].dropna()
-            if pair.empty:
-                continue
-            apart = pair.max(axis=1) / pair.min(axis=1)
-            rows.append(
-                {
-                    "run": run,
-                    "source": source,
-                    "one": one,
-                    "other": other,
-                    "workloads": len(pair),
-                    "within": float((apart <= 1 + SAME_WITHIN).mean()),
-                    "apart": float(apart.max()) - 1,
-                    "workload": apart.idxmax(),
-                }
-            )
-    columns = ["run", "source", "one", "other", "workloads", "within", "apart", "workload"]
-    return pd.DataFrame(rows, columns=columns)

@@ -26,7 +26,8 @@ from benchmarks.presentation.plain_text import (
 )
 from benchmarks.reporting.answer import region_name
 from benchmarks.reporting.deepbench import join_published
-from benchmarks.reporting.findings import SAME_WITHIN, Finding, two_names
+from benchmarks.reporting.findings import Finding
+from benchmarks.reporting.same_code import SAME_WITHIN, two_names
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import BASELINE
 from benchmarks.statistics import Estimate
