@@ -34,7 +34,7 @@ def test_a_suspension_is_not_held_against_anybody() -> None:
     assert watch.suspended_seconds == pytest.approx(3600)
 
 
-def test_a_slow_look_counts() -> None:
+def test_a_slow_tick_counts() -> None:
     """Seconds between two ticks on a busy machine count as watched."""
     over, watch = watched(7.0, [4.0, 4.0])
     assert over == [False, True]
