@@ -13,6 +13,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 EARLIER = (
     ("benchmarks.reporting.frames", "load_samples"),
     ("benchmarks.reporting.frames", "load_run"),
+    ("benchmarks.profiling.report", "rewrite"),
     *(("benchmarks.machine.bounds", name) for name in ("LIMIT_NAMES", "bound", "share_of_attainable", "what_bounds")),
 )
 

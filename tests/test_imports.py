@@ -46,7 +46,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
 }
 """{package: its rooms, packages and modules, from the lowest floor up}. A file imports from its own room and from lower
 floors. What is in no room stands above all of them: `load_run`, the command line, the verb `profile`."""
-OLD_NAMES = ("benchmarks.machine.bounds", "benchmarks.reporting.frames")
+OLD_NAMES = ("benchmarks.machine.bounds", "benchmarks.profiling.report", "benchmarks.reporting.frames")
 """Modules that keep an import of users' scripts working, and that nothing here imports."""
 HEAVY = ("torch", "jax", "onnxruntime", "openvino")
 READERS = ("store", "runs", "reporting", "profiling.reporting", "history.report")
