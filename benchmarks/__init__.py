@@ -1,4 +1,4 @@
-"""How implementations of recurrent networks are measured, and what is made of the measurements."""
+"""The measuring of implementations of recurrent networks, and the analysis of the measurements."""
 
 from __future__ import annotations
 

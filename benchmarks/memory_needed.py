@@ -1,4 +1,4 @@
-"""How much memory a case of a workload takes, and whether a machine has it: asked before anything is measured."""
+"""The memory that a case of a workload takes, and whether a machine has it: checked before anything is measured."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from benchmarks.counts import ELEMENT_BYTES, elements
 from benchmarks.workload import Workload
 
 TEMPORARIES = 2
-"""`memory_needed` is this many times the arrays that must exist: a loop holds the results of its steps beside the
-stacked output, a hoisted projection its product, and a check NumPy's copies of the framework's arrays."""
+"""Factor of `memory_needed` over the arrays that must exist: a loop holds the results of its steps and the stacked
+output, a hoisted projection its product, and a check NumPy's copies of the framework's arrays."""
 
 
 def memory_needed(workload: Workload) -> int:

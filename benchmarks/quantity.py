@@ -1,4 +1,4 @@
-"""Quantities of a trial, which it holds beside its samples, each declared once by its field of `Trial`.
+"""Quantities of a trial, each declared once by its field of `Trial`: what a visit measures, samples aside.
 
 `quantity` declares a field. From the declarations follow the fields that a visit may set, the form of a worker's
 answers, the check of a stored trial and the columns of a frame.
@@ -18,7 +18,7 @@ Request = Literal["prepare", "warm_up", "finish"]
 """The requests to a worker whose answers hold quantities."""
 
 OverVisits = Literal["first", "last", "largest"]
-"""Which of the values of a case's visits a frame shows."""
+"""The choice of a value among those of a case's visits, for a frame."""
 
 
 @dataclasses.dataclass(frozen=True)

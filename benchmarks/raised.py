@@ -1,4 +1,4 @@
-"""What raised an exception: a statement of this project, of somebody's code, or the interpreter itself."""
+"""The origin of an exception: a statement of this project, of somebody's code, or the interpreter itself."""
 
 from __future__ import annotations
 

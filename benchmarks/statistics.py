@@ -1,4 +1,4 @@
-"""From samples to an estimate: pure functions without a clock.
+"""Estimates from samples: pure functions without a clock.
 
 Samples that follow each other in one process are correlated, and those of a block most of all. So the unit is the
 block: each is reduced to its median, the estimate is the median of those, and its interval is the distribution-free one

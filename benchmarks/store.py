@@ -28,7 +28,7 @@ from benchmarks.trial import SCHEMA, Trial
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
 DERIVED = ("summary.csv", "ranking.csv", "standing.csv", "report.md", "plots")
-"""What `report` writes into the folder, or wrote: earlier versions call `ranking.csv` `standing.csv`."""
+"""Names that `report` writes, or wrote, into the folder: earlier versions call `ranking.csv` `standing.csv`."""
 
 TOGETHER = "side-by-side"
 """The folder, within the first run's, of a report on several runs: each run keeps its own report."""

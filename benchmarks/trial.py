@@ -33,10 +33,10 @@ Status = Literal[
     "crashed",
     "failed",
 ]
-"""How a visit ended, or what is said of a case.
+"""The end of a visit, or the status of a case.
 
 A visit that has times is `measured`. Of a case with times, reading says `ok` or `noisy`; so do visits of old runs. The
-others are the same of both.
+others are the same for both.
 """
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -62,14 +62,14 @@ class Trial:
 
     case: Case
     source: str
-    """What `rnnimpl.load` takes: a name in the registry, or module:Class. `case` has the name in this run."""
+    """The argument of `rnnimpl.load`: a name in the registry, or module:Class. `case` has the name in this run."""
     round: int
     """0 for the first visit, then 1, 2 ... for those that narrow the interval."""
     status: Status
     reason: str | None = None
     """Why there are no times, in a sentence."""
     lost: str | None = None
-    """What cut the visit short other than the implementation, in a sentence: its process was killed from outside, the
+    """A sentence on what cut the visit short other than the implementation: its process was killed from outside, the
     machine was suspended, the budget ended. Where enough was measured before, the visit is `measured`."""
     started_at: str
     """UTC, ISO 8601."""
@@ -79,9 +79,9 @@ class Trial:
     """Every sample in measured order: seconds of one call, as the mean over `calls_per_sample` calls. In training a
     call is the forward and the backward pass together."""
     backward_seconds: tuple[float, ...] = ()
-    """In training, the pullback's part of each sample."""
+    """The pullback's part of each sample, in training."""
     blocks: tuple[int, ...] = ()
-    """How many samples each block has, in measured order; samples of one block are correlated."""
+    """The number of samples of each block, in measured order; samples of one block are correlated."""
     calls_per_sample: int = quantity("count", default=1, answer="warm_up")
 
     setup_seconds: float | None = quantity(answer="prepare", column="first")
@@ -101,13 +101,13 @@ class Trial:
     error_output: float | None = quantity("error", column="largest")
     """Largest error of y and the final state against the float64 reference, relative to the largest value of each."""
     error_gradient: float | None = quantity("error", column="largest")
-    """In training, the largest error of all gradients, relative to the largest value of each."""
+    """Largest error of all gradients, relative to the largest value of each, in training."""
     checked_steps: int | None = quantity("count", column="first")
-    """How many of the T steps the reference was computed for."""
+    """The number of the T steps that the reference was computed for."""
     input_seed: int | None = quantity("count")
     """The seed of weights and inputs, which the sweep drew and no implementation knew before."""
     describe: Mapping[str, str] = quantity("mapping", answer="prepare")
-    """Which path ran, as the implementation says."""
+    """The path that ran, as the implementation says."""
 
     device_span_seconds: float | None = quantity(answer="finish", is_cuda_only=True, column="last")
     """CUDA: median time between events recorded before and after a call."""
@@ -123,7 +123,7 @@ class Trial:
     elsewhere_share: float | None = quantity(column="largest")
     """The share of all cores' time that other programs, or the hypervisor, used while samples were taken."""
     helper_processes: int | None = quantity("count", column="largest")
-    """How many processes of its own the implementation had at most when it was suspended for another's turn."""
+    """The most processes of its own that the implementation had when it was suspended for another's turn."""
     unsuspended_seconds: float | None = quantity(column="largest")
     """Core time that the implementation used while it should have been suspended."""
 

@@ -14,7 +14,7 @@ KIND = Kind("draw", re.compile(r"table\.md|plots/(a|b)\.png"), folders=("plots",
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Every file below a folder with its text, and every link with where it leads; but for what git keeps."""
+    """The text of every file below a folder, and the target of every link, git's own files aside."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -17,5 +17,5 @@ def report(folder: Path, trials: list[Trial], **fields: Any) -> str:
 
 
 def section(text: str, title: str) -> str:
-    """What stands under a heading of the second level."""
+    """The text under a heading of the second level."""
     return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0].strip()

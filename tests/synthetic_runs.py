@@ -117,7 +117,7 @@ def record(trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def peaks(workloads: set[Workload], rate: float = 200e9) -> list[dict[str, Any]]:
-    """The same rate for every product of the workloads, as `run.json` holds it."""
+    """Peaks of one rate for every product of the workloads, as `run.json` holds them."""
     found: dict[tuple[Any, ...], Peak] = {}
     for of in workloads:
         common: dict[str, Any] = {name: getattr(of, name) for name in ("device", "dtype", "precision", "threads")}
@@ -167,7 +167,7 @@ def realistic_trials(
     blocks: Sequence[int] = BLOCKS,
     seed: int = 0,
 ) -> list[Trial]:
-    """Every implementation on every workload: blocks move together, and what slows one slows those beside it."""
+    """Trials of every implementation on every workload: blocks move together, and so do those of one turn."""
     sources = implementations if isinstance(implementations, Mapping) else {name: name for name in implementations}
     generator = np.random.default_rng(seed)
     found = []

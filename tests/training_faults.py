@@ -34,7 +34,7 @@ class SlightlyWrong(NumpyLoop):
 
 
 class Overflows(NumpyLoop):
-    """Its outputs are not numbers."""
+    """The outputs of this implementation are not numbers."""
 
     devices = ("cpu",)
 
@@ -44,7 +44,7 @@ class Overflows(NumpyLoop):
 
 
 class FailsAtTheThirdStep(NumpyLoop):
-    """It raises when it is built for the fourth time: once to be described, then once a step."""
+    """An implementation that raises when it is built for the fourth time: once to be described, then once a step."""
 
     devices = ("cpu",)
     built = 0
@@ -57,7 +57,7 @@ class FailsAtTheThirdStep(NumpyLoop):
 
 
 class LeavesBySystemExit(NumpyLoop):
-    """Its backward pass ends the program, as the argument parser of a script does."""
+    """An implementation whose backward pass ends the program, as the argument parser of a script does."""
 
     devices = ("cpu",)
 
@@ -66,7 +66,7 @@ class LeavesBySystemExit(NumpyLoop):
 
 
 class LeavesAtOnce(NumpyLoop):
-    """Its backward pass ends the process."""
+    """An implementation whose backward pass ends the process."""
 
     devices = ("cpu",)
 
@@ -75,7 +75,7 @@ class LeavesAtOnce(NumpyLoop):
 
 
 class LeavesByKeyboardInterrupt(NumpyLoop):
-    """Its backward pass says that the user pressed Ctrl-C."""
+    """An implementation whose backward pass raises KeyboardInterrupt itself."""
 
     devices = ("cpu",)
 
@@ -84,7 +84,7 @@ class LeavesByKeyboardInterrupt(NumpyLoop):
 
 
 class IsInterrupted(NumpyLoop):
-    """The user presses Ctrl-C in its backward pass."""
+    """An implementation in whose backward pass the user presses Ctrl-C."""
 
     devices = ("cpu",)
 
@@ -94,14 +94,14 @@ class IsInterrupted(NumpyLoop):
 
 
 class NeedsWhatIsNotThere(NumpyLoop):
-    """It cannot be loaded."""
+    """An implementation with a requirement that is not installed."""
 
     devices = ("cpu",)
     requires = ("a-package-that-nobody-has>=1",)
 
 
 class NeedsAnotherMachine(NumpyLoop):
-    """It can be loaded and not built."""
+    """An implementation that can be loaded and not built."""
 
     devices = ("cpu",)
 

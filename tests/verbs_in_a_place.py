@@ -13,12 +13,12 @@ from tests.precious_files import content
 
 
 def run(*words: str) -> Result:
-    """What a command line comes to; a fault of ours is raised."""
+    """The result of a command line; a fault of this project is raised."""
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, list(words), catch_exceptions=False)
 
 
 def refused(*words: str) -> str:
-    """What a command line is refused with; it has changed nothing."""
+    """The message that refuses a command line, which has changed nothing."""
     before = content(Path.cwd().parent)
     result = run(*words)
     assert result.exit_code == 2, result.output

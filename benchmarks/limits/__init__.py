@@ -1,1 +1,1 @@
-"""How fast this machine is, as measured, and what that bounds: peaks of libraries and cores, lower bounds of a call."""
+"""The speed of this machine and what it bounds: peaks of libraries and cores, lower bounds on the time of a call."""

@@ -56,7 +56,7 @@ class Peak:
 
     kind: Kind
     source: str
-    """Which code reached it: `torch`, `numpy` or `fused_cpu` by a product, copy or call; `cores` by a bare loop."""
+    """The code that reached it: `torch`, `numpy` or `fused_cpu` by a product, copy or call; `cores` by a bare loop."""
     device: Device
     dtype: Dtype
     precision: Precision

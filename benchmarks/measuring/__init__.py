@@ -1,1 +1,1 @@
-"""From a sweep to trials: the schedule, the worker processes, and one case from build to samples."""
+"""The measuring of a sweep: the schedule, the worker processes, and one case from build to samples."""

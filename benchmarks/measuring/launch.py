@@ -65,7 +65,7 @@ def start_sweep(plan: SweepPlan, *, out: Path | None, console: Console) -> Run:
 
 
 def address_space() -> str:
-    """How the addresses of workers' code are chosen, for the run's record."""
+    """The choice of the addresses of workers' code, for the run's record."""
     with fixed_layout() as fixed:
         return "the same for all workers of a round" if fixed else "drawn at random for each worker"
 

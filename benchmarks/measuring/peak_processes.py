@@ -14,14 +14,14 @@ from benchmarks.workload import Workload
 
 PEAK_SECONDS = 12.0
 PEAK_SHARES = (0.02, 0.1)
-"""The peaks of one device, dtype, precision and thread count take so many seconds, or the first share of the budget
+"""The peaks of one device, dtype, precision and thread count take this many seconds, or the first share of the budget
 where that is longer. The second share is the most for all peaks together."""
 PEAK_TIMEOUT_SECONDS = 120.0
 """Grace of a process that measures peaks: it finishes the product under way, and a compiler is slow."""
 
 
 def peak_seconds(budget_seconds: float, groups: int) -> float:
-    """Seconds for the peaks of each group of settings, where there are so many groups."""
+    """Seconds for the peaks of each of `groups` groups of settings."""
     least, most = (share * budget_seconds for share in PEAK_SHARES)
     return min(max(PEAK_SECONDS, least), most / groups)
 

@@ -141,7 +141,7 @@ REPLIES: Mapping[str, Form] = {
 
 
 class Service(NamedTuple):
-    """What a worker process runs, and what it may answer."""
+    """The module that a worker process runs, and the forms of its answers."""
 
     module: str
     """Run as `python -m MODULE`: its `main` serves the requests."""

@@ -1,4 +1,4 @@
-"""What a sweep will do, checked before anything is measured: its workloads on this machine and its implementations."""
+"""The plan of a sweep, checked before anything is measured: its workloads on this machine and its implementations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rnnimpl.registry import default_names, names
 
 @dataclasses.dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep will do: its workloads on this machine and {name in the run: source} of the implementations."""
+    """The workloads of a sweep on this machine, and {name in the run: source} of its implementations."""
 
     sweep: Sweep
     workloads: tuple[Workload, ...]

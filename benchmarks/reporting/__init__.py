@@ -1,1 +1,1 @@
-"""From trials to what people read: the frame, the findings, tables, sentences and plots. Imports no torch."""
+"""Reports of runs: the analysis, its tables, sentences and plots. Imports no torch."""

@@ -1,4 +1,4 @@
-"""What a report says of runs, each part computed once: sections and plots are handed what they show."""
+"""The analysis of runs for a report, each part computed once: sections and plots show it."""
 
 from __future__ import annotations
 

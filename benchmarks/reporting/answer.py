@@ -136,7 +136,7 @@ def answer(found: Sequence[Finding], winners: pd.DataFrame, *, several_runs: boo
 
 
 def _wins(finding: Finding, winners: pd.DataFrame) -> str:
-    """On how many workloads the overall winner is surely the fastest, and which one is more often, if any."""
+    """A sentence on how often the overall winner is surely the fastest, and which implementation is more often."""
     found = count_wins(finding, winners)
     said = f"{code(finding.winner.fastest)} is the fastest on {found.first} of {len(finding.workloads)}"
     said += f", and too close to call on {found.close} more" if found.close else ""

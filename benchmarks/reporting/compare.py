@@ -25,7 +25,7 @@ FLOOR = 0.05
 
 
 def verdict(low: float, high: float, floor: float = FLOOR) -> Verdict:
-    """What the interval of new time over old time says; `same` needs it to be within the floor."""
+    """The verdict by the interval of new time over old time; `same` needs it to be within the floor."""
     if high < 1 / (1 + floor):
         return "faster"
     if low > 1 + floor:

@@ -1,4 +1,4 @@
-"""Which implementation is fastest in which part of the sweep, by how much, and how surely.
+"""The fastest implementation of each part of a sweep, by how much, and how surely.
 
 Rules:
 
@@ -45,7 +45,7 @@ HIDDEN_BANDS = (
 
 
 class Setting(NamedTuple):
-    """What workloads must share to be put in one table: what a step computes, and how and where."""
+    """The fields that workloads of one table share: the cell, and how and where it is computed."""
 
     cell: str
     device: str
@@ -69,7 +69,7 @@ CELL_LABELS: Mapping[str, str] = MappingProxyType(
 
 
 def describe_conditions(device: str, dtype: str, precision: str, threads: int) -> str:
-    """Where and how something is computed, in words: cpu, float32, 2 threads."""
+    """Device, dtype, precision and threads in words: cpu, float32, 2 threads."""
     said = "" if precision == "ieee" else f" ({precision})"
     on = f", {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else ""
     return f"{device}, {dtype}{said}{on}"
@@ -83,13 +83,13 @@ class Winner:
     second: str | None
     """The next by time; None when nothing else was measured on all these workloads."""
     lead: Estimate | None
-    """How many times as long the second takes."""
+    """The second's time over the winner's."""
     close: tuple[str, ...]
-    """Those too close to the fastest to call, the nearest first."""
+    """The implementations too close to the fastest to call, the nearest first."""
     baseline: str | None
     """The baseline of the speed-up; None when it was not measured on all these workloads."""
     speedup: Estimate | None
-    """How many times as long the baseline takes."""
+    """The baseline's time over the winner's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Finding:
 
 
 def findings(run: LoadedRun) -> list[Finding]:
-    """For each setting and mode the winner over all workloads, then that of each region with measured workloads."""
+    """The winner over all workloads of each setting and mode, then that of each region with measured workloads."""
     settings = dict.fromkeys(map(Setting.of, run.workloads))
     found: list[Finding] = []
     for setting in settings:

@@ -51,7 +51,7 @@ Drawer: TypeAlias = Callable[[Axes, Panel, Mapping[str, Style], float], str]
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """What makes one plot: its panels, what is fixed in them, how one is drawn and how it is laid out."""
+    """The description of one plot: its panels, the fixed values in them, their drawing and their layout."""
 
     stem: str
     title: str

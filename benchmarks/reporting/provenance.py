@@ -1,4 +1,4 @@
-"""How a run was measured, as Markdown: machine, software, peaks, command, and activities of the sweep.
+"""The measurement of a run as Markdown: machine, software, peaks, command, and activities of the sweep.
 
 A run's record may be a stranger's: missing values and those of another type are left out.
 """

@@ -29,7 +29,7 @@ from benchmarks.trial import Status
 from benchmarks.workload import MODES, Mode, Workload
 
 LARGE = {"B": 32, "H": 512}
-"""From these sizes on, the rate of products is the goal."""
+"""The sizes from which on the rate of products is the goal."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Comparison:
     subject: PooledCase
     peer: PooledCase
     ratio: Estimate
-    """How many times as long the peer takes."""
+    """The peer's time over the subject's."""
     allowed: float | None
     """The ratio at the machine's limit: the peer's time over the workload's bound; None when unknown."""
     share_of_gemm: float | None

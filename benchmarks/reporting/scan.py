@@ -44,7 +44,7 @@ class Neighbours:
 
     @property
     def factor(self) -> float:
-        """How far apart they are, 1 or more, whichever is the dearer."""
+        """The larger cost over the smaller, 1 or more."""
         return max(self.ratio.median, 1 / self.ratio.median)
 
     @property

@@ -24,7 +24,7 @@ MOST_ROWS = 60
 
 
 def terminal_table(frame: pd.DataFrame, winners: pd.DataFrame) -> RenderableType:
-    """What `rich` prints of a frame of `load_run` and its winners: a row a workload, and a line on what has no time.
+    """A `rich` table of a frame of `load_run` and its winners: a row a workload, and a line on what has no time.
 
     A workload's fields with the same value throughout are in the title; the others are columns.
     """

@@ -47,7 +47,7 @@ def winners_by_workload(frame: pd.DataFrame) -> pd.DataFrame:
 
 @dataclasses.dataclass(frozen=True)
 class Wins:
-    """On how many workloads of a finding the overall winner, or another, is the fastest."""
+    """The number of workloads of a finding on which the overall winner, or another implementation, is the fastest."""
 
     first: int
     """Workloads on which the overall winner is surely the fastest."""

@@ -183,7 +183,7 @@ def contenders(cases: Mapping[str, PooledCase]) -> dict[str, PooledCase]:
 
 
 def time_ratio(above: PooledCase, below: PooledCase) -> Estimate:
-    """How many times as long `above` takes as `below`, both measured and of the same workload and run.
+    """The time of `above` over that of `below`, both measured and of the same workload and run.
 
     The ratio is over pairs of blocks that took turns in one visit, so common disturbances cancel. With too few pairs
     for an interval, it is the ratio of the two medians, with the widest bounds that their intervals allow.

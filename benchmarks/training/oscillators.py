@@ -32,10 +32,10 @@ LOSS_OF_THE_MEAN = 1 + NOISE**2
 LOSS_OF_THE_LAST_VALUE = 2 * (1 - float(np.mean(np.cos(FREQUENCIES)))) + 2 * NOISE**2
 """Expected loss of predicting that nothing changes: E (s[t+1] - s[t])**2, and the noise of both values."""
 LOSS_OF_THE_NOISE = NOISE**2
-"""What no predictor gets below, in expectation: the noise of the value to come."""
+"""The least expected loss of any predictor: the noise of the next value."""
 TARGET_LOSS = LOSS_OF_THE_LAST_VALUE / 4
 """Less than a twentieth of predicting the mean. The best linear function of the last value alone is hardly better than
-repeating it (0.141 to 0.146), so that whatever gets here uses its memory."""
+repeating it (0.141 to 0.146), so a lower loss needs the memory of the network."""
 
 
 def draw(generator: np.random.Generator) -> Batch:

@@ -137,7 +137,7 @@ def _plot_losses(axes: Axes, curves: list[Curve], task: Task) -> None:
 
     styles = choose_styles(curve.implementation for curve in curves)
     for number, curve in enumerate(curves):
-        # Curves that agree lie on each other: the first is drawn widest, so that each shows beside the later
+        # Curves that agree overlap: the first is drawn widest, so that it shows on both sides of the later
         # ones, and markers take turns.
         axes.plot(
             np.arange(1, len(curve.steps) + 1),

@@ -82,7 +82,7 @@ class Task:
     target_loss: float
     """A network has learned when its loss is below this."""
     target_meaning: str
-    """What a loss of `target_loss` shows, as a clause."""
+    """The meaning of a loss of `target_loss`, as a clause."""
     known_losses: Mapping[str, float]
     """Expected losses of predictors to compare with, by what each does."""
 

@@ -20,7 +20,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         )
     }
 )
-"""By the cell's name."""
+"""{cell: its task}."""
 
 
 def find_task(cell: str) -> Task:

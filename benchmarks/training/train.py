@@ -32,7 +32,7 @@ MOST_STEPS = 1_000_000
 SEED = 0
 
 Advance = Callable[[int], None]
-"""Tells the progress bar that so many more steps are done."""
+"""Adds a number of steps to the progress bar."""
 
 
 def train(
