@@ -133,15 +133,16 @@ def test_torch_compile_loads_compiled_code_from_a_named_folder(tmp_path: Path, m
 
 
 @pytest.mark.engines
-def test_torch_compile_is_unavailable_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_compile_is_unavailable_without_a_compiler() -> None:
     if "torch_compile" not in runnable():
         pytest.skip("torch_compile cannot run here")
     from torch._inductor import config as inductor_config
     from torch._inductor.cpp_builder import cpp_compiler_search
 
     cpp_compiler_search.cache_clear()
-    monkeypatch.setattr(inductor_config.cpp, "cxx", ("no-such-compiler",))
-    with pytest.raises(Unavailable, match="needs a C\\+\\+ compiler for the CPU and finds none: install g\\+\\+"):
+    # A monkeypatch would delete the setting at its end, and TorchInductor then has none.
+    missing = inductor_config.patch({"cpp.cxx": ("no-such-compiler",)})
+    with missing, pytest.raises(Unavailable, match=r"needs a C\+\+ compiler for the CPU and finds none: install g\+\+"):
         load("torch_compile")(CONFIG, WEIGHTS, "cpu")
     cpp_compiler_search.cache_clear()
 
