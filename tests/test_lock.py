@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,52 +24,56 @@ with measuring_alone("the \\x1b[31mfirst", print, Path(sys.argv[1])):
 """
 
 
-def holder(folder: Path) -> subprocess.Popen[str]:
-    """A process that holds the lock until its input ends."""
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+class Holder:
+    """A process that holds the lock until its input ends; `said` are the messages of those that wait for it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        """Keep the message, and end the holder."""
+        self.said.append(message)
+        self.process.communicate("")
 
 
-def test_a_second_sweep_says_who_measures_and_waits(tmp_path: Path) -> None:
-    """The second sweep begins when the first is done, and shows the first's name without markup."""
-    with holder(tmp_path) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "held\n"
-        said: list[str] = []
-
-        def say(message: str) -> None:
-            said.append(message)
-            first.communicate("")
-
-        with measuring_alone("the second", say, tmp_path):
-            assert first.returncode == 0
-    assert len(said) == 1
-    assert f"the [31mfirst (process {first.pid}, since " in said[0]
+@pytest.fixture
+def first(tmp_path: Path) -> Iterator[Holder]:
+    """Another process that holds the lock in the test's folder."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield Holder(process)
+        process.kill()
 
 
-def test_a_holder_that_was_killed_leaves_no_lock(tmp_path: Path) -> None:
-    """The lock is the operating system's."""
-    with holder(tmp_path) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "held\n"
-        first.kill()
-        first.wait()
-        said: list[str] = []
-        with measuring_alone("the second", said.append, tmp_path):
-            pass
-    assert said == []
+def test_a_second_sweep_says_who_measures_and_waits(first: Holder, tmp_path: Path) -> None:
+    """It begins when the first is done; the name of the first is no markup."""
+    with measuring_alone("the second", first.say, tmp_path):
+        assert first.process.returncode == 0
+    assert len(first.said) == 1
+    assert f"the [31mfirst (process {first.process.pid}, since " in first.said[0]
+
+
+def test_a_holder_that_was_killed_leaves_no_lock(first: Holder, tmp_path: Path) -> None:
+    """The operating system releases the lock."""
+    first.process.kill()
+    first.process.wait()
+    with measuring_alone("the second", first.say, tmp_path):
+        pass
+    assert first.said == []
 
 
 def alone(folder: Path, *, say: Callable[[str], None] = print) -> dict[str, object]:
-    """Hold the lock once, and give what is written of the holder meanwhile."""
+    """Hold the lock once; the content of the holder's file meanwhile."""
     with measuring_alone("this", say, folder):
         content: dict[str, object] = json.loads((folder / "rnnbench.lock.json").read_text())
         return content
 
 
 def test_a_file_that_may_only_be_read_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another user's file in /tmp can be locked: Linux refuses to open it for writing or with O_CREAT."""
+    """Linux refuses to open another user's file in /tmp for writing, or with the flag that makes it."""
     (tmp_path / "rnnbench.lock").touch()
     opened, open_file = list[int](), os.open
 
@@ -86,7 +90,7 @@ def test_a_file_that_may_only_be_read_is_locked(tmp_path: Path, monkeypatch: pyt
 
 
 def test_every_user_may_read_the_lock_that_is_made(tmp_path: Path) -> None:
-    """The lock file is readable by all, whatever the mask of its maker."""
+    """The mask of the user who makes it does not count."""
     mask = os.umask(0o077)
     try:
         alone(tmp_path)
@@ -97,8 +101,8 @@ def test_every_user_may_read_the_lock_that_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "folder", "pipe"])
-def test_what_is_no_file_is_refused_in_a_sentence(kind: str, tmp_path: Path) -> None:
-    """A link or a pipe in the lock's place is refused, not written through and not waited for."""
+def test_a_lock_that_is_no_file_is_refused_in_a_sentence(kind: str, tmp_path: Path) -> None:
+    """Nothing is written through a link, and a pipe is not waited for."""
     place, target = tmp_path / "rnnbench.lock", tmp_path / "target"
     if kind == "link":
         target.write_text("mine")
@@ -111,7 +115,7 @@ def test_what_is_no_file_is_refused_in_a_sentence(kind: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", ["link", "folder"])
 def test_the_holder_is_not_written_through_a_link(kind: str, tmp_path: Path) -> None:
-    """The name takes its place, or stays unwritten; the lock is held in any case, and no temporary file is left."""
+    """The holder's file replaces a link, or stays unwritten; the lock is held, and no temporary file is left."""
     place, target = tmp_path / "rnnbench.lock.json", tmp_path / "target"
     target.write_text("mine")
     if kind == "link":
@@ -124,26 +128,17 @@ def test_the_holder_is_not_written_through_a_link(kind: str, tmp_path: Path) -> 
     assert {path.name for path in tmp_path.iterdir()} == {"rnnbench.lock", "rnnbench.lock.json", "target"}
 
 
-def test_a_holder_that_is_no_more_is_not_named(tmp_path: Path) -> None:
-    """A holder that has ended, or a file in another form, is not named."""
-    with holder(tmp_path) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "held\n"
-        said: list[str] = []
-
-        def say(message: str) -> None:
-            said.append(message)
-            first.communicate("")
-
-        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-            ended.wait()
-        (tmp_path / "rnnbench.lock.json").write_text(json.dumps({"pid": ended.pid, "what": "old", "since": "then"}))
-        alone(tmp_path, say=say)
-    assert said[0].startswith("another process is measuring on this machine")
+def test_a_holder_that_has_ended_is_not_named(first: Holder, tmp_path: Path) -> None:
+    """A foreign file that names a process which has ended is passed over."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    (tmp_path / "rnnbench.lock.json").write_text(json.dumps({"pid": ended.pid, "what": "old", "since": "then"}))
+    alone(tmp_path, say=first.say)
+    assert first.said[0].startswith("another process is measuring on this machine")
 
 
-def test_a_lock_that_was_removed_meanwhile_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others would lock the file that follows it."""
+def test_a_lock_that_was_removed_meanwhile_is_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others would lock the file that replaces it."""
     removals = iter([True, False])
     lock = __import__("fcntl").flock
 
@@ -158,7 +153,7 @@ def test_a_lock_that_was_removed_meanwhile_is_taken_anew(tmp_path: Path, monkeyp
     assert next(removals, None) is None
 
 
-def test_no_temporary_folder_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_temporary_folder_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names the variable."""
 
     def none() -> str:
