@@ -1,4 +1,4 @@
-"""What `calibrate` measures and keeps: groups of three sides, what is planted in which, and going on where it was."""
+"""The measuring of `calibrate`: groups of three processes, their injected slowdowns, and a continued calibration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIRST = {"0.02": 2, "0.05": 5, "0.1": 10, "0.2": 20}
 
 
 class Processes:
-    """Stands for what is measured: a second a call, a unit of planted work 0.2 % more, a group an hour."""
+    """A stand-in for measuring: a call takes a second, a unit of work 0.2 % more, and a group an hour."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -35,7 +35,7 @@ class Processes:
     def __call__(
         self, sides: Sequence[Side], cases: Sequence[str], *, number: int, passes: int, seconds_a_case: float
     ) -> tuple[list[ProcessRecord], list[tuple[ControlTimes, ...]]]:
-        """One group of three."""
+        """Measure one group of three processes."""
         assert [side.name for side in sides] == ["base", "again", "slowed"]
         assert (passes, seconds_a_case) == (PASSES, SECONDS_A_CASE)
         self.now += 3600.0
@@ -54,7 +54,7 @@ class Processes:
 
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
-    """In place of real ones, with a clock that they move."""
+    """Processes in place of real ones, and a clock that they move."""
     found = Processes()
     monkeypatch.setattr(measuring, "measure_together", found)
     monkeypatch.setattr("time.monotonic", lambda: found.now)
@@ -65,7 +65,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A calibration that has begun, and measured nothing yet."""
+    """A calibration that has no groups yet."""
     record = {
         "machine": {"key": "a machine"},
         "cases": IDS,
@@ -77,12 +77,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def hours(count: int) -> float:
-    """In seconds, and a little more."""
+    """Seconds of this many hours and a half."""
     return 3600.0 * (count + 0.5)
 
 
-def test_sizes_go_round_from_group_to_group(processes: Processes, folder: Path) -> None:
-    """Every case has each in turn, and in a group neighbours have others."""
+def test_sizes_rotate_from_group_to_group(processes: Processes, folder: Path) -> None:
+    """Every case has each size in turn, and neighbours in a group have different sizes."""
     measure(folder, hours(6), lambda _: None)
     groups = list(read_groups(folder))
     assert processes.numbers == list(range(6))
@@ -95,8 +95,8 @@ def test_sizes_go_round_from_group_to_group(processes: Processes, folder: Path) 
 
 
 @pytest.mark.usefixtures("processes")
-def test_a_group_keeps_what_was_planted_and_what_each_side_took(folder: Path) -> None:
-    """In the third side alone; of the passes that count, the time of each stretch and the rounds' summary."""
+def test_a_group_records_the_work_and_the_times_of_each_process(folder: Path) -> None:
+    """Only the third process has the work; counted passes give the time of each time slice and a summary of rounds."""
     said: list[str] = []
     measure(folder, hours(1), said.append)
     (group,) = read_groups(folder)
@@ -110,8 +110,8 @@ def test_a_group_keeps_what_was_planted_and_what_each_side_took(folder: Path) ->
     assert (group.seconds, said) == (3600.0, ["group 1: 3600 s"])
 
 
-def test_it_goes_on_where_it_was_and_settles_the_work_once(processes: Processes, folder: Path) -> None:
-    """By the groups until then: a unit is 0.2 %, so 5 % take 25. What comes later has it, and changes it no more."""
+def test_a_calibration_is_continued_and_settles_the_work_once(processes: Processes, folder: Path) -> None:
+    """A unit of work was 0.2 % in the first groups, so 5 % take 25 units; later groups do not change it."""
     measure(folder, hours(4), lambda _: None)
     assert read_record(folder)["settled_by"] == 0
     measure(folder, hours(4), lambda _: None)
@@ -125,7 +125,7 @@ def test_it_goes_on_where_it_was_and_settles_the_work_once(processes: Processes,
 
 
 def test_no_group_is_begun_that_would_not_end_in_time(processes: Processes, folder: Path) -> None:
-    """By the longest so far; the first is measured in any case."""
+    """A group is expected to take as long as the longest before; the first is always measured."""
     measure(folder, 3600.0 * 2.9, lambda _: None)
     assert processes.numbers == [0, 1]
     measure(folder, 1.0, lambda _: None)
@@ -135,7 +135,7 @@ def test_no_group_is_begun_that_would_not_end_in_time(processes: Processes, fold
 def test_another_machine_begins_a_calibration_of_its_own(
     processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is measured into one of this machine's."""
+    """No group of another machine is added."""
     monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "another"})
     with pytest.raises(ValueError, match="was measured on a machine; this is another: begin a new one"):
         measure(folder, hours(1), lambda _: None)
@@ -143,7 +143,7 @@ def test_another_machine_begins_a_calibration_of_its_own(
 
 
 def test_a_group_in_which_a_case_fails_is_not_kept(processes: Processes, folder: Path) -> None:
-    """The case is named with the reason."""
+    """The error names the case and the reason."""
     processes.failing = True
     with pytest.raises(RuntimeError, match=r"suite.py::test\[0\] did not pass: why; the end"):
         measure(folder, hours(1), lambda _: None)
@@ -152,7 +152,7 @@ def test_a_group_in_which_a_case_fails_is_not_kept(processes: Processes, folder:
 
 @pytest.mark.usefixtures("processes")
 def test_numbers_are_kept_to_six_digits(folder: Path) -> None:
-    """Finer than any of them is known, and a third of the bytes."""
+    """Six digits are finer than any measurement, and take a third of the bytes."""
     amounts: Mapping[str, Mapping[str, int]] = dict.fromkeys(IDS.values(), dict.fromkeys(FIRST, 61_728_394))
     record = {**read_record(folder), "amounts": amounts}
     (folder / "calibration.json").write_text(json.dumps(record))
@@ -162,6 +162,6 @@ def test_numbers_are_kept_to_six_digits(folder: Path) -> None:
     assert group.amounts["suite.py::test[0]"] == 61_728_394
 
 
-def test_what_compare_looks_at_is_mean_minimum_and_median() -> None:
-    """Of all rounds."""
+def test_a_summary_is_mean_minimum_and_median() -> None:
+    """It is that of all rounds, as pytest-benchmark's compare takes it."""
     assert summary([4.0, 1.0, 2.0, 2.0, 1.0]) == {"mean": 2.0, "min": 1.0, "median": 2.0}
