@@ -24,7 +24,7 @@ EXPECTED: Mapping[str, str] = MappingProxyType(
 
 @dataclasses.dataclass(frozen=True)
 class ClassFacts:
-    """What a list of implementations shows of a class.
+    """The facts of a class that a list of implementations shows.
 
     The summary is the first line of the file; the others are the class's attributes, documented in `Rnn`.
     """

@@ -109,7 +109,7 @@ class Rnn(abc.ABC, Generic[Array]):
     """The cells it computes, a literal."""
 
     requires: ClassVar[tuple[str, ...]] = ()
-    """What must be installed beside NumPy, as requirements: ("torch>=2.11", "python<3.14"); a literal."""
+    """The requirements beside NumPy, such as ("torch>=2.11", "python<3.14"); a literal."""
 
     only_when_named: ClassVar[str] = ""
     """The reason why it runs only when it is named, a literal; empty where it runs with all others."""

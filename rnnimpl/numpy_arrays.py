@@ -1,4 +1,4 @@
-"""What implementations on NumPy arrays share: copies in and out, and a check of the dtype."""
+"""The base of implementations on NumPy arrays: copies in and out, and a check of the dtype."""
 
 from __future__ import annotations
 

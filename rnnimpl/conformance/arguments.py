@@ -139,4 +139,4 @@ def _expected(error: type[Exception], what: str, *named: str) -> Iterator[None]:
         missing = [each for each in named if each not in said]
         require(not missing, f"the {error.__name__} for {what} says {said!r}; expected {' and '.join(named)} in it")
         return
-    raise ConformanceError(f"{what} is taken; expected a {error.__name__}")
+    raise ConformanceError(f"{what} is accepted; expected a {error.__name__}")

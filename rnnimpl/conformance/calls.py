@@ -184,7 +184,7 @@ def check_wrong_dtype(implementation: type[Rnn[Any]], example: Example, device: 
             named = dtype in str(error) and carrier.name in str(error)
             require(named, f"the TypeError for {dtype} says {str(error)!r}; expected {dtype} and {carrier.name} in it")
             continue
-        raise ConformanceError(f"from_numpy takes {dtype}; expected a TypeError: the carrier is {carrier}")
+        raise ConformanceError(f"from_numpy accepts {dtype}; expected a TypeError: the carrier is {carrier}")
 
 
 def check_wrong_weights(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
@@ -195,7 +195,7 @@ def check_wrong_weights(implementation: type[Rnn[Any]], example: Example, device
         implementation(example.config, Weights.init(other, 0), device)
     except ValueError:
         return
-    raise ConformanceError(f"weights for hidden_size {other.hidden_size} are taken; expected a ValueError")
+    raise ConformanceError(f"weights for hidden_size {other.hidden_size} are accepted; expected a ValueError")
 
 
 def check_other_cells(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
@@ -212,7 +212,7 @@ def check_other_cells(implementation: type[Rnn[Any]], example: Example, device: 
         except Unsupported:
             continue
         named = ", ".join(implementation.cells)
-        raise ConformanceError(f"cell {cell} is taken, but cells names {named} alone; expected it there or Unsupported")
+        raise ConformanceError(f"cell {cell} is accepted, but cells names {named} alone; expected it there or Unsupported")
 
 
 def check_describe(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
@@ -251,7 +251,7 @@ def _require_shape_error(
             f"the ValueError for {name} of shape {shape} says {said!r}; expected {shape} and {expected} in it",
         )
         return
-    raise ConformanceError(f"{name} of shape {shape} is taken; expected a ValueError")
+    raise ConformanceError(f"{name} of shape {shape} is accepted; expected a ValueError")
 
 
 def _names(example: Example) -> tuple[str, ...]:
