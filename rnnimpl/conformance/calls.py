@@ -212,7 +212,9 @@ def check_other_cells(implementation: type[Rnn[Any]], example: Example, device: 
         except Unsupported:
             continue
         named = ", ".join(implementation.cells)
-        raise ConformanceError(f"cell {cell} is accepted, but cells names {named} alone; expected it there or Unsupported")
+        raise ConformanceError(
+            f"cell {cell} is accepted, but cells names {named} alone; expected it there or Unsupported"
+        )
 
 
 def check_describe(implementation: type[Rnn[Any]], example: Example, device: str = "cpu") -> None:
