@@ -8,7 +8,7 @@ CASE = "speed/test_work.py::test_work"
 
 
 def process(number: int, seconds: float, **fields: object) -> Measurement:
-    """A process of the revision of that number."""
+    """A process that measured the revision of this number, in a group of its own."""
     known: dict[str, object] = {
         "revision": f"{number:040x}",
         "suite": "speed",

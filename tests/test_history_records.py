@@ -1,4 +1,4 @@
-"""`track`: the record of a process on disk, and what it is recorded of."""
+"""`track`: the record of a process on disk, its times, its suite and its packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.synthetic_history import CASE, process
 
 
 def test_a_process_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    """And a torn line costs only itself."""
+    """A torn line spoils no other."""
     histories.append(tmp_path, "machine", process(1, 1.0))
     with (tmp_path / "machine" / "processes.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"torn": ')
@@ -47,7 +47,7 @@ def test_a_process_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     ],
 )
 def test_a_record_of_another_form_is_refused(field: str, value: object) -> None:
-    """Field by field."""
+    """Each field is checked."""
     record = json.loads(json.dumps(process(1, 1.0).to_json()))
     assert Measurement.from_json(record) == process(1, 1.0)
     with pytest.raises((ValueError, TypeError)):
@@ -57,13 +57,13 @@ def test_a_record_of_another_form_is_refused(field: str, value: object) -> None:
 
 
 def test_a_cases_times_are_taken_over_its_passes() -> None:
-    """Of each the undisturbed time, of these the median; the median and the least of all rounds."""
+    """The low time is the median over passes of their first deciles; median and least are those of all rounds."""
     passes = [[5.0, 1.0, 9.0], [2.0, 2.0], [4.0, 3.0, 8.0]]
     assert CaseTimes.of_passes(passes) == CaseTimes(2.0, 3.5, 1.0, 8)
 
 
 def test_a_suites_digest_follows_its_files(tmp_path: Path) -> None:
-    """The same content, the same name; what lies deeper counts, and a file's name, and nothing that is no Python."""
+    """Content and names of Python files count, in folders below, too; other files do not."""
     (tmp_path / "deeper").mkdir()
     file = tmp_path / "deeper" / "a.py"
     file.write_text("1")
@@ -79,18 +79,18 @@ def test_a_suites_digest_follows_its_files(tmp_path: Path) -> None:
 
 
 class Distribution:
-    """An installed package, or one whose files lie in a checkout."""
+    """An installed package; `origin` is its direct_url.json."""
 
     def __init__(self, name: str | None, version: str, origin: str | None = None) -> None:
         self.metadata, self.version, self.origin = {"Name": name}, version, origin
 
     def read_text(self, _: str) -> str | None:
-        """What pip has noted of where it came from."""
+        """The note of pip on the package's origin."""
         return self.origin
 
 
-def test_a_package_that_lies_in_a_checkout_is_not_one_of_those_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its code is what is measured. The first that is found of a name is the one that is imported."""
+def test_a_package_installed_from_a_folder_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code is under test. Of two packages of a name the first counts, which is imported."""
     found = [
         Distribution("B_c", "2"),
         Distribution("a", "1", '{"url": "https://example.org/a.whl"}'),

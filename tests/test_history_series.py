@@ -1,4 +1,4 @@
-"""`history`: from processes to the series of a case, and to what a step may come of."""
+"""`history`: from processes to the series of a case, and to the causes of environment changes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tests.synthetic_history import process
 
 def in_groups(
     levels: Sequence[float],
-    moments: Sequence[float],
+    effects: Sequence[float],
     *,
     after: Mapping[str, object] | None = None,
     late: int = 99,
     noise: float = 0.002,
 ) -> list[Measurement]:
-    """In each moment a group of the first revision and another in turn; from the group `late` on, with these fields."""
+    """Groups of the first revision and another in turn, by session effects; `after` are fields from group `late` on."""
     draw = random.Random(0)
     found = []
-    for number, moment in enumerate(moments):
+    for number, effect in enumerate(effects):
         for revision in (0, 1 + number % (len(levels) - 1)):
-            taken = math.exp(levels[revision] + moment + draw.gauss(0.0, noise))
+            seconds = math.exp(levels[revision] + effect + draw.gauss(0.0, noise))
             fields = {"group": f"{number}", "measured_at": f"2026-01-01T{number:02}:00:00+00:00"}
-            found.append(process(revision, taken, **fields, **(after or {} if number >= late else {})))
+            found.append(process(revision, seconds, **fields, **(after or {} if number >= late else {})))
     return found
 
 
@@ -41,39 +41,39 @@ def series(measured: Sequence[Measurement]) -> CaseSeries:
     return one
 
 
-def test_what_a_moment_does_to_all_is_in_no_revisions_time() -> None:
+def test_times_are_corrected_for_session_effects() -> None:
     """The machine was a fifth slower in every other group, and for good from the middle on."""
-    moments = [0.2 * (number % 2) + (0.5 if number >= 10 else 0.0) for number in range(20)]
-    found = series(in_groups([0.0, 0.1, 0.2, 0.3], moments, noise=5e-4))
+    effects = [0.2 * (number % 2) + (0.5 if number >= 10 else 0.0) for number in range(20)]
+    found = series(in_groups([0.0, 0.1, 0.2, 0.3], effects, noise=5e-4))
     levels = [statistics.median(seconds) for seconds in found.processes]
     assert [level / levels[0] for level in levels] == pytest.approx([1, *map(math.exp, (0.1, 0.2, 0.3))], rel=0.003)
-    # As it is in the usual moment: the median of them all.
+    # Levels are those of the median session effect.
     assert levels[0] == pytest.approx(math.exp(0.35), rel=0.003)
     assert all(max(seconds) / min(seconds) < 1.02 for seconds in found.processes)
     moved = [math.log(session.seconds / found.sessions[0].seconds) for session in found.sessions]
-    assert moved == pytest.approx(moments, abs=0.01)
-    assert [session.seconds for session in found.sessions] == pytest.approx(list(map(math.exp, moments)), rel=0.01)
+    assert moved == pytest.approx(effects, abs=0.01)
+    assert [session.seconds for session in found.sessions] == pytest.approx(list(map(math.exp, effects)), rel=0.01)
 
 
-def test_noise_of_those_set_beside_is_in_a_process() -> None:
-    """Of two that took turns, each has the noise of both: neither takes the other's for the moment's."""
+def test_a_corrected_time_has_the_noise_of_the_processes_that_correct_it() -> None:
+    """Each of two interleaved processes has the noise of both."""
     found = series(in_groups([0.0, 0.0], [0.0] * 200, noise=0.01))
     spread = statistics.stdev(map(math.log, found.revisions[1].seconds))
     assert spread == pytest.approx(0.01 * math.sqrt(2), rel=0.15)
 
 
-def test_processes_that_took_turns_count_before_those_that_were_alone() -> None:
-    """An anchor that was measured alone at first; and one that has nothing else keeps what it has."""
+def test_interleaved_processes_count_before_those_that_were_alone() -> None:
+    """An anchor that was first measured alone loses that time; a revision without other processes keeps it."""
     lone = process(0, 7.0, group="alone", measured_at="2025-12-31T00:00:00+00:00")
     found = series([lone, *in_groups([0.0, 0.1], [0.0, 0.0])])
-    assert all(point.interleaved for point in found.revisions)
+    assert all(each.interleaved for each in found.revisions)
     assert len(found.revisions[0].seconds) == 2
     (only,) = series([lone]).revisions
     assert (only.seconds, only.interleaved) == ((7.0,), False)
 
 
 def cause_of(after: Mapping[str, object] | None = None, *, size: float = 0.2) -> tuple[str, str]:
-    """Kind and reason of the one step over time, where moments grew by `size` from the seventh of twelve on."""
+    """Kind and evidence of the one step, where session effects grew by `size` from the seventh of twelve on."""
     found = series(in_groups([0.0, 0.0, 0.0], [0.0] * 6 + [size] * 6, after=after, late=6))
     assert not find_steps(found.processes)
     (one,) = environment_changes(found, 1)
@@ -98,15 +98,15 @@ def cause_of(after: Mapping[str, object] | None = None, *, size: float = 0.2) ->
 def test_a_step_of_the_same_revisions_is_not_the_codes(
     after: Mapping[str, object] | None, kind: str, said: str
 ) -> None:
-    """The machine's where a control took it, too, else that of what was recorded to differ; the code has none."""
+    """It is the machine's where a control has it, too, else that of a recorded difference."""
     known = {"controls": {"fixed Python loop": 1.0}, **(after or {})} if after and "controls" in after else after
     found, why = cause_of(known)
     assert found == kind
     assert said in why
 
 
-def test_only_the_cases_that_the_pattern_is_found_in_are_told_of() -> None:
-    """Anywhere in the name, by the case of its letters; all where there is none."""
+def test_only_cases_with_the_pattern_in_their_name_have_a_series() -> None:
+    """The pattern may be anywhere in the name, and respects upper and lower case; without one all cases count."""
     times = CaseTimes(1.0, 1.0, 1.0, 9)
     measured = [process(0, 1.0, cases={"speed::a[x-1]": times, "speed::b[x-2]": times})]
     order = [measured[0].revision]

@@ -1,4 +1,4 @@
-"""`track` refuses a suite that holds the code that it measures: it would be laid over every revision's own."""
+"""`track` refuses a suite that holds the code that it measures: it would replace that of every revision."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ TEST = "def test_it(benchmark):\n    benchmark(sum, [])\n"
     ],
     ids=["top", "project", "absolute import", "relative import", "folder of modules"],
 )
-def test_a_suite_with_measured_code_is_refused_before_anything_is_laid(
+def test_a_suite_with_measured_code_is_refused(
     tmp_path: Path, suite: str, files: Mapping[str, str], reason: str
 ) -> None:
-    """With what shows it."""
+    """The refusal names the evidence."""
     top = project(tmp_path / "project", {f"{suite}/test_it.py": TEST, "data.txt": "REVISION", **files})
     with pytest.raises(
         ValueError, match=rf"holds code that it measures \({reason}.*expected a folder or file of bench"
@@ -53,16 +53,16 @@ def test_a_suite_with_measured_code_is_refused_before_anything_is_laid(
     ids=["a name that is also a library's", "tests of its helpers", "a file that is no Python"],
 )
 def test_a_suite_with_helpers_of_its_own_is_taken(tmp_path: Path, files: Mapping[str, str]) -> None:
-    """They are part of the ruler."""
+    """Helpers are part of the suite."""
     top = project(tmp_path / "project", {"bench/test_it.py": TEST, "data.txt": "REVISION", **files})
     refuse_measured_code(top, "bench")
 
 
 @pytest.mark.parametrize(("others", "refused"), [((), True), (("m.py",), False), (("bench/test_it.py",), True)])
-def test_a_suite_that_runs_nothing_else_of_a_revision_is_refused(
+def test_a_suite_that_runs_no_other_code_of_a_revision_is_refused(
     tmp_path: Path, others: tuple[str, ...], refused: bool
 ) -> None:
-    """All that its dry run loaded of the project lies in the suite."""
+    """All modules of the project that its dry run loaded lie in the suite."""
     top = project(tmp_path / "project", {"bench/test_it.py": TEST, "bench/m.py": "REVISION", "m.py": ""})
     modules = {name: (top / name,) for name in ("bench/test_it.py", "bench/m.py", *others)}
     dry_run = record({"bench/test_it.py::test_it": PASSED}, loaded=Loaded(modules))

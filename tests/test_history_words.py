@@ -1,4 +1,4 @@
-"""What a history says: its steps in words, in the report, in the tables and in the plots."""
+"""The findings of a history in words, in the report, in the tables and in the plots."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SESSIONS = tuple(Session(f"2026-01-{day:02}", 1.0, {}, {}, "one", {}) for day in
 def history_of(
     levels: Sequence[float], name: str = "speed/test_a.py::test_a", *, interleaved: bool = True, noise: float = 0.005
 ) -> CaseHistory:
-    """A case whose time was exp(level) in each revision, of three processes with noise."""
+    """A case with a time of exp(level) in each revision, from three processes with noise."""
     draw = random.Random(0)
     seconds = [tuple(math.exp(level + draw.gauss(0.0, noise)) for _ in range(3)) for level in levels]
     series = CaseSeries(
@@ -48,7 +48,7 @@ def history_of(
 
 
 def machine_of(*cases: CaseHistory, **fields: Any) -> MachineHistory:
-    """A machine with these cases."""
+    """The history of a machine with these cases."""
     return dataclasses.replace(MachineHistory("a machine", cases, (), ()), **fields)
 
 
@@ -57,7 +57,7 @@ SLOWER = history_of([0.0] * 4 + [0.2] * 4)
 
 
 def test_a_finding_is_the_latest_step_and_how_many_were_before() -> None:
-    """With its interval, the commits and where it comes from."""
+    """It has the interval, the commits and the origin of the step."""
     twice = history_of([0.0] * 4 + [0.2] * 4 + [0.1] * 4, interleaved=False)
     assert finding(SLOWER).startswith("+2")
     assert finding(SLOWER).endswith("), 0000000 to 0000000: code")
@@ -66,7 +66,7 @@ def test_a_finding_is_the_latest_step_and_how_many_were_before() -> None:
 
 
 def test_a_finding_of_nothing_says_what_would_have_been_seen() -> None:
-    """Or that there is too little to see anything in: three revisions, or processes that tell no noise."""
+    """It says so where three revisions, or processes without known noise, are too few for any."""
     moving = history_of([0.0] * 8, noise=0.02)
     assert moving.least_visible is not None
     assert finding(moving) == f"no step; one of {share(math.expm1(moving.least_visible))} would have been found"
@@ -75,7 +75,7 @@ def test_a_finding_of_nothing_says_what_would_have_been_seen() -> None:
 
 
 def test_the_least_step_that_would_be_seen_is_seen() -> None:
-    """In the middle; one of half the size is not. It grows with the number of cases that are looked through."""
+    """In the middle it is found, and one of half the size is not. It grows with the number of cases."""
     moving = history_of([0.0] * 8, noise=0.02)
     least, among_many = moving.least_visible, dataclasses.replace(moving, cases=100).least_visible
     assert least is not None
@@ -87,19 +87,19 @@ def test_the_least_step_that_would_be_seen_is_seen() -> None:
 
 
 def test_no_step_would_be_seen_that_is_too_small_to_be_told() -> None:
-    """However little noise there is: 2 %."""
+    """The least is 2 %, however little noise there is."""
     assert finding(history_of([0.0] * 8, noise=1e-4)) == "no step; one of 2.0 % would have been found"
 
 
 def test_names_are_as_short_as_they_can_be() -> None:
-    """Parameters where all are one test's, else without the file that all are in."""
+    """They are the parameters where all are of one test, and lack the file that all share."""
     assert short_names(["a.py::test[x-1]", "a.py::test[y]"]) == {"a.py::test[x-1]": "x-1", "a.py::test[y]": "y"}
     assert short_names(["a.py::one[x]", "a.py::two"]) == {"a.py::one[x]": "one[x]", "a.py::two": "two"}
     assert short_names(["a.py::one", "b.py::one"]) == {"a.py::one": "a.py::one", "b.py::one": "b.py::one"}
 
 
-def test_what_differs_between_two_descriptions_is_named() -> None:
-    """Also what only one has."""
+def test_the_differences_between_two_descriptions_are_named() -> None:
+    """An entry that only one has is one of them."""
     assert changed({"a": "1", "b": "1", "c": "1"}, {"a": "2", "b": "1", "d": "1"}) == [
         "a 1 → 2",
         "c 1 → none",
@@ -107,8 +107,8 @@ def test_what_differs_between_two_descriptions_is_named() -> None:
     ]
 
 
-def test_the_report_names_at_most_so_many_commits_of_a_step() -> None:
-    """And how many more there are."""
+def test_the_report_names_at_most_twelve_commits_of_a_step() -> None:
+    """It counts the others."""
     (change,) = SLOWER.changes
     many = dataclasses.replace(change, commits=tuple(f"{at:07x} change {at}" for at in range(15)))
     said = markdown([machine_of(dataclasses.replace(SLOWER, changes=(many,)))], {"a machine": []})
@@ -119,8 +119,8 @@ def test_the_report_names_at_most_so_many_commits_of_a_step() -> None:
     assert "15 commits:" in said
 
 
-def test_the_report_tells_what_is_not_the_codes(tmp_path: Path) -> None:
-    """Between which moments, and the likely cause; in the report, on the terminal and in the table."""
+def test_the_report_has_the_environment_changes(tmp_path: Path) -> None:
+    """Their sessions and likely causes are in the report, on the terminal and in steps.csv."""
     (change,) = SLOWER.changes
     step = dataclasses.replace(change.step, last_before=2, first_after=5)
     moved = dataclasses.replace(
@@ -145,8 +145,8 @@ def test_the_report_tells_what_is_not_the_codes(tmp_path: Path) -> None:
     assert "Changes that are not the code's" not in markdown([machine_of(STEADY)], {"a machine": []})
 
 
-def test_the_report_has_a_row_a_case_and_names_what_was_left_out() -> None:
-    """Revisions, processes, the latest time, the noise; problems of the file, and who cannot run the suite."""
+def test_the_report_has_a_row_for_each_case_and_names_what_was_left_out() -> None:
+    """Notes name problems of the file, and revisions that cannot run the suite."""
     machine = machine_of(STEADY, problems=("line 1: <none>",), failures=("abc: why",))
     said = markdown([machine], {"a machine": ["history", "history-2"]})
     row = next(line for line in said.splitlines() if line.startswith("| `test_a`"))
@@ -158,7 +158,7 @@ def test_the_report_has_a_row_a_case_and_names_what_was_left_out() -> None:
 
 
 def test_a_report_replaces_the_plots_of_an_earlier_one(tmp_path: Path) -> None:
-    """Of a machine that is no more among them, not those of others."""
+    """Plots of a machine that is gone are removed, and other files stay."""
     (tmp_path / "mine.png").touch()
     gone = dataclasses.replace(machine_of(STEADY), machine="gone")
     write_history([gone], tmp_path)
@@ -176,14 +176,14 @@ def test_a_report_replaces_the_plots_of_an_earlier_one(tmp_path: Path) -> None:
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Figure, Path, str]]:
-    """What is drawn, with the folder and the stem that it is to be written to."""
+    """The figures that are drawn, each with the folder and the stem of its files."""
     drawn: list[tuple[Figure, Path, str]] = []
     monkeypatch.setattr("benchmarks.history.plot.save", lambda *what: drawn.append(what))
     return drawn
 
 
 def test_a_figure_holds_eight_cases(figures: list[tuple[Figure, Path, str]], tmp_path: Path) -> None:
-    """The ninth begins the next."""
+    """The ninth case begins another figure."""
     cases = [history_of([0.0] * 4, f"speed/test_a.py::test_{number}") for number in range(9)]
     assert draw_history(machine_of(*cases), tmp_path, "history") == ["history", "history-2"]
     assert [len(figure.axes) for figure, _, _ in figures] == [8, 1]
@@ -195,10 +195,10 @@ def test_a_figure_holds_eight_cases(figures: list[tuple[Figure, Path, str]], tmp
     [([0.0, 0.2], True, "#d55e00"), ([0.2, 0.0], True, "#009e73"), ([0.0, 0.2], False, "#0072b2")],
     ids=["slower", "faster", "perhaps the machine"],
 )
-def test_a_step_is_drawn_where_it_is_in_the_colour_of_its_kind(
+def test_a_step_is_drawn_at_its_place_in_the_colour_of_its_kind(
     levels: Sequence[float], interleaved: bool, colour: str, figures: list[tuple[Figure, Path, str]], tmp_path: Path
 ) -> None:
-    """Between the revisions that it may lie between; each level as a line of its height."""
+    """It spans the revisions between which it may lie; each level is a line of its height."""
     case = history_of([*[levels[0]] * 4, *[levels[1]] * 4], interleaved=interleaved)
     draw_history(machine_of(case), tmp_path, "history")
     (axes,) = figures[0][0].axes
