@@ -163,7 +163,7 @@ class Subject:
 
     def warm_up(self, most_seconds: float = WARM_UP_MOST_SECONDS) -> float:
         """Call until calls are steady, settle how many calls make a sample, and return the seconds."""
-        warmed = warm_up(self._changed_call, self.clock, least=WARM_UP_LEAST_SECONDS, most=most_seconds)
+        warmed = warm_up(self.changed_call, self.clock, least=WARM_UP_LEAST_SECONDS, most=most_seconds)
         self.calls = calls_per_sample(
             warmed.call,
             clock_resolution=resolution(self.clock),
@@ -180,7 +180,7 @@ class Subject:
         fresh = fresh_feature(self.workload, checked.seed)
         self._kept = None
         if self.call_seconds < REWARM_SECONDS:
-            self._changed_call()
+            self.changed_call()
         expected_calls = max(1, min(SAMPLES_PER_BLOCK * self.calls, int(BLOCK_SECONDS / max(self.call_seconds, 1e-9))))
         position = int(checked.place * expected_calls)
         made = 0
@@ -190,7 +190,7 @@ class Subject:
             nonlocal made, untimed_seconds
             made += 1
             if made - 1 != position:
-                return self._changed_call()
+                return self.changed_call()
             start = clock()
             self.input.change_to(checked.feature, fresh)
             self.call.x = self.input.array
@@ -232,16 +232,16 @@ class Subject:
         if not self.is_converted:
             self._check_that_results_stay()
         if self.workload.device == "cuda":
-            found |= gpu.profile_call(self._timed)
+            found |= gpu.profile_call(self.timed_call)
         return found
 
-    def _changed_call(self) -> CallSeconds:
+    def changed_call(self) -> CallSeconds:
         """One call on an input that no call had before."""
         self.input.change()
         self.call.x = self.input.array
-        return self._timed()
+        return self.timed_call()
 
-    def _timed(self) -> CallSeconds:
+    def timed_call(self) -> CallSeconds:
         """One call, from its input on the device to its results there."""
         return self._timed_with_conversion()[0] if self.is_converted else self.call.timed(self.clock)
 
@@ -299,7 +299,7 @@ class Subject:
         """Raise Wrong where a call wrote into the results of the call before, which would save it memory."""
         called = self.call.make()
         before = self._read(called)
-        self._changed_call()
+        self.changed_call()
         after = self._read(called)
         changed = [name for name, array in before.items() if not np.array_equal(array, after[name], equal_nan=True)]
         if changed:
