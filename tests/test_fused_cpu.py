@@ -390,9 +390,9 @@ def test_describe_names_compiler_vectors_and_threads() -> None:
     assert int(described["vector_bits"]) in (128, 256, 512)
 
 
-def test_a_meeting_of_threads_is_measured_once() -> None:
+def test_a_barrier_of_threads_is_measured_once() -> None:
     """The cost of a barrier is measured once in a process, and has the order of a cache line's way between cores."""
-    cycles = kernels("tanh", "float32").functions.rnn_meeting_cycles
+    cycles = kernels("tanh", "float32").functions.rnn_barrier_cycles
     cycles.restype = ctypes.c_double
     assert cycles(1) == 0
     for threads in (2, 8):

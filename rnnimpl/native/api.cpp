@@ -170,6 +170,6 @@ void rnn_sigmoid(long count, const rnn::Real* from, rnn::Real* to) {
 
 int rnn_vector_bits() { return 8 * rnn::kVectorBytes; }
 
-double rnn_meeting_cycles(int threads) { return rnn::Meetings(threads).cycles(threads); }
+double rnn_barrier_cycles(int threads) { return rnn::Barriers(threads).cycles(threads); }
 }
 #pragma GCC visibility pop

@@ -1,4 +1,4 @@
-// Backpropagation through time: for each layer from the last, stretch by stretch, the recurrence backwards and then the
+// Backpropagation through time: for each layer from the last, chunk by chunk, the recurrence backwards and then the
 // large products.
 #pragma once
 
@@ -39,16 +39,16 @@ class Backward {
           call_(call),
           plan_(make_plan<S, Cell>(network, call.T, call.B, false)),
           parts_(config_.D * plan_.members),
-          far_(network.far(call.T, call.B)) {
+          exceeds_caches_(network.exceeds_caches(call.T, call.B)) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
         threads_ = plan_.threads > 1 || product_cycles() > 4 * kWakingCycles ? config_.threads : 1;
-        stretch_ = steps_at_once();
-        stretches_ = (call_.T + stretch_ - 1) / stretch_;
-        steps_per_meeting_ = plan_.members > 1 ? 1 : std::max(1L, kRows / rows);
+        chunk_steps_ = steps_at_once();
+        chunks_ = (call_.T + chunk_steps_ - 1) / chunk_steps_;
+        steps_per_barrier_ = plan_.members > 1 ? 1 : std::max(1L, kRows / rows);
         sums_scratch_ = rows * network_.backward(0, 0).state.padded();
         direction_scratch_ = sums_scratch_ + (Net::kGated ? rows * network_.unit_vectors() * kLanes<S> : 0);
         network_.team_scratch.reserve(direction_scratch_ * config_.D * plan_.teams);
-        const long da_size = config_.D * stretch_ * call_.B * da_row();
+        const long da_size = config_.D * chunk_steps_ * call_.B * da_row();
         const long between_size = config_.L > 1 ? 2 * call_.T * call_.B * config_.D * config_.H : 0;
         da_ = network_.layer_scratch.reserve(da_size + between_size);
         between_ = da_ + da_size;
@@ -62,33 +62,33 @@ class Backward {
         for (const WeightBlock& block : blocks_) largest = std::max(largest, block.size);
         sums_size_ = WeightProducts<S>::sums_size(config_.H, most_inputs, largest, columns_);
         network_.product_scratch.reserve(product_parts_ * sums_size_);
-        for (long i = 0; i < config_.L * stretches_; ++i) {
-            const Stretch stretch = stretch_of(i % stretches_);
-            for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings(stretch) + 1, parts_, threads_);
+        for (long i = 0; i < config_.L * chunks_; ++i) {
+            const Chunk chunk = chunk_of(i % chunks_);
+            for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(barriers(chunk) + 1, parts_, threads_);
             products_.emplace_back(1, product_parts_, threads_);
         }
     }
 
     void run() {
         Pool::shared().run(static_cast<int>(threads_), [this](int thread) {
-            for (long i = config_.L * stretches_ - 1; i >= 0; --i) {
-                const int layer = static_cast<int>(i / stretches_);
-                const Stretch stretch = stretch_of(i % stretches_);
+            for (long i = config_.L * chunks_ - 1; i >= 0; --i) {
+                const int layer = static_cast<int>(i / chunks_);
+                const Chunk chunk = chunk_of(i % chunks_);
                 for (int ahead = 0; ahead < plan_.teams; ++ahead) {
                     const int team = (thread + ahead) % plan_.teams;
                     teams_[static_cast<std::size_t>(i * plan_.teams + team)].run(
                         thread / plan_.teams % parts_,
-                        [&](long step, int part) { this->step(layer, stretch, team, step, part); });
+                        [&](long step, int part) { this->step(layer, chunk, team, step, part); });
                 }
                 products_[static_cast<std::size_t>(i)].run(
                     static_cast<int>(thread * product_parts_ / threads_),
-                    [&](long, int part) { this->multiply_weights(layer, stretch, part); });
+                    [&](long, int part) { this->multiply_weights(layer, chunk, part); });
             }
         });
     }
 
   private:
-    static constexpr long kRows = 96;          // of dx at once, and of da between meetings
+    static constexpr long kRows = 96;          // of dx at once, and of da between barriers
     static constexpr long kProductRows = 384;  // of a weight's gradient at once
     static constexpr long kShareOfSecond = 4;  // one part in so many of the second-level cache is for da
 
@@ -102,11 +102,11 @@ class Backward {
     }
 
     // Steps after which the large products are taken, while da and what else they multiply are still in cache.
-    struct Stretch {
+    struct Chunk {
         long begin, end;
     };
 
-    Stretch stretch_of(long index) const { return {index * stretch_, std::min(call_.T, (index + 1) * stretch_)}; }
+    Chunk chunk_of(long index) const { return {index * chunk_steps_, std::min(call_.T, (index + 1) * chunk_steps_)}; }
 
     long steps_at_once() const {
         // Directions run through time from both ends, and dx is the sum of both. Helpers who come for the products
@@ -118,36 +118,36 @@ class Backward {
                           std::min(2L, call_.T), call_.T);
     }
 
-    long meetings(const Stretch& stretch) const {
-        return (stretch.end - stretch.begin + steps_per_meeting_ - 1) / steps_per_meeting_;
+    long barriers(const Chunk& chunk) const {
+        return (chunk.end - chunk.begin + steps_per_barrier_ - 1) / steps_per_barrier_;
     }
 
     struct Work {
         int layer, direction, member;
-        Stretch stretch;
+        Chunk chunk;
         Share share;  // sequences
         S* sums;
         long panel_begin, panel_end;
     };
 
-    void step(int layer, const Stretch& stretch, int team, long step, int part) {
+    void step(int layer, const Chunk& chunk, int team, long step, int part) {
         Work work;
         work.layer = layer;
         work.direction = part / plan_.members;
         work.member = part % plan_.members;
-        work.stretch = stretch;
+        work.chunk = chunk;
         work.share = share_of(call_.B, team, plan_.teams);
         work.sums = network_.team_scratch.data() + (team * config_.D + work.direction) * direction_scratch_;
         const long panels = packed(work).state.count();
         work.panel_begin = panels * work.member / plan_.members;
         work.panel_end = panels * (work.member + 1) / plan_.members;
-        if (step == meetings(stretch)) {
-            if (stretch.begin == 0) recur_back(work, 0, -1);
+        if (step == barriers(chunk)) {
+            if (chunk.begin == 0) recur_back(work, 0, -1);
             multiply_input(work, part);
             return;
         }
-        const long end = stretch.end - step * steps_per_meeting_;
-        recur_back(work, end, std::max(stretch.begin, end - steps_per_meeting_));
+        const long end = chunk.end - step * steps_per_barrier_;
+        recur_back(work, end, std::max(chunk.begin, end - steps_per_barrier_));
     }
 
     const PackedBackward<S>& packed(const Work& work) const { return network_.backward(work.layer, work.direction); }
@@ -157,11 +157,11 @@ class Backward {
 
     long block_count() const { return static_cast<long>(blocks_.size()); }
 
-    // da of one direction, in the order in which it runs through time: of a stretch and, while that step's place is not
+    // da of one direction, in the order in which it runs through time: of a chunk and, while that step's place is not
     // taken yet, of the step after it.
-    S* da(const Stretch& stretch, int direction, long p, long b) const {
-        const long step = p - stretch.begin;
-        return da_ + ((direction * stretch_ + (step < stretch_ ? step : 0)) * call_.B + b) * da_row();
+    S* da(const Chunk& chunk, int direction, long p, long b) const {
+        const long step = p - chunk.begin;
+        return da_ + ((direction * chunk_steps_ + (step < chunk_steps_ ? step : 0)) * call_.B + b) * da_row();
     }
 
     // Gradient of a layer's output, (T, B, D*H): given for the last one, else what the layer above sent back.
@@ -172,16 +172,16 @@ class Backward {
 
     // The steps before the p-th, down to the one at `end`.
     RNN_PHASE void recur_back(const Work& work, long p, long end) {
-        while (p > end) retreat(work, --p);
+        while (p > end) step_back(work, --p);
     }
 
     // da[p] from dh[p] = dy[p] + da[p+1] @ w_hh; before the first step, dh0 = da[0] @ w_hh.
-    void retreat(const Work& work, long p) {
+    void step_back(const Work& work, long p) {
         const long H = config_.H, size = work.share.size;
         const bool last = p == call_.T - 1;
-        const Rows<S> after{last ? nullptr : da(work.stretch, work.direction, p + 1, work.share.begin), da_row(), size, 0};
+        const Rows<S> after{last ? nullptr : da(work.chunk, work.direction, p + 1, work.share.begin), da_row(), size, 0};
         const Panels<S>& panels = packed(work).state;
-        const auto retreat_by = [&](long panel, long count, long next) {
+        const auto step_back_by = [&](long panel, long count, long next) {
             const long column = panels[panel].column, width = count * panels.width(panel);
             S* sums = work.sums + column * size;
             const S* from = sums;
@@ -190,9 +190,18 @@ class Backward {
             if (last)
                 from = call_.dstate_n[0] + final_row(work) * H + column, stride = H;
             else if (size == 1)
-                multiply_row<S>(after.data, panels, panel, count, nullptr, sums, panels.width(panel));
+                multiply_row<S>(panels, panel, count,
+                                {.row = after.data, .from = nullptr, .to = sums, .to_stride = panels.width(panel)});
             else
-                multiply_panel<S>(after, size, panels, panel, nullptr, 0, sums, width, next);
+                multiply_panel<S>(panels, panel, {
+                    .rows = after,
+                    .count = size,
+                    .from = nullptr,
+                    .from_stride = 0,
+                    .to = sums,
+                    .to_stride = width,
+                    .next = next,
+                });
             if constexpr (Net::kGated) {
                 if (p >= 0)
                     finish_units(work, p, column, columns, from, stride);
@@ -205,7 +214,9 @@ class Backward {
                     copy_rows(from, stride, size, columns, call_.dstate[0] + final_row(work) * H + column, H);
             }
         };
-        for_each_unit(panels, work.panel_begin, work.panel_end, size == 1, p % 2 != 0, retreat_by);
+        for_each_unit(panels,
+                      {.begin = work.panel_begin, .end = work.panel_end, .together = size == 1, .backwards = p % 2 != 0},
+                      step_back_by);
     }
 
     long final_row(const Work& work) const {
@@ -222,11 +233,11 @@ class Backward {
 
     void finish(const Work& work, long p, long column, long columns, const S* sums, long stride) const {
         const long at = output_at(work, p, column), row = output_row();
-        const bool more = far_ && p > 0;
+        const bool more = exceeds_caches_ && p > 0;
         const long ahead = (work.direction == 0 ? 1 : -1) * call_.B * row;
         const S* dy = output_gradient(work.layer) + at;
         const S* y = output(work.layer) + at;
-        S* to = da(work.stretch, work.direction, p, work.share.begin) + column;
+        S* to = da(work.chunk, work.direction, p, work.share.begin) + column;
         for (long r = 0; r < work.share.size; ++r) {
             if (more)
                 for (const S* from : {dy, y}) prefetch(from + r * row - ahead, columns);
@@ -251,9 +262,9 @@ class Backward {
         const long index = work.layer * config_.D + work.direction, units = network_.unit_vectors();
         const S* dy = output_gradient(work.layer) + output_at(work, p, column);
         const S* after = Cell::kStates > 1 && p == call_.T - 1 ? call_.dstate_n[1] + final_row(work) * H + column : nullptr;
-        S* to = da(work.stretch, work.direction, p, work.share.begin) + column;
+        S* to = da(work.chunk, work.direction, p, work.share.begin) + column;
         const long dy_ahead = (work.direction == 0 ? -1 : 1) * call_.B * row, saved_ahead = -units * call_.B * saved_row;
-        const bool more = far_ && p > 0;
+        const bool more = exceeds_caches_ && p > 0;
         for (long j = 0; j < columns; j += lanes) {
             const long unit = (column + j) / lanes, count = columns - j;
             const S* saved =
@@ -304,8 +315,8 @@ class Backward {
 
     // dx = da @ w_ih, summed over directions, for the part's share of the time steps.
     RNN_PHASE void multiply_input(const Work& work, int part) {
-        const Share steps = share_of(work.stretch.end - work.stretch.begin, part, parts_);
-        const long begin = work.stretch.begin + steps.begin, end = begin + steps.size;
+        const Share steps = share_of(work.chunk.end - work.chunk.begin, part, parts_);
+        const long begin = work.chunk.begin + steps.begin, end = begin + steps.size;
         const long size = work.share.size;
         const long I = config_.layer_input(work.layer);
         S* dx = work.layer == 0 ? call_.dx : between(work.layer - 1);
@@ -315,7 +326,7 @@ class Backward {
         for (long t = begin; t < end; t += at_once) {
             const long count = std::min(at_once, end - t);
             const Panels<S>& panels = packed(work).input;
-            for_each_unit(panels, 0, panels.count(), false, false, [&](long panel, long, long next) {
+            for_each_unit(panels, {.begin = 0, .end = panels.count()}, [&](long panel, long, long next) {
                 const long column = panels[panel].column, width = panels.width(panel);
                 S* result = dx + (t * call_.B + work.share.begin) * I + column;
                 // Straight into dx, where the panel's rows are whole and lie evenly apart.
@@ -324,10 +335,17 @@ class Backward {
                 const long stride = straight ? I : width;
                 for (int direction = 0; direction < config_.D; ++direction) {
                     const long p = time_of(direction, t, call_.T);
-                    const Rows<S> rows{da(work.stretch, direction, p, work.share.begin) + Net::kApart * config_.H,
+                    const Rows<S> rows{da(work.chunk, direction, p, work.share.begin) + Net::kApart * config_.H,
                                        da_row(), size, (direction == 0 ? 1 : -1) * call_.B * da_row()};
-                    multiply_panel<S>(rows, count * size, network_.backward(work.layer, direction).input, panel,
-                                      direction == 0 ? nullptr : to, stride, to, stride, next);
+                    multiply_panel<S>(network_.backward(work.layer, direction).input, panel, {
+                        .rows = rows,
+                        .count = count * size,
+                        .from = direction == 0 ? nullptr : to,
+                        .from_stride = stride,
+                        .to = to,
+                        .to_stride = stride,
+                        .next = next,
+                    });
                 }
                 for (long i = 0; !straight && i < count; ++i)
                     copy_rows(sums + i * size * width, width, size, std::min(width, I - column),
@@ -336,7 +354,7 @@ class Backward {
         }
     }
 
-    void multiply_weights(int layer, const Stretch& stretch, int part) {
+    void multiply_weights(int layer, const Chunk& chunk, int part) {
         const int direction = static_cast<int>(part / (block_count() * columns_));
         const WeightBlock& block = blocks_[static_cast<std::size_t>(part / columns_ % block_count())];
         Sequence<const S> x = call_.x;
@@ -347,12 +365,12 @@ class Backward {
         const Sequence<S>& y = call_.outputs[static_cast<std::size_t>(layer)];
         const long index = layer * config_.D + direction;
         const S* h0 = call_.h0 == nullptr ? nullptr : call_.h0 + index * call_.B * config_.H;
-        const ProductRows<S> factors{direction, call_.T, call_.B, config_.H, far_, stretch.begin, stretch.end,
-                                     da(stretch, direction, stretch.begin, 0), da_row(), x,
+        const ProductRows<S> factors{direction, call_.T, call_.B, config_.H, exceeds_caches_, chunk.begin, chunk.end,
+                                     da(chunk, direction, chunk.begin, 0), da_row(), x,
                                      {y.data + direction * config_.H, y.step, y.row}, h0};
         WeightProducts<S>(factors, config_.layer_input(layer), block, part % columns_, columns_,
                           network_.product_scratch.data() + part * sums_size_)
-            .run(stretch.end == call_.T, stretch.begin == 0, call_.gradients[static_cast<std::size_t>(index)]);
+            .run(chunk.end == call_.T, chunk.begin == 0, call_.gradients[static_cast<std::size_t>(index)]);
     }
 
     Net& network_;
@@ -360,8 +378,8 @@ class Backward {
     const BackwardCall<S>& call_;
     const Plan plan_;
     const int parts_;
-    const bool far_;  // x, y and their gradients
-    long threads_, stretch_, stretches_, steps_per_meeting_, sums_scratch_, direction_scratch_, columns_, sums_size_;
+    const bool exceeds_caches_;  // x, y and their gradients
+    long threads_, chunk_steps_, chunks_, steps_per_barrier_, sums_scratch_, direction_scratch_, columns_, sums_size_;
     int product_parts_;
     std::vector<WeightBlock> blocks_;
     S *da_, *between_;

@@ -12,8 +12,9 @@
 
 namespace rnn {
 
-// Rows of the projection computed at once: enough to reuse each packed weight often, few enough to stay in cache.
-inline constexpr long kProjectionRows = 48;
+// Rows of the projection computed at once: enough to reuse each packed weight often, and to leave w_hh in the second-level
+// cache for many steps; few enough to stay in that cache themselves.
+inline constexpr long kProjectionRows = 128;
 
 // Vectors that go through the nonlinearity side by side. Processors with vectors of 512 bits look far enough ahead to
 // begin with the next one by themselves, and what the next step reads first is there earlier.
@@ -42,19 +43,19 @@ class Forward {
           call_(call),
           plan_(make_plan<S, Cell>(network, call.T, call.B, true)),
           parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members),
-          far_(network.far(call.T, call.B)) {
+          exceeds_caches_(network.exceeds_caches(call.T, call.B)) {
         const long rows = (call_.B + plan_.teams - 1) / plan_.teams;
         const long most = plan_.layers_apart ? call_.T / kWaves : call_.T;
         chunk_ = std::min(most, std::max(1L, kProjectionRows / rows));
-        steps_per_meeting_ = plan_.members > 1 ? 1 : chunk_;
-        meetings_per_layer_ = (call_.T + steps_per_meeting_ - 1) / steps_per_meeting_;
-        const long meetings =
-            plan_.layers_apart ? meetings_per_layer_ + config_.L - 1 : meetings_per_layer_ * config_.L;
+        steps_per_barrier_ = plan_.members > 1 ? 1 : chunk_;
+        barriers_per_layer_ = (call_.T + steps_per_barrier_ - 1) / steps_per_barrier_;
+        const long barriers =
+            plan_.layers_apart ? barriers_per_layer_ + config_.L - 1 : barriers_per_layer_ * config_.L;
         row_width_ = Net::kGated ? network_.unit_vectors() * Net::kUnitWidth : network_.forward(0, 0).state.padded();
         projection_size_ = chunk_ * rows * row_width_;
         part_scratch_ = projection_size_ + (Net::kGated ? network_.unit_vectors() * kLanes<S> * rows : 0);
         network_.team_scratch.reserve(part_scratch_ * sequential_parts() * plan_.teams);
-        for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(meetings, parts_, plan_.threads);
+        for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(barriers, parts_, plan_.threads);
     }
 
     void run() {
@@ -78,12 +79,12 @@ class Forward {
     };
 
     void step(int team, long step, int part) {
-        long meeting = step % meetings_per_layer_;
-        Work work{static_cast<int>(step / meetings_per_layer_), part / plan_.members, part % plan_.members, {}, {}, 0, 0};
+        long barrier = step % barriers_per_layer_;
+        Work work{static_cast<int>(step / barriers_per_layer_), part / plan_.members, part % plan_.members, {}, {}, 0, 0};
         if (plan_.layers_apart) {
             work = {part, 0, 0, {}, {}, 0, 0};
-            meeting = step - part;
-            if (meeting < 0 || meeting >= meetings_per_layer_) return;
+            barrier = step - part;
+            if (barrier < 0 || barrier >= barriers_per_layer_) return;
         }
         work.share = share_of(call_.B, team, plan_.teams);
         const int sequential = plan_.layers_apart ? work.layer : work.direction;
@@ -91,8 +92,8 @@ class Forward {
         const Share units = share_of(packed(work).state.units(), work.member, plan_.members);
         work.begin = units.begin;
         work.end = units.begin + units.size;
-        const long begin = meeting * steps_per_meeting_;
-        const long end = std::min(call_.T, begin + steps_per_meeting_);
+        const long begin = barrier * steps_per_barrier_;
+        const long end = std::min(call_.T, begin + steps_per_barrier_);
         for (long p = begin; p < end;) {
             const long within = p % chunk_, count = std::min(chunk_ - within, end - p);
             if (within == 0) project(work, p, std::min(chunk_, call_.T - p));
@@ -144,14 +145,22 @@ class Forward {
         const long sign = work.direction == 0 ? 1 : -1, size = work.share.size;
         const Rows<S> rows{x.at(time_of(work.direction, p, call_.T), work.share.begin), x.row, size, sign * x.step};
         const Panels<S>& input = packed(work).input;
-        const bool more = far_ && p + 2 * chunk_ <= call_.T;
-        for_each_unit(input, work.begin, work.end, false, false, [&](long unit, long, long next) {
+        const bool more = exceeds_caches_ && p + 2 * chunk_ <= call_.T;
+        for_each_unit(input, {.begin = work.begin, .end = work.end}, [&](long unit, long, long next) {
             const Share columns = share_of(input.depth(), unit - work.begin, work.end - work.begin);
             const S* bias = packed(work).bias.data() + input[unit * input.per_unit()].column;
             S* sums = sums_of(work, unit, p);
             const long stride = size == 1 ? row_width_ : width(work, unit);
-            multiply_unit(rows, count * size, input, unit, bias, 0, sums + Net::kApart * kLanes<S>, stride, next,
-                          more ? Ahead{sign * chunk_ * x.step, columns.begin, columns.size} : Ahead{});
+            multiply_unit<S>(input, unit, {
+                .rows = rows,
+                .count = count * size,
+                .from = bias,
+                .from_stride = 0,
+                .to = sums + Net::kApart * kLanes<S>,
+                .to_stride = stride,
+                .next = next,
+                .ahead = more ? Ahead{sign * chunk_ * x.step, columns.begin, columns.size} : Ahead{},
+            });
             if constexpr (Net::kApart > 0) {
                 const Vector<S> of_state = load(packed(work).state_bias.data() + unit * kLanes<S>);
                 for (long row = 0; row < count * size; ++row) store(sums + row * stride, of_state);
@@ -161,27 +170,36 @@ class Forward {
 
     // `count` steps from the p-th on.
     RNN_PHASE void recur(const Work& work, long p, long count) {
-        for (const long end = p + count; p < end; ++p) advance(work, p);
+        for (const long end = p + count; p < end; ++p) step_forward(work, p);
     }
 
     // The state after the p-th step from the one before.
-    void advance(const Work& work, long p) {
+    void step_forward(const Work& work, long p) {
         const Rows<S> before = state_before(work, p);
         const Sequence<S> y = output(work);
         // From the state before to what is written after this step.
         const long distance = (work.direction == 0 ? 2 : -2) * y.step;
-        const bool more = far_ && p + 1 < call_.T;
+        const bool more = exceeds_caches_ && p + 1 < call_.T;
         const Panels<S>& state = packed(work).state;
         const long rows = work.share.size;
-        for_each_unit(state, work.begin, work.end, rows == 1, p % 2 != 0, [&](long unit, long count, long next) {
+        const Units units{.begin = work.begin, .end = work.end, .together = rows == 1, .backwards = p % 2 != 0};
+        for_each_unit(state, units, [&](long unit, long count, long next) {
             S* sums = sums_of(work, unit, p);
             const long each = width(work, unit), begin = column(work, unit);
             const long columns = std::min(config_.H - begin, Net::kGated ? kLanes<S> : each);
             if (before.data != nullptr && rows == 1)
-                multiply_row(before.data, state, unit, count, sums, sums, each);
+                multiply_row<S>(state, unit, count, {.row = before.data, .from = sums, .to = sums, .to_stride = each});
             else if (before.data != nullptr)
-                multiply_unit(before, rows, state, unit, sums, each, sums, each, next,
-                              more ? Ahead{distance, begin, columns} : Ahead{});
+                multiply_unit<S>(state, unit, {
+                    .rows = before,
+                    .count = rows,
+                    .from = sums,
+                    .from_stride = each,
+                    .to = sums,
+                    .to_stride = each,
+                    .next = next,
+                    .ahead = more ? Ahead{distance, begin, columns} : Ahead{},
+                });
             if constexpr (Net::kGated)
                 for (long i = 0; i < count; ++i) finish_unit(work, p, unit + i, sums + i * each);
             else
@@ -297,8 +315,8 @@ class Forward {
     const ForwardCall<S>& call_;
     const Plan plan_;
     const int parts_;
-    const bool far_;  // x and y
-    long chunk_, steps_per_meeting_, meetings_per_layer_, row_width_, projection_size_, part_scratch_;
+    const bool exceeds_caches_;  // x and y
+    long chunk_, steps_per_barrier_, barriers_per_layer_, row_width_, projection_size_, part_scratch_;
     std::deque<Team> teams_;  // neither copied nor moved
 };
 

@@ -7,7 +7,7 @@
 
 #include "simd.hpp"
 
-// A phase of a pass: a function of its own, which whoever looks at a running call knows by its name.
+// A phase of a pass: a function that is not inlined, so that a profiler finds it by its name.
 #define RNN_PHASE __attribute__((noinline))
 
 namespace rnn {
@@ -54,18 +54,32 @@ template <int R, class T, class Use>
     }
 }
 
-// to (R rows of V vectors) = from + left (R, K) @ panel (K rows of V vectors).
-//
-// `from` may be null, and `from_stride` 0: the same row, a bias, for all. It is added last, so that what is
-// summed over pieces of K has the small rounding error of short sums. Few sums would leave the multipliers
-// waiting for one another; then several sets of them take turns over k. Meanwhile `ahead`, `ahead_step` elements at each
-// k, comes into the second-level cache; a step of 0 asks for nothing.
+// A block's product, to (R rows of V vectors) = from + left (R, K) @ panel (K rows of V vectors); strides in elements.
+template <class S>
+struct Block {
+    const S* const* left;  // addresses of rows
+    const S* panel;
+    long K;
+    const S* from;     // null for zeros
+    long from_stride;  // 0: the same row, a bias, for all
+    S* to;
+    long to_stride;
+    const S* ahead;        // comes into the second-level cache meanwhile, `ahead_step` elements at each k
+    long ahead_step = 0;  // 0: nothing does
+};
+
+// `from` is added last, so that what is summed over pieces of K has the small rounding error of short sums. Few sums would
+// leave the multipliers waiting for one another; then several sets of them take turns over k.
 template <class S, int R, int V, template <class, int> class Left>
-void multiply_block(const S* const* rows, const S* panel, long K, const S* from, long from_stride, S* to,
-                    long to_stride, const S* ahead, long ahead_step) {
+void multiply_block(const Block<S>& block) {
+    const S* const panel = block.panel;
+    const S* const from = block.from;
+    const S* const ahead = block.ahead;
+    S* const to = block.to;
+    const long K = block.K, from_stride = block.from_stride, to_stride = block.to_stride, ahead_step = block.ahead_step;
     constexpr int sets = R * V < 4 ? 4 : (2 * R * V <= kBlockRows * kBlockVectors ? 2 : 1);
     constexpr long width = V * kLanes<S>;
-    const Left<S, R> left(rows);
+    const Left<S, R> left(block.left);
     Vector<S> sum[sets][R][V];
 #pragma GCC unroll 8
     for (int set = 0; set < sets; ++set)
@@ -121,7 +135,7 @@ void multiply_block(const S* const* rows, const S* panel, long K, const S* from,
 }
 
 template <class S>
-using MultiplyBlock = void (*)(const S* const*, const S*, long, const S*, long, S*, long, const S*, long);
+using MultiplyBlock = void (*)(const Block<S>&);
 
 template <class S, template <class, int> class Left, int... Index>
 constexpr auto block_table(std::integer_sequence<int, Index...>) {
@@ -141,9 +155,24 @@ inline MultiplyBlock<S> multiply_block_for(long rows, long vectors) {
 // two vectors only, and their sums keep the multipliers busy without taking turns over k.
 inline constexpr int kRowVectors = 8;
 
-// to (P times V vectors, `to_stride` apart) = from, which lies alike, + row (K) @ P panels, `panel_stride` apart.
+// A row's product, to (P times V vectors) = from + row (K) @ P panels; strides in elements.
+template <class S>
+struct RowBlock {
+    const S* row;
+    const S* panels;
+    long panel_stride, K;
+    const S* from;  // lies as `to` does; null for zeros
+    S* to;
+    long to_stride;
+};
+
 template <class S, int P, int V>
-void multiply_row(const S* row, const S* panels, long panel_stride, long K, const S* from, S* to, long to_stride) {
+void multiply_row(const RowBlock<S>& block) {
+    const S* const row = block.row;
+    const S* const panels = block.panels;
+    const S* const from = block.from;
+    S* const to = block.to;
+    const long panel_stride = block.panel_stride, K = block.K, to_stride = block.to_stride;
     constexpr int sets = P * V >= 5 ? 1 : (P * V >= 3 ? 2 : 4);
     Vector<S> sum[sets][P][V];
 #pragma GCC unroll 8
@@ -178,7 +207,7 @@ void multiply_row(const S* row, const S* panels, long panel_stride, long K, cons
 }
 
 template <class S>
-using MultiplyRow = void (*)(const S*, const S*, long, long, const S*, S*, long);
+using MultiplyRow = void (*)(const RowBlock<S>&);
 
 template <class S, int... Index>
 constexpr auto row_table(std::integer_sequence<int, Index...>) {
@@ -194,15 +223,5 @@ inline MultiplyRow<S> multiply_row_for(long panels, long vectors) {
     static constexpr auto table = row_table<S>(std::make_integer_sequence<int, kRowVectors * kBlockVectors>());
     return table[static_cast<std::size_t>((panels - 1) * kBlockVectors + (vectors - 1))];
 }
-
-// Splits `count` into as few parts of at most `most` as it takes, all nearly equal: 8 rows are 4 + 4, not 6 + 2.
-// One division, here: more of them in a loop over blocks would cost as much as a small block's product.
-struct EvenSplit {
-    long parts, smaller, larger_parts;
-    EvenSplit(long count, long most)
-        : parts((count + most - 1) / most), smaller(count / parts), larger_parts(count - smaller * parts) {}
-    long begin(long part) const { return part * smaller + std::min(part, larger_parts); }
-    long size(long part) const { return smaller + (part < larger_parts ? 1 : 0); }
-};
 
 }  // namespace rnn

@@ -1,5 +1,5 @@
 // What the plan has to know of the machine: its caches, by what the system says; and, measured at first use, how fast
-// it multiplies and what a meeting of threads costs.
+// it multiplies and what a barrier of threads costs.
 #pragma once
 
 #include <unistd.h>
@@ -39,7 +39,7 @@ struct Caches {
 // Whether so many elements, read one after the other, are not found in time unless they are asked for ahead. Asking for
 // those that are nearer costs more than it saves.
 template <class S>
-bool is_far(long size) {
+bool exceeds_caches(long size) {
     return static_cast<double>(size) * sizeof(S) > 4 * Caches::here().second;
 }
 
@@ -90,16 +90,16 @@ double multiply_adds_per_cycle() {
     return rate;
 }
 
-// Trials of a few meetings by threads that do nothing but exchange some lines, as states are exchanged after a step.
-class MeetingTrials {
+// Trials of a few barriers by threads that do nothing but exchange some lines, as states are exchanged after a step.
+class BarrierTrials {
   public:
-    // Cycles, in the lower quartile of the trials in which all helped all along, for others only make a meeting longer.
-    // Where they hardly ever did, help comes late: because it is far away, or because others have the cores.
+    // Cycles: the lower quartile of the trials in which all threads helped throughout, since anything else only makes a
+    // barrier longer. Where that is rare, help comes late: the cores are far apart, or other processes have them.
     static double cycles(int members) {
         std::vector<double> found;
-        for (int trial = 0; trial < kTrials; ++trial) {
-            const MeetingTrials own(members);
-            if (own.all_helped_) found.push_back(own.seconds_ / cycle_seconds() / kMeetings);
+        for (std::size_t trial = 0; trial < kTrials; ++trial) {
+            const BarrierTrials own(members);
+            if (own.all_helped_) found.push_back(own.seconds_ / cycle_seconds() / kBarriers);
         }
         if (found.size() < kTrials / 4) return kLateHelp;
         std::nth_element(found.begin(), found.begin() + static_cast<long>(found.size() / 4), found.end());
@@ -108,19 +108,19 @@ class MeetingTrials {
 
   private:
     static constexpr std::size_t kTrials = 40, kLines = 4;
-    static constexpr long kMeetings = 64;
-    static constexpr double kLateHelp = 3000;  // as meetings cost where cores share no cache
+    static constexpr long kBarriers = 64;
+    static constexpr double kLateHelp = 3000;  // as barriers cost where cores share no cache
 
     struct alignas(64) Line {
         float value = 0;
     };
 
-    explicit MeetingTrials(int members) {
+    explicit BarrierTrials(int members) {
         // What is written in one step is read in the next.
         std::array<std::vector<std::array<Line, kLines>>, 2> exchanged;
         for (auto& lines : exchanged) lines.resize(static_cast<std::size_t>(members));
         std::vector<std::atomic<long>> helped(static_cast<std::size_t>(members));
-        Team team(kMeetings, members, members);
+        Team team(kBarriers, members, members);
         const auto begin = Clock::now();
         Pool::shared().run(members, [&](int thread) {
             team.run(thread, [&](long step, int part) {
@@ -133,30 +133,30 @@ class MeetingTrials {
             });
         });
         seconds_ = std::chrono::duration<double>(Clock::now() - begin).count();
-        all_helped_ = std::all_of(helped.begin(), helped.end(), [](const auto& own) { return own > kMeetings * 3 / 4; });
+        all_helped_ = std::all_of(helped.begin(), helped.end(), [](const auto& own) { return own > kBarriers * 3 / 4; });
     }
 
     double seconds_ = 0;
     bool all_helped_ = false;
 };
 
-// Cycles of a meeting of so many threads, measured once a process in about a millisecond.
-inline double measured_meeting_cycles(int members) {
+// Cycles of a barrier of so many threads, measured once a process in about a millisecond.
+inline double measured_barrier_cycles(int members) {
     static std::mutex lock;
     static std::map<int, double> measured;
     const std::scoped_lock locked(lock);
     const auto [place, is_new] = measured.try_emplace(members);
-    if (is_new) place->second = MeetingTrials::cycles(members);
+    if (is_new) place->second = BarrierTrials::cycles(members);
     return place->second;
 }
 
-// What it costs that some of up to `threads` threads meet: in a straight line between two of them and all.
-class Meetings {
+// The cost of a barrier of some of up to `threads` threads: measured for two and for all, and linear between.
+class Barriers {
   public:
-    explicit Meetings(int threads)
+    explicit Barriers(int threads)
         : threads_(threads),
-          of_two_(threads > 1 ? measured_meeting_cycles(2) : 0),
-          of_all_(threads > 2 ? measured_meeting_cycles(threads) : of_two_) {}
+          of_two_(threads > 1 ? measured_barrier_cycles(2) : 0),
+          of_all_(threads > 2 ? measured_barrier_cycles(threads) : of_two_) {}
 
     double cycles(int members) const {
         if (members <= 1) return 0;

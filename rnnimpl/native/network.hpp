@@ -62,7 +62,7 @@ class Network {
     // `offsets`: where in the array of all gradients those of each layer begin, in the order of LayerWeights; below zero
     // for biases that are not there.
     Network(const Config& config, const std::vector<LayerWeights<S>>& weights, const long* offsets)
-        : config(config), meetings(config.threads), weights_(weights), offsets_(offsets, offsets + 4 * weights.size()) {
+        : config(config), barriers(config.threads), weights_(weights), offsets_(offsets, offsets + 4 * weights.size()) {
         for (int layer = 0; layer < config.L; ++layer)
             for (int direction = 0; direction < config.D; ++direction)
                 forward_.push_back(pack_forward(layer, direction));
@@ -98,12 +98,12 @@ class Network {
     }
 
     // Whether x and y of a call are, and what is saved of it.
-    bool far(long T, long B) const { return is_far<S>(T * B * (config.I + config.D * config.H * (1 + Cell::kSaved))); }
+    bool exceeds_caches(long T, long B) const { return rnn::exceeds_caches<S>(T * B * (config.I + config.D * config.H * (1 + Cell::kSaved))); }
 
     const Config config;
-    const Meetings meetings;
+    const Barriers barriers;
 
-    // Room for what lies between layers, kept from call to call; whoever uses it holds the lock.
+    // Room for what lies between layers, kept from call to call. Its user holds the lock.
     std::mutex lock;
     Buffer<S> layer_scratch, team_scratch, product_scratch;
 

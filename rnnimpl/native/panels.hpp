@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "buffer.hpp"
+#include "even_split.hpp"
 #include "kernel.hpp"
 #include "machine.hpp"
 
@@ -87,9 +88,15 @@ class Panels {
     // Columns with the padding.
     long padded() const { return panels_.back().column + panels_.back().vectors * kLanes<S>; }
     const S* data(long p) const { return data_.data() + (*this)[p].column * depth_; }
-    bool far() const { return is_far<S>(depth_ * padded()); }
+    // Whether the next panel is not in the second-level cache in time unless it is asked for ahead: w_ih, w_hh and what they
+    // are multiplied with share that cache.
+    bool exceeds_cache() const {
+        return static_cast<double>(depth_ * padded()) * sizeof(S) > kShareOfSecond * Caches::here().second;
+    }
 
   private:
+    static constexpr double kShareOfSecond = 0.4;
+
     long depth_ = 0, per_unit_ = 1;
     std::vector<Panel> panels_;
     Buffer<S> data_;
@@ -127,66 +134,101 @@ struct Ahead {
     long distance = 0, begin = 0, size = 0;
 };
 
-// to (count rows, `to_stride` apart) = from + rows (count, K) @ panel p.
-//
-// A deep panel is taken in pieces: they stay in the second-level cache while all rows pass over them, and their
-// sums are short. Meanwhile the next piece comes into that cache, of this panel or, where it is given, of panel `next`.
+// A product of rows with panels: to (count rows) = from + rows (count, K) @ panel; strides in elements.
+template <class S>
+struct Product {
+    Rows<S> rows;
+    long count;
+    const S* from;     // null for zeros
+    long from_stride;  // 0: the same row, a bias, for all
+    S* to;
+    long to_stride;
+    long next = -1;  // the panel, or the unit, that is multiplied after this one; -1 for none
+    Ahead ahead = {};
+};
+
+// Rows of a panel that are taken at once: sums stay short.
 inline constexpr long kPiece = 512;
+// The same where several blocks of rows pass over a piece: it stays in the first-level cache meanwhile.
+inline constexpr long kReusedPiece = 128;
+
+// Panel p, piece by piece. Meanwhile the next piece comes into the second-level cache, of this panel or of the next.
 
 template <class S>
-void multiply_panel(const Rows<S>& rows, long count, const Panels<S>& panels, long p, const S* from, long from_stride,
-                    S* to, long to_stride, long next = -1, const Ahead& ahead = {}) {
-    const long width = panels.width(p), depth = panels.depth();
-    const EvenSplit blocks(count, kBlockRows);
-    for (long k = 0; k < depth; k += kPiece) {
-        RowCursor<S> cursor(rows);
+void multiply_panel(const Panels<S>& panels, long p, const Product<S>& product) {
+    const long width = panels.width(p), depth = panels.depth(), to_stride = product.to_stride, next = product.next;
+    const S* const from = product.from;
+    S* const to = product.to;
+    const EvenSplit blocks(product.count, kBlockRows);
+    const long most = blocks.parts > 1 ? kReusedPiece : kPiece;
+    for (long k = 0; k < depth; k += most) {
+        RowCursor<S> cursor(product.rows);
         const S* piece = panels.data(p) + k * width;
-        const long K = std::min(kPiece, depth - k);
+        const long K = std::min(most, depth - k);
         const S* coming = piece;
         long coming_step = 0;
-        if (panels.far() && blocks.parts > 1 && (k + K < depth || next >= 0)) {
+        if (panels.exceeds_cache() && blocks.parts > 1 && (k + K < depth || next >= 0)) {
             const bool same = k + K < depth;
             coming = same ? piece + K * width : panels.data(next);
-            const long size = same ? std::min(kPiece, depth - k - K) * width : std::min(kPiece, depth) * panels.width(next);
+            const long size = same ? std::min(most, depth - k - K) * width : std::min(most, depth) * panels.width(next);
             coming_step = (size - 1) / (blocks.parts * K) + 1;
         }
         for (long block = 0; block < blocks.parts; ++block) {
             const long first = blocks.begin(block), size = blocks.size(block);
+            const Ahead& ahead = product.ahead;
             const S* row[kBlockRows];
             for (long r = 0; r < size; ++r) row[r] = cursor.next() + k;
             const bool begins = k == 0;
             for (long r = 0; begins && r < size; ++r) prefetch(row[r] + ahead.distance + ahead.begin, ahead.size);
-            const S* start = !begins ? to + first * to_stride : (from == nullptr ? nullptr : from + first * from_stride);
-            multiply_block_for<S, InRows>(size, panels[p].vectors)(
-                row, piece, K, start, begins ? from_stride : to_stride, to + first * to_stride, to_stride,
-                coming + block * K * coming_step, coming_step);
+            S* const sums = to + first * to_stride;
+            const S* start = !begins ? sums : (from == nullptr ? nullptr : from + first * product.from_stride);
+            multiply_block_for<S, InRows>(size, panels[p].vectors)({
+                .left = row,
+                .panel = piece,
+                .K = K,
+                .from = start,
+                .from_stride = begins ? product.from_stride : to_stride,
+                .to = sums,
+                .to_stride = to_stride,
+                .ahead = coming + block * K * coming_step,
+                .ahead_step = coming_step,
+            });
         }
     }
 }
 
-// The same of a unit: its panels side by side. `next` is a unit, too.
+// The same of a unit: its panels side by side.
 template <class S>
-void multiply_unit(const Rows<S>& rows, long count, const Panels<S>& panels, long unit, const S* from, long from_stride,
-                   S* to, long to_stride, long next = -1, const Ahead& ahead = {}) {
+void multiply_unit(const Panels<S>& panels, long unit, const Product<S>& product) {
     const long begin = unit * panels.per_unit(), end = begin + panels.per_unit();
-    long offset = 0;
+    const long after = product.next < 0 ? -1 : product.next * panels.per_unit();
+    Product<S> of_panel = product;
     for (long p = begin; p < end; ++p) {
-        const long next_panel = p + 1 < end ? p + 1 : (next < 0 ? -1 : next * panels.per_unit());
-        multiply_panel(rows, count, panels, p, from == nullptr ? nullptr : from + offset, from_stride, to + offset,
-                       to_stride, next_panel, p == begin ? ahead : Ahead{});
-        offset += panels.width(p);
+        of_panel.next = p + 1 < end ? p + 1 : after;
+        multiply_panel(panels, p, of_panel);
+        if (of_panel.from != nullptr) of_panel.from += panels.width(p);
+        of_panel.to += panels.width(p);
+        of_panel.ahead = {};
     }
 }
 
-// Calls `use(first, count, next)` for units `begin` to `end`: one at a time or, `together`, as many at a time as are alike
-// and at most kRowVectors wide; `next` comes after them, -1 for none. Back and forth: what the last step left in the cache
-// is what the next one begins with.
+// Units in the order in which they are taken.
+struct Units {
+    long begin, end;
+    bool together = false;   // as many at a time as are alike and at most kRowVectors wide; else one
+    bool backwards = false;
+};
+
+// Calls `use(first, count, next)` for units that are taken at a time; `next` comes after them, -1 for none. Back and forth
+// from step to step: what the last step left in the cache is what the next one begins with.
 template <class S, class Use>
-void for_each_unit(const Panels<S>& panels, long begin, long end, bool together, bool backwards, Use&& use) {
+void for_each_unit(const Panels<S>& panels, const Units& units, Use&& use) {
+    long begin = units.begin, end = units.end;
+    const bool backwards = units.backwards;
     while (begin < end) {
         const long first = backwards ? end - 1 : begin, step = backwards ? -1 : 1;
         const long vectors = panels.unit_vectors(first);
-        const long most = together ? std::min(end - begin, std::max(1L, kRowVectors / vectors)) : 1;
+        const long most = units.together ? std::min(end - begin, std::max(1L, kRowVectors / vectors)) : 1;
         long count = 1;
         while (count < most && panels.unit_vectors(first + count * step) == vectors) ++count;
         const long at = backwards ? end - count : begin;
@@ -195,26 +237,42 @@ void for_each_unit(const Panels<S>& panels, long begin, long end, bool together,
     }
 }
 
-// to = from + row (K) @ `count` units that are alike, from `unit` on; their sums `to_stride` apart.
+// A product of one row with units that are alike: to = from + row (K) @ units.
 template <class S>
-void multiply_row(const S* row, const Panels<S>& panels, long unit, long count, const S* from, S* to, long to_stride) {
-    const long depth = panels.depth();
+struct RowProduct {
+    const S* row;
+    const S* from;  // lies as `to` does; null for zeros
+    S* to;
+    long to_stride;  // from the sums of a unit to those of the next
+};
+
+// `count` units from `unit` on.
+template <class S>
+void multiply_row(const Panels<S>& panels, long unit, long count, const RowProduct<S>& product) {
+    const long depth = panels.depth(), to_stride = product.to_stride;
     const auto multiply = [&](long p, long together, const S* start, S* sums, long stride) {
         const long width = panels.width(p);
         const auto instance = multiply_row_for<S>(together, panels[p].vectors);
         for (long k = 0; k < depth; k += kPiece)
-            instance(row + k, panels.data(p) + k * width, width * depth, std::min(kPiece, depth - k),
-                     k > 0 ? sums : start, sums, stride);
+            instance({
+                .row = product.row + k,
+                .panels = panels.data(p) + k * width,
+                .panel_stride = width * depth,
+                .K = std::min(kPiece, depth - k),
+                .from = k > 0 ? sums : start,
+                .to = sums,
+                .to_stride = stride,
+            });
     };
-    if (panels.per_unit() == 1) return multiply(unit, count, from, to, to_stride);
+    if (panels.per_unit() == 1) return multiply(unit, count, product.from, product.to, to_stride);
     const long per_unit = panels.per_unit(), width = panels.width(unit * per_unit);
     // Panels that are all alike, with their sums side by side.
     if (panels.unit_vectors(unit) * kLanes<S> == per_unit * width && (count == 1 || to_stride == per_unit * width))
-        return multiply(unit * per_unit, count * per_unit, from, to, width);
+        return multiply(unit * per_unit, count * per_unit, product.from, product.to, width);
     for (long i = 0; i < count; ++i) {
         long offset = i * to_stride;
         for (long p = (unit + i) * panels.per_unit(); p < (unit + i + 1) * panels.per_unit(); ++p) {
-            multiply(p, 1, from == nullptr ? nullptr : from + offset, to + offset, 0);
+            multiply(p, 1, product.from == nullptr ? nullptr : product.from + offset, product.to + offset, 0);
             offset += panels.width(p);
         }
     }

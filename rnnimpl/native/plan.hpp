@@ -8,7 +8,7 @@
 namespace rnn {
 
 // Teams take sequences of the batch and never wait for one another. Within a team the directions are apart, and
-// each direction's hidden units are shared by `members`, who meet after every step where there are several. Or
+// each direction's hidden units are shared by `members`, with a barrier after every step where there are several. Or
 // the layers are apart: each is a few steps behind the one below it.
 struct Plan {
     int teams = 1, members = 1, threads = 1;
@@ -18,7 +18,7 @@ struct Plan {
 // What it costs to have helpers woken: a call has to save more.
 inline constexpr double kWakingCycles = 30e3;
 
-// Layers that are apart meet about this many times.
+// Layers that are apart have about this many barriers.
 inline constexpr long kWaves = 8;
 
 // Cycles more that a vector of w_hh takes where it comes from the second cache, and again from the third.
@@ -51,7 +51,7 @@ inline double wave_steps(long T, int L, int workers) {
     return static_cast<double>(T * layers) * (1.0 + static_cast<double>(L - 1) / kWaves);
 }
 
-// The cheapest way for up to the network's threads; fewer than all where waking and meeting cost more than they save.
+// The cheapest way for up to the network's threads; fewer than all where waking and barriers cost more than they save.
 template <class S, class Cell>
 Plan make_plan(const Network<S, Cell>& network, long T, long B, bool layers_may_be_apart) {
     const Config& config = network.config;
@@ -66,7 +66,7 @@ Plan make_plan(const Network<S, Cell>& network, long T, long B, bool layers_may_
             const auto consider = [&](int members, double steps, bool layers_apart) {
                 const double waking = teams * workers > 1 ? kWakingCycles : 0.0;
                 const double step = step_cycles<S, Cell>((B + teams - 1) / teams, I, config.H, members);
-                const double cycles = waking + steps * (step + network.meetings.cycles(members));
+                const double cycles = waking + steps * (step + network.barriers.cycles(members));
                 if (least == 0 || cycles < least) {
                     least = cycles;
                     best = {teams, members, teams * workers, layers_apart};

@@ -50,7 +50,7 @@ class Pool {
 
   private:
     static constexpr std::uint32_t kOpen = 1, kOneInside = 2;
-    // Some fifty microseconds: whoever calls again and again does so by then, and waking a helper takes about as long.
+    // Some fifty microseconds: a caller in a loop calls again within that time, and waking a helper takes about as long.
     static constexpr int kCallSpins = 4 * kSpins;
 
     static Pool*& current() {

@@ -12,7 +12,7 @@ template <class S>
 struct ProductRows {
     int direction;
     long T, B, H;
-    bool far;              // x and y
+    bool exceed_caches;    // x and y
     long begin, end;       // steps
     const S* da;           // (end - begin)*B rows
     long da_row;           // how far they are apart
@@ -97,7 +97,7 @@ class WeightProducts {
             if (with_bias_) add_to_bias(k, count);
             for (std::size_t i = 0; i < factors_.size(); ++i) {
                 pack_right(factors_[i], k, count);
-                const Factor* next = rows_.far && i + 1 < factors_.size() ? &factors_[i + 1] : nullptr;
+                const Factor* next = rows_.exceed_caches && i + 1 < factors_.size() ? &factors_[i + 1] : nullptr;
                 multiply(factors_[i], next, k, count, sums_ + sums_before(i), first && k == 0);
             }
         }
@@ -228,7 +228,16 @@ class WeightProducts {
                 if (const S* row = rows.next(); row != nullptr) prefetch(row, next_width);
             const S* left = left_ + block * block_ * kRowsAtOnce;
             S* to = sums + block * block_ * width;
-            multiply_one(&left, right_, count, first ? nullptr : to, width, to, width, right_, 0);
+            multiply_one({
+                .left = &left,
+                .panel = right_,
+                .K = count,
+                .from = first ? nullptr : to,
+                .from_stride = width,
+                .to = to,
+                .to_stride = width,
+                .ahead = right_,
+            });
         }
     }
 
