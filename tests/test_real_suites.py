@@ -1,4 +1,4 @@
-"""`nox -s real-suites`: from two releases of a project to what `regress` did between them."""
+"""`nox -s real-suites`: from two releases of a project to the verdicts of `regress` between them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def archive(name: str, version: str, folder: Path) -> Path:
 
 
 def test_each_release_is_a_commit(tmp_path: Path) -> None:
-    """Tagged with its version, with its own files alone, and without what a build writes."""
+    """It is tagged with its version, and has its own files without those that a build writes."""
     repository = repository_of(PROJECT, tmp_path, archive)
     assert git(repository, "show", "1.0:pkg/__init__.py") == "version = 1.0"
     assert git(repository, "ls-tree", "-r", "--name-only", "1.0").split() == ["pkg/__init__.py", "pkg/old.py"]
@@ -48,7 +48,7 @@ def test_each_release_is_a_commit(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_leaves_its_folder_is_refused(tmp_path: Path) -> None:
-    """Nothing is written elsewhere."""
+    """No file is written elsewhere."""
 
     def leaving(name: str, version: str, folder: Path) -> Path:
         path = archive(name, version, folder)
@@ -63,7 +63,7 @@ def test_an_archive_that_leaves_its_folder_is_refused(tmp_path: Path) -> None:
 
 
 class Regress:
-    """In place of the process of `regress`: writes what it would, by the head that it is to judge."""
+    """A stand-in for the process of `regress`, which writes a result by the head that it judges."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, status: dict[str, int], said: str = "", ratio: float = 1.0):
         self.status, self.said, self.ratio = status, said, ratio
@@ -85,8 +85,8 @@ class Regress:
         return subprocess.CompletedProcess(command, status)
 
 
-def test_what_a_project_needs_is_handed_to_regress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its suite, what is to be installed, and options for pytest."""
+def test_regress_gets_the_options_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are its suite, its requirements, and options for pytest."""
     regress = Regress(monkeypatch, {"2.0": 0})
     judge(PROJECT, tmp_path, "2.0", tmp_path / "out", "90s")
     (words,) = regress.words
@@ -109,10 +109,10 @@ def test_what_a_project_needs_is_handed_to_regress(tmp_path: Path, monkeypatch: 
         (2, "", RegressRun(2, "it ended with 2 and printed nothing", "none")),
     ],
 )
-def test_an_outcome_is_what_regress_wrote_or_why_it_did_not(
+def test_a_run_is_summarized_from_the_result_or_the_error(
     status: int, said: str, outcome: RegressRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the way that the sides ran."""
+    """The summary has the way in which the sides ran."""
     Regress(monkeypatch, {"2.0": status}, said, ratio=2.0)
     assert judge(PROJECT, tmp_path, "2.0", tmp_path / "out", "90s") == outcome
 
@@ -122,10 +122,10 @@ def test_an_outcome_is_what_regress_wrote_or_why_it_did_not(
     [(0, 1, 0), (3, 2, 0), (1, 0, 1), (0, 70, 1), (70, 0, 1)],
     ids=["slower", "refused", "alarm", "fault", "fault-of-the-first"],
 )
-def test_only_what_is_wrong_with_regress_fails(
+def test_only_a_fault_of_regress_fails(
     same: int, newer: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Equal code that is called slower, and a status that is none of its own; not what a project does."""
+    """It is equal code that is called slower, or an unknown status; a project's own failure is none."""
     Regress(monkeypatch, {"1.0": same, "2.0": newer})
     (tmp_path / "list.toml").write_text(LISTED)
     words = ["--list", str(tmp_path / "list.toml"), "--out", str(tmp_path / "out"), "--budget", "1s"]
@@ -135,8 +135,8 @@ def test_only_what_is_wrong_with_regress_fails(
     assert f"| {same}: " in table
 
 
-def test_a_project_that_cannot_be_had_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the reason; the status says that not all was tried."""
+def test_a_project_that_cannot_be_downloaded_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason is printed, and the status says that not all were tried."""
 
     def nothing(name: str, version: str, _: Path) -> Path:
         raise ValueError(f"{name} {version} has no source distribution")
@@ -147,7 +147,7 @@ def test_a_project_that_cannot_be_had_is_passed_over(tmp_path: Path, capsys: pyt
 
 
 def test_a_download_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In pip's words."""
+    """The reason is pip's."""
     monkeypatch.setattr("benchmarks.regression.real_suites.failure", lambda *_: "no such release")
     with pytest.raises(ValueError, match=r"x 1 has no source distribution that pip downloads: no such release"):
         download("x", "1", tmp_path)
@@ -155,14 +155,14 @@ def test_a_download_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(("words", "said"), [(["nobody"], "nobody is not listed"), (["--budget", "5"], "budget")])
 def test_wrong_use_is_status_2(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything is downloaded."""
+    """It is refused before a download."""
     with pytest.raises(SystemExit, match="2"):
         main(words, archive)
     assert said in capsys.readouterr().err
 
 
 def test_the_list_names_releases_that_differ() -> None:
-    """Each project once."""
+    """Each project is listed once."""
     projects = read_projects()
     assert len({project.name for project in projects}) == len(projects) >= 10
     assert all(project.base != project.head for project in projects)

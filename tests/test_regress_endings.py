@@ -1,4 +1,4 @@
-"""How `regress` ends when it is told to: what it started and made goes, at once or with the next run."""
+"""How `regress` ends on a signal: its processes and folders are removed, at once or by the next run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_waits(benchmark):
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder of the test's own."""
+    """A temporary folder that belongs to the test."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
@@ -47,7 +47,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def holder(temporary: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Another process, and the folder that it made and holds."""
+    """Another process, and the scratch folder that it holds."""
     command = [sys.executable, "-c", HOLDS, str(temporary)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -56,7 +56,7 @@ def holder(temporary: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 
 
 def git(folder: Path, *words: str) -> str:
-    """What git says, run as somebody."""
+    """The answer of git, which has an identity for commits."""
     identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
     command = ["git", *identity, *words]  # the git that is on the path
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
@@ -74,19 +74,19 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def _hear_all_signals() -> None:
-    """As a terminal starts a process: what runs the tests may ignore some, as under nohup."""
+def _reset_signals() -> None:
+    """Reset the signals as in a terminal: a process that runs the tests may ignore some, as under nohup."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 def worktrees(folder: Path) -> int:
-    """How many worktrees git knows of, the checkout among them."""
+    """The number of worktrees that git lists, with the checkout."""
     return len(git(folder, "worktree", "list").splitlines())
 
 
 def test_a_folder_whose_owner_lives_is_not_abandoned(holder: tuple[subprocess.Popen[str], Path]) -> None:
-    """One whose owner was killed is, and goes."""
+    """A folder whose owner was killed is abandoned, and is removed."""
     process, folder = holder
     assert list(abandoned()) == []
     assert folder.is_dir()
@@ -96,8 +96,8 @@ def test_a_folder_whose_owner_lives_is_not_abandoned(holder: tuple[subprocess.Po
     assert not folder.exists()
 
 
-def test_what_only_has_the_name_is_left_alone(temporary: Path) -> None:
-    """A folder that no run marked as its own or whose mark is a link, one that is itself a link, and a file."""
+def test_files_and_folders_with_only_the_name_are_left_alone(temporary: Path) -> None:
+    """They are a folder without a mark, one whose mark is a link, a link to a folder, and a file."""
     with scratch_folder("here") as marked:
         abandoned_elsewhere = shutil.copytree(marked, temporary / "elsewhere")
         kept = [temporary / f"rnnbench-{name}" for name in ("folder", "link", "file", "linked-mark")]
@@ -110,8 +110,8 @@ def test_what_only_has_the_name_is_left_alone(temporary: Path) -> None:
         assert all(path.exists() for path in kept)
 
 
-def test_a_folder_goes_with_all_that_is_in_it(temporary: Path) -> None:
-    """Also when it is left by an interrupt."""
+def test_a_scratch_folder_is_removed_with_its_files(temporary: Path) -> None:
+    """It is removed after an interrupt, too."""
 
     def interrupted() -> None:
         with scratch_folder("here") as folder:
@@ -125,20 +125,20 @@ def test_a_folder_goes_with_all_that_is_in_it(temporary: Path) -> None:
 
 
 def test_a_folder_has_its_mark_only_once_it_is_held(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another run must not come between, and take it for abandoned."""
+    """Otherwise another run could take it for abandoned."""
     files: list[list[str]] = []
 
-    def look(*_: object) -> None:
+    def list_files(*_: object) -> None:
         files.append([path.name for path in temporary.glob("*/*")])
 
-    monkeypatch.setattr("fcntl.flock", look)
+    monkeypatch.setattr("fcntl.flock", list_files)
     with scratch_folder("here") as folder:
         assert files == [["new"]]
         assert [path.name for path in folder.iterdir()] == ["rnnbench-owned"]
 
 
-def test_what_is_looked_at_is_not_kept_open(holder: tuple[subprocess.Popen[str], Path]) -> None:
-    """Of a run that lives, of one that was killed, and of one's own that ended."""
+def test_no_file_stays_open_after_a_search(holder: tuple[subprocess.Popen[str], Path]) -> None:
+    """The search meets folders of a live run, of a killed run, and of this process."""
     process, _ = holder
     files = psutil.Process().num_fds()
     assert list(abandoned()) == []
@@ -154,7 +154,7 @@ def test_what_is_looked_at_is_not_kept_open(holder: tuple[subprocess.Popen[str],
 def test_a_folder_of_another_user_is_left_alone(
     holder: tuple[subprocess.Popen[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever lies in it was not put there by this user's runs."""
+    """Its files are not those of this user's runs."""
     process, folder = holder
     process.kill()
     process.wait()
@@ -163,10 +163,10 @@ def test_a_folder_of_another_user_is_left_alone(
     assert folder.is_dir()
 
 
-def test_what_a_killed_run_left_goes_with_the_next(
+def test_worktrees_of_a_killed_run_are_removed_by_the_next(
     holder: tuple[subprocess.Popen[str], Path], project: Path, tmp_path: Path
 ) -> None:
-    """Worktrees, in whichever repository; one that git was about to make; and one whose repository is gone."""
+    """They may be locked, since git was making them, and their repository may be gone."""
     process, folder = holder
     other = tmp_path / "other"
     git(tmp_path, "clone", "--quiet", str(project), str(other))
@@ -188,10 +188,10 @@ def test_what_a_killed_run_left_goes_with_the_next(
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -signal.SIGKILL)],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else "",
 )
-def test_a_signal_ends_what_was_started_and_made(
+def test_a_signal_ends_processes_and_removes_worktrees(
     number: signal.Signals, status: int, project: Path, temporary: Path, tmp_path: Path
 ) -> None:
-    """A test that waits for ever, and worktrees; those of a run that was killed go with the next one."""
+    """A test waits for ever; the worktrees of a killed run are removed by the next one."""
     os.mkfifo(tmp_path / "started")
     environment = {
         **os.environ,
@@ -202,7 +202,7 @@ def test_a_signal_ends_what_was_started_and_made(
     words = ("--base", "HEAD", "--suite", "speed", "--out", str(tmp_path / "out"))
     command = [sys.executable, "-m", "benchmarks", "regress", *words]
     with subprocess.Popen(
-        command, cwd=project, env=environment, stdout=subprocess.DEVNULL, preexec_fn=_hear_all_signals
+        command, cwd=project, env=environment, stdout=subprocess.DEVNULL, preexec_fn=_reset_signals
     ) as process:
         try:
             child = psutil.Process(int((tmp_path / "started").read_text()))
@@ -219,8 +219,8 @@ def test_a_signal_ends_what_was_started_and_made(
     assert not [path for path in temporary.iterdir() if path.is_dir()]
 
 
-def test_a_second_signal_does_not_interrupt_what_the_first_has_begun() -> None:
-    """`timeout` sends two: to the process, and to its group."""
+def test_a_second_signal_does_not_interrupt_the_cleanup_of_the_first() -> None:
+    """`timeout` sends two signals: to the process, and to its group."""
     order: list[str] = []
 
     def ended() -> None:
@@ -238,7 +238,7 @@ def test_a_second_signal_does_not_interrupt_what_the_first_has_begun() -> None:
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
-    """Under nohup a closed terminal ends nothing; and what was set before is set afterwards."""
+    """Under nohup a closed terminal ends nothing, and all handlers are restored afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     closed = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -251,8 +251,8 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         signal.signal(signal.SIGHUP, closed)
 
 
-def test_an_interrupt_ends_what_builds_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the processes that it has started."""
+def test_an_interrupt_ends_the_build_of_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that it has started end, too."""
     os.mkfifo(tmp_path / "started")
     script = f"sleep 1000 & echo $! > {tmp_path / 'started'}; wait"
     started: list[psutil.Process] = []
@@ -269,7 +269,7 @@ def test_an_interrupt_ends_what_builds_an_environment(tmp_path: Path, monkeypatc
 
 
 def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
-    """In its own words, or by its status where it has none."""
+    """The reason is its output, or its status where it has none."""
     assert failure(["sh", "-c", "echo no such package >&2; exit 1"], tmp_path) == "no such package"
     assert failure(["sh", "-c", "exit 3"], tmp_path) == "pip ended with 3"
     assert failure(["sh", "-c", "echo a warning >&2"], tmp_path) == ""
@@ -316,13 +316,13 @@ error: failed-wheel-build-for-install
     ],
 )
 def test_the_reason_of_a_failed_build_is_the_build_backends(said: str, reason: str, tmp_path: Path) -> None:
-    """What pip says at the end is only that there was one."""
+    """The last lines of pip only say that a build failed."""
     (tmp_path / "said").write_text(said)
     assert failure(["sh", "-c", "cat said >&2; exit 1"], tmp_path).endswith(reason)
 
 
 def test_a_build_that_does_not_end_is_ended(tmp_path: Path) -> None:
-    """After its time, with what it started."""
+    """It is ended after its time limit, with the processes that it started."""
     script = f"sleep 1000 & echo $! > {tmp_path / 'started'}; wait"
     assert failure(["sh", "-c", script], tmp_path, seconds=0.3) == "sh did not end within 0 s"
     started = int((tmp_path / "started").read_text())

@@ -1,4 +1,4 @@
-"""Each side of `regress` runs its own code in every layout of a project, or nothing is measured: real dry runs."""
+"""Each side of `regress` runs its own code in every layout of a project, or the run is refused: real dry runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.own_code_projects import EXTENSION, FALLBACK, SETUP, git, prepared, p
 
 PACKAGE = "def revision():\n    return REVISION\n"
 NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
-"""Have pip build with what this environment has. By a quirk of pip, 0 turns isolation off."""
+"""The variables by which pip builds with the packages of this environment. The value 0 turns isolation off."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +33,13 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["top-level module", "src", "namespace package"],
 )
 def test_packages_at_the_usual_places_are_each_sides_own(tmp_path: Path, module: str, file: str) -> None:
-    """From the sources, whatever else is installed."""
+    """They are imported from the sources, whatever else is installed."""
     top = project(tmp_path / "project", {file: PACKAGE, "bench/test_it.py": suite_of(module)})
     assert revisions_of(top) == [1, 2]
 
 
-def test_a_real_dry_run_tells_what_it_loaded(tmp_path: Path) -> None:
-    """With pytest-benchmark, whose plugins and fixtures are no code of the project."""
+def test_a_real_dry_run_records_the_modules_that_it_loads(tmp_path: Path) -> None:
+    """pytest-benchmark is among them, and is no code of the project."""
     top = project(tmp_path / "project", {"src/pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")})
     with prepared(top, dry_run=dry_run) as (both, _):
         assert [each.dry_run.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
@@ -56,7 +56,7 @@ def test_a_real_dry_run_tells_what_it_loaded(tmp_path: Path) -> None:
 def test_a_package_in_a_subfolder_is_each_sides_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, installed: str
 ) -> None:
-    """Its folder goes first on the path, where it was taken from the checkout or a copy, or was not found."""
+    """Its folder is put first on the path where the package was taken from elsewhere, or was not found."""
     files = {f"{folder}/pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")}
     top = project(tmp_path / "project", files)
     if installed == "editable":
@@ -80,7 +80,7 @@ sys.meta_path.insert(0, Editable())
 
 
 def test_an_editable_install_by_an_import_hook_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As scikit-build-core and meson-python install: base gets head's files, whatever is first on the path."""
+    """scikit-build-core and meson-python install so: base would get head's files, whatever is first on the path."""
     top = project(tmp_path / "project", {"src/pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")})
     write(tmp_path / "site/sitecustomize.py", FINDER.format(file=str(top / "src/pkg/__init__.py")))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
@@ -109,14 +109,14 @@ def compiled(tmp_path: Path) -> Path:
 
 
 def build_in_place(top: Path) -> None:
-    """As for development."""
+    """Compile the extension beside its source, as for development."""
     target = top / f"fastpkg/_fast{sysconfig.get_config_var('EXT_SUFFIX')}"
     command = ["cc", "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}", "-o", str(target), "fastpkg/_fast.c"]
     subprocess.run(command, cwd=top, check=True, capture_output=True)
 
 
 def test_a_compiled_extension_is_built_of_each_revision(compiled: Path) -> None:
-    """Both run their own library, and neither its fallback nor the other's; nothing is built in the checkout."""
+    """Each side runs its own library, and no fallback; the checkout stays unchanged."""
     before = sorted(compiled.rglob("*"))
     with prepared(compiled) as (both, said):
         assert [each.dry_run.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
@@ -129,7 +129,7 @@ def test_a_compiled_extension_is_built_of_each_revision(compiled: Path) -> None:
 
 
 def test_an_extension_that_only_the_checkout_has_is_refused_where_nothing_is_built(compiled: Path) -> None:
-    """Base would fall back to Python. Of two commits neither has it, and both would."""
+    """Base would fall back to Python, and both of two commits would."""
     with pytest.raises(ValueError, match=r"base finds no fastpkg\._fast, which has to be built.*--environment own"):
         revisions_of(compiled, "shared", head="HEAD")
     build_in_place(compiled)
@@ -138,7 +138,7 @@ def test_an_extension_that_only_the_checkout_has_is_refused_where_nothing_is_bui
 
 
 def test_a_library_that_is_no_module_counts_as_one(tmp_path: Path) -> None:
-    """One that ctypes loads is of a revision's files, or of none."""
+    """A library that ctypes loads has to be the revision's own."""
     loads = (
         "import ctypes, pathlib\nfound = list(pathlib.Path(__file__).parent.glob('lib*.so'))\n"
         "def revision():\n    return [ctypes.CDLL(str(path)) for path in found] and REVISION\n"
@@ -160,7 +160,7 @@ setup(name="pk", version="1", package_dir={"": "src"}, packages=["pk"])
 
 
 def test_a_file_that_the_build_generates_is_generated_of_each_revision(tmp_path: Path) -> None:
-    """Where nothing is built, it is refused."""
+    """Without a build the run is refused."""
     package = "from pk._version import version\ndef revision():\n    return version\n"
     files = {
         "setup.py": GENERATES,
@@ -176,7 +176,7 @@ def test_a_file_that_the_build_generates_is_generated_of_each_revision(tmp_path:
 
 
 def test_a_new_file_of_the_checkout_is_part_of_head(tmp_path: Path) -> None:
-    """Not yet in git, and not ignored: what would be committed."""
+    """The file is not yet in git, and not ignored."""
     top = project(tmp_path / "project", {"pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")})
     write(top / "pkg/new.py", "value = 'new'\n")
     write(top / "pkg/__init__.py", "from pkg.new import value\ndef revision():\n    return value\n")
@@ -184,7 +184,7 @@ def test_a_new_file_of_the_checkout_is_part_of_head(tmp_path: Path) -> None:
 
 
 def test_an_environment_within_the_checkout_is_not_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is installed in it is a dependency that both sides share."""
+    """Its packages are dependencies that both sides share."""
     suite = "import dependency\n" + suite_of("pkg")
     top = project(tmp_path / "project", {"pkg.py": PACKAGE, ".gitignore": ".venv\n", "bench/test_it.py": suite})
     write(top / ".venv/lib/python3/site-packages/dependency.py", "")
@@ -193,7 +193,7 @@ def test_an_environment_within_the_checkout_is_not_its_code(tmp_path: Path, monk
 
 
 def test_submodules_are_those_of_each_revision(tmp_path: Path) -> None:
-    """Filled from the checkout's, without a network."""
+    """They are filled from those of the checkout, without a network."""
     part = project(tmp_path / "part", {"part.py": PACKAGE})
     top = tmp_path / "project"
     top.mkdir()

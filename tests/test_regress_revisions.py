@@ -1,4 +1,4 @@
-"""The revisions that `regress` sets against each other: which commits, whose files, and what git is asked."""
+"""The revisions of `regress`: their commits, their files, and the answers of git."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from benchmarks.regression.revisions import (
 
 
 def git(folder: Path, *words: str) -> str:
-    """What git says, run as somebody."""
+    """The answer of git, which has an identity for commits."""
     identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
     command = ["git", *identity, *words]  # the git that is on the path
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
@@ -31,7 +31,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two commits, in whose one file their number stands."""
+    """A project of two commits, whose one file has the commit's number."""
     folder = tmp_path / "project"
     folder.mkdir()
     git(folder, "init", "--quiet")
@@ -44,7 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_side_has_the_files_of_its_commit(project: Path) -> None:
-    """In folders of their own, whatever the checkout holds."""
+    """They lie in folders of their own, and the checkout's files do not count."""
     (project / "work.py").write_text("3")
     with check_out(project, "HEAD~1", "HEAD") as (base, head):
         assert [(each.folder / "work.py").read_text() for each in (base, head)] == ["1", "2"]
@@ -54,8 +54,8 @@ def test_each_side_has_the_files_of_its_commit(project: Path) -> None:
 
 
 @pytest.mark.parametrize("changed", [False, True])
-def test_where_no_head_is_named_it_is_the_checkout_itself(project: Path, changed: bool) -> None:
-    """As it stands; whether it has uncommitted changes is told."""
+def test_without_a_name_head_is_the_checkout_itself(project: Path, changed: bool) -> None:
+    """Its label says whether it has uncommitted changes."""
     if changed:
         (project / "work.py").write_text("3")
     with check_out(project, "HEAD~1", None) as (base, head):
@@ -68,7 +68,7 @@ def test_where_no_head_is_named_it_is_the_checkout_itself(project: Path, changed
 
 
 def test_a_revision_is_a_commit(project: Path) -> None:
-    """That which a tag is of; no folder of one, no option and nothing that is not there."""
+    """A tag names its commit; a tree, an option and a missing name are refused."""
     git(project, "tag", "--annotate", "-m", "a tag", "v1", "HEAD~1")
     assert resolve(project, "v1") == git(project, "rev-parse", "HEAD~1")
     for name in ("HEAD^{tree}", "--all", "nowhere", ""):
@@ -76,23 +76,23 @@ def test_a_revision_is_a_commit(project: Path) -> None:
             resolve(project, name)
 
 
-def test_git_answers_for_the_folder_that_is_asked_about(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also in a hook, to which git tells where the checkout is that it belongs to."""
+def test_git_answers_for_the_given_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of a hook, which name another checkout, have no effect."""
     for name in HOOK_VARIABLES:
         monkeypatch.setenv(name, "nowhere")
     assert top_of_checkout(project) == project
     assert resolve(project, "HEAD~1")
 
 
-def test_git_that_is_not_there_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a sentence."""
+def test_a_missing_git_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal is a sentence."""
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ValueError, match="git does not run"):
         top_of_checkout(project)
 
 
 def test_no_hook_runs_in_a_worktree(project: Path, tmp_path: Path) -> None:
-    """Nor the program that watches the files: what fails in a hook is not the revision's."""
+    """The program that watches files does not run either."""
     for name in ("post-checkout", "watch"):
         hook = project / ".git" / "hooks" / name
         hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran-{name}\nexit 2\n")
@@ -104,8 +104,8 @@ def test_no_hook_runs_in_a_worktree(project: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("ran-*"))
 
 
-def test_a_worktree_whose_git_file_is_gone_leaves_gits_list(project: Path, tmp_path: Path) -> None:
-    """What runs in it may remove it; and may leave a link in its place, which is not followed."""
+def test_a_worktree_without_its_git_file_is_removed_from_gits_list(project: Path, tmp_path: Path) -> None:
+    """Code that runs in it may remove the file, or replace the folder by a link, which is not followed."""
     for name in ("emptied", "linked"):
         worktree(project, "HEAD", resolve(project, "HEAD"), tmp_path / name)
         (tmp_path / name / ".git").unlink()
@@ -119,9 +119,9 @@ def test_a_worktree_whose_git_file_is_gone_leaves_gits_list(project: Path, tmp_p
 
 
 def test_a_copy_of_the_checkout_is_what_would_be_committed(project: Path, tmp_path: Path) -> None:
-    """Changed, new and removed files, links as links, a file where a folder was; without what git ignores.
+    """It has changed and new files and links, a file where a folder was, and no removed or ignored file.
 
-    A link that leads nowhere is no code and is left out.
+    A dangling link is left out.
     """
     for name in ("gone.py", "folder/file.py", "file"):
         (project / name).parent.mkdir(exist_ok=True)
@@ -153,8 +153,8 @@ def test_a_copy_of_the_checkout_is_what_would_be_committed(project: Path, tmp_pa
     assert git(made.folder, "status", "--porcelain") == git(project, "status", "--porcelain")
 
 
-def test_git_that_does_not_end_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waits for a network or a lock; nobody waits for it for ever."""
+def test_git_that_does_not_end_is_stopped(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may wait for a network or a lock."""
     monkeypatch.setattr("benchmarks.regression.revisions.GIT_SECONDS", 0.2)
     git(project, "config", "alias.waits", "!sleep 5")
     with pytest.raises(ValueError, match=r"git waits in .*project did not end within 0.2 s"):
