@@ -94,7 +94,8 @@ class RnnConfig:
 
     def zero_state(self, B: int) -> State[NumpyArray]:
         """A state of zeros for B sequences, from which a call without a state starts: (L*D, B, H) in the carrier."""
-        return tuple(np.zeros(shape, self.carrier) for shape in self.state_shapes(B))
+        dtype = self.carrier
+        return tuple([np.zeros(shape, dtype) for shape in self.state_shapes(B)])
 
     def layers(self) -> Iterator[tuple[int, int]]:
         """Each (layer, direction) in the order of a state's first axis; direction 1 is the reverse one."""
