@@ -31,13 +31,13 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 
 
 def run(runner: CliRunner, *words: str) -> Result:
-    """The result of a command line; a fault of ours is raised."""
+    """The result of a command line; a fault of this project is raised."""
     return runner.invoke(app, list(words), catch_exceptions=False)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_shows_an_example_of_each_verb(runner: CliRunner, verb: str) -> None:
-    """A command that can be copied."""
+    """The example is a command that can be copied."""
     result = run(runner, verb, "--help")
     assert result.exit_code == 0
     assert f"Example: python -m benchmarks {verb}" in " ".join(result.output.split())
@@ -51,7 +51,7 @@ def test_the_verbs_are_all_tested() -> None:
 
 
 def test_the_list_is_the_same_for_people_and_programs(runner: CliRunner) -> None:
-    """Every implementation and sweep stands in both."""
+    """Every implementation and sweep is in both."""
     listed = json.loads(run(runner, "list", "--json").output)
     table = run(runner, "list").output
     assert {"numpy_loop", "nn_rnn"} <= set(listed["implementations"])
@@ -64,7 +64,7 @@ def test_the_list_is_the_same_for_people_and_programs(runner: CliRunner) -> None
 def test_where_nothing_can_be_written_is_said_at_once(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    """Not after what was to be written has been measured."""
+    """The refusal comes before anything is measured."""
     _have_measuring_fail(monkeypatch, AssertionError("measured"))
     Path("taken").touch()
     result = run(runner, *words, "--out", "taken")
@@ -84,7 +84,7 @@ def test_where_nothing_can_be_written_is_said_at_once(
 def test_ctrl_c_is_answered_with_what_is_kept(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch, words: list[str], kept: str
 ) -> None:
-    """On one line, in words that can be copied, and with a status that is no verdict."""
+    """The answer is one line that can be copied, and the status is no verdict."""
     _have_measuring_fail(monkeypatch, KeyboardInterrupt())
     result = runner.invoke(app, words, env={"COLUMNS": "30"})
     assert result.exit_code == 130
@@ -105,7 +105,7 @@ def _have_measuring_fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) 
 
 
 def test_what_a_terminal_cannot_show_becomes_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of ASCII has no multiplication sign; the table is shown all the same."""
+    """A terminal of ASCII has no multiplication sign, and still shows the table."""
     shown = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown, encoding="ascii"))
     monkeypatch.setattr("benchmarks.__main__.app", lambda **_: print("1.5\N{MULTIPLICATION SIGN}", flush=True))
@@ -114,14 +114,14 @@ def test_what_a_terminal_cannot_show_becomes_a_question_mark(monkeypatch: pytest
 
 
 def test_all_stands_for_every_implementation() -> None:
-    """Those too that run only when named, beside others of one's own; without a name these are left out."""
+    """Implementations that run only when named are among them, beside those of the user."""
     planned = plan_sweep("quick", implementations=["all", "mine=numpy_loop"], axes={"device": ("cpu",)})
     assert planned.implementations == {name: name for name in names()} | {"mine": "numpy_loop"}
     assert tuple(plan_sweep("quick", axes={"device": ("cpu",)}).implementations) == default_names() != names()
 
 
 def test_the_subject_of_a_report_is_an_implementation_of_the_run(runner: CliRunner) -> None:
-    """Named, it is set against the best of the others; a name that is in none of the runs is wrong use."""
+    """A named implementation is compared with the best of the others; a name that no run has is wrong use."""
     run_of(Path("run"), [trial("nn_rnn", workload(), 2e-3), trial("torch_loop", workload(), 1e-3)])
     result = run(runner, "report", "run", "--subject", "torch_lop")
     assert result.exit_code == 2
@@ -131,7 +131,7 @@ def test_the_subject_of_a_report_is_an_implementation_of_the_run(runner: CliRunn
 
 
 def test_a_toml_key_that_does_not_exist_is_answered_with_the_nearest(runner: CliRunner) -> None:
-    """In the words of the file."""
+    """The messages quote the file."""
     Path("mine.toml").write_text("[[grid]]\nhiden = [4]\n")
     result = run(runner, "sweep", "mine.toml")
     assert result.exit_code == 2
@@ -173,7 +173,7 @@ def mine(swept: tuple[Path, Result], runner: CliRunner) -> Path:  # noqa: ARG001
 
 
 def test_a_sweep_leaves_a_run_with_its_report(swept: tuple[Path, Result]) -> None:
-    """The one command, small: trials, tables, plots, and the path of the report at the end."""
+    """A small sweep writes trials, tables and plots, and ends with the path of the report."""
     folder, result = swept
     assert result.exit_code == 0, result.output
     assert {trial.case.id for trial in open_run(folder).trials()} == {
@@ -192,13 +192,13 @@ def test_a_sweep_leaves_a_run_with_its_report(swept: tuple[Path, Result]) -> Non
 
 
 def test_one_implementation_can_be_entered_under_two_names(mine: Path) -> None:
-    """For an A/A check: LABEL=NAME."""
+    """LABEL=NAME makes an A/A check."""
     sources = {trial.case.implementation: trial.source for trial in open_run(mine).trials()}
     assert sources == {"numpy_loop": "numpy_loop", "numpy_hoisted": "numpy_hoisted", "again": "numpy_loop"}
 
 
 def test_a_report_is_built_again_from_the_trials(runner: CliRunner, mine: Path) -> None:
-    """What was derived can be deleted."""
+    """Derived files can be deleted and made again."""
     (mine / "report.md").unlink()
     (mine / "summary.csv").unlink()
     result = run(runner, "report", str(mine))
@@ -208,7 +208,7 @@ def test_a_report_is_built_again_from_the_trials(runner: CliRunner, mine: Path) 
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(runner: CliRunner, mine: Path) -> None:
-    """It is refused, and stays as it was."""
+    """The folder is refused, and stays as it was."""
     content = (mine / "trials.jsonl").read_bytes()
     result = run(runner, "sweep", "quick", "--impl", "numpy_loop", "--out", "mine")
     assert result.exit_code == 2
@@ -217,14 +217,14 @@ def test_a_folder_that_holds_a_run_is_not_written_over(runner: CliRunner, mine: 
 
 
 def test_two_runs_are_compared_case_by_case(runner: CliRunner, mine: Path) -> None:
-    """A run against itself: every ratio is 1, and nothing is slower, however wide the intervals of so small a run."""
+    """A run has the ratio 1 to itself, and no case is slower, however wide the intervals are."""
     result = run(runner, "compare", str(mine), str(mine))
     assert result.exit_code in (0, 3), result.output
     assert result.output.count("1.000") >= 6
 
 
 def test_runs_of_two_machines_are_not_compared_unless_told(runner: CliRunner, mine: Path) -> None:
-    """A ratio would compare the machines; nor does a sweep go on with a run of another machine."""
+    """A ratio would compare the machines; a sweep does not resume a run of another machine either."""
     theirs = Path(shutil.copytree(mine, "theirs"))
     record = json.loads((theirs / "run.json").read_text())
     record["machine"]["key"] = "another machine"
@@ -240,7 +240,7 @@ def test_runs_of_two_machines_are_not_compared_unless_told(runner: CliRunner, mi
 
 @pytest.mark.parametrize("words", [["compare", "mine", "mine"], ["sweep", "--resume", "mine"]])
 def test_a_record_without_its_machine_is_told(runner: CliRunner, mine: Path, words: list[str]) -> None:
-    """Somebody changed it: the file, what is missing, and what to do; no KeyError."""
+    """The refusal names the file, the missing entry and the remedy."""
     record = json.loads((mine / "run.json").read_text())
     del record["machine"]
     (mine / "run.json").write_text(json.dumps(record))

@@ -39,7 +39,7 @@ VERBS = {
 
 @pytest.fixture
 def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    """A shell in an empty folder that is its temporary folder, too."""
+    """A shell in an empty folder, which is also its temporary folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.delenv("TMPDIR", raising=False)
@@ -47,7 +47,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, runner: CliRunner, verb: str, error: BaseException) -> Result:
-    """The end of a verb whose work raises this."""
+    """The exit status and output of a verb whose work raises this."""
     words, function = VERBS[verb]
 
     def fail(*_: object, **__: object) -> None:
@@ -58,7 +58,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, runner: CliRunner, verb: str, error
 
 
 def test_every_verb_is_here() -> None:
-    """A new one is added to the list above, and to the table of the documentation."""
+    """A new verb is added to the list above, and to the table of the documentation."""
     names = {each.name or each.callback.__name__ for each in app.registered_commands if each.callback}
     assert set(VERBS) == names
     page = (Path(__file__).parent.parent / "docs" / "command_line.md").read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def test_every_verb_is_here() -> None:
 def test_a_fault_of_ours_is_status_70_and_asks_for_a_report(
     verb: str, runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a sentence; the traceback is in a file, whose name is given."""
+    """The sentence names the file that has the traceback."""
     result = raising(monkeypatch, runner, verb, ArithmeticError("lost the thread"))
     assert result.exit_code == endings.FAULT
     assert "a fault of rnnbench, not of yours: ArithmeticError: lost the thread; please report it" in result.output
@@ -106,7 +106,7 @@ def test_what_the_machine_or_others_cause_is_told_in_a_sentence(
     runner: CliRunner,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With what helps, and never by the status of a verdict or of success."""
+    """The sentence has the remedy, and the status is neither a verdict nor success."""
     result = raising(monkeypatch, runner, verb, error)
     assert result.exit_code == status
     assert message in result.output
@@ -114,7 +114,7 @@ def test_what_the_machine_or_others_cause_is_told_in_a_sentence(
 
 
 def test_a_fault_is_told_apart_from_a_message_for_the_user() -> None:
-    """By the statement that raised it: a ValueError of Python or of a library is no message for the user."""
+    """The statement that raised it decides: a ValueError of Python or of a library is no message for the user."""
     with pytest.raises(TypeError, match="must be real number") as ours:
         significant("x")  # type: ignore[arg-type]  # the mistake that is to be raised
     assert endings.ending_of(ours.value)[0] == endings.FAULT
@@ -126,7 +126,7 @@ def test_a_fault_is_told_apart_from_a_message_for_the_user() -> None:
 
 
 def test_a_raise_statement_is_known_as_one() -> None:
-    """In any code; only that of this project is ours."""
+    """This holds in any code but this project's."""
     with pytest.raises(KeyError) as raised:
         raise KeyError("x")
     assert by_statement(raised.value)
@@ -137,7 +137,7 @@ def test_a_raise_statement_is_known_as_one() -> None:
 
 
 def test_a_fault_that_cannot_be_kept_is_printed(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the folder for temporary files is full."""
+    """The folder for temporary files is full."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -189,7 +189,7 @@ def _sweep_that(monkeypatch: pytest.MonkeyPatch, *, leaves: list[str], complete:
 def test_a_sweep_that_measured_nothing_is_status_3_with_the_reasons(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Never an empty table and success; escape codes of a reason stay out of the terminal."""
+    """It does not end with success; escape codes of a reason do not reach the terminal."""
     _sweep_that(monkeypatch, leaves=["there is \x1b[31mno abacus"], complete=True)
     result = runner.invoke(app, ["sweep", "quick", "--impl", "numpy_loop", "--device", "cpu", "--out", "run"])
     assert result.exit_code == endings.NOTHING_TO_TELL, result.output
@@ -198,7 +198,7 @@ def test_a_sweep_that_measured_nothing_is_status_3_with_the_reasons(
 
 
 def test_a_budget_that_ends_before_the_first_case_is_told(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what took it, and a larger one as the remedy; no table of nothing."""
+    """The sentence says what took the budget, and names a larger one as the remedy; there is no empty table."""
     _sweep_that(monkeypatch, leaves=[], complete=False)
     result = runner.invoke(app, ["sweep", "quick", "--device", "cpu", "--budget", "5s", "--out", "run"])
     assert result.exit_code == endings.NOTHING_TO_TELL, result.output
@@ -222,7 +222,7 @@ def test_a_budget_that_ends_before_the_first_case_is_told(runner: CliRunner, mon
 def test_compare_ends_by_its_verdict(
     seconds: float | list[float], blocks: tuple[int, ...], status: int, runner: CliRunner
 ) -> None:
-    """0 where nothing is slower, 1 where something is, 3 where nothing can be told."""
+    """It is 0 where no case is slower, 1 where one is, 3 where no case can be told."""
     run_of(Path("old"), [trial("nn_rnn", workload(), 1e-3)])
     run_of(Path("new"), [trial("nn_rnn", workload(), seconds, blocks=blocks)])
     result = runner.invoke(app, ["compare", "old", "new"])
@@ -230,7 +230,7 @@ def test_compare_ends_by_its_verdict(
 
 
 def test_lines_that_cannot_be_read_are_named_by_report_and_compare(runner: CliRunner) -> None:
-    """As cautions, in one line each and without escape codes; the rest counts."""
+    """Each is a caution in one line without escape codes; the other lines count."""
     run_of(Path("run"), [trial("nn_rnn", workload(), 1e-3)])
     with Path("run", "trials.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"status": "\x1b[31m"}\n')

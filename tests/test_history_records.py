@@ -27,6 +27,17 @@ def test_a_process_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert "line 2: not a process's record" in problems[0]
 
 
+def test_the_history_of_this_project_is_read() -> None:
+    """Every line in results/history is a process, in the form that it was written in."""
+    kept = Path(__file__).parent.parent / histories.HISTORY
+    for machine in histories.machines(kept):
+        found, problems = histories.read(kept, machine)
+        assert found
+        assert problems == []
+        written = (kept / machine / "processes.jsonl").read_text().splitlines()
+        assert [each.to_json() for each in found] == [json.loads(line) for line in written]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -1,4 +1,4 @@
-"""The regression cases as pytest-benchmark suites: what they hold and refuse, and who can read what they write."""
+"""The regression cases as pytest-benchmark suites: their cases, their checks, and the tools that read their results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CASE = "numpy_hoisted/cpu/training/T2-B64-I256-H256-L1-tanh-float32"
 
 
 class Recorder:
-    """Stands for pytest-benchmark's fixture: keeps what it is given, and makes one call."""
+    """A stand-in for pytest-benchmark's fixture, which keeps `extra_info` and makes one call."""
 
     def __init__(self) -> None:
         self.extra_info: dict[str, Any] = {}
@@ -44,7 +44,7 @@ class Recorder:
 
 @BOTH
 def test_there_are_a_dozen_cases_or_more_on_one_thread(cases: Callable[[], tuple[Case, ...]], folder: str) -> None:
-    """Each once, in inference and training, under an ID that can be typed again."""
+    """Each case is there once, in inference or training, under an ID that can be typed again."""
     on_cpu = [case for case in cases() if case.workload.device == "cpu"]
     assert len(set(on_cpu)) == len(on_cpu) >= 12, folder
     assert {case.workload.mode for case in on_cpu} == {"inference", "training"}
@@ -56,7 +56,7 @@ def test_there_are_a_dozen_cases_or_more_on_one_thread(cases: Callable[[], tuple
 def test_cuda_cases_are_there_where_a_gpu_is(
     cases: Callable[[], tuple[Case, ...]], folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And nowhere else."""
+    """A machine without a GPU has none."""
     monkeypatch.setattr(f"benchmarks.{folder}.cases.devices_here", lambda: ("cpu",))
     without = cases()
     monkeypatch.setattr(f"benchmarks.{folder}.cases.devices_here", lambda: ("cpu", "cuda"))
@@ -64,13 +64,13 @@ def test_cuda_cases_are_there_where_a_gpu_is(
 
 
 def test_gated_cases_stand_in_a_folder_of_their_own() -> None:
-    """A history takes a suite's files together: a case more beside today's would begin their history anew."""
+    """One more case in a suite would begin a new history of every case in it."""
     assert {case.workload.cell for case in regression_cases()} == {"tanh"}
     assert {case.workload.cell for case in gated_cases()} == {"lstm", "gru"}
 
 
 def test_gated_cases_are_of_implementations_that_compute_the_cell() -> None:
-    """In either mode and cell two or more, and PyTorch's own among them."""
+    """Each workload has two or more, with PyTorch's own."""
     by_workload: dict[str, set[str]] = {}
     for case in gated_cases():
         assert case.workload.cell in load(case.implementation).cells
@@ -80,7 +80,7 @@ def test_gated_cases_are_of_implementations_that_compute_the_cell() -> None:
 
 
 def test_a_wrong_lstm_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gated suite checks as the other does, by its code."""
+    """The gated suite checks by the code of the other one."""
     monkeypatch.setattr(suite, "load", lambda _: LstmWithoutAForgetGate)
     recorder = Recorder()
     with pytest.raises(Wrong, match="has error"):
@@ -89,7 +89,7 @@ def test_a_wrong_lstm_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class LstmWithoutAForgetGate(NumpyLoop):
-    """The forget gate's weights are those of the input gate."""
+    """An LSTM whose forget gate has the weights of the input gate."""
 
     cells = ("lstm",)
 
@@ -101,8 +101,8 @@ class LstmWithoutAForgetGate(NumpyLoop):
         super().__init__(config, Weights(config, arrays), device)
 
 
-def test_what_is_right_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its case, errors and set-up time beside it."""
+def test_a_right_implementation_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`extra_info` has its case, errors and set-up time."""
     monkeypatch.setattr(suite, "load", lambda _: Sound)
     recorder = Recorder()
     suite.test_speed(recorder, CASE)  # type: ignore[arg-type]  # stands for the fixture
@@ -114,8 +114,8 @@ def test_what_is_right_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(json.dumps(recorder.extra_info)) == recorder.extra_info
 
 
-def test_what_is_wrong_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It fails, and says which result is outside its tolerance."""
+def test_a_wrong_implementation_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the result that is outside its tolerance."""
     monkeypatch.setattr(suite, "load", lambda _: TransposedWeight)
     recorder = Recorder()
     with pytest.raises(Wrong, match="has error"):
@@ -125,7 +125,7 @@ def test_what_is_wrong_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What pytest-benchmark writes of the NumPy cases, timed for a moment each."""
+    """The file that pytest-benchmark writes of the NumPy cases, each timed briefly."""
     path = tmp_path_factory.mktemp("suite") / "numpy.json"
     quick = ("--benchmark-max-time=0.001", "--benchmark-min-rounds=2")
     done = pytest_in_a_process("benchmarks", "-k", "numpy", *quick, f"--benchmark-json={path}")
@@ -134,7 +134,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_in_a_process(*words: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest at the top of the project, as a user does; not as a worker of the process that runs this test."""
+    """Run pytest at the top of the project as a user does, and not as a worker of the pytest that runs this test."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
     return subprocess.run(command, cwd=cwd, env=environment | variables, capture_output=True, text=True, check=False)
@@ -155,7 +155,7 @@ def test_pytest_benchmarks_at_the_top_measures(saved: Path) -> None:
 
 
 def test_cases_run_on_one_thread(saved: Path) -> None:
-    """Whatever the machine has."""
+    """The machine's own setting does not count."""
     entries = json.loads(saved.read_text())["benchmarks"]
     assert {entry["extra_info"]["describe"]["threads"] for entry in entries} == {"1"}
 
@@ -173,7 +173,7 @@ def test_pytest_benchmark_compares_what_it_saved(saved: Path, tmp_path: Path) ->
 
 
 def test_pytest_benchmark_compares_with_what_it_saved_at_another_clock_rate(saved: Path, tmp_path: Path) -> None:
-    """It says so, and goes on; and draws its histogram."""
+    """It warns, continues, and draws its histogram."""
     (tmp_path / "Linux-CPython").mkdir()
     content = json.loads(saved.read_text())
     content["machine_info"]["cpu"] = {"hz_actual_friendly": "1 GHz"}
@@ -193,7 +193,7 @@ def test_pytest_benchmark_compares_with_what_it_saved_at_another_clock_rate(save
 
 
 def test_a_case_that_is_wrong_fails_and_nothing_else_does(tmp_path: Path) -> None:
-    """pytest-benchmark has nothing to save then, which is no error of its own."""
+    """pytest-benchmark has no result to save then, and does not fail for it."""
     (tmp_path / "test_wrong.py").write_text("def test_wrong(benchmark):\n    raise ValueError('y has error 1')\n")
     words = ("-c", str(ROOT / "pyproject.toml"), f"--benchmark-json={tmp_path / 'saved.json'}", "--benchmark-only")
     done = pytest_in_a_process(str(tmp_path), *words)
@@ -203,7 +203,7 @@ def test_a_case_that_is_wrong_fails_and_nothing_else_does(tmp_path: Path) -> Non
 
 
 def test_codspeed_runs_the_suite_as_it_is(tmp_path: Path) -> None:
-    """With pytest-benchmark blocked, as pytest-codspeed does it."""
+    """pytest-codspeed blocks pytest-benchmark."""
     quick = ("--codspeed-warmup-time=0", "--codspeed-max-time=0.001", "--codspeed-max-rounds=2")
     done = pytest_in_a_process(
         "benchmarks/suite", "-k", "numpy_loop", "--codspeed", *quick, CODSPEED_PROFILE_FOLDER=str(tmp_path)

@@ -26,7 +26,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def steps(path: Path) -> list[dict[str, Any]]:
-    """Every run step of a workflow."""
+    """The steps of a workflow that run commands."""
     jobs = YAML(typ="safe").load(path)["jobs"].values()
     return [step for job in jobs for step in job["steps"] if "run" in step]
 
@@ -35,20 +35,20 @@ RUN_STEPS = [pytest.param(step, id=f"{path.stem}: {step['name']}") for path in W
 
 
 def run(*words: str, cwd: Path, env: dict[str, str] | None = None) -> str:
-    """What a command prints; it must succeed."""
+    """The output of a command, which must succeed."""
     done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
 
 def git(cwd: Path, *words: str) -> str:
-    """Run git as somebody."""
+    """Run git with an identity for commits."""
     return run("git", "-c", "user.name=somebody", "-c", "user.email=somebody@example.com", *words, cwd=cwd)
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A clone with a commit of its own on a branch, and new lines of history that git does not have yet."""
+    """A clone with a commit on a branch, and new lines of history that are not committed."""
     origin, clone = tmp_path / "origin", tmp_path / "clone"
     git(tmp_path, "init", "--quiet", "--initial-branch=main", str(origin))
     git(origin, "commit", "--quiet", "--allow-empty", "-m", "first")
@@ -60,7 +60,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def commands(step: dict[str, Any], checkout: Path) -> list[list[str]]:
-    """The arguments of each python that the step starts, by bash as GitHub starts it, with a python that notes them."""
+    """The arguments of each python that the step starts, in bash as on GitHub, with a python that records them."""
     tools = checkout.parent / "tools"
     tools.mkdir()
     noted = checkout.parent / "noted.jsonl"
@@ -92,7 +92,7 @@ def noxfile() -> Iterator[ModuleType]:
 
 
 class Session:
-    """Stands for nox's session: notes what would be installed and run."""
+    """A stand-in for nox's session, which records what it would install and run."""
 
     def __init__(self, words: list[str]) -> None:
         self.posargs = words
@@ -142,7 +142,7 @@ def test_every_run_step_is_a_command_that_the_project_has(
 
 
 def test_the_history_is_pushed(checkout: Path) -> None:
-    """Though another commit came to the main branch meanwhile."""
+    """It is, though another commit came to the main branch meanwhile."""
     (step,) = [step for path in WORKFLOWS for step in steps(path) if step["name"] == "Keep the history"]
     origin = checkout.parent / "origin"
     git(origin, "commit", "--quiet", "--allow-empty", "-m", "meanwhile")
@@ -152,7 +152,7 @@ def test_the_history_is_pushed(checkout: Path) -> None:
 
 
 def test_keeping_a_history_that_did_not_grow_is_no_failure(checkout: Path) -> None:
-    """A job that is run again measures nothing that is there already."""
+    """A job that is run again measures no recorded process."""
     (step,) = [step for path in WORKFLOWS for step in steps(path) if step["name"] == "Keep the history"]
     commands(step, checkout)
     before = git(checkout.parent / "origin", "rev-parse", "HEAD")
@@ -168,7 +168,7 @@ def check(*files: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_workflows_are_of_githubs_form(tmp_path: Path) -> None:
-    """And one with a job that runs nowhere is not."""
+    """A workflow with a job without a runner is not."""
     assert WORKFLOWS
     done = check(*WORKFLOWS)
     assert done.returncode == 0, done.stdout

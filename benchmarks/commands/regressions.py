@@ -22,7 +22,7 @@ def regress(
         str, typer.Option(metavar="PATH", help="A pytest-benchmark suite of the project that the current folder is in.")
     ] = "benchmarks/suite",
     tolerance: Annotated[float, typer.Option(metavar="SHARE", help="The slowdown that matters: 0.03 is 3 %.")] = 0.03,
-    budget: Annotated[str, typer.Option(metavar="TIME", help="Stop after so long: 90s, 5m.")] = "5m",
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Stop after this time: 90s, 5m.")] = "5m",
     environment: Annotated[
         str,
         typer.Option(
@@ -147,7 +147,7 @@ def history(
 @app.command()
 def calibrate(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the calibration, new or to be continued.")],
-    budget: Annotated[str, typer.Option(metavar="TIME", help="Measure for so long; 0s only evaluates.")] = "30m",
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Measure for this time; 0s only evaluates.")] = "30m",
 ) -> None:
     """Measure how often `regress` is wrong on this machine, by equal code and injected slowdowns.
 

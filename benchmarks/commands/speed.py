@@ -1,4 +1,4 @@
-"""How fast it is and why: `list`, `sweep`, `report`, `compare`, `train`, `profile`."""
+"""The verbs on speed: `list`, `sweep`, `report`, `compare`, `train`, `profile`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_PROBLEMS = 20
 
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the implementations, where each runs or why it cannot, and the sweeps that have a name.
+    """Show the implementations, the devices that each runs on or why it cannot, and the named sweeps.
 
     Example: python -m benchmarks list --json
     """
@@ -74,14 +74,14 @@ def sweep(
     ] = None,
     dtype: Annotated[str | None, typer.Option(metavar="DTYPE,...", help="float16, bfloat16, float32, float64")] = None,
     threads: Annotated[str | None, typer.Option(metavar="N,...", help="CPU threads; all cores if not given.")] = None,
-    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after so long: 90s, 5m, 2h.")] = None,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after this time: 90s, 5m, 2h.")] = None,
     out: Annotated[Path | None, typer.Option(parser=folder, metavar="DIR", help="The run's folder, a new one.")] = None,
     resume: Annotated[
         Path | None,
         typer.Option(
             parser=folder,
             metavar="DIR",
-            help="Go on with this run; --budget applies, and --impl for code of your own.",
+            help="Continue this run; --budget applies, and --impl for your own code.",
         ),
     ] = None,
 ) -> None:
@@ -109,7 +109,7 @@ def sweep(
         "threads": numbers(threads, "--threads"),
     }
     axes = {axis: values for axis, values in axes.items() if values is not None}
-    # With the current folder importable, module:Class may stand in a file there.
+    # module:Class may be in a file of the current folder.
     sys.path.insert(0, str(Path.cwd()))
     check_temporary()
     plan = None if resume else plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
@@ -132,12 +132,12 @@ def report(
         typer.Option(
             parser=folder,
             metavar="DIR",
-            help="Where the files go; if not given, the run's folder, or side-by-side/ in the first of several.",
+            help="The folder for the files; if not given, the run's folder, or side-by-side/ in the first of several.",
         ),
     ] = None,
     subject: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Set this one against the best of the others; the fastest if not given."),
+        typer.Option(metavar="NAME", help="Compare this one with the best of the others; the fastest if not given."),
     ] = None,
 ) -> None:
     """Build tables, plots and report.md again from the trials of one run, or of several side by side.
@@ -157,7 +157,7 @@ def compare(
 ) -> None:
     """Compare two runs case by case: ratio, interval and verdict.
 
-    Exit status 1 when a case is slower, 3 when of no case it can be told.
+    Exit status 1 when a case is slower, 3 when no case can be told.
     Example: python -m benchmarks compare results/monday results/tuesday
     """
     from benchmarks.reporting.compare import compare_runs, comparison_table
@@ -185,10 +185,10 @@ def train(
         int | None, typer.Option(parser=whole_number, metavar="N", help="Steps of gradient descent.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(parser=folder, metavar="DIR", help="Where the files go, a new folder.")
+        Path | None, typer.Option(parser=folder, metavar="DIR", help="A new folder for the files.")
     ] = None,
 ) -> None:
-    """Train implementations on one task by plain gradient descent and lay their loss curves side by side.
+    """Train implementations on one task by plain gradient descent and compare their loss curves.
 
     Exit status 1 when a curve leaves the others or does not reach the stated loss, 3 when none could be trained.
     Example: python -m benchmarks train --cell lstm --impl numpy_loop --impl nn_rnn
@@ -238,7 +238,7 @@ def profile(
         int, typer.Option(parser=whole_number, metavar="N", help="Processes for each case, one after another.")
     ] = 3,
 ) -> None:
-    """Say what the time of each case goes to and how near it comes to what the machine can do.
+    """Show what the time of each case goes to, and how near it comes to the limits of the machine.
 
     Example: python -m benchmarks profile torch_loop/cpu/inference/T128-B1-I128-H128-L1-tanh-float32 --impl fused_cpu
     """

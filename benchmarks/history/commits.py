@@ -27,7 +27,7 @@ def commits_in_range(top: Path, span: str) -> list[str]:
 
 
 def in_order(top: Path, revisions: Iterable[str]) -> list[str]:
-    """Those of the revisions that the checkout has: parents before children, and otherwise by date."""
+    """The revisions that the checkout has, sorted: parents before children, and otherwise by date."""
     wanted = dict.fromkeys(revisions)
     if not wanted:
         return []

@@ -43,9 +43,9 @@ class SyntheticNoise:
     process: float
     """The standard deviation of a process."""
     revision: float = 0.0
-    """That of a revision, which all of its processes share."""
+    """The standard deviation of a revision, which all of its processes share."""
     session: float = 0.09
-    """That of a session effect, which the processes of a group share."""
+    """The standard deviation of a session effect, which the processes of a group share."""
     correlation: float = 0.9
     """The correlation of a session effect with the one before."""
     tails: float = math.inf

@@ -1,4 +1,4 @@
-"""Which cases of a suite both revisions can measure, and why the others cannot be compared."""
+"""The cases of a suite that both revisions can measure, and why the others cannot be compared."""
 
 from __future__ import annotations
 
