@@ -184,9 +184,7 @@ def train(
     steps: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Steps of gradient descent.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(parser=folder, metavar="DIR", help="A new folder for the files.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(parser=folder, metavar="DIR", help="A new folder for the files.")] = None,
 ) -> None:
     """Train implementations on one task by plain gradient descent and compare their loss curves.
 
