@@ -1,17 +1,25 @@
-"""Files of JSON lines: a record is on disk when it is appended, and a line that a kill tore costs itself alone."""
+"""Files of JSON lines: a record is on disk when it is appended, and a line that a kill tore costs itself alone.
+
+A file whose name ends in `.xz` is compressed by LZMA, and read in the same way.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import lzma
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
-from benchmarks.files import append, explained
+from benchmarks.files import StoreError, append, explained
 from benchmarks.reading import LARGEST_FILE, lines_of, open_regular, parse_json
 
 Record = TypeVar("Record")
+
+MOST_UNPACKED = 2**30
+"""Bytes that are read of a compressed file: a few kilobytes can unpack to any number."""
 
 
 def append_line(path: Path, record: Mapping[str, Any], what: str, within: Path | None = None) -> None:
@@ -34,8 +42,8 @@ def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[l
     problems: list[str] = []
     if not path.exists():
         return found, problems
-    with explained(path, "read"), open_regular(path) as file:
-        for number, line in enumerate(lines_of(file), start=1):
+    with explained(path, "read"), _open(path, problems) as lines:
+        for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
@@ -45,6 +53,42 @@ def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[l
                     reason = f"{type(error).__name__}: {error}"
                     problems.append(f"{path}, line {number}: not {what}, passed over ({reason[:200]})")
     return found, problems
+
+
+@contextlib.contextmanager
+def _open(path: Path, problems: list[str]) -> Iterator[Iterator[bytes]]:
+    """The lines of a file; a sentence is added to the problems where it cannot be unpacked to its end."""
+    with open_regular(path) as file:
+        yield _unpacked(path, file, problems) if path.suffix == ".xz" else lines_of(file)
+
+
+def _unpacked(path: Path, file: BinaryIO, problems: list[str]) -> Iterator[bytes]:
+    size = 0
+    try:
+        with lzma.open(file, "rb") as unpacked:
+            for line in lines_of(unpacked):
+                size += len(line)
+                if size > MOST_UNPACKED:
+                    problems.append(f"{path}: the rest is passed over (it unpacks to more than {MOST_UNPACKED} bytes)")
+                    return
+                yield line
+    except (lzma.LZMAError, EOFError) as error:
+        problems.append(f"{path}: the rest is passed over ({type(error).__name__}: {error})")
+
+
+def raw_lines(path: Path) -> list[bytes]:
+    """The lines of a file as they were written, without the blank ones; none of a missing file.
+
+    Raises StoreError when the file cannot be read or unpacked.
+    """
+    if not path.exists():
+        return []
+    problems: list[str] = []
+    with explained(path, "read"), _open(path, problems) as lines:
+        found = [line for line in lines if line.strip()]
+    if problems:
+        raise StoreError(problems[0])
+    return found
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

@@ -1,5 +1,7 @@
 """The run folder: `run.json` says what was measured and where, `trials.jsonl` holds one trial a line.
 
+A run that is kept may have its trials in `trials.jsonl.xz`; what is measured afterwards is added to `trials.jsonl`.
+
 Only data are read: JSON, checked field by field, nothing executed. A trial is on disk when `append` returns. A line
 that a kill tore is passed over on reading, and the next line is never joined to it.
 
@@ -10,16 +12,17 @@ command, started_at, finished_at, peaks, activity_seconds; `docs/results.md` say
 from __future__ import annotations
 
 import dataclasses
+import lzma
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.files import Kind, check_outputs, make_named, open_to_append, write
+from benchmarks.files import Kind, check_outputs, make_named, open_to_append, remove, write
 from benchmarks.files import StoreError as StoreError
 from benchmarks.files import explained as explained
-from benchmarks.json_lines import append_line, read_lines, to_json
+from benchmarks.json_lines import append_line, raw_lines, read_lines, to_json
 from benchmarks.quoting import quoted
 from benchmarks.reading import parse_json, read_whole
 from benchmarks.stored_trial import is_number, parse_trial
@@ -27,6 +30,7 @@ from benchmarks.trial import SCHEMA, Trial
 
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
+COMPRESSED_FILE = "trials.jsonl.xz"
 DERIVED = ("summary.csv", "ranking.csv", "standing.csv", "report.md", "plots")
 """Names that `report` writes, or wrote, into the folder: earlier versions call `ranking.csv` `standing.csv`."""
 
@@ -36,7 +40,7 @@ TOGETHER = "side-by-side"
 
 @dataclasses.dataclass(frozen=True)
 class StoredTrials:
-    """The content of `trials.jsonl`: the trials in written order, and a sentence for each line that is no trial."""
+    """The trials of a run in written order, and a sentence for each line that is no trial."""
 
     trials: list[Trial]
     problems: list[str]
@@ -109,9 +113,36 @@ class Run:
     def read(self) -> StoredTrials:
         """Every trial, and a sentence for every broken line but a torn last one.
 
-        Raises StoreError when the file cannot be read. A missing file holds no trials.
+        Raises StoreError when a file cannot be read. A missing file holds no trials.
         """
-        return StoredTrials(*read_lines(self.folder / TRIALS_FILE, parse_trial, "a trial"))
+        trials, problems = read_lines(self.folder / COMPRESSED_FILE, parse_trial, "a trial")
+        added, problems_of_added = read_lines(self.folder / TRIALS_FILE, parse_trial, "a trial")
+        # A kill in `compress` can leave trials in both files.
+        known = {_visit(trial) for trial in trials} if added else set()
+        trials += [trial for trial in added if _visit(trial) not in known]
+        return StoredTrials(trials, problems + problems_of_added)
+
+    def compress(self) -> int:
+        """Move the trials of `trials.jsonl` to `trials.jsonl.xz`; the bytes of that file.
+
+        Raises StoreError where a line is no trial, which would be lost, or a file cannot be read or written. After a
+        kill every trial is in at least one of the files, and is read once.
+        """
+        problems = self.read().problems
+        if problems:
+            raise StoreError(f"{problems[0]}: nothing was changed; remove the line to compress the rest")
+        # As they were written: reading may have given them today's names.
+        lines = dict.fromkeys(
+            line if line.endswith(b"\n") else line + b"\n"
+            for name in (COMPRESSED_FILE, TRIALS_FILE)
+            for line in raw_lines(self.folder / name)
+        )
+        packed = lzma.compress(b"".join(lines), preset=9)
+        with explained(self.folder / COMPRESSED_FILE, "write"):
+            write(self.folder, COMPRESSED_FILE, packed, durable=True)
+        with explained(self.folder / TRIALS_FILE, "remove"):
+            remove(self.folder, TRIALS_FILE)
+        return len(packed)
 
     def trials(self) -> list[Trial]:
         """The trials alone; `read` also reports broken lines."""
@@ -126,7 +157,7 @@ def create_run(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> Run
     path = Path(folder)
     with explained(path, "create"):
         make_named(path)
-        present = [name for name in (RUN_FILE, TRIALS_FILE, *DERIVED) if os.path.lexists(path / name)]
+        present = [name for name in (RUN_FILE, TRIALS_FILE, COMPRESSED_FILE, *DERIVED) if os.path.lexists(path / name)]
     if present:
         raise StoreError(
             f"{path} already holds {', '.join(present)}; expected a new folder: nothing was changed, "
@@ -162,6 +193,11 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         ) from error
     _check_record(file, record)
     return Run(path, record)
+
+
+def _visit(trial: Trial) -> tuple[str, int, str, str]:
+    """The case, the round and the times of a visit, which no other has."""
+    return trial.case.id, trial.round, trial.started_at, trial.finished_at
 
 
 def _holds_run(folder: Path) -> bool:
