@@ -133,7 +133,7 @@ def _answer(analysis: Analysis) -> list[str]:
 
 
 def _image(stem: str, title: str) -> str:
-    return f"![{title}]({PLOTS_FOLDER}/{stem}.png)\n\n[SVG]({PLOTS_FOLDER}/{stem}.svg)"
+    return f"![{title}]({PLOTS_FOLDER}/{stem}.png)"
 
 
 def _section(title: str, body: str) -> list[str]:
