@@ -11,7 +11,7 @@ import lzma
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from benchmarks.files import StoreError, append, explained
 from benchmarks.reading import LARGEST_FILE, lines_of, open_regular, parse_json
@@ -66,7 +66,7 @@ def _unpacked(path: Path, file: BinaryIO, problems: list[str]) -> Iterator[bytes
     size = 0
     try:
         with lzma.open(file, "rb") as unpacked:
-            for line in lines_of(unpacked):
+            for line in lines_of(cast(BinaryIO, unpacked)):
                 size += len(line)
                 if size > MOST_UNPACKED:
                     problems.append(f"{path}: the rest is passed over (it unpacks to more than {MOST_UNPACKED} bytes)")

@@ -28,7 +28,7 @@ PAIR = [trial("nn_rnn", CENTRE, 2e-3), trial("mine", CENTRE, 1e-3)]
 
 
 def test_the_sections_stand_in_their_order(tmp_path: Path) -> None:
-    """The answer, the plots, what could not run, noise, how it was measured; each image is there."""
+    """The answer, the plots, what could not run, noise, how it was measured; each plot is there as PNG and SVG."""
     trials = realistic_trials(default_workloads(), ["nn_rnn", "numpy_hoisted", "torch_loop"], noise=0.1)
     trials.append(failed("numba_loop", CENTRE, "unavailable", "numba is not installed: pip install numba"))
     text = report(tmp_path / "run", trials)
@@ -50,8 +50,10 @@ def test_the_sections_stand_in_their_order(tmp_path: Path) -> None:
         "How it was measured",
     ]
     linked = re.findall(r"\((plots/[^)]*)\)", text)
-    assert sorted(linked) == sorted(f"plots/{path.name}" for path in (tmp_path / "run" / "plots").iterdir())
-    assert len(linked) == 20
+    plots = tmp_path / "run" / "plots"
+    assert sorted(linked) == sorted(f"plots/{path.name}" for path in plots.glob("*.png"))
+    assert {path.stem for path in plots.glob("*.svg")} == {path.stem for path in plots.glob("*.png")}
+    assert len(linked) == 10
 
 
 def test_the_summary_is_the_frame(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +105,25 @@ def test_fused_cpu_fills_results_again(cell: CellName) -> None:
         addresses.add((address(y), address(grads.x)))
         del y, pullback, grads
     assert len(addresses) <= 2
+
+
+@pytest.mark.parametrize("cell", ["tanh", "lstm"])
+def test_what_is_given_back_is_in_use(cell: CellName, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread that takes a result before the caller refers to it would write over it."""
+    given: list[str] = []
+    give_back = Reused.give_back
+
+    def checked(pool: Reused[Any], item: Any) -> None:
+        assert not item.is_unused()
+        given.append(type(item).__name__)
+        give_back(pool, item)
+
+    monkeypatch.setattr(Reused, "give_back", checked)
+    rnn, x = network(cell)
+    y, state_n, pullback = rnn.vjp(x)
+    pullback(y, state_n)
+    rnn.forward(x)
+    assert given == ["_Outputs", "_Saved", "_Gradients", "_Outputs"]
 
 
 @pytest.mark.parametrize("cell", ["tanh", "lstm"])

@@ -78,7 +78,7 @@ def costs_of(implementation: str, workloads: Sequence[str]) -> list[CheckCost]:
 
 def table(costs: Sequence[CheckCost]) -> str:
     """A line for each implementation and one for all: its cases, and the median, least and largest of their ratios."""
-    rows = [("implementation", "cases", "median", "least", "largest")]
+    rows: list[tuple[str, ...]] = [("implementation", "cases", "median", "least", "largest")]
     for name in [*dict.fromkeys(cost.implementation for cost in costs), "all"]:
         ratios = [cost.ratio for cost in costs if name in (cost.implementation, "all")]
         figures = (statistics.median(ratios), min(ratios), max(ratios))

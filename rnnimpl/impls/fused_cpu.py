@@ -96,7 +96,9 @@ class FusedCpu(NotCopied, NumpyArrays):
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
         self._check(x, state)
         outputs, _ = self._run(x, state, None)
-        return outputs.y, outputs.state_n
+        y, state_n = outputs.y, outputs.state_n
+        self._outputs.give_back(outputs)
+        return y, state_n
 
     def vjp(
         self, x: NumpyArray, state: State[NumpyArray] | None = None
@@ -106,10 +108,11 @@ class FusedCpu(NotCopied, NumpyArrays):
         # The outputs of all layers but the last, and what gates were; the backward pass needs them.
         saved = self._saved.take((T * B * self._saved_size,)) if self._saved_size else None
         outputs, inputs = self._run(x, state, None if saved is None else saved.address)
-        if saved is not None:
-            self._saved.give_back(saved)
         # The pullback refers to the arrays themselves, and by that nothing else is written to them.
         y, state_n, buffer = outputs.y, outputs.state_n, None if saved is None else saved.array
+        self._outputs.give_back(outputs)
+        if saved is not None:
+            self._saved.give_back(saved)
 
         def pullback(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
             if not (self._is_plain(dy, y.shape) and self._is_plain_state(dstate_n, state_n[0].shape)):
@@ -168,7 +171,6 @@ class FusedCpu(NotCopied, NumpyArrays):
         arguments.saved = saved
         if self._native.forward(self._network, outputs.pointer):
             raise MemoryError(f"no memory for the forward pass of {self.config} with T = {T} and B = {B}")
-        self._outputs.give_back(outputs)
         return outputs, inputs
 
     def _gradients(
@@ -186,8 +188,9 @@ class FusedCpu(NotCopied, NumpyArrays):
             arguments.dc_n = address(contiguous[2])
         if self._native.backward(self._network, forward_arguments, grads.pointer):
             raise MemoryError(f"no memory for the backward pass of {self.config} with T, B = {size}")
+        given = Grads(grads.x, grads.state, dict(grads.weights))
         self._grads.give_back(grads)
-        return Grads(grads.x, grads.state, dict(grads.weights))
+        return given
 
 
 @dataclasses.dataclass(frozen=True)

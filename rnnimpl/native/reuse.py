@@ -61,5 +61,8 @@ class Reused(Generic[_Item]):
         return item
 
     def give_back(self, item: _Item) -> None:
-        """Keep an item, to be taken again once no caller refers to its arrays."""
+        """Keep an item, to be taken again once no caller refers to its arrays.
+
+        The caller refers to them already: another thread may take the item at once.
+        """
         self._items.append(item)
