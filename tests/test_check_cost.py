@@ -53,8 +53,22 @@ def test_the_table_has_a_line_for_each_implementation_and_one_for_all() -> None:
     ]
 
 
-def test_an_unknown_sweep_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["quik"], "quick"),
+        (["quick", "--cell", "lstn"], "lstm"),
+        (["quick", "--impl", "numpy_lop"], "numpy_loop"),
+    ],
+)
+def test_what_is_not_known_is_refused(words: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["quik"])
+        main(words)
     assert ended.value.code == 2
-    assert "quick" in capsys.readouterr().err
+    assert named in capsys.readouterr().err
+
+
+def test_no_case_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """fused_cuda runs on no CPU."""
+    assert main(["quick", "--impl", "fused_cuda"]) == 3
+    assert "no case was measured" in capsys.readouterr().err

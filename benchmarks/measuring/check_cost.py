@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from benchmarks.measuring.environment import worker_environment
+from benchmarks.measuring.implementations import parse_implementation
 from benchmarks.measuring.measure import Subject
 from benchmarks.measuring.timing import CallSeconds, Clock
 from benchmarks.sweeps import load_sweep
@@ -28,6 +29,8 @@ ROUNDS = 16
 BLOCK_SECONDS = 0.03
 LEAST_CALLS = 3
 WARM_UP_SECONDS = 0.3
+NOTHING_TO_TELL = 3
+"""The exit status where no case was measured, as of every command here."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,14 +52,10 @@ def compare_blocks(
     seconds, ratios = [], []
     for number in range(ROUNDS):
         # Each is first in every second round.
-        if number % 2:
-            changed_seconds = _block(changed, clock, BLOCK_SECONDS)
-            same_seconds = _block(same, clock, BLOCK_SECONDS)
-        else:
-            same_seconds = _block(same, clock, BLOCK_SECONDS)
-            changed_seconds = _block(changed, clock, BLOCK_SECONDS)
-        seconds.append(same_seconds)
-        ratios.append(changed_seconds / same_seconds)
+        order = (changed, same) if number % 2 else (same, changed)
+        found = {timed: _block(timed, clock, BLOCK_SECONDS) for timed in order}
+        seconds.append(found[same])
+        ratios.append(found[changed] / found[same])
     return statistics.median(seconds), statistics.median(ratios)
 
 
@@ -96,12 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        sweep = load_sweep(given.sweep)
+        sweep = load_sweep(given.sweep).override(cell=(given.cell,), threads=(1,), device=("cpu",))
+        sources = [parse_implementation(text)[1] for text in given.impl or default_names()]
     except ValueError as error:
         parser.error(str(error))
-    names = given.impl or [name for name in default_names() if "cpu" in listing(name).unavailable]
-    one_cell = sweep.override(cell=(given.cell,), threads=(1,), device=("cpu",))
-    workloads = [workload.id for workload in one_cell.workloads(("cpu",), cores=1)]
+    names = [source for source in sources if "cpu" in listing(source).unavailable]
+    workloads = [workload.id for workload in sweep.workloads(("cpu",), cores=1)]
     # A worker's threads and allocator are settled before its framework is imported.
     os.environ.update(worker_environment(1))
     costs: list[CheckCost] = []
@@ -112,6 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     f"{cost.implementation}/{cost.workload}  {cost.seconds * 1e6:.1f} µs  {cost.ratio:.3f}", flush=True
                 )
                 costs.append(cost)
+    if not costs:
+        print("no case was measured: none of the implementations runs here", file=sys.stderr)
+        return NOTHING_TO_TELL
     print()
     print(table(costs))
     return 0

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 
 class Reusable:
-    """Something of a size that holds arrays; a subclass sets both and calls `settle` last in its constructor."""
+    """Something of a size that holds arrays; a subclass sets both in its constructor, and `Reused` calls `settle`."""
 
     __slots__ = ("_counts", "arrays", "size")
 
@@ -21,7 +21,7 @@ class Reusable:
     """All that a caller is given, and no part of another of them."""
 
     def settle(self) -> None:
-        """Note the references that there are while no caller has any. The caller holds none beside its own."""
+        """Note the number of references to each array while no caller has one."""
         self._counts = self._references()
 
     def is_unused(self) -> bool:
