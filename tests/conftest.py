@@ -75,3 +75,29 @@ def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
             (folder / f"{stem}.{ending}").touch()
 
     monkeypatch.setattr("benchmarks.reporting.plots.save", touch)
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Path:
+    """A file of the user's outside of the folder that is written to."""
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
+    return tmp_path / "precious"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder that the user named."""
+    (tmp_path / "folder").mkdir()
+    return tmp_path / "folder"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of eight commits, which is the current folder."""
+    from tests.tracked_project import eight_commits
+
+    folder = eight_commits(tmp_path / "project")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return folder

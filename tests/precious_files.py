@@ -11,6 +11,11 @@ from benchmarks import files
 from benchmarks.files import Kind, replacing
 
 KIND = Kind("draw", re.compile(r"table\.md|plots/(a|b)\.png"), folders=("plots",))
+SPECIAL = (
+    *("a link", "a link to a folder", "a dangling link", "a link in a circle"),
+    *("a folder", "a named pipe", "a socket"),
+)
+"""What may be in the place of a file, by the names that `put` takes."""
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -12,28 +12,8 @@ import pytest
 
 from benchmarks import files
 from benchmarks.files import StoreError
-from tests.precious_files import content, put
+from tests.precious_files import SPECIAL, content, put
 
-
-@pytest.fixture
-def precious(tmp_path: Path) -> Path:
-    """A file of the user's outside of the folder that is written to."""
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
-    return tmp_path / "precious"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The folder that the user named."""
-    (tmp_path / "folder").mkdir()
-    return tmp_path / "folder"
-
-
-SPECIAL = (
-    *("a link", "a link to a folder", "a dangling link", "a link in a circle"),
-    *("a folder", "a named pipe", "a socket"),
-)
 WRITERS: dict[str, Callable[[Path, str], Any]] = {
     "write": lambda folder, name: files.write(folder, name, "ours"),
     "append": lambda folder, name: files.append(folder, name, b"ours\n"),

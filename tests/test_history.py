@@ -11,16 +11,7 @@ from benchmarks.history import folder as histories
 from benchmarks.history.track import track
 from benchmarks.store import StoreError
 from tests.synthetic_history import process
-from tests.tracked_project import Suite, eight_commits, invoke, planned, tracked
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of eight commits, which is the current folder."""
-    folder = eight_commits(tmp_path / "project")
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return folder
+from tests.tracked_project import Suite, invoke, planned, tracked
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -7,19 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from benchmarks.history.commits import commits_in_range, in_order, subjects_between
-from tests.tracked_project import eight_commits, git
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of eight commits, which is the current folder."""
-    folder = eight_commits(tmp_path / "project")
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return folder
+from tests.tracked_project import git
 
 
 def test_subjects_of_commits_are_read_in_any_locale(project: Path) -> None:

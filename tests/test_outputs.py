@@ -12,30 +12,9 @@ import pytest
 
 from benchmarks import files
 from benchmarks.files import Kind, StoreError, check_outputs, replacing
-from tests.precious_files import KIND, content, draw, put
+from tests.precious_files import KIND, SPECIAL, content, draw, put
 
 RECORD = ".rnnbench-files.json"
-
-
-@pytest.fixture
-def precious(tmp_path: Path) -> Path:
-    """A file of the user's outside of the folder that is written to."""
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
-    return tmp_path / "precious"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The folder that the user named."""
-    (tmp_path / "folder").mkdir()
-    return tmp_path / "folder"
-
-
-SPECIAL = (
-    *("a link", "a link to a folder", "a dangling link", "a link in a circle"),
-    *("a folder", "a named pipe", "a socket"),
-)
 
 
 def test_a_command_replaces_its_own_files_and_no_others(folder: Path) -> None:

@@ -14,16 +14,7 @@ from benchmarks.regression.control import ControlTimes
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side
 from tests.synthetic_history import CASE
-from tests.tracked_project import Suite, eight_commits, git, invoke, planned, tracked
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of eight commits, which is the current folder."""
-    folder = eight_commits(tmp_path / "project")
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return folder
+from tests.tracked_project import Suite, git, invoke, planned, tracked
 
 
 def test_the_anchor_is_in_every_group(project: Path) -> None:
