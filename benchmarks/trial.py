@@ -122,6 +122,10 @@ class Trial:
 
     elsewhere_share: float | None = quantity(column="largest")
     """The share of all cores' time that other programs, or the hypervisor, used while samples were taken."""
+    cpu_watts: float | None = quantity(column="last")
+    """The mean power of the processors, with memory that has a counter of its own, while samples were taken."""
+    gpu_watts: float | None = quantity(is_cuda_only=True, column="last")
+    """CUDA: the mean power of the GPUs while samples were taken."""
     helper_processes: int | None = quantity("count", column="largest")
     """The most processes of its own that the implementation had when it was suspended for another's turn."""
     unsuspended_seconds: float | None = quantity(column="largest")

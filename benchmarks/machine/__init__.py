@@ -13,11 +13,13 @@ from typing import Any
 import psutil
 
 from benchmarks.machine.cgroup import cpu_quota, memory_limit
+from benchmarks.machine.energy import Energy, read_energy
 from benchmarks.machine.nvml import describe_gpus, gpu_count, gpu_state
 from benchmarks.machine.software import commit, numpy_blas, packages, thread_environment
 from benchmarks.workload import Device
 
 __all__ = [
+    "Energy",
     "available_bytes",
     "caches",
     "commit",
@@ -27,6 +29,7 @@ __all__ = [
     "last_level_cache_bytes",
     "machine_key",
     "packages",
+    "read_energy",
     "usable_cores",
 ]
 

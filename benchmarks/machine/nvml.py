@@ -73,6 +73,18 @@ def gpu_state() -> dict[str, Any]:
         }
 
 
+def gpu_joules() -> float | None:
+    """Joules that the GPUs of this process have used since their driver was loaded.
+
+    None without a GPU, and where one does not count them: those before Volta do not.
+    """
+    with _nvml() as nvml:
+        if nvml is None:
+            return None
+        used = [_read(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, handle) for handle in _visible(nvml)]
+        return None if not used or None in used else sum(used) / 1000
+
+
 def throttle_reasons(bits: int) -> list[str]:
     """The names of the reasons in NVML's bits."""
     return [name for bit, name in _THROTTLE_REASONS.items() if bits & bit]

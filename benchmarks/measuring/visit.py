@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.machine import gpu_state
+from benchmarks.machine import Energy, gpu_state, read_energy
 from benchmarks.measuring import checking
 from benchmarks.measuring.checking import Expected, SpotCheck
 from benchmarks.measuring.clocks import BlockClock, contradiction, on_core_seconds
@@ -53,6 +53,7 @@ class Visit:
         self.sampling_seconds = 0.0
         self.clocks: list[BlockClock] = []
         self.interference = Interference()
+        self.energy = Energy()
         self.quantities: dict[str, Any] = {}
 
     @property
@@ -111,11 +112,13 @@ class Visit:
     def take_block(self, check: SpotCheck) -> None:
         """Have one block of samples taken, and check one of its calls once the clock has stopped."""
         before = self.worker.read_interference()
+        energy_before = read_energy(self.case.workload.device)
         on_core_before = on_core_seconds(self.worker.pid)
         sent = time.perf_counter()
         reply = self._ask({"do": "block", "checked": dataclasses.asdict(check.call)})
         received = time.perf_counter()
         on_core_after = on_core_seconds(self.worker.pid)
+        energy_after = read_energy(self.case.workload.device)
         if not self.goes_on:
             return
         suspended_seconds = self.worker.suspended_seconds
@@ -133,6 +136,7 @@ class Visit:
             self.lost = f"a block: the machine or the sweep was suspended for {suspended_seconds:.0f} s"
             return
         self.interference.add(before, after, psutil.cpu_count() or 1)
+        self.energy.add(energy_before, energy_after)
         self.seconds += reply["seconds"]
         self.blocks.append(len(reply["seconds"]))
         self.sampling_seconds += reply["ended"] - reply["began"]
@@ -158,6 +162,7 @@ class Visit:
         """The record of this visit, which has ended."""
         assert self.status is not None
         self.record(sampling_seconds=self.sampling_seconds or None, elsewhere_share=self.interference.share)
+        self.record(cpu_watts=self.energy.cpu_watts, gpu_watts=self.energy.gpu_watts)
         return Trial(
             case=self.case,
             source=self.source,
