@@ -166,6 +166,7 @@ def realistic_trials(
     noise: float = 0.02,
     blocks: Sequence[int] = BLOCKS,
     seed: int = 0,
+    round_number: int = 0,
 ) -> list[Trial]:
     """Trials of every implementation on every workload: blocks move together, and so do those of one turn."""
     sources = implementations if isinstance(implementations, Mapping) else {name: name for name in implementations}
@@ -185,6 +186,7 @@ def realistic_trials(
                     of,
                     seconds.tolist(),
                     blocks=blocks,
+                    round_number=round_number,
                     source=source,
                     setup_seconds=setup,
                     first_call_seconds=1.5 * float(seconds[0]),

@@ -18,6 +18,8 @@ from benchmarks.reporting import sections
 from benchmarks.reporting.all_times import all_times
 from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.answer import answer, cautions
+from benchmarks.reporting.machine_words import machine_section
+from benchmarks.reporting.machines import by_machine
 from benchmarks.reporting.plots import Plot, write_plots
 from benchmarks.reporting.provenance import how_measured
 from benchmarks.reporting.ranking_words import ranking_section
@@ -53,8 +55,9 @@ def build_report(
 def write_report(analysis: Analysis, out: Path | None = None) -> Path:
     """Write the report of an analysis and return the path of its `report.md`; `build_report` says where it goes."""
     runs = analysis.runs
-    target = out if out is not None else runs[0].folder / (TOGETHER if len(runs) > 1 else "")
-    if out is None and len(runs) > 1:
+    several = len({run.folder for run in runs}) > 1
+    target = out if out is not None else runs[0].folder / (TOGETHER if several else "")
+    if out is None and several:
         check_no_link(runs[0].folder, TOGETHER)
     check_outputs(target, REPORT)
     summary, rankings = summary_csv(analysis.frame), analysis.rankings
@@ -83,6 +86,7 @@ def _report(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
         "set-up": sections.preparation(frame),
         "device-times": sections.device_times(frame),
     }
+    parts += _section("By machine", machine_section(by_machine(runs, frame, analysis.winners)))
     titles = {plot.title: plot.caption for plot in plots}
     for title, caption in titles.items():
         shown = [plot.stem for plot in plots if plot.title == title]
@@ -116,7 +120,9 @@ def _problems(runs: Sequence[LoadedRun]) -> list[str]:
 def _cautions(analysis: Analysis) -> list[str]:
     found = {label: cautions(doubts) for label, doubts in analysis.doubts.items()}
     names = {label: f"{code(label)}: " if len(found) > 1 else "" for label in found}
-    return [f"> **Caution.** {names[label]}{caution}" for label, caution in found.items() if caution]
+    of_machines = [escape(caution) for run in analysis.runs for caution in run.cautions]
+    said = [f"{names[label]}{caution}" for label, caution in found.items() if caution]
+    return [f"> **Caution.** {caution}" for caution in (*of_machines, *said)]
 
 
 def _answer(analysis: Analysis) -> list[str]:

@@ -29,7 +29,7 @@ _OF_VISITS: Mapping[str, OverVisits] = {name: each.column for name, each in QUAN
 _PREPARATION = ("setup_seconds", "first_call_seconds")
 
 COLUMNS: Mapping[str, str] = {
-    **dict.fromkeys(("run", "case", "workload", "implementation", "source", "mode"), "str"),
+    **dict.fromkeys(("run", "machine", "case", "workload", "implementation", "source", "mode"), "str"),
     **dict.fromkeys(("T", "B", "I", "H", "L"), "int64"),
     "bidirectional": "bool",
     "cell": "str",
@@ -108,7 +108,7 @@ def _rows(run: LoadedRun) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for workload, cases in run.workloads.items():
         limit = run.bounds[workload]
-        shared = {"run": run.label} | workload_columns(workload, limit)
+        shared = {"run": run.label, "machine": run.machine} | workload_columns(workload, limit)
         peak = peak_flops(workload, run.peaks)
         fastest = min(contenders(cases).values(), key=_median, default=None)
         compared = baseline(cases)

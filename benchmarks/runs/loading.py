@@ -1,4 +1,7 @@
-"""Run folders as they are read: records, pooled cases, peaks, bounds, and a sentence for each broken line."""
+"""Run folders as they are read: records, pooled cases, peaks, bounds, and a sentence for each broken line.
+
+A campaign's folder is read as one run for each of its machines.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from typing import Any, TypeAlias
 from benchmarks.limits.bounds import Bound, bound
 from benchmarks.limits.peak import Peak
 from benchmarks.presentation.plain_text import clean
+from benchmarks.runs.campaign import is_campaign
+from benchmarks.runs.merging import MergedRun, merged
+from benchmarks.runs.peaks_in_records import read_peaks
 from benchmarks.runs.pooling import PooledCase, by_workload, pool
 from benchmarks.store import StoreError, open_run
 from benchmarks.trial import Trial
@@ -29,9 +35,14 @@ class LoadedRun:
 
     label: str
     folder: Path
+    """The run's folder; the campaign's for a machine of one."""
     record: Mapping[str, Any]
     cases: Mapping[Case, PooledCase]
     problems: Sequence[str]
+    machine: str = ""
+    """The machine's name in tables: the kind of machine in a campaign, else the short name in the record."""
+    cautions: Sequence[str] = ()
+    """Sentences on what is missing, and on machines that were not as they should be."""
 
     @functools.cached_property
     def workloads(self) -> dict[Workload, dict[str, PooledCase]]:
@@ -52,8 +63,11 @@ class LoadedRun:
 def load_runs(folders: Folder | Sequence[Folder], labels: Sequence[str] | None = None) -> list[LoadedRun]:
     """Read one run or several. Without labels a run is called by its folder's name.
 
+    The folder of a campaign is read as a run for each of its machines: CAMPAIGN/MACHINE, or MACHINE alone where the
+    campaign is the only folder and has no label.
+
     Raises StoreError for a folder that holds no run, ValueError when there are no folders or the labels are not one for
-    each run, all different.
+    each folder, all different.
     """
     paths = [Path(folders)] if isinstance(folders, str | os.PathLike) else [Path(folder) for folder in folders]
     if not paths:
@@ -61,26 +75,29 @@ def load_runs(folders: Folder | Sequence[Folder], labels: Sequence[str] | None =
     names = _labels(paths) if labels is None else [clean(label) for label in labels]
     if len(names) != len(paths) or len(set(names)) != len(names):
         raise ValueError(f"labels are {names}; expected {len(paths)}, all different: one for each run")
-    return [_load(path, name) for path, name in zip(paths, names, strict=True)]
+    alone = labels is None and len(paths) == 1
+    return [run for path, name in zip(paths, names, strict=True) for run in _load(path, name, alone)]
 
 
-def _load(folder: Path, label: str) -> LoadedRun:
+def _load(folder: Path, label: str, alone: bool) -> list[LoadedRun]:
+    if is_campaign(folder):
+        return [
+            _of_machine(folder, found, found.machine if alone else f"{label}/{found.machine}")
+            for found in merged(folder)
+        ]
     run = open_run(folder)
     reading = run.read()
     cases = pool((_cleaned(trial) for trial in reading.trials), target_interval(run.record))
-    return LoadedRun(label, folder, run.record, cases, tuple(map(clean, reading.problems)))
+    machine = run.record.get("machine")
+    key = machine.get("key") if isinstance(machine, dict) else None
+    name = clean(key) if isinstance(key, str) else ""
+    return [LoadedRun(label, folder, run.record, cases, tuple(map(clean, reading.problems)), name)]
 
 
-def read_peaks(record: Mapping[str, Any]) -> list[Peak]:
-    """The peaks in a run's record. Entries that are no peak, by a stranger or a later version, are left out."""
-    found = record.get("peaks")
-    peaks: list[Peak] = []
-    for mapping in found if isinstance(found, list) else []:
-        try:
-            peaks.append(Peak.from_json(mapping))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
-    return peaks
+def _of_machine(folder: Path, found: MergedRun, label: str) -> LoadedRun:
+    cases = pool((_cleaned(trial) for trial in found.trials), target_interval(found.record))
+    problems = tuple(map(clean, found.problems))
+    return LoadedRun(label, folder, found.record, cases, problems, found.machine, tuple(found.cautions))
 
 
 def target_interval(record: Mapping[str, Any]) -> float:
