@@ -19,8 +19,8 @@ inline constexpr long kProjectionRows = 128;
 // Vectors that go through the nonlinearity side by side. Processors with vectors of 512 bits look far enough ahead to
 // begin with the next one by themselves, and what the next step reads first is there earlier.
 inline constexpr std::size_t kTogether = kVectorBytes == 64 ? 1 : 4;
-// The same of rows whose gates go through side by side. They are several vectors already; 32 registers hold those of two.
-inline constexpr std::size_t kRowsTogether = kVectorBytes == 64 ? 2 : 1;
+// The same of rows whose gates go through side by side: they are several vectors already.
+inline constexpr std::size_t kRowsTogether = 2;
 
 template <class S>
 struct ForwardCall {

@@ -139,16 +139,18 @@ using MultiplyBlock = void (*)(const Block<S>&);
 
 template <class S, template <class, int> class Left, int... Index>
 constexpr auto block_table(std::integer_sequence<int, Index...>) {
+    // Only blocks of as many rows as their width allows; what is beyond is never asked for.
     return std::array<MultiplyBlock<S>, sizeof...(Index)>{
-        &multiply_block<S, Index / kBlockVectors + 1, Index % kBlockVectors + 1, Left>...};
+        &multiply_block<S, std::min(Index / kWidestPanel + 1, block_rows(Index % kWidestPanel + 1)),
+                        Index % kWidestPanel + 1, Left>...};
 }
 
-// The instance for `rows` rows (1 to kBlockRows) by `vectors` vectors (1 to kBlockVectors).
+// The instance for `rows` rows (1 to block_rows(vectors)) by `vectors` vectors (1 to kWidestPanel).
 template <class S, template <class, int> class Left>
 inline MultiplyBlock<S> multiply_block_for(long rows, long vectors) {
     static constexpr auto table =
-        block_table<S, Left>(std::make_integer_sequence<int, kBlockRows * kBlockVectors>());
-    return table[static_cast<std::size_t>((rows - 1) * kBlockVectors + (vectors - 1))];
+        block_table<S, Left>(std::make_integer_sequence<int, kBlockRows * kWidestPanel>());
+    return table[static_cast<std::size_t>((rows - 1) * kWidestPanel + (vectors - 1))];
 }
 
 // Rows that are multiplied alone: each element that is broadcast then serves P panels, so that no load is made for
@@ -213,15 +215,15 @@ template <class S, int... Index>
 constexpr auto row_table(std::integer_sequence<int, Index...>) {
     // Only as many panels as make up kRowVectors; what is beyond is never asked for.
     return std::array<MultiplyRow<S>, sizeof...(Index)>{
-        &multiply_row<S, std::min(Index / kBlockVectors + 1, kRowVectors / (Index % kBlockVectors + 1)),
-                      Index % kBlockVectors + 1>...};
+        &multiply_row<S, std::min(Index / kWidestPanel + 1, kRowVectors / (Index % kWidestPanel + 1)),
+                      Index % kWidestPanel + 1>...};
 }
 
 // The instance for `panels` panels of `vectors` vectors, together at most kRowVectors.
 template <class S>
 inline MultiplyRow<S> multiply_row_for(long panels, long vectors) {
-    static constexpr auto table = row_table<S>(std::make_integer_sequence<int, kRowVectors * kBlockVectors>());
-    return table[static_cast<std::size_t>((panels - 1) * kBlockVectors + (vectors - 1))];
+    static constexpr auto table = row_table<S>(std::make_integer_sequence<int, kRowVectors * kWidestPanel>());
+    return table[static_cast<std::size_t>((panels - 1) * kWidestPanel + (vectors - 1))];
 }
 
 }  // namespace rnn

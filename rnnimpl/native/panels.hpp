@@ -33,7 +33,9 @@ std::vector<Panel> cut_panels(long columns, long multiple = 1) {
 
 // The same where each unit has `gates` columns, which have to be finished together: the columns of a vector of units stand
 // side by side, a vector a gate, in as few panels as hold them, nearly equal.
-inline constexpr long panels_of_unit(long gates) { return gates == 1 ? 1 : (gates + kBlockVectors - 1) / kBlockVectors; }
+inline constexpr long panels_of_unit(long gates) {
+    return gates <= kWidestPanel ? 1 : (gates + kBlockVectors - 1) / kBlockVectors;
+}
 
 template <class S>
 std::vector<Panel> cut_unit_panels(long units, long gates) {
@@ -57,7 +59,7 @@ class Panels {
     template <class Column, class Offset>
     Panels(long depth, std::vector<Panel> panels, long per_unit, Column&& column, Offset&& offset)
         : depth_(depth), per_unit_(per_unit), panels_(std::move(panels)), data_(depth * padded()) {
-        std::vector<const S*> columns(kBlockVectors * kLanes<S>);
+        std::vector<const S*> columns(kWidestPanel * kLanes<S>);
         for (const Panel& panel : panels_) {
             S* to = data_.data() + panel.column * depth;
             const long width = panel.vectors * kLanes<S>;
@@ -150,7 +152,7 @@ struct Product {
 // Rows of a panel that are taken at once: sums stay short.
 inline constexpr long kPiece = 512;
 // The same where several blocks of rows pass over a piece: it stays in the first-level cache meanwhile.
-inline constexpr long kReusedPiece = 128;
+inline constexpr long kReusedPiece = kVectorBytes == 64 ? 128 : 256;
 
 // Panel p, piece by piece. Meanwhile the next piece comes into the second-level cache, of this panel or of the next.
 
@@ -159,7 +161,7 @@ void multiply_panel(const Panels<S>& panels, long p, const Product<S>& product) 
     const long width = panels.width(p), depth = panels.depth(), to_stride = product.to_stride, next = product.next;
     const S* const from = product.from;
     S* const to = product.to;
-    const EvenSplit blocks(product.count, kBlockRows);
+    const EvenSplit blocks(product.count, block_rows(panels[p].vectors));
     const long most = blocks.parts > 1 ? kReusedPiece : kPiece;
     for (long k = 0; k < depth; k += most) {
         RowCursor<S> cursor(product.rows);

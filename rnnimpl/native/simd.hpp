@@ -15,13 +15,18 @@ inline constexpr int kVectorBytes = 16;
 #endif
 
 // A block of kBlockRows rows by kBlockVectors vectors is summed in registers: with 32 of them 24 hold sums,
-// with 16 of them 12, and the rest hold what is multiplied.
+// with 16 of them 12, and the rest hold what is multiplied. Panels of gates may be wider, and their blocks of fewer rows.
 inline constexpr int kBlockRows = 6;
 #if defined(__AVX512F__) || defined(__aarch64__)
-inline constexpr int kBlockVectors = 4;
+inline constexpr int kBlockVectors = 4, kWidestPanel = 4;
 #else
-inline constexpr int kBlockVectors = 2;
+inline constexpr int kBlockVectors = 2, kWidestPanel = 3;
 #endif
+
+// The rows of a block that is so many vectors wide.
+constexpr int block_rows(long vectors) {
+    return vectors <= kBlockVectors ? kBlockRows : static_cast<int>(kBlockRows * kBlockVectors / vectors);
+}
 
 template <class S>
 struct VectorOf;
