@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
-from benchmarks.files import StoreError, append, explained
+from benchmarks.files import StoreError, append, explained, remove, write
 from benchmarks.reading import LARGEST_FILE, lines_of, open_regular, parse_json
 
 Record = TypeVar("Record")
 
+COMPRESSED = ".xz"
+"""What is added to the name of a file of lines for its compressed part."""
 MOST_UNPACKED = 2**30
 """Bytes that are read of a compressed file: a few kilobytes can unpack to any number."""
 
@@ -59,7 +61,7 @@ def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[l
 def _open(path: Path, problems: list[str]) -> Iterator[Iterator[bytes]]:
     """The lines of a file; a sentence is added to the problems where it cannot be unpacked to its end."""
     with open_regular(path) as file:
-        yield _unpacked(path, file, problems) if path.suffix == ".xz" else lines_of(file)
+        yield _unpacked(path, file, problems) if path.suffix == COMPRESSED else lines_of(file)
 
 
 def _unpacked(path: Path, file: BinaryIO, problems: list[str]) -> Iterator[bytes]:
@@ -89,6 +91,33 @@ def raw_lines(path: Path) -> list[bytes]:
     if problems:
         raise StoreError(problems[0])
     return found
+
+
+def lines_of_both(folder: Path, name: str) -> list[bytes]:
+    """The lines of a file's compressed part and of what was added since, as they were written.
+
+    A line that a kill in `compress_lines` left in both is there once. Raises StoreError when a file cannot be read or
+    unpacked.
+    """
+    packed, added = (
+        [line if line.endswith(b"\n") else line + b"\n" for line in raw_lines(folder / part)]
+        for part in (name + COMPRESSED, name)
+    )
+    known = set(packed)
+    return packed + [line for line in added if line not in known]
+
+
+def compress_lines(folder: Path, name: str) -> int:
+    """Move the lines of a file to its compressed part, `name.xz`; the bytes of that part.
+
+    After a kill every line is in at least one of both. Raises StoreError when a file cannot be read or written.
+    """
+    packed = lzma.compress(b"".join(lines_of_both(folder, name)), preset=9)
+    with explained(folder / (name + COMPRESSED), "write"):
+        write(folder, name + COMPRESSED, packed, durable=True)
+    with explained(folder / name, "remove"):
+        remove(folder, name)
+    return len(packed)
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

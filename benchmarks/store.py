@@ -12,17 +12,16 @@ command, started_at, finished_at, peaks, activity_seconds; `docs/results.md` say
 from __future__ import annotations
 
 import dataclasses
-import lzma
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.files import Kind, check_outputs, make_named, open_to_append, remove, write
+from benchmarks.files import Kind, check_outputs, make_named, open_to_append, write
 from benchmarks.files import StoreError as StoreError
 from benchmarks.files import explained as explained
-from benchmarks.json_lines import append_line, raw_lines, read_lines, to_json
+from benchmarks.json_lines import COMPRESSED, append_line, compress_lines, read_lines, to_json
 from benchmarks.quoting import quoted
 from benchmarks.reading import parse_json, read_whole
 from benchmarks.stored_trial import is_number, parse_trial
@@ -30,7 +29,7 @@ from benchmarks.trial import SCHEMA, Trial
 
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
-COMPRESSED_FILE = "trials.jsonl.xz"
+COMPRESSED_FILE = TRIALS_FILE + COMPRESSED
 DERIVED = ("summary.csv", "ranking.csv", "standing.csv", "report.md", "plots")
 """Names that `report` writes, or wrote, into the folder: earlier versions call `ranking.csv` `standing.csv`."""
 
@@ -131,18 +130,7 @@ class Run:
         problems = self.read().problems
         if problems:
             raise StoreError(f"{problems[0]}: nothing was changed; remove the line to compress the rest")
-        # As they were written: reading may have given them today's names.
-        lines = dict.fromkeys(
-            line if line.endswith(b"\n") else line + b"\n"
-            for name in (COMPRESSED_FILE, TRIALS_FILE)
-            for line in raw_lines(self.folder / name)
-        )
-        packed = lzma.compress(b"".join(lines), preset=9)
-        with explained(self.folder / COMPRESSED_FILE, "write"):
-            write(self.folder, COMPRESSED_FILE, packed, durable=True)
-        with explained(self.folder / TRIALS_FILE, "remove"):
-            remove(self.folder, TRIALS_FILE)
-        return len(packed)
+        return compress_lines(self.folder, TRIALS_FILE)
 
     def trials(self) -> list[Trial]:
         """The trials alone; `read` also reports broken lines."""

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
 from benchmarks.presentation.plain_text import interval
+from benchmarks.regression.calibration import compress
 from benchmarks.regression.calibration import curves as curves_of_rules
 from benchmarks.regression.calibration.measuring import Group, read_groups, read_record
 from benchmarks.regression.calibration.rules import (
@@ -45,6 +46,26 @@ def test_the_costs_of_older_calibrations_are_read() -> None:
     first = next(read_groups(reference))
     assert len(first.sides) == len(first.summaries) == len(first.controls) == 3
     assert first.sizes.keys() == first.amounts.keys() == first.sides[0].keys()
+
+
+def test_compressed_groups_are_read_in_their_order_and_added_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder without a record is no calibration, and is left as it is."""
+    lines = [json.dumps(dataclasses.asdict(group(number))) + "\n" for number in range(3)]
+    groups = tmp_path / "groups.jsonl"
+    groups.write_text("".join(lines[:2]))
+    before = list(read_groups(tmp_path))
+    assert compress.main([str(tmp_path)]) == 2
+    assert groups.exists()
+    record = {"machine": {"key": "a machine"}, "cases": {}, "settled_by": 0, "costs": {}}
+    (tmp_path / "calibration.json").write_text(json.dumps(record))
+    assert compress.main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith(" kB\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calibration.json", "groups.jsonl.xz"]
+    assert list(read_groups(tmp_path)) == before
+    groups.write_text(lines[1] + lines[2])
+    assert len(list(read_groups(tmp_path))) == 3
 
 
 def test_the_files_are_written_from_the_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import files, machine
+from benchmarks.json_lines import COMPRESSED, lines_of_both
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.regression.calibration.injection import refined_amounts
 from benchmarks.regression.dry_run import dry_run
@@ -139,9 +140,11 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def read_groups(folder: Path) -> Iterator[Group]:
-    """The groups, in the order in which they were measured; a line that a kill has torn is passed over."""
-    path = folder / GROUPS_FILE
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    """The groups, in the order in which they were measured; a line that a kill has torn is passed over.
+
+    Raises StoreError when a file cannot be read or unpacked.
+    """
+    for line in lines_of_both(folder, GROUPS_FILE):
         try:
             content = json.loads(line)
         except json.JSONDecodeError:
@@ -184,9 +187,10 @@ def _write(record: Mapping[str, Any], folder: Path) -> None:
 def check_folder(folder: Path) -> None:
     """Raise StoreError or ValueError where the folder holds other files, or a calibration that cannot be added to."""
     files.check_outputs(folder, FILES)
-    if not os.path.lexists(folder / RECORD_FILE) and os.path.lexists(folder / GROUPS_FILE):
+    groups = [name for name in (GROUPS_FILE, GROUPS_FILE + COMPRESSED) if os.path.lexists(folder / name)]
+    if groups and not os.path.lexists(folder / RECORD_FILE):
         raise files.StoreError(
-            f"{folder} holds {GROUPS_FILE} and no {RECORD_FILE}, so it is no calibration: nothing was changed, "
+            f"{folder} holds {groups[0]} and no {RECORD_FILE}, so it is no calibration: nothing was changed, "
             "choose another --out"
         )
     for name in (RECORD_FILE, GROUPS_FILE):
