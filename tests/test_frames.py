@@ -17,7 +17,7 @@ from benchmarks.counts import flops, intensity
 from benchmarks.limits.bounds import LIMIT_NAMES, bound, what_bounds
 from benchmarks.quantity import OverVisits
 from benchmarks.runs.frames import COLUMNS, SAMPLE_COLUMNS, load_run, load_samples, over_visits
-from benchmarks.runs.loading import read_peaks
+from benchmarks.runs.peaks_in_records import read_peaks
 from benchmarks.store import StoreError
 from benchmarks.trial import QUANTITIES
 from tests.synthetic_runs import blocks_of, failed, load, peaks, record, row, run_of, trial, workload

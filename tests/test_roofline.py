@@ -18,7 +18,7 @@ from benchmarks.reporting import roofline
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.reporting.roofline import FEW
 from benchmarks.runs.frames import load_run
-from benchmarks.runs.loading import read_peaks
+from benchmarks.runs.peaks_in_records import read_peaks
 from tests.synthetic_runs import peaks, realistic_trials, run_of, workload
 
 COMMON: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 2}
