@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 from types import TracebackType
 
-_OURS = ("benchmarks", "rnnimpl")
+_OURS = (__name__.partition(".")[0], "rnnimpl")
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
 

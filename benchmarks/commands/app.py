@@ -1,4 +1,4 @@
-"""The parts that all verbs share: the application, the parsers of options, and the answer to Ctrl-C."""
+"""The parts that all verbs share: the application, its panels, the parsers of options, and the answer to Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,20 +7,30 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from benchmarks import program
 from benchmarks.commands.endings import INTERRUPTED, answered
 from benchmarks.commands.terminal import echo
 
 MOST_VALUES = 10_000
 """The most values that one option takes: more are a mistake, and take long to check."""
 
+MEASURE, UNDERSTAND, MAINTAIN = "Measure", "Understand", "Maintain"
+"""What a person wants: the panels of verbs in `--help`, in their order, those of a newcomer first."""
+_PANELS = (MEASURE, UNDERSTAND, MAINTAIN)
+
 
 class Verbs(TyperGroup):
     """The verbs; each ends with an exit status of `endings`, and with a sentence for every exception."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # typer's signature
+        """The names of the verbs by their panels, and within a panel as they were added."""
+        places = {name: _PANELS.index(getattr(verb, "rich_help_panel", "")) for name, verb in self.commands.items()}
+        return sorted(places, key=lambda name: places[name])
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # the context that typer hands to commands
         with answered():
@@ -31,11 +41,27 @@ app = typer.Typer(
     cls=Verbs,
     help="Which RNN is fastest on this machine, why, and how far from the limit.",
     no_args_is_help=True,
-    add_completion=False,
+    # A shell completes the words of a script, and not those after `python -m`.
+    add_completion=program.started_as() == program.SCRIPT,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        echo(f"{program.SCRIPT} {program.version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Which RNN is fastest on this machine, why, and how far from the limit."""
 
 
 @contextmanager

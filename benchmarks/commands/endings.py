@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import shlex
 import sys
 import tempfile
 import traceback
@@ -19,6 +18,7 @@ from typing import NoReturn
 
 import typer
 
+from benchmarks import program
 from benchmarks.raised import by_us, is_ours
 
 VERDICT_AGAINST = 1
@@ -125,7 +125,7 @@ def _kept(error: Exception) -> str:
     """Write the command and the traceback to a file; a clause that asks the user to report it."""
     text = "\n".join(
         [
-            shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+            program.command(*sys.argv[1:]),
             f"Python {platform.python_version()}, {platform.platform()}",
             "".join(traceback.format_exception(error)),
         ]

@@ -8,11 +8,33 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.commands.app import app, interruptible
+from benchmarks import program
+from benchmarks.commands.app import MAINTAIN, app, interruptible
 from benchmarks.commands.terminal import Terminal, echo
 
+OWN_SUITE = "benchmarks/suite"
+"""The suite of this project, from the top of a checkout."""
 
-@app.command()
+
+def _need_checkout(verb: str, remedy: str) -> None:
+    """Raise ValueError, with the remedy, where rnnbench is installed and not run from a checkout."""
+    if not program.is_checkout():
+        raise ValueError(
+            f"{verb} needs a checkout of rnnbench, with its suites and tests, and this is an installed one: {remedy}"
+        )
+
+
+def _check_suite(verb: str, suite: str) -> None:
+    """Raise ValueError where the suite is that of a checkout and this is none."""
+    if suite == OWN_SUITE and not Path(suite).exists():
+        _need_checkout(
+            f"{verb} without --suite",
+            f"name a pytest-benchmark suite of the project that you are in, as {verb} --suite tests/benchmarks, or "
+            "clone rnnbench and run it there",
+        )
+
+
+@app.command(rich_help_panel=MAINTAIN)
 def regress(
     base: Annotated[str, typer.Option(metavar="REV", help="The revision to compare with.")],
     head: Annotated[
@@ -20,7 +42,7 @@ def regress(
     ] = None,
     suite: Annotated[
         str, typer.Option(metavar="PATH", help="A pytest-benchmark suite of the project that the current folder is in.")
-    ] = "benchmarks/suite",
+    ] = OWN_SUITE,
     tolerance: Annotated[float, typer.Option(metavar="SHARE", help="The slowdown that matters: 0.03 is 3 %.")] = 0.03,
     budget: Annotated[str, typer.Option(metavar="TIME", help="Stop after this time: 90s, 5m.")] = "5m",
     environment: Annotated[
@@ -53,6 +75,7 @@ def regress(
     from benchmarks.regression import output
     from benchmarks.regression.regress import plan, regress
 
+    _check_suite("regress", suite)
     console = Terminal()
 
     def say(text: str) -> None:
@@ -80,7 +103,7 @@ def regress(
     raise typer.Exit(result.exit_status)
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAIN)
 def track(
     rev: Annotated[
         list[str] | None, typer.Option(metavar="REV", help="Measure this revision; may be repeated. HEAD if not given.")
@@ -91,7 +114,7 @@ def track(
     ] = None,
     suite: Annotated[
         str, typer.Option(metavar="PATH", help="The pytest-benchmark suite, as it is here, that measures them all.")
-    ] = "benchmarks/suite",
+    ] = OWN_SUITE,
     processes: Annotated[int, typer.Option(metavar="N", help="Fresh processes a revision.")] = 5,
     history: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder of the history; results/history if not given.")
@@ -106,6 +129,7 @@ def track(
     from benchmarks.history.track import track
     from benchmarks.measuring.ending import ended_in_order
 
+    _check_suite("track", suite)
     console = Terminal()
     plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
     with interruptible("recorded processes are kept, and the same command continues"), ended_in_order():
@@ -113,7 +137,7 @@ def track(
     echo(f"{recorded} processes added to {plan.folder / plan.machine}")
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAIN)
 def history(
     case: Annotated[
         str | None, typer.Option(metavar="GLOB", help="Only cases with this in their name: 'nn_rnn*training'.")
@@ -144,7 +168,7 @@ def history(
     console.print(f"report: {path}", highlight=False, soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAIN)
 def calibrate(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the calibration, new or to be continued.")],
     budget: Annotated[str, typer.Option(metavar="TIME", help="Measure for this time; 0s only evaluates.")] = "30m",
@@ -160,6 +184,7 @@ def calibrate(
     from benchmarks.regression.calibration.report import write
     from benchmarks.sweeps import parse_duration
 
+    _need_checkout("calibrate", "clone the project, and run it there")
     seconds = 0.0 if budget == "0s" else parse_duration(budget)
     if seconds:
         check_folder(out)

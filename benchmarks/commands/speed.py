@@ -10,14 +10,26 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.commands.app import app, check_temporary, folder, interruptible, number, numbers, whole_number, words
+from benchmarks.commands import completing
+from benchmarks.commands.app import (
+    MEASURE,
+    UNDERSTAND,
+    app,
+    check_temporary,
+    folder,
+    interruptible,
+    number,
+    numbers,
+    whole_number,
+    words,
+)
 from benchmarks.commands.endings import INTERRUPTED, NOTHING_TO_TELL, VERDICT_AGAINST
 from benchmarks.commands.terminal import Terminal, echo
 
 _MOST_PROBLEMS = 20
 
 
-@app.command("list")
+@app.command("list", rich_help_panel=MEASURE)
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the implementations, the devices that each runs on or why it cannot, and the named sweeps.
 
@@ -50,14 +62,23 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     console.print(presets)
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def sweep(
     sweep: Annotated[
-        str, typer.Argument(metavar="PRESET|FILE.toml", help="A name that `list` shows, or a TOML file.")
+        str,
+        typer.Argument(
+            metavar="PRESET|FILE.toml",
+            help="A name that `list` shows, or a TOML file.",
+            autocompletion=completing.sweeps,
+        ),
     ] = "default",
     impl: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME|module:Class|LABEL=either|all", help="Only this implementation; may be repeated."),
+        typer.Option(
+            metavar="NAME|module:Class|LABEL=either|all",
+            help="Only this implementation; may be repeated.",
+            autocompletion=completing.implementations,
+        ),
     ] = None,
     seq_len: Annotated[str | None, typer.Option(metavar="T,...", help="Time steps.")] = None,
     batch: Annotated[str | None, typer.Option(metavar="B,...", help="Sequences in a batch.")] = None,
@@ -124,9 +145,12 @@ def sweep(
     _report([run.folder], console)
 
 
-@app.command()
+@app.command(rich_help_panel=UNDERSTAND)
 def report(
-    runs: Annotated[list[Path], typer.Argument(parser=folder, metavar="RUN...", help="Run folders.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(parser=folder, metavar="RUN...", help="Run folders.", autocompletion=completing.run_folders),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -147,10 +171,16 @@ def report(
     _report(runs, Terminal(), out, subject)
 
 
-@app.command()
+@app.command(rich_help_panel=UNDERSTAND)
 def compare(
-    old: Annotated[Path, typer.Argument(parser=folder, metavar="OLD", help="A run folder.")],
-    new: Annotated[Path, typer.Argument(parser=folder, metavar="NEW", help="Another one.")],
+    old: Annotated[
+        Path,
+        typer.Argument(parser=folder, metavar="OLD", help="A run folder.", autocompletion=completing.run_folders),
+    ],
+    new: Annotated[
+        Path,
+        typer.Argument(parser=folder, metavar="NEW", help="Another one.", autocompletion=completing.run_folders),
+    ],
     across_machines: Annotated[
         bool, typer.Option("--across-machines", help="Compare also when they were measured on different machines.")
     ] = False,
@@ -172,7 +202,7 @@ def compare(
         raise typer.Exit(NOTHING_TO_TELL)
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def train(
     impl: Annotated[
         list[str] | None,
@@ -209,7 +239,7 @@ def train(
         raise typer.Exit(VERDICT_AGAINST)
 
 
-@app.command()
+@app.command(rich_help_panel=UNDERSTAND)
 def profile(
     cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="IDs of cases, as a report shows them.")],
     impl: Annotated[

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import machine
+from benchmarks import machine, program
 from benchmarks.files import remove_abandoned, scratch_folder
 from benchmarks.limits.peak import settings
 from benchmarks.measuring.address_space import fixed_layout
@@ -51,7 +51,7 @@ def start_sweep(plan: SweepPlan, *, out: Path | None, console: Console) -> Run:
         "address_space": address_space(),
         "packages": machine.packages(),
         "commit": machine.commit(),
-        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "command": program.command(*sys.argv[1:]),
         "started_at": started.isoformat(timespec="seconds"),
         "finished_at": None,
         "peaks": [],

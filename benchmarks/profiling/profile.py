@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks import machine, program
 from benchmarks.files import (
     Kind,
     StoreError,
@@ -90,7 +89,7 @@ def profile_cases(
             "machine": machine.describe_machine(),
             "packages": machine.packages(),
             "commit": commit,
-            "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+            "command": program.command(*sys.argv[1:]),
             "started_at": started.isoformat(timespec="seconds"),
             "refused": refused,
             "peaks": peaks,

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import program
 from benchmarks.files import make_folder, make_named, open_to_append, scratch_folder, write
 from benchmarks.presentation.plain_text import LONGEST, clean, code, escape, table
 from benchmarks.regression.installing import failure
@@ -111,7 +112,7 @@ def judge(project: Project, repository: Path, head: str, out: Path, budget: str)
     with open_to_append(out, "said.txt") as output:
         began = output.seek(0, 2)
         done = subprocess.run(  # noqa: S603  # this project, by this interpreter
-            [sys.executable, "-m", "benchmarks", "regress", *words],
+            [sys.executable, "-m", program.PACKAGE, "regress", *words],
             cwd=repository,
             stdin=subprocess.DEVNULL,
             stdout=output,

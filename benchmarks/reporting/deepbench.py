@@ -20,6 +20,8 @@ import io
 
 import pandas as pd
 
+from benchmarks import program
+
 _TIMES = ("forward", "backward_inputs", "backward_weights", "backward")
 _CELLS = {"tanh": "rnn", "relu": "rnn", "lstm": "lstm", "gru": "gru"}
 """DeepBench's name of each cell."""
@@ -27,7 +29,7 @@ _CELLS = {"tanh": "rnn", "relu": "rnn", "lstm": "lstm", "gru": "gru"}
 
 @functools.cache
 def _table() -> pd.DataFrame:
-    text = (importlib.resources.files("benchmarks") / "data" / "deepbench_published.csv").read_text(encoding="utf-8")
+    text = (importlib.resources.files(program.PACKAGE) / "data" / "deepbench_published.csv").read_text(encoding="utf-8")
     frame = pd.read_csv(io.StringIO(text))
     for name in _TIMES:
         frame[f"{name}_ms"] /= 1e3

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from benchmarks import program
 from benchmarks.sweeps.grid import Grid, Sweep
 from benchmarks.workload import MODES
 from rnnimpl.interface import CellName
@@ -61,7 +62,7 @@ def published_sweep(name: str) -> Sweep:
 @functools.cache
 def _rows() -> Mapping[str, tuple[Mapping[str, str], ...]]:
     """The rows of the table by the slug of their origin, in the order of the file."""
-    table = importlib.resources.files("benchmarks") / "data" / "workloads.csv"
+    table = importlib.resources.files(program.PACKAGE) / "data" / "workloads.csv"
     rows: dict[str, list[Mapping[str, str]]] = {}
     for row in csv.DictReader(table.read_text(encoding="utf-8").splitlines()):
         rows.setdefault(slug(row["origin"]), []).append(row)
