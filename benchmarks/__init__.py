@@ -9,8 +9,12 @@ __all__ = ["load_run", "load_samples"]
 
 def __getattr__(name: str) -> Any:
     """Import `load_run` and `load_samples`, and with them pandas, at first use: the command line starts without."""
-    if name in __all__:
-        from benchmarks.runs import frames
+    if name == "load_run":
+        from benchmarks.reporting.notebook import load_run
 
-        return getattr(frames, name)
+        return load_run
+    if name == "load_samples":
+        from benchmarks.runs.frames import load_samples
+
+        return load_samples
     raise AttributeError(f"module 'benchmarks' has no attribute {name!r}")

@@ -6,7 +6,7 @@ A plot without data is not drawn. The drawing of each kind is in `panel_plots`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -75,18 +75,30 @@ def write_roofline(frame: pd.DataFrame, folder: Path, peaks: Peaks) -> list[Plot
     return _write(frame, folder, [_roofline(measured(frame), peaks)])
 
 
+def figures(analysis: Analysis) -> dict[str, Figure]:
+    """{stem: figure} of all that an analysis has data for, in the order of the report."""
+    with own_settings(SETTINGS):
+        return {plot.stem: figure for plot, figure in _draw(analysis.frame, _kinds(analysis))}
+
+
 def _write(frame: pd.DataFrame, folder: Path, kinds: Sequence[_Kind]) -> list[Plot]:
-    styles = choose_styles(frame["implementation"])
-    several_runs = len(set(frame["run"])) > 1
     plots: list[Plot] = []
     with own_settings(SETTINGS):
-        for kind in kinds:
-            for page, start in enumerate(range(0, len(kind.panels), LARGEST_PAGE), start=1):
-                stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
-                figure = _figure(kind, kind.panels[start : start + LARGEST_PAGE], styles, several_runs=several_runs)
-                save(figure, folder, stem)
-                plots.append(Plot(stem, kind.title, kind.caption))
+        for plot, figure in _draw(frame, kinds):
+            save(figure, folder, plot.stem)
+            plots.append(plot)
     return plots
+
+
+def _draw(frame: pd.DataFrame, kinds: Sequence[_Kind]) -> Iterator[tuple[Plot, Figure]]:
+    """Each plot with its figure, page by page, drawn with the settings in force."""
+    styles = choose_styles(frame["implementation"])
+    several_runs = len(set(frame["run"])) > 1
+    for kind in kinds:
+        for page, start in enumerate(range(0, len(kind.panels), LARGEST_PAGE), start=1):
+            stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
+            figure = _figure(kind, kind.panels[start : start + LARGEST_PAGE], styles, several_runs=several_runs)
+            yield Plot(stem, kind.title, kind.caption), figure
 
 
 def _kinds(analysis: Analysis) -> list[_Kind]:
