@@ -6,6 +6,8 @@ import io
 import json
 import re
 import shutil
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +15,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from benchmarks.__main__ import app, main
+from benchmarks.commands import completing
 from benchmarks.measuring.sweep_plan import plan_sweep
 from benchmarks.store import open_run
 from rnnimpl.registry import default_names, names
 from tests.synthetic_runs import run_of, trial, workload
 
-VERBS = ("list", "sweep", "report", "compare", "train", "regress", "calibrate", "track", "history", "profile")
+VERBS = (
+    *("advise", "list", "sweep", "report", "export", "compare", "train", "profile"),
+    *("regress", "calibrate", "track", "history"),
+)
 CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
 
 
@@ -50,6 +56,61 @@ def test_the_verbs_are_all_tested() -> None:
     } == set(VERBS)
 
 
+def test_help_groups_the_verbs_by_what_a_person_wants(runner: CliRunner) -> None:
+    """A newcomer's verbs come first, those on slowdowns of code last."""
+    shown = run(runner, "--help").output
+    words = ("Measure", "advise", "sweep", "Understand", "report", "export", "Maintain", "regress", "calibrate")
+    places = [re.search(rf"^\W+{word} ", shown, re.MULTILINE) for word in words]
+    starts = [place.start() for place in places if place]
+    assert starts == sorted(starts)
+    assert len(starts) == len(words)
+
+
+def test_the_version_is_that_of_the_project(runner: CliRunner) -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert run(runner, "--version").output == f"rnnbench {project['version']}\n"
+
+
+@pytest.mark.parametrize(
+    ("offer", "typed", "offered"),
+    [
+        (completing.sweeps, "deepbench-", ["deepbench-rnn", "deepbench-lstm", "deepbench-gru"]),
+        (completing.implementations, "nn_rnn,fused_cp", ["nn_rnn,fused_cpu"]),
+        (completing.run_folders, "results/o", ["results/one"]),
+        (completing.run_folders, "kept/", ["kept/three"]),
+        (completing.tables, "fa", ["fastest"]),
+    ],
+)
+def test_a_shell_is_offered_values(
+    runner: CliRunner, offer: Callable[[str], list[str]], typed: str, offered: list[str]
+) -> None:
+    """Folders without a run are not offered."""
+    assert runner
+    for folder in ("results/one", "results/other", "kept/three"):
+        Path(folder).mkdir(parents=True)
+        if folder != "results/other":
+            Path(folder, "run.json").touch()
+    assert offer(typed) == offered
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("regress", "--base", "HEAD"), "regress without --suite needs a checkout of rnnbench"),
+        (("track",), "track without --suite needs a checkout of rnnbench"),
+        (("calibrate", "--out", "out"), "calibrate needs a checkout of rnnbench"),
+    ],
+)
+def test_what_needs_a_checkout_says_so(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    """Where rnnbench is installed, in a folder of somebody else's."""
+    monkeypatch.setattr("benchmarks.program.is_checkout", lambda: False)
+    result = run(runner, *words)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
 def test_the_list_is_the_same_for_people_and_programs(runner: CliRunner) -> None:
     """Every implementation and sweep is in both."""
     listed = json.loads(run(runner, "list", "--json").output)
@@ -75,7 +136,7 @@ def test_where_nothing_can_be_written_is_said_at_once(
 @pytest.mark.parametrize(
     ("words", "kept"),
     [
-        (["sweep", "quick", "--out", "my run"], "what was measured is kept: go on with --resume 'my run'\n"),
+        (["sweep", "quick", "--out", "my run"], "is kept: go on with python -m benchmarks sweep --resume 'my run'\n"),
         (["profile", CASE], "interrupted: nothing is kept\n"),
         (["train", "--impl", "numpy_loop"], "interrupted: nothing is kept\n"),
         (["calibrate", "--out", "mine"], "are kept, and the same command continues\n"),

@@ -24,6 +24,8 @@ CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
 
 # What each verb is called with, and the first of what it calls.
 VERBS = {
+    "advise": (["my_module:build", "--input", "4,2"], "advice.advise.advise"),
+    "export": (["run", "--table", "ranking"], "runs.loading.load_runs"),
     "list": ([], "sweeps.sweep_names"),
     "sweep": (["quick", "--out", "out"], "measuring.sweep_plan.plan_sweep"),
     "report": (["run"], "runs.loading.load_runs"),

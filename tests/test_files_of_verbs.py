@@ -216,7 +216,7 @@ def test_a_signal_leaves_no_scratch_folder(
     assert result.exit_code == 128 + number
     assert [path for path in (tmp_path / "temporary").iterdir() if path.is_dir()] == []
     if words[0] == "sweep":
-        assert "stopped; what was measured is kept: go on with --resume results/quick-" in result.output
+        assert "is kept: go on with python -m benchmarks sweep --resume results/quick-" in result.output
     else:
         assert list(Path("results").iterdir()) == []
 

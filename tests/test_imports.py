@@ -23,7 +23,7 @@ MODULES = {
 """{name: file} of every module of `benchmarks`."""
 FLOORS: dict[str, tuple[str, ...]] = {
     "benchmarks": (
-        "quoting raised reading statistics quantity files",
+        "program quoting raised reading statistics quantity files",
         "workload presentation json_lines",
         "trial counts",
         "stored_trial memory_needed",
@@ -31,8 +31,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "sweeps machine",
         "limits",
         "measuring runs",
-        "reporting",
-        "suite training profiling",
+        "reporting models",
+        "suite training profiling advice",
         "suite_gated regression",
         "history",
         "commands",

@@ -120,7 +120,7 @@ def test_the_hint_to_go_on_names_code_of_the_users(
     monkeypatch.setattr(launch, "measure_missing", lambda *_: False)
     stranger({"numpy_loop": "numpy_loop", "mine": "stranger.code:Mine"})
     result = run("sweep", "--resume", "stranger", "--impl", "mine=stranger.code:Mine")
-    assert result.output.endswith("go on with --resume stranger --impl mine=stranger.code:Mine\n")
+    assert result.output.endswith("python -m benchmarks sweep --resume stranger --impl mine=stranger.code:Mine\n")
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "folder"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -107,7 +106,7 @@ def measure_alone(run: Run, plan: SweepPlan, console: Console) -> None:
         console.print(message, highlight=False, markup=False, soft_wrap=True)
 
     own = {name: source for name, source in plan.implementations.items() if source not in names()}
-    resume = f"go on with {shlex.join(['--resume', str(run.folder), *as_options(own)])}"
+    resume = f"go on with {program.command('sweep', '--resume', str(run.folder), *as_options(own))}"
     try:
         with (
             ended_in_order(),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks import machine
+from benchmarks import machine, program
 from benchmarks.measuring.implementations import ALL, as_options, parse_implementation, split_label
 from benchmarks.memory_needed import too_large
 from benchmarks.quoting import quoted
@@ -67,12 +66,20 @@ def trusted_implementations(run: Run, named: Sequence[str]) -> Mapping[str, str]
         )
     strange = {name: source for name, source in recorded.items() if name not in given and source not in names()}
     if strange:
-        again = shlex.join(["python", "-m", "benchmarks", "sweep", "--resume", str(run.folder), *as_options(strange)])
+        again = program.command("sweep", "--resume", str(run.folder), *as_options(strange))
         raise ValueError(
             f"{run.folder} was measured with {', '.join(strange.values())}, which is not in the registry: code that a "
             f"run's folder names is not run unless you name it too: {again}"
         )
     return dict(parse_implementation(f"{name}={source}") for name, source in recorded.items())
+
+
+def check_threads(threads: Iterable[int]) -> None:
+    """Raise ValueError for a number of threads that is more than the cores of this machine."""
+    most = machine.usable_cores()
+    for number in threads:
+        if number > most:
+            raise ValueError(f"threads is {number}; expected at most {most}, the cores of this machine")
 
 
 def check_plan(sweep: Sweep, implementations: Mapping[str, str]) -> SweepPlan:
@@ -85,12 +92,8 @@ def check_plan(sweep: Sweep, implementations: Mapping[str, str]) -> SweepPlan:
     missing = {workload.device for workload in workloads} - set(devices)
     if missing:
         raise ValueError(f"device is {', '.join(missing)}; this machine has {', '.join(devices)}")
-    most_threads = machine.usable_cores()
+    check_threads(workload.threads for workload in workloads)
     for workload in workloads:
-        if workload.threads > most_threads:
-            raise ValueError(
-                f"threads is {workload.threads}; expected at most {most_threads}, the cores of this machine"
-            )
         available = machine.available_bytes(workload.device)
         refusal = None if available is None else too_large(workload, available)
         if refusal:

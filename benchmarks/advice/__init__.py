@@ -1,0 +1,1 @@
+"""The answer to which implementation a user's own model should use: measured on its layers, said in ten lines."""
