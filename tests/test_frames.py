@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import benchmarks
@@ -49,9 +50,12 @@ def test_every_field_of_a_trial_is_documented() -> None:
     assert missing == []
 
 
-def test_load_run_is_offered_by_the_package() -> None:
-    """`from benchmarks import load_run` is this one."""
-    assert benchmarks.load_run is load_run
+def test_load_run_is_offered_by_the_package(tmp_path: Path) -> None:
+    """`from benchmarks import load_run` gives the same frame, with its tables and plots at hand."""
+    run_of(tmp_path / "run", [trial("nn_rnn", CENTRE)])
+    pd.testing.assert_frame_equal(
+        benchmarks.load_run(tmp_path / "run"), load_run(tmp_path / "run"), check_frame_type=False
+    )
 
 
 def test_a_case_is_described(tmp_path: Path) -> None:
