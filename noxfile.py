@@ -130,6 +130,17 @@ def kills(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests/test_kills.py", "--kills", "20", *session.posargs)
 
 
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Measure by jobs of a cluster: `-- FILE.toml PRESET`; without these, try it on a Slurm of this machine's own."""
+    install(session, "tests", project=".[cluster]")
+    if session.posargs:
+        session.run("python", "-m", "benchmarks", "sweep", "--cluster", *session.posargs)
+    else:
+        on_slurm = ("-m", "slurm", "--kills", "5", "--capture", "no", "tests/test_cluster_on_slurm.py")
+        session.run("python", "-m", "pytest", *on_slurm)
+
+
 @nox.session(name="real-suites")
 def real_suites(session: nox.Session) -> None:
     """Try `regress` between releases of public projects, by their own suites: two hours; `-- pluggy` for one."""

@@ -83,11 +83,13 @@ def side_by_side(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     the result of a single row is its median. Every row and every column must hold a number.
     """
     logs = np.log(seconds)  # (implementations, blocks)
+    # Where nothing is missing both give the same, and the plain one takes a tenth of the time.
+    median = np.nanmedian if np.isnan(logs).any() else np.median
     columns = np.zeros(logs.shape[1])
     for _ in range(POLISHES):
-        rows = np.nanmedian(logs - columns, axis=1)
-        columns = np.nanmedian(logs - rows[:, None], axis=0)
-    rows = np.nanmedian(logs - columns, axis=1)
+        rows = median(logs - columns, axis=1)
+        columns = median(logs - rows[:, None], axis=0)
+    rows = median(logs - columns, axis=1)
     typical: NDArray[np.float64] = np.exp(rows + np.median(columns))
     return typical
 

@@ -84,6 +84,7 @@ def test_a_node_is_not_told_from_another_by_what_it_does_not_repeat(tmp_path: Pa
     assert [run.machine for run in load_runs(campaign.folder)] == ["zen5"]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     campaign = campaign_of(
         tmp_path / "c", {"zen5-000": [ONE, TWO], "zen5-001": [THREE], "xeon-000": [ONE], "old-000": [ONE]}
@@ -96,7 +97,8 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     ]
     assert list(xeon.cautions) == ["on xeon, xeon-000 ended before the end of the budget"]
     assert list(old.cautions) == ["on old, 1 of 1 workload not measured; measured of old-000 (0 of 1)"]
-    report = build_report(campaign.folder).read_text(encoding="utf-8")
+    assert build_report(campaign.folder) == campaign.folder / "report.md"
+    report = (campaign.folder / "report.md").read_text(encoding="utf-8")
     assert "on zen5, 2 of 3 workloads not measured" in report
 
 

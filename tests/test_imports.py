@@ -32,7 +32,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "limits",
         "measuring runs",
         "reporting models",
-        "suite training profiling advice",
+        "suite training profiling advice cluster",
         "suite_gated regression",
         "history",
         "commands",

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from benchmarks import program
-from benchmarks.commands.app import MAINTAIN, app, interruptible
+from benchmarks.commands.app import MAINTAIN, app, folder, interruptible
+from benchmarks.commands.clusters import action, track_on_cluster
 from benchmarks.commands.terminal import Terminal, echo
 
 OWN_SUITE = "benchmarks/suite"
@@ -119,6 +120,14 @@ def track(
     history: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder of the history; results/history if not given.")
     ] = None,
+    cluster: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Measure by jobs of a Slurm cluster: docs/cluster.md.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(parser=folder, metavar="DIR", help="With --cluster: go on with this campaign.")
+    ] = None,
+    status: Annotated[bool, typer.Option("--status", help="With --cluster: show where each part is.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="With --cluster: cancel the jobs.")] = False,
 ) -> None:
     """Measure revisions in fresh processes and add them to this machine's history.
 
@@ -131,7 +140,11 @@ def track(
 
     _check_suite("track", suite)
     console = Terminal()
+    doing = action(cluster, status=status, cancel=cancel, print_sbatch=False)
     plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
+    if cluster is not None:
+        track_on_cluster(cluster, doing, plan, resume)
+        return
     with interruptible("recorded processes are kept, and the same command continues"), ended_in_order():
         recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
     echo(f"{recorded} processes added to {plan.folder / plan.machine}")

@@ -23,6 +23,7 @@ from benchmarks.commands.app import (
     whole_number,
     words,
 )
+from benchmarks.commands.clusters import action, sweep_on_cluster
 from benchmarks.commands.endings import INTERRUPTED, NOTHING_TO_TELL, VERDICT_AGAINST
 from benchmarks.commands.terminal import Terminal, echo
 
@@ -105,6 +106,14 @@ def sweep(
             help="Continue this run; --budget applies, and --impl for your own code.",
         ),
     ] = None,
+    cluster: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Measure by jobs of a Slurm cluster: docs/cluster.md.")
+    ] = None,
+    status: Annotated[bool, typer.Option("--status", help="With --cluster: show where each part is.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="With --cluster: cancel the jobs.")] = False,
+    print_sbatch: Annotated[
+        bool, typer.Option("--print-sbatch", help="With --cluster: write scripts for sbatch and submit nothing.")
+    ] = False,
 ) -> None:
     """Measure implementations over workloads and report which is fastest where.
 
@@ -133,6 +142,14 @@ def sweep(
     # module:Class may be in a file of the current folder.
     sys.path.insert(0, str(Path.cwd()))
     check_temporary()
+    doing = action(cluster, status=status, cancel=cancel, print_sbatch=print_sbatch)
+    if cluster is not None:
+        folder_of_campaign = sweep_on_cluster(
+            cluster, doing, sweep, implementations=impl or (), axes=axes, budget=budget, out=out, resume=resume
+        )
+        if folder_of_campaign is not None:
+            _report([folder_of_campaign], console)
+        return
     plan = None if resume else plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
     try:
         if plan is not None:

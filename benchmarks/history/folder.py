@@ -6,6 +6,7 @@ Lines are only added, each on disk before the next group begins, and each is com
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.files import check_no_link, make_named, open_to_append
@@ -42,6 +43,25 @@ def check(folder: Path, machine: str) -> None:
 def read(folder: Path, machine: str) -> tuple[list[Measurement], list[str]]:
     """The processes of one machine, and a sentence for each other line; both are empty where there is no file."""
     return read_lines(folder / machine / _FILE, Measurement.from_json, "a process's record")
+
+
+def collect(folders: Sequence[Path], target: Path) -> dict[str, int]:
+    """Add the processes of other histories to a history; {machine: how many were added}.
+
+    Processes that it has already, by their group and revision, are not added again. Raises StoreError where a history
+    cannot be read, or `target` cannot be added to.
+    """
+    added: dict[str, int] = {}
+    for folder in folders:
+        for path in sorted(folder.glob(f"*/{_FILE}")):
+            machine = path.parent.name
+            check(target, machine)
+            known = {(each.group, each.revision) for each in read(target, machine)[0]}
+            for each in read(folder, machine)[0]:
+                if (each.group, each.revision) not in known:
+                    append(target, machine, each)
+                    added[machine] = added.get(machine, 0) + 1
+    return added
 
 
 def machines(folder: Path) -> list[str]:

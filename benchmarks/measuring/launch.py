@@ -22,7 +22,7 @@ from benchmarks.measuring.implementations import as_options
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.peak_processes import measure_peaks, peak_seconds
 from benchmarks.measuring.progress import SweepProgress
-from benchmarks.measuring.runner import Sweeper
+from benchmarks.measuring.runner import Progress, Sweeper
 from benchmarks.measuring.sweep_plan import SweepPlan, check_plan, trusted_implementations
 from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps import Sweep, parse_duration
@@ -39,8 +39,20 @@ def start_sweep(plan: SweepPlan, *, out: Path | None, console: Console) -> Run:
     `out` is the folder, by default one in `results`. Raises StoreError when it cannot be written, KeyboardInterrupt
     when the sweep was stopped; `resume_sweep` goes on with what both leave.
     """
+    folder = out or RESULTS / f"{plan.sweep.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    run = begin_run(plan, folder)
+    begun = Text.assemble((plan.sweep.name, "bold"), f": {plan.sweep.summary}; writing to {folder}")
+    console.print(begun, highlight=False, soft_wrap=True)
+    measure_alone(run, plan, console)
+    return run
+
+
+def begin_run(plan: SweepPlan, folder: Path, **fields: Any) -> Run:
+    """Create the run of a plan on this machine in a new folder; `fields` are added to its record.
+
+    Raises StoreError when the folder cannot be written or holds a run.
+    """
     started = datetime.now(UTC)
-    folder = out or RESULTS / f"{plan.sweep.name}-{started:%Y%m%d-%H%M%S}"
     record: dict[str, Any] = {
         "name": folder.name,
         "sweep": plan.sweep.to_json(),
@@ -55,12 +67,9 @@ def start_sweep(plan: SweepPlan, *, out: Path | None, console: Console) -> Run:
         "finished_at": None,
         "peaks": [],
         "activity_seconds": {},
+        **fields,
     }
-    run = create_run(folder, record)
-    begun = Text.assemble((plan.sweep.name, "bold"), f": {plan.sweep.summary}; writing to {folder}")
-    console.print(begun, highlight=False, soft_wrap=True)
-    measure_alone(run, plan, console)
-    return run
+    return create_run(folder, record)
 
 
 def address_space() -> str:
@@ -80,12 +89,7 @@ def resume_sweep(folder: Path, *, budget: str | None, console: Console, implemen
     """
     run = open_run(folder)
     run.check_writable()
-    here, there = machine.describe_machine()["key"], run.known("machine", "key")
-    if here != there:
-        raise StoreError(
-            f"{folder} was measured on {there}; this is {here}: times of two machines do not belong in one run, "
-            "start a sweep of its own here"
-        )
+    check_same_machine(run)
     sweep = Sweep.from_json(run.known("sweep"))
     if budget is not None:
         sweep = dataclasses.replace(sweep, budget_seconds=parse_duration(budget))
@@ -98,8 +102,33 @@ def resume_sweep(folder: Path, *, budget: str | None, console: Console, implemen
     return run
 
 
-def measure_alone(run: Run, plan: SweepPlan, console: Console) -> None:
-    """Measure what the run lacks while no other sweep measures here, and note whether it is complete."""
+def check_same_machine(run: Run) -> None:
+    """Raise StoreError where a run was measured on a machine other than this one."""
+    here, there = machine.describe_machine()["key"], run.known("machine", "key")
+    if here != there:
+        raise StoreError(
+            f"{run.folder} was measured on {there}; this is {here}: times of two machines do not belong in one run, "
+            "start a sweep of its own here"
+        )
+
+
+class _Watched:
+    """Progress that calls a function, which may raise to end the sweep, before each step is shown."""
+
+    def __init__(self, progress: Progress, watch: Callable[[], None]) -> None:
+        self._progress, self._watch = progress, watch
+
+    def show(self, **shown: Any) -> None:
+        """Call the function, then show the step."""
+        self._watch()
+        self._progress.show(**shown)
+
+
+def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[], None] = lambda: None) -> None:
+    """Measure what the run lacks while no other sweep measures here, and note whether it is complete.
+
+    `watch` is called between measurements; the sweep ends with what it raises.
+    """
 
     def say(message: str) -> None:
         # On one line, however narrow the terminal is: a command in it can be copied.
@@ -115,7 +144,7 @@ def measure_alone(run: Run, plan: SweepPlan, console: Console) -> None:
             SweepProgress(console) as progress,
         ):
             remove_abandoned(_SCRATCH, say)
-            complete = measure_missing(run, plan, scratch, progress, say)
+            complete = measure_missing(run, plan, scratch, _Watched(progress, watch), say)
     except (KeyboardInterrupt, SystemExit):
         say(f"stopped; what was measured is kept: {resume}")
         raise
@@ -124,9 +153,7 @@ def measure_alone(run: Run, plan: SweepPlan, console: Console) -> None:
         say(f"the budget ended before every workload was measured; {resume}")
 
 
-def measure_missing(
-    run: Run, plan: SweepPlan, scratch: Path, progress: SweepProgress, say: Callable[[str], None]
-) -> bool:
+def measure_missing(run: Run, plan: SweepPlan, scratch: Path, progress: Progress, say: Callable[[str], None]) -> bool:
     """Measure the peaks unless the run has them, then what it lacks; whether every workload was measured."""
     sweeper = Sweeper(run, plan.sweep, plan.workloads, plan.implementations, scratch=scratch, progress=progress)
     if not run.record.get("peaks"):

@@ -34,6 +34,16 @@ def plan_sweep(
     Raises ValueError, naming the argument and the remedy, for an argument that has no meaning or does not fit this
     machine.
     """
+    return check_plan(*requested(sweep, implementations=implementations, axes=axes, budget=budget))
+
+
+def requested(
+    sweep: str, *, implementations: Sequence[str] = (), axes: Mapping[str, Any] | None = None, budget: str | None = None
+) -> tuple[Sweep, dict[str, str]]:
+    """The sweep and {name: source} of the implementations that the command line asks for, on whatever machine.
+
+    Raises ValueError, naming the argument and the remedy, for an argument that has no meaning.
+    """
     chosen = load_sweep(sweep).override(**(axes or {}))
     if budget is not None:
         chosen = dataclasses.replace(chosen, budget_seconds=parse_duration(budget))
@@ -44,7 +54,7 @@ def plan_sweep(
         raise ValueError(
             f"implementation {', '.join(sorted(twice))} is given twice; give one a name of its own: LABEL=NAME"
         )
-    return check_plan(chosen, dict(named))
+    return chosen, dict(named)
 
 
 def trusted_implementations(run: Run, named: Sequence[str]) -> Mapping[str, str]:
