@@ -109,7 +109,7 @@ def test_a_request_that_nobody_reads_is_waited_for_no_longer_than_its_time(
     """A worker that does not listen does not hold up the sweep."""
     sweep, _ = ends
     with pytest.raises(TooLong):
-        sweep.send({"do": "count_and_trace", "phases": "x" * 10_000_000}, never)
+        sweep.send({"do": "count_and_trace", "passes": "x" * 10_000_000}, never)
 
 
 def test_the_end_is_told_apart_from_silence(ends: tuple[SweepEnd, socket.socket]) -> None:

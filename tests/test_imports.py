@@ -38,7 +38,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "commands",
     ),
     "benchmarks.profiling": (
-        "records replies call_phases",
+        "records replies call_passes",
         "sampling",
         "counting reporting",
         "tracing",

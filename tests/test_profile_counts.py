@@ -95,8 +95,8 @@ def counted(**changed: Any) -> dict[str, Any]:
 
 def record(counts: dict[str, Any], case: str = CASE) -> dict[str, Any]:
     """A record with these counts."""
-    phases = {"1": {"computing_threads": 1.5}}
-    return {"case": case, "peak_bytes": 2048, "context_switches": 3.0, "phases": phases, "counts": counts}
+    passes = {"1": {"computing_threads": 1.5}}
+    return {"case": case, "peak_bytes": 2048, "context_switches": 3.0, "passes": passes, "counts": counts}
 
 
 def test_counts_are_divided_by_the_steps() -> None:
@@ -114,10 +114,10 @@ def test_counts_are_divided_by_the_steps() -> None:
     assert "cache misses" not in shown
 
 
-def test_computing_threads_are_the_median_over_repeats_of_the_busier_phase() -> None:
-    """1.5 and 0.5 in the phases of the first repeat, 1.0 and 0.9 in the others: the median is 1.0."""
-    first = record(counted()) | {"phases": {"1": {"computing_threads": 1.5}, "2": {"computing_threads": 0.5}}}
-    others = [{"case": CASE, "phases": {"1": {"computing_threads": number}}} for number in (1.0, 0.9)]
+def test_computing_threads_are_the_median_over_repeats_of_the_busier_pass() -> None:
+    """1.5 and 0.5 in the passes of the first repeat, 1.0 and 0.9 in the others: the median is 1.0."""
+    first = record(counted()) | {"passes": {"1": {"computing_threads": 1.5}, "2": {"computing_threads": 0.5}}}
+    others = [{"case": CASE, "passes": {"1": {"computing_threads": number}}} for number in (1.0, 0.9)]
     (row,) = counts_frame([first, *others]).to_dict("records")
     assert row["threads_computing"] == 1.0
 
@@ -158,7 +158,7 @@ def test_the_marginal_step_is_the_difference_to_a_call_of_half_as_many(
         case = Subject(load(name), workload, clock=time.perf_counter)
     except Unavailable as missing:
         pytest.skip(str(missing))
-    monkeypatch.setattr(call_counts, "seconds_in_turns", lambda *_: (10.0, 7.0))
+    monkeypatch.setattr(call_counts, "timed_in_turns", lambda *_: [(10.0, 7.0)])
     marginal = call_counts.count_call(case)["marginal_step"]
     assert marginal["products"] == 2.0
     assert marginal["calls"] > 2.0

@@ -1,11 +1,10 @@
-"""The profile of one case on a CPU, from made-up samples: the time of a phase, and the pairs that the record holds."""
+"""The profile of one case on a CPU, from made-up samples: the time of a pass, and the pairs that the record holds."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ import pytest
 
 from benchmarks.measuring.call import Call
 from benchmarks.measuring.measure import Subject
+from benchmarks.profiling.call_passes import BACKWARD, FORWARD, pass_seconds
 from benchmarks.profiling.sampling import blocks, cpu_profile, pairs
 from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, CallBlock
-from benchmarks.profiling.sampling.sampler import BACKWARD, FORWARD, PREEMPTED, SAMPLED_THREAD, SampledThreads
+from benchmarks.profiling.sampling.sampler import PREEMPTED, SAMPLED_THREAD, SampledThreads
 from benchmarks.profiling.sampling.symbols import Place
 from benchmarks.workload import Workload
 from rnnimpl import load
@@ -29,7 +29,7 @@ def subject() -> Subject:
     return Subject(load("numpy_loop"), Workload(mode="inference", T=2, B=1, I=2, H=2), clock=time.perf_counter)
 
 
-class Phase:
+class Pass:
     """Keeps every value that it is set to."""
 
     def __init__(self) -> None:
@@ -40,8 +40,8 @@ class Phase:
         return self.values[-1]
 
     @value.setter
-    def value(self, phase: int) -> None:
-        self.values.append(phase)
+    def value(self, number: int) -> None:
+        self.values.append(number)
 
 
 class Sampler:
@@ -51,7 +51,7 @@ class Sampler:
     """
 
     def __init__(self) -> None:
-        self.phase = Phase()
+        self.current_pass = Pass()
         self.blocks = 0
 
     def start(self) -> None:
@@ -96,23 +96,23 @@ def test_samples_of_a_preempted_pair_are_in_no_breakdown(monkeypatch: pytest.Mon
     record, _, _ = profiled(monkeypatch)
     assert [pair["attributed_seconds"] for pair in record["pairs"]] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
     assert [pair["kept"] for pair in record["pairs"]] == [True, False, True, True, True]
-    assert record["phases"]["1"]["kinds"] == {"products": 1 + 3 + 4 + 5}
+    assert record["passes"]["1"]["kinds"] == {"products": 1 + 3 + 4 + 5}
 
 
 def test_samples_of_all_other_blocks_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """By function too; the preempted samples of four blocks; and the mean of the threads that compute."""
     record, _, _ = profiled(monkeypatch)
-    phase = record["phases"]["1"]
-    assert phase["functions"] == [["products", *PRODUCT, 1 + 3 + 4 + 5]]
-    assert phase["preempted"] == 4
-    assert phase["computing_threads"] == 2.0
+    samples = record["passes"]["1"]
+    assert samples["functions"] == [["products", *PRODUCT, 1 + 3 + 4 + 5]]
+    assert samples["preempted"] == 4
+    assert samples["computing_threads"] == 2.0
 
 
 def test_the_least_pairs_share_the_seconds_of_a_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They share one second; only calls of a profiled block set the sampler's phase."""
+    """They share one second; only calls of a profiled block set the sampler's pass."""
     _, sampler, asked = profiled(monkeypatch)
     assert asked == [1.0 / LEAST_PAIRS] * 10
-    assert sampler.phase.values == [FORWARD, 0] * 5
+    assert sampler.current_pass.values == [FORWARD, 0] * 5
 
 
 class Queued:
@@ -120,7 +120,7 @@ class Queued:
 
     def __init__(self) -> None:
         self.now = self.queued = 0.0
-        self.phase = Phase()
+        self.current_pass = Pass()
         self.done: list[tuple[int, float]] = []
 
     def forward(self, x: object) -> tuple[object, object]:
@@ -134,7 +134,7 @@ class Queued:
         self.queued += 3.0
 
     def synchronize(self) -> None:
-        self.done.append((self.phase.value, self.queued))
+        self.done.append((self.current_pass.value, self.queued))
         self.now += self.queued
         self.queued = 0.0
 
@@ -143,14 +143,13 @@ class Queued:
     ("mode", "seconds", "done"),
     [("inference", (2.0, 0.0), [(FORWARD, 2.0)]), ("training", (2.0, 3.0), [(FORWARD, 2.0), (BACKWARD, 3.0)])],
 )
-def test_a_phase_lasts_until_its_work_is_done(
-    mode: str, seconds: tuple[float, float], done: list[tuple[int, float]], monkeypatch: pytest.MonkeyPatch
+def test_a_pass_lasts_until_its_work_is_done(
+    mode: str, seconds: tuple[float, float], done: list[tuple[int, float]]
 ) -> None:
-    """The sampler's phase is that of the work until it is done, and none after the call."""
+    """The sampler's pass is that of the work until it is done, and none after the call."""
     rnn = Queued()
-    monkeypatch.setattr(cpu_profile, "time", SimpleNamespace(perf_counter=lambda: rnn.now))
     call = Call(rnn, x=None, dy=None if mode == "inference" else ())  # type: ignore[arg-type]  # in place of an Rnn
-    phase: Any = rnn.phase
-    assert cpu_profile.timed_call(tuple(call.phases().values()), phase) == seconds
+    current: Any = rnn.current_pass
+    assert pass_seconds(tuple(call.passes().values()), current, clock=lambda: rnn.now) == seconds
     assert rnn.done == done
-    assert rnn.phase.value == 0
+    assert rnn.current_pass.value == 0

@@ -33,7 +33,7 @@ def test_a_speedscope_file_shares_its_frames() -> None:
     assert [[names[at] for at in stack] for stack in second["samples"]] == [["g"]]
 
 
-def test_samples_become_stacks_of_phase_kind_library_and_function() -> None:
+def test_samples_become_stacks_of_pass_kind_library_and_function() -> None:
     """A function without a name is shown as such."""
     stacks = native_stacks({"1": {"functions": [["unattributed", "libx.so", "", 4]]}}, {"1": "forward"})
     assert stacks == {("forward", KIND_NAMES["unattributed"], "libx.so", "no name"): 4.0}

@@ -140,13 +140,13 @@ def test_all_parts_are_scaled_where_the_gpu_never_waits_for_the_host() -> None:
 
 
 def marked(name: str, begin: float, microseconds: float) -> Event:
-    """A phase as PyTorch's profiler marks it."""
+    """A pass as PyTorch's profiler marks it."""
     found: dict[str, Any] = {"ph": "X", "cat": "user_annotation", "name": MARK + name, "pid": 100, "tid": 100}
     return found | {"ts": begin, "dur": microseconds}
 
 
-def test_phases_of_calls_are_broken_down_and_averaged() -> None:
-    """Two calls of one phase, the second with twice as many kernels; each part is the mean of both."""
+def test_passes_of_calls_are_broken_down_and_averaged() -> None:
+    """Two calls of one pass, the second with twice as many kernels; each part is the mean of both."""
     first = [marked("forward", 0, 20), launch(1, 0), kernel(1, 5, 15)]
     second = [marked("forward", 100, 20), launch(2, 100), kernel(2, 105, 5), kernel(2, 110, 10)]
     others: list[Event] = [{"name": "aten::mm", "cat": "cpu_op", "ts": 1.0, "dur": 1.0}]
@@ -160,15 +160,15 @@ def test_phases_of_calls_are_broken_down_and_averaged() -> None:
 def test_a_breakdown_is_made_of_seconds_as_of_samples() -> None:
     """The parts of a call on a GPU add up to its unprofiled time too."""
     case = "nn_rnn/cuda/inference/T4-B1-I4-H4-L1-tanh-float32"
-    phases = {"1": {"kinds": {"products": 0.015, "host_bound": 0.005}}}
-    frame = breakdown_frame([{"case": case, "repeat": 0, "phase_seconds": [0.02, 0.0], "phases": phases}])
+    passes = {"1": {"kinds": {"products": 0.015, "host_bound": 0.005}}}
+    frame = breakdown_frame([{"case": case, "repeat": 0, "pass_seconds": [0.02, 0.0], "passes": passes}])
     assert frame.set_index("kind")["seconds"][["products", "host_bound"]].to_list() == pytest.approx([0.015, 0.005])
 
 
 def test_a_kernel_keeps_its_recorded_kind() -> None:
     """The rules for a CPU's functions do not apply to it. Parts are in seconds, kernels in microseconds."""
-    phase = {"kinds": {"products": 0.02}, "functions": [["products", GPU, GEMM, 15.0]]}
-    assert kinds_of(phase) == pytest.approx({"products": 0.02})
+    samples = {"kinds": {"products": 0.02}, "functions": [["products", GPU, GEMM, 15.0]]}
+    assert kinds_of(samples) == pytest.approx({"products": 0.02})
 
 
 def subject() -> Subject:
@@ -206,4 +206,4 @@ def test_kernels_of_a_preempted_pair_are_in_no_breakdown(monkeypatch: pytest.Mon
     assert [pair["kept"] for pair in record["pairs"]] == [True, False, True, True, True]
     assert record["launches"] == (1 + 3 + 4 + 5) / LEAST_PAIRS
     assert record["pairs"][0]["attributed_seconds"] == pytest.approx(1e-3)
-    assert sum(record["phases"]["1"]["kinds"].values()) == pytest.approx(1.0)
+    assert sum(record["passes"]["1"]["kinds"].values()) == pytest.approx(1.0)

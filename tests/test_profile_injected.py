@@ -60,7 +60,7 @@ def seconds_by_kind(cell: CellName, work: Callable[[], None]) -> tuple[dict[str,
     for _ in range(20):
         subject.call.make()
     found: dict[str, Any] = profile_cpu(subject, 4.0)
-    samples = found["phases"]["1"]["kinds"]
+    samples = found["passes"]["1"]["kinds"]
     seconds_a_sample = found["unprofiled_seconds"] / sum(samples.values())
     return {kind: count * seconds_a_sample for kind, count in samples.items()}, statistics.median(costs)
 

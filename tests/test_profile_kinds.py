@@ -96,16 +96,16 @@ def test_code_that_polls_is_recognised_by_its_pause_instruction(tmp_path: Path) 
 
 def test_the_parts_add_up_to_the_unprofiled_time() -> None:
     """Preempted samples and the slowdown by the profiler do not count."""
-    phase = {"kinds": {"products": 30, "overhead": 10}, "preempted": 5, "computing_threads": 1.0, "functions": []}
+    samples = {"kinds": {"products": 30, "overhead": 10}, "preempted": 5, "computing_threads": 1.0, "functions": []}
     record = {
         "case": "nn_rnn/cpu/training/T4-B1-I4-H4-L1-tanh-float32",
         "repeat": 0,
-        "phase_seconds": [2.0, 6.0],
-        "phases": {"1": phase, "2": phase},
+        "pass_seconds": [2.0, 6.0],
+        "passes": {"1": samples, "2": samples},
     }
     frame = breakdown_frame([record])
-    assert frame.groupby("phase")["seconds"].sum().to_dict() == pytest.approx({"forward": 2.0, "backward": 6.0})
-    products = frame[(frame["phase"] == "backward") & (frame["kind"] == "products")].iloc[0]
+    assert frame.groupby("pass")["seconds"].sum().to_dict() == pytest.approx({"forward": 2.0, "backward": 6.0})
+    products = frame[frame["pass"].isin(["backward"]) & (frame["kind"] == "products")].iloc[0]
     assert products["seconds"] == pytest.approx(4.5)
     assert products["step_seconds"] == pytest.approx(4.5 / 4)
 

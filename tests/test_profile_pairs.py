@@ -46,7 +46,7 @@ def test_an_unscaled_sum_is_the_slowdown_times_the_accounted_share() -> None:
 
 
 def test_one_slow_call_counts_in_the_time_of_a_block() -> None:
-    """The mean of three calls of two phases: in a median the cost of a sample in one call of many would be lost."""
+    """The mean of three calls of two passes: in a median the cost of a sample in one call of many would be lost."""
     assert CallBlock([(1.0, 0.0), (0.5, 0.5), (3.0, 1.0)], 0.0, context_switches=0).mean_call_seconds == 2.0
 
 
@@ -157,17 +157,17 @@ def test_times_of_a_record_are_those_of_the_kept_pairs() -> None:
     record = pairs_record([BlockPair.of(each, block(1.0, accounted=1.0)) for each in unprofiled], unprofiled)
     assert record["calls"] == 2 * LEAST_PAIRS
     assert record["unprofiled_seconds"] == 1.0
-    assert record["phase_seconds"] == [1.0, 0.0]
+    assert record["pass_seconds"] == [1.0, 0.0]
     assert record["context_switches"] == 2.0
     assert [each["kept"] for each in record["pairs"]] == [True] * LEAST_PAIRS + [False]
     assert record["pairs"][-1]["unprofiled_preempted"] == 0.5
 
 
-def test_a_call_takes_the_sum_of_its_phases() -> None:
+def test_a_call_takes_the_sum_of_its_passes() -> None:
     """Medians of 1, 4 and 2 s forward, of 6, 3 and 8 s backward, and of their sums 7, 7 and 10 s."""
     unprofiled = [CallBlock([(1.0, 6.0), (4.0, 3.0), (2.0, 8.0)], 0.0, context_switches=0)]
     record = pairs_record([pair(1.0)], unprofiled)
-    assert record["phase_seconds"] == [2.0, 6.0]
+    assert record["pass_seconds"] == [2.0, 6.0]
     assert record["unprofiled_seconds"] == 7.0
 
 

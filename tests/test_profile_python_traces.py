@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.profiling.call_phases import prefix_phases
+from benchmarks.profiling.call_passes import prefix_passes
 from benchmarks.profiling.tracing import python_trace
 from benchmarks.profiling.tracing.chrome import Slice
 from benchmarks.profiling.tracing.python_phases import TimedInstruction, mark_steps
@@ -28,7 +28,7 @@ def test_phases_of_python_follow_from_the_weights_in_its_source(name: str, cell:
         of_layer = T * ["input projection", "recurrence", "gates"] + ["output"]
     else:
         of_layer = ["input projection", *(T * ["recurrence", "gates"]), "output"]
-    events, limitations = python_tracks(prefix_phases(subject(name, "inference", cell=cell), T), 1.0)
+    events, limitations = python_tracks(prefix_passes(subject(name, "inference", cell=cell), T), 1.0)
     found = tracks(events, 2)
     assert limitations == []
     assert names(found["phases"]) == L * of_layer
@@ -45,7 +45,7 @@ def test_phases_of_python_follow_from_the_weights_in_its_source(name: str, cell:
 @pytest.mark.parametrize("name", ["numpy_loop", "numpy_hoisted"])
 def test_a_backward_loop_in_python_ends_at_its_first_step(name: str, cell: str) -> None:
     """Loops within a step do not count as steps; gradients of the gates are a phase."""
-    events, _ = python_tracks(prefix_phases(subject(name, "training", cell=cell), T), 1.0)
+    events, _ = python_tracks(prefix_passes(subject(name, "training", cell=cell), T), 1.0)
     found = tracks(events, 2)
     backward = next(each for each in found["calls"] if each.name == "backward")
     steps = names([each for each in found["time steps"] if each.start >= backward.start])
@@ -64,7 +64,7 @@ def phase_at(found: dict[str, list[Slice]], operation: str) -> str:
 @pytest.mark.parametrize(("cell", "gradient"), [("tanh", "da"), ("lstm", "da"), ("gru", "of_input")])
 def test_gradients_of_the_input_weights_are_in_the_projection(cell: str, gradient: str) -> None:
     """The name to which they are added decides; gradients of the gates' sums are in the gates."""
-    events, _ = python_tracks(prefix_phases(subject("numpy_loop", "training", cell=cell), T), 1.0)
+    events, _ = python_tracks(prefix_passes(subject("numpy_loop", "training", cell=cell), T), 1.0)
     found = tracks(events, 2)
     assert phase_at(found, f"dw_ih += {gradient}.T @ x[t]") == "input projection"
     assert phase_at(found, "dy[t]") == "gates"
@@ -75,13 +75,13 @@ def test_gradients_of_the_input_weights_are_in_the_projection(cell: str, gradien
 )
 def test_gradients_of_gates_of_all_steps_at_once_are_in_the_gates(cell: str, operation: str) -> None:
     """They come before the loop over time, in the layer's function or in one that it calls."""
-    events, _ = python_tracks(prefix_phases(subject("numpy_hoisted", "training", cell=cell), T), 1.0)
+    events, _ = python_tracks(prefix_passes(subject("numpy_hoisted", "training", cell=cell), T), 1.0)
     assert phase_at(tracks(events, 2), operation) == "gates"
 
 
 def test_a_gradient_belongs_to_the_weight_whose_argument_it_is() -> None:
     """The product names no weight itself: it is an argument, `w_hh=da_rows.T @ ...`."""
-    events, _ = python_tracks(prefix_phases(subject("numpy_hoisted", "training"), T), 1.0)
+    events, _ = python_tracks(prefix_passes(subject("numpy_hoisted", "training"), T), 1.0)
     found = tracks(events, 2)
     assert phase_at(found, "state_rows.T @ h_before.reshape") == "recurrence"
     assert phase_at(found, "rows.T @ x.reshape") == "input projection"

@@ -30,6 +30,7 @@ FORMER: dict[str, Any] = {
             "counts": True,
         }
     ],
+    "phase_seconds": [1.0, 0.0],
     "phases": {
         "1": {
             "kinds": {"engine": 3, "waiting": 1},
@@ -56,7 +57,8 @@ PRESENT: dict[str, Any] = {
             "kept": True,
         }
     ],
-    "phases": {
+    "pass_seconds": [1.0, 0.0],
+    "passes": {
         "1": {
             "kinds": {"unattributed": 3, "waiting": 1},
             "preempted": 2,
@@ -73,7 +75,7 @@ PRESENT: dict[str, Any] = {
 
 
 def test_former_names_are_read_as_the_present_ones() -> None:
-    """Fields of pairs, phases and counts, and a kind of work; a record that was not counted has no counts."""
+    """Fields of pairs, passes and counts, and a kind of work; a record that was not counted has no counts."""
     assert with_present_names(FORMER) == PRESENT
     not_counted = {name: value for name, value in FORMER.items() if name != "counts"}
     assert "counts" not in with_present_names(not_counted)
@@ -91,8 +93,8 @@ def test_the_profiles_of_the_project_are_read_whole(run: str) -> None:
     breakdown, counts = breakdown_frame(records), counts_frame(records)
     assert set(breakdown["kind"]) <= set(KINDS)
     of_call = breakdown.groupby(["case", "repeat"])["share"].sum()
-    phases = breakdown.groupby(["case", "repeat"])["phase"].nunique()
-    assert of_call.to_list() == pytest.approx(phases.to_list())
+    passes = breakdown.groupby(["case", "repeat"])["pass"].nunique()
+    assert of_call.to_list() == pytest.approx(passes.to_list())
     assert set(counts["case"]) == set(limits_frame(records, [])["case"]) == set(breakdown["case"])
     assert counts[["marginal_calls_per_step", "marginal_products_per_step", "fixed_time_share"]].notna().all(axis=None)
     assert set(functions_frame(records)["kind"]) <= set(KINDS)

@@ -21,10 +21,10 @@ def pair(slowdown: float = 1.0, accounted: float = 1.0, unprofiled: float = 0.01
 
 def record(*pairs: BlockPair, **changed: Any) -> dict[str, Any]:
     """A record with these pairs."""
-    phase = {"kinds": {"products": 10}, "preempted": 0, "computing_threads": 1.0, "functions": []}
+    samples = {"kinds": {"products": 10}, "preempted": 0, "computing_threads": 1.0, "functions": []}
     shown = [dataclasses.asdict(each) for each in pairs]
     fields = {"case": CASE, "repeat": 0, "unprofiled_seconds": 1.0, "context_switches": 2.0, "pairs": shown}
-    return {**fields, "phases": {"1": phase}, **changed}
+    return {**fields, "passes": {"1": samples}, **changed}
 
 
 def test_figures_are_medians_over_the_kept_pairs() -> None:
@@ -37,13 +37,13 @@ def test_figures_are_medians_over_the_kept_pairs() -> None:
     assert found.run_delay_share == pytest.approx(0.01)
 
 
-def test_preempted_samples_and_computing_threads_are_those_of_both_phases() -> None:
+def test_preempted_samples_and_computing_threads_are_those_of_both_passes() -> None:
     """Ten of 40 samples are preempted; most threads compute in the forward pass."""
-    phases = {
+    passes = {
         "1": {"kinds": {"products": 20, "waiting": 4}, "preempted": 8, "computing_threads": 1.5},
         "2": {"kinds": {"products": 6}, "preempted": 2, "computing_threads": 0.5},
     }
-    found = reliability(record(*[pair()] * LEAST_PAIRS, phases=phases))
+    found = reliability(record(*[pair()] * LEAST_PAIRS, passes=passes))
     assert found.preempted_samples_share == pytest.approx(0.25)
     assert found.computing_threads == 1.5
 

@@ -33,9 +33,9 @@ def record(case: str, kinds: dict[str, int], seconds: float = 1.0, repeat: int =
     """A record of equal pairs, whose calls take this many seconds, with samples by kind."""
     unprofiled = CallBlock([(seconds, 0.0)], 0.0, context_switches=0)
     profiled = dataclasses.replace(unprofiled, attributed_seconds=seconds)
-    phase = {"kinds": kinds, "preempted": 0, "computing_threads": 1.0, "functions": []}
+    sampled = {"kinds": kinds, "preempted": 0, "computing_threads": 1.0, "functions": []}
     pairs = pairs_record([BlockPair.of(unprofiled, profiled)] * LEAST_PAIRS, [unprofiled] * LEAST_PAIRS)
-    return {"case": case, "repeat": repeat, "peak_bytes": 1, "phases": {"1": phase}, **pairs, **more}
+    return {"case": case, "repeat": repeat, "peak_bytes": 1, "passes": {"1": sampled}, **pairs, **more}
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +114,8 @@ def test_reasons_for_what_is_missing_stand_there_once(text: str) -> None:
 def test_a_share_is_of_the_whole_call() -> None:
     """One second forward, all of it products, and three backward, all of them overhead: a quarter and three."""
     samples = ({"products": 10}, {"overhead": 5})
-    phases = {str(number): {"kinds": kinds} for number, kinds in enumerate(samples, start=1)}
+    passes = {str(number): {"kinds": kinds} for number, kinds in enumerate(samples, start=1)}
     case = f"numpy_loop/{WORKLOAD.replace('inference', 'training')}"
-    frame = breakdown_frame([{"case": case, "repeat": 0, "phase_seconds": [1.0, 3.0], "phases": phases}])
+    frame = breakdown_frame([{"case": case, "repeat": 0, "pass_seconds": [1.0, 3.0], "passes": passes}])
     median = shares_of(frame, case)["median"]
     assert (median["products"], median["overhead"]) == (0.25, 0.75)

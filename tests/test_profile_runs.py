@@ -86,12 +86,12 @@ def test_a_worker_has_the_settings_of_its_case(monkeypatch: pytest.MonkeyPatch) 
     assert worker.settings == of_case
 
 
-def test_a_profile_is_kept_where_the_passes_after_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The passes get the profile's phases; where their process is lost, the record has the reason."""
-    measured: dict[str, Any] = {"phases": {"1": {"functions": []}}}
+def test_a_profile_is_kept_where_counting_after_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counts get the profile's passes; where their process is lost, the record has the reason."""
+    measured: dict[str, Any] = {"passes": {"1": {"functions": []}}}
     worker = Worker({"profile": measured, "count_and_trace": WorkerLost("crashed", "it ended with signal 11")})
     reply = profiled(worker, monkeypatch, with_traces=True)
-    assert worker.asked["count_and_trace"][0]["phases"] == measured["phases"]
+    assert worker.asked["count_and_trace"][0]["passes"] == measured["passes"]
     assert reply == measured | {"counts": {"status": "crashed", "reason": "it ended with signal 11"}}
 
 
@@ -117,7 +117,7 @@ def test_a_case_that_cannot_be_profiled_is_tried_once(tmp_path: Path, monkeypatc
 
     def one_repeat(case: Case, *_: Any, with_traces: bool) -> dict[str, Any]:
         tried.append((case.implementation, with_traces))
-        return {"status": "failed", "reason": "no"} if case.implementation == "nn_rnn" else {"phases": {}}
+        return {"status": "failed", "reason": "no"} if case.implementation == "nn_rnn" else {"passes": {}}
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(profile, "profile_once", one_repeat)
@@ -157,7 +157,7 @@ def test_the_traces_of_an_earlier_profile_are_removed(tmp_path: Path, monkeypatc
     def one_repeat(case: Case, *rest: Any, with_traces: bool) -> dict[str, Any]:
         assert with_traces
         (rest[-1] / f"{profile.stem_of(case)}.trace.json.gz").write_bytes(b"new")
-        return {"phases": {}}
+        return {"passes": {}}
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(profile, "profile_once", one_repeat)

@@ -12,7 +12,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.profiling.call_phases import phases_of
+from benchmarks.profiling.call_passes import passes_of
 from benchmarks.profiling.sampling.attribution import Sample, attribute
 from benchmarks.profiling.sampling.kinds import Kind
 from benchmarks.profiling.sampling.sampler import PREEMPTED, SAMPLED_THREAD, WAITS, SampledThreads, Sampler
@@ -70,7 +70,7 @@ def test_the_largest_kind_of_a_part_is_drawn_and_all_kinds_are_counted() -> None
 class PreemptedSampler:
     """A sampler that was preempted for the whole time."""
 
-    phase = ctypes.c_int32()
+    current_pass = ctypes.c_int32()
 
     def start(self) -> None:
         """Begin; there is nothing to do."""
@@ -147,15 +147,15 @@ def test_a_sample_has_the_phase_in_which_the_main_thread_answered() -> None:
     while min(map(Counter.total, passes.values())) < 100 and time.monotonic() < until:
         sampler.start()
         for _ in range(1000):
-            for number, phase in enumerate(phases_of(case).values(), start=1):
-                sampler.phase.value = number
-                phase()
-                sampler.phase.value = 0
+            for number, each in enumerate(passes_of(case).values(), start=1):
+                sampler.current_pass.value = number
+                each()
+                sampler.current_pass.value = 0
         threads = sampler.stop()
         addresses = {int(each) for each in threads["address"]} - {WAITS, PREEMPTED}
         for found in attribute(threads, places(addresses), os.getpid()):
             function = found.work[1].function if found.work is not None else ""
-            passes[found.phase] += Counter(re.findall("3rnn[78](Forward|Backward)", function))
+            passes[found.pass_number] += Counter(re.findall("3rnn[78](Forward|Backward)", function))
             if "multiply_block" in function:
                 products[phase_of(found, code)] += 1
     assert set(passes[1]) == {"Forward"}

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.profiling.sampling.attribution import attribute, count_by_phase, sampled_seconds
+from benchmarks.profiling.call_passes import FORWARD
+from benchmarks.profiling.sampling.attribution import attribute, count_by_pass, sampled_seconds
 from benchmarks.profiling.sampling.kinds import Kind
-from benchmarks.profiling.sampling.sampler import FORWARD, PREEMPTED, SAMPLED_THREAD, WAITS, SampledThreads, Sampler
+from benchmarks.profiling.sampling.sampler import PREEMPTED, SAMPLED_THREAD, WAITS, SampledThreads, Sampler
 from benchmarks.profiling.sampling.symbols import ASLEEP, Place
 
 PRODUCT, PYTHON, BARRIER, VECTOR, TANH, COPY = 100, 200, 300, 400, 500, 600
@@ -53,7 +54,7 @@ def samples_of(*samples: dict[int, int]) -> SampledThreads:
 )
 def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, int], expected: Kind | None) -> None:
     """Products come first of several other threads' work. A preempted sample has no kind."""
-    counts = count_by_phase(samples_of(threads), PLACES, 1)[FORWARD]
+    counts = count_by_pass(samples_of(threads), PLACES, 1)[FORWARD]
     assert counts.by_kind == ({} if expected is None else {expected: 1})
     assert counts.preempted == (expected is None)
 
@@ -61,7 +62,7 @@ def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, i
 def test_samples_are_counted_by_kind_with_the_threads_that_compute() -> None:
     """One of four samples is preempted, though another thread computed; a thread at a barrier computes nothing."""
     threads = [{1: PRODUCT, 2: PRODUCT}, {1: WAITS, 2: TANH}, {1: VECTOR, 2: BARRIER}, {1: PREEMPTED, 2: PRODUCT}]
-    counts = count_by_phase(samples_of(*threads), PLACES, 1)[FORWARD]
+    counts = count_by_pass(samples_of(*threads), PLACES, 1)[FORWARD]
     assert counts.by_kind == {"products": 2, "elementwise": 1}
     assert counts.computing_threads == 2 + 1 + 1
     assert counts.preempted == 1
@@ -80,30 +81,30 @@ def test_the_caller_of_a_sample_is_that_of_the_main_thread() -> None:
     assert sample.caller == 7
 
 
-def test_a_sleeping_thread_is_sampled_as_waiting_and_only_within_a_phase() -> None:
+def test_a_sleeping_thread_is_sampled_as_waiting_and_only_within_a_pass() -> None:
     """The sampler samples this process."""
     sampler = Sampler()
     sampler.start()
     time.sleep(0.05)
-    sampler.phase.value = FORWARD
+    sampler.current_pass.value = FORWARD
     time.sleep(0.2)
-    sampler.phase.value = 0
+    sampler.current_pass.value = 0
     threads = sampler.stop()
     samples = len(np.unique(threads["sample"]))
     assert samples > 10
-    assert set(threads["phase"]) == {FORWARD}
+    assert set(threads["pass"]) == {FORWARD}
     assert (threads["address"] == WAITS).sum() > samples / 2
 
 
 def test_samples_have_times_of_the_clock_that_times_calls() -> None:
     """By `time.perf_counter_ns` a sample is put at its part of a call."""
     sampler = Sampler(1e-3)
-    sampler.phase.value = FORWARD
+    sampler.current_pass.value = FORWARD
     start = time.perf_counter_ns()
     sampler.start()
     time.sleep(0.1)
     nanoseconds = sampler.stop()["nanoseconds"]
-    sampler.phase.value = 0
+    sampler.current_pass.value = 0
     assert start <= nanoseconds.min() <= nanoseconds.max() <= time.perf_counter_ns()
 
 
@@ -152,11 +153,11 @@ def test_samples_stand_for_the_intervals_between_them() -> None:
     threads = [(PYTHON, 0, 0, sample, thread, FORWARD, 2_000_000) for sample in (1, 2) for thread in (1, 2)]
     assert sampled_seconds(np.array(threads, SAMPLED_THREAD)) == pytest.approx(4e-3)
     sampler = Sampler()
-    sampler.phase.value = FORWARD
+    sampler.current_pass.value = FORWARD
     sampler.start()
     start = time.perf_counter()
     time.sleep(0.2)
     seconds = time.perf_counter() - start
     found = sampler.stop()
-    sampler.phase.value = 0
+    sampler.current_pass.value = 0
     assert 0.5 * seconds < sampled_seconds(found) < 1.5 * seconds

@@ -20,13 +20,13 @@ CASE = "numpy_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 
 def record(case: str, kinds: dict[str, int], seconds: float, repeat: int = 0) -> dict[str, Any]:
     """The record of a repeat of a case in inference, with samples by kind."""
-    phase = {"kinds": kinds, "preempted": 0, "computing_threads": 1.0, "functions": []}
+    samples = {"kinds": kinds, "preempted": 0, "computing_threads": 1.0, "functions": []}
     times = {
         "unprofiled_seconds": seconds,
         "pairs": [{"kept": True}, {"kept": False}],
-        "phase_seconds": [seconds, 0.0],
+        "pass_seconds": [seconds, 0.0],
     }
-    return {"case": case, "repeat": repeat, "calls": 10, "phases": {"1": phase}, **times}
+    return {"case": case, "repeat": repeat, "calls": 10, "passes": {"1": samples}, **times}
 
 
 def multiply_add(rate: float) -> Peak:

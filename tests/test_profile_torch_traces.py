@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.profiling.call_phases import prefix_phases
+from benchmarks.profiling.call_passes import prefix_passes
 from benchmarks.profiling.tracing.chrome import Event, Slice
 from benchmarks.profiling.tracing.torch_phases import Operator, StepOrder, mark_forward, record_operators
 from benchmarks.profiling.tracing.torch_trace import operators_within, torch_tracks, trace_calls
@@ -17,14 +17,14 @@ def torch_marks(name: str, mode: str, **fields: Any) -> tuple[dict[str, list[Sli
     """The tracks of one call by PyTorch's profiler, and the limitations of its trace."""
     pytest.importorskip("torch")
     case = subject(name, mode, **fields)
-    phases = prefix_phases(case, T)
+    passes = prefix_passes(case, T)
     weights = case.rnn.weights  # type: ignore[attr-defined]  # a TorchRnn has them
-    operators = record_operators(phases["forward"], weights, case.call.x)
+    operators = record_operators(passes["forward"], weights, case.call.x)
     if mode == "training":
-        phases["backward"]()
-        for phase in phases.values():
-            phase()
-    events, limitations = torch_tracks(trace_calls(phases, calls=1), operators, StepOrder(T, L))
+        passes["backward"]()
+        for each in passes.values():
+            each()
+    events, limitations = torch_tracks(trace_calls(passes, calls=1), operators, StepOrder(T, L))
     return tracks(events, 1), limitations
 
 
@@ -86,12 +86,12 @@ def test_a_backward_pass_is_marked_by_the_operators_of_its_forward_pass(name: st
     assert within == (T * L if name == "torch_loop" else L) * [name == "torch_loop"]
 
 
-def test_a_phase_has_the_operators_of_its_own_time_and_thread() -> None:
+def test_a_pass_has_the_operators_of_its_own_time_and_thread() -> None:
     """Operators of another call or thread are not in it, nor events that are no operators of the host."""
-    phase: Event = {"name": "forward", "cat": "user_annotation", "ts": 10.0, "dur": 5.0, "tid": 1}
+    forward: Event = {"name": "forward", "cat": "user_annotation", "ts": 10.0, "dur": 5.0, "tid": 1}
     own: Event = {"name": "aten::mm", "cat": "cpu_op", "ts": 12.0, "dur": 1.0, "tid": 1}
     others = [own | {"ts": 2.0}, own | {"ts": 16.0}, own | {"tid": 2}, own | {"cat": "kernel"}]
-    assert operators_within([*others, own], phase) == [own]
+    assert operators_within([*others, own], forward) == [own]
 
 
 PROJECTS, RECURS = (Operator("aten::mm", frozenset({name})) for name in ("w_ih", "w_hh"))

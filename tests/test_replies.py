@@ -91,7 +91,7 @@ def test_what_cannot_be_is_named(request_name: str, reply: Any, said: str) -> No
 def test_a_worker_of_another_service_answers_further_requests(request_name: str) -> None:
     """The profiler declares forms of its own for them, and the same forms as a sweep for all others."""
     replies = PROFILING.replies
-    assert problem(request_name, {"phases": {"0": [1, 2]}}, replies) is None
+    assert problem(request_name, {"passes": {"0": [1, 2]}}, replies) is None
     assert problem(request_name, REFUSED, replies) is None
     assert most_bytes(request_name, replies) > most_bytes("block", replies) == most_bytes("block")
     assert request_name not in REPLIES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from benchmarks.measuring.timing import CallSeconds, calls_per_sample, resolution, sample_block, warm_up
+from benchmarks.measuring.timing import CallSeconds, calls_per_sample, resolution, sample_block, timed_in_turns, warm_up
 
 
 class FakeClock:
@@ -117,3 +117,11 @@ def test_a_sample_is_the_mean_of_its_calls_and_no_call_is_dropped() -> None:
         clock.timed([1.0, 3.0, 1.0, 7.0], backward_share=0.5), clock, calls=2, block_seconds=9.0, samples=2
     )
     assert samples == [CallSeconds(2.0, 1.0), CallSeconds(4.0, 2.0)]
+
+
+def test_calls_take_turns_until_the_time_is_over() -> None:
+    """Calls of 1 s and 2 s have two turns in 5 s, and one however short the time."""
+    clock = FakeClock()
+    calls = [clock.timed(forever(duration)) for duration in (1.0, 2.0)]
+    assert timed_in_turns(calls, clock, 5.0) == [(1.0, 2.0)] * 2
+    assert timed_in_turns(calls, clock, 0.0) == [(1.0, 2.0)]

@@ -89,8 +89,8 @@ class Call:
         end = clock()
         return CallSeconds(end - start, end - middle), Results(self.rnn, y, state_n, grads)
 
-    def phases(self) -> dict[str, Callable[[], object]]:
-        """{name: function} of the call's phases; one after another they make the call."""
+    def passes(self) -> dict[str, Callable[[], object]]:
+        """{name: function} of the call's passes; one after another they make the call."""
         if not self.trains:
 
             def infer() -> None:

@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.measuring.implementations import parse_implementation
 from benchmarks.measuring.measure import Subject
-from benchmarks.measuring.timing import CallSeconds, Clock
+from benchmarks.measuring.timing import CallSeconds, Clock, sample_block
 from benchmarks.sweeps import load_sweep
 from benchmarks.workload import Workload
 from rnnimpl.interface import Unavailable, Unsupported
@@ -28,6 +28,7 @@ from rnnimpl.registry import default_names, listing, load
 ROUNDS = 16
 BLOCK_SECONDS = 0.03
 LEAST_CALLS = 3
+MOST_CALLS = 1_000_000
 WARM_UP_SECONDS = 0.3
 NOTHING_TO_TELL = 3
 """The exit status where no case was measured, as of every command here."""
@@ -121,11 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _block(timed: Callable[[], CallSeconds], clock: Clock, seconds: float) -> float:
     """The median seconds of the calls of a block."""
-    start = clock()
-    calls: list[float] = []
-    while len(calls) < LEAST_CALLS or clock() - start < seconds:
-        calls.append(timed().total)
-    return statistics.median(calls)
+    calls = sample_block(timed, clock, calls=1, block_seconds=seconds, samples=MOST_CALLS, least_calls=LEAST_CALLS)
+    return statistics.median(call.total for call in calls)
 
 
 if __name__ == "__main__":

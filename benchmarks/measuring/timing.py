@@ -1,4 +1,4 @@
-"""Timing by a clock: its resolution, when calls are steady, how many calls make a sample, and blocks of samples.
+"""Timing by a clock: its resolution, when calls are steady, how many calls make a sample, blocks of samples, turns.
 
 Every function takes its clock, so that tests can move one by hand.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 Clock = Callable[[], float]
@@ -91,3 +91,17 @@ def sample_block(
             backward += call.backward
         taken.append(CallSeconds(total / calls, backward / calls))
     return taken
+
+
+def timed_in_turns(calls: Sequence[Callable[[], object]], clock: Clock, seconds: float) -> list[tuple[float, ...]]:
+    """The seconds of each call, turn by turn: calls take turns until `seconds` have passed, one turn at least."""
+    turns: list[tuple[float, ...]] = []
+    end = clock() + seconds
+    while not turns or clock() < end:
+        times = []
+        for call in calls:
+            start = clock()
+            call()
+            times.append(clock() - start)
+        turns.append(tuple(times))
+    return turns

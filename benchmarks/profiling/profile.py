@@ -183,8 +183,8 @@ def profile_once(
         profile = worker.ask({"do": "profile", "seconds": seconds}, TIMEOUT_SECONDS + most_seconds(seconds))
         if "status" in profile or not with_traces:
             return profile
-        # A profile is kept where the passes after it fail.
-        request = {"do": "count_and_trace", "folder": str(scratch), "stem": stem_of(case), "phases": profile["phases"]}
+        # A profile is kept where counting or tracing after it fails.
+        request = {"do": "count_and_trace", "folder": str(scratch), "stem": stem_of(case), "passes": profile["passes"]}
         try:
             counts = ask(request)
         except WorkerLost as lost:

@@ -4,11 +4,11 @@
     pairs                   a `BlockPair` each, with `kept`
     calls                   the number of unprofiled calls in the kept pairs; of these calls are the next three
     unprofiled_seconds      the median time of a call
-    phase_seconds           the median time of its forward pass and of its backward pass, 0 without one
+    pass_seconds            the median time of its forward pass and of its backward pass, 0 without one
     context_switches        the mean number in a call
     peak_bytes              by how much the memory in use rises in a call; None where it is not known
     launches                on a GPU: kernels, copies and clearings in a call
-    phases                  {"1" (forward) or "2" (backward): samples of the profiled calls in the kept pairs}:
+    passes                  {"1" (forward) or "2" (backward): samples of the profiled calls in the kept pairs}:
       kinds                 {kind of work: samples}; on a GPU, seconds of a call
       preempted             samples that are attributed to no kind
       computing_threads     the mean number at an attributed sample
@@ -26,8 +26,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-PHASE_NAMES: Mapping[str, str] = MappingProxyType({"1": "forward", "2": "backward"})
-"""The phases of a call by their keys in a record."""
+PASS_NAMES: Mapping[str, str] = MappingProxyType({"1": "forward", "2": "backward"})
+"""The passes of a call by their keys in a record."""
 GPU = "GPU, microseconds a call"
 """In place of a function's library: the function is a kernel, and its number is this and no number of samples."""
 
@@ -38,7 +38,9 @@ OLD_NAMES: Mapping[str, str] = MappingProxyType(
         "seen_seconds": "attributed_seconds",
         "alone_taken": "unprofiled_preempted",
         "profiled_taken": "profiled_preempted",
-        # Phases.
+        # Passes.
+        "phases": "passes",
+        "phase_seconds": "pass_seconds",
         "without_core": "preempted",
         # Counts.
         "further_step": "marginal_step",
@@ -69,7 +71,7 @@ def with_present_names(record: Mapping[str, Any]) -> dict[str, Any]:
     found["pairs"] = [
         {"kept" if name == "counts" else name: value for name, value in pair.items()} for pair in found["pairs"]
     ]
-    found["phases"] = {number: _with_present_kinds(phase) for number, phase in found["phases"].items()}
+    found["passes"] = {number: _with_present_kinds(samples) for number, samples in found["passes"].items()}
     return found
 
 
@@ -83,7 +85,7 @@ def _renamed_within(value: Any) -> Any:
     return [_renamed_within(each) for each in value] if isinstance(value, list) else value
 
 
-def _with_present_kinds(phase: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = {_OLD_KINDS.get(kind, kind): number for kind, number in phase["kinds"].items()}
-    functions = [[_OLD_KINDS.get(kind, kind), *rest] for kind, *rest in phase.get("functions", ())]
-    return {**phase, "kinds": kinds, "functions": functions}
+def _with_present_kinds(samples: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {_OLD_KINDS.get(kind, kind): number for kind, number in samples["kinds"].items()}
+    functions = [[_OLD_KINDS.get(kind, kind), *rest] for kind, *rest in samples.get("functions", ())]
+    return {**samples, "kinds": kinds, "functions": functions}

@@ -1,7 +1,7 @@
 """The process in which one implementation is profiled: a sweep's worker with two further requests.
 
     {"do": "profile", "seconds": 1.0}
-    {"do": "count_and_trace", "folder": FOLDER, "stem": NAME, "phases": PHASES}
+    {"do": "count_and_trace", "folder": FOLDER, "stem": NAME, "passes": PASSES}
 
 `benchmarks.measuring.worker` says how it is started and what the other requests are.
 """
@@ -38,7 +38,7 @@ class ProfilingBench(Bench):
             case "count_and_trace":
                 from benchmarks.profiling.counts_and_traces import count_and_trace
 
-                return count_and_trace(self.subject, Path(request["folder"]), request["stem"], request["phases"])
+                return count_and_trace(self.subject, Path(request["folder"]), request["stem"], request["passes"])
         return super().serve(request)
 
 

@@ -1,1 +1,1 @@
-"""What a call counts: operators, bytecodes, bytes and hardware events, in passes of their own."""
+"""What a call counts: operators, bytecodes, bytes and hardware events, in calls of their own."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.call_phases import call_of, is_torch, phases_of, prefix_phases
+from benchmarks.measuring.timing import timed_in_turns
+from benchmarks.profiling.call_passes import call_of, is_torch, passes_of, prefix_passes
 from benchmarks.profiling.counting.instructions import Instructions, count_allocated, count_instructions
 from benchmarks.profiling.counting.operators import count_operators
 
@@ -28,48 +29,36 @@ def count_call(subject: Subject) -> dict[str, Any]:
     """
     T = subject.workload.T
     torch_counts = is_torch(subject) and T <= MOST_COUNTED_STEPS
-    whole = _count(prefix_phases(subject, T), torch_counts)
+    whole = _count(prefix_passes(subject, T), torch_counts)
     found: dict[str, Any] = {"instructions": whole["instructions"], "operators": whole["operators"]}
     found["allocated_bytes"] = None
     if torch_counts:
         found["allocated_bytes"] = whole["operators"]["allocated_bytes"]
     elif type(subject.call.x).__module__ == "numpy":
-        found["allocated_bytes"] = count_allocated(call_of(phases_of(subject)))
+        found["allocated_bytes"] = count_allocated(call_of(passes_of(subject)))
     found["marginal_step"] = None
     if T > 1:
-        shorter = prefix_phases(subject, T // 2)
+        shorter = prefix_passes(subject, T // 2)
         half = _count(shorter, torch_counts)
         steps = T - T // 2
         marginal = {name: (whole[name] - half[name]) / steps for name in ("calls", "products")}
-        whole_seconds, half_seconds = seconds_in_turns(call_of(phases_of(subject)), call_of(shorter))
+        turns = timed_in_turns((call_of(passes_of(subject)), call_of(shorter)), time.perf_counter, SECONDS_IN_TURNS)
+        whole_seconds, half_seconds = (statistics.median(own) for own in zip(*turns, strict=True))
         marginal["fixed_time_share"] = max(0.0, 1 - (whole_seconds - half_seconds) / steps * T / whole_seconds)
         found["marginal_step"] = marginal
     return found
 
 
-def seconds_in_turns(*calls: Callable[[], object]) -> tuple[float, ...]:
-    """The median time of each call; they take turns for `SECONDS_IN_TURNS`."""
-    clock = time.perf_counter
-    times: list[list[float]] = [[] for _ in calls]
-    end = clock() + SECONDS_IN_TURNS
-    while not times[0] or clock() < end:
-        for own, call in zip(times, calls, strict=True):
-            start = clock()
-            call()
-            own.append(clock() - start)
-    return tuple(statistics.median(own) for own in times)
-
-
-def _count(phases: Mapping[str, Callable[[], object]], with_operators: bool) -> dict[str, Any]:
+def _count(passes: Mapping[str, Callable[[], object]], with_operators: bool) -> dict[str, Any]:
     """`instructions`, `operators`, `calls` and `products` of one call; the last two are operators where wanted."""
     counted: list[Instructions] = []
-    for phase in phases.values():
-        counted.append(count_instructions(phase))
+    for each in passes.values():
+        counted.append(count_instructions(each))
     instructions = {name: sum(getattr(each, name) for each in counted) for name in Instructions._fields}
     if not with_operators:
         calls, products = instructions["operations"], counted[0].products
         return {"instructions": instructions, "operators": None, "calls": calls, "products": products}
-    operators = [count_operators(phase) for phase in phases.values()]
+    operators = [count_operators(each) for each in passes.values()]
     summed = {name: sum(each[name] for each in operators) for name in operators[0]}
     found = {"instructions": instructions, "operators": summed}
     return found | {"calls": summed["operators"], "products": operators[0]["products"]}

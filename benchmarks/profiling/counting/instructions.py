@@ -1,6 +1,6 @@
 """The bytecode instructions that Python's interpreter runs in a call, traced by sys.settrace.
 
-The counts are exact. Tracing makes every instruction several times as long, so they are taken in passes of their own.
+The counts are exact. Tracing makes every instruction several times as long, so they are taken in calls of their own.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def counts_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     rows = []
     computing: dict[str, list[float]] = {}
     for record in records:
-        busy = (phase["computing_threads"] for phase in record["phases"].values())
+        busy = (samples["computing_threads"] for samples in record["passes"].values())
         computing.setdefault(record["case"], []).append(max(busy, default=math.nan))
     for record in records:
         counts = record.get("counts")

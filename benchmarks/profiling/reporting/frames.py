@@ -1,4 +1,4 @@
-"""The breakdown of a profile as a frame: the time of each phase by kind of work."""
+"""The breakdown of a profile as a frame: the time of each pass by kind of work."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.profiling.records import GPU, PHASE_NAMES
+from benchmarks.profiling.records import GPU, PASS_NAMES
 from benchmarks.profiling.sampling.kinds import KINDS, kind_of
 from benchmarks.profiling.sampling.symbols import Place
 from benchmarks.workload import Case
 
 
 def breakdown_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row for each case, repeat, phase and kind; `seconds` are the kind's share of the phase's unprofiled time."""
+    """One row for each case, repeat, pass and kind; `seconds` are the kind's share of the pass's unprofiled time."""
     rows = []
     for record in records:
         case = Case.parse(record["case"])
-        for number, phase in record["phases"].items():
-            kinds = kinds_of(phase)
+        for number, sampled in record["passes"].items():
+            kinds = kinds_of(sampled)
             total = sum(kinds.values())
-            phase_seconds = record["phase_seconds"][int(number) - 1]
+            pass_seconds = record["pass_seconds"][int(number) - 1]
             for kind in KINDS if total else ():
                 share = kinds.get(kind, 0) / total
-                seconds = share * phase_seconds
+                seconds = share * pass_seconds
                 place = {"case": record["case"], "implementation": case.implementation, "workload": case.workload.id}
-                place |= {"repeat": record["repeat"], "phase": PHASE_NAMES[number], "kind": kind}
+                place |= {"repeat": record["repeat"], "pass": PASS_NAMES[number], "kind": kind}
                 rows.append(place | {"share": share, "seconds": seconds, "step_seconds": seconds / case.workload.T})
-    columns = ["case", "implementation", "workload", "repeat", "phase", "kind", "share", "seconds", "step_seconds"]
+    columns = ["case", "implementation", "workload", "repeat", "pass", "kind", "share", "seconds", "step_seconds"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def kinds_of(phase: Mapping[str, Any]) -> dict[str, float]:
-    """{kind: samples} of a record's phase, by the present rules for the functions that the record names."""
-    found = dict(phase["kinds"])
-    for kind, library, function, samples in phase.get("functions", ()):
+def kinds_of(sampled: Mapping[str, Any]) -> dict[str, float]:
+    """{kind: samples} of a record's pass, by the present rules for the functions that the record names."""
+    found = dict(sampled["kinds"])
+    for kind, library, function, samples in sampled.get("functions", ()):
         present = present_kind(kind, library, function)
         found[kind] -= samples
         found[present] = found.get(present, 0) + samples
@@ -48,14 +48,14 @@ def present_kind(kind: str, library: str, function: str) -> str:
 
 
 def functions_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row for each case, repeat, phase and function that a record names."""
+    """One row for each case, repeat, pass and function that a record names."""
     rows = []
     for record in records:
-        for number, phase in record["phases"].items():
-            place = [record["case"], record["repeat"], PHASE_NAMES[number]]
-            for kind, library, function, samples in phase["functions"]:
+        for number, sampled in record["passes"].items():
+            place = [record["case"], record["repeat"], PASS_NAMES[number]]
+            for kind, library, function, samples in sampled["functions"]:
                 rows.append([*place, present_kind(kind, library, function), library, function, samples])
-    return pd.DataFrame(rows, columns=["case", "repeat", "phase", "kind", "library", "function", "samples"])
+    return pd.DataFrame(rows, columns=["case", "repeat", "pass", "kind", "library", "function", "samples"])
 
 
 def shares_of(frame: pd.DataFrame, case: str) -> pd.DataFrame:

@@ -49,7 +49,7 @@ class Reliability:
     """Share of the unprofiled time in which threads were runnable without a core; None where it is not known."""
     preempted_samples_share: float
     computing_threads: float
-    """Threads that computed at a sample, on average, in the phase with more of them."""
+    """Threads that computed at a sample, on average, in the pass with more of them."""
     context_switches: float
     """Context switches of an unprofiled call."""
 
@@ -59,9 +59,9 @@ def reliability(record: Mapping[str, Any]) -> Reliability:
     pairs = pairs_of(record)
     used = kept(pairs)
     preempted_pairs = not_preempted(pairs).count(False)
-    phases = record["phases"].values()
-    preempted = sum(each["preempted"] for each in phases)
-    samples = sum(sum(each["kinds"].values()) for each in phases) + preempted
+    passes = record["passes"].values()
+    preempted = sum(each["preempted"] for each in passes)
+    samples = sum(sum(each["kinds"].values()) for each in passes) + preempted
     delays = [pair.unprofiled_preempted for pair in used if pair.unprofiled_preempted is not None]
     slowdowns = [pair.slowdown for pair in used]
     return Reliability(
@@ -80,7 +80,7 @@ def reliability(record: Mapping[str, Any]) -> Reliability:
         preempted_kept=bool(preempted_pairs) and len(used) == len(pairs),
         run_delay_share=statistics.median(delays) if delays else None,
         preempted_samples_share=preempted / samples if samples else 0.0,
-        computing_threads=max((each["computing_threads"] for each in phases), default=0.0),
+        computing_threads=max((each["computing_threads"] for each in passes), default=0.0),
         context_switches=record["context_switches"],
     )
 

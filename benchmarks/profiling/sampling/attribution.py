@@ -26,7 +26,7 @@ _BEFORE_WAITING: tuple[Kind, ...] = ("products", "elementwise", "memory", "unatt
 class Sample(NamedTuple):
     """One sample and the work that it is attributed to."""
 
-    phase: int
+    pass_number: int
     nanoseconds: int
     caller: int
     """The main thread's, as in `SAMPLED_THREAD`."""
@@ -37,7 +37,7 @@ class Sample(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class SampleCounts:
-    """Numbers of samples in one phase."""
+    """Numbers of samples in one pass."""
 
     by_place: Mapping[tuple[Kind, Place], int]
     """Attributed samples by kind and place of the work."""
@@ -60,19 +60,21 @@ class SampleCounts:
         return dict(found)
 
 
-def count_by_phase(threads: SampledThreads, places: Mapping[int, Place], main_thread: int) -> dict[int, SampleCounts]:
-    """{phase: numbers of its samples}; `places` maps the sampled addresses."""
+def count_by_pass(threads: SampledThreads, places: Mapping[int, Place], main_thread: int) -> dict[int, SampleCounts]:
+    """{number of the pass: numbers of its samples}; `places` maps the sampled addresses."""
     found: dict[int, Counter[tuple[Kind, Place]]] = {}
     preempted: Counter[int] = Counter()
     computing: Counter[int] = Counter()
     for sample in attribute(threads, places, main_thread):
-        counts = found.setdefault(sample.phase, Counter())
+        counts = found.setdefault(sample.pass_number, Counter())
         if sample.work is None:
-            preempted[sample.phase] += 1
+            preempted[sample.pass_number] += 1
         else:
             counts[sample.work] += 1
-            computing[sample.phase] += sample.computing_threads
-    return {phase: SampleCounts(dict(counts), preempted[phase], computing[phase]) for phase, counts in found.items()}
+            computing[sample.pass_number] += sample.computing_threads
+    return {
+        number: SampleCounts(dict(counts), preempted[number], computing[number]) for number, counts in found.items()
+    }
 
 
 def sampled_seconds(threads: SampledThreads) -> float:
@@ -94,7 +96,7 @@ def attribute(threads: SampledThreads, places: Mapping[int, Place], main_thread:
         others: list[int] = sample["address"][sample["thread"] != main_thread].tolist()
         running = [address for address in (main, *others) if address not in (WAITS, PREEMPTED)]
         yield Sample(
-            phase=int(sample["phase"][0]),
+            pass_number=int(sample["pass"][0]),
             nanoseconds=int(sample["nanoseconds"][0]),
             caller=int(own["caller"][0]),
             work=_work(main, others, kinds, places),

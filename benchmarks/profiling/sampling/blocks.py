@@ -24,7 +24,7 @@ def take_block(
     profiler: AbstractContextManager[object] = NO_PROFILER,
     most_calls: int | None = None,
 ) -> CallBlock:
-    """Call for `seconds`, at least once and at most `most_calls` times; `call` gives the seconds of its phases.
+    """Call for `seconds`, at least once and at most `most_calls` times; `call` gives the seconds of its passes.
 
     The preempted time is that of threads which live before and after the block: the profiler's own thread is not among
     them.
@@ -72,7 +72,7 @@ def take_pairs(
 def pairs_record(pairs: Sequence[BlockPair], unprofiled: Sequence[CallBlock]) -> dict[str, Any]:
     """The part of a record that holds the pairs and the unprofiled calls of the kept ones, as JSON values.
 
-    Times of a call and of its phases are medians, context switches a mean.
+    Times of a call and of its passes are medians, context switches a mean.
     """
     keep = which_kept(pairs)
     blocks = list(itertools.compress(unprofiled, keep))
@@ -80,7 +80,7 @@ def pairs_record(pairs: Sequence[BlockPair], unprofiled: Sequence[CallBlock]) ->
     return {
         "calls": len(calls),
         "unprofiled_seconds": statistics.median(map(sum, calls)),
-        "phase_seconds": [statistics.median(phase) for phase in zip(*calls, strict=True)],
+        "pass_seconds": [statistics.median(own) for own in zip(*calls, strict=True)],
         "context_switches": sum(block.context_switches for block in blocks) / len(calls),
         "pairs": [dataclasses.asdict(pair) | {"kept": each} for pair, each in zip(pairs, keep, strict=True)],
     }

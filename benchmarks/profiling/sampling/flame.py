@@ -67,11 +67,11 @@ def _below(stack: Stack) -> Stack:
     return stack[at + 1 :] or ("between calls",)
 
 
-def native_stacks(phases: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> dict[Stack, float]:
-    """{(phase, kind, library, function): samples} of a record's phases; `names` has the name of each phase."""
+def native_stacks(passes: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> dict[Stack, float]:
+    """{(pass, kind, library, function): samples} of a record's passes; `names` has the name of each pass."""
     return {
-        (names[phase], KIND_NAMES[kind], library, function or "no name"): float(samples)
-        for phase, found in phases.items()
+        (names[number], KIND_NAMES[kind], library, function or "no name"): float(samples)
+        for number, found in passes.items()
         for kind, library, function, samples in found["functions"]
     }
 

@@ -26,7 +26,7 @@ class CallBlock:
     """Calls in a row."""
 
     calls: Sequence[Sequence[float]]
-    """The seconds of each phase, call by call."""
+    """The seconds of each pass, call by call."""
     preempted_share: float | None
     """Preempted time of its threads over the time of the calls; None where it is not known."""
     context_switches: int

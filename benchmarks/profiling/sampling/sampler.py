@@ -22,18 +22,16 @@ WAITS = 0
 """In place of an address: the thread waited in the kernel."""
 PREEMPTED = 1
 """In place of an address: the thread was runnable, and another program had its core."""
-FORWARD = 1
-BACKWARD = 2
 
 SAMPLED_THREAD = np.dtype(
     [
         *(("address", "u8"), ("caller", "u8"), ("nanoseconds", "u8")),
-        *(("sample", "u4"), ("thread", "i4"), ("phase", "i4"), ("interval", "u4")),
+        *(("sample", "u4"), ("thread", "i4"), ("pass", "i4"), ("interval", "u4")),
     ],
 )
 """One thread in one sample. The main thread is in every sample, other threads where they ran.
 
-`caller` is the main thread's return address within the code that `callers` names, else 0. `phase` and `nanoseconds`,
+`caller` is the main thread's return address within the code that `callers` names, else 0. `pass` and `nanoseconds`,
 by the clock of `time.perf_counter_ns`, are those of the main thread's answer. `interval` is the random interval between
 the previous sample and this one, in nanoseconds; added up over samples, it is the time that they stand for.
 """
@@ -43,7 +41,7 @@ SampledThreads: TypeAlias = np.ndarray[tuple[int], np.dtype[np.void]]
 
 
 class Sampler:
-    """Samples this process between `start` and `stop`; samples taken while `phase.value` is 0 are dropped.
+    """Samples this process between `start` and `stop`; samples taken while `current_pass.value` is 0 are dropped.
 
     The thread that starts it is the main one. Raises `rnnimpl.Unavailable`, with what is missing, where the
     sampler cannot be compiled or loaded.
@@ -52,12 +50,12 @@ class Sampler:
     def __init__(self, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self.interval_seconds = interval_seconds
         self._native = library(SOURCE).functions
-        self._native.sampler_phase.restype = ctypes.POINTER(ctypes.c_int32)
+        self._native.sampler_pass.restype = ctypes.POINTER(ctypes.c_int32)
         self._native.sampler_callers.argtypes = [ctypes.POINTER(ctypes.c_uint64), ctypes.c_int]
         self._native.sampler_start.argtypes = [ctypes.c_double, ctypes.c_long]
         self._native.sampler_stop.restype = ctypes.c_long
         self._native.sampler_sampled_threads.restype = ctypes.c_void_p
-        self.phase: ctypes.c_int32 = self._native.sampler_phase().contents
+        self.current_pass: ctypes.c_int32 = self._native.sampler_pass().contents
 
     def callers(self, code: Sequence[tuple[int, int]]) -> None:
         """Have later samples hold the main thread's return address within this code, ranges of addresses.

@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import json
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from benchmarks.files import scratch_folder
 from benchmarks.measuring import memory
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.call_phases import call_of, phases_of
+from benchmarks.profiling.call_passes import FORWARD, call_of, pass_seconds, passes_of
 from benchmarks.profiling.records import GPU
 from benchmarks.profiling.sampling.blocks import pairs_record, take_block, take_pairs
 from benchmarks.profiling.sampling.cpu_profile import MOST_FUNCTIONS
@@ -27,7 +26,7 @@ from rnnimpl import Unavailable
 MOST_CALLS = 50
 """The most calls of a profiled block: each kernel of each call is an event in memory."""
 MARK = "rnnbench "
-"""The prefix of the names of phases among the events."""
+"""The prefix of the names of passes among the events."""
 
 
 def profile_gpu(subject: Subject, seconds: float) -> dict[str, Any]:
@@ -36,36 +35,37 @@ def profile_gpu(subject: Subject, seconds: float) -> dict[str, Any]:
     The record has the fields of `profile_cpu`, and `launches` of a call. Its `kinds` are seconds of a call and no
     numbers of samples. Raises `rnnimpl.Unavailable` where PyTorch has no CUDA device.
     """
-    phases = phases_of(subject)
+    passes = passes_of(subject)
+    functions = tuple(passes.values())
     spans_of_blocks: list[list[tuple[str, Span]]] = []
 
     def unprofiled() -> CallBlock:
-        return take_block(lambda: _timed(phases), seconds / LEAST_PAIRS)
+        return take_block(lambda: pass_seconds(functions), seconds / LEAST_PAIRS)
 
     def profiled() -> CallBlock:
-        block, events = profiled_block(phases, seconds / LEAST_PAIRS)
+        block, events = profiled_block(passes, seconds / LEAST_PAIRS)
         spans_of_blocks.append(list(spans_of(events)))
         microseconds = sum(sum(span.kinds.values()) for _, span in spans_of_blocks[-1])
         return dataclasses.replace(block, attributed_seconds=microseconds / 1e6)
 
     pairs, blocks = take_pairs(unprofiled, profiled, seconds)
-    spans: dict[str, list[Span]] = {name: [] for name in phases}
+    spans: dict[str, list[Span]] = {name: [] for name in passes}
     for name, span in itertools.chain.from_iterable(itertools.compress(spans_of_blocks, which_kept(pairs))):
         spans[name].append(span)
     baseline = memory.start(subject.workload.device)
-    call_of(phases)()
+    call_of(passes)()
     record = pairs_record(pairs, blocks)
-    numbered = enumerate(zip(spans.values(), record["phase_seconds"], strict=True), start=1)
+    numbered = enumerate(zip(spans.values(), record["pass_seconds"], strict=False), start=FORWARD)
     return {
         **record,
         "peak_bytes": memory.peak(baseline),
         "launches": sum(statistics.mean(span.launches for span in own) for own in spans.values()),
-        "phases": {str(number): summary(own, of_phase) for number, (own, of_phase) in numbered},
+        "passes": {str(number): summary(own, of_pass) for number, (own, of_pass) in numbered},
     }
 
 
 def spans_of(events: Sequence[Event]) -> Iterator[tuple[str, Span]]:
-    """The name and the span of each phase that is marked among the profiler's events."""
+    """The name and the span of each pass that is marked among the profiler's events."""
     work = work_of(events)
     for event in events:
         if event["name"].startswith(MARK) and event.get("cat") == "user_annotation":
@@ -74,7 +74,7 @@ def spans_of(events: Sequence[Event]) -> Iterator[tuple[str, Span]]:
 
 
 def summary(spans: Sequence[Span], seconds: float) -> dict[str, Any]:
-    """The spans of one phase, averaged over calls and scaled to `seconds`, the phase's unprofiled time."""
+    """The spans of one pass, averaged over calls and scaled to `seconds`, the pass's unprofiled time."""
     kinds: defaultdict[Kind, float] = defaultdict(float)
     functions: defaultdict[tuple[Kind, str], float] = defaultdict(float)
     for span in spans:
@@ -91,16 +91,7 @@ def summary(spans: Sequence[Span], seconds: float) -> dict[str, Any]:
     }
 
 
-def _timed(phases: Mapping[str, Callable[[], object]]) -> list[float]:
-    clock, times = time.perf_counter, []
-    for phase in phases.values():
-        start = clock()
-        phase()
-        times.append(clock() - start)
-    return times
-
-
-def profiled_block(phases: Mapping[str, Callable[[], object]], seconds: float) -> tuple[CallBlock, list[Event]]:
+def profiled_block(passes: Mapping[str, Callable[[], object]], seconds: float) -> tuple[CallBlock, list[Event]]:
     """A block under PyTorch's profiler, and the profiler's events."""
     import torch
     from torch.profiler import ProfilerActivity, profile, record_function
@@ -108,16 +99,16 @@ def profiled_block(phases: Mapping[str, Callable[[], object]], seconds: float) -
     if not torch.cuda.is_available():
         raise Unavailable("kernels are recorded by PyTorch's profiler; this build of PyTorch finds no CUDA device")
 
-    def marked(name: str, phase: Callable[[], object]) -> Callable[[], object]:
+    def marked(name: str, function: Callable[[], object]) -> Callable[[], object]:
         def call() -> None:
             with record_function(MARK + name):
-                phase()
+                function()
 
         return call
 
-    marked_phases = {name: marked(name, phase) for name, phase in phases.items()}
+    marked_passes = [marked(name, function) for name, function in passes.items()]
     profiler = profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True)
-    block = take_block(lambda: _timed(marked_phases), seconds, profiler, MOST_CALLS)
+    block = take_block(lambda: pass_seconds(marked_passes), seconds, profiler, MOST_CALLS)
     with scratch_folder("profile") as scratch:
         raw = scratch / "trace.json"
         profiler.export_chrome_trace(str(raw))

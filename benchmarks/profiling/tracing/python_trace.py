@@ -58,16 +58,16 @@ def timed_instructions(call: Callable[[], object]) -> list[TimedInstruction]:
 
 
 def python_tracks(
-    phases: Mapping[str, Callable[[], object]], unprofiled_seconds: float
+    passes: Mapping[str, Callable[[], object]], unprofiled_seconds: float
 ) -> tuple[list[Event], list[str]]:
     """The events of one call, and sentences on what they do not show.
 
-    `phases` has `forward` and, in training, `backward`; `unprofiled_seconds` is the time of a call that is not traced.
+    `passes` has `forward` and, in training, `backward`; `unprofiled_seconds` is the time of a call that is not traced.
     """
     calls: list[Slice] = []
     tracks: dict[str, list[Slice]] = {"phases": [], "time steps": [], "functions": [], "operations": []}
     now = 0.0
-    for name, instructions in _fastest_call(phases).items():
+    for name, instructions in _fastest_call(passes).items():
         began, ended = instructions[0].start, instructions[-1].end
         calls.append(Slice(name, now, now + ended - began))
         found = {
@@ -88,9 +88,9 @@ def python_tracks(
     return process(_GROUP, title, shown), [] if tracks["phases"] else [limitation]
 
 
-def _fastest_call(phases: Mapping[str, Callable[[], object]]) -> dict[str, list[TimedInstruction]]:
-    """The instructions of each phase, in the fastest of `_CALLS` calls."""
-    calls = [{name: timed_instructions(phase) for name, phase in phases.items()} for _ in range(_CALLS)]
+def _fastest_call(passes: Mapping[str, Callable[[], object]]) -> dict[str, list[TimedInstruction]]:
+    """The instructions of each pass, in the fastest of `_CALLS` calls."""
+    calls = [{name: timed_instructions(each) for name, each in passes.items()} for _ in range(_CALLS)]
     return min(calls, key=lambda call: sum(own[-1].end - own[0].start for own in call.values()))
 
 

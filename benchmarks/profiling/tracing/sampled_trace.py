@@ -21,43 +21,43 @@ from benchmarks.profiling.sampling.symbols import places
 from benchmarks.profiling.tracing.chrome import Event, Slice, Track, counter, process
 
 PARTS = 50
-"""Equal parts of a phase's time. Each has its own share of every kind of work."""
+"""Equal parts of a pass's time. Each has its own share of every kind of work."""
 _GROUP = 3
 """The number of this group of tracks in a trace."""
 
 
 class Overlay(NamedTuple):
-    """One phase of a call, laid together from samples of many calls."""
+    """One pass of a call, laid together from samples of many calls."""
 
     name: str
     seconds: float
-    """The median time of the phase."""
+    """The median time of the pass."""
     parts: list[list[Sample]]
-    """The attributed samples by the part of the phase's time in which they were taken."""
+    """The attributed samples by the part of the pass's time in which they were taken."""
 
 
-def sample_calls(phases: Mapping[str, Callable[[], object]], sampler: Sampler, seconds: float) -> list[Overlay]:
-    """Sample calls for `seconds`, at least one call. The first phase has the number 1 for the sampler, and so on."""
+def sample_calls(passes: Mapping[str, Callable[[], object]], sampler: Sampler, seconds: float) -> list[Overlay]:
+    """Sample calls for `seconds`, at least one call. The first pass has the number 1 for the sampler, and so on."""
     clock = time.perf_counter_ns
-    spans: dict[int, list[tuple[int, int]]] = {number: [] for number in range(1, len(phases) + 1)}
+    spans: dict[int, list[tuple[int, int]]] = {number: [] for number in range(1, len(passes) + 1)}
     end = clock() + int(seconds * 1e9)
     sampler.start()
     try:
         while clock() < end or not spans[1]:
-            for number, phase in enumerate(phases.values(), start=1):
-                sampler.phase.value = number
+            for number, each in enumerate(passes.values(), start=1):
+                sampler.current_pass.value = number
                 start = clock()
-                phase()
+                each()
                 spans[number].append((start, clock()))
-            sampler.phase.value = 0
+            sampler.current_pass.value = 0
     finally:
-        sampler.phase.value = 0
+        sampler.current_pass.value = 0
         threads = sampler.stop()
     found = places({int(each) for each in threads["address"]} - {WAITS, PREEMPTED})
     samples = list(attribute(threads, found, os.getpid()))
     return [
-        overlay(name, spans[number], [sample for sample in samples if sample.phase == number])
-        for number, name in enumerate(phases, start=1)
+        overlay(name, spans[number], [sample for sample in samples if sample.pass_number == number])
+        for number, name in enumerate(passes, start=1)
     ]
 
 

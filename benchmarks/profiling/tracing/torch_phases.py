@@ -1,7 +1,7 @@
 """The phase of the network that an operator of PyTorch belongs to.
 
 In the forward pass it follows from the weights that the operator reads, in the backward pass from the operator whose
-gradient is computed. The operators and what they read are recorded in a pass of their own, below autograd. The
+gradient is computed. The operators and what they read are recorded in a call of their own, below autograd. The
 profiler's events, which do not hold what an operator reads, are then matched with them in order. The traced calls run
 as they are.
 

@@ -16,16 +16,16 @@ _KEPT = ("cpu_op", "user_annotation", *DEVICE)
 BACKWARD = "backward"
 
 
-def trace_calls(phases: Mapping[str, Callable[[], object]], calls: int = 2) -> list[Event]:
-    """The profiler's events of calls, in Chrome's format: an annotation `call 1` with one for each phase, and so on."""
+def trace_calls(passes: Mapping[str, Callable[[], object]], calls: int = 2) -> list[Event]:
+    """The profiler's events of calls, in Chrome's format: an annotation `call 1` with one for each pass, and so on."""
     from torch.profiler import record_function
 
     with profiler() as profiled:
         for number in range(calls):
             with record_function(f"call {number + 1}"):
-                for name, phase in phases.items():
+                for name, each in passes.items():
                     with record_function(name):
-                        phase()
+                        each()
     with scratch_folder("profile") as scratch:
         raw = scratch / "trace.json"
         profiled.export_chrome_trace(str(raw))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Mapping
 
 from benchmarks.measuring.measure import Subject
-from benchmarks.profiling.call_phases import is_torch, phases_of, prefix_phases
+from benchmarks.profiling.call_passes import is_torch, median_seconds, passes_of, prefix_passes
 from benchmarks.profiling.sampling.sampler import Sampler
 from benchmarks.profiling.tracing.chrome import Event
 from benchmarks.profiling.tracing.native_phases import PhaseCode, code_of_phases, phase_of
@@ -28,31 +26,31 @@ SAMPLE_INTERVAL_SECONDS = 0.25e-3
 def trace(subject: Subject) -> tuple[list[Event], list[str]]:
     """The events of the trace, and sentences on what it does not show."""
     steps = min(TRACED_STEPS, subject.workload.T)
-    short = prefix_phases(subject, steps)
+    short = prefix_passes(subject, steps)
     if is_torch(subject):
         operators, reason = _operators(subject, short)
         order = StepOrder(steps, subject.workload.config.num_stacked)
         events, limitations = torch_tracks(trace_calls(short, CALLS), operators, order)
         limitations = [reason] if reason else limitations
     else:
-        events, limitations = python_tracks(short, _median_seconds(short))
+        events, limitations = python_tracks(short, median_seconds(short))
     sampler = Sampler(SAMPLE_INTERVAL_SECONDS)
     code = _native_code(subject)
     sampler.callers([(each.begin, each.end) for each in code])
-    overlays = sample_calls(phases_of(subject), sampler, SAMPLED_SECONDS)
+    overlays = sample_calls(passes_of(subject), sampler, SAMPLED_SECONDS)
     return events + sampled_tracks(overlays, lambda sample: phase_of(sample, code)), [] if code else limitations
 
 
-def _operators(subject: Subject, phases: Mapping[str, Callable[[], object]]) -> tuple[list[Operator], str]:
+def _operators(subject: Subject, passes: Mapping[str, Callable[[], object]]) -> tuple[list[Operator], str]:
     """The operators of one forward pass; none where they cannot be recorded, and a sentence that says why."""
     try:
-        found = record_operators(phases["forward"], getattr(subject.rnn, "weights", {}), subject.call.x)
+        found = record_operators(passes["forward"], getattr(subject.rnn, "weights", {}), subject.call.x)
     except RuntimeError as error:
         # torch.compile refuses to run while operators are recorded.
         reason = str(error).partition("\n")[0]
         return [], f"What its operators read cannot be recorded ({reason}): no phases are marked."
-    if "backward" in phases:
-        phases["backward"]()
+    if "backward" in passes:
+        passes["backward"]()
     return found, ""
 
 
@@ -60,14 +58,3 @@ def _native_code(subject: Subject) -> list[PhaseCode]:
     """The code of the phases of `fused_cpu`; none for any other implementation."""
     library = getattr(subject.rnn, "library", None)
     return code_of_phases(library.path) if isinstance(library, Library) else []
-
-
-def _median_seconds(phases: Mapping[str, Callable[[], object]], calls: int = 20) -> float:
-    """The median time of a call of all phases."""
-    times = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        for phase in phases.values():
-            phase()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)

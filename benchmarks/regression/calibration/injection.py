@@ -129,16 +129,10 @@ def slowdown(with_work: Callable[[], None], without: Callable[[], None], seconds
 
     The calls alternate for this many seconds.
     """
-    ratios: list[float] = []
-    clock = time.perf_counter
-    end = clock() + seconds
-    while clock() < end:
-        start = clock()
-        without()
-        middle = clock()
-        with_work()
-        ratios.append((clock() - middle) / (middle - start))
-    return statistics.median(ratios) - 1
+    from benchmarks.measuring.timing import timed_in_turns
+
+    turns = timed_in_turns((without, with_work), time.perf_counter, seconds)
+    return statistics.median(slowed / plain for plain, slowed in turns) - 1
 
 
 def amounts_by_probes(measure: Callable[[int], float]) -> dict[str, int]:

@@ -41,7 +41,7 @@ struct SampledThread {
     std::uint64_t nanoseconds;  // CLOCK_MONOTONIC when the main thread answered
     std::uint32_t sample;
     std::int32_t thread;
-    std::int32_t phase;
+    std::int32_t pass;
     std::uint32_t interval;  // the random interval between the previous sample and this one, in nanoseconds
 };
 
@@ -54,7 +54,7 @@ struct Watched {
 struct Slot {
     std::atomic<std::uint64_t> address{0}, caller{0}, nanoseconds{0};
     std::atomic<std::uint64_t> stack_end{0};  // 0 where no caller is wanted
-    std::atomic<std::int32_t> phase{0};
+    std::atomic<std::int32_t> pass{0};
 };
 
 constexpr int kMostFrames = 32;  // frames of a stack that are followed
@@ -67,7 +67,7 @@ Range code[kMostRanges];
 std::atomic<int> ranges{0};
 
 Slot slots[kMostThreads];
-std::atomic<std::int32_t> phase_now{0};
+std::atomic<std::int32_t> pass_now{0};
 
 std::uint64_t nanoseconds_now() {
     timespec now;
@@ -123,7 +123,7 @@ void note_address(int, siginfo_t* info, void* context) {
     if (info->si_code == SI_QUEUE && index < kMostThreads) {
         Slot& slot = slots[index];
         const int count = ranges.load(std::memory_order_acquire);
-        slot.phase.store(phase_now.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        slot.pass.store(pass_now.load(std::memory_order_relaxed), std::memory_order_relaxed);
         slot.nanoseconds.store(nanoseconds_now(), std::memory_order_relaxed);
         const std::uint64_t stack_end = slot.stack_end.load(std::memory_order_relaxed);
         slot.caller.store(stack_end == 0 ? 0 : caller_within(count, context, stack_end), std::memory_order_relaxed);
@@ -233,7 +233,7 @@ class Sampler {
         if (sampled_.size() + watched_.size() > static_cast<std::size_t>(capacity_)) return;
         ++number_;
         begin_ = sampled_.size();
-        phase_ = phase_now.load(std::memory_order_relaxed);
+        pass_ = pass_now.load(std::memory_order_relaxed);
         const std::uint64_t nanoseconds = nanoseconds_now();
         for (std::size_t i = 0; i < watched_.size(); ++i) {
             const State state = state_of(watched_[i].stat);
@@ -241,7 +241,7 @@ class Sampler {
             if (watched_[i].thread == main_) follow(state.core);
             if (!runs && watched_[i].thread != main_) continue;
             sampled_.push_back(
-                {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(number_), watched_[i].thread, phase_,
+                {kWaits, 0, nanoseconds, static_cast<std::uint32_t>(number_), watched_[i].thread, pass_,
                  static_cast<std::uint32_t>(interval * 1e9)});
             if (!runs) continue;
             sampled_.back().address = kPreempted;
@@ -261,7 +261,7 @@ class Sampler {
         if (sched_setaffinity(0, sizeof cores, &cores) == 0) core_ = core;
     }
 
-    // Takes over what the handlers have written since the last sample. The sample's phase is that of the main thread's
+    // Takes over what the handlers have written since the last sample. The sample's pass is that of the main thread's
     // answer.
     void collect() {
         for (const Asked& asked : asked_) {
@@ -272,12 +272,12 @@ class Sampler {
             thread.address = address;
             thread.caller = slot.caller.load(std::memory_order_relaxed);
             if (thread.thread != main_) continue;
-            phase_ = slot.phase.load(std::memory_order_relaxed);
+            pass_ = slot.pass.load(std::memory_order_relaxed);
             thread.nanoseconds = slot.nanoseconds.load(std::memory_order_relaxed);
         }
         asked_.clear();
-        if (phase_ == 0) sampled_.resize(begin_);
-        for (std::size_t i = begin_; i < sampled_.size(); ++i) sampled_[i].phase = phase_;
+        if (pass_ == 0) sampled_.resize(begin_);
+        for (std::size_t i = begin_; i < sampled_.size(); ++i) sampled_[i].pass = pass_;
         begin_ = sampled_.size();
     }
 
@@ -308,7 +308,7 @@ class Sampler {
     std::uint64_t stack_end_ = 0;  // end of the main thread's stack; 0 where it is not known
     long number_ = 0;              // number of the last sample
     std::size_t begin_ = 0;        // where the threads of the last sample begin
-    std::int32_t phase_ = 0;       // phase of the last sample
+    std::int32_t pass_ = 0;        // pass of the last sample
     std::atomic<bool> began_{false}, more_{true};
     std::vector<Watched> watched_;
     std::vector<Asked> asked_;
@@ -322,8 +322,8 @@ std::unique_ptr<Sampler> running;
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-// The variable in which the caller writes its phase: 0 between calls, where samples are dropped.
-EXPORT std::int32_t* sampler_phase() { return reinterpret_cast<std::int32_t*>(&phase_now); }
+// The variable in which the caller writes its pass: 0 between calls, where samples are dropped.
+EXPORT std::int32_t* sampler_pass() { return reinterpret_cast<std::int32_t*>(&pass_now); }
 
 // Has each sample also hold the main thread's return address within these ranges of code, pairs of addresses.
 EXPORT void sampler_callers(const std::uint64_t* addresses, int count) {
