@@ -1,4 +1,4 @@
-"""A trial: the record of one visit to a case, as it is kept and as it is written.
+"""A trial: the record of one visit to a case, in memory and as a line of `trials.jsonl`.
 
 History of the schema (`SCHEMA` stands in each run's `run.json`):
 
@@ -56,8 +56,10 @@ class Trial:
     """One visit to one case: its status, every sample, and the quantities that are declared here.
 
     Seconds and bytes are stored as they are and scaled only when shown. A case may be visited in several rounds of a
-    sweep; each visit is a trial, and reading a run pools the samples of a case over its rounds. `quantity` declares
-    what a visit measures beside its samples; other files follow from the declaration.
+    sweep; each visit is a trial, and reading a run pools the samples of a case over its rounds.
+
+    `quantity` declares a field that a visit measures beside its samples. `answer` is the request to the worker whose
+    answer has the value, `column` the visit from which a frame's row of the case has it.
     """
 
     case: Case
@@ -140,7 +142,7 @@ class Trial:
 
     @classmethod
     def from_json(cls, mapping: Mapping[str, Any]) -> Trial:
-        """The trial that `to_json` wrote. Raises ValueError, TypeError or KeyError when it is none.
+        """The trial that `to_json` wrote. Raises ValueError, TypeError or KeyError for a mapping that is no trial.
 
         Unknown fields, which a later version may have added, are passed over; missing fields, which an earlier version
         may not have had, have their default.

@@ -197,10 +197,10 @@ class WorkInFromNumpy(NumpyLoop):
     devices = ("cpu",)
 
     def from_numpy(self, array: NumpyArray) -> NumpyArray:
-        taken = super().from_numpy(array)
+        own = super().from_numpy(array)
         if array.shape[2] == self.config.input_size:
-            self.result = super().forward(taken)
-        return taken
+            self.result = super().forward(own)
+        return own
 
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> Results:
         return self.result

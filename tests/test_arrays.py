@@ -70,7 +70,7 @@ def test_a_subclass_of_an_array_is_not_known() -> None:
     assert not is_known([1.0])
 
 
-def test_a_result_of_another_dtype_is_told() -> None:
+def test_a_result_of_another_dtype_is_reported() -> None:
     """Half of the digits would be half of the work."""
     with pytest.raises(TypeError, match="a result has dtype float16; expected float32"):
         read(np.zeros(1, np.float16), "float32")

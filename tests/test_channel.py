@@ -75,7 +75,7 @@ def test_an_answer_is_read_whole(ends: tuple[SweepEnd, socket.socket]) -> None:
         (lambda sweep: answer(sweep, b"1" * 9_000), "no JSON"),
     ],
 )
-def test_what_is_no_answer_is_told(
+def test_what_is_no_answer_is_reported(
     ends: tuple[SweepEnd, socket.socket], write: Callable[[SweepEnd], bytes], said: str
 ) -> None:
     """Stray bytes before, in, after and in place of an answer; one to another request; too long; no JSON."""
@@ -93,7 +93,7 @@ def test_half_an_answer_is_waited_for_no_longer_than_its_time(ends: tuple[SweepE
         sweep.receive(MOST_BYTES, never)
 
 
-def test_an_answer_that_was_not_asked_for_is_told_at_the_next_request(ends: tuple[SweepEnd, socket.socket]) -> None:
+def test_an_answer_that_was_not_asked_for_is_reported_at_the_next_request(ends: tuple[SweepEnd, socket.socket]) -> None:
     """An unasked answer could otherwise pass for the next one."""
     sweep, theirs = ends
     theirs.send(answer(sweep))
@@ -112,7 +112,7 @@ def test_a_request_that_nobody_reads_is_waited_for_no_longer_than_its_time(
         sweep.send({"do": "count_and_trace", "passes": "x" * 10_000_000}, never)
 
 
-def test_the_end_is_told_apart_from_silence(ends: tuple[SweepEnd, socket.socket]) -> None:
+def test_the_end_is_distinguished_from_silence(ends: tuple[SweepEnd, socket.socket]) -> None:
     """A worker that has closed its end says nothing more."""
     sweep, theirs = ends
     theirs.close()

@@ -19,9 +19,9 @@ class FakeClock:
 
     def call(self, seconds: float) -> CallSeconds:
         """A call that takes as long, and longer the later it is."""
-        taken = seconds * (1 + self.now / 10)
-        self.now += taken
-        return CallSeconds(taken, 0.0)
+        duration = seconds * (1 + self.now / 10)
+        self.now += duration
+        return CallSeconds(duration, 0.0)
 
 
 def test_the_ratio_is_of_neighbouring_blocks() -> None:

@@ -26,7 +26,7 @@ def clock(**changed: float) -> BlockClock:
         ({"timed": 0.009, "on_core": 0.001}, None),
     ],
 )
-def test_times_that_contradict_the_asking_process_are_told(changed: dict[str, float], said: str | None) -> None:
+def test_times_that_contradict_the_asking_process_are_reported(changed: dict[str, float], said: str | None) -> None:
     """A slow clock, and work between the samples, contradict the clock of the asking process."""
     found = contradiction([clock(**changed)] * 3, changed_elements=64)
     assert (found is None) if said is None else (found is not None and said in found)

@@ -284,7 +284,7 @@ def test_two_runs_are_compared_case_by_case(runner: CliRunner, mine: Path) -> No
     assert result.output.count("1.000") >= 6
 
 
-def test_runs_of_two_machines_are_not_compared_unless_told(runner: CliRunner, mine: Path) -> None:
+def test_runs_of_two_machines_are_not_compared_unless_asked(runner: CliRunner, mine: Path) -> None:
     """A ratio would compare the machines; a sweep does not resume a run of another machine either."""
     theirs = Path(shutil.copytree(mine, "theirs"))
     record = json.loads((theirs / "run.json").read_text())
@@ -300,7 +300,7 @@ def test_runs_of_two_machines_are_not_compared_unless_told(runner: CliRunner, mi
 
 
 @pytest.mark.parametrize("words", [["compare", "mine", "mine"], ["sweep", "--resume", "mine"]])
-def test_a_record_without_its_machine_is_told(runner: CliRunner, mine: Path, words: list[str]) -> None:
+def test_a_record_without_its_machine_is_reported(runner: CliRunner, mine: Path, words: list[str]) -> None:
     """The refusal names the file, the missing entry and the remedy."""
     record = json.loads((mine / "run.json").read_text())
     del record["machine"]

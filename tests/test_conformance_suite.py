@@ -165,7 +165,7 @@ def test_representative_structures_have_every_value_of_every_field() -> None:
 
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
-def test_examples_of_each_cell_tell_both_biases_and_all_sequences_apart(cell: str) -> None:
+def test_examples_of_each_cell_distinguish_both_biases_and_all_sequences(cell: str) -> None:
     """Each cell has an example of three sequences or more whose biases are not zero and differ in every gate."""
     found = 0
     for example in representative():

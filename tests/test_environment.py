@@ -26,12 +26,12 @@ def test_what_is_compiled_is_kept_for_later_workers_unless_the_user_keeps_it_els
     assert COMPILED not in worker_environment(1, {})
 
 
-def test_an_allocator_that_the_user_chose_is_kept_and_told() -> None:
+def test_an_allocator_that_the_user_chose_is_kept_and_reported() -> None:
     """The user's settings of the allocator are kept, and recorded."""
     chosen = {"MALLOC_TRIM_THRESHOLD_": "131072", "LD_PRELOAD": "libjemalloc.so.2", "HOME": "/home/somebody"}
     assert worker_environment(1, chosen)["MALLOC_TRIM_THRESHOLD_"] == "131072"
-    told = allocator_settings(chosen)
-    assert told == {"MALLOC_MMAP_THRESHOLD_": ALLOCATOR["MALLOC_MMAP_THRESHOLD_"]} | {
+    settings = allocator_settings(chosen)
+    assert settings == {"MALLOC_MMAP_THRESHOLD_": ALLOCATOR["MALLOC_MMAP_THRESHOLD_"]} | {
         name: chosen[name] for name in ("MALLOC_TRIM_THRESHOLD_", "LD_PRELOAD")
     }
 

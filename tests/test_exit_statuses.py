@@ -100,7 +100,7 @@ def test_a_fault_of_ours_is_status_70_and_asks_for_a_report(
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
-def test_what_the_machine_or_others_cause_is_told_in_a_sentence(
+def test_what_the_machine_or_others_cause_is_reported_in_a_sentence(
     verb: str,
     error: BaseException,
     status: int,
@@ -115,7 +115,7 @@ def test_what_the_machine_or_others_cause_is_told_in_a_sentence(
     assert "Traceback" not in result.output
 
 
-def test_a_fault_is_told_apart_from_a_message_for_the_user() -> None:
+def test_a_fault_is_distinguished_from_a_message_for_the_user() -> None:
     """The statement that raised it decides: a ValueError of Python or of a library is no message for the user."""
     with pytest.raises(TypeError, match="must be real number") as ours:
         significant("x")  # type: ignore[arg-type]  # the mistake that is to be raised
@@ -194,16 +194,18 @@ def test_a_sweep_that_measured_nothing_is_status_3_with_the_reasons(
     """It does not end with success; escape codes of a reason do not reach the terminal."""
     _sweep_that(monkeypatch, leaves=["there is \x1b[31mno abacus"], complete=True)
     result = runner.invoke(app, ["sweep", "quick", "--impl", "numpy_loop", "--device", "cpu", "--out", "run"])
-    assert result.exit_code == endings.NOTHING_TO_TELL, result.output
+    assert result.exit_code == endings.INCONCLUSIVE, result.output
     assert "error: nothing was measured in run: numpy_loop is failed: there is [31mno abacus" in result.output
     assert "\x1b" not in result.output
 
 
-def test_a_budget_that_ends_before_the_first_case_is_told(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_that_ends_before_the_first_case_is_reported(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sentence says what took the budget, and names a larger one as the remedy; there is no empty table."""
     _sweep_that(monkeypatch, leaves=[], complete=False)
     result = runner.invoke(app, ["sweep", "quick", "--device", "cpu", "--budget", "5s", "--out", "run"])
-    assert result.exit_code == endings.NOTHING_TO_TELL, result.output
+    assert result.exit_code == endings.INCONCLUSIVE, result.output
     assert (
         "nothing was measured in run: the budget ended before any case was: peaks took 4.50 s, starting workers took "
         "500 ms; give a larger --budget, and go on with --resume run"

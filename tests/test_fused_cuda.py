@@ -132,7 +132,7 @@ def test_any_order_of_threads(plan: type[EmulatedCuda], seed: int, monkeypatch: 
     check(plan, Example(CONFIG, T=6, B=5))
 
 
-def test_a_nan_of_any_kind_is_not_taken_for_a_state_to_come() -> None:
+def test_a_nan_of_any_kind_is_not_mistaken_for_a_state_to_come() -> None:
     """A NaN with every bit set is a state, although that pattern marks one that is not written yet."""
     rnn = SLICED(CONFIG, Weights.init(CONFIG, 0), "cpu")
     x = np.zeros((4, 2, 13), np.float32)

@@ -52,7 +52,7 @@ def test_a_suite_with_measured_code_is_refused(
     ],
     ids=["a name that is also a library's", "tests of its helpers", "a file that is no Python"],
 )
-def test_a_suite_with_helpers_of_its_own_is_taken(tmp_path: Path, files: Mapping[str, str]) -> None:
+def test_a_suite_with_helpers_of_its_own_is_accepted(tmp_path: Path, files: Mapping[str, str]) -> None:
     """Helpers are part of the suite."""
     top = project(tmp_path / "project", {"bench/test_it.py": TEST, "data.txt": "REVISION", **files})
     refuse_measured_code(top, "bench")

@@ -86,7 +86,7 @@ def test_the_least_step_that_would_be_seen_is_seen() -> None:
     assert among_many > least
 
 
-def test_no_step_would_be_seen_that_is_too_small_to_be_told() -> None:
+def test_no_step_would_be_seen_that_is_too_small_to_be_reported() -> None:
     """The least is 2 %, however little noise there is."""
     assert finding(history_of([0.0] * 8, noise=1e-4)) == "no step; one of 2.0 % would have been found"
 

@@ -137,7 +137,7 @@ def test_a_holder_that_has_ended_is_not_named(first: Holder, tmp_path: Path) -> 
     assert first.said[0].startswith("another process is measuring on this machine")
 
 
-def test_a_lock_that_was_removed_meanwhile_is_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_was_removed_meanwhile_is_acquired_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others would lock the file that replaces it."""
     removals = iter([True, False])
     lock = __import__("fcntl").flock

@@ -246,7 +246,7 @@ def test_the_state_of_a_gpu_names_why_it_throttles(monkeypatch: pytest.MonkeyPat
     }
 
 
-def test_what_a_gpu_does_not_tell_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_gpu_does_not_report_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
     assert set(nvml.gpu_state().values()) == {None}
 
@@ -280,7 +280,7 @@ def test_versions_are_those_that_are_installed() -> None:
     assert "pytest" not in found
 
 
-def test_thread_settings_are_told_from_the_rest_of_the_environment() -> None:
+def test_thread_settings_are_distinguished_from_the_rest_of_the_environment() -> None:
     environment = {"OMP_NUM_THREADS": "2", "SECRET": "x", "KMP_DUPLICATE_LIB_OK": "True", "MKL_NUM_THREADS": "1"}
     assert software.thread_environment(environment) == {"MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "2"}
 

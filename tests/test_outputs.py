@@ -137,9 +137,9 @@ def test_a_command_that_fails_changes_nothing(folder: Path) -> None:
     assert content(folder) == before
 
 
-@pytest.mark.parametrize("places_taken", [0, 1])
+@pytest.mark.parametrize("replaced", [0, 1])
 def test_a_command_killed_while_it_replaces_can_be_run_again(
-    places_taken: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+    replaced: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Old files and new ones are known as its own until all are in place."""
     draw(folder, table="1", a="1")
@@ -147,7 +147,7 @@ def test_a_command_killed_while_it_replaces_can_be_run_again(
 
     def kill(source: Any, *rest: Any, **places: Any) -> None:
         if str(source) in ("table.md", "a.png"):
-            if seen[0] == places_taken:
+            if seen[0] == replaced:
                 raise KeyboardInterrupt
             seen[0] += 1
         rename(source, *rest, **places)

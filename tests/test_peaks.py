@@ -206,10 +206,10 @@ def test_workloads_of_different_settings_are_not_measured_together() -> None:
 def test_the_best_median_of_the_blocks_counts() -> None:
     """The first use, a lucky sample and a disturbed block do not count."""
     clock = FakeClock()
-    taken = iter([5.0, 1.0, *(3.0, 1.0, 3.0, 1.0, 3.0), *(1.5, 1.5, 1.5)])
-    found = seconds_per_call(lambda: clock.takes(next(taken))(), lambda: None, clock, 15.0)
+    durations = iter([5.0, 1.0, *(3.0, 1.0, 3.0, 1.0, 3.0), *(1.5, 1.5, 1.5)])
+    found = seconds_per_call(lambda: clock.takes(next(durations))(), lambda: None, clock, 15.0)
     assert found == pytest.approx(1.5)
-    assert list(taken) == []
+    assert list(durations) == []
 
 
 def test_short_calls_are_repeated_until_a_sample_is_long_enough() -> None:

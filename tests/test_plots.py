@@ -145,8 +145,8 @@ def test_styles_are_apart_and_fixed() -> None:
     alone = {name: choose_styles([name])[name] for name in COSTS}
     together = choose_styles([*MANY, *(f"further_{number}" for number in range(20))])
     assert alone.items() <= together.items()
-    looks = [(style.colour, style.marker, str(style.line)) for style in together.values()]
-    assert len(set(looks)) == len(looks)
+    drawn = [(style.colour, style.marker, str(style.line)) for style in together.values()]
+    assert len(set(drawn)) == len(drawn)
     assert choose_styles(["zebra"])["zebra"] == choose_styles(["zebra", "nn_rnn"])["zebra"]
 
 
@@ -193,7 +193,7 @@ def test_the_longest_slice_nearest_the_centre_is_drawn(tmp_path: Path) -> None:
     assert central(rows)[1] == "T 64, B 16, L 1, I = H 256"
 
 
-def test_what_is_fixed_is_told_in_full(tmp_path: Path) -> None:
+def test_what_is_fixed_is_reported_in_full(tmp_path: Path) -> None:
     """Options that differ from the defaults are part of what a slice holds fixed."""
     of = [workload(T=T, I=3, H=8, bidirectional=True, bias=False, cell="relu") for T in (2, 4)]
     run_of(tmp_path / "run", [trial("nn_rnn", each) for each in of])

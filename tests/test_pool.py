@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.measuring.lost import WorkerLost
-from benchmarks.measuring.pool import STARTS_TRIED, Pool
+from benchmarks.measuring.pool import STARTS_TRIED, WorkerPool
 from benchmarks.workload import Case, Workload
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=4, H=5)
@@ -40,15 +40,15 @@ class FakeWorker:
 
 
 @pytest.fixture
-def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerPool:
     """A pool of fake workers."""
     monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
     monkeypatch.setattr(FakeWorker, "started", 0)
     monkeypatch.setattr(FakeWorker, "first_reply", {"ready": True})
-    return Pool(tmp_path, compiled=tmp_path / "compiled")
+    return WorkerPool(tmp_path, compiled=tmp_path / "compiled")
 
 
-def test_a_worker_is_started_once(pool: Pool) -> None:
+def test_a_worker_is_started_once(pool: WorkerPool) -> None:
     """One worker serves every workload of its implementation."""
     case = Case("a", WORKLOAD)
     other = Case("a", Workload(mode="training", T=9, B=2, I=4, H=5))
@@ -56,21 +56,21 @@ def test_a_worker_is_started_once(pool: Pool) -> None:
     assert FakeWorker.started == 1
 
 
-def test_one_implementation_under_two_names_has_two_workers(pool: Pool) -> None:
+def test_one_implementation_under_two_names_has_two_workers(pool: WorkerPool) -> None:
     """Another name, and another thread count, have a worker of their own."""
     workers = {id(pool.get(Case(name, WORKLOAD), "numpy_loop")) for name in ("a", "b")}
     workers.add(id(pool.get(Case("a", Workload(mode="inference", T=3, B=2, I=4, H=5, threads=2)), "numpy_loop")))
     assert len(workers) == 3
 
 
-def test_a_dead_worker_is_replaced(pool: Pool) -> None:
+def test_a_dead_worker_is_replaced(pool: WorkerPool) -> None:
     """A new worker starts when the dead one is next needed."""
     first = pool.get(Case("a", WORKLOAD), "numpy_loop")
     first.kill()
     assert pool.get(Case("a", WORKLOAD), "numpy_loop") is not first
 
 
-def test_a_reason_is_not_asked_for_twice(pool: Pool) -> None:
+def test_a_reason_is_not_asked_for_twice(pool: WorkerPool) -> None:
     """A package that is not installed is not looked for again at the next workload."""
     FakeWorker.first_reply = {"status": "unavailable", "reason": "not installed"}
     for _ in range(3):
@@ -79,7 +79,7 @@ def test_a_reason_is_not_asked_for_twice(pool: Pool) -> None:
     assert FakeWorker.started == 1
 
 
-def test_a_worker_that_is_lost_at_its_start_is_tried_a_few_times(pool: Pool) -> None:
+def test_a_worker_that_is_lost_at_its_start_is_tried_a_few_times(pool: WorkerPool) -> None:
     """After a few losses at its start it is given up."""
     FakeWorker.first_reply = WorkerLost("crashed", "died of signal 9")
     for _ in range(STARTS_TRIED + 3):
@@ -95,7 +95,7 @@ def test_a_start_that_the_budget_ended_is_not_held_against_the_implementation(
     monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
     monkeypatch.setattr(FakeWorker, "started", 0)
     monkeypatch.setattr(FakeWorker, "first_reply", WorkerLost("timeout", "start was not done in time"))
-    pool = Pool(tmp_path, compiled=tmp_path / "compiled", most_start_seconds=lambda: 60.0)
+    pool = WorkerPool(tmp_path, compiled=tmp_path / "compiled", most_start_seconds=lambda: 60.0)
     for _ in range(STARTS_TRIED + 3):
         with pytest.raises(WorkerLost, match="the budget had ended") as lost:
             pool.get(Case("a", WORKLOAD), "numpy_loop")
@@ -103,7 +103,7 @@ def test_a_start_that_the_budget_ended_is_not_held_against_the_implementation(
     assert FakeWorker.started == STARTS_TRIED + 3
 
 
-def test_a_process_that_cannot_be_started_is_a_reason(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_cannot_be_started_is_a_reason(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error is raised when the worker is needed, not when it is started ahead."""
 
     def refused(*_: Any, **__: Any) -> None:

@@ -91,7 +91,7 @@ def test_a_case_that_was_ever_wrong_has_no_time(tmp_path: Path, round_number: in
     assert (found["status"], found["reason"], found["samples"]) == ("wrong", "y is off", 0)
 
 
-def test_the_last_visit_is_told_by_its_round(tmp_path: Path) -> None:
+def test_the_last_visit_is_reported_by_its_round(tmp_path: Path) -> None:
     """The order of the lines does not matter: the round says which visit was the last."""
     again = failed("nn_rnn", CENTRE, "crashed", "SIGSEGV", round_number=1)
     found = row(load(tmp_path / "run", again, trial("nn_rnn", CENTRE)), "nn_rnn")
@@ -105,11 +105,11 @@ def test_a_measured_status_without_samples_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_what_slowed_all_in_turn_is_in_no_time(tmp_path: Path) -> None:
-    """Two cases whose blocks took turns fell on the same moments: their medians are as far apart as their blocks."""
-    moments = [1.0, 1.0, 1.0, 1.5, 1.5, 1.5]
+    """Two cases whose blocks took turns had the same disturbances: their medians are as far apart as their blocks."""
+    effects = [1.0, 1.0, 1.0, 1.5, 1.5, 1.5]
     noise = [1.0, 1.0, 1.01, 0.99, 1.0, 1.0]
-    base = trial("nn_rnn", CENTRE, blocks_of(*(2 * moment for moment in moments)))
-    other = trial("torch_loop", CENTRE, blocks_of(*(2 * m * n for m, n in zip(moments, noise, strict=True))))
+    base = trial("nn_rnn", CENTRE, blocks_of(*(2 * effect for effect in effects)))
+    other = trial("torch_loop", CENTRE, blocks_of(*(2 * m * n for m, n in zip(effects, noise, strict=True))))
     frame = load(tmp_path / "run", base, other)
     times = [row(frame, name)["median_seconds"] for name in ("nn_rnn", "torch_loop")]
     assert times[0] == pytest.approx(times[1], rel=1e-9)

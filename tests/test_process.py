@@ -116,7 +116,7 @@ def test_what_an_implementation_raises_is_the_reply(
         ("KillsSupervisor", 60.0, "crashed", "the process that watches over it died of signal 9"),
     ],
 )
-def test_a_worker_that_is_lost_is_told_with_its_reason(
+def test_a_worker_that_is_lost_is_reported_with_its_reason(
     workers: list[Worker],
     tmp_path: Path,
     results: str,
@@ -134,7 +134,7 @@ def test_a_worker_that_is_lost_is_told_with_its_reason(
     assert not worker.alive
 
 
-def test_a_worker_that_was_killed_is_told_when_it_is_next_asked(workers: list[Worker], tmp_path: Path) -> None:
+def test_a_worker_that_was_killed_is_reported_when_it_is_next_asked(workers: list[Worker], tmp_path: Path) -> None:
     """SIGKILL from outside leaves no message; the parent finds out, and that the worker may have had no part in it."""
     worker = start(workers, tmp_path, "numpy_loop")
     psutil.Process(worker.pid).kill()
@@ -164,7 +164,7 @@ def test_a_suspension_of_the_machine_does_not_make_a_worker_late(
     assert worker.suspended_seconds == pytest.approx(3600, abs=1)
 
 
-def test_a_worker_that_was_stopped_from_outside_is_told_so(
+def test_a_worker_that_was_stopped_from_outside_is_reported_so(
     workers: list[Worker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stopped worker has not hung."""
@@ -231,7 +231,7 @@ def test_helpers_work_in_their_workers_turn(workers: list[Worker], tmp_path: Pat
     assert worker._tree.cpu_seconds() > of_worker + before
 
 
-def test_helpers_that_go_on_by_themselves_are_told(workers: list[Worker], tmp_path: Path, results: str) -> None:
+def test_helpers_that_go_on_by_themselves_are_reported(workers: list[Worker], tmp_path: Path, results: str) -> None:
     """Somebody wakes one in another's turn: the core time that it uses is known at the next request."""
     worker = start(workers, tmp_path, f"{FAULTY}:StartsHelpers")
     build(worker, results)

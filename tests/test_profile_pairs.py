@@ -92,7 +92,7 @@ def test_pairs_are_few_where_their_halves_agree() -> None:
     assert len(pairs) == len(unprofiled) == LEAST_PAIRS
 
 
-def test_more_pairs_are_taken_until_the_halves_agree() -> None:
+def test_more_pairs_are_measured_until_the_halves_agree() -> None:
     """Two of the first four pairs are slow, both in one half."""
     profiled = itertools.chain([1.0, 1.5, 1.0, 1.5], itertools.repeat(1.0))
     pairs, _ = take_pairs(blocks_of(itertools.repeat(1.0)), blocks_of(profiled, 1.0), 1.0)

@@ -17,7 +17,7 @@ CENTRE = workload()
 PAIR = [trial("nn_rnn", CENTRE, 2e-3), trial("mine", CENTRE, 1e-3)]
 
 
-def test_how_it_was_measured_is_told(tmp_path: Path) -> None:
+def test_how_it_was_measured_is_reported(tmp_path: Path) -> None:
     """Machine, software, commit, command, peaks, where the time went, and which path ran."""
     described = trial("nn_rnn", CENTRE, describe={"library": "torch 2.13"}, elsewhere_share=0.4)
     text = section(report(tmp_path / "run", [described]), "How it was measured")
@@ -41,7 +41,7 @@ def test_caches_have_their_units(tmp_path: Path) -> None:
     assert "- machine: L1 32.0 KiB, L2 1.00 MiB\n" in text
 
 
-def test_changes_that_are_not_committed_are_told(tmp_path: Path) -> None:
+def test_changes_that_are_not_committed_are_reported(tmp_path: Path) -> None:
     """A number measured on a changed tree says so."""
     text = report(tmp_path / "run", PAIR, commit={"revision": "abc", "dirty": True})
     assert "- commit: `abc` with changes that are not committed" in text

@@ -31,7 +31,7 @@ def test_a_certain_change_within_the_tolerance_is_the_same() -> None:
     assert verdicts({"slower": shifted(0.01, 12), "faster": shifted(-0.01, 12)}) == {"slower": "same", "faster": "same"}
 
 
-def test_an_interval_across_the_tolerance_cannot_be_told() -> None:
+def test_an_interval_across_the_tolerance_is_undecided() -> None:
     """The ratio is within the tolerance, above or below, and the interval is not."""
     near = {"above": shifted(0.029), "below": shifted(-0.029)}
     assert verdicts(near) == {"above": "cannot tell", "below": "cannot tell"}

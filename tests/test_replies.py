@@ -41,7 +41,7 @@ REFUSED: dict[str, Any] = {"status": "failed", "reason": "RuntimeError: no", "er
         *((request, REFUSED) for request in ("start", "prepare", "block", "finish", "peaks")),
     ],
 )
-def test_what_a_worker_answers_is_taken(request_name: str, reply: dict[str, Any]) -> None:
+def test_what_a_worker_answers_is_accepted(request_name: str, reply: dict[str, Any]) -> None:
     """An answer to each request, and a refusal in its place, are accepted."""
     assert problem(request_name, reply) is None
 

@@ -107,7 +107,7 @@ def test_the_tables_hold_the_numbers(tmp_path: Path) -> None:
     assert "| run |" not in text
 
 
-def test_payback_is_told_in_calls(tmp_path: Path) -> None:
+def test_payback_is_reported_in_calls(tmp_path: Path) -> None:
     """How many workloads pay back at once, after how many calls, or never."""
     trials = []
     for T, (call, setup) in {16: (1.0, 11.0), 17: (1.5, 11.0), 18: (3.0, 11.0), 19: (1.0, 1.0)}.items():
@@ -132,7 +132,7 @@ def test_a_run_links_to_its_profile(tmp_path: Path) -> None:
     assert "(../run/profile/profile.md)" in beside
 
 
-def test_what_could_not_run_is_told_once_with_its_reason(tmp_path: Path) -> None:
+def test_what_could_not_run_is_reported_once_with_its_reason(tmp_path: Path) -> None:
     """Cases that share status and reason stand in one row with their number."""
     trials = [*PAIR, *(failed("numba_loop", workload(T=T), "unavailable", "numba is missing") for T in (1, 2, 3))]
     trials.append(failed("mine", workload(T=9), "out_of_memory", "needs 9 GiB"))
@@ -202,7 +202,7 @@ def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:
     assert "## How it was measured: new" in text
 
 
-def test_the_report_goes_where_it_is_told(tmp_path: Path) -> None:
+def test_the_report_goes_where_it_is_asked(tmp_path: Path) -> None:
     """With `out`, the run's folder is only read."""
     run_of(tmp_path / "run", PAIR)
     before = sorted(path.name for path in (tmp_path / "run").iterdir())
@@ -244,7 +244,7 @@ def test_a_run_where_all_failed_has_a_report(tmp_path: Path) -> None:
     assert "SIGSEGV" in section(text, "What could not run, and why")
 
 
-def test_broken_lines_are_told(tmp_path: Path) -> None:
+def test_broken_lines_are_reported(tmp_path: Path) -> None:
     """A line that is no trial is in the report with its number."""
     run = run_of(tmp_path / "run", PAIR)
     with (run.folder / "trials.jsonl").open("a") as file:

@@ -38,14 +38,14 @@ def give(pool: Reused[Pair], size: tuple[int, ...]) -> Pair:
     return item
 
 
-def test_what_nobody_refers_to_is_taken_again() -> None:
+def test_what_nobody_refers_to_is_reused() -> None:
     pool = Reused(Pair, 2)
     first = id(give(pool, (3,)))
     assert id(give(pool, (3,))) == first
 
 
 @pytest.mark.parametrize("hold", ["first", "second", "view", "memoryview", "array in the tuple"])
-def test_what_somebody_refers_to_is_not_taken(hold: str) -> None:
+def test_what_somebody_refers_to_is_not_reused(hold: str) -> None:
     """Arrays, tuples of them, and what has their memory."""
     pool = Reused(Pair, 2)
     item = give(pool, (3,))
@@ -59,11 +59,11 @@ def test_what_somebody_refers_to_is_not_taken(hold: str) -> None:
     held = parts[hold]()
     assert give(pool, (3,)) is not item
     del held
-    taken = [give(pool, (3,)) for _ in range(2)]
-    assert any(each is item for each in taken)
+    given = [give(pool, (3,)) for _ in range(2)]
+    assert any(each is item for each in given)
 
 
-def test_an_item_of_another_size_is_not_taken() -> None:
+def test_an_item_of_another_size_is_not_reused() -> None:
     pool = Reused(Pair, 2)
     assert give(pool, (3,)) is not give(pool, (4,))
 

@@ -58,7 +58,7 @@ def test_a_prefix_is_named_and_can_be_given(prefix: str) -> None:
         np.testing.assert_array_equal(array, PLAIN[name].numpy())
 
 
-def test_a_part_of_a_model_is_taken_by_its_prefix() -> None:
+def test_a_part_of_a_model_is_found_by_its_prefix() -> None:
     """Weights of other parts of the model are ignored where a prefix is given."""
     model = Model()
     with pytest.raises(ValueError, match=r"pass prefix='rnn\.'"):
@@ -153,7 +153,7 @@ def test_weights_of_another_cell_are_named_with_their_cell(
 
 
 @pytest.mark.parametrize(("config", "module"), [(LSTM, torch.nn.LSTM(4, 3)), (GRU, torch.nn.GRU(4, 3))])
-def test_the_weights_of_the_cell_are_taken(config: RnnConfig, module: torch.nn.Module) -> None:
+def test_the_weights_of_the_cell_are_accepted(config: RnnConfig, module: torch.nn.Module) -> None:
     """The weights of a config with the cell that the message names are read, with and without a prefix."""
     weights = Weights.from_state_dict(config, module.state_dict())
     prefixed = {f"encoder.rnn.{name}": value for name, value in module.state_dict().items()}
@@ -212,9 +212,9 @@ def test_what_holds_no_real_numbers_is_a_type_error(form: Any, said: str) -> Non
     [lambda tensor: tensor.half().float(), lambda tensor: tensor.t().contiguous().t(), lambda tensor: tensor.numpy()],
     ids=["rounded", "transposed in memory", "NumPy"],
 )
-def test_other_arrays_of_numbers_are_taken(convert: Any) -> None:
-    taken = Weights.from_state_dict(CONFIG, {name: convert(value) for name, value in PLAIN.items()})
-    for name, array in taken.arrays.items():
+def test_other_arrays_of_numbers_are_accepted(convert: Any) -> None:
+    loaded = Weights.from_state_dict(CONFIG, {name: convert(value) for name, value in PLAIN.items()})
+    for name, array in loaded.arrays.items():
         expected: NumpyArray = np.asarray(convert(PLAIN[name]))
         np.testing.assert_array_equal(array, expected)
 
@@ -227,7 +227,7 @@ def test_a_square_weight_of_one_unit_is_no_gated_network() -> None:
         assert Weights.from_state_dict(config, module.state_dict()).config == config
 
 
-def test_the_weights_of_a_cell_are_taken_as_the_message_says() -> None:
+def test_the_weights_of_a_cell_are_accepted_as_the_message_says() -> None:
     cell = torch.nn.RNNCell(4, 3).state_dict()
     weights = Weights.from_state_dict(CONFIG, {name + "_l0": value for name, value in cell.items()})
     np.testing.assert_array_equal(weights.arrays["weight_hh_l0"], cell["weight_hh"].numpy())

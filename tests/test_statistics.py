@@ -80,10 +80,10 @@ def test_blocks_that_do_not_fit_are_refused() -> None:
         estimate_ratio([1.0, 1.0], [1.0])
 
 
-def test_side_by_side_is_exact_where_moments_explain_all() -> None:
-    """Rows times moments, some cells missing: the rows come out in the ratio they have, in the median moment."""
-    rows, moments = np.array([[1.0], [3.0], [10.0]]), np.array([1.0, 1.2, 4.0, 1.0, 1.1, 1.2, 1.3])
-    seconds = rows * moments
+def test_side_by_side_is_exact_where_effects_explain_all() -> None:
+    """Rows times effects, some cells missing: the rows come out in the ratio they have, in the median effect."""
+    rows, effects = np.array([[1.0], [3.0], [10.0]]), np.array([1.0, 1.2, 4.0, 1.0, 1.1, 1.2, 1.3])
+    seconds = rows * effects
     seconds[0, 2] = seconds[2, 5] = np.nan
     assert side_by_side(seconds) == pytest.approx(rows[:, 0] * 1.2)
 
@@ -98,8 +98,8 @@ def test_side_by_side_is_nearer_than_medians() -> None:
     generator = np.random.default_rng(0)
     plain, freed = [], []
     for _ in range(200):
-        moments = generator.choice([1.0, 1.15], 18)
-        seconds = moments * np.exp(generator.normal(0, 0.02, (2, 18)))
+        effects = generator.choice([1.0, 1.15], 18)
+        seconds = effects * np.exp(generator.normal(0, 0.02, (2, 18)))
         plain.append(abs(math.log(np.median(seconds[0]) / np.median(seconds[1]))))
         freed.append(abs(math.log(np.divide(*side_by_side(seconds)))))
     assert np.mean(freed) < 0.7 * np.mean(plain)

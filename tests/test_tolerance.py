@@ -230,8 +230,8 @@ def test_gradients_of_weights_may_be_running_sums_over_all_steps_and_sequences(c
     expectation = expect(config, weights, *data)
     _, _, runs = run(config, weights, data.x, data.state)
     _, sums = backward(config, runs, data.dy, data.dstate_n)
-    taken = (data.x, runs[0, 0].h_before)
-    for name, of_sums, inputs in zip(("weight_ih_l0", "weight_hh_l0"), sums[0, 0], taken, strict=True):
+    multiplied = (data.x, runs[0, 0].h_before)
+    for name, of_sums, inputs in zip(("weight_ih_l0", "weight_hh_l0"), sums[0, 0], multiplied, strict=True):
         terms = of_sums.astype(np.float32).reshape(steps * sequences, -1)
         rows = inputs.astype(np.float32).reshape(-1, H)
         total = np.zeros((terms.shape[1], H), np.float32)

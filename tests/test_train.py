@@ -89,7 +89,7 @@ def test_the_folder_is_a_new_one_in_results_by_default(tmp_path: Path, monkeypat
     assert (tmp_path / result.folder / "losses.csv").exists()
 
 
-def test_a_wrong_gradient_is_told_from_rounding(tmp_path: Path) -> None:
+def test_a_wrong_gradient_is_distinguished_from_rounding(tmp_path: Path) -> None:
     """A relative error of 1e-4 in one weight's gradient is found, and the reason says where and how far."""
     wrong = "tests.training_faults:SlightlyWrong"
 

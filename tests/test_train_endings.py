@@ -149,7 +149,7 @@ def test_ctrl_c_amid_somebodys_code_ends_the_training(tmp_path: Path) -> None:
         train(implementations=["tests.training_faults:IsInterrupted"], steps=2, out=tmp_path / "out")
 
 
-def test_a_training_that_nothing_could_do_is_told(tmp_path: Path) -> None:
+def test_a_training_that_nothing_could_do_is_reported(tmp_path: Path) -> None:
     """The message has each reason."""
     result = train(implementations=["tests.training_faults:NeedsAnotherMachine"], steps=2, out=tmp_path / "out")
     with pytest.raises(NothingMeasured, match="NeedsAnotherMachine is unavailable: this machine has no abacus"):

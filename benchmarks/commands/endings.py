@@ -23,7 +23,7 @@ from benchmarks.raised import by_us, is_ours
 
 VERDICT_AGAINST = 1
 WRONG_USE = 2
-NOTHING_TO_TELL = 3
+INCONCLUSIVE = 3
 FAULT = 70
 """EX_SOFTWARE of sysexits.h."""
 INTERRUPTED = 130
@@ -96,7 +96,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
 
     said = str(error)
     if isinstance(error, NothingMeasured):
-        return NOTHING_TO_TELL, said
+        return INCONCLUSIVE, said
     if isinstance(error, StoreError | Unavailable | Unsupported):
         return WRONG_USE, said
     if isinstance(error, ValueError | TypeError) and by_us(error):

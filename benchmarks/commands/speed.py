@@ -24,7 +24,7 @@ from benchmarks.commands.app import (
     words,
 )
 from benchmarks.commands.clusters import action, sweep_on_cluster
-from benchmarks.commands.endings import INTERRUPTED, NOTHING_TO_TELL, VERDICT_AGAINST
+from benchmarks.commands.endings import INCONCLUSIVE, INTERRUPTED, VERDICT_AGAINST
 from benchmarks.commands.terminal import Terminal, echo
 
 _MOST_PROBLEMS = 20
@@ -216,7 +216,7 @@ def compare(
         raise typer.Exit(VERDICT_AGAINST)
     if verdicts == {"cannot tell"}:
         echo("no case can be told: the intervals are wider than what matters; sweep both again with a larger --budget")
-        raise typer.Exit(NOTHING_TO_TELL)
+        raise typer.Exit(INCONCLUSIVE)
 
 
 @app.command(rich_help_panel=MEASURE)

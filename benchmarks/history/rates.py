@@ -118,7 +118,7 @@ class Rates:
     histories: int
     """The number of histories in which nothing changed."""
     false: int
-    """The number of those with a step."""
+    """The number of these histories in which a step was found."""
     injected: dict[float, tuple[InjectedStep, ...]]
     """The results of all injected steps, by size."""
 
@@ -130,7 +130,7 @@ class InjectedStep:
     steps: int
     """The number of steps that were found."""
     within: bool
-    """Whether the place of the injected step is in the range of one of them."""
+    """Whether the range of a step that was found has the place of the injected one."""
     off: int | None
     """The distance, in revisions, of the injected step from the most likely place; None when no step was found."""
     width: int | None

@@ -71,7 +71,7 @@ class StepChange:
     at: int
     """The most likely first revision of the level after the step."""
     end: int
-    """The place after the last revision of that level."""
+    """The place after the last revision of the level after the step."""
     last_before: int
     first_after: int
     ratio: float
@@ -79,7 +79,7 @@ class StepChange:
     low: float
     """The lower bound of the ratio's interval at `CONFIDENCE`."""
     high: float
-    """The upper bound of it."""
+    """The upper bound of the ratio's interval at `CONFIDENCE`."""
 
 
 def values(processes: Sequence[Sequence[float]]) -> np.ndarray:

@@ -75,7 +75,7 @@ class Peak:
     working_set_bytes: int | None = None
     """read, shared_read: bytes of the array that a thread reads."""
     level: Level | None = None
-    """read, shared_read: the place of that array."""
+    """read, shared_read: the level of cache, or the memory, that holds the array."""
 
     def __post_init__(self) -> None:
         for name, known in (("kind", KINDS), ("device", DEVICES), ("dtype", DTYPES), ("precision", PRECISIONS)):

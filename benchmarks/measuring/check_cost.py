@@ -30,7 +30,7 @@ BLOCK_SECONDS = 0.03
 LEAST_CALLS = 3
 MOST_CALLS = 1_000_000
 WARM_UP_SECONDS = 0.3
-NOTHING_TO_TELL = 3
+INCONCLUSIVE = 3
 """The exit status where no case was measured, as of every command here."""
 
 
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 costs.append(cost)
     if not costs:
         print("no case was measured: none of the implementations runs here", file=sys.stderr)
-        return NOTHING_TO_TELL
+        return INCONCLUSIVE
     print()
     print(table(costs))
     return 0

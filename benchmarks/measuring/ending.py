@@ -21,14 +21,14 @@ def ended_in_order() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    taken = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+    handled = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
 
     def end(number: int, _: FrameType | None) -> None:
-        for each in taken:
+        for each in handled:
             signal.signal(each, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    before = {each: signal.signal(each, end) for each in taken}
+    before = {each: signal.signal(each, end) for each in handled}
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
 """The share of the cores that others used while a case was sampled: other programs, or the hypervisor.
 
-Nothing here changes what is measured. A disturbed trial is marked, not dropped.
+Nothing here changes what is measured: a visit with much interference is marked, not dropped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.measuring.process_tree import ProcessTree
 class CoreSeconds(NamedTuple):
     """Core seconds since the start of the machine or of a process, and the clock at the same time.
 
-    `busy` is of the whole machine, `ours` of this process and the worker; `at` is one clock.
+    `busy` is of the whole machine, `ours` of this process and the worker; `at` is the time of `time.monotonic`.
     """
 
     at: float
@@ -25,7 +25,7 @@ class CoreSeconds(NamedTuple):
 
 
 class Interference:
-    """The sum over the blocks of a visit of what the cores did for others."""
+    """The core time that others used, summed over the blocks of a visit."""
 
     def __init__(self) -> None:
         self._elsewhere_seconds = 0.0

@@ -17,7 +17,7 @@ somebody, or the kernel, may kill processes without the implementation having a 
 _Key = tuple[str, str, int, str]
 
 
-class Pool:
+class WorkerPool:
     """Workers by what they measure. A dead one is replaced when it is next needed.
 
     `folder` holds their logs, `compiled` what they compile. `most_start_seconds` gives the time that the budget leaves

@@ -32,7 +32,7 @@ class ProcessTree:
         """Core time that these processes used while suspended, since this was set to 0."""
         self._stopped: list[psutil.Process] = []
         self._at_stop: dict[psutil.Process, float] = {}
-        """Core time of each when all of them stood."""
+        """{process: its core time when all of them had stopped}."""
         self._seen: set[psutil.Process] = set()
 
     def suspend(self) -> None:

@@ -128,7 +128,7 @@ REPLIES: Mapping[str, Form] = {
         4 * KIB + 2 * 32 * SAMPLES_PER_BLOCK,
     ),
     # Arrays go through a file.
-    "results": Form({}, KIB),
+    "results": Form(fields={}, most_bytes=KIB),
     "finish": Form(
         _maybe_each(_quantities("finish")),
         4 * KIB,

@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 
 from benchmarks.measuring.expectations import Expectations
 from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost
-from benchmarks.measuring.pool import Pool
+from benchmarks.measuring.pool import WorkerPool
 from benchmarks.measuring.visit import Visit
 from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, estimate
 from benchmarks.store import Run
@@ -66,7 +66,7 @@ class Sweeper:
         self.progress = progress
         self.expectations = Expectations()
         self.results = scratch / "results.npz"
-        self.pool = Pool(
+        self.pool = WorkerPool(
             run.folder,
             compiled=scratch / "compiled",
             most_start_seconds=lambda: max(0.0, self._seconds_left()) + BUDGET_GRACE_SECONDS,

@@ -81,16 +81,16 @@ def sample_block(
 
     At least `least_calls` calls are made, however long they take.
     """
-    taken: list[CallSeconds] = []
+    found: list[CallSeconds] = []
     start = clock()
-    while len(taken) * calls < least_calls or (len(taken) < samples and clock() - start < block_seconds):
+    while len(found) * calls < least_calls or (len(found) < samples and clock() - start < block_seconds):
         total = backward = 0.0
         for _ in range(calls):
             call = timed()
             total += call.total
             backward += call.backward
-        taken.append(CallSeconds(total / calls, backward / calls))
-    return taken
+        found.append(CallSeconds(total / calls, backward / calls))
+    return found
 
 
 def timed_in_turns(calls: Sequence[Callable[[], object]], clock: Clock, seconds: float) -> list[tuple[float, ...]]:

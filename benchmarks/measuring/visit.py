@@ -63,12 +63,12 @@ class Visit:
 
     @property
     def goes_on(self) -> bool:
-        """Whether its worker can be asked for more."""
+        """Whether the worker can be asked for more."""
         return self.status is None and not self.is_cut_short
 
     @property
     def warmup_seconds(self) -> float:
-        """Seconds of the warm-up, 0 before it is over."""
+        """Seconds of the warm-up, 0 before its end."""
         return float(self.quantities.get("warmup_seconds", 0.0))
 
     def record(self, **measured: Any) -> None:

@@ -9,7 +9,7 @@ PROFILING = Service(
     {
         **REPLIES,
         # Functions with their numbers of samples, and counts; a trace is a file of its own.
-        "profile": Form({}, 256 * KIB**2, is_open=True),
-        "count_and_trace": Form({}, 256 * KIB**2, is_open=True),
+        "profile": Form(fields={}, most_bytes=256 * KIB**2, is_open=True),
+        "count_and_trace": Form(fields={}, most_bytes=256 * KIB**2, is_open=True),
     },
 )

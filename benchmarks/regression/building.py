@@ -1,4 +1,4 @@
-"""The build of a revision: installed into a folder of the run, and copied beside the sources that it completes."""
+"""The build of a revision by pip: installed into a folder of the run, its files copied beside the sources too."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def build(revision: Revision, python: str, projects: Sequence[str], folder: Path
     for project in projects:
         for root in (revision.folder, revision.folder / project):
             for name in SOURCE_ROOTS:
-                _lay_beside(folder, root / name, revision.folder)
+                _copy_beside(folder, root / name, revision.folder)
 
 
-def _lay_beside(built: Path, source: Path, top: Path) -> None:
-    """Copy the built files of each package that lies in `source` over it."""
+def _copy_beside(built: Path, source: Path, top: Path) -> None:
+    """Copy the built files of each package that has a folder in `source` into that folder."""
     if not _is_inside(source, top):
         return
     for entry in built.iterdir():

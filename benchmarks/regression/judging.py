@@ -20,7 +20,7 @@ from benchmarks.regression.outcomes import Verdict
 CONFIDENCE = 0.95
 POWER = 0.8
 LEAST_PAIRS = 3
-"""Two pairs give an interval that is of no use."""
+"""The fewest pairs of which an interval is made: that of two is too wide to be of use."""
 
 NoiseFloor = Callable[[int], float]
 """From a number of pairs to the ratio, as a share, by which equal code may differ over so many pairs."""
@@ -35,7 +35,7 @@ class RatioEstimate:
     low: float
     """The lower bound of the ratio's interval at `CONFIDENCE`."""
     high: float
-    """The upper bound of it."""
+    """The upper bound of the ratio's interval at `CONFIDENCE`."""
     p_slower: float
     """The one-sided p-value of a slowdown."""
     p_faster: float

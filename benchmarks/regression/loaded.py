@@ -1,4 +1,4 @@
-"""The modules that the process of a dry run loaded, with their files, and those that it did not find."""
+"""The modules that a dry run of a suite (every test once, unmeasured) loaded, with their files, or did not find."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PLUGIN = Path(__file__).parent / "rnnbench_origins.py"
-"""The pytest plugin that records them, in `loaded.json` beside the copy of itself that runs."""
+"""The pytest plugin that records the modules: it writes `loaded.json` beside the copy of itself that a process runs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Loaded:
     """The folders of the environment."""
 
     def merged(self, later: Loaded) -> Loaded:
-        """The code of this process and of a later one, which ran other tests of the same suite."""
+        """The code of one process together with that of a later one, which ran other tests of the same suite."""
         return Loaded(
             modules=_joined(self.modules, later.modules),
             missing=_joined(self.missing, later.missing),
@@ -41,7 +41,7 @@ class Loaded:
 
 
 def read_loaded(folder: Path) -> Loaded | None:
-    """The record of the plugin in the folder; None where the process ended before it wrote one."""
+    """The record that `PLUGIN` wrote in a folder; None where the process ended before it wrote one."""
     try:
         content = json.loads((folder / "loaded.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -140,7 +140,7 @@ class PairMeasuring:
         return ratios
 
     def _warn(self) -> None:
-        """Say, once for each state, that the pairs so far speak against the machine. Nothing is decided by it."""
+        """Say, once for each kind of warning, that the pairs speak against the machine. Nothing depends on it."""
         warning = early_warning([pair.log_ratios() for pair in self.pairs], self._rule.most_pairs)
         state = warning.partition(":")[0]
         if state and state != self._warning:

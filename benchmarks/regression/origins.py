@@ -27,9 +27,9 @@ class OwnCode:
     name: str
     """The name of the side."""
     sources: Sources
-    """The contents of its tree."""
+    """The contents of the side's tree."""
     checkouts: tuple[Path, ...]
-    """All trees of the repository, with its own."""
+    """All checkouts of the repository, the side's own included."""
     build: Path | None = None
     """The folder with the build of the tree, if there is one."""
     clean: bool = True
@@ -45,10 +45,10 @@ class OriginProblem:
     """The fact as a clause for the user."""
 
 
-def problems_of(side: Origins, unfound: frozenset[str] = frozenset()) -> list[OriginProblem]:
+def problems_of(side: Origins, not_found: frozenset[str] = frozenset()) -> list[OriginProblem]:
     """The modules that one side took from elsewhere, and those of its own that a build has to make and did not.
 
-    `unfound` are modules that were not found, and for which tests of the suite failed.
+    `not_found` are modules that were not found, and for which tests of the suite failed.
     """
     own, built = side.of, _modules_in(side.of.build)
     found = []
@@ -67,7 +67,7 @@ def problems_of(side: Origins, unfound: frozenset[str] = frozenset()) -> list[Or
             )
         elif own.build is None and "." in module and own.sources.is_built(module):
             found.append(OriginProblem(module, f"{own.name} finds no {module}, which has to be built"))
-        elif own.build is None and module in unfound:
+        elif own.build is None and module in not_found:
             found.append(OriginProblem(module, f"{own.name} finds no {module}, which its revision has"))
     return found
 
@@ -92,12 +92,12 @@ def problems_between(base: Origins, head: Origins) -> list[OriginProblem]:
     return found
 
 
-def roots_of(side: Origins, unfound: frozenset[str]) -> tuple[Path, ...]:
+def roots_of(side: Origins, not_found: frozenset[str]) -> tuple[Path, ...]:
     """The folders of the side's tree from which it could import the modules that it took from elsewhere or missed."""
     sources = side.of.sources
     near = {sources.folder / root for root in SOURCE_ROOTS}
     found: list[Path] = []
-    for module in dict.fromkeys([*(module for module, _ in side.foreign), *(set(side.missing) & unfound)]):
+    for module in dict.fromkeys([*(module for module, _ in side.foreign), *(set(side.missing) & not_found)]):
         roots = sources.roots(module)
         expected = [root for root in roots if root in near]
         # Of several folders it is unknown which one is meant.

@@ -1,4 +1,4 @@
-"""From revisions to sides that run their own code, which a dry run of each shows.
+"""From revisions to sides, the revisions as they are measured: each runs its own code, which a dry run shows.
 
 The ways to run them are tried in this order, until each side runs its own code:
 
@@ -88,16 +88,17 @@ class Preparation:
 
     def one(self, name: str, revision: Revision) -> PreparedSide:
         """A single revision in the environment of this interpreter, from its sources or built; raises as `pair`."""
-        (ready,) = self._first_that_works({name: revision}, "auto", own=False)
+        (ready,) = self._first_that_works({name: revision}, "auto", own_environment=False)
         return ready
 
     def _first_that_works(
-        self, revisions: Mapping[str, Revision], choice: Choice, *, own: bool = True
+        self, revisions: Mapping[str, Revision], choice: Choice, *, own_environment: bool = True
     ) -> list[PreparedSide]:
+        """The sides by the first way in which each runs its own code. Raises ValueError with the last problems."""
         sources = {name: sources_of(revision.folder) for name, revision in revisions.items()}
         why = ""
         lacking: list[OriginProblem] = []
-        ways = list(self._ways(sources, choice, own=own))
+        ways = list(self._ways(sources, choice, own_environment=own_environment))
         for number, way in enumerate(ways):
             # A build does not install the packages that this environment lacks.
             if way == "built" and lacking:
@@ -116,14 +117,15 @@ class Preparation:
             why = "; ".join(by_module[:_SHOWN]) + (f"; and {more} more like these" if more > 0 else "")
         raise ValueError(f"nothing is measured, since a side would not run its own code: {why}. {_remedy(choice)}")
 
-    def _ways(self, sources: Mapping[str, Sources], choice: Choice, *, own: bool) -> Iterator[Way]:
+    def _ways(self, sources: Mapping[str, Sources], choice: Choice, *, own_environment: bool) -> Iterator[Way]:
+        """The ways to try, in order: the user's choice alone, or those that the files of the revisions allow."""
         if choice != "auto":
             yield choice
             return
         projects = [each.project_folder(self._suite) for each in sources.values()]
         keys = {dependency_key(each.folder, where) for each, where in zip(sources.values(), projects, strict=True)}
         buildable = all(where is not None for where in projects)
-        if len(keys) == 1 or not own:
+        if len(keys) == 1 or not own_environment:
             if not (buildable and any(each.compiles for each in sources.values())):
                 yield "shared"
             # Environments made by other tools than venv may have no pip.
@@ -131,7 +133,7 @@ class Preparation:
                 yield "built"
             if not buildable:
                 return
-        if own:
+        if own_environment:
             yield "own"
 
     def _try(
@@ -168,9 +170,9 @@ class Preparation:
                 roots.append(())
                 continue
             origins.append(Origins(each.own, each.dry_run.loaded))
-            unfound = _unfound(each.dry_run)
-            problems += problems_of(origins[-1], unfound)
-            roots.append(roots_of(origins[-1], unfound))
+            not_found = _not_found(each.dry_run)
+            problems += problems_of(origins[-1], not_found)
+            roots.append(roots_of(origins[-1], not_found))
         if len(origins) == 2:  # base and head
             problems += problems_between(*origins)
         return ready, problems, roots
@@ -190,12 +192,12 @@ class Preparation:
         if revision.folder == self._top:
             # A build writes files, and finds those of earlier builds, so it takes place in a copy.
             revision = copy_of_checkout(self._top, revision, self._new(name))
-        layer = None
+        build_folder = None
         if projects:
-            layer = self._new(f"{name}-build")
+            build_folder = self._new(f"{name}-build")
             self._say(f"{revision.label} is built")
-            build(revision, python, projects, layer)
-        paths = (*([] if layer is None else [layer]), *import_paths(revision.folder))
+            build(revision, python, projects, build_folder)
+        paths = (*([] if build_folder is None else [build_folder]), *import_paths(revision.folder))
         side = Side(
             name,
             revision.folder,
@@ -206,7 +208,7 @@ class Preparation:
             inherits_python_path=way == "built",
         )
         # The sources are read again: a build has written beside them, and a copy lies elsewhere.
-        return side, OwnCode(name, sources_of(revision.folder), checkouts, layer)
+        return side, OwnCode(name, sources_of(revision.folder), checkouts, build_folder)
 
     def _new(self, kind: str) -> Path:
         self._number += 1
@@ -227,7 +229,7 @@ def _first(paths: Sequence[Path], roots: Sequence[Path], own: OwnCode) -> tuple[
     return tuple(dict.fromkeys([*built, *roots, *paths]))
 
 
-def _unfound(dry_run: ProcessRecord) -> frozenset[str]:
+def _not_found(dry_run: ProcessRecord) -> frozenset[str]:
     """The modules that were not found, and that the reason of a failure names."""
     reasons = [*dry_run.broken.values(), *dry_run.failures.values()]
     if not dry_run.any_passed:
@@ -242,7 +244,7 @@ def _lacking(ready: PreparedSide) -> list[str]:
     """The packages that a side needs and its environment lacks, where none of its tests works."""
     if ready.dry_run.any_passed:
         return []
-    tops = {name.partition(".")[0] for name in _unfound(ready.dry_run)}
+    tops = {name.partition(".")[0] for name in _not_found(ready.dry_run)}
     return sorted(name for name in tops if not ready.own.sources.roots(name))
 
 

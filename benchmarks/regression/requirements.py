@@ -12,7 +12,7 @@ from benchmarks.regression.sources import normalized, read_text, toml
 FOR_TESTS = ("test", "tests", "testing", "bench", "benchmark", "benchmarks")
 """The names of extras and groups that a suite may need."""
 _OTHERWISE = ("dev",)
-"""The names for a project that has none of those: they hold more than a suite needs."""
+"""The names that count where a project has none of `FOR_TESTS`: they hold more than a suite needs."""
 
 
 def extras_for_tests(project: Path) -> list[str]:

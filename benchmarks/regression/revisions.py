@@ -28,7 +28,7 @@ class Revision:
     """The files of one revision."""
 
     name: str
-    """The user's name for it."""
+    """The user's name for the revision."""
     commit: str
     """The commit in full."""
     dirty: bool

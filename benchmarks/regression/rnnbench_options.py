@@ -1,7 +1,7 @@
 """A pytest plugin that takes back those options of a project that would spoil or forbid a measurement, or write files.
 
-It runs in the environment of the project under test, so it imports nothing but the standard library and pytest, and has
-a name of its own.
+It runs in the environment of the project under test, so it imports nothing but the standard library and pytest, and its
+name is one that no module of the project has.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FLAGS = frozenset(
         *("--forked", "--boxed", "--codspeed"),
     ]
 )
-"""Options that no later option takes back."""
+"""Options that are removed from the command line, since no later option turns them off."""
 _FILES: dict[str, object] = {
     "xmlpath": None,
     "benchmark_save": None,

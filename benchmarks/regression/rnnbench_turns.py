@@ -62,9 +62,9 @@ class _Turn:
     """The turn that this process has."""
 
     ends = math.inf
-    """The time at which it ends."""
+    """The time at which the turn ends."""
     time_slice = 0
-    """Its number within the test."""
+    """The number of the turn within its test."""
     away_seconds = 0.0
     """The time that this process has waited for its turns within tests."""
     of_calls = (0, 0)

@@ -83,15 +83,15 @@ def point_labels(
     """
     to_inches = axes.transData + axes.transAxes.inverted() + Affine2D().scale(*size)
     places = {name: tuple(map(float, to_inches.transform(point))) for name, point in points.items()}
-    taken = [(x - 0.08, y - 0.08, x + 0.08, y + 0.08) for x, y in places.values()]
+    occupied = [(x - 0.08, y - 0.08, x + 0.08, y + 0.08) for x, y in places.values()]
     for name in sorted(places, key=lambda name: (places[name][1], name)):
         x, y = places[name]
         width = 0.078 * len(label(name))
         shifts = [(at, 0.17 * row) for row in (0, 1, -1, 2, -2, 3, -3) for at in (0.13, -0.13 - width, -width / 2)]
         boxes = [(x + dx, y + dy - 0.08, x + dx + width, y + dy + 0.08) for dx, dy in shifts]
-        free = [box for box in boxes if _inside(box, size) and not any(_overlap(box, other) for other in taken)]
+        free = [box for box in boxes if _inside(box, size) and not any(_overlap(box, other) for other in occupied)]
         left, bottom, _, top = box = (free or boxes)[0]
-        taken.append(box)
+        occupied.append(box)
         axes.annotate(
             label(name),
             xy=points[name],

@@ -182,8 +182,8 @@ def ranking_frame(found: Iterable[Ranking]) -> pd.DataFrame:
         common |= ranking.setting._asdict()
         for each in ranking.compared:
             measured = {
-                **{f"subject_{name}": value for name, value in _told(each.subject).items()},
-                **{f"peer_{name}": value for name, value in _told(each.peer).items()},
+                **{f"subject_{name}": value for name, value in _seconds_and_error(each.subject).items()},
+                **{f"peer_{name}": value for name, value in _seconds_and_error(each.peer).items()},
                 "peer": each.peer.case.implementation,
                 "ratio": each.ratio.median,
                 "ratio_low": each.ratio.low,
@@ -198,7 +198,7 @@ def ranking_frame(found: Iterable[Ranking]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(RANKING_COLUMNS)).astype(dict.fromkeys(RANKING_TEXTS, "str"))
 
 
-def _told(case: PooledCase) -> dict[str, float | None]:
+def _seconds_and_error(case: PooledCase) -> dict[str, float | None]:
     return {"seconds": _seconds(case), "error": largest_error(case)}
 
 

@@ -1,4 +1,4 @@
-"""The fastest implementation of each workload, and how often the winner of a finding is it."""
+"""The fastest implementation of each workload, and on how many workloads a region's winner is the fastest."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def winners_by_workload(frame: pd.DataFrame) -> pd.DataFrame:
 
 @dataclasses.dataclass(frozen=True)
 class Wins:
-    """The number of workloads of a finding on which the overall winner, or another implementation, is the fastest."""
+    """On how many workloads of a finding its overall winner, or another implementation, is the fastest."""
 
     first: int
-    """Workloads on which the overall winner is surely the fastest."""
+    """The number of workloads on which the overall winner is surely the fastest."""
     close: int
-    """Workloads on which it is too close to call."""
+    """The number of workloads on which the winner and another are too close to call."""
     oftener: tuple[str, ...]
     """The implementations that are surely the fastest on more workloads, if any: those with the most."""
     most: int
-    """Workloads on which they are."""
+    """The number of workloads on which each of `oftener` is surely the fastest."""
 
 
 def count_wins(finding: Finding, winners: pd.DataFrame) -> Wins:

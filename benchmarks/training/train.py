@@ -164,7 +164,7 @@ def _learn(
     advance: Advance,
 ) -> Curve:
     """Train one implementation for `steps` steps, or until it fails; an exception becomes its status."""
-    taken: list[Step] = []
+    done: list[Step] = []
     describe: dict[str, str] = {}
     status: Status = "ok"
     reason: str | None = None
@@ -175,7 +175,7 @@ def _learn(
         weights, _ = task.start(dtype, SEED)
         describe = implementation(weights.config, weights, device).describe()
         for step in itertools.islice(descend(task, implementation, device, dtype), steps):
-            taken.append(step)
+            done.append(step)
             advance(1)
             if not np.isfinite(step.loss):
                 break
@@ -186,9 +186,9 @@ def _learn(
     except BaseException as error:  # whatever an implementation raises is the reason in its row
         if ends_the_program(error):
             raise
-        status, reason = "failed", f"{type(error).__name__} at step {len(taken) + 1}: {error}"
-    advance(steps - len(taken))
-    return Curve(implementation=name, status=status, reason=reason, steps=tuple(taken), describe=describe)
+        status, reason = "failed", f"{type(error).__name__} at step {len(done) + 1}: {error}"
+    advance(steps - len(done))
+    return Curve(implementation=name, status=status, reason=reason, steps=tuple(done), describe=describe)
 
 
 def reference_losses(task: Task, dtype: Dtype, steps: int, advance: Advance) -> NumpyArray:

@@ -92,7 +92,7 @@ class BroadcastsTheCotangent(Sound):
 
 
 @caught_by("check_wrong_state")
-class BareStateTaken(Sound):
+class BareStateAccepted(Sound):
     """Takes a bare array as a state, as programs for the plain RNN alone do."""
 
     def forward(self, x: NumpyArray, state: Any = None) -> tuple[NumpyArray, NumpyState]:

@@ -31,11 +31,11 @@ double now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// A barrier. Threads spin, and yield after a while, so that a thread without a core gets one.
-class Meeting {
+// Threads spin at it, and yield after a while, so that a thread without a core gets one.
+class Barrier {
   public:
-    explicit Meeting(int threads) : threads_(threads) {}
-    void meet(long& arrivals) {
+    explicit Barrier(int threads) : threads_(threads) {}
+    void wait(long& arrivals) {
         arrivals += threads_;
         arrived_.fetch_add(1, std::memory_order_acq_rel);
         for (int spins = 0; arrived_.load(std::memory_order_acquire) < arrivals; ++spins)
@@ -51,7 +51,7 @@ class Meeting {
 // have ended, so imperfect overlap makes a sample longer, never shorter.
 template <class Work>
 double best_seconds(int threads, double budget, const Work& work) {
-    Meeting meeting(threads);
+    Barrier barrier(threads);
     std::atomic<bool> more{true};
     double best = -1.0;
     int samples = 0;
@@ -64,12 +64,12 @@ double best_seconds(int threads, double budget, const Work& work) {
                            std::memory_order_release);
                 ++samples;
             }
-            meeting.meet(arrivals);
+            barrier.wait(arrivals);
             if (!more.load(std::memory_order_acquire)) return;
             const double start = now();
-            meeting.meet(arrivals);
+            barrier.wait(arrivals);
             work(thread);
-            meeting.meet(arrivals);
+            barrier.wait(arrivals);
             if (thread == 0) best = best < 0 ? now() - start : std::min(best, now() - start);
         }
     };

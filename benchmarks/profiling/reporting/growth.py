@@ -22,7 +22,7 @@ class SizeSeries(NamedTuple):
     letter: str
     """The size: T, B, H or L."""
     fixed: str
-    """The workload's ID without that size."""
+    """The workload's ID without the size."""
     cases: dict[int, str]
     """{size: case}, ascending."""
 

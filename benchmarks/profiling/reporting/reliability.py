@@ -39,7 +39,7 @@ class Reliability:
     unscaled_sum: float
     """The time that the parts stand for, over the unprofiled time."""
     unscaled_sum_of_all_pairs: float
-    """The same over all pairs, preempted ones included."""
+    """The unscaled sum over all pairs, preempted ones included."""
     halves_differ: float
     pairs: int
     preempted_pairs: int

@@ -29,7 +29,7 @@ class Sample(NamedTuple):
     pass_number: int
     nanoseconds: int
     caller: int
-    """The main thread's, as in `SAMPLED_THREAD`."""
+    """The main thread's return address in the code that `Sampler.callers` names, else 0."""
     work: tuple[Kind, Place] | None
     """Kind and place of the work; None for a preempted sample."""
     computing_threads: int

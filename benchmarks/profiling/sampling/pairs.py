@@ -50,7 +50,7 @@ class BlockPair:
     unprofiled_preempted: float | None
     """Share of the unprofiled block's time for which its threads were preempted; None where it is not known."""
     profiled_preempted: float | None
-    """The profiled block's share."""
+    """Share of the profiled block's time for which its threads were preempted; None where it is not known."""
 
     @classmethod
     def of(cls, unprofiled: CallBlock, profiled: CallBlock) -> BlockPair:

@@ -2,7 +2,7 @@
 
 Loaded into a process of the suite with `-p benchmarks.regression.calibration.injection`, it adds a Python loop to the
 calls of networks that the interpreter bounds, and a partial matrix product to those of networks that products bound.
-RNNBENCH_INJECTED_WORK holds JSON: {case: amount of work}.
+RNNBENCH_INJECTED_WORK holds JSON: {case: amount of work}, in iterations of the loop or rows of the product.
 
 Run as a module, it prints first amounts as JSON: for each case and size, calls with and without the work alternate many
 times.

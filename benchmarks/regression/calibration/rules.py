@@ -64,16 +64,16 @@ class ReplayedVerdict:
     """The verdict that `regress` would have given on measured pairs."""
 
     slower: tuple[str, ...]
-    """The cases that it calls slower; on an unfit machine those that the machine does not explain."""
+    """The cases that `regress` calls slower; on an unfit machine those that the machine does not explain."""
     faster: tuple[str, ...]
     undecided: tuple[str, ...]
-    """The cases of which it cannot tell."""
+    """The cases of which `regress` cannot tell."""
     unfit: bool
     """Whether the machine was unfit to judge on."""
     pairs: int
-    """The pairs that it would have measured."""
+    """The number of pairs that `regress` would have measured."""
     seconds: float
-    """The time that it would have taken."""
+    """The time that `regress` would have taken."""
 
     @property
     def alarm(self) -> bool:

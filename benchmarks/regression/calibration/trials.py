@@ -78,12 +78,12 @@ class Replay:
 
     @classmethod
     def of(cls, groups: Sequence[Group], cases: Sequence[str], costs: Costs) -> Replay:
-        """The replay of these groups."""
+        """The replay of measured groups, whose costs are known."""
         injected = [each.log_ratios(BASE, SLOWED) for each in groups]
         return cls(groups, cases, costs, [equal_code(each) for each in groups], injected)
 
     def shuffled(self, seed: int) -> Replay:
-        """The same groups in another order."""
+        """A replay of the same groups in a random order."""
         order = list(range(len(self.groups)))
         random.Random(seed).shuffle(order)  # noqa: S311  # no cryptography
         return dataclasses.replace(
