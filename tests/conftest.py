@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from benchmarks.regression.revisions import Revision
 
 # Read once, when NumPy's BLAS and PyTorch are loaded; pytest imports this file before any test module.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -90,6 +95,33 @@ def folder(tmp_path: Path) -> Path:
     """The folder that the user named."""
     (tmp_path / "folder").mkdir()
     return tmp_path / "folder"
+
+
+@pytest.fixture
+def fused_threads() -> Iterator[None]:
+    """Restores the number of threads of `fused_cpu`, which a test sets for the process."""
+    from rnnimpl.impls.fused_cpu import FusedCpu
+
+    before = FusedCpu.threads
+    yield
+    FusedCpu.threads = before
+
+
+@pytest.fixture
+def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Revision, Revision]:
+    """Two revisions with the same dependencies, in plain folders without git."""
+    from tests.two_revisions import two_revisions, without_git
+
+    without_git(monkeypatch)
+    return two_revisions(tmp_path)
+
+
+@pytest.fixture
+def pip_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
+    """The commands of pip, of which none really runs."""
+    from tests.two_revisions import stand_in_for_pip
+
+    return stand_in_for_pip(monkeypatch, tmp_path)
 
 
 @pytest.fixture

@@ -19,25 +19,7 @@ from benchmarks.regression.preparing import Preparation
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.regress import plan
 from benchmarks.regression.revisions import Revision
-from tests.two_revisions import both_sides, chosen, stand_in_for_pip, two_revisions, without_git
-
-
-@pytest.fixture
-def revisions(tmp_path: Path) -> tuple[Revision, Revision]:
-    """Two revisions with the same dependencies."""
-    return two_revisions(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _no_git(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The revisions are plain folders."""
-    without_git(monkeypatch)
-
-
-@pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    """The commands of pip, of which none really runs."""
-    return stand_in_for_pip(monkeypatch, tmp_path)
+from tests.two_revisions import both_sides, chosen
 
 
 def test_revisions_with_the_same_dependencies_share_this_environment(revisions: tuple[Revision, Revision]) -> None:
@@ -57,16 +39,16 @@ def test_revisions_with_the_same_dependencies_share_this_environment(revisions: 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "requirements-dev.txt", "uv.lock"])
 def test_revisions_with_other_dependencies_get_an_environment_each(
-    name: str, revisions: tuple[Revision, Revision], built: list[list[str]]
+    name: str, revisions: tuple[Revision, Revision], pip_commands: list[list[str]]
 ) -> None:
     """It has the revision's dependencies by its constraints, and pytest; --environment shared prevents it."""
     (revisions[1].folder / name).write_text('[project]\nname = "x"\nversion = "2"\n')
     assert chosen(revisions, "shared")[0] == [sys.executable] * 2
     pythons, said = chosen(revisions, "auto")
     assert len({*pythons, sys.executable}) == 3
-    assert [command[-1] for command in built] == [str(revision.folder) for revision in revisions]
-    assert [command[-4:-1] for command in built] == [[".", "pytest", "pytest-benchmark"]] * 2
-    assert ["constraints.txt" in command for command in built] == [False, name == "constraints.txt"]
+    assert [command[-1] for command in pip_commands] == [str(revision.folder) for revision in revisions]
+    assert [command[-4:-1] for command in pip_commands] == [[".", "pytest", "pytest-benchmark"]] * 2
+    assert ["constraints.txt" in command for command in pip_commands] == [False, name == "constraints.txt"]
     assert f"packages of base and head that differ: python {pythons[0]} and {pythons[1]}" in said
     assert said.count("gets an environment of its own") == 2
 
@@ -104,7 +86,7 @@ def test_dependencies_are_those_of_the_files_their_names_and_python(
     assert dependency_key(revisions[0].folder) != again
 
 
-@pytest.mark.usefixtures("built")
+@pytest.mark.usefixtures("pip_commands")
 def test_an_environment_without_a_package_of_the_suite_is_refused(revisions: tuple[Revision, Revision]) -> None:
     """The refusal names the remedies, for a module and for a plugin of pytest."""
     loaded = Loaded(missing={"six.moves": (), "optional": ()})
@@ -131,7 +113,7 @@ def test_an_environment_without_a_package_of_the_suite_is_refused(revisions: tup
     ids=["module", "plugin"],
 )
 def test_a_package_that_this_environment_lacks_may_be_in_one_of_its_own(
-    found: ProcessRecord, revisions: tuple[Revision, Revision], built: list[list[str]]
+    found: ProcessRecord, revisions: tuple[Revision, Revision], pip_commands: list[list[str]]
 ) -> None:
     """A test or an option of pytest needs the package; a build of the project would not install it."""
     for revision in revisions:
@@ -149,7 +131,7 @@ def test_a_package_that_this_environment_lacks_may_be_in_one_of_its_own(
     base, _ = preparation.pair(*revisions, "auto")
     assert base.side.python != sys.executable
     assert f"not measured so: base finds no six, which {sys.executable} does not have" in said
-    assert len(built) == 1
+    assert len(pip_commands) == 1
     assert not any("own build and files" in line for line in said)
 
 

@@ -12,38 +12,20 @@ from benchmarks.regression.environments import (
 )
 from benchmarks.regression.requirements import extras_for_tests, requirements_for_tests
 from benchmarks.regression.revisions import Revision
-from tests.two_revisions import chosen, stand_in_for_pip, two_revisions, without_git
+from tests.two_revisions import chosen
 
 
-@pytest.fixture
-def revisions(tmp_path: Path) -> tuple[Revision, Revision]:
-    """Two revisions with the same dependencies."""
-    return two_revisions(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _no_git(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The revisions are plain folders."""
-    without_git(monkeypatch)
-
-
-@pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    """The commands of pip, of which none really runs."""
-    return stand_in_for_pip(monkeypatch, tmp_path)
-
-
-def test_an_environment_is_built_once(revisions: tuple[Revision, Revision], built: list[list[str]]) -> None:
+def test_an_environment_is_built_once(revisions: tuple[Revision, Revision], pip_commands: list[list[str]]) -> None:
     """All revisions with the same dependencies, and the next run, use it."""
     chosen(revisions, "own")
     pythons, said = chosen(revisions, "own")
     assert len(set(pythons)) == 1
-    assert len(built) == 1
+    assert len(pip_commands) == 1
     assert said.count("built before") == 2
 
 
 def test_an_environment_that_could_not_be_built_is_built_again(
-    revisions: tuple[Revision, Revision], built: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    revisions: tuple[Revision, Revision], pip_commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The refusal gives the reason, and the remains are neither used nor built upon."""
 
@@ -59,40 +41,40 @@ def test_an_environment_that_could_not_be_built_is_built_again(
         with pytest.raises(ValueError, match=r"the environment of base .* cannot be built: no such package; mend that"):
             chosen(revisions, "own")
     pythons, _ = chosen(revisions, "own")
-    assert len(built) == 1
+    assert len(pip_commands) == 1
     assert not Path(pythons[0]).parent.parent.joinpath("half").exists()
 
 
 def test_environments_are_kept_in_the_users_cache(
-    revisions: tuple[Revision, Revision], built: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    revisions: tuple[Revision, Revision], pip_commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It is the folder of XDG, or `.cache` at home where the variable is empty."""
     assert Path(chosen(revisions, "own")[0][0]).is_relative_to(tmp_path / "cache" / "rnnbench" / "environments")
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert Path(chosen(revisions, "own")[0][0]).is_relative_to(tmp_path / "home" / ".cache" / "rnnbench")
-    assert len(built) == 2
+    assert len(pip_commands) == 2
 
 
 def test_a_kept_environment_does_not_have_the_project(
-    revisions: tuple[Revision, Revision], built: list[list[str]]
+    revisions: tuple[Revision, Revision], pip_commands: list[list[str]]
 ) -> None:
     """The project is uninstalled, and the paths to build from each revision are recorded for the next time."""
     for _ in range(2):
         python, paths = environment_of(revisions[0], revisions[0].folder, lambda _: None)
         assert paths == ["."]
         assert not list(Path(python).parent.parent.glob("lib/*/site-packages/x*"))
-    assert len(built) == 1
+    assert len(pip_commands) == 1
 
 
 def test_a_python_without_venv_is_refused_with_the_remedy(
-    revisions: tuple[Revision, Revision], built: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    revisions: tuple[Revision, Revision], pip_commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Debian's Python has no venv without python3-venv."""
     monkeypatch.setattr("benchmarks.regression.environments.failure", lambda *_: "Error: ensurepip returned 1")
     with pytest.raises(ValueError, match=r"cannot be made by .* ensurepip returned 1; install .*python3-venv.* shared"):
         chosen(revisions, "own")
-    assert built == []
+    assert pip_commands == []
 
 
 def test_a_cache_that_cannot_be_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +95,7 @@ def test_a_cache_that_cannot_be_made_is_refused(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("name", ["rnnbench", "rnnbench/environments", "KEPT", "KEPT/bin", "KEPT/bin/python"])
 def test_an_environment_that_others_can_write_is_not_run(
-    name: str, revisions: tuple[Revision, Revision], built: list[list[str]], tmp_path: Path
+    name: str, revisions: tuple[Revision, Revision], pip_commands: list[list[str]], tmp_path: Path
 ) -> None:
     """Neither is one in a folder that they can write; the refusal says to remove it."""
     (kept, _), _ = chosen(revisions, "own")
@@ -122,18 +104,18 @@ def test_an_environment_that_others_can_write_is_not_run(
     path.chmod(0o777)
     with pytest.raises(ValueError, match=rf"{path.name} .*can be written by others.* remove .*--environment shared"):
         chosen(revisions, "own")
-    assert len(built) == 1
+    assert len(pip_commands) == 1
 
 
 def test_an_environment_of_another_user_is_not_run(
-    revisions: tuple[Revision, Revision], built: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    revisions: tuple[Revision, Revision], pip_commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its mode does not count."""
     chosen(revisions, "own")
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     with pytest.raises(ValueError, match="belongs to user"):
         chosen(revisions, "own")
-    assert len(built) == 1
+    assert len(pip_commands) == 1
 
 
 PYPROJECT = """
@@ -152,7 +134,7 @@ lint = ["ruff"]
 
 
 def test_requirements_for_tests_are_installed(
-    revisions: tuple[Revision, Revision], built: list[list[str]], tmp_path: Path
+    revisions: tuple[Revision, Revision], pip_commands: list[list[str]], tmp_path: Path
 ) -> None:
     """They are extras and groups of the usual names, with included groups; those of developers only without such."""
     folder = revisions[0].folder
@@ -160,7 +142,7 @@ def test_requirements_for_tests_are_installed(
     assert extras_for_tests(folder) == ["Test"]
     assert requirements_for_tests(folder) == ["pytest-benchmark", "attrs"]
     environment_of(revisions[0], folder, lambda _: None, ["six>1"])
-    assert built[0][-7:-1] == [".[Test]", "pytest-benchmark", "attrs", "six>1", "pytest", "pytest-benchmark"]
+    assert pip_commands[0][-7:-1] == [".[Test]", "pytest-benchmark", "attrs", "six>1", "pytest", "pytest-benchmark"]
     (tmp_path / "pyproject.toml").write_text('[tool.pdm.dev-dependencies]\ntest = ["attrs"]\nlint = ["ruff"]\n')
     assert requirements_for_tests(tmp_path) == ["attrs"]
     (tmp_path / "setup.cfg").write_text("[options.extras_require]\ndev = six\ndocs = sphinx\n")
@@ -168,11 +150,11 @@ def test_requirements_for_tests_are_installed(
 
 
 def test_a_revision_that_is_no_package_has_its_requirements(
-    revisions: tuple[Revision, Revision], built: list[list[str]]
+    revisions: tuple[Revision, Revision], pip_commands: list[list[str]]
 ) -> None:
     """They are those of requirements.txt; its own files are on the path."""
     folder = revisions[0].folder
     (folder / "requirements.txt").write_text("six\n")
     _, paths = environment_of(revisions[0], None, lambda _: None)
     assert paths == ["."]
-    assert built[0][-5:-1] == ["--requirement", "requirements.txt", "pytest", "pytest-benchmark"]
+    assert pip_commands[0][-5:-1] == ["--requirement", "requirements.txt", "pytest", "pytest-benchmark"]
