@@ -228,6 +228,15 @@ def measured(of: Workload, times: Mapping[str, float], **factors: float) -> list
     return found
 
 
+SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
+THREE = [
+    *measured(SHORT, {"mine": 1.0, "one": 4.0, "two": 2.0}),
+    *measured(CENTRE, {"mine": 1.0, "one": 8.0, "two": 9.0}),
+    *measured(LONG, {"mine": 1.0, "one": 0.5, "two": 3.0}),
+]
+"""Trials of three implementations on three workloads: `mine` is the fastest on the first two."""
+
+
 def typed(text: str) -> str:
     """The text with the signs that a keyboard has."""
     return text.replace("\N{MULTIPLICATION SIGN}", "x").replace("\N{EN DASH}", "-")

@@ -9,16 +9,7 @@ from benchmarks.reporting.all_times import all_times
 from benchmarks.reporting.workload_winners import winners_by_workload
 from benchmarks.runs.frames import runs_frame
 from benchmarks.trial import Trial
-from tests.synthetic_runs import failed, loaded, measured, trial, typed, workload
-
-SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
-
-
-THREE = [
-    *measured(SHORT, {"mine": 1.0, "one": 4.0, "two": 2.0}),
-    *measured(CENTRE, {"mine": 1.0, "one": 8.0, "two": 9.0}),
-    *measured(LONG, {"mine": 1.0, "one": 0.5, "two": 3.0}),
-]
+from tests.synthetic_runs import CENTRE, LONG, THREE, failed, loaded, measured, trial, typed, workload
 
 
 def table_of(folder: Path, trials: Sequence[Trial]) -> str:

@@ -137,7 +137,7 @@ def test_a_worker_hears_its_sweep_and_nobody_else() -> None:
         worker.receive()
     sweep.close()
     assert worker.receive() is None
-    os.close(worker._connection.detach())
+    os.close(worker.connection.detach())
 
 
 def test_the_connection_of_a_worker_is_out_of_the_way() -> None:
@@ -145,8 +145,8 @@ def test_the_connection_of_a_worker_is_out_of_the_way() -> None:
     ours, theirs = socket.socketpair()
     threading.Thread(target=ours.send, args=(bytes(16),)).start()
     worker = WorkerEnd(theirs.detach())
-    descriptor = worker._connection.fileno()
+    descriptor = worker.connection.fileno()
     assert descriptor >= 256
     assert not os.get_inheritable(descriptor)
-    os.close(worker._connection.detach())
+    os.close(worker.connection.detach())
     ours.close()

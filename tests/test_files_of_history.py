@@ -13,16 +13,9 @@ from benchmarks.history.plan import digest
 from benchmarks.store import StoreError
 from tests.precious_files import content
 from tests.synthetic_history import process
-from tests.verbs_in_a_place import git, measured, refused, run
+from tests.verbs_in_a_place import MEASURING, git, measured, refused, run
 
 pytestmark = pytest.mark.usefixtures("place")
-
-
-MEASURING = (
-    *("measuring.launch.measure_peaks", "profiling.profile.measure_peaks", "training.train.reference_losses"),
-    *("regression.calibration.measuring.dry_run", "regression.regress.regress", "history.findings.find_history"),
-    *("measuring.lock.open_lock_file", "regression.revisions.worktree"),
-)
 
 
 @pytest.mark.parametrize("link", ["history", "history/machine", "history/machine/processes.jsonl"])

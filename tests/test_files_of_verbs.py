@@ -15,7 +15,7 @@ from benchmarks.measuring.measure import Wrong
 from benchmarks.store import StoreError, create_run
 from tests.precious_files import content, put
 from tests.synthetic_runs import run_of, trial, workload
-from tests.verbs_in_a_place import measured, refused, run
+from tests.verbs_in_a_place import MEASURING, measured, refused, run
 
 pytestmark = pytest.mark.usefixtures("place")
 
@@ -108,13 +108,6 @@ def test_a_report_that_was_written_by_hand_since_is_kept() -> None:
     )
 
 
-MEASURING = (
-    *("measuring.launch.measure_peaks", "profiling.profile.measure_peaks", "training.train.reference_losses"),
-    *("regression.calibration.measuring.dry_run", "regression.regress.regress", "history.findings.find_history"),
-    *("measuring.lock.open_lock_file", "regression.revisions.worktree"),
-)
-
-
 @pytest.mark.parametrize(
     ("words", "name"),
     [
@@ -158,7 +151,7 @@ def test_a_calibration_is_not_gone_on_with_through_a_link(
     kept: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two data files of a calibration may be read through a link, and are not added to through one."""
-    monkeypatch.setattr("benchmarks.regression.calibration.measuring._record", measured)
+    monkeypatch.setattr("benchmarks.regression.calibration.measuring.begun_record", measured)
     record = {"machine": {"key": "a"}, "cases": {}, "costs": {}, "settled_by": 0}
     Path("out").mkdir()
     Path("out/calibration.json").write_text(json.dumps(record))
@@ -224,7 +217,7 @@ def test_a_signal_leaves_no_scratch_folder(
 def test_what_a_killed_sweep_left_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders of `regress` stay for `regress`, which knows its worktrees; a folder that only has the name stays."""
     monkeypatch.setattr(launch, "measure_missing", lambda *_: True)
-    monkeypatch.setattr("benchmarks.commands.speed._report", lambda *_: None)
+    monkeypatch.setattr("benchmarks.commands.speed.show_report", lambda *_: None)
     for name in ("rnnbench-sweep-dead", "rnnbench-revisions-dead"):
         (tmp_path / "temporary" / name).mkdir()
         (tmp_path / "temporary" / name / "rnnbench-owned").touch()

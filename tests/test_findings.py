@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,7 @@ from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.statistics import Estimate
 from benchmarks.trial import Trial
-from benchmarks.workload import Workload
-from tests.synthetic_runs import failed, run_of, trial, workload
+from tests.synthetic_runs import failed, measured, run_of, trial, workload
 
 CENTRE = workload()
 
@@ -26,16 +24,6 @@ def loaded(folder: Path, *trials: Trial) -> LoadedRun:
     """A run of these trials."""
     run_of(folder, trials)
     return load_runs(folder)[0]
-
-
-def measured(of: Workload, times: Mapping[str, float], **factors: float) -> list[Trial]:
-    """Trials of one visit, 18 samples each; `factors` multiply the blocks of an implementation up and down."""
-    found = []
-    for name, seconds in times.items():
-        width = factors.get(name, 0.0)
-        blocks = [seconds * (1 + width * (2 * at / 5 - 1)) for at in range(6)]
-        found.append(trial(name, of, [sample for block in blocks for sample in (block,) * 3]))
-    return found
 
 
 def winner(folder: Path, *trials: Trial) -> Winner:

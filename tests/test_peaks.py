@@ -78,7 +78,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peaks, "LARGE_SIZES", {"cpu": (4, 8)})
     monkeypatch.setattr(peaks, "LARGE_SECONDS", 0.001)
     monkeypatch.setattr(peaks, "SHAPE_SECONDS", 0.001)
-    monkeypatch.setattr(peaks, "_BANDWIDTH_BYTES", (4096, 4096))
+    monkeypatch.setattr(peaks, "BANDWIDTH_BYTES", (4096, 4096))
     monkeypatch.setattr(chain, "SECONDS", 0.001)
     for name in ("RATE_SECONDS", "READ_SECONDS", "LATENCY_SECONDS"):
         monkeypatch.setattr(probes, name, 0.0005)

@@ -221,7 +221,7 @@ def test_a_probe_that_fails_is_said_and_the_rest_goes_on(monkeypatch: pytest.Mon
 
 def test_each_source_has_a_library_of_its_own(tmp_path: Path) -> None:
     """Libraries compiled from two sources have two names."""
-    key = functools.partial(build._key, ["c++"], "1", ())
+    key = functools.partial(build.library_name, ["c++"], "1", ())
     other = tmp_path / "api.cpp"
     other.write_text("int other() { return 0; }")
     assert len({key(build.API), key(probes.PROBES), key(other)}) == 3

@@ -228,7 +228,7 @@ def test_helpers_work_in_their_workers_turn(workers: list[Worker], tmp_path: Pat
     assert worked > 0
     of_worker = sum(psutil.Process(worker.pid).cpu_times()[:2])
     assert worker.read_interference().ours - ours_before >= worked
-    assert worker._tree.cpu_seconds() > of_worker + before
+    assert worker.processes.cpu_seconds() > of_worker + before
 
 
 def test_helpers_that_go_on_by_themselves_are_reported(workers: list[Worker], tmp_path: Path, results: str) -> None:

@@ -61,7 +61,7 @@ def test_no_speedup_is_larger_than_the_machine_allows() -> None:
 def test_near_the_limit_there_is_no_remedy(kind: Kind) -> None:
     """Nine tenths of the attainable leave a ninth to win."""
     found = concluded(kind, share_of_attainable=0.9, bound_by="compute")
-    assert found.near_limit
+    assert found.facts.near_limit
     assert found.remedy is None
     assert found.most_times_as_fast == pytest.approx(1 / 0.9)
 
@@ -76,7 +76,7 @@ def test_all_time_in_one_kind_without_a_bound_has_no_largest_speedup() -> None:
 def test_a_call_that_is_faster_than_its_bound_by_noise_has_nothing_to_win() -> None:
     """No speedup below 1 is rendered."""
     found = concluded("products", share_of_attainable=1.03, bound_by="compute")
-    assert found.near_limit
+    assert found.facts.near_limit
     assert "at most" not in conclusion_words(found)
 
 

@@ -12,22 +12,14 @@ import pytest
 from benchmarks.limits.peak import Peak
 from benchmarks.reporting.ranking import RANKING_COLUMNS, Ranking, largest_error, ranking_frame, rankings
 from benchmarks.workload import Workload
-from tests.synthetic_runs import failed, loaded, measured, trial, workload
+from tests.synthetic_runs import CENTRE, LONG, SHORT, THREE, failed, loaded, measured, trial, workload
 
-SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
 LARGE = workload(B=32, H=512)
 
 
 def only(found: Sequence[Ranking]) -> Ranking:
     (ranking,) = found
     return ranking
-
-
-THREE = [
-    *measured(SHORT, {"mine": 1.0, "one": 4.0, "two": 2.0}),
-    *measured(CENTRE, {"mine": 1.0, "one": 8.0, "two": 9.0}),
-    *measured(LONG, {"mine": 1.0, "one": 0.5, "two": 3.0}),
-]
 
 
 def test_the_peer_is_the_fastest_of_the_others_on_each_workload(tmp_path: Path) -> None:

@@ -14,16 +14,7 @@ from benchmarks.reporting import ranking_plot
 from benchmarks.reporting.ranking import ranking_frame, rankings
 from benchmarks.reporting.slices import panels
 from benchmarks.trial import Trial
-from tests.synthetic_runs import loaded, measured, typed, workload
-
-SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
-
-
-THREE = [
-    *measured(SHORT, {"mine": 1.0, "one": 4.0, "two": 2.0}),
-    *measured(CENTRE, {"mine": 1.0, "one": 8.0, "two": 9.0}),
-    *measured(LONG, {"mine": 1.0, "one": 0.5, "two": 3.0}),
-]
+from tests.synthetic_runs import THREE, loaded, measured, typed, workload
 
 
 def drawn(folder: Path, trials: Sequence[Trial]) -> tuple[str, list[str], pd.DataFrame]:

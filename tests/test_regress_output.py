@@ -166,7 +166,7 @@ def test_a_plot_of_many_cases_shows_those_that_changed_most(
     tmp_path: Path, figures: list[Figure], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its title says how many are left out."""
-    monkeypatch.setattr("benchmarks.regression.output._MOST_DRAWN", 2)
+    monkeypatch.setattr("benchmarks.regression.output.MOST_DRAWN", 2)
     draw(result({"a": 0.0, "b": 0.1, "c": 0.01, "d": -0.2}), tmp_path / "ratios.png")
     assert [label.get_text() for label in figures[0].axes[0].get_yticklabels()] == ["b  slower", "d  faster"]
     assert figures[0].get_suptitle() == "the checkout (2) against main (1); 2 cases that changed less are left out"

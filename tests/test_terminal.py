@@ -18,6 +18,15 @@ HOSTILE = "a\x1b]0;title\x07\x1b[31m\x9b2J\rb\u202ec [red]d[/red] [/] :smile:"
 SHOWN = "a]0;title[31m2Jbc [red]d[/red] [/] :smile:"
 
 
+class Screen(io.StringIO):
+    """A file that says whether it is a terminal."""
+
+    is_terminal = False
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
 def shown(print_: Callable[[Terminal], object]) -> str:
     """The text that a terminal without colours gets."""
     terminal = Terminal()
@@ -62,12 +71,12 @@ def test_progress_shows_no_control_characters_of_a_name(is_terminal: bool, monke
     """Control characters and markup of a name are removed; the bar's own movements of the cursor remain."""
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
-    terminal.file = io.StringIO()
+    terminal.file = screen = Screen()
+    screen.is_terminal = terminal.is_interactive = is_terminal
     terminal.width = 200
-    terminal._force_terminal = terminal.is_interactive = is_terminal
     with SweepProgress(terminal) as progress:
         progress.show(done=0, total=2, what=HOSTILE, seconds_left=60.0)
-    text = terminal.file.getvalue()
+    text = screen.getvalue()
     assert "[red]d[/red] [/]" in text
     for code in ("\x1b]0;", "\x07", "\x9b", "\u202e"):
         assert code not in text

@@ -159,7 +159,7 @@ def sweep(
             run = resume_sweep(resume, budget=budget, console=console, implementations=impl or ())
     except KeyboardInterrupt:  # it said what is kept
         raise typer.Exit(INTERRUPTED) from None
-    _report([run.folder], console)
+    show_report([run.folder], console)
 
 
 @app.command(rich_help_panel=UNDERSTAND)
@@ -185,7 +185,7 @@ def report(
 
     Example: python -m benchmarks report results/default-20260101-120000 --subject nn_rnn
     """
-    _report(runs, Terminal(), out, subject)
+    show_report(runs, Terminal(), out, subject)
 
 
 @app.command(rich_help_panel=UNDERSTAND)
@@ -311,7 +311,7 @@ def profile(
     console.say(f"profile: {path}")
 
 
-def _report(runs: list[Path], console: Terminal, out: Path | None = None, subject: str | None = None) -> None:
+def show_report(runs: list[Path], console: Terminal, out: Path | None = None, subject: str | None = None) -> None:
     """Write the report and show its table. Raises NothingMeasured, after both, where no case has a time."""
     from benchmarks.reporting.analysis import Analysis
     from benchmarks.reporting.report import terminal_table, write_report

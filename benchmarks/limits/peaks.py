@@ -27,7 +27,7 @@ LARGE_SIZES: Mapping[Device, tuple[int, ...]] = {"cpu": (1024,), "cuda": (4096, 
 """Edges of the square products among which the highest rate is found."""
 SHAPE_SECONDS = 0.03
 LARGE_SECONDS = 0.4
-_BANDWIDTH_BYTES = (64 * 2**20, 2**30)
+BANDWIDTH_BYTES = (64 * 2**20, 2**30)
 """The least and the largest size of each array that is copied."""
 
 
@@ -146,7 +146,7 @@ def _bandwidth(
 
 def _bandwidth_bytes(device: Device) -> int:
     """Bytes of each array: four times the last cache, which then holds little of it on the next pass."""
-    least, most = _BANDWIDTH_BYTES
+    least, most = BANDWIDTH_BYTES
     if device == "cuda":
         return most
     available = available_bytes(device)

@@ -41,16 +41,6 @@ def fixed_layout() -> Iterator[bool]:
             personality(before)
 
 
-def is_fixed() -> bool:
-    """Whether this process was started without randomization."""
-    if not sys.platform.startswith("linux"):
-        return False
-    personality = ctypes.CDLL(None).personality
-    personality.argtypes = [ctypes.c_ulong]
-    found = personality(_QUERY)
-    return bool(found >= 0 and found & _ADDR_NO_RANDOMIZE)
-
-
 def shift_layout(layout: int) -> None:
     """Shift everything that this process loads from now on down by `layout` distances; for before its framework.
 

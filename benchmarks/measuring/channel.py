@@ -116,13 +116,13 @@ class WorkerEnd:
     """The worker's end: it waits for requests and answers each once."""
 
     def __init__(self, descriptor: int) -> None:
-        self._connection = socket.socket(fileno=_out_of_the_way(descriptor))
-        self._connection.setblocking(True)
+        self.connection = socket.socket(fileno=_out_of_the_way(descriptor))
+        self.connection.setblocking(True)
         self._process = os.getpid()
         self._number = 0
         self._token = self._read(TOKEN_BYTES)
         # A forked child that continues this program must not answer in its place, nor keep the connection open.
-        os.register_at_fork(after_in_child=self._connection.close)
+        os.register_at_fork(after_in_child=self.connection.close)
 
     def receive(self) -> dict[str, Any] | None:
         """The next request; None when the sweep has closed the connection. Raises ChannelError for anything else."""
@@ -141,7 +141,7 @@ class WorkerEnd:
         """Answer the last request with JSON. Raises ChannelError where the connection is closed."""
         self._check_process()
         try:
-            self._connection.sendall(_HEADER.pack(self._token, self._number, len(content)) + content)
+            self.connection.sendall(_HEADER.pack(self._token, self._number, len(content)) + content)
         except OSError as error:
             raise ChannelError(f"the connection to the sweep was lost: {error.strerror}") from error
 
@@ -153,7 +153,7 @@ class WorkerEnd:
         received = b""
         while len(received) < size:
             try:
-                chunk = self._connection.recv(size - len(received))
+                chunk = self.connection.recv(size - len(received))
             except OSError as error:
                 raise ChannelError(f"the connection to the sweep was lost: {error.strerror}") from error
             if not chunk:

@@ -97,7 +97,7 @@ class Worker:
             raise WorkerLost("failed", f"its process could not be started: {error}", from_outside=True) from error
         try:
             self.pid = self._worker_pid()
-            self._tree = ProcessTree(self._popen.pid, psutil.Process(self.pid))
+            self.processes = ProcessTree(self._popen.pid, psutil.Process(self.pid))
             self._channel.greet()
         except (OSError, psutil.Error, ValueError):
             last = last_words(self.log)
@@ -114,24 +114,24 @@ class Worker:
     @property
     def most_helpers(self) -> int:
         """The largest number of processes of the worker's own after an answer, since `begin_visit`."""
-        return self._tree.most_helpers
+        return self.processes.most_helpers
 
     @property
     def unsuspended_seconds(self) -> float:
         """Core time that the worker and its helpers used while suspended, since `begin_visit`."""
-        return self._tree.unsuspended_seconds
+        return self.processes.unsuspended_seconds
 
     def begin_visit(self) -> None:
         """Restart the counts of helpers and of core time used while suspended."""
-        self._tree.most_helpers = 0
-        self._tree.unsuspended_seconds = 0.0
+        self.processes.most_helpers = 0
+        self.processes.unsuspended_seconds = 0.0
 
     def wait_ready(self, most_seconds: float = START_SECONDS) -> dict[str, Any]:
         """Wait until the framework is imported; the reply says `ready`, or why not. Raises WorkerLost."""
         left = min(START_SECONDS, most_seconds) - (now() - self._started)
         reply = self._receive(Watch(max(LEAST_START_SECONDS, left)), "start")
         self.ready = True
-        self._tree.suspend()
+        self.processes.suspend()
         return reply
 
     def ask(self, request: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
@@ -142,19 +142,19 @@ class Worker:
         watch = Watch(timeout_seconds)
         doing = request["do"]
         try:
-            self._tree.resume()
+            self.processes.resume()
             self._channel.send(request, lambda selector: self._wait(selector, watch, doing))
         except (Closed, psutil.Error):
             raise self._lost() from None
         except ChannelError as error:
             raise self._broken(str(error)) from None
         reply = self._receive(watch, doing)
-        self._tree.suspend()
+        self.processes.suspend()
         return reply
 
     def read_interference(self) -> CoreSeconds:
         """The core time so far of the machine and of this worker with all processes that it has started."""
-        return read(self._tree)
+        return read(self.processes)
 
     def begin_kill(self) -> None:
         """Ask the supervisor to kill the worker and all processes that it has started, without waiting."""
@@ -170,10 +170,10 @@ class Worker:
             self._popen.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             # A supervisor that hangs, for whatever reason, must not hang the sweep.
-            self._tree.kill(find=True)
+            self.processes.kill(find=True)
             self._popen.kill()
             self._popen.wait()
-        self._tree.kill(find=False)
+        self.processes.kill(find=False)
         self._killed = True
         self._close()
         # Empty logs are removed; a log that cannot be examined stays.
@@ -231,7 +231,7 @@ class Worker:
         if self.device == "cpu" and free.available < LEAST_FREE_SHARE * free.total:
             held = 0
             with contextlib.suppress(psutil.Error):
-                held = self._tree.worker.memory_info().rss
+                held = self.processes.worker.memory_info().rss
             self.kill()
             raise WorkerLost(
                 "out_of_memory", f"killed at {held / 2**30:.1f} GiB before the memory ran out", from_outside=True
@@ -239,7 +239,7 @@ class Worker:
 
     def _too_late(self, watch: Watch, doing: str) -> WorkerLost:
         with contextlib.suppress(psutil.Error):
-            stood = self._tree.worker.status() == psutil.STATUS_STOPPED
+            stood = self.processes.worker.status() == psutil.STATUS_STOPPED
             self.kill()
             if stood:
                 return WorkerLost(

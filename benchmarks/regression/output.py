@@ -29,7 +29,7 @@ SCHEMA = 2
 _STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "yellow", "broken": "red"}
 _COLOURS = {"faster": "#009E73", "slower": "#D55E00", "same": "#666666", "cannot tell": "#E69F00"}
 _HEADER = ("case", "verdict", "ratio", "interval, or why none", "pairs", "matters from", "could have found")
-_MOST_DRAWN = 100
+MOST_DRAWN = 100
 _LONGEST_DRAWN = 60
 
 
@@ -164,7 +164,7 @@ def draw(result: Result, path: Path) -> None:
 def _drawn(judged: Mapping[str, Judgement]) -> dict[str, Judgement]:
     """The cases in their order; where a plot cannot hold all, those that changed most."""
     by_change = sorted(judged, key=lambda case: -abs(math.log(judged[case].estimate.ratio)))
-    return {case: judged[case] for case in judged if case in set(by_change[:_MOST_DRAWN])}
+    return {case: judged[case] for case in judged if case in set(by_change[:MOST_DRAWN])}
 
 
 def _ending(case: str) -> str:

@@ -61,7 +61,7 @@ def library(source: Path, defines: tuple[str, ...] = (), what: str = "") -> Libr
     compiler = find_compiler()
     version = _first_line(_run([*compiler, "--version"]).stdout)
     flags = (*FLAGS, *defines, *target_flags(compiler), *shlex.split(os.environ.get(EXTRA_FLAGS_VARIABLE, "")))
-    path = private_folder("rnnimpl") / f"{_key(compiler, version, flags, source)}.so"
+    path = private_folder("rnnimpl") / f"{library_name(compiler, version, flags, source)}.so"
     # A dangling link exists, too: check_private refuses it, and nothing is written through it.
     if not os.path.lexists(path):
         if sys.stderr.isatty():
@@ -110,7 +110,7 @@ def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: 
         Path(temporary).unlink(missing_ok=True)
 
 
-def _key(compiler: list[str], version: str, flags: tuple[str, ...], source: Path) -> str:
+def library_name(compiler: list[str], version: str, flags: tuple[str, ...], source: Path) -> str:
     """A file name for the library that changes with everything that it depends on."""
     digest = hashlib.sha256()
     for path in [*sorted(SOURCE.rglob("*.hpp")), source]:

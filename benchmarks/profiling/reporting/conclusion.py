@@ -126,6 +126,11 @@ class Facts:
         return self.marginal_calls < LEAST_CALLS
 
     @property
+    def near_limit(self) -> bool:
+        """Whether little is left to win."""
+        return self.share_of_attainable >= NEAR
+
+    @property
     def hoisted(self) -> bool | None:
         """Whether the input projection is made outside of the loop over time; None where it is not known."""
         if math.isnan(self.marginal_products) or self.marginal_products < 0.5:
@@ -164,11 +169,6 @@ class Conclusion:
     """The largest speedup that a change of this kind could give; infinite where nothing bounds it."""
     facts: Facts
 
-    @property
-    def near_limit(self) -> bool:
-        """Whether little is left to win."""
-        return self.facts.share_of_attainable >= NEAR
-
 
 def conclude(shares: Mapping[Kind, float], facts: Facts | None = None) -> Conclusion:
     """The conclusion from the shares of at least two kinds, which add up to 1.
@@ -177,8 +177,7 @@ def conclude(shares: Mapping[Kind, float], facts: Facts | None = None) -> Conclu
     """
     facts = facts or Facts()
     first, second, *_ = sorted(shares, key=lambda kind: (-shares[kind], kind))
-    near = facts.share_of_attainable >= NEAR
-    remedy = None if shares[first] < MOST or near else _remedy(first, shares[first], facts)
+    remedy = None if shares[first] < MOST or facts.near_limit else _remedy(first, shares[first], facts)
     return Conclusion(
         first, shares[first], second, shares[second], remedy, _most_times_as_fast(shares[first], facts), facts
     )

@@ -83,7 +83,7 @@ def measure(folder: Path, seconds: float, say: Callable[[str], None]) -> None:
     """
     files.remove_abandoned("process", say)
     end = time.monotonic() + seconds
-    record = _record(folder, say)
+    record = begun_record(folder, say)
     groups = list(read_groups(folder))
     longest = 0.0
     while time.monotonic() + longest < end:
@@ -152,7 +152,8 @@ def read_groups(folder: Path) -> Iterator[Group]:
         yield Group(**content)
 
 
-def _record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def begun_record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """The record of the calibration in a folder, begun where there is none. Raises ValueError for another machine's."""
     if (folder / RECORD_FILE).exists():
         record = read_record(folder)
         here = machine.describe_machine()["key"]
