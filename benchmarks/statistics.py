@@ -47,7 +47,7 @@ def estimate(seconds: Sequence[float], blocks: Sequence[int]) -> Estimate:
     `blocks` says how many samples each block has, in order. Raises ValueError when there are none or they do not add up
     to the samples.
     """
-    return _of_blocks(block_medians(seconds, blocks))
+    return estimate_of_medians(block_medians(seconds, blocks))
 
 
 def estimate_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
@@ -58,7 +58,7 @@ def estimate_ratio(numerators: Sequence[float], denominators: Sequence[float]) -
     """
     if not numerators or len(numerators) != len(denominators):
         raise ValueError(f"{len(numerators)} blocks do not pair with {len(denominators)}")
-    return _of_blocks([above / below for above, below in zip(numerators, denominators, strict=True)])
+    return estimate_of_medians([above / below for above, below in zip(numerators, denominators, strict=True)])
 
 
 def block_medians(seconds: Sequence[float], blocks: Sequence[int]) -> list[float]:
@@ -94,8 +94,9 @@ def side_by_side(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     return typical
 
 
-def _of_blocks(values: Sequence[float]) -> Estimate:
-    ordered = sorted(values)
+def estimate_of_medians(medians: Sequence[float]) -> Estimate:
+    """The median of block medians, or of ratios of them, with its interval; NaN bounds for too few."""
+    ordered = sorted(medians)
     rank = lowest_rank(len(ordered))
     if rank == 0:
         return Estimate(statistics.median(ordered), math.nan, math.nan)

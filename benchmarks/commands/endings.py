@@ -102,7 +102,7 @@ def ending_of(error: Exception) -> tuple[int, str]:
     if isinstance(error, ValueError | TypeError) and by_us(error):
         return WRONG_USE, said
     if isinstance(error, OSError):
-        return WRONG_USE, _of_the_machine(error)
+        return WRONG_USE, _system_error(error)
     if isinstance(error, MemoryError):
         return (
             WRONG_USE,
@@ -115,7 +115,8 @@ def ending_of(error: Exception) -> tuple[int, str]:
     return FAULT, f"this is a fault of rnnbench, not of yours: {type(error).__name__}: {said}"
 
 
-def _of_the_machine(error: OSError) -> str:
+def _system_error(error: OSError) -> str:
+    """The file, the system's reason and a remedy, in a clause."""
     where = f"{error.filename}: " if error.filename is not None else ""
     remedy = _REMEDIES.get(error.errno or 0, "mend that and start again")
     return f"{where}{error.strerror or error or type(error).__name__}; {remedy}"

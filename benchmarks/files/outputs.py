@@ -50,7 +50,7 @@ class Kind:
 def check_outputs(folder: Path, kind: Kind) -> None:
     """Raise StoreError where a file that is not the command's own is in the place of its output. Changes nothing."""
     with explained(folder, f"write the files of {kind.command} to"):
-        _own(folder, kind)
+        _own_files(folder, kind)
 
 
 @contextlib.contextmanager
@@ -62,7 +62,7 @@ def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
     """
     with explained(folder, f"write the files of {kind.command} to"):
         make_named(folder)
-        _own(folder, kind)
+        _own_files(folder, kind)
         for _ in abandoned(_STAGED, within=folder):
             pass
         with scratch_folder(_STAGED, within=folder) as staged:
@@ -73,7 +73,7 @@ def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
 def _publish(staged: Path, folder: Path, kind: Kind) -> None:
     """Put staged files in their places. The record names the old and the new bytes as long as either may be there."""
     new = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _staged_files(staged, kind)}
-    old = _own(folder, kind)
+    old = _own_files(folder, kind)
     either = {name: old.get(name, set()) | {new[name]} for name in new}
     _record(folder, kind, old | either)
     for name in new:
@@ -92,7 +92,7 @@ def _staged_files(staged: Path, kind: Kind) -> list[tuple[str, Path]]:
     return files
 
 
-def _own(folder: Path, kind: Kind) -> dict[str, set[str]]:
+def _own_files(folder: Path, kind: Kind) -> dict[str, set[str]]:
     """{name: digests} of the command's own files. Raises StoreError where any other file has one of its names."""
     recorded = _recorded(folder).get(kind.command)
     is_earlier = recorded is None and kind.is_earlier(folder)

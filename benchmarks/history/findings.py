@@ -99,7 +99,7 @@ def machine_history(top: Path, folder: Path, machine: str, pattern: str | None =
         names = ", ".join(sorted(revision[:10] for revision in missing))
         problems.append(f"left out, since this checkout has no such commits: {names}")
     series = series_of(measured, order, pattern)
-    cases = [_of_case(top, each, len(series)) for each in series]
+    cases = [_case_history(top, each, len(series)) for each in series]
     failures = {process.revision: process.failure for process in measured if process.failure is not None}
     return MachineHistory(
         machine,
@@ -109,7 +109,7 @@ def machine_history(top: Path, folder: Path, machine: str, pattern: str | None =
     )
 
 
-def _of_case(top: Path, series: CaseSeries, cases: int) -> CaseHistory:
+def _case_history(top: Path, series: CaseSeries, cases: int) -> CaseHistory:
     steps: Sequence[StepChange] = find_steps(series.processes, cases)
     noise = noise_of(series.processes, levels_end(steps))
     changes = []

@@ -54,7 +54,7 @@ def _apart(workload: Workload, reached: Reached) -> ChainBound:
     rate = reached.rate(threads)
     assert rate is not None
     if threads == workload.threads > 1:
-        read = _of_each(reached.bandwidth("shared_read", threads, step_bytes(workload)), threads)
+        read = _share_of_a_thread(reached.bandwidth("shared_read", threads, step_bytes(workload)), threads)
     else:
         # With idle threads, each of the others is at most as fast as one that has the caches to itself.
         read = reached.bandwidth("read", 1, step_bytes(workload))
@@ -88,5 +88,5 @@ def _shared(workload: Workload, reached: Reached) -> ChainBound:
     )
 
 
-def _of_each(read: Bandwidth | None, threads: int) -> Bandwidth | None:
+def _share_of_a_thread(read: Bandwidth | None, threads: int) -> Bandwidth | None:
     return None if read is None else read._replace(bytes_per_second=read.bytes_per_second / threads)

@@ -64,7 +64,7 @@ def measure_peaks(
     # One after the other: in turns with another library, PyTorch's products take far longer than alone.
     sources = [
         *native_peaks(workloads, clock, say),
-        *(_in_order(workloads, each, clock) for each in libraries(workloads[0])),
+        *(_library_peaks(workloads, each, clock) for each in libraries(workloads[0])),
     ]
     start = clock()
     found: list[Peak] = []
@@ -100,7 +100,9 @@ def native_peaks(
     return [measured()]
 
 
-def _in_order(workloads: Sequence[Workload], library: MeasuredLibrary, clock: Callable[[], float]) -> Iterator[Peak]:
+def _library_peaks(
+    workloads: Sequence[Workload], library: MeasuredLibrary, clock: Callable[[], float]
+) -> Iterator[Peak]:
     """Every peak of a library, measured on demand, the most important first."""
     device, dtype, precision, threads = settings(workloads[0])
     common: dict[str, Any] = {"device": device, "dtype": dtype, "precision": precision, "threads": threads}

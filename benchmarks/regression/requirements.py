@@ -17,7 +17,7 @@ _OTHERWISE = ("dev",)
 
 def extras_for_tests(project: Path) -> list[str]:
     """The extras for tests that pyproject.toml and setup.cfg in a project's folder name."""
-    tables = (toml(project / "pyproject.toml").get("project"), {"optional-dependencies": _of_setup_cfg(project)})
+    tables = (toml(project / "pyproject.toml").get("project"), {"optional-dependencies": _setup_cfg_extras(project)})
     names = [
         name for table in tables if isinstance(table, dict) for name in _dictionary(table.get("optional-dependencies"))
     ]
@@ -51,7 +51,7 @@ def _usual(names: list[str]) -> list[str]:
     return found or [name for name in names if normalized(name) in _OTHERWISE]
 
 
-def _of_setup_cfg(project: Path) -> dict[str, str]:
+def _setup_cfg_extras(project: Path) -> dict[str, str]:
     parser = ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(read_text(project / "setup.cfg"))

@@ -113,7 +113,7 @@ def _rows(run: LoadedRun) -> list[dict[str, Any]]:
         fastest = min(contenders(cases).values(), key=_median, default=None)
         compared = baseline(cases)
         for case in cases.values():
-            row = shared | _own(case) | _against(case, compared, fastest)
+            row = shared | _own_columns(case) | _against(case, compared, fastest)
             if case.estimate is not None and peak is not None:
                 row["share_of_peak"] = shared["flops"] / case.estimate.median / peak
             if case.estimate is not None:
@@ -155,7 +155,7 @@ def _median(case: PooledCase) -> float:
     return math.inf if case.estimate is None else case.estimate.median
 
 
-def _own(case: PooledCase) -> dict[str, Any]:
+def _own_columns(case: PooledCase) -> dict[str, Any]:
     """The columns of a case that do not depend on other cases."""
     estimate = case.estimate or _NO_ESTIMATE
     return {

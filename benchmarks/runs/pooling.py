@@ -15,7 +15,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, block_medians, estimate, estimate_ratio, side_by_side
+from benchmarks.statistics import (
+    MINIMUM_BLOCKS,
+    Estimate,
+    block_medians,
+    estimate_of_medians,
+    estimate_ratio,
+    side_by_side,
+)
 from benchmarks.trial import MEASURED, Status, Trial, deciding
 from benchmarks.workload import Case, Workload
 
@@ -79,7 +86,7 @@ class PooledCase:
         Relative to it, the interval is as wide as that of the median of the case's own blocks.
         """
         medians = [median for _, blocks in self.visits for median in blocks]
-        return of_medians(medians).scaled(self.correction) if medians else None
+        return estimate_of_medians(medians).scaled(self.correction) if medians else None
 
     @property
     def status(self) -> Status:
@@ -113,11 +120,6 @@ class PooledCase:
                 seconds = tuple(map(float.__sub__, map(float, trial.seconds), map(float, seconds)))
             medians += block_medians(seconds, trial.blocks)
         return statistics.median(medians) * self.correction if medians else math.nan
-
-
-def of_medians(medians: list[float]) -> Estimate:
-    """The estimate from the medians of blocks."""
-    return estimate(medians, (1,) * len(medians))
 
 
 def pool(trials: Iterable[Trial], target_interval: float) -> dict[Case, PooledCase]:

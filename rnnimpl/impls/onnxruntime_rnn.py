@@ -101,11 +101,11 @@ def _model(config: RnnConfig, weights: Weights) -> bytes:
         constants.append(numpy_helper.from_array(array, name))
         return name
 
-    def of_layers(whole: str) -> list[str]:
+    def layer_names(whole: str) -> list[str]:
         return [whole] if L == 1 else [f"{whole}_l{layer}" for layer in range(L)]
 
-    starts = [of_layers(f"{name}0") for name in config.state_names]
-    ends = [of_layers(f"{name}_n") for name in config.state_names]
+    starts = [layer_names(f"{name}0") for name in config.state_names]
+    ends = [layer_names(f"{name}_n") for name in config.state_names]
     if L > 1:
         share = constant("share", np.full(L, D))
         for name, start, end in zip(config.state_names, starts, ends, strict=True):

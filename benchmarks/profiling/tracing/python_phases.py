@@ -75,7 +75,7 @@ def mark_phases(instructions: Sequence[TimedInstruction]) -> list[Slice]:
         first = firsts.setdefault(each.frame, at)
         if each.frame in frames:
             before = phase if last >= first else ""
-            own = named[at] or _of_line(operations, named, at)
+            own = named[at] or _phase_of_line(operations, named, at)
             phase = own or _unnamed(operations, named, at, loops.get(each.frame), before)
             last = at if named[at] else last
         elif phase and not _within_layer(each, operations, frames, at):
@@ -171,7 +171,7 @@ def _next_named(operations: Sequence[TimedInstruction], named: Sequence[str], at
     return ""
 
 
-def _of_line(operations: Sequence[TimedInstruction], named: Sequence[str], at: int) -> str:
+def _phase_of_line(operations: Sequence[TimedInstruction], named: Sequence[str], at: int) -> str:
     """The phase of the next operation in the same line that names a weight; empty where none does."""
     line = _line(operations[at])
     for following in range(at + 1, len(operations)):

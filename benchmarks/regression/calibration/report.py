@@ -81,7 +81,7 @@ def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[CurvePoin
     on_equal_code = regress_on_equal_code(replay, PLAIN_RUNS * costs.plain)
     header = ["rule", "minutes", "false alarms, whole suite", *(f"finds {share(size)}" for size in SIZES)]
     compared = [
-        _row(_of(points, f"pytest-benchmark, {name}", order, 1), f"pytest-benchmark, {name}, {order}")
+        _row(_points_of(points, f"pytest-benchmark, {name}", order, 1), f"pytest-benchmark, {name}, {order}")
         for order in (ONE_AFTER_ANOTHER, INTERLEAVED)
         for name in COMPARE
     ]
@@ -116,14 +116,14 @@ def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[CurvePoin
                 header,
                 [
                     *compared,
-                    _row(_of(points, T_TEST, INTERLEAVED, T_TEST_PAIRS), f"five pairs, {T_TEST}"),
+                    _row(_points_of(points, T_TEST, INTERLEAVED, T_TEST_PAIRS), f"five pairs, {T_TEST}"),
                     _row(at_aim, REGRESS),
                 ],
             ),
-            _of_equal_code(on_equal_code, replay),
+            _equal_code_sentence(on_equal_code, replay),
             "What `regress` finds, by what bounds the case:",
             table(["cases", *header[3:]], by_kind),
-            _of_costs(costs, cases),
+            _costs_sentence(costs, cases),
             "## Error against time",
             "`regress` with more time or less, in plain runs of the suite:",
             table(["plain runs", *header[1:]], curve),
@@ -138,7 +138,7 @@ def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[CurvePoin
     )
 
 
-def _of(points: Sequence[CurvePoint], rule: str, runs: str, pairs: int) -> list[CurvePoint]:
+def _points_of(points: Sequence[CurvePoint], rule: str, runs: str, pairs: int) -> list[CurvePoint]:
     return [each for each in points if (each.rule, each.runs, each.pairs) == (rule, runs, pairs)]
 
 
@@ -164,7 +164,7 @@ def _again(points: Sequence[CurvePoint], seconds: float, size: str) -> str:
     return ""
 
 
-def _of_equal_code(verdicts: Sequence[ReplayedVerdict], replay: Replay) -> str:
+def _equal_code_sentence(verdicts: Sequence[ReplayedVerdict], replay: Replay) -> str:
     if not verdicts:
         return "Too few groups for one verdict of `regress` on the whole suite."
     minutes = statistics.fmean(each.seconds for each in verdicts) / 60
@@ -178,7 +178,7 @@ def _of_equal_code(verdicts: Sequence[ReplayedVerdict], replay: Replay) -> str:
     )
 
 
-def _of_costs(costs: Costs, cases: int) -> str:
+def _costs_sentence(costs: Costs, cases: int) -> str:
     few = min(costs.pairs)
     return (
         f"A plain `pytest benchmarks` takes {significant(costs.plain)} s here, a dry run of a revision "
