@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
-Kind = Literal["number", "count", "error", "mapping"]
+QuantityKind = Literal["number", "count", "error", "mapping"]
 """A finite number from 0, a whole one, an error (which may be infinite or NaN), texts with plain values."""
 
-Request = Literal["prepare", "warm_up", "finish"]
+WorkerRequest = Literal["prepare", "warm_up", "finish"]
 """The requests to a worker whose answers hold quantities."""
 
 OverVisits = Literal["first", "last", "largest"]
@@ -25,8 +25,8 @@ OverVisits = Literal["first", "last", "largest"]
 class Quantity:
     """The declaration of a field of a trial."""
 
-    kind: Kind
-    answer: Request | None
+    kind: QuantityKind
+    answer: WorkerRequest | None
     """The answer of a worker that holds it; None where the sweep itself finds it."""
     is_cuda_only: bool
     column: OverVisits | None
@@ -34,10 +34,10 @@ class Quantity:
 
 
 def quantity(
-    kind: Kind = "number",
+    kind: QuantityKind = "number",
     *,
     default: Any = None,
-    answer: Request | None = None,
+    answer: WorkerRequest | None = None,
     is_cuda_only: bool = False,
     column: OverVisits | None = None,
 ) -> Any:

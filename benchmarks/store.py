@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.files import Kind, check_outputs, make_named, open_to_append, write
+from benchmarks.files import CommandFiles, check_outputs, make_named, open_to_append, write
 from benchmarks.files import StoreError as StoreError
 from benchmarks.files import explained as explained
 from benchmarks.json_lines import COMPRESSED, append_line, compress_lines, read_lines, to_json
@@ -197,7 +197,7 @@ def _holds_run(folder: Path) -> bool:
     return "sweep" in record and "implementations" in record
 
 
-REPORT = Kind(
+REPORT = CommandFiles(
     "report",
     re.compile(
         r"report\.md|(summary|ranking|standing)\.csv|plots/(device-times|error-against-time|ranking|roofline|scan|"

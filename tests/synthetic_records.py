@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.regression.outcomes import Outcome, Status
+from benchmarks.regression.outcomes import Outcome, TestStatus
 from benchmarks.regression.process_record import ProcessRecord, Round
 
 FAILED = Outcome("failed", "why")
@@ -16,7 +16,7 @@ def rounds(seconds: Sequence[float], time_slices: Sequence[int] | None = None) -
     return [Round(*each) for each in zip(seconds, time_slices or [0] * len(seconds), strict=True)]
 
 
-def record(outcomes: Mapping[str, Outcome | Status], **fields: Any) -> ProcessRecord:
+def record(outcomes: Mapping[str, Outcome | TestStatus], **fields: Any) -> ProcessRecord:
     """A process with these outcomes, in which each case that passed has one round of a second.
 
     An outcome that is only a word has the reason `why`, unless it passed.

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.counts import flops, products
-from benchmarks.limits.peak import Kind, Peak, chain_shapes, measured_shape
+from benchmarks.limits.peak import Peak, PeakKind, chain_shapes, measured_shape
 from benchmarks.runs.frames import load_run
 from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.store import Run, create_run
@@ -141,7 +141,7 @@ def peaks(workloads: set[Workload], rate: float = 200e9) -> list[dict[str, Any]]
             M, N, K = measured_shape(product.shape, of)
             seconds = 2 * M * N * K / rate
             key = ("gemm", M, N, K, *common.values())
-            kind: Kind = "chain" if (M, N, K) in chain_shapes(of) else "gemm"
+            kind: PeakKind = "chain" if (M, N, K) in chain_shapes(of) else "gemm"
             found[key] = Peak(
                 kind=kind, source="torch", M=M, N=N, K=K, seconds=seconds, flops_per_second=rate, **common
             )

@@ -18,23 +18,23 @@ from benchmarks.profiling.reporting.conclusion import (
     conclusion_words,
     facts_of,
 )
-from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, Kind
+from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, WorkKind
 from benchmarks.workload import Workload
 
 
-def mostly(kind: Kind, part: float = 0.75) -> dict[Kind, float]:
+def mostly(kind: WorkKind, part: float = 0.75) -> dict[WorkKind, float]:
     """Shares of two kinds, `part` of them of this kind."""
-    rest: Kind = "memory" if kind != "memory" else "products"
+    rest: WorkKind = "memory" if kind != "memory" else "products"
     return {kind: part, rest: 1 - part}
 
 
-def concluded(kind: Kind, part: float = 0.75, **facts: Any) -> Conclusion:
+def concluded(kind: WorkKind, part: float = 0.75, **facts: Any) -> Conclusion:
     """The conclusion on a case that spends most of its time in a kind of work."""
     return conclude(mostly(kind, part), Facts(**facts))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_kind_with_most_of_the_time_has_a_remedy(kind: Kind) -> None:
+def test_the_kind_with_most_of_the_time_has_a_remedy(kind: WorkKind) -> None:
     """The largest speedup without it is Amdahl's."""
     found = concluded(kind)
     assert (found.kind, found.share) == (kind, 0.75)
@@ -44,7 +44,7 @@ def test_the_kind_with_most_of_the_time_has_a_remedy(kind: Kind) -> None:
 
 def test_without_a_kind_that_has_half_there_is_no_remedy() -> None:
     """The largest kinds and the speedup of the best single change remain."""
-    shares: dict[Kind, float] = {"overhead": 0.4, "products": 0.35, "memory": 0.25}
+    shares: dict[WorkKind, float] = {"overhead": 0.4, "products": 0.35, "memory": 0.25}
     found = conclude(shares)
     assert (found.kind, found.second, found.remedy) == ("overhead", "products", None)
     assert found.most_times_as_fast == pytest.approx(1 / 0.6)
@@ -58,7 +58,7 @@ def test_no_speedup_is_larger_than_the_machine_allows() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_near_the_limit_there_is_no_remedy(kind: Kind) -> None:
+def test_near_the_limit_there_is_no_remedy(kind: WorkKind) -> None:
     """Nine tenths of the attainable leave a ninth to win."""
     found = concluded(kind, share_of_attainable=0.9, bound_by="compute")
     assert found.facts.near_limit

@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.counting import call_counts, counters
-from benchmarks.profiling.counting.counters import EVENTS, Event
+from benchmarks.profiling.counting.counters import EVENTS, HardwareEvent
 from benchmarks.profiling.counting.instructions import count_allocated, count_instructions
 from benchmarks.profiling.reporting.counts import count_reasons, counts_frame, counts_table
 from benchmarks.workload import Workload
@@ -30,13 +30,13 @@ CASE = "torch_loop/cpu/inference/T8-B2-I4-H4-L1-tanh-float32"
 def test_counters_that_cannot_be_opened_have_a_reason(number: int, said: str) -> None:
     """Without a counter nothing is called."""
 
-    def refuse(_: Event, __: int) -> int:
+    def refuse(_: HardwareEvent, __: int) -> int:
         raise OSError(number, os.strerror(number))
 
     def call() -> None:
         raise AssertionError("called without a counter")
 
-    counted, reason = counters.count(call, 3, refuse)
+    counted, reason = counters.count_events(call, 3, refuse)
     assert counted == {}
     assert said in reason
 
@@ -50,7 +50,7 @@ def test_hardware_events_are_those_of_one_call(tmp_path: Path, monkeypatch: pyte
     counter = tmp_path / "counter"
     counter.write_bytes(struct.pack("<Q", 30))
     calls: list[int] = []
-    counted, reason = counters.count(lambda: calls.append(1), 3, lambda *_: os.open(counter, os.O_RDONLY))
+    counted, reason = counters.count_events(lambda: calls.append(1), 3, lambda *_: os.open(counter, os.O_RDONLY))
     assert counted == dict.fromkeys(EVENTS, 20.0)
     assert len(calls) == 3
     assert not reason

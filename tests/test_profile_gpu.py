@@ -10,7 +10,7 @@ import pytest
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.records import GPU
 from benchmarks.profiling.reporting.frames import breakdown_frame, kinds_of
-from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.sampling.kinds import WorkKind
 from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, CallBlock
 from benchmarks.profiling.tracing import gpu_profile
 from benchmarks.profiling.tracing.chrome import Event
@@ -36,7 +36,7 @@ def kernel(number: int, start: float, microseconds: float, name: str = GEMM, cat
     return found | {"dur": microseconds, "args": args}
 
 
-def kinds(begin: float, end: float, *events: Event) -> dict[Kind, float]:
+def kinds(begin: float, end: float, *events: Event) -> dict[WorkKind, float]:
     """The microseconds of a span by kind, which always add up to the span."""
     span = break_down(begin, end, work_of(events))
     assert sum(span.kinds.values()) == pytest.approx(end - begin)
@@ -121,7 +121,7 @@ def test_work_of_other_spans_is_left_out() -> None:
         ("a_kernel_of_nobody", "unattributed"),
     ],
 )
-def test_a_kernel_has_the_kind_of_its_work(name: str, kind: Kind) -> None:
+def test_a_kernel_has_the_kind_of_its_work(name: str, kind: WorkKind) -> None:
     """Its name decides; a kernel of a whole recurrence, or with an unknown name, is unattributed."""
     assert kind_of_work(Work(name, "kernel", 0.0, 1.0, None)) == kind
 

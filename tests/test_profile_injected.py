@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.sampling.cpu_profile import profile_cpu
-from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.sampling.kinds import WorkKind
 from benchmarks.workload import Workload
 from rnnimpl.impls.numpy_hoisted import NumpyHoisted
 from rnnimpl.interface import CellName, NumpyArray, State
@@ -70,7 +70,7 @@ def seconds_by_kind(cell: CellName, work: Callable[[], None]) -> tuple[dict[str,
 @pytest.mark.parametrize(
     ("work", "kind"), [(sleep, "waiting"), (copy, "memory"), (multiply, "products"), (loop, "overhead")]
 )
-def test_injected_work_is_found_in_its_kind(work: Callable[[], None], kind: Kind, cell: CellName) -> None:
+def test_injected_work_is_found_in_its_kind(work: Callable[[], None], kind: WorkKind, cell: CellName) -> None:
     """To within a tenth of its cost, as the same process measured it."""
     without, _ = seconds_by_kind(cell, lambda: None)
     found, cost = seconds_by_kind(cell, work)

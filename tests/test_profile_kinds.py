@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.profiling.reporting.frames import breakdown_frame, kinds_of
-from benchmarks.profiling.sampling.kinds import Kind, kind_of
+from benchmarks.profiling.sampling.kinds import WorkKind, kind_of
 from benchmarks.profiling.sampling.symbols import SPINS, Place, functions, places
 from rnnimpl.native.build import library
 
@@ -62,7 +62,7 @@ from rnnimpl.native.build import library
         ("onnxruntime_pybind11_state.cpython-311-x86_64-linux-gnu.so", "", "unattributed"),
     ],
 )
-def test_a_function_has_the_kind_of_its_work(library: str, function: str, kind: Kind) -> None:
+def test_a_function_has_the_kind_of_its_work(library: str, function: str, kind: WorkKind) -> None:
     """The names are those of the libraries. Where a library renames a function, the new name belongs here."""
     assert kind_of(Place(library, function)) == kind
 

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.profiling.call_passes import passes_of
 from benchmarks.profiling.sampling.attribution import Sample, attribute
-from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.sampling.kinds import WorkKind
 from benchmarks.profiling.sampling.sampler import PREEMPTED, SAMPLED_THREAD, WAITS, SampledThreads, Sampler
 from benchmarks.profiling.sampling.symbols import Place, places
 from benchmarks.profiling.tracing.native_phases import PhaseCode, code_of_phases, phase_of
@@ -24,7 +24,7 @@ from rnnimpl.native.build import kernels
 from tests.traces import names, subject, tracks
 
 
-def sample(nanoseconds: int, kind: Kind = "products", function: str = "", caller: int = 0) -> Sample:
+def sample(nanoseconds: int, kind: WorkKind = "products", function: str = "", caller: int = 0) -> Sample:
     """A sample that is attributed to this kind and function."""
     return Sample(1, nanoseconds, caller, (kind, Place("own.so", function)), 1)
 

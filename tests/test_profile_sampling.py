@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.profiling.call_passes import FORWARD
 from benchmarks.profiling.sampling.attribution import attribute, count_by_pass, sampled_seconds
-from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.sampling.kinds import WorkKind
 from benchmarks.profiling.sampling.sampler import PREEMPTED, SAMPLED_THREAD, WAITS, SampledThreads, Sampler
 from benchmarks.profiling.sampling.symbols import ASLEEP, Place
 
@@ -52,7 +52,7 @@ def samples_of(*samples: dict[int, int]) -> SampledThreads:
         ({1: WAITS, 2: PREEMPTED}, None),
     ],
 )
-def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, int], expected: Kind | None) -> None:
+def test_the_main_thread_decides_and_where_it_waits_another(threads: dict[int, int], expected: WorkKind | None) -> None:
     """Products come first of several other threads' work. A preempted sample has no kind."""
     counts = count_by_pass(samples_of(threads), PLACES, 1)[FORWARD]
     assert counts.by_kind == ({} if expected is None else {expected: 1})

@@ -13,7 +13,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks.regression.real_suites import Project, RegressRun, download, judge, main, read_projects, repository_of
+from benchmarks.regression.real_suites import (
+    Project,
+    RegressRun,
+    download,
+    judge_project,
+    main,
+    read_projects,
+    repository_of,
+)
 from benchmarks.regression.revisions import git
 
 PROJECT = Project("some-project", "1.0", "2.0", "bench", install=("six",), pytest="-m fast")
@@ -88,7 +96,7 @@ class Regress:
 def test_regress_gets_the_options_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are its suite, its requirements, and options for pytest."""
     regress = Regress(monkeypatch, {"2.0": 0})
-    judge(PROJECT, tmp_path, "2.0", tmp_path / "out", "90s")
+    judge_project(PROJECT, tmp_path, "2.0", tmp_path / "out", "90s")
     (words,) = regress.words
     assert words[:4] == [sys.executable, "-m", "benchmarks", "regress"]
     named = dict(itertools.pairwise(words))
@@ -114,7 +122,7 @@ def test_a_run_is_summarized_from_the_result_or_the_error(
 ) -> None:
     """The summary has the way in which the sides ran."""
     Regress(monkeypatch, {"2.0": status}, said, ratio=2.0)
-    assert judge(PROJECT, tmp_path, "2.0", tmp_path / "out", "90s") == outcome
+    assert judge_project(PROJECT, tmp_path, "2.0", tmp_path / "out", "90s") == outcome
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.regression.control import measure_control
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.outcomes import Status
+from benchmarks.regression.outcomes import TestStatus
 from benchmarks.regression.pairing import (
     LEAST_CONTROLS,
     ProcessPair,
@@ -45,7 +45,7 @@ def test_the_first_pass_of_a_process_does_not_count() -> None:
 
 
 def in_slices(
-    seconds: Sequence[Sequence[float]], time_slices: Sequence[Sequence[int]], status: Status = "passed"
+    seconds: Sequence[Sequence[float]], time_slices: Sequence[Sequence[int]], status: TestStatus = "passed"
 ) -> ProcessRecord:
     """The record of a process with one case, whose rounds of each pass fell in these time slices."""
     passes = [rounds(*each) for each in zip(seconds, time_slices, strict=True)]

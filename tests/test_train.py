@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.training import adding, oscillators
-from benchmarks.training.learning_curve import TrainResult, final_loss, judge, tolerance
+from benchmarks.training.learning_curve import TrainResult, final_loss, judge_curve, tolerance
 from benchmarks.training.report import table
 from benchmarks.training.tasks import TASKS
 from benchmarks.training.train import train
@@ -113,9 +113,9 @@ def test_a_curve_that_stays_high_is_wrong_when_the_training_was_long_enough() ->
     """A loss above the target is a fault from the task's `steps_to_learn` on, and none before."""
     high = np.full(TANH.steps_to_learn, 2 * TANH.target_loss)
 
-    assert judge(high, high, 0.0, TANH)[0] == "wrong"
-    assert judge(high[1:], high[1:], 0.0, TANH) == ("ok", None)
-    assert judge(high / 3, high / 3, 0.0, TANH) == ("ok", None)
+    assert judge_curve(high, high, 0.0, TANH)[0] == "wrong"
+    assert judge_curve(high[1:], high[1:], 0.0, TANH) == ("ok", None)
+    assert judge_curve(high / 3, high / 3, 0.0, TANH) == ("ok", None)
 
 
 def test_only_the_first_steps_are_held_to_the_tolerance() -> None:
@@ -124,8 +124,8 @@ def test_only_the_first_steps_are_held_to_the_tolerance() -> None:
     early[99] *= 1.1
     late[100] *= 1.1
 
-    assert judge(early, reference, 0.05, TANH)[0] == "wrong"
-    assert judge(late, reference, 0.05, TANH)[0] == "ok"
+    assert judge_curve(early, reference, 0.05, TANH)[0] == "wrong"
+    assert judge_curve(late, reference, 0.05, TANH)[0] == "ok"
 
 
 def test_the_tolerance_is_five_times_the_plain_loops_own_error() -> None:

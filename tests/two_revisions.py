@@ -30,9 +30,9 @@ def two_revisions(folder: Path) -> tuple[Revision, Revision]:
 
 def without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for git: the revisions are plain folders."""
-    monkeypatch.setattr("benchmarks.regression.sources.listed", lambda *_: ["pyproject.toml"])
+    monkeypatch.setattr("benchmarks.regression.sources.git_files", lambda *_: ["pyproject.toml"])
     monkeypatch.setattr("benchmarks.regression.preparing.worktrees", lambda _: [])
-    monkeypatch.setattr("benchmarks.regression.origins.listed", lambda *_: [])
+    monkeypatch.setattr("benchmarks.regression.origins.git_files", lambda *_: [])
 
 
 def stand_in_for_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:

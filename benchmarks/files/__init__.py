@@ -14,7 +14,7 @@ A test reads the source of the project and finds every call that writes or remov
 """
 
 from benchmarks.files.copying import lay
-from benchmarks.files.outputs import Kind, check_outputs, replacing
+from benchmarks.files.outputs import CommandFiles, check_outputs, replacing
 from benchmarks.files.scratch import remove_abandoned, scratch_folder
 from benchmarks.files.writing import (
     StoreError,
@@ -33,7 +33,7 @@ from benchmarks.files.writing import (
 )
 
 __all__ = [
-    "Kind",
+    "CommandFiles",
     "StoreError",
     "append",
     "append_to_named",

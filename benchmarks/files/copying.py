@@ -14,7 +14,7 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from benchmarks.files.writing import explained, kind_of, open_to_read, parts, remove
+from benchmarks.files.writing import explained, file_kind, open_to_read, parts, remove
 
 _MOST_NOTES = 5
 
@@ -102,7 +102,7 @@ def _copy(trees: _Trees, here: Path, parent: int, place: Path) -> None:
                 shutil.copyfileobj(content, copy)
                 os.fchmod(copy.fileno(), stat.S_IMODE(mode) & 0o777)
     else:
-        trees.notes.append(f"{here} is {kind_of(mode)} and was passed over")
+        trees.notes.append(f"{here} is {file_kind(mode)} and was passed over")
 
 
 def _copy_link(trees: _Trees, here: Path, parent: int, place: Path) -> None:

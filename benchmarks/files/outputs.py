@@ -23,7 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.files.scratch import abandoned, scratch_folder
-from benchmarks.files.writing import StoreError, directory, explained, kind_of, make_named, open_to_read, remove, write
+from benchmarks.files.writing import (
+    StoreError,
+    directory,
+    explained,
+    file_kind,
+    make_named,
+    open_to_read,
+    remove,
+    write,
+)
 
 RECORD_FILE = ".rnnbench-files.json"
 SCHEMA = 1
@@ -35,7 +44,7 @@ _MOST_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class CommandFiles:
     """The files of one command in its folder."""
 
     command: str
@@ -47,60 +56,60 @@ class Kind:
     """Whether a version of the command that kept no record of its files wrote into this folder."""
 
 
-def check_outputs(folder: Path, kind: Kind) -> None:
+def check_outputs(folder: Path, files: CommandFiles) -> None:
     """Raise StoreError where a file that is not the command's own is in the place of its output. Changes nothing."""
-    with explained(folder, f"write the files of {kind.command} to"):
-        _own_files(folder, kind)
+    with explained(folder, f"write the files of {files.command} to"):
+        _own_files(folder, files)
 
 
 @contextlib.contextmanager
-def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
+def replacing(folder: Path, files: CommandFiles) -> Iterator[Path]:
     """A hidden folder for the command's files; when the block ends they take the places of earlier ones.
 
     Files of an earlier run that this one did not write are removed. Where the block raises, nothing has changed. Raises
     StoreError as `check_outputs` does, at the beginning and at the end.
     """
-    with explained(folder, f"write the files of {kind.command} to"):
+    with explained(folder, f"write the files of {files.command} to"):
         make_named(folder)
-        _own_files(folder, kind)
+        _own_files(folder, files)
         for _ in abandoned(_STAGED, within=folder):
             pass
         with scratch_folder(_STAGED, within=folder) as staged:
             yield staged
-            _publish(staged, folder, kind)
+            _publish(staged, folder, files)
 
 
-def _publish(staged: Path, folder: Path, kind: Kind) -> None:
+def _publish(staged: Path, folder: Path, files: CommandFiles) -> None:
     """Put staged files in their places. The record names the old and the new bytes as long as either may be there."""
-    new = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _staged_files(staged, kind)}
-    old = _own_files(folder, kind)
+    new = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _staged_files(staged, files)}
+    old = _own_files(folder, files)
     either = {name: old.get(name, set()) | {new[name]} for name in new}
-    _record(folder, kind, old | either)
+    _record(folder, files, old | either)
     for name in new:
         with directory(staged, name) as (source, last), directory(folder, name) as (target, _):
             os.replace(last, last, src_dir_fd=source, dst_dir_fd=target)
     for name in old.keys() - new.keys():
         remove(folder, name)
-    _record(folder, kind, {name: {digest} for name, digest in new.items()})
+    _record(folder, files, {name: {digest} for name, digest in new.items()})
 
 
-def _staged_files(staged: Path, kind: Kind) -> list[tuple[str, Path]]:
+def _staged_files(staged: Path, files: CommandFiles) -> list[tuple[str, Path]]:
     found = [(path.relative_to(staged).as_posix(), path) for path in sorted(staged.rglob("*")) if path.is_file()]
-    files = [(name, path) for name, path in found if not name.startswith("rnnbench-")]
-    unforeseen = [name for name, _ in files if not kind.names.fullmatch(name)]
-    assert not unforeseen, f"{kind.command} writes {unforeseen}, which its names do not foresee"
-    return files
+    own = [(name, path) for name, path in found if not name.startswith("rnnbench-")]
+    unforeseen = [name for name, _ in own if not files.names.fullmatch(name)]
+    assert not unforeseen, f"{files.command} writes {unforeseen}, which its names do not foresee"
+    return own
 
 
-def _own_files(folder: Path, kind: Kind) -> dict[str, set[str]]:
+def _own_files(folder: Path, files: CommandFiles) -> dict[str, set[str]]:
     """{name: digests} of the command's own files. Raises StoreError where any other file has one of its names."""
-    recorded = _recorded(folder).get(kind.command)
-    is_earlier = recorded is None and kind.is_earlier(folder)
+    recorded = _recorded(folder).get(files.command)
+    is_earlier = recorded is None and files.is_earlier(folder)
     own: dict[str, set[str]] = {}
     in_the_way: list[str] = []
-    for name, mode in _present(folder, kind):
+    for name, mode in _present(folder, files):
         if not stat.S_ISREG(mode):
-            in_the_way.append(f"{name} ({kind_of(mode)})")
+            in_the_way.append(f"{name} ({file_kind(mode)})")
             continue
         with open_to_read(folder, name) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -111,15 +120,15 @@ def _own_files(folder: Path, kind: Kind) -> dict[str, set[str]]:
     if in_the_way:
         more = f" and {len(in_the_way) - _MOST_NAMED} more" if len(in_the_way) > _MOST_NAMED else ""
         raise StoreError(
-            f"{folder} holds {', '.join(in_the_way[:_MOST_NAMED])}{more}, where {kind.command} would write; it did not "
-            "write that, or it was changed since: nothing was changed, choose another --out, or move that away"
+            f"{folder} holds {', '.join(in_the_way[:_MOST_NAMED])}{more}, where {files.command} would write; it did "
+            "not write that, or it was changed since: nothing was changed, choose another --out, or move that away"
         )
     return own
 
 
-def _present(folder: Path, kind: Kind) -> Iterator[tuple[str, int]]:
+def _present(folder: Path, files: CommandFiles) -> Iterator[tuple[str, int]]:
     """Name and mode of the files in the command's places, and of non-folders in the places of its folders."""
-    for below in ("", *kind.folders):
+    for below in ("", *files.folders):
         try:
             with directory(folder, f"{below}/any" if below else "any", make=False) as (descriptor, _):
                 entries = [(each.name, each.stat(follow_symlinks=False).st_mode) for each in os.scandir(descriptor)]
@@ -127,7 +136,7 @@ def _present(folder: Path, kind: Kind) -> Iterator[tuple[str, int]]:
             continue
         for last, mode in sorted(entries):
             name = f"{below}/{last}" if below else last
-            if kind.names.fullmatch(name) or (name in kind.folders and not stat.S_ISDIR(mode)):
+            if files.names.fullmatch(name) or (name in files.folders and not stat.S_ISDIR(mode)):
                 yield name, mode
 
 
@@ -158,7 +167,7 @@ def _recorded(folder: Path) -> dict[str, dict[str, list[str]]]:
     return written
 
 
-def _record(folder: Path, kind: Kind, digests: Mapping[str, set[str]]) -> None:
-    written = _recorded(folder) | {kind.command: {name: sorted(digests[name]) for name in sorted(digests)}}
+def _record(folder: Path, files: CommandFiles, digests: Mapping[str, set[str]]) -> None:
+    written = _recorded(folder) | {files.command: {name: sorted(digests[name]) for name in sorted(digests)}}
     content: dict[str, Any] = {"schema": SCHEMA, "about": _ABOUT, "written": dict(sorted(written.items()))}
     write(folder, RECORD_FILE, json.dumps(content, indent=1) + "\n")

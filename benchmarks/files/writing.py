@@ -230,7 +230,7 @@ def explained(path: Path, action: str) -> Iterator[None]:
         ) from error
 
 
-def kind_of(mode: int) -> str:
+def file_kind(mode: int) -> str:
     """The kind of a file by its mode: a link, a folder, a named pipe."""
     return _KINDS.get(stat.S_IFMT(mode), "a file")
 
@@ -254,7 +254,7 @@ def _check_replaceable(path: Path, parent: int, last: str, *, replace: bool) -> 
 
 
 def _refusal(path: Path, mode: int, expected: str = "a file of its own") -> str:
-    found = kind_of(mode)
+    found = file_kind(mode)
     where = ""
     if found == "a link":
         with contextlib.suppress(OSError):

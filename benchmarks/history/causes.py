@@ -15,14 +15,14 @@ from typing import Literal
 from benchmarks.history.series import CaseSeries, Session
 from benchmarks.history.steps import StepChange, find_steps, noise_of, shift
 
-Kind = Literal["machine", "packages", "system", "suite", "several"]
+CauseKind = Literal["machine", "packages", "system", "suite", "several"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
     """The likely cause of a step over time: its kind, and the evidence for it in a clause."""
 
-    kind: Kind
+    kind: CauseKind
     why: str
 
 
@@ -54,7 +54,7 @@ def _cause(sessions: Sequence[Session], step: StepChange) -> Cause:
     if moved is not None:
         return Cause("machine", moved)
     before, after = sessions[step.last_before], sessions[step.first_after]
-    found: list[tuple[Kind, list[str]]] = [
+    found: list[tuple[CauseKind, list[str]]] = [
         ("packages", changed(before.packages, after.packages)),
         ("system", changed(before.system, after.system)),
         ("suite", [] if before.suite_digest == after.suite_digest else ["the suite's own files"]),

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.files import Kind, StoreError, append_to_named, explained, open_to_read, replacing, write
+from benchmarks.files import CommandFiles, StoreError, append_to_named, explained, open_to_read, replacing, write
 from benchmarks.history.findings import CaseHistory, CodeChange, MachineHistory
 from benchmarks.history.plot import draw_history
 from benchmarks.history.steps import FALSE_ALARMS, LEAST_STEP, SHORTEST
@@ -53,7 +53,7 @@ def _is_earlier(folder: Path) -> bool:
         return False
 
 
-FILES = Kind(
+FILES = CommandFiles(
     "history",
     re.compile(r"history\.md|steps\.csv|series\.csv|history-[^/]+\.(png|svg)", re.DOTALL),
     is_earlier=_is_earlier,

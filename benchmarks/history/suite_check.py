@@ -7,7 +7,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from benchmarks.regression.preparing import PreparedSide
-from benchmarks.regression.revisions import listed
+from benchmarks.regression.revisions import git_files
 from benchmarks.regression.sources import SOURCE_ROOTS, read_text
 
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -25,7 +25,7 @@ def refuse_measured_code(top: Path, suite: str) -> None:
         raise _refusal(suite, f"{inside[0]} makes it a project")
     modules = {}
     outside = []
-    for file in listed(top, "ls-files", "-z", "--cached", "--", "*.py"):
+    for file in git_files(top, "ls-files", "-z", "--cached", "--", "*.py"):
         path = PurePosixPath(file)
         if path.is_relative_to(name):
             if not _is_test(path):

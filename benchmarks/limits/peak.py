@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 from benchmarks.workload import DEVICES, Device, Workload
 from rnnimpl.dtypes import DTYPES, PRECISIONS, Dtype, Precision
 
-Kind = Literal["gemm", "chain", "bandwidth", "call", "multiply_add", "read", "shared_read", "step", "exchange"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+PeakKind = Literal["gemm", "chain", "bandwidth", "call", "multiply_add", "read", "shared_read", "step", "exchange"]
+KINDS: tuple[PeakKind, ...] = get_args(PeakKind)
 
 Level = Literal["L1", "L2", "L3", "L4", "memory"]
 """The place of a working set: the cache of that level, or memory."""
@@ -31,7 +31,7 @@ LARGEST: Mapping[Device, int] = {"cpu": 2048, "cuda": 8192}
 """The longest edge of a product that is measured: the rate of a longer one is the same. For a chain it limits B and H,
 so that w_hh with all its gates is in the same cache as the workload's."""
 
-_RATES: Mapping[Kind, tuple[str, ...]] = {
+_RATES: Mapping[PeakKind, tuple[str, ...]] = {
     "gemm": ("M", "N", "K", "flops_per_second"),
     "chain": ("M", "N", "K", "flops_per_second"),
     "bandwidth": ("bytes_per_second",),
@@ -54,7 +54,7 @@ class Peak:
     added to and stored; `exchange`, one core seeing what another wrote.
     """
 
-    kind: Kind
+    kind: PeakKind
     source: str
     """The code that reached it: `torch`, `numpy` or `fused_cpu` by a product, copy or call; `cores` by a bare loop."""
     device: Device

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import NamedTuple
 
-from benchmarks.limits.peak import Kind, Level, Peak, Shape, settings
+from benchmarks.limits.peak import Level, Peak, PeakKind, Shape, settings
 from benchmarks.workload import Workload
 
 
@@ -25,7 +25,7 @@ class Reached:
         *own, threads = settings(workload)
         self.peaks = [peak for peak in peaks if [*settings(peak)[:3]] == own and peak.threads in (1, threads)]
 
-    def of(self, kind: Kind, threads: int) -> list[Peak]:
+    def of(self, kind: PeakKind, threads: int) -> list[Peak]:
         """The peaks of a kind on `threads` threads."""
         return [peak for peak in self.peaks if peak.kind == kind and peak.threads == threads]
 
@@ -45,7 +45,7 @@ class Reached:
             return together
         return min(together, threads * alone)
 
-    def bandwidth(self, kind: Kind, threads: int, working_set_bytes: float) -> Bandwidth | None:
+    def bandwidth(self, kind: PeakKind, threads: int, working_set_bytes: float) -> Bandwidth | None:
         """The largest bandwidth of `threads` threads, each reading an array of this size; None when none was measured.
 
         It is the highest bandwidth among the arrays that are as large or larger, and the next smaller one, so that it
@@ -61,7 +61,7 @@ class Reached:
         level = next((peak.level for size, peak in measured if size >= working_set_bytes), measured[-1][1].level)
         return Bandwidth(max(rates), level or "memory")
 
-    def seconds(self, kind: Kind, threads: int) -> float | None:
+    def seconds(self, kind: PeakKind, threads: int) -> float | None:
         """The least time of a kind on `threads` threads; None when it was not measured."""
         return min((peak.seconds for peak in self.of(kind, threads)), default=None)
 
@@ -71,6 +71,6 @@ class Reached:
         return min(chains, key=lambda peak: peak.seconds, default=None)
 
     def _fastest(self, threads: int) -> float | None:
-        kinds: tuple[Kind, ...] = ("multiply_add", "gemm", "chain")
+        kinds: tuple[PeakKind, ...] = ("multiply_add", "gemm", "chain")
         rates = [peak.flops_per_second or 0.0 for kind in kinds for peak in self.of(kind, threads)]
         return max(rates, default=None)

@@ -44,7 +44,7 @@ class Interference:
         self._core_seconds += (after.at - before.at) * cores
 
 
-def read(worker: ProcessTree) -> CoreSeconds:
+def read_core_seconds(worker: ProcessTree) -> CoreSeconds:
     """The core time so far of the machine, with time stolen by a hypervisor, and of the sweep.
 
     The sweep is this process, and the worker with all processes that it has started.

@@ -20,7 +20,7 @@ from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.measuring.channel import LOST_CONNECTION, ChannelError, Closed, SweepEnd
 from benchmarks.measuring.ended import how_ended, last_words, opened_log, printable, was_killed_by_kernel
 from benchmarks.measuring.environment import worker_environment
-from benchmarks.measuring.interference import CoreSeconds, read
+from benchmarks.measuring.interference import CoreSeconds, read_core_seconds
 from benchmarks.measuring.lost import WorkerLost
 from benchmarks.measuring.process_tree import ProcessTree
 from benchmarks.measuring.watch import Watch, now
@@ -154,7 +154,7 @@ class Worker:
 
     def read_interference(self) -> CoreSeconds:
         """The core time so far of the machine and of this worker with all processes that it has started."""
-        return read(self.processes)
+        return read_core_seconds(self.processes)
 
     def begin_kill(self) -> None:
         """Ask the supervisor to kill the worker and all processes that it has started, without waiting."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from benchmarks.measuring.measure import SAMPLES_PER_BLOCK
-from benchmarks.quantity import Kind, Request
+from benchmarks.quantity import QuantityKind, WorkerRequest
 from benchmarks.trial import QUANTITIES, Status
 
 REFUSALS: tuple[Status, ...] = ("unavailable", "unsupported", "wrong", "out_of_memory", "failed")
@@ -21,16 +21,16 @@ LARGEST = 2**53
 """The least number from which a float no longer holds every whole number; no measurement is as large."""
 KIB = 1024
 
-Check = Callable[[Any], bool]
+ValueCheck = Callable[[Any], bool]
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
     """The fields of an answer, each with a check of its value, and the answer's largest size in bytes."""
 
-    fields: Mapping[str, Check]
+    fields: Mapping[str, ValueCheck]
     most_bytes: int
-    optional: Mapping[str, Check] = dataclasses.field(default_factory=dict)
+    optional: Mapping[str, ValueCheck] = dataclasses.field(default_factory=dict)
     is_open: bool = False
     """Whether other fields are allowed too."""
 
@@ -63,12 +63,12 @@ def is_short_text(value: Any) -> bool:
     return is_text(value) and len(value) <= LONGEST_REASON
 
 
-def maybe(check: Check) -> Check:
+def maybe(check: ValueCheck) -> ValueCheck:
     """A check that accepts None too."""
     return lambda value: value is None or check(value)
 
 
-def list_of(check: Check, *, least: int = 0, most: int | None = None) -> Check:
+def list_of(check: ValueCheck, *, least: int = 0, most: int | None = None) -> ValueCheck:
     """A check for a list of values that pass `check`, of a length between two bounds."""
     return lambda value: (
         isinstance(value, list)
@@ -78,7 +78,7 @@ def list_of(check: Check, *, least: int = 0, most: int | None = None) -> Check:
     )
 
 
-def mapping_of(check: Check) -> Check:
+def mapping_of(check: ValueCheck) -> ValueCheck:
     """A check for a mapping from texts to values that pass `check`."""
     return lambda value: isinstance(value, dict) and all(map(is_text, value)) and all(map(check, value.values()))
 
@@ -97,10 +97,10 @@ def _is_sample(value: Any) -> bool:
     return is_seconds(value) and value > 0
 
 
-_CHECKS: Mapping[Kind, Check] = {"number": is_seconds, "count": is_count, "mapping": mapping_of(is_plain)}
+_CHECKS: Mapping[QuantityKind, ValueCheck] = {"number": is_seconds, "count": is_count, "mapping": mapping_of(is_plain)}
 
 
-def _quantities(answer: Request, *, is_cuda_only: bool = False) -> dict[str, Check]:
+def _quantities(answer: WorkerRequest, *, is_cuda_only: bool = False) -> dict[str, ValueCheck]:
     """The fields of an answer that are quantities of a trial, each with its check."""
     return {
         name: _CHECKS[each.kind]
@@ -109,7 +109,7 @@ def _quantities(answer: Request, *, is_cuda_only: bool = False) -> dict[str, Che
     }
 
 
-def _maybe_each(fields: Mapping[str, Check]) -> dict[str, Check]:
+def _maybe_each(fields: Mapping[str, ValueCheck]) -> dict[str, ValueCheck]:
     return {name: maybe(check) for name, check in fields.items()}
 
 

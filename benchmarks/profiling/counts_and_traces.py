@@ -28,7 +28,7 @@ def count_and_trace(subject: Subject, folder: Path, stem: str, passes: Mapping[s
     sentences on what the trace does not show.
     """
     call = call_of(passes_of(subject))
-    events, reason = counters.count(call, COUNTED_CALLS)
+    events, reason = counters.count_events(call, COUNTED_CALLS)
     found = {
         "threads": sum(1 for _ in counters.TASKS.iterdir()),
         "counters": events,

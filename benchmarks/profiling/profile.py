@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import machine, program
 from benchmarks.files import (
-    Kind,
+    CommandFiles,
     StoreError,
     check_outputs,
     folder_for,
@@ -142,7 +142,7 @@ def _is_earlier(folder: Path) -> bool:
     return isinstance(content, dict) and {"machine", "command", "peaks"} <= content.keys()
 
 
-FILES = Kind(
+FILES = CommandFiles(
     "profile",
     re.compile(
         rf"{FOLDER}/(profile\.json|profiles\.jsonl|profile\.md|(breakdown|counts|functions|limits)\.csv|"

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from benchmarks.regression.loaded import Loaded
-from benchmarks.regression.revisions import listed
+from benchmarks.regression.revisions import git_files
 from benchmarks.regression.sources import SOURCE_ROOTS, Sources, in_site_packages, is_extension, normalized
 
 
@@ -131,7 +131,7 @@ class Origins:
         if self._build is not None:
             return {file for file in files if is_extension(file)}
         folder = self.of.sources.folder
-        tracked = set(listed(folder, "ls-files", "-z", "--cached", "--recurse-submodules"))
+        tracked = set(git_files(folder, "ls-files", "-z", "--cached", "--recurse-submodules"))
         return {file for file in files if os.path.relpath(_real(file), self._folder) not in tracked}
 
     def generated(self) -> set[Path]:
@@ -143,7 +143,7 @@ class Origins:
         ignored: set[str] = set()
         if names:
             listing = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--")
-            ignored = set(listed(self.of.sources.folder, "--literal-pathspecs", *listing, *names.values()))
+            ignored = set(git_files(self.of.sources.folder, "--literal-pathspecs", *listing, *names.values()))
         return {file for file, name in names.items() if name in ignored or is_extension(file)}
 
     def _sort(self) -> None:

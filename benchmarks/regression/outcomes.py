@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Status = Literal["passed", "skipped", "failed"]
+TestStatus = Literal["passed", "skipped", "failed"]
 """How a test ended, in pytest's words."""
 Verdict = Literal["faster", "same", "slower", "cannot tell"]
 """What the times of a case say of head beside base."""
@@ -15,7 +15,7 @@ Exclusion = Literal["new", "gone", "broken"]
 class Outcome(NamedTuple):
     """How a test ended in one process, and why; a test that passed has no reason."""
 
-    status: Status
+    status: TestStatus
     reason: str = ""
 
 

@@ -230,6 +230,6 @@ def _is_earlier(folder: Path) -> bool:
     return isinstance(content, dict) and {"schema", "exit_status", "summary", "pairs"} <= content.keys()
 
 
-FILES = files.Kind("regress", re.compile(r"regress\.json|summary\.md"), is_earlier=_is_earlier)
-PLOT = files.Kind("the plot of regress", re.compile(r"ratios\.png"), is_earlier=_is_earlier)
+FILES = files.CommandFiles("regress", re.compile(r"regress\.json|summary\.md"), is_earlier=_is_earlier)
+PLOT = files.CommandFiles("the plot of regress", re.compile(r"ratios\.png"), is_earlier=_is_earlier)
 """The plot is a kind of its own, since the verdict is written before it."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.regression.loaded import Loaded
-from benchmarks.regression.outcomes import PASSED, Outcome, Status
+from benchmarks.regression.outcomes import PASSED, Outcome, TestStatus
 
-_BY_SEVERITY: tuple[Status, ...] = ("passed", "skipped", "failed")
+_BY_SEVERITY: tuple[TestStatus, ...] = ("passed", "skipped", "failed")
 _LONGEST_OUTPUT = 4000
 
 

@@ -103,7 +103,7 @@ def repository_of(project: Project, folder: Path, fetch: Download = download) ->
     return repository
 
 
-def judge(project: Project, repository: Path, head: str, out: Path, budget: str) -> RegressRun:
+def judge_project(project: Project, repository: Path, head: str, out: Path, budget: str) -> RegressRun:
     """Run `regress` on a repository, from the older release to `head`, and read its files and output."""
     words = ["--base", project.base, "--head", head, "--suite", project.suite, "--budget", budget, "--out", str(out)]
     words += [word for requirement in project.install for word in ("--install", requirement)]
@@ -220,7 +220,7 @@ def main(arguments: Sequence[str] | None = None, fetch: Download = download) -> 
                 status = status or 2
                 continue
             same, newer = (
-                judge(project, repository, head, out / name / kind, given.budget)
+                judge_project(project, repository, head, out / name / kind, given.budget)
                 for kind, head in (("same", project.base), ("newer", project.head))
             )
         rows.append(row(project, same, newer, time.monotonic() - began))

@@ -86,8 +86,8 @@ def worktree(top: Path, name: str, commit: str, folder: Path) -> Revision:
 def copy_of_checkout(top: Path, revision: Revision, folder: Path) -> Revision:
     """A new worktree with the checkout's tracked and new files, and without those that git ignores."""
     worktree(top, revision.name, revision.commit, folder)
-    changed = listed(top, "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", revision.commit)
-    new = listed(top, "ls-files", "-z", "--others", "--exclude-standard")
+    changed = git_files(top, "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", revision.commit)
+    new = git_files(top, "ls-files", "-z", "--others", "--exclude-standard")
     for name in sorted(changed):
         # All changed files are removed before any is copied: a folder may have become a file, and either a link. A path
         # that contains others comes first, so that no link is followed.
@@ -108,7 +108,7 @@ def _remove(path: Path) -> None:
 
 def _fill_submodules(source: Path, commit: str, folder: Path) -> None:
     """Write the files of a commit's submodules into a folder, as far as the checkout `source` has them."""
-    for entry in listed(source, "ls-tree", "-r", "-z", commit):
+    for entry in git_files(source, "ls-tree", "-r", "-z", commit):
         described, _, name = entry.partition("\t")
         mode, _, of_module = described.split(" ")
         if mode == "160000":
@@ -171,7 +171,7 @@ def worktrees(folder: Path) -> list[Path]:
     return [Path(line.removeprefix("worktree ")) for line in lines if line.startswith("worktree ")]
 
 
-def listed(folder: Path, *arguments: str) -> list[str]:
+def git_files(folder: Path, *arguments: str) -> list[str]:
     """The entries of git's output with `-z`, which ends each with a zero byte; names may hold any bytes."""
     return [os.fsdecode(entry) for entry in _answer(folder, arguments).split(b"\0") if entry]
 

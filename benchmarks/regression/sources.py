@@ -12,7 +12,7 @@ from configparser import Error as ConfigError
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from benchmarks.regression.revisions import listed
+from benchmarks.regression.revisions import git_files
 
 SOURCE_ROOTS = (".", "src", "python", "lib")
 """The folders in which projects keep their packages, from the top of the tree."""
@@ -100,7 +100,7 @@ def sources_of(folder: Path) -> Sources:
     modules: dict[str, set[str]] = defaultdict(set)
     compiled_from: dict[str, set[str]] = defaultdict(set)
     packages, project_files, texts = set(), [], []
-    for file in listed(folder, "ls-files", "-z", "--cached", "--others", "--", *patterns):
+    for file in git_files(folder, "ls-files", "-z", "--cached", "--others", "--", *patterns):
         path = PurePosixPath(file)
         if any(part in _NO_SOURCES or part.startswith(".") for part in path.parts[:-1]):
             continue

@@ -101,7 +101,7 @@ def tolerance(plain_float32: NumpyArray, plain_float64: NumpyArray, dtype: Dtype
     return SAFETY * factor * unit_roundoff(dtype)
 
 
-def judge(losses: NumpyArray, reference: NumpyArray, allowed: float, task: Task) -> tuple[Status, str | None]:
+def judge_curve(losses: NumpyArray, reference: NumpyArray, allowed: float, task: Task) -> tuple[Status, str | None]:
     """The status of a curve, with a reason: first steps as the reference's up to rounding, a final loss on target."""
     if not np.isfinite(losses).all():
         step = int(np.argmin(np.isfinite(losses)))

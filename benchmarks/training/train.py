@@ -18,7 +18,7 @@ from benchmarks.files import StoreError, explained, folder_for
 from benchmarks.measuring.ending import ended_in_order
 from benchmarks.quoting import quoted
 from benchmarks.training.containing import ends_the_program, exits_raised
-from benchmarks.training.learning_curve import REFERENCE, Curve, Step, TrainResult, judge, tolerance
+from benchmarks.training.learning_curve import REFERENCE, Curve, Step, TrainResult, judge_curve, tolerance
 from benchmarks.training.report import write_report
 from benchmarks.training.task import Task
 from benchmarks.training.tasks import find_task
@@ -74,7 +74,7 @@ def train(
         for name, implementation in found.items():
             curve = _learn(task, name, implementation, device, checked_dtype, steps, advance)
             if curve.status == "ok":
-                status, reason = judge(curve.losses, plain[checked_dtype], allowed, task)
+                status, reason = judge_curve(curve.losses, plain[checked_dtype], allowed, task)
                 curve = dataclasses.replace(curve, status=status, reason=reason)
             curves.append(curve)
     result = TrainResult(

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
-Event = Literal["instructions", "cycles", "cache_misses"]
-EVENTS: tuple[Event, ...] = get_args(Event)
+HardwareEvent = Literal["instructions", "cycles", "cache_misses"]
+EVENTS: tuple[HardwareEvent, ...] = get_args(HardwareEvent)
 
-_CONFIG: Mapping[Event, int] = MappingProxyType({"instructions": 1, "cycles": 0, "cache_misses": 3})
+_CONFIG: Mapping[HardwareEvent, int] = MappingProxyType({"instructions": 1, "cycles": 0, "cache_misses": 3})
 """The values PERF_COUNT_HW_... of linux/perf_event.h; their type, PERF_TYPE_HARDWARE, is 0."""
 _SYSCALL = {"x86_64": 298, "aarch64": 241}
 _SIZE = 112
@@ -28,7 +28,7 @@ TASKS = Path("/proc/self/task")
 _ENABLE, _DISABLE = 0x2400, 0x2401
 
 
-def open_event(event: Event, thread: int) -> int:
+def open_event(event: HardwareEvent, thread: int) -> int:
     """The descriptor of a stopped counter of one thread, which counts in user space alone. Raises OSError."""
     number = _SYSCALL.get(platform.machine()) if sys.platform.startswith("linux") else None
     if number is None:
@@ -55,15 +55,15 @@ def why_not(error: OSError) -> str:
     return f"hardware counters cannot be read: {error.strerror}"
 
 
-def count(
-    call: Callable[[], object], calls: int, opened: Callable[[Event, int], int] = open_event
-) -> tuple[dict[Event, float], str]:
+def count_events(
+    call: Callable[[], object], calls: int, opened: Callable[[HardwareEvent, int], int] = open_event
+) -> tuple[dict[HardwareEvent, float], str]:
     """{event: events of a call} as the mean of `calls` calls over all current threads, and why an event is missing.
 
     An event whose counter cannot be opened is left out. The reason is empty where all events are counted.
     """
     threads = [int(each.name) for each in TASKS.iterdir()]
-    descriptors: dict[Event, list[int]] = {}
+    descriptors: dict[HardwareEvent, list[int]] = {}
     reason = ""
     for event in EVENTS:
         own: list[int] = []
@@ -91,7 +91,7 @@ def count(
     return counted, reason
 
 
-def _control(descriptors: Mapping[Event, list[int]], request: int) -> None:
+def _control(descriptors: Mapping[HardwareEvent, list[int]], request: int) -> None:
     import fcntl
 
     for own in descriptors.values():

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from benchmarks.limits.bounds import LIMIT_NAMES
 from benchmarks.presentation.plain_text import share, significant, times
-from benchmarks.profiling.sampling.kinds import KIND_NAMES, Kind
+from benchmarks.profiling.sampling.kinds import KIND_NAMES, WorkKind
 from benchmarks.workload import Workload
 
 MOST = 0.5
@@ -157,10 +157,10 @@ def facts_of(limit: Mapping[str, Any], counts: Mapping[str, Any], products_share
 class Conclusion:
     """What a call spends its time in, and what could make it faster."""
 
-    kind: Kind
+    kind: WorkKind
     """The kind of work with the largest share."""
     share: float
-    second: Kind
+    second: WorkKind
     """The kind with the second largest share."""
     second_share: float
     remedy: Remedy | None
@@ -170,7 +170,7 @@ class Conclusion:
     facts: Facts
 
 
-def conclude(shares: Mapping[Kind, float], facts: Facts | None = None) -> Conclusion:
+def conclude(shares: Mapping[WorkKind, float], facts: Facts | None = None) -> Conclusion:
     """The conclusion from the shares of at least two kinds, which add up to 1.
 
     The largest speedup is Amdahl's (1967), and at most what the machine allows.
@@ -209,7 +209,7 @@ def _most_times_as_fast(part: float, facts: Facts) -> float:
     return min(amdahl, allowed)
 
 
-def _remedy(kind: Kind, part: float, facts: Facts) -> Remedy:
+def _remedy(kind: WorkKind, part: float, facts: Facts) -> Remedy:
     """What would make a call faster that spends this part of its time in a kind of work."""
     match kind:
         case "overhead":

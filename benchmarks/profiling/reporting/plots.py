@@ -13,11 +13,11 @@ from benchmarks.presentation.figures import Axes, Figure, own_settings
 from benchmarks.presentation.plain_text import clean, seconds, share
 from benchmarks.presentation.plot_style import MUTED, SETTINGS, WIDTH, heading, log_axis, plain_seconds, save, size_axis
 from benchmarks.profiling.reporting.growth import SizeSeries, kind_seconds
-from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, Kind
+from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, WorkKind
 from benchmarks.reporting.slices import AXIS_NAMES
 from benchmarks.workload import Workload
 
-COLOURS: Mapping[Kind, str] = {
+COLOURS: Mapping[WorkKind, str] = {
     "products": "#0072B2",
     "elementwise": "#56B4E9",
     "memory": "#009E73",
@@ -28,7 +28,7 @@ COLOURS: Mapping[Kind, str] = {
     "launch": "#F0E442",
     "between": "#666666",
 }
-_DARK: frozenset[Kind] = frozenset({"products", "memory", "overhead"})
+_DARK: frozenset[WorkKind] = frozenset({"products", "memory", "overhead"})
 NARROWEST_WITH_NUMBER = 5.0
 """Percent of a call: a narrower part of a bar has no number in it."""
 _BAR_INCHES = 0.42
@@ -83,7 +83,7 @@ def draw_bars(shares: pd.DataFrame, limits: pd.DataFrame, workload: Workload, fo
         save(figure, folder, stem)
 
 
-def _text_colour(kind: Kind) -> str:
+def _text_colour(kind: WorkKind) -> str:
     return "white" if kind in _DARK else "#222222"
 
 

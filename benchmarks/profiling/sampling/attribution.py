@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.profiling.sampling.kinds import Kind, kind_of
+from benchmarks.profiling.sampling.kinds import WorkKind, kind_of
 from benchmarks.profiling.sampling.sampler import PREEMPTED, WAITS, SampledThreads
 from benchmarks.profiling.sampling.symbols import ASLEEP, Place
 
-_BEFORE_WAITING: tuple[Kind, ...] = ("products", "elementwise", "memory", "unattributed", "overhead")
+_BEFORE_WAITING: tuple[WorkKind, ...] = ("products", "elementwise", "memory", "unattributed", "overhead")
 """The order in which kinds count where the main thread waits and several other threads compute."""
 
 
@@ -30,7 +30,7 @@ class Sample(NamedTuple):
     nanoseconds: int
     caller: int
     """The main thread's return address in the code that `Sampler.callers` names, else 0."""
-    work: tuple[Kind, Place] | None
+    work: tuple[WorkKind, Place] | None
     """Kind and place of the work; None for a preempted sample."""
     computing_threads: int
 
@@ -39,7 +39,7 @@ class Sample(NamedTuple):
 class SampleCounts:
     """Numbers of samples in one pass."""
 
-    by_place: Mapping[tuple[Kind, Place], int]
+    by_place: Mapping[tuple[WorkKind, Place], int]
     """Attributed samples by kind and place of the work."""
     preempted: int
     """Samples that are attributed to no kind."""
@@ -52,9 +52,9 @@ class SampleCounts:
         return sum(self.by_place.values())
 
     @property
-    def by_kind(self) -> dict[Kind, int]:
+    def by_kind(self) -> dict[WorkKind, int]:
         """Attributed samples by kind of work."""
-        found: Counter[Kind] = Counter()
+        found: Counter[WorkKind] = Counter()
         for (kind, _), count in self.by_place.items():
             found[kind] += count
         return dict(found)
@@ -62,7 +62,7 @@ class SampleCounts:
 
 def count_by_pass(threads: SampledThreads, places: Mapping[int, Place], main_thread: int) -> dict[int, SampleCounts]:
     """{number of the pass: numbers of its samples}; `places` maps the sampled addresses."""
-    found: dict[int, Counter[tuple[Kind, Place]]] = {}
+    found: dict[int, Counter[tuple[WorkKind, Place]]] = {}
     preempted: Counter[int] = Counter()
     computing: Counter[int] = Counter()
     for sample in attribute(threads, places, main_thread):
@@ -105,8 +105,8 @@ def attribute(threads: SampledThreads, places: Mapping[int, Place], main_thread:
 
 
 def _work(
-    main: int, others: list[int], kinds: Mapping[int, Kind], places: Mapping[int, Place]
-) -> tuple[Kind, Place] | None:
+    main: int, others: list[int], kinds: Mapping[int, WorkKind], places: Mapping[int, Place]
+) -> tuple[WorkKind, Place] | None:
     """Kind and place of the work that a sample is attributed to; None where a thread that decides was preempted."""
     if main == PREEMPTED:
         return None

@@ -17,13 +17,13 @@ from typing import Literal, get_args
 from benchmarks.profiling.sampling import native_names
 from benchmarks.profiling.sampling.symbols import ASLEEP, NO_FILE, SPINS, Place
 
-Kind = Literal[
+WorkKind = Literal[
     "products", "elementwise", "memory", "overhead", "waiting", "unattributed", "host_bound", "launch", "between"
 ]
 """Kinds of work. The last three are the reasons of an idle GPU: `tracing.gpu_time` defines each."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[WorkKind, ...] = get_args(WorkKind)
 
-KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
+KIND_NAMES: Mapping[WorkKind, str] = MappingProxyType(
     {
         "products": "matrix products",
         "elementwise": "element-wise work",
@@ -37,7 +37,7 @@ KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
     }
 )
 
-_RULES: tuple[tuple[str, str, Kind], ...] = (
+_RULES: tuple[tuple[str, str, WorkKind], ...] = (
     (r".*", re.escape(SPINS), "waiting"),
     (re.escape(ASLEEP.library), ASLEEP.function, "waiting"),
     # C libraries. A copy is memory movement, whichever function calls it.
@@ -91,7 +91,7 @@ _WITHOUT_NAMES = re.compile(r"onnxruntime|openvino|libtbb")
 """Libraries that are shipped without the names of their functions."""
 
 
-def kind_of(place: Place) -> Kind:
+def kind_of(place: Place) -> WorkKind:
     """The kind of work that is done at a place."""
     for library, function, kind in _COMPILED:
         if library.search(place.library) and function.search(place.function):

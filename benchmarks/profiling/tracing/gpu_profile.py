@@ -17,7 +17,7 @@ from benchmarks.profiling.call_passes import FORWARD, call_of, pass_seconds, pas
 from benchmarks.profiling.records import GPU
 from benchmarks.profiling.sampling.blocks import pairs_record, take_block, take_pairs
 from benchmarks.profiling.sampling.cpu_profile import MOST_FUNCTIONS
-from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.sampling.kinds import WorkKind
 from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, CallBlock, which_kept
 from benchmarks.profiling.tracing.chrome import Event
 from benchmarks.profiling.tracing.gpu_time import Span, break_down, unprofiled, work_of
@@ -75,8 +75,8 @@ def spans_of(events: Sequence[Event]) -> Iterator[tuple[str, Span]]:
 
 def summary(spans: Sequence[Span], seconds: float) -> dict[str, Any]:
     """The spans of one pass, averaged over calls and scaled to `seconds`, the pass's unprofiled time."""
-    kinds: defaultdict[Kind, float] = defaultdict(float)
-    functions: defaultdict[tuple[Kind, str], float] = defaultdict(float)
+    kinds: defaultdict[WorkKind, float] = defaultdict(float)
+    functions: defaultdict[tuple[WorkKind, str], float] = defaultdict(float)
     for span in spans:
         for kind, part in span.kinds.items():
             kinds[kind] += part

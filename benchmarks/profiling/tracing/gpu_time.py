@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from benchmarks.profiling.sampling.kinds import Kind
+from benchmarks.profiling.sampling.kinds import WorkKind
 from benchmarks.profiling.tracing.chrome import Event
 
 DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
@@ -19,7 +19,7 @@ DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 HOST = ("cuda_runtime", "cuda_driver")
 """Categories of the host's calls into CUDA."""
 
-_KERNELS: tuple[tuple[str, Kind], ...] = (
+_KERNELS: tuple[tuple[str, WorkKind], ...] = (
     # Kernels for the gates of a step: cuDNN's (`elemWiseRNNcell`, `LSTM_elementWise_bp1`) and PyTorch's.
     (r"(?i)elemWise|elementWise_[fb]p|(lstm|gru)_cell_(forward|backward)", "elementwise"),
     # Kernels of a whole recurrence: products, nonlinearities and barriers between blocks.
@@ -45,9 +45,9 @@ class Work(NamedTuple):
 class Span(NamedTuple):
     """What a span's time went to, in microseconds."""
 
-    kinds: Mapping[Kind, float]
+    kinds: Mapping[WorkKind, float]
     """Time by kind; the kinds add up to the span."""
-    functions: Mapping[tuple[Kind, str], float]
+    functions: Mapping[tuple[WorkKind, str], float]
     """Time in which the device worked, by kind and name of the kernel."""
     launches: int
     """The number of kernels, copies and clearings."""
@@ -70,7 +70,7 @@ def work_of(events: Iterable[Event]) -> list[Work]:
     return sorted(found, key=lambda each: (each.start, each.end))
 
 
-def kind_of_work(work: Work) -> Kind:
+def kind_of_work(work: Work) -> WorkKind:
     """The kind of work of a kernel, by its name; a kernel that no rule knows is unattributed."""
     if work.category != "kernel":
         return "memory"
@@ -85,8 +85,8 @@ def break_down(begin: float, end: float, work: Sequence[Work]) -> Span:
     `between` where the work was launched before the device became idle. `waiting` is the time from the end of the last
     work to the end of the span. A span without work is `overhead` of the host.
     """
-    kinds: defaultdict[Kind, float] = defaultdict(float)
-    functions: defaultdict[tuple[Kind, str], float] = defaultdict(float)
+    kinds: defaultdict[WorkKind, float] = defaultdict(float)
+    functions: defaultdict[tuple[WorkKind, str], float] = defaultdict(float)
     own = [each for each in work if begin <= each.start < end]
     now = begin
     for each in own:
@@ -106,14 +106,14 @@ def break_down(begin: float, end: float, work: Sequence[Work]) -> Span:
     return Span({kind: time for kind, time in kinds.items() if time > 0}, dict(functions), len(own))
 
 
-def unprofiled(kinds: Mapping[Kind, float], seconds: float) -> dict[Kind, float]:
+def unprofiled(kinds: Mapping[WorkKind, float], seconds: float) -> dict[WorkKind, float]:
     """The kinds of a profiled span, scaled to its unprofiled time; seconds.
 
     The profiler delays the host and not the device. So its cost is subtracted from the time in which the device waits
     for the host, as far as that lasts, and the rest of it from all kinds in proportion.
     """
     excess = max(0.0, sum(kinds.values()) - seconds)
-    host: Kind = "host_bound" if kinds.get("host_bound") else "overhead"
+    host: WorkKind = "host_bound" if kinds.get("host_bound") else "overhead"
     left = {kind: time - min(time, excess) if kind == host else time for kind, time in kinds.items()}
     total = sum(left.values())
     return {kind: time * seconds / total for kind, time in left.items() if time > 0} if total else {}

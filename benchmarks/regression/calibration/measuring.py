@@ -121,7 +121,9 @@ def _is_calibration(folder: Path) -> bool:
     return True
 
 
-FILES = files.Kind("calibrate", re.compile(r"curves\.csv|table\.md|errors\.(png|svg)"), is_earlier=_is_calibration)
+FILES = files.CommandFiles(
+    "calibrate", re.compile(r"curves\.csv|table\.md|errors\.(png|svg)"), is_earlier=_is_calibration
+)
 """The files that are derived from the data of a calibration, `calibration.json` and `groups.jsonl`."""
 
 
