@@ -12,7 +12,7 @@ FAILED = Outcome("failed", "why")
 
 
 def rounds(seconds: Sequence[float], time_slices: Sequence[int] | None = None) -> list[Round]:
-    """The rounds of one pass; all in the first time slice where none are given."""
+    """The rounds of one repetition; all in the first time slice where none are given."""
     return [Round(*each) for each in zip(seconds, time_slices or [0] * len(seconds), strict=True)]
 
 
@@ -25,5 +25,5 @@ def record(outcomes: Mapping[str, Outcome | TestStatus], **fields: Any) -> Proce
         case: each if isinstance(each, Outcome) else Outcome(each, "" if each == "passed" else "why")
         for case, each in outcomes.items()
     }
-    passes = {case: [rounds([1.0])] for case, each in given.items() if each.status == "passed"}
-    return ProcessRecord(**{"passes": passes, "outcomes": given, **fields})
+    repetitions = {case: [rounds([1.0])] for case, each in given.items() if each.status == "passed"}
+    return ProcessRecord(**{"repetitions": repetitions, "outcomes": given, **fields})

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.regression.calibration import measuring
 from benchmarks.regression.calibration.measuring import INJECTED_SIZES, measure, read_groups, read_record, summary
 from benchmarks.regression.control import ControlTimes
-from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
+from benchmarks.regression.measuring import REPETITIONS, SECONDS_A_CASE
 from benchmarks.regression.outcomes import PASSED, Outcome
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side
@@ -33,11 +33,11 @@ class Processes:
         self.failing = False
 
     def __call__(
-        self, sides: Sequence[Side], cases: Sequence[str], *, number: int, passes: int, seconds_a_case: float
+        self, sides: Sequence[Side], cases: Sequence[str], *, number: int, repetitions: int, seconds_a_case: float
     ) -> tuple[list[ProcessRecord], list[tuple[ControlTimes, ...]]]:
         """Measure one group of three processes."""
         assert [side.name for side in sides] == ["base", "again", "slowed"]
-        assert (passes, seconds_a_case) == (PASSES, SECONDS_A_CASE)
+        assert (repetitions, seconds_a_case) == (REPETITIONS, SECONDS_A_CASE)
         self.now += 3600.0
         self.numbers.append(number)
         measured = []
@@ -48,7 +48,7 @@ class Processes:
                 case: [rounds([99.0]), rounds([one, 2 * one, 4 * one], [0, 1, 2])] for case, one in seconds.items()
             }
             outcomes = dict.fromkeys(cases, Outcome("failed", "why") if self.failing and work else PASSED)
-            measured.append(record(outcomes, passes=by_case, output="the end"))
+            measured.append(record(outcomes, repetitions=by_case, output="the end"))
         return measured, [(ControlTimes(1.0, 2.0),)] * len(sides)
 
 
@@ -96,7 +96,7 @@ def test_sizes_rotate_from_group_to_group(processes: Processes, folder: Path) ->
 
 @pytest.mark.usefixtures("processes")
 def test_a_group_records_the_work_and_the_times_of_each_process(folder: Path) -> None:
-    """Only the third process has the work; counted passes give the time of each time slice and a summary of rounds."""
+    """Only the third process has the work; counted repetitions give the time of each slice and a summary of rounds."""
     said: list[str] = []
     measure(folder, hours(1), said.append)
     (group,) = read_groups(folder)

@@ -67,10 +67,10 @@ def test_a_record_of_another_form_is_refused(field: str, value: object) -> None:
         Measurement.from_json([record])
 
 
-def test_a_cases_times_are_those_of_its_passes() -> None:
-    """The low time is the median over passes of their first deciles; median and least are those of all rounds."""
-    passes = [[5.0, 1.0, 9.0], [2.0, 2.0], [4.0, 3.0, 8.0]]
-    assert CaseTimes.of_passes(passes) == CaseTimes(2.0, 3.5, 1.0, 8)
+def test_a_cases_times_are_those_of_its_repetitions() -> None:
+    """The low time is the median over repetitions of their first deciles; median and least are those of all rounds."""
+    repetitions = [[5.0, 1.0, 9.0], [2.0, 2.0], [4.0, 3.0, 8.0]]
+    assert CaseTimes.of_repetitions(repetitions) == CaseTimes(2.0, 3.5, 1.0, 8)
 
 
 def test_a_suites_digest_follows_its_files(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_options_of_a_project_do_not_keep_its_suite_from_being_measured(options:
         "bench/test_a.py::test_fails": "failed",
         "bench/test_a.py::test_works": "passed",
     }, found.output
-    assert "bench/test_a.py::test_works" in found.passes
+    assert "bench/test_a.py::test_works" in found.repetitions
     assert {path.name for path in tmp_path.iterdir()} == {"bench", "pytest.ini"}
 
 
@@ -96,7 +96,7 @@ def test_hooks_that_change_the_results_have_no_effect(tmp_path: Path, monkeypatc
     found = dry_run(suite(tmp_path, {"conftest.py": HOOKS, "test_a.py": SLOW}))
     case = "bench/test_a.py::test_slow"
     assert found.outcomes == {case: PASSED}, found.output
-    assert [len(rounds) for rounds in found.passes[case]] == [4]
+    assert [len(rounds) for rounds in found.repetitions[case]] == [4]
     extra = found.extra_info[case]
     assert (extra["tolerance"], extra["large"], extra["type"]) == (0.5, "int", "type")
 
@@ -178,7 +178,7 @@ def test_a_test_that_ends_its_process_does_not_end_the_others(name: str, endings
     """Those before and after it run in processes without it."""
     case = f"bench/test_a.py::test_{name}"
     assert endings.outcomes[case] == PASSED
-    assert case in endings.passes
+    assert case in endings.repetitions
 
 
 def test_a_mark_of_another_plugin_is_explained(endings: ProcessRecord) -> None:
@@ -190,7 +190,7 @@ def test_a_time_of_zero_is_not_recorded(endings: ProcessRecord) -> None:
     """The timer of the suite stands still."""
     case = "bench/test_a.py::test_stands_still"
     assert endings.outcomes[case] == PASSED
-    assert case not in endings.passes
+    assert case not in endings.repetitions
 
 
 DAEMON = """
@@ -269,7 +269,7 @@ def test_a_record_is_read_as_far_as_it_was_written(tmp_path: Path) -> None:
     )
     output.write_text("x" * 9999)
     found = read_record(file, output, -11)
-    assert found.passes == {"a": [[Round(1.0, 0)]]}
+    assert found.repetitions == {"a": [[Round(1.0, 0)]]}
     assert found.outcomes == {"a": Outcome("failed", "ended its process by SIGSEGV")}
     assert len(found.output) < 9999
 

@@ -39,7 +39,7 @@ def test_disturbed_rounds_and_time_slices_do_not_move_a_pair() -> None:
 
 
 def test_the_first_pass_of_a_process_does_not_count() -> None:
-    """It warms the process up; the passes after it are the measurement."""
+    """It warms the process up; the repetitions after it are the measurement."""
     measured = in_slices([[9.0] * 3, [1.0] * 3, [2.0] * 3], [[0] * 3, [1] * 3, [1] * 3])
     assert slice_times([measured]) == [{"a": (1.0, 2.0)}]
 
@@ -47,9 +47,9 @@ def test_the_first_pass_of_a_process_does_not_count() -> None:
 def in_slices(
     seconds: Sequence[Sequence[float]], time_slices: Sequence[Sequence[int]], status: TestStatus = "passed"
 ) -> ProcessRecord:
-    """The record of a process with one case, whose rounds of each pass fell in these time slices."""
-    passes = [rounds(*each) for each in zip(seconds, time_slices, strict=True)]
-    return record({"a": status}, passes={"a": passes})
+    """The record of a process with one case, whose rounds of each repetition fell in these time slices."""
+    repetitions = [rounds(*each) for each in zip(seconds, time_slices, strict=True)]
+    return record({"a": status}, repetitions={"a": repetitions})
 
 
 def test_only_time_slices_that_both_sides_have_are_compared() -> None:
@@ -93,7 +93,7 @@ def test_both_sides_take_turns_within_a_test(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("benchmarks.regression.suite_process.TIME_SLICE_SECONDS", 0.002)
     (tmp_path / "test_turns.py").write_text(TURNS)
     side, case = Side("base", tmp_path, sys.executable, "test_turns.py"), "test_turns.py::test_order"
-    measured, _ = measure_together((side, side), [case], number=0, passes=1, seconds_a_case=0.05)
+    measured, _ = measure_together((side, side), [case], number=0, repetitions=1, seconds_a_case=0.05)
     calls = sorted((at, number) for number, each in enumerate(measured) for at in each.extra_info[case]["called"])
     turns = [number for number, _ in itertools.groupby(number for _, number in calls)]
     assert len(turns) >= 8
@@ -141,7 +141,7 @@ def test_a_process_ends_when_its_turns_end(tmp_path: Path) -> None:
         "record": str(tmp_path / "record.jsonl"),
         "turns": [allow, announce],
         "time_slice_seconds": 0.01,
-        "warm_up_passes": 0,
+        "warm_up_repetitions": 0,
         "reserve_bytes": 0,
     }
     (tmp_path / "settings.json").write_text(json.dumps(settings))
@@ -169,10 +169,10 @@ def test_own(benchmark):
 
 
 def test_a_suite_with_a_timer_of_its_own_takes_turns_test_by_test(tmp_path: Path) -> None:
-    """Each of its passes is one time slice."""
+    """Each of its repetitions is one time slice."""
     (tmp_path / "test_own.py").write_text(OWN_TIMER)
     side, case = Side("base", tmp_path, sys.executable, "test_own.py"), "test_own.py::test_own"
-    measured, controls = measure_together((side, side), [case], number=0, passes=2, seconds_a_case=0)
+    measured, controls = measure_together((side, side), [case], number=0, repetitions=2, seconds_a_case=0)
     assert [len(each[case]) for each in slice_times(measured)] == [2, 2]
     assert min(map(len, controls)) >= LEAST_CONTROLS
 
@@ -186,14 +186,14 @@ def test_both_sides_of_a_pair_run_in_one_layout_on_one_core(tmp_path: Path) -> N
     pairs = [
         [
             each.extra_info[case]
-            for each in measure_together((side, side), [case], number=n, passes=1, seconds_a_case=0)[0]
+            for each in measure_together((side, side), [case], number=n, repetitions=1, seconds_a_case=0)[0]
         ]
         for n in (0, 1)
     ]
     for base, head in pairs:
         assert base["cores"] == head["cores"]
         assert len(base["cores"]) == 1
-    # The other side goes first in the next pass, and in the next pair.
+    # The other side goes first in the next repetition, and in the next pair.
     assert [base["began"] < head["began"] for base, head in pairs] == [False, True]
     if cores:
         assert os.sched_getaffinity(0) == cores
@@ -222,5 +222,5 @@ def test_options_of_a_projects_plugins_do_not_keep_its_suite_from_being_measured
     (tmp_path / "test_turns.py").write_text(TURNS)
     found = dry_run(Side("base", tmp_path, sys.executable, "test_turns.py"))
     assert found.status == 0, found.output
-    assert list(found.passes) == ["test_turns.py::test_order"]
+    assert list(found.repetitions) == ["test_turns.py::test_order"]
     assert not (tmp_path / ".benchmarks").exists()

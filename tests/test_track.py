@@ -27,7 +27,7 @@ def test_the_anchor_is_in_every_group(project: Path) -> None:
 
 
 def test_a_later_revision_has_the_same_anchor(project: Path) -> None:
-    """Other packages do not change the anchor; the pass that warms up does not count."""
+    """Other packages do not change the anchor; the repetition that warms up does not count."""
     first = Suite(project)
     tracked(planned(project, first, only=[2, 3]), first)
     later = Suite(project)

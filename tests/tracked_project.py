@@ -77,7 +77,7 @@ class Suite:
     def measure(
         self, sides: Sequence[Side], cases: Sequence[str], *, number: int
     ) -> tuple[list[ProcessRecord], list[list[ControlTimes]]]:
-        """A group, with a pass that warms up and one that counts."""
+        """A group, with a repetition that warms up and one that counts."""
         if len(self.ran) >= self.most:
             raise KeyboardInterrupt
         assert cases == [CASE]
@@ -86,8 +86,8 @@ class Suite:
         found = []
         for place in self.ran[-1]:
             seconds = (1.3 if place >= self.slow_from else 1.0) * (1 + 0.003 * ((place * 7 + len(self.ran) * 3) % 5))
-            passes = [rounds([99.0]), rounds([seconds * (1 + 0.3 * (len(self.ran) % 3))] * 3)]
-            found.append(record({CASE: PASSED}, passes={CASE: passes}))
+            repetitions = [rounds([99.0]), rounds([seconds * (1 + 0.3 * (len(self.ran) % 3))] * 3)]
+            found.append(record({CASE: PASSED}, repetitions={CASE: repetitions}))
         return found, [[ControlTimes(1.0, 1.0)]] * len(sides)
 
 

@@ -22,18 +22,18 @@ class CaseTimes:
     """The times of one case in one process."""
 
     low_seconds: float
-    """A call that nothing interrupts: the first decile of the rounds, as the median over passes."""
+    """A call that nothing interrupts: the first decile of the rounds, as the median over repetitions."""
     median_seconds: float
-    """The median over the rounds of all passes."""
+    """The median over the rounds of all repetitions."""
     min_seconds: float
-    """The shortest of the rounds of all passes."""
+    """The shortest of the rounds of all repetitions."""
     rounds: int
 
     @classmethod
-    def of_passes(cls, passes: Sequence[Sequence[float]]) -> CaseTimes:
-        """The times of a case, from the seconds of a call in each round of each pass."""
-        rounds = [seconds for each in passes for seconds in each]
-        low = statistics.median(first_decile(each) for each in passes)
+    def of_repetitions(cls, repetitions: Sequence[Sequence[float]]) -> CaseTimes:
+        """The times of a case, from the seconds of a call in each round of each repetition."""
+        rounds = [seconds for each in repetitions for seconds in each]
+        low = statistics.median(first_decile(each) for each in repetitions)
         return cls(low, statistics.median(rounds), min(rounds), len(rounds))
 
     @classmethod

@@ -27,13 +27,13 @@ from benchmarks.measuring.lock import measuring_alone
 from benchmarks.presentation.plain_text import count
 from benchmarks.regression.control import ControlTimes
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
+from benchmarks.regression.measuring import REPETITIONS, SECONDS_A_CASE
 from benchmarks.regression.pairing import measure_together
 from benchmarks.regression.preparing import Preparation
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.revisions import Revision, remove_abandoned
-from benchmarks.regression.suite_process import WARM_UP_PASSES
+from benchmarks.regression.suite_process import WARM_UP_REPETITIONS
 
 TOGETHER = 4
 """The most processes of a group, with the anchor's: each holds a framework in memory."""
@@ -56,7 +56,7 @@ def measure_as_regress(
     sides: Sequence[Side], cases: Sequence[str], *, number: int
 ) -> tuple[Sequence[ProcessRecord], Sequence[Sequence[ControlTimes]]]:
     """Measure the cases as `regress` measures its pairs."""
-    return measure_together(sides, cases, number=number, passes=PASSES, seconds_a_case=SECONDS_A_CASE)
+    return measure_together(sides, cases, number=number, repetitions=REPETITIONS, seconds_a_case=SECONDS_A_CASE)
 
 
 def track(
@@ -183,9 +183,10 @@ def _measure(
     recorded = 0
     for revision, record, control_times in zip(revisions, records, controls, strict=True):
         times = {
-            case: CaseTimes.of_passes(counted)
-            for case in record.passes
-            if record.passed(case) and (counted := [each for each in record.seconds(case)[WARM_UP_PASSES:] if each])
+            case: CaseTimes.of_repetitions(counted)
+            for case in record.repetitions
+            if record.passed(case)
+            and (counted := [each for each in record.seconds(case)[WARM_UP_REPETITIONS:] if each])
         }
         if not times:
             say(f"a process of {revision[:10]} ended with {record.status} before it had measured: not recorded")

@@ -21,7 +21,7 @@ from benchmarks.regression.suite_process import UNLIMITED, BudgetOver, TimeLimit
 
 FLOOR_LOG_RATIOS = 8
 """The least number of log ratios of base against itself that the noise floor rests on."""
-PASSES = 1
+REPETITIONS = 1
 SECONDS_A_CASE = 0.3
 """How long a process measures each case: some thirty time slices. With a third of them, their spread would be as wide
 as that of pairs, and starting the processes would take most of the time."""
@@ -156,7 +156,12 @@ class PairMeasuring:
             number, self._number = self._number, self._number + 1
             try:
                 pair, *processes = measure_pair(
-                    *both, wanted, number=number, passes=PASSES, seconds_a_case=SECONDS_A_CASE, limits=self._limits
+                    *both,
+                    wanted,
+                    number=number,
+                    repetitions=REPETITIONS,
+                    seconds_a_case=SECONDS_A_CASE,
+                    limits=self._limits,
                 )
             except BudgetOver:
                 self._budget.spend_the_rest()

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.regression.control import ControlTimes, measure_control
 from benchmarks.regression.process_record import ProcessRecord, Round
 from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.suite_process import UNLIMITED, WARM_UP_PASSES, WITHIN_A_TEST, SuiteProcess, TimeLimits
+from benchmarks.regression.suite_process import UNLIMITED, WARM_UP_REPETITIONS, WITHIN_A_TEST, SuiteProcess, TimeLimits
 
 CONTROLS = ("control: matrix product", "control: Python loop")
 """The names of the control's two parts among the cases."""
@@ -93,13 +93,13 @@ def measure_pair(
     cases: Sequence[str],
     *,
     number: int,
-    passes: int,
+    repetitions: int,
     seconds_a_case: float,
     limits: TimeLimits = UNLIMITED,
 ) -> tuple[ProcessPair, ProcessRecord, ProcessRecord]:
     """The pair of two sides, and the record of each process; the arguments are those of `measure_together`."""
     records, controls = measure_together(
-        (base, head), cases, number=number, passes=passes, seconds_a_case=seconds_a_case, limits=limits
+        (base, head), cases, number=number, repetitions=repetitions, seconds_a_case=seconds_a_case, limits=limits
     )
     base_times, head_times = slice_times(records)
     # Where one process ended early, the other one's turns went on, with their controls.
@@ -112,7 +112,7 @@ def measure_together(
     cases: Sequence[str],
     *,
     number: int,
-    passes: int,
+    repetitions: int,
     seconds_a_case: float,
     limits: TimeLimits = UNLIMITED,
     control: Callable[[], ControlTimes] = measure_control,
@@ -123,8 +123,8 @@ def measure_together(
         sides: What is measured.
         cases: The tests to run, in this order.
         number: How many pairs or groups the run measured before; it settles the layout and which side goes first.
-        passes: How often each case is measured, after the passes that warm up.
-        seconds_a_case: How long each case is measured in a pass: pytest-benchmark's `--benchmark-max-time`.
+        repetitions: How often each case is measured, after the repetitions that warm up.
+        seconds_a_case: How long each case is measured in a repetition: pytest-benchmark's `--benchmark-max-time`.
         limits: How long a process may take.
         control: Times the control once.
 
@@ -132,7 +132,7 @@ def measure_together(
     """
     options = (f"--benchmark-max-time={seconds_a_case}", "--benchmark-min-rounds=3")
     controls: list[list[ControlTimes]] = [[] for _ in sides]
-    controls_a_turn = math.ceil(LEAST_CONTROLS / passes / len(cases))
+    controls_a_turn = math.ceil(LEAST_CONTROLS / repetitions / len(cases))
     with contextlib.ExitStack() as stack:
         # The control is to use one core: with two threads, one of which waits for a core, it takes a hundred times as
         # long.
@@ -143,7 +143,7 @@ def measure_together(
                 SuiteProcess(
                     side,
                     only=cases,
-                    passes=WARM_UP_PASSES + passes,
+                    repetitions=WARM_UP_REPETITIONS + repetitions,
                     options=options,
                     layout=number + 1,
                     limits=limits,
@@ -199,12 +199,12 @@ def slice_times(records: Sequence[ProcessRecord]) -> list[dict[str, tuple[float,
     slice that one process had alone, before or after the test of the others, has no counterpart.
     """
     found: list[dict[str, tuple[float, ...]]] = [{} for _ in records]
-    for case in records[0].passes:
+    for case in records[0].repetitions:
         if not all(record.passed(case) for record in records):
             continue
         aligned: list[tuple[float, ...]] = []
-        passes = [record.passes.get(case, ())[WARM_UP_PASSES:] for record in records]
-        for rounds_of_sides in zip(*passes, strict=False):
+        repetitions = [record.repetitions.get(case, ())[WARM_UP_REPETITIONS:] for record in records]
+        for rounds_of_sides in zip(*repetitions, strict=False):
             slices = [_by_slice(rounds) for rounds in rounds_of_sides]
             shared = sorted(set.intersection(*(set(each) for each in slices)))
             aligned += [tuple(each[number] for each in slices) for number in shared]
@@ -215,7 +215,7 @@ def slice_times(records: Sequence[ProcessRecord]) -> list[dict[str, tuple[float,
 
 
 def _by_slice(rounds: Sequence[Round]) -> dict[int, float]:
-    """{number of the time slice: seconds of a call in it} of one pass."""
+    """{number of the time slice: seconds of a call in it} of one repetition."""
     grouped: dict[int, list[float]] = {}
     for each in rounds:
         grouped.setdefault(each.time_slice, []).append(each.seconds)

@@ -20,7 +20,7 @@ _LONGEST_OUTPUT = 4000
 class Round(NamedTuple):
     """One round of pytest-benchmark: the seconds of a call in it, above 0, and the time slice that it began in.
 
-    Time slices count from 0 within a pass. A suite that sets a timer of its own has a single one.
+    Time slices count from 0 within a repetition. A suite that sets a timer of its own has a single one.
     """
 
     seconds: float
@@ -31,12 +31,12 @@ class Round(NamedTuple):
 class ProcessRecord:
     """What one pytest process did. A case is the node ID of a test that uses pytest-benchmark's fixture."""
 
-    passes: Mapping[str, Sequence[Sequence[Round]]] = dataclasses.field(default_factory=dict)
-    """The rounds of each pass over each case that has any."""
+    repetitions: Mapping[str, Sequence[Sequence[Round]]] = dataclasses.field(default_factory=dict)
+    """The rounds of each repetition over each case that has any."""
     extra_info: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """pytest-benchmark's `extra_info` of each case that ended."""
     outcomes: Mapping[str, Outcome] = dataclasses.field(default_factory=dict)
-    """How each test ended: the worst outcome of all its parts and passes."""
+    """How each test ended: the worst outcome of all its parts and repetitions."""
     broken: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Why a path could not be collected; the path is empty where pytest ended before it had collected any."""
     unmeasured: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -71,14 +71,14 @@ class ProcessRecord:
         return {case: outcome.reason for case, outcome in self.outcomes.items() if outcome.status == "failed"}
 
     def seconds(self, case: str) -> list[list[float]]:
-        """The seconds of a call in each round, pass by pass."""
-        return [[each.seconds for each in rounds] for rounds in self.passes.get(case, ())]
+        """The seconds of a call in each round, repetition by repetition."""
+        return [[each.seconds for each in rounds] for rounds in self.repetitions.get(case, ())]
 
     def merged(self, later: ProcessRecord) -> ProcessRecord:
         """The record of this process and of a later one, which ran other cases of the same suite."""
         return dataclasses.replace(
             later,
-            passes={**self.passes, **later.passes},
+            repetitions={**self.repetitions, **later.repetitions},
             extra_info={**self.extra_info, **later.extra_info},
             outcomes={**self.outcomes, **later.outcomes},
             broken={**self.broken, **later.broken},
@@ -103,7 +103,7 @@ def read_record(record: Path, output: Path, status: int, stopped: str = "") -> P
     `record` is the file that the plugin `rnnbench_turns` wrote, `output` what pytest printed, `status` its exit status
     and `stopped` why `regress` ended it, if it did.
     """
-    passes: dict[str, list[list[Round]]] = {}
+    repetitions: dict[str, list[list[Round]]] = {}
     extra_info: dict[str, Mapping[str, Any]] = {}
     outcomes: dict[str, Outcome] = {}
     broken: dict[str, str] = {}
@@ -126,7 +126,7 @@ def read_record(record: Path, output: Path, status: int, stopped: str = "") -> P
             case ["outcome", str(case), ("passed" | "skipped" | "failed") as word, str(reason)]:
                 outcomes[case] = _worse(outcomes.get(case), Outcome(word, reason))
             case ["rounds", str(case), list(rounds), extra]:
-                passes.setdefault(case, []).append(_rounds(rounds))
+                repetitions.setdefault(case, []).append(_rounds(rounds))
                 extra_info[case] = extra if isinstance(extra, dict) else {}
             case ["done"]:
                 done = True
@@ -135,7 +135,7 @@ def read_record(record: Path, output: Path, status: int, stopped: str = "") -> P
     elif not done and not collected and (stopped or status < 0):
         broken.setdefault("", stopped or f"pytest {ending(status)} before it had collected the tests")
     return ProcessRecord(
-        passes={case: each for case, each in passes.items() if any(each)},
+        repetitions={case: each for case, each in repetitions.items() if any(each)},
         extra_info={case: extra_info.get(case, {}) for case in outcomes},
         outcomes=outcomes,
         broken=broken,

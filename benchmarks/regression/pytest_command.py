@@ -37,12 +37,12 @@ class Side:
     """Whether PYTHONPATH of this process is in force: it belongs to the environment of this process."""
 
 
-def command_line(side: Side, scratch: Path, passes: int, plugins: Sequence[Path] = PLUGINS) -> list[str]:
-    """The words that run the suite `passes` times in one process; files go to the folder `scratch`.
+def command_line(side: Side, scratch: Path, repetitions: int, plugins: Sequence[Path] = PLUGINS) -> list[str]:
+    """The words that run the suite `repetitions` times in one process; files go to the folder `scratch`.
 
     The options of the project come first. Later ones take back those that would spoil a measurement.
     """
-    words = [side.python, "-m", "pytest", "--keep-duplicates", *[side.suite] * passes, "--rootdir=."]
+    words = [side.python, "-m", "pytest", "--keep-duplicates", *[side.suite] * repetitions, "--rootdir=."]
     words += ["--continue-on-collection-errors"]
     for plugin in (*(each.stem for each in plugins), "benchmark"):
         words += ["-p", plugin]

@@ -1,16 +1,17 @@
 """A pytest plugin that runs the named tests in turns with another process, and records what they measure.
 
 It runs in the environment of the project under test, beside any version of this one, so it imports nothing but the
-standard library and pytest, and has a name of its own. RNNBENCH_TURNS is the path of a JSON file:
+standard library and pytest, and its name is one that no module of the project has. RNNBENCH_TURNS is the path of a
+JSON file:
 
     {"only": [NODE ID, ...] or null, "record": FILE, "turns": [FD to read, FD to write],
-     "time_slice_seconds": how long a turn within a test is, "warm_up_passes": the passes that are not counted,
+     "time_slice_seconds": how long a turn within a test is, "warm_up_repetitions": how many do not count,
      "reserve_bytes": how much of the address space is taken before anything else is loaded}
 
 Before each test its node ID, as JSON, is written to the second descriptor as a line, and the test begins when a line
 can be read from the first. Within a test, the `timer` that pytest-benchmark is given ends the turn between two rounds:
-"." is written, and the test goes on when a line can be read. In passes that warm up, a test measures next to nothing
-and has one turn.
+"." is written, and the test goes on when a line can be read. In repetitions that warm up, a test measures next to
+nothing and has one turn.
 
 The record is written event by event, a JSON list a line, so that it is there however the process ends. The forms are
 
@@ -55,7 +56,7 @@ _MARKED = (
     "it has the mark `benchmark` and does not use pytest-benchmark's fixture `benchmark`: pytest-codspeed measures "
     "such a test whole, and here it has to call `benchmark(...)`"
 )
-_passes: dict[str, int] = {}
+_repetitions: dict[str, int] = {}
 
 
 class _Turn:
@@ -127,7 +128,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the named tests, pass by pass, each in the order of the names."""
+    """Keep the named tests, repetition by repetition, each in the order of the names."""
     if _SETTINGS["only"] is None:
         for item in items:
             if not _uses_benchmark(item) and item.get_closest_marker("benchmark") is not None:
@@ -135,12 +136,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     place = {nodeid: number for number, nodeid in enumerate(_SETTINGS["only"])}
     ranked = []
-    passes: dict[str, int] = {}
+    repetitions: dict[str, int] = {}
     for item in items:
         if item.nodeid in place:
-            passes[item.nodeid] = passes.get(item.nodeid, 0) + 1
-            ranked.append((passes[item.nodeid], place[item.nodeid], item))
-            if passes[item.nodeid] <= _SETTINGS["warm_up_passes"]:
+            repetitions[item.nodeid] = repetitions.get(item.nodeid, 0) + 1
+            ranked.append((repetitions[item.nodeid], place[item.nodeid], item))
+            if repetitions[item.nodeid] <= _SETTINGS["warm_up_repetitions"]:
                 _shorten(item)
     left_out = [item for item in items if item.nodeid not in place]
     items[:] = [item for _, _, item in sorted(ranked, key=lambda entry: entry[:2])]
@@ -176,11 +177,11 @@ def _shorten(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Wait for the turn before the test, and record its rounds after it."""
-    passes = _passes[item.nodeid] = _passes.get(item.nodeid, 0) + 1
+    repetitions = _repetitions[item.nodeid] = _repetitions.get(item.nodeid, 0) + 1
     _wait(json.dumps(item.nodeid))
     _Turn.time_slice, _Turn.of_calls = 0, (0, 0)
     # The set-up of the test is a turn of its own, which ends when the clock is first read.
-    _Turn.ends = 0.0 if passes > _SETTINGS["warm_up_passes"] else math.inf
+    _Turn.ends = 0.0 if repetitions > _SETTINGS["warm_up_repetitions"] else math.inf
     _benchmarks.begin()
     _record("began", item.nodeid)
     try:

@@ -97,7 +97,7 @@ def last_line(output: str) -> str:
 
 
 def _works(record: ProcessRecord, case: str) -> bool:
-    return record.passed(case) and case in record.passes
+    return record.passed(case) and case in record.repetitions
 
 
 def _failure(case: str, record: ProcessRecord) -> str:

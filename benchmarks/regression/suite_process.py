@@ -26,9 +26,9 @@ from benchmarks.regression.pytest_command import PLUGINS, Side, command_line, en
 TIME_SLICE_SECONDS = 0.01
 """How long a side measures before the other side's turn: some rounds, so that an interrupted one is not the lowest, and
 short beside the time for which a shared core keeps one speed."""
-WARM_UP_PASSES = 1
-"""The first passes of a process, which are not counted: each test measures next to nothing in them. A process that has
-only waited can run slower for its whole life; pytest-benchmark measures the resolution of its clock in them."""
+WARM_UP_REPETITIONS = 1
+"""The first repetitions in a process do not count: each test measures next to nothing in them. A process that has only
+waited can run slower for its whole life; pytest-benchmark measures the resolution of its clock in them."""
 WITHIN_A_TEST = "."
 """The announcement of a process that waits in the middle of a test."""
 _SETTINGS = "RNNBENCH_TURNS"
@@ -62,7 +62,7 @@ UNLIMITED = TimeLimits()
 class SuiteProcess:
     """A pytest process that runs only in its turns: it waits before each test, and after each time slice within one.
 
-    `only` are the tests to run, all if None; `passes` is how often each runs. Processes with the same `layout` hash
+    `only` are the tests to run, all if None; `repetitions` is how often each runs. Processes of one `layout` hash
     strings alike and have their libraries at the same addresses (see `address_space`). Raises ValueError where the
     process cannot be started.
     """
@@ -72,7 +72,7 @@ class SuiteProcess:
         side: Side,
         *,
         only: Sequence[str] | None = None,
-        passes: int = 1,
+        repetitions: int = 1,
         options: Sequence[str] = (),
         plugins: Sequence[Path] = PLUGINS,
         layout: int = 0,
@@ -87,7 +87,7 @@ class SuiteProcess:
         try:
             with contextlib.ExitStack() as held:
                 self._scratch = held.enter_context(scratch_folder("process"))
-                self._start(held, side, only, passes, options, plugins, layout)
+                self._start(held, side, only, repetitions, options, plugins, layout)
                 self._held = held.pop_all()
         except OSError as error:
             raise ValueError(
@@ -100,7 +100,7 @@ class SuiteProcess:
         held: contextlib.ExitStack,
         side: Side,
         only: Sequence[str] | None,
-        passes: int,
+        repetitions: int,
         options: Sequence[str],
         plugins: Sequence[Path],
         layout: int,
@@ -115,7 +115,7 @@ class SuiteProcess:
                 "record": str(self._scratch / "record.jsonl"),
                 "turns": [allow, announce],
                 "time_slice_seconds": TIME_SLICE_SECONDS,
-                "warm_up_passes": WARM_UP_PASSES,
+                "warm_up_repetitions": WARM_UP_REPETITIONS,
                 "reserve_bytes": layout * SHIFT_BYTES,
             }
             # A file: the IDs of many tests are longer than an environment variable may be.
@@ -124,7 +124,7 @@ class SuiteProcess:
             output = child_ends.enter_context(open_to_append(self._scratch, "output.txt"))
             with fixed_layout():
                 self._process = subprocess.Popen(  # noqa: S603  # the interpreter of the revision that is measured
-                    [*command_line(side, self._scratch, passes, plugins), *options],
+                    [*command_line(side, self._scratch, repetitions, plugins), *options],
                     cwd=side.folder,
                     env=environment(side, self._scratch, layout) | self._marks,
                     stdin=subprocess.DEVNULL,

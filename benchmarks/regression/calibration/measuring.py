@@ -28,11 +28,11 @@ from benchmarks.measuring.environment import worker_environment
 from benchmarks.regression.calibration.injection import refined_amounts
 from benchmarks.regression.dry_run import dry_run
 from benchmarks.regression.environments import import_paths
-from benchmarks.regression.measuring import PASSES, SECONDS_A_CASE
+from benchmarks.regression.measuring import REPETITIONS, SECONDS_A_CASE
 from benchmarks.regression.pairing import log_ratios, measure_pair, measure_together, slice_times
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.suite_process import WARM_UP_PASSES
+from benchmarks.regression.suite_process import WARM_UP_REPETITIONS
 
 RECORD_FILE = "calibration.json"
 GROUPS_FILE = "groups.jsonl"
@@ -163,14 +163,14 @@ def begun_record(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
             raise ValueError(f"{folder} was measured on {record['machine']['key']}; this is {here}: begin a new one")
         return record
     found = dry_run(_side("base"))
-    cases = [case for case in found.passes if "/cuda/" not in case]
+    cases = [case for case in found.repetitions if "/cuda/" not in case]
     say(f"{len(cases)} cases; measuring how much work makes each size of slowdown")
     record = {
         "machine": machine.describe_machine(),
         "packages": machine.packages(),
         "commit": machine.commit(),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "passes": PASSES,
+        "repetitions": REPETITIONS,
         "seconds_a_case": SECONDS_A_CASE,
         "cases": {case: found.extra_info[case]["case"] for case in cases},
         "amounts": _first_amounts(),
@@ -209,7 +209,7 @@ def _costs(cases: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
     side, again = _side("base"), _side("again")
 
     def pair(number: int, at: int) -> None:
-        measure_pair(side, again, cases[:number], number=at, passes=PASSES, seconds_a_case=SECONDS_A_CASE)
+        measure_pair(side, again, cases[:number], number=at, repetitions=REPETITIONS, seconds_a_case=SECONDS_A_CASE)
 
     plain = [sys.executable, "-m", "pytest", "benchmarks", "--quiet"]
     pairs = {
@@ -257,7 +257,7 @@ def _measure_group(record: Mapping[str, Any], number: int) -> Group:
         (_side("base"), _side("again"), slowed),
         cases,
         number=number,
-        passes=PASSES,
+        repetitions=REPETITIONS,
         seconds_a_case=SECONDS_A_CASE,
     )
     for each in records:
@@ -282,8 +282,8 @@ def _side(name: str) -> Side:
 
 def _summaries(record: ProcessRecord) -> dict[str, dict[str, float]]:
     return {
-        case: summary([each for rounds in record.seconds(case)[WARM_UP_PASSES:] for each in rounds])
-        for case in record.passes
+        case: summary([each for rounds in record.seconds(case)[WARM_UP_REPETITIONS:] for each in rounds])
+        for case in record.repetitions
     }
 
 
