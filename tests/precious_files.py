@@ -8,9 +8,9 @@ import socket
 from pathlib import Path
 
 from benchmarks import files
-from benchmarks.files import Kind, replacing
+from benchmarks.files import CommandFiles, replacing
 
-KIND = Kind("draw", re.compile(r"table\.md|plots/(a|b)\.png"), folders=("plots",))
+KIND = CommandFiles("draw", re.compile(r"table\.md|plots/(a|b)\.png"), folders=("plots",))
 SPECIAL = (
     *("a link", "a link to a folder", "a dangling link", "a link in a circle"),
     *("a folder", "a named pipe", "a socket"),

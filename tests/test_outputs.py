@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import files
-from benchmarks.files import Kind, StoreError, check_outputs, replacing
+from benchmarks.files import CommandFiles, StoreError, check_outputs, replacing
 from tests.precious_files import KIND, SPECIAL, content, draw, put
 
 RECORD = ".rnnbench-files.json"
@@ -61,7 +61,7 @@ def test_a_file_that_appears_meanwhile_is_refused(folder: Path) -> None:
 
 def test_files_of_another_command_are_not_replaced(folder: Path) -> None:
     """Two commands may keep their files in one folder, unless they write the same names."""
-    other = Kind("train", re.compile(r"table\.md|losses\.csv"))
+    other = CommandFiles("train", re.compile(r"table\.md|losses\.csv"))
     with replacing(folder, other) as staged:
         files.write(staged, "losses.csv", "of train")
     draw(folder, table="1")
@@ -173,7 +173,7 @@ def test_what_a_killed_command_staged_goes_with_the_next(folder: Path) -> None:
 
 def test_an_earlier_versions_files_are_replaced_once(folder: Path) -> None:
     """Without a record, files count by their names in a folder that the command recognises as its own."""
-    earlier = Kind("draw", KIND.names, KIND.folders, is_earlier=lambda folder: (folder / "mark").exists())
+    earlier = CommandFiles("draw", KIND.names, KIND.folders, is_earlier=lambda folder: (folder / "mark").exists())
     (folder / "plots").mkdir()
     for name in ("mark", "table.md", "plots/a.png", "plots/holiday.png"):
         (folder / name).write_text("before")
