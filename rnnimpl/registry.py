@@ -75,7 +75,14 @@ def listing(name: str) -> Listing:
     """The line of an implementation, without importing its framework. Raises as `load` for a name that is not known."""
     facts = read_class(_file(name)) if name in _file_names() else _facts_of_reference(_entry_points().get(name, name))
     unavailable = {device: unmet(name, facts.requires) or _missing_device(device) for device in facts.devices}
-    return Listing(name, facts.summary, unavailable, facts.cells, facts.only_when_named, facts.requires)
+    return Listing(
+        name=name,
+        summary=facts.summary,
+        unavailable=unavailable,
+        cells=facts.cells,
+        only_when_named=facts.only_when_named,
+        requires=facts.requires,
+    )
 
 
 def unmet(name: str, requires: tuple[str, ...]) -> str | None:

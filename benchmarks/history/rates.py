@@ -69,7 +69,18 @@ class SyntheticNoise:
                 logs = self.session * effect + of_revision[int(name)] + self.process * self._noise(draw)
                 seconds = np.exp(logs).tolist()
                 times = {f"{case:02}": CaseTimes(one, one, one, 1) for case, one in enumerate(seconds)}
-                measured.append(Measurement(name, "", "", f"{number}", f"{number:06}", {}, {}, times))
+                measured.append(
+                    Measurement(
+                        revision=name,
+                        suite="",
+                        suite_digest="",
+                        group=f"{number}",
+                        measured_at=f"{number:06}",
+                        packages={},
+                        system={},
+                        cases=times,
+                    )
+                )
         return [series.processes for series in series_of(measured, names)]
 
     def _groups(self, names: Sequence[str]) -> Iterator[list[str]]:
@@ -194,13 +205,13 @@ def _residuals(processes: Sequence[Sequence[float]], least: int, cases: int) -> 
 
 def _result(steps: Sequence[StepChange], place: int) -> InjectedStep:
     if not steps:
-        return InjectedStep(0, False, None, None)
+        return InjectedStep(steps=0, within=False, off=None, width=None)
     nearest = min(steps, key=lambda step: abs(step.at - place))
     return InjectedStep(
-        len(steps),
-        any(step.last_before < place <= step.first_after for step in steps),
-        abs(nearest.at - place),
-        nearest.first_after - nearest.last_before,
+        steps=len(steps),
+        within=any(step.last_before < place <= step.first_after for step in steps),
+        off=abs(nearest.at - place),
+        width=nearest.first_after - nearest.last_before,
     )
 
 

@@ -131,4 +131,11 @@ def _session(case: str, members: Sequence[Measurement], level: Mapping[str, floa
         for name in names
     }
     one = members[0]
-    return Session(one.measured_at, math.exp(first + above), one.packages, one.system, one.suite_digest, controls)
+    return Session(
+        measured_at=one.measured_at,
+        seconds=math.exp(first + above),
+        packages=one.packages,
+        system=one.system,
+        suite_digest=one.suite_digest,
+        controls=controls,
+    )

@@ -169,7 +169,7 @@ def _spot_check(
     x[:, :, call.feature] = fresh_feature(workload, call.seed)[:steps, list(rows)]
     values = _values(workload, inputs, x, rows, weights=weights)
     limits = {name: _limit(workload, name, expected.expectation.tolerances[name]) for name in values}
-    return SpotCheck(call, rows, steps, weights, values, limits)
+    return SpotCheck(call=call, rows=rows, steps=steps, weights=weights, values=values, limits=limits)
 
 
 def _extent(workload: Workload, drawn: random.Random, *, is_whole: bool) -> tuple[tuple[int, ...], int, bool]:

@@ -182,7 +182,14 @@ class Preparation:
         if way == "shared":
             clean = revision.folder != self._top
             paths = import_paths(revision.folder)
-            side = Side(name, revision.folder, sys.executable, self._suite, paths, options=self._options)
+            side = Side(
+                name=name,
+                folder=revision.folder,
+                python=sys.executable,
+                suite=self._suite,
+                import_paths=paths,
+                options=self._options,
+            )
             return side, OwnCode(name, sources, checkouts, clean=clean)
         python, project = sys.executable, sources.project_folder(self._suite)
         projects = [] if project is None else [str(project.relative_to(revision.folder))]
@@ -199,11 +206,11 @@ class Preparation:
             build(revision, python, projects, build_folder)
         paths = (*([] if build_folder is None else [build_folder]), *import_paths(revision.folder))
         side = Side(
-            name,
-            revision.folder,
-            python,
-            self._suite,
-            paths,
+            name=name,
+            folder=revision.folder,
+            python=python,
+            suite=self._suite,
+            import_paths=paths,
             options=self._options,
             inherits_python_path=way == "built",
         )

@@ -186,7 +186,9 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
             cases = sort_cases(*found)
             budget = Budget(request.budget_seconds, spent=dry_runs.seconds)
             limits = pair_limits(found, time.monotonic() + budget.left)
-            measuring = PairMeasuring(sides, cases.compared, budget, say, limits, request.rule)
+            measuring = PairMeasuring(
+                both=sides, cases=cases.compared, budget=budget, say=say, limits=limits, rule=request.rule
+            )
             decision = _decide(request.rule, measuring, found[1]) if cases.compared else None
     control = judge_control([pair.log_ratios() for pair in measuring.pairs]) if decision is not None else {}
     later = {case: Excluded("broken", f"{each.side}: {each.reason}") for case, each in measuring.broken.items()}

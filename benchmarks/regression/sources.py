@@ -118,12 +118,12 @@ def sources_of(folder: Path) -> Sources:
         if path.suffix in _COMPILED_FROM:
             compiled_from[stem.name].add(str(stem))
     return Sources(
-        folder,
-        {name: tuple(sorted(paths)) for name, paths in modules.items()},
-        {name: tuple(sorted(paths)) for name, paths in compiled_from.items()},
-        frozenset(packages),
-        tuple(project_files),
-        "\n".join(texts),
+        folder=folder,
+        modules={name: tuple(sorted(paths)) for name, paths in modules.items()},
+        compiled_from={name: tuple(sorted(paths)) for name, paths in compiled_from.items()},
+        packages=frozenset(packages),
+        project_files=tuple(project_files),
+        build_text="\n".join(texts),
     )
 
 

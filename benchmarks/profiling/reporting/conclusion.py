@@ -179,7 +179,13 @@ def conclude(shares: Mapping[WorkKind, float], facts: Facts | None = None) -> Co
     first, second, *_ = sorted(shares, key=lambda kind: (-shares[kind], kind))
     remedy = None if shares[first] < MOST or facts.near_limit else _remedy(first, shares[first], facts)
     return Conclusion(
-        first, shares[first], second, shares[second], remedy, _most_times_as_fast(shares[first], facts), facts
+        kind=first,
+        share=shares[first],
+        second=second,
+        second_share=shares[second],
+        remedy=remedy,
+        most_times_as_fast=_most_times_as_fast(shares[first], facts),
+        facts=facts,
     )
 
 

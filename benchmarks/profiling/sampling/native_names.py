@@ -2,7 +2,7 @@
 
 A function that is renamed there needs its new name here, next to the former one, which stored profiles have. Until then
 `tests/test_profile_sampled_traces.py` fails. Names are used because the phases are functions of templates: g++ 12
-ignores the section attribute of such a function, and calls clones of one that is exported.
+ignores the section attribute and an `asm` label of such a function, and calls clones of one that is exported.
 """
 
 from __future__ import annotations

@@ -98,4 +98,13 @@ def _point(
     each: Candidate, size: str, kind: str, outcomes: Sequence[bool], again: Sequence[Sequence[bool]]
 ) -> CurvePoint:
     summed = Rate.of([outcome for one in again for outcome in one]) if again else None
-    return CurvePoint(each.rule, each.runs, each.pairs, each.seconds, size, kind, Rate.of(outcomes), summed)
+    return CurvePoint(
+        rule=each.rule,
+        runs=each.runs,
+        pairs=each.pairs,
+        seconds=each.seconds,
+        size=size,
+        kind=kind,
+        rate=Rate.of(outcomes),
+        rate_in_other_orders=summed,
+    )

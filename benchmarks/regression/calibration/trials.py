@@ -152,27 +152,29 @@ class Candidate:
 def regress_within(replay: Replay, seconds: float) -> Candidate:
     """The rule `regress` within this many seconds."""
     return Candidate(
-        REGRESS,
-        INTERLEAVED,
-        most_pairs(replay.costs, len(replay.cases), seconds),
-        seconds,
-        lambda replay: [each.alarm for each in regress_on_equal_code(replay, seconds)],
-        lambda replay, size, case: [case in each.slower for each in regress_on_injected(replay, size, case, seconds)],
+        rule=REGRESS,
+        runs=INTERLEAVED,
+        pairs=most_pairs(replay.costs, len(replay.cases), seconds),
+        seconds=seconds,
+        alarms=lambda replay: [each.alarm for each in regress_on_equal_code(replay, seconds)],
+        finds=lambda replay, size, case: [
+            case in each.slower for each in regress_on_injected(replay, size, case, seconds)
+        ],
     )
 
 
 def t_test_on(replay: Replay, pairs: int) -> Candidate:
     """The t-test on this many pairs."""
     return Candidate(
-        T_TEST,
-        INTERLEAVED,
-        pairs,
-        pairs * replay.costs.pair(len(replay.cases)),
-        lambda replay: [
+        rule=T_TEST,
+        runs=INTERLEAVED,
+        pairs=pairs,
+        seconds=pairs * replay.costs.pair(len(replay.cases)),
+        alarms=lambda replay: [
             any(t_test([[pair[case] for pair in trial] for case in replay.cases]))
             for trial in _chunks(replay.equal, pairs)
         ],
-        lambda replay, size, case: t_test(
+        finds=lambda replay, size, case: t_test(
             [
                 [replay.injected[number][case] for number in trial]
                 for trial in _chunks(replay.of_size(case, size), pairs)
@@ -193,15 +195,15 @@ def compare_of(replay: Replay, name: str, runs: int, order: str) -> Candidate:
         return compare_fails(base, [replay.groups[number].summaries[side][case] for number in heads], *COMPARE[name])
 
     return Candidate(
-        f"pytest-benchmark, {name}",
-        order,
-        runs,
-        runs * replay.costs.pair(len(replay.cases)),
-        lambda replay: [
+        rule=f"pytest-benchmark, {name}",
+        runs=order,
+        pairs=runs,
+        seconds=runs * replay.costs.pair(len(replay.cases)),
+        alarms=lambda replay: [
             any(fails(replay, trial, case, 1) for case in replay.cases)
             for trial in _chunks(range(back, len(replay.groups), 1 + back), runs)
         ],
-        lambda replay, size, case: [
+        finds=lambda replay, size, case: [
             fails(replay, trial, case, 2)
             for trial in _chunks([number for number in replay.of_size(case, size) if number >= back], runs)
         ],
