@@ -11,11 +11,11 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.limits.peak import Kind, Peak
+from benchmarks.limits.peak import Peak, PeakKind
 
 ALIKE = 0.05
 """The difference of rates that is allowed where no node measured its peaks twice: half the interval of an `ok` case."""
-COMPARED: tuple[Kind, ...] = ("gemm", "chain", "multiply_add", "bandwidth", "read", "shared_read")
+COMPARED: tuple[PeakKind, ...] = ("gemm", "chain", "multiply_add", "bandwidth", "read", "shared_read")
 """The kinds of peak that are compared: rates. Latencies vary more than nodes do."""
 
 _IDENTITY = (
@@ -29,7 +29,7 @@ class Unlike:
 
     node: str
     reference: str
-    kind: Kind
+    kind: PeakKind
     ratio: float
     """The node's rate over the reference's."""
     allowed: float
@@ -93,7 +93,7 @@ def _centre(runs: Sequence[_Rates]) -> _Rates:
     return {name: statistics.median(run[name] for run in runs if name in run) for name in names}
 
 
-def _log_ratio(one: _Rates, other: _Rates, kind: Kind) -> float | None:
+def _log_ratio(one: _Rates, other: _Rates, kind: PeakKind) -> float | None:
     """The median log ratio of the rates of a kind that both have; None without one."""
     shared = [one[name] - other[name] for name in one if name in other and name[0] == kind]
     return statistics.median(shared) if shared else None
@@ -107,7 +107,7 @@ def _distance(centres: Mapping[str, _Rates], node: str) -> float:
     return sum(abs(ratio) for ratio in ratios if ratio is not None)
 
 
-def _repeated(nodes: Iterable[Sequence[_Rates]], kind: Kind) -> float:
+def _repeated(nodes: Iterable[Sequence[_Rates]], kind: PeakKind) -> float:
     """The largest difference between two runs on one node, as a share; 0 where no node has two."""
     largest = 0.0
     for runs in nodes:
