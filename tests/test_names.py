@@ -63,7 +63,8 @@ def test_no_name_has_a_former_word(folder: str) -> None:
 
 
 THIRD_PARTY = frozenset({"os._exit", "sys._getframe", "torch._dynamo"})
-NAMED_TUPLES = frozenset({"_asdict", "_fields", "_replace"})
+PROTOCOLS = frozenset({"_asdict", "_fields", "_replace", "_repr_html_"})
+"""The methods of named tuples, and the one by which a notebook shows an object."""
 
 
 def private_names(path: Path) -> Iterator[str]:
@@ -72,7 +73,7 @@ def private_names(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("benchmarks", "rnnimpl")):
             yield from (alias.name for alias in node.names if private.fullmatch(alias.name))
-        elif isinstance(node, ast.Attribute) and private.fullmatch(node.attr) and node.attr not in NAMED_TUPLES:
+        elif isinstance(node, ast.Attribute) and private.fullmatch(node.attr) and node.attr not in PROTOCOLS:
             written = ast.unparse(node)
             if not written.startswith(("self.", "cls.")) and written not in THIRD_PARTY:
                 yield written

@@ -44,9 +44,9 @@ def parse_input(text: str) -> Input:
 
 def check_fits(given: Input, layers: Sequence[Layer]) -> None:
     """Raise ValueError where the features of an input are those of no layer, or a layer fixes other sizes."""
-    taken = sorted({layer.config.input_size for layer in layers})
-    if given.I is not None and given.I not in taken:
-        sizes = " or ".join(map(str, taken))
+    accepted = sorted({layer.config.input_size for layer in layers})
+    if given.I is not None and given.I not in accepted:
+        sizes = " or ".join(map(str, accepted))
         raise ValueError(
             f"--input has I {given.I}, which does not fit: its recurrent layers take {sizes} features; give I as "
             f"{sizes}, or leave it out"
