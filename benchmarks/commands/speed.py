@@ -148,7 +148,7 @@ def sweep(
             cluster, doing, sweep, implementations=impl or (), axes=axes, budget=budget, out=out, resume=resume
         )
         if folder_of_campaign is not None:
-            _report([folder_of_campaign], console)
+            show_report([folder_of_campaign], console)
         return
     plan = None if resume else plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
     try:
