@@ -40,6 +40,8 @@ from rnnimpl.numpy_arrays import NumpyArrays
 
 _KEPT_RESULTS = 2
 """Results of so many earlier calls may be filled again: a loop holds those of one call while it makes the next."""
+# Looked up once: the address of a small network's x takes as long as a part of its computation.
+_addressof, _from_buffer = ctypes.addressof, ctypes.c_char.from_buffer
 _LINE = 16
 """Numbers that make at least the 64 bytes of a cache line, to which what is saved is aligned."""
 
@@ -86,6 +88,9 @@ class FusedCpu(NotCopied, NumpyArrays):
         self._state_count = len(config.state_names)
         self._checked: tuple[tuple[int, ...], tuple[int, ...]] = (), ()
         self._outputs = Reused(functools.partial(_Outputs, config), _KEPT_RESULTS)
+        self._last: _Outputs | None = None
+        self._unaligned_bits = self._dtype.itemsize - 1
+        self._forward, self._network_pointer = self._native.forward, ctypes.c_void_p(self._network)
         self._saved = Reused(functools.partial(_Saved, config), _KEPT_RESULTS)
         self._grads = Reused(functools.partial(_Gradients, config, layout), _KEPT_RESULTS)
 
@@ -94,11 +99,39 @@ class FusedCpu(NotCopied, NumpyArrays):
             self._native.destroy(self._network)
 
     def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
-        self._check(x, state)
-        outputs, _ = self._run(x, state, None)
+        last = self._last
+        outputs = self._go_on(x, last) if last is not None and state is last.state_n else None
+        if outputs is None:
+            self._check(x, state)
+            outputs, _ = self._run(x, state, None)
         y, state_n = outputs.y, outputs.state_n
+        self._last = outputs
         self._outputs.give_back(outputs)
         return y, state_n
+
+    def _go_on(self, x: NumpyArray, last: _Outputs) -> _Outputs | None:
+        """The results of x from the state that the last call returned; None where x is not as plain as that call's was.
+
+        A stream of small calls comes here each time: the state's addresses are known, and it needs no check.
+        """
+        if x.__class__ is not np.ndarray or x.dtype is not self._dtype or x.shape != last.x_shape:
+            return None
+        try:
+            x_address = _addressof(_from_buffer(x))  # type: ignore[arg-type]  # an array is a buffer
+        except (TypeError, ValueError, BufferError):  # it is strided or read-only
+            return None
+        if x_address & self._unaligned_bits:
+            return None
+        outputs = self._outputs.take(last.size)
+        arguments = outputs.arguments
+        if outputs.begins_at != last.ends_at:
+            _, B, I = last.x_shape
+            arguments.x_step, arguments.x_row, arguments.saved = B * I, I, None
+            arguments.h0, arguments.c0 = outputs.begins_at = last.ends_at
+        arguments.x = x_address
+        if self._forward(self._network_pointer, outputs.pointer_object):
+            raise MemoryError(f"no memory for the forward pass of {self.config} with x {x.shape}")
+        return outputs
 
     def vjp(
         self, x: NumpyArray, state: State[NumpyArray] | None = None
@@ -152,6 +185,7 @@ class FusedCpu(NotCopied, NumpyArrays):
         """The results of the forward pass, and the arrays that it read, whose addresses are in its arguments."""
         T, B, I = x.shape
         outputs = self._outputs.take((T, B))
+        outputs.begins_at = None
         arguments = outputs.arguments
         flags = x.flags
         if flags.carray:
@@ -221,21 +255,30 @@ class _Layout:
 
 
 class _Outputs(Reusable):
-    """y and the final state of T steps of B sequences, with the arguments of the pass that fills them."""
+    """y and the final state of T steps of B sequences, with the arguments of the pass that fills them.
 
-    __slots__ = ("arguments", "pointer", "state_n", "y")
+    `ends_at` has the addresses of the final state's arrays, None for the second where there is none; `begins_at` those
+    of the initial state where the arguments hold them and a contiguous x, else None.
+    """
+
+    __slots__ = ("arguments", "begins_at", "ends_at", "pointer", "pointer_object", "state_n", "x_shape", "y")
+
+    begins_at: tuple[int, int | None] | None
 
     def __init__(self, config: RnnConfig, size: tuple[int, ...]) -> None:
         self.size = size
         T, B = size
+        self.x_shape = T, B, config.input_size
+        self.begins_at = None
         self.y = np.empty((T, B, config.num_directions * config.hidden_size), config.carrier)
         self.state_n = _new_state(config, B)
         self.arrays = (self.y, self.state_n, *self.state_n)
         h_n, *c_n = map(address_of_contiguous, self.state_n)
-        self.arguments = ForwardArguments(
-            T=T, B=B, y=address_of_contiguous(self.y), h_n=h_n, c_n=c_n[0] if c_n else None
-        )
+        self.ends_at = h_n, c_n[0] if c_n else None
+        self.arguments = ForwardArguments(T=T, B=B, y=address_of_contiguous(self.y), h_n=h_n, c_n=self.ends_at[1])
         self.pointer = ctypes.addressof(self.arguments)
+        # ctypes would make one of the number in each call.
+        self.pointer_object = ctypes.c_void_p(self.pointer)
 
 
 class _Saved(Reusable):

@@ -22,14 +22,11 @@ class Reusable:
 
     def settle(self) -> None:
         """Note the number of references to each array while no caller has one."""
-        self._counts = self._references()
+        self._counts = list(map(getrefcount, self.arrays))
 
     def is_unused(self) -> bool:
         """Whether no caller refers to any of the arrays."""
-        return self._references() == self._counts
-
-    def _references(self) -> list[int]:
-        return list(map(getrefcount, self.arrays))
+        return list(map(getrefcount, self.arrays)) == self._counts
 
 
 _Item = TypeVar("_Item", bound=Reusable)
@@ -48,6 +45,14 @@ class Reused(Generic[_Item]):
     def take(self, size: tuple[int, ...]) -> _Item:
         """An item of this size that nobody else has."""
         items = self._items
+        # The oldest one is free in a loop that keeps the results of one call.
+        try:
+            item = items.popleft()
+        except IndexError:
+            return self._new(size)
+        if item.size == size and item.is_unused():
+            return item
+        items.append(item)
         for _ in items.copy():
             try:
                 item = items.popleft()
@@ -56,6 +61,9 @@ class Reused(Generic[_Item]):
             if item.size == size and item.is_unused():
                 return item
             items.append(item)
+        return self._new(size)
+
+    def _new(self, size: tuple[int, ...]) -> _Item:
         item = self._make(size)
         item.settle()
         return item

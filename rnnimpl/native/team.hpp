@@ -16,7 +16,10 @@ class Team {
   public:
     // Of `threads` that may come to run it; one alone neither claims nor tells.
     Team(long steps, int parts, long threads)
-        : steps_(steps), parts_(parts), alone_(threads == 1), claimed_(new Claim[static_cast<std::size_t>(parts)]) {}
+        : steps_(steps),
+          parts_(parts),
+          alone_(threads == 1),
+          claimed_(alone_ ? nullptr : new Claim[static_cast<std::size_t>(parts)]) {}
 
     // Runs `part(step, i)` for all that nobody else runs; returns when all parts of all steps are done.
     template <class Part>
