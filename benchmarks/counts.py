@@ -75,7 +75,7 @@ def elementwise_flops(workload: Workload) -> int:
     cell = CELLS[config.cell]
     units = workload.T * workload.B * workload.H * config.num_stacked
     forward = units * (cell.elementwise[0] + (2 * cell.num_gates if workload.bias else 0))
-    if workload.mode == "inference":
+    if workload.mode != "training":
         return forward
     backward = units * (cell.elementwise[1] + (cell.num_gates + len(cell.separate) if workload.bias else 0))
     if workload.bidirectional:
@@ -142,14 +142,14 @@ def necessary_flops(workload: Workload) -> int:
     bias. It need not be computed in inference, and in training its gradient is zero. One such gate is left out for
     every such cell.
     """
-    with_zeros = 1 if workload.mode == "inference" else 2
+    with_zeros = 1 if workload.mode != "training" else 2
     needed = flops(workload) - with_zeros * workload.config.num_stacked * _step_flops(workload)
     config = workload.config
     if config.num_gates == 1:
         return needed
     block = 2 * workload.B * workload.H * sum(config.layer_input_size(layer) for layer, _ in config.layers())
     # Backward: the gradients of w_ih and of the input, and the chain's last step.
-    return needed - (block if workload.mode == "inference" else 2 * block + _idle_chain_flops(workload))
+    return needed - (block if workload.mode != "training" else 2 * block + _idle_chain_flops(workload))
 
 
 def step_bytes(workload: Workload) -> int:

@@ -32,7 +32,7 @@ def _check_trial(trial: Trial) -> None:
     texts = {name: getattr(trial, name) for name in _TEXTS} | {"implementation": trial.case.implementation}
     texts |= {name: text for name in ("reason", "lost") if (text := getattr(trial, name)) is not None}
     numbers = {name: getattr(trial, name) for name in _NUMBERS if getattr(trial, name) is not None}
-    numbers |= {name: getattr(workload, name) for name in ("T", "B", "I", "H", "L", "threads")}
+    numbers |= {name: getattr(workload, name) for name in ("T", "B", "I", "H", "L", "threads", "processes")}
     _expect(all(isinstance(value, str) for value in texts.values()), f"{', '.join(texts)}: expected texts")
     _expect(all(is_number(value) for value in numbers.values()), f"{', '.join(numbers)}: expected numbers from 0")
     _expect(
@@ -48,6 +48,15 @@ def _check_trial(trial: Trial) -> None:
     whole = all(isinstance(size, int) and size >= 1 for size in trial.blocks)
     _expect(whole and sum(trial.blocks) == len(trial.seconds), "blocks: expected to add up to the samples")
     _expect(len(trial.backward_seconds) in (0, len(trial.seconds)), "backward_seconds: expected one for each sample")
+    _expect(_are_numbers(trial.repeated_seconds), "repeated_seconds: expected numbers from 0")
+    _expect(len(trial.repeated_seconds) in (0, len(trial.seconds)), "repeated_seconds: expected one for each sample")
+    _expect(len(trial.latencies) in (0, len(trial.blocks)), "latencies: expected one for each block")
+    _expect(all(isinstance(text, str) for text in trial.latencies), "latencies: expected texts")
+    if trial.latencies:
+        # Only now: runs without them are read without its imports.
+        from benchmarks.latencies import Latencies
+
+        Latencies.decode(trial.latencies)
 
 
 def is_number(value: Any) -> bool:

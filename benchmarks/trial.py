@@ -7,6 +7,8 @@ History of the schema (`SCHEMA` stands in each run's `run.json`):
     3  `cell` in place of `nonlinearity`, with lstm and gru; `error_output` is of every array of the final state
     4  a visit that has times is `measured`, and was ok or noisy before, which reading says of a case; a peak has a
        `source` in place of an `engine`
+    5  the modes streaming, serving and many-lengths with `processes`, `caches`, `signal` and `denormals` of a workload;
+       `latencies` and `repeated_seconds` beside the samples
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any, Literal, get_args
 from benchmarks.quantity import quantities, quantity
 from benchmarks.workload import OLD_NAMES, Case, Workload
 
-SCHEMA = 4
+SCHEMA = 5
 
 Status = Literal[
     "measured",
@@ -79,11 +81,16 @@ class Trial:
 
     seconds: tuple[float, ...] = ()
     """Every sample in measured order: seconds of one call, as the mean over `calls_per_sample` calls. In training a
-    call is the forward and the backward pass together."""
+    call is the forward and the backward pass together. Where `latencies` are kept, the median call of each block; in
+    mode many-lengths the first call at each length."""
     backward_seconds: tuple[float, ...] = ()
     """The pullback's part of each sample, in training."""
     blocks: tuple[int, ...] = ()
     """The number of samples of each block, in measured order; samples of one block are correlated."""
+    latencies: tuple[str, ...] = ()
+    """The time of every call of each block, as a histogram (`benchmarks.latencies`), in streaming and serving."""
+    repeated_seconds: tuple[float, ...] = ()
+    """The second call at the length of each sample, in mode many-lengths."""
     calls_per_sample: int = quantity("count", default=1, answer="warm_up")
 
     setup_seconds: float | None = quantity(answer="prepare", column="first")
@@ -122,6 +129,14 @@ class Trial:
     gpu_after: Mapping[str, Any] = quantity("mapping")
     """CUDA: clocks, temperature and throttle reasons after the last block."""
 
+    after_silence_seconds: float | None = quantity()
+    """In streaming: the first call after a second in which the process slept."""
+    growth_bytes: int | None = quantity("count", column="largest")
+    """In mode many-lengths: how far the resident memory rose from the first length to the last."""
+    float_modes: Mapping[str, str] = quantity("mapping", answer="finish")
+    """The control bits of floating point (`floating_point`) of the thread that makes the calls: at its `start`, once
+    the implementation was `loaded`, and when it had been `called`."""
+
     elsewhere_share: float | None = quantity(column="largest")
     """The share of all cores' time that other programs, or the hypervisor, used while samples were taken."""
     cpu_watts: float | None = quantity(column="last")
@@ -153,7 +168,7 @@ class Trial:
         workload = Workload(**{name: mapping[name] for name in _WORKLOAD_FIELDS if name in mapping})
         own = {field.name for field in dataclasses.fields(cls)} & set(mapping) - {"case"}
         fields = {name: mapping[name] for name in own}
-        for name in ("seconds", "backward_seconds", "blocks"):
+        for name in ("seconds", "backward_seconds", "blocks", "latencies", "repeated_seconds"):
             fields[name] = tuple(fields.get(name, ()))
         for name in (name for name, declared in quantities(cls).items() if declared.kind == "error"):
             fields[name] = None if fields.get(name) is None else float(fields[name])

@@ -2,6 +2,7 @@
 
 nn_rnn/cuda/training/T256-B32-I128-H128-L1-tanh-float32
 numpy_loop/cpu/inference/T64-B1-I64-H64-L2-D2-relu-nobias-float64-threads2
+fused_cpu/cpu/streaming/T1-B1-I64-H64-L1-lstm-float32-cold
 """
 
 from __future__ import annotations
@@ -16,13 +17,26 @@ from benchmarks.quoting import quoted
 from rnnimpl.dtypes import PRECISIONS, Dtype, Precision
 from rnnimpl.interface import CellName, RnnConfig
 
-Mode = Literal["inference", "training"]
+Mode = Literal["inference", "training", "streaming", "serving", "many-lengths"]
 Device = Literal["cpu", "cuda"]
+Caches = Literal["warm", "cold"]
+Signal = Literal["normal", "decaying"]
+Denormals = Literal["kept", "flushed"]
 
 OLD_NAMES: Mapping[str, str] = MappingProxyType({"nonlinearity": "cell"})
 """{name in earlier versions: name} of fields of a workload."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEVICES: tuple[Device, ...] = get_args(Device)
+CACHES: tuple[Caches, ...] = get_args(Caches)
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
+DENORMALS: tuple[Denormals, ...] = get_args(Denormals)
+
+DEFAULT_MODES: tuple[Mode, ...] = ("inference", "training")
+"""The modes of a grid that names none."""
+LEAST_LONGEST = 8
+"""The least T of mode many-lengths, whose lengths are below it."""
+LATENCY_MODES: tuple[Mode, ...] = ("streaming", "serving")
+"""The modes in which the time of every call is kept."""
 
 LARGEST_SIZE = 2**31 - 1
 """The type with which libraries count the elements of an axis; formulas stay within the range of a float."""
@@ -36,9 +50,12 @@ LONGEST_NAME = 120
 class Workload:
     """A computation: a mode, the sizes, the network's options, and where and how it runs.
 
-    `inference` is one `forward`; `training` one `vjp` and its pullback. `threads` counts CPU threads. `precision` is
-    how float32 products are computed and is `ieee` for every other dtype and on the CPU. Raises ValueError or
-    TypeError, naming the field, when a value makes no workload.
+    `inference` is one `forward`; `training` one `vjp` and its pullback. `streaming` is a `forward` of T steps from the
+    state that the call before returned, `serving` one of whole sequences from a zero state; both keep the time of every
+    call. `many-lengths` is a `forward` at each of many lengths up to T, in one process that has had none of them.
+
+    `threads` counts CPU threads. `precision` is how float32 products are computed and is `ieee` for every other dtype
+    and on the CPU. Raises ValueError or TypeError, naming the field, when a value makes no workload.
     """
 
     mode: Mode
@@ -54,9 +71,17 @@ class Workload:
     precision: Precision = "ieee"
     device: Device = "cpu"
     threads: int = 1
+    processes: int = 1
+    """Processes that make such calls at once, each with `threads` threads on cores of its own."""
+    caches: Caches = "warm"
+    """`cold`: between calls, twice the last-level cache is read."""
+    signal: Signal = "normal"
+    """`decaying`: x, and with it every state, falls into the range of denormal numbers and stays there."""
+    denormals: Denormals = "kept"
+    """`flushed`: the process takes denormal numbers for zero, before the implementation is loaded."""
 
     def __post_init__(self) -> None:
-        for name in ("T", "B", "I", "H", "L", "threads"):
+        for name in ("T", "B", "I", "H", "L", "threads", "processes"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"{name} is {quoted(value)}; expected a whole number of 1 or more")
@@ -65,12 +90,38 @@ class Workload:
             most = MOST_LAYERS if name == "L" else LARGEST_SIZE
             if value > most:
                 raise ValueError(f"{name} is {quoted(value)}; expected at most {most}")
-        for name, known in (("mode", MODES), ("device", DEVICES), ("precision", PRECISIONS)):
+        for name, known in _CHOICES:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {quoted(getattr(self, name))}; expected one of {', '.join(known)}")
         if self.precision == "tf32" and (self.device != "cuda" or self.dtype != "float32"):
             raise ValueError(f"precision tf32 is for float32 on cuda; got {self.dtype} on {self.device}")
+        self._check_conditions()
         self.config  # noqa: B018  # checks the sizes and options that make up the network
+
+    def _check_conditions(self) -> None:
+        if self.mode == "streaming" and self.bidirectional:
+            raise ValueError("bidirectional is true; expected false in mode streaming: later steps are not there yet")
+        if self.mode not in LATENCY_MODES:
+            for name, usual in (("processes", 1), ("caches", "warm")):
+                if getattr(self, name) != usual:
+                    modes = " and ".join(LATENCY_MODES)
+                    raise ValueError(f"{name} is {getattr(self, name)!r}; expected {usual!r}: others are for {modes}")
+        if self.processes > 1 and self.device != "cpu":
+            raise ValueError(f"processes is {self.processes}; expected 1 on {self.device}")
+        if self.signal == "decaying":
+            for name, needed, why in (
+                ("bias", False, "a bias keeps the states from decaying"),
+                ("dtype", "float32", "the signal falls into the range of float32's denormal numbers"),
+            ):
+                if getattr(self, name) != needed:
+                    raise ValueError(
+                        f"{name} is {getattr(self, name)!r}; expected {needed!r} of a decaying signal: {why}"
+                    )
+            if self.mode not in DEFAULT_MODES:
+                modes = " and ".join(DEFAULT_MODES)
+                raise ValueError(f"signal is decaying; expected normal in mode {self.mode}: others are for {modes}")
+        if self.mode == "many-lengths" and self.T < LEAST_LONGEST:
+            raise ValueError(f"T is {self.T}; expected {LEAST_LONGEST} or more in mode many-lengths")
 
     @property
     def config(self) -> RnnConfig:
@@ -95,7 +146,24 @@ class Workload:
         parts += [self.dtype]
         parts += [] if self.precision == "ieee" else [self.precision]
         parts += [] if self.threads == 1 else [f"threads{self.threads}"]
+        parts += [] if self.processes == 1 else [f"processes{self.processes}"]
+        parts += [] if self.caches == "warm" else [self.caches]
+        parts += [] if self.signal == "normal" else [self.signal]
+        parts += [] if self.denormals == "kept" else [self.denormals]
         return f"{self.device}/{self.mode}/{'-'.join(parts)}"
+
+    @property
+    def conditions(self) -> str:
+        """The conditions of its calls that are not the default, in words: `2 processes, cold caches`."""
+        said = [] if self.processes == 1 else [f"{self.processes} processes"]
+        said += [] if self.caches == "warm" else [f"{self.caches} caches"]
+        said += [] if self.signal == "normal" else [f"{self.signal} signal"]
+        return ", ".join(said + ([] if self.denormals == "kept" else [f"denormals {self.denormals}"]))
+
+    @property
+    def keeps_latencies(self) -> bool:
+        """Whether the time of every call is kept."""
+        return self.mode in LATENCY_MODES
 
     @classmethod
     def parse(cls, text: str) -> Workload:
@@ -114,7 +182,17 @@ class Workload:
             precision="tf32" if fields["tf32"] else "ieee",
             device=fields["device"],  # type: ignore[arg-type]  # the pattern admits no other
             threads=int(fields["threads"] or 1),
+            processes=int(fields["processes"] or 1),
+            caches="cold" if fields["cold"] else "warm",
+            signal="decaying" if fields["decaying"] else "normal",
+            denormals="flushed" if fields["flushed"] else "kept",
         )
+
+
+_CHOICES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    *(("mode", MODES), ("device", DEVICES), ("precision", PRECISIONS)),
+    *(("caches", CACHES), ("signal", SIGNALS), ("denormals", DENORMALS)),
+)
 
 
 def check_name(name: str) -> str:
@@ -133,10 +211,11 @@ _EXAMPLE = "cuda/training/T256-B32-I128-H128-L1-tanh-float32"
 # Python reads no whole number of some thousand digits.
 _NUMBER = "[0-9]{1,19}"
 _ID = re.compile(
-    r"(?P<device>cpu|cuda)/(?P<mode>inference|training)/"
+    rf"(?P<device>cpu|cuda)/(?P<mode>{'|'.join(MODES)})/"
     rf"T(?P<T>{_NUMBER})-B(?P<B>{_NUMBER})-I(?P<I>{_NUMBER})-H(?P<H>{_NUMBER})-L(?P<L>{_NUMBER})(?P<D2>-D2)?"
     r"-(?P<cell>[a-z]+)(?P<nobias>-nobias)?-(?P<dtype>[a-z0-9]+?)(?P<tf32>-tf32)?"
-    rf"(-threads(?P<threads>{_NUMBER}))?"
+    rf"(-threads(?P<threads>{_NUMBER}))?(-processes(?P<processes>{_NUMBER}))?"
+    r"(?P<cold>-cold)?(?P<decaying>-decaying)?(?P<flushed>-flushed)?"
 )
 
 

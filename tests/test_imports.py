@@ -24,7 +24,7 @@ MODULES = {
 FLOORS: dict[str, tuple[str, ...]] = {
     "benchmarks": (
         "program quoting raised reading statistics quantity files",
-        "workload presentation json_lines",
+        "workload presentation json_lines latencies",
         "trial counts",
         "stored_trial memory_needed",
         "store",

@@ -24,6 +24,17 @@ BLOCK: dict[str, Any] = {
     "untimed": 0.1,
     "calls": 6,
 }
+STREAMED: dict[str, Any] = {
+    **dict.fromkeys(("began", "started", "ended", "untimed"), 1.0),
+    "calls": 3,
+    "position": 0,
+}
+LENGTHS: dict[str, Any] = {
+    **dict.fromkeys(("began", "ended", "untimed"), 1.0),
+    "seconds": [0.5, 1.0],
+    "repeated_seconds": [0.5, 1.0],
+    **dict.fromkeys(("held_bytes", "grown_bytes"), 0),
+}
 REFUSED: dict[str, Any] = {"status": "failed", "reason": "RuntimeError: no", "errors": {"error_output": math.inf}}
 
 
@@ -35,8 +46,19 @@ REFUSED: dict[str, Any] = {"status": "failed", "reason": "RuntimeError: no", "er
         ("warm_up", WARMED_UP),
         ("block", BLOCK),
         ("results", {}),
-        ("finish", {"peak_bytes": None}),
-        ("finish", {"peak_bytes": 5, "kernel_seconds": None, "kernel_launches": 3, "device_span_seconds": 0.1}),
+        ("stream", STREAMED),
+        ("lengths", LENGTHS),
+        ("finish", {"float_modes": {}, "peak_bytes": None}),
+        (
+            "finish",
+            {
+                "float_modes": {},
+                "peak_bytes": 5,
+                "kernel_seconds": None,
+                "kernel_launches": 3,
+                "device_span_seconds": 0.1,
+            },
+        ),
         ("peaks", {"peaks": [{"rate": 1}], "problems": ["no compiler"]}),
         *((request, REFUSED) for request in ("start", "prepare", "block", "finish", "peaks")),
     ],
@@ -49,10 +71,17 @@ def test_what_a_worker_answers_is_accepted(request_name: str, reply: dict[str, A
 @pytest.mark.parametrize(
     ("request_name", "reply", "said"),
     [
+        ("finish", {"float_modes": None, "peak_bytes": None}, "float_modes None"),
+        ("stream", STREAMED | {"calls": 0}, "calls 0"),
+        ("stream", STREAMED | {"calls": 10**9}, "calls 1000000000"),
+        ("stream", STREAMED | {"started": math.nan}, "started nan"),
+        ("lengths", LENGTHS | {"repeated_seconds": [0.0, 1.0]}, "repeated_seconds"),
+        ("lengths", LENGTHS | {"seconds": [1.0] * 101}, "seconds"),
+        ("lengths", LENGTHS | {"held_bytes": -1}, "held_bytes -1"),
         ("block", [1, 2], "is a list; expected a mapping"),
         ("block", {}, "has no seconds"),
         ("start", {"ready": False}, "ready False"),
-        ("finish", {"peak_bytes": None, "seconds": [1.0]}, "'seconds', which is not asked for"),
+        ("finish", {"float_modes": {}, "peak_bytes": None, "seconds": [1.0]}, "'seconds', which is not asked for"),
         ("block", BLOCK | {"seconds": []}, "seconds"),
         ("block", BLOCK | {"seconds": 1.0}, "seconds 1.0"),
         ("block", BLOCK | {"seconds": [0.0, 1.0]}, "seconds"),

@@ -323,3 +323,37 @@ def test_sweeps_and_machine_start_without_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("'50us'", (5e-5,)), ("['10ms', '1 ms', '0.5s']", (1e-3, 1e-2, 0.5)), ("'20µs'", (2e-5,))]
+)
+def test_deadlines_have_a_unit_and_come_in_order(tmp_path: Path, text: str, seconds: tuple[float, ...]) -> None:
+    """A file's deadlines are those of its sweep, also after JSON; without any they are those of its base."""
+    found = load_sweep(write(tmp_path, f"base = 'streaming'\ndeadlines = {text}"))
+    assert found.deadlines_seconds == pytest.approx(seconds)
+    assert Sweep.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert load_sweep(write(tmp_path, "base = 'streaming'")).deadlines_seconds == Sweep.deadlines_seconds
+
+
+@pytest.mark.parametrize("text", ["1", "'1'", "'1h'", "[]", "['1ms', 2]", "'0ms'"])
+def test_what_is_no_deadline_is_refused(tmp_path: Path, text: str) -> None:
+    """The value is shown, with the form."""
+    with pytest.raises(ValueError, match="deadlines is"):
+        load_sweep(write(tmp_path, f"base = 'quick'\ndeadlines = {text}"))
+
+
+def test_processes_that_are_not_given_are_the_cores() -> None:
+    """`many-at-once` sets a process on each core beside a thread on each."""
+    found = PRESETS["many-at-once"].workloads(("cpu",), 4)
+    assert {(workload.threads, workload.processes) for workload in found} == {(4, 1), (1, 4)}
+
+
+def test_every_new_mode_and_condition_can_be_named_in_a_file(tmp_path: Path) -> None:
+    """The axes of a TOML file are those of a workload."""
+    text = "[[grid]]\nmode = 'serving'\ncaches = ['warm', 'cold']\nprocesses = 2\ndenormals = 'flushed'\nthreads = 1"
+    found = load_sweep(write(tmp_path, text)).workloads(("cpu",), 2)
+    assert sorted(workload.conditions for workload in found) == [
+        "2 processes, cold caches, denormals flushed",
+        "2 processes, denormals flushed",
+    ]

@@ -74,6 +74,16 @@ def test_a_module_and_class_can_stand_in_a_case_id() -> None:
         ({"T": 0}, "T is 0; expected 1 or more"),
         ({"B": -3}, "B is -3; expected 1 or more"),
         ({"mode": "learning"}, "mode is 'learning'; expected one of inference, training"),
+        ({"processes": 0}, "processes is 0; expected 1 or more"),
+        ({"processes": 2}, "processes is 2; expected 1: others are for streaming and serving"),
+        ({"caches": "cold"}, "caches is 'cold'; expected 'warm': others are for streaming and serving"),
+        ({"caches": "hot", "mode": "streaming"}, "caches is 'hot'; expected one of warm, cold"),
+        ({"mode": "streaming", "bidirectional": True}, "bidirectional is true; expected false in mode streaming"),
+        ({"mode": "serving", "processes": 2, "device": "cuda"}, "processes is 2; expected 1 on cuda"),
+        ({"signal": "decaying"}, "bias is True; expected False of a decaying signal"),
+        ({"signal": "decaying", "bias": False, "dtype": "float64"}, "dtype is 'float64'; expected 'float32' of a"),
+        ({"signal": "decaying", "bias": False, "mode": "streaming"}, "signal is decaying; expected normal in mode str"),
+        ({"mode": "many-lengths", "T": 7}, "T is 7; expected 8 or more in mode many-lengths"),
         ({"device": "tpu"}, "device is 'tpu'; expected one of cpu, cuda"),
         ({"dtype": "int8"}, "dtype is 'int8'; expected one of"),
         ({"cell": "gelu"}, "cell is 'gelu'; did you mean relu? Expected one of tanh, relu, lstm, gru"),
@@ -101,3 +111,15 @@ def test_what_is_no_case_id_is_answered_with_the_form(text: str) -> None:
     """A wrong ID is answered with a right one."""
     with pytest.raises(ValueError, match="expected a form like"):
         Case.parse(text)
+
+
+def test_conditions_of_calls_are_in_the_id() -> None:
+    """Processes, caches, signal and denormals are named where they are not the default."""
+    text = "cpu/serving/T8-B2-I3-H4-L1-lstm-nobias-float32-threads2-processes2-cold-flushed"
+    workload = Workload.parse(text)
+    assert (workload.processes, workload.caches, workload.denormals) == (2, "cold", "flushed")
+    assert workload.id == text
+    assert workload.conditions == "2 processes, cold caches, denormals flushed"
+    decaying = Workload.parse("cpu/training/T8-B2-I3-H4-L1-tanh-nobias-float32-decaying")
+    assert decaying.signal == "decaying"
+    assert decaying.conditions == "decaying signal"

@@ -90,7 +90,9 @@ def sweep(
         typer.Option("--input", metavar="I,...", help="Input features; as many as hidden units if not given."),
     ] = None,
     cell: Annotated[str | None, typer.Option(metavar="CELL,...", help="tanh, relu, lstm, gru")] = None,
-    mode: Annotated[str | None, typer.Option(metavar="MODE,...", help="inference, training")] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="MODE,...", help="inference, training, streaming, serving, many-lengths")
+    ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE,...", help="cpu, cuda; all that are here if not given.")
     ] = None,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring.arrays import as_stored, is_known, is_on_host, writable_view
-from benchmarks.measuring.inputs import FRESH_SCALE
+from benchmarks.measuring.inputs import FRESH_SCALE, scaled
 from rnnimpl.dtypes import round_to
 from rnnimpl.interface import NumpyArray, Rnn
 
@@ -28,7 +28,7 @@ class ChangingInput:
     which makes the array again, then belongs into the timed region. `x` may be changed with it.
     """
 
-    def __init__(self, rnn: Rnn[Any], x: NumpyArray, array: Any) -> None:
+    def __init__(self, rnn: Rnn[Any], x: NumpyArray, array: Any, envelope: NumpyArray | None = None) -> None:
         self.rnn = rnn
         self.values = x
         self.array = array
@@ -38,6 +38,7 @@ class ChangingInput:
         self._stored: NumpyArray = self.values if memory is None else memory
         T, B, self._features = x.shape
         self._shape = (T, B)
+        self._envelope = None if envelope is None else envelope[:, :, 0]
         # Seeded by the system, so that nobody can predict it.
         self._generator = np.random.default_rng()
         self._random = random.Random()  # noqa: S311  # it is no key
@@ -52,11 +53,19 @@ class ChangingInput:
         T, B = self._shape
         values = self._drawn[self._start : self._start + T * B].reshape(T, B)
         self._start += 1
+        if self._envelope is not None:
+            values = scaled(values, self._envelope)
         self._put(self._random.randrange(self._features), values)
 
     def change_to(self, feature: int, values: NumpyArray) -> None:
         """Give this feature these values (T, B), of the config's carrier dtype; the others have those of x."""
         self._put(feature, as_stored(values, self._stored.dtype))
+
+    def replace(self, values: NumpyArray) -> None:
+        """Give x these values (T, B, I), of the config's carrier dtype; from then on they are what it has."""
+        self._stored[...] = as_stored(values, self._stored.dtype)
+        self._before = self._stored[:, :, self._changed].copy()
+        self._move()
 
     def convert(self) -> None:
         """Make the array again by the implementation's `from_numpy`."""
@@ -74,6 +83,11 @@ class ChangingInput:
         self._before = stored[:, :, feature].copy()
         stored[:, :, feature] = values
         self._changed = feature
+        self._move()
+
+    def _move(self) -> None:
+        """Bring the values to a device that has memory of its own."""
+        stored = self._stored
         if not self.is_own and stored is self.values and stored is not self.array:
             # On a GPU.
             self.convert()

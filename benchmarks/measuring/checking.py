@@ -74,7 +74,7 @@ class SpotCheck:
     def problem_in(self, path: Path) -> str | None:
         """Why the file that a worker wrote does not hold the call's results, in a sentence; None where it does."""
         try:
-            return self.problem(read_results(path, _bytes_of(self.values)))
+            return self.problem(read_results(path, bytes_of(self.values)))
         except Wrong as wrong:
             return str(wrong)
 
@@ -108,7 +108,7 @@ def prepare(ask: Ask, workload: Workload, expected: Expected, results: Path) -> 
         return reply
     try:
         reply["errors"] = check_results(
-            expected.expectation, read_results(results, _bytes_of(expected.expectation.values))
+            expected.expectation, read_results(results, bytes_of(expected.expectation.values))
         )
     except Wrong as wrong:
         return {"status": "wrong", "reason": str(wrong), "errors": wrong.errors}
@@ -148,9 +148,16 @@ def _check_sizes(archive: zipfile.ZipFile, most_bytes: int) -> None:
         raise Wrong(f"the results unpack to {unpacked} bytes; expected {most_bytes} at most")
 
 
-def _bytes_of(values: Mapping[str, NumpyArray]) -> int:
+def bytes_of(values: Mapping[str, NumpyArray]) -> int:
     """Bytes of results of these shapes in float64, the widest dtype."""
     return sum(value.nbytes for value in values.values())
+
+
+def output_bytes(workload: Workload, steps: int) -> int:
+    """Bytes of y of so many steps and of the final state in float64, the widest dtype."""
+    config = workload.config
+    row = config.num_directions * config.hidden_size
+    return 8 * workload.B * (steps * row + len(config.state_names) * config.num_stacked * config.hidden_size)
 
 
 def make_spot_checks(workload: Workload, inputs: Inputs, expected: Expected, blocks: int) -> list[SpotCheck]:
@@ -168,7 +175,7 @@ def _spot_check(
     x = inputs.x[:steps, list(rows)].copy()
     x[:, :, call.feature] = fresh_feature(workload, call.seed)[:steps, list(rows)]
     values = _values(workload, inputs, x, rows, weights=weights)
-    limits = {name: _limit(workload, name, expected.expectation.tolerances[name]) for name in values}
+    limits = {name: limit_of(workload, name, expected.expectation.tolerances[name]) for name in values}
     return SpotCheck(call=call, rows=rows, steps=steps, weights=weights, values=values, limits=limits)
 
 
@@ -199,7 +206,8 @@ def _values(
     return values if weights else {name: value for name, value in values.items() if is_per_sequence(name)}
 
 
-def _limit(workload: Workload, name: str, tolerance: float) -> float:
+def limit_of(workload: Workload, name: str, tolerance: float) -> float:
+    """The limit of the error of a timed call's result, from the tolerance of the first call's."""
     widened = max(tolerance, min(SPOT_FACTOR * tolerance, SPOT_MOST))
     is_kinked = CELLS[workload.cell].kinked and name.startswith("grad_")
     return max(widened, KINKED_LIMIT) if is_kinked else widened

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from benchmarks.counts import flops
 from benchmarks.measuring.checking import Expected, SpotCheck, make_spot_checks
 from benchmarks.measuring.inputs import Inputs, make_inputs
+from benchmarks.measuring.lengths_checking import LengthsCheck, make_lengths_checks
+from benchmarks.measuring.stream_checking import StreamCheck, StreamExpected, expect_stream, make_stream_checks
 from benchmarks.workload import Workload
 from rnnimpl.tolerance import expect
 
@@ -15,6 +19,9 @@ REFERENCE_FLOPS = 2e10
 KEPT_BYTES = 2 << 30
 """Memory for expectations that are kept for later rounds; the others are computed again."""
 SEED_BITS = 48
+
+BlockCheck: TypeAlias = SpotCheck | StreamCheck | LengthsCheck
+"""The check of a block: one kind for each kind of visit."""
 
 
 class Expectations:
@@ -27,6 +34,7 @@ class Expectations:
         self.seed = secrets.randbits(SEED_BITS) if seed is None else seed
         self._kept: dict[Workload, Expected] = {}
         self._kept_bytes = 0
+        self._streams: dict[Workload, StreamExpected] = {}
 
     def get(self, workload: Workload) -> Expected:
         """The expected results of a workload's first call, with the seed of its data."""
@@ -53,6 +61,16 @@ class Expectations:
     def spot_checks(self, workload: Workload, blocks: int) -> list[SpotCheck]:
         """A check of one timed call for each of `blocks` blocks; each request draws others."""
         return make_spot_checks(workload, self._inputs(workload), self.get(workload), blocks)
+
+    def checks(self, workload: Workload, blocks: int) -> Sequence[BlockCheck]:
+        """A check for each of `blocks` blocks, of the kind that the workload's mode has."""
+        if workload.keeps_latencies:
+            if workload not in self._streams:
+                self._streams[workload] = expect_stream(workload, self.seed)
+            return make_stream_checks(workload, self._streams[workload], blocks)
+        if workload.mode == "many-lengths":
+            return make_lengths_checks(workload, self._inputs(workload).weights, blocks)
+        return self.spot_checks(workload, blocks)
 
     def _inputs(self, workload: Workload) -> Inputs:
         return make_inputs(workload, self.seed)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
+from benchmarks.measuring.floating_point import keeping_denormals
 from benchmarks.workload import Workload
 from rnnimpl.dtypes import round_to
 from rnnimpl.interface import NumpyArray, Weights
 
 SEED = 20_240
 """The seed where knowing the data is no advantage; a sweep draws one that implementations cannot know."""
+SMALLEST = 1e-44
+"""The last values of a decaying signal: a few times the smallest number of float32."""
+DENORMAL_FROM = 1e-38
+"""The largest denormal number of float32, about; a decaying signal is below it in the second half of its steps."""
 FRESH_SCALE = 4.0
 """Standard deviation of a timed call's new feature; the others have 1. So every state differs between calls by far more
 than rounding, in bfloat16 and at H 1024 too."""
@@ -49,6 +55,8 @@ def make_inputs(workload: Workload, seed: int = SEED) -> Inputs:
         return round_to(generator.standard_normal(shape, dtype=np.float32), config.dtype)
 
     x = normal(T, B, workload.I)
+    scale = envelope(workload)
+    x = x if scale is None else scaled(x, scale)
     training = workload.mode == "training"
     return Inputs(
         weights=Weights.init(config, seed),
@@ -61,4 +69,28 @@ def make_inputs(workload: Workload, seed: int = SEED) -> Inputs:
 def fresh_feature(workload: Workload, seed: int) -> NumpyArray:
     """New values of one feature of x at all steps of all sequences, (T, B), for a checked call."""
     drawn = np.random.default_rng(seed).standard_normal((workload.T, workload.B), dtype=np.float32)
-    return round_to(FRESH_SCALE * drawn, workload.dtype)
+    values = round_to(FRESH_SCALE * drawn, workload.dtype)
+    scale = envelope(workload)
+    return values if scale is None else scaled(values, scale[:, :, 0])
+
+
+def envelope(workload: Workload) -> NumpyArray | None:
+    """The factors (T, 1, 1) of a decaying signal, in float32; None of a normal one.
+
+    They fall from 1 to `DENORMAL_FROM` over half of the steps, and from there to `SMALLEST`: without biases the states
+    follow, as a filter's do when its signal has ended.
+    """
+    if workload.signal == "normal":
+        return None
+    exponents = np.interp(
+        np.linspace(0, 1, workload.T), (0, 0.5, 1), (0, math.log10(DENORMAL_FROM), math.log10(SMALLEST))
+    )
+    with keeping_denormals():
+        factors: NumpyArray = np.power(10.0, exponents).astype(np.float32)
+    return factors[:, None, None]
+
+
+def scaled(values: NumpyArray, scale: NumpyArray) -> NumpyArray:
+    """float32 values times factors of `envelope`, denormal ones included."""
+    with keeping_denormals():
+        return values * scale

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.measuring import arrays, gpu, memory
 from benchmarks.measuring.call import Call, Results
 from benchmarks.measuring.changing_input import ChangingInput
-from benchmarks.measuring.inputs import SEED, fresh_feature, make_inputs
+from benchmarks.measuring.inputs import SEED, envelope, fresh_feature, make_inputs
 from benchmarks.measuring.timing import CallSeconds, Clock, calls_per_sample, resolution, sample_block, warm_up
 from benchmarks.workload import Workload
 from rnnimpl.expectation import Expectation, is_per_sequence, name_results, state_n_names
@@ -103,7 +103,7 @@ class Subject:
         self.rnn.synchronize()
         self.setup_seconds = clock() - start
         self.call = Call.of(self.rnn, self.inputs.x, self.inputs.dy, self.inputs.dstate_n)
-        self.input = ChangingInput(self.rnn, self.inputs.x, self.call.x)
+        self.input = ChangingInput(self.rnn, self.inputs.x, self.call.x, envelope(workload))
         self.rnn.synchronize()
         self.calls = 1
         self.call_seconds = 0.0

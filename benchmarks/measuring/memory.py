@@ -52,6 +52,11 @@ def peak(baseline: Baseline) -> int | None:
     return None if highest is None else max(0, highest - baseline.held_bytes)
 
 
+def resident() -> int:
+    """Bytes of this process that are in memory; 0 where they are unknown."""
+    return (_status_bytes("VmRSS") or 0) if _STATUS.exists() else 0
+
+
 def _status_bytes(field: str) -> int | None:
     for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
         name, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""The workers of a sweep: at most one process for each name, device, thread count and precision."""
+"""The workers of a sweep: at most one process for each name and setting of a process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STARTS_TRIED = 5
 """An implementation whose worker was lost at its start so often in a row is not tried again. Fewer could be chance:
 somebody, or the kernel, may kill processes without the implementation having a part in it."""
 
-_Key = tuple[str, str, int, str]
+_Key = tuple[str, str, int, str, str, int]
 
 
 class WorkerPool:
@@ -38,12 +38,15 @@ class WorkerPool:
         self._failed_starts: dict[_Key, int] = {}
 
     def start(self, case: Case, source: str) -> None:
-        """Start a worker without waiting for it: importing frameworks takes seconds, and several can at once."""
-        key = _key(case)
+        """Start a case's workers without waiting: importing frameworks takes seconds, and several can at once."""
+        for place in range(case.workload.processes):
+            self._start(case, source, place)
+
+    def _start(self, case: Case, source: str, place: int) -> None:
+        key = _key(case, place)
         if key in self._refused or (key in self._workers and self._workers[key].alive):
             return
-        if key in self._workers:
-            self._workers.pop(key).kill()
+        self._end(key)
         workload = case.workload
         log = self.folder / f"worker-{'-'.join(map(str, key)).replace('/', '_').replace(':', '.')}.log"
         try:
@@ -53,16 +56,31 @@ class WorkerPool:
                 precision=workload.precision,
                 device=workload.device,
                 log=log,
+                denormals=workload.denormals,
+                place=place,
                 layout=self.layout,
                 compiled=self.compiled,
             )
         except WorkerLost as lost:
             self._not_started[key] = lost
 
-    def get(self, case: Case, source: str) -> Worker:
-        """The worker for a case, ready and idle. Raises WorkerLost with the status and reason when there is none."""
-        key = _key(case)
-        self.start(case, source)
+    def get_all(self, case: Case, source: str) -> list[Worker]:
+        """The workers of a visit, one for each process of the workload, as `get` gives each.
+
+        In mode many-lengths it is a new one: a process that has met a length knows it.
+        """
+        if case.workload.mode == "many-lengths":
+            self._end(_key(case, 0))
+        return self.wait(case, source)
+
+    def wait(self, case: Case, source: str) -> list[Worker]:
+        """All workers of a case once they are ready, as `get` gives each."""
+        return [self.get(case, source, place) for place in range(case.workload.processes)]
+
+    def get(self, case: Case, source: str, place: int = 0) -> Worker:
+        """A worker for a case, ready and idle. Raises WorkerLost with the status and reason when there is none."""
+        key = _key(case, place)
+        self._start(case, source, place)
         if key in self._refused:
             raise self._refused[key]
         most_seconds = self.most_start_seconds()
@@ -88,6 +106,10 @@ class WorkerPool:
         self._failed_starts[key] = 0
         return worker
 
+    def _end(self, key: _Key) -> None:
+        if key in self._workers:
+            self._workers.pop(key).kill()
+
     def kill(self) -> None:
         """Kill all workers: all are signalled before any is waited for."""
         for worker in self._workers.values():
@@ -97,7 +119,7 @@ class WorkerPool:
         self._workers.clear()
 
 
-def _key(case: Case) -> _Key:
-    """The key of a case's worker; the name in the run is part of it, so two names of one source have two processes."""
+def _key(case: Case, place: int) -> _Key:
+    """The key of one of a case's workers; the name in the run is part of it: two names of one source have two."""
     workload = case.workload
-    return case.implementation, workload.device, workload.threads, workload.precision
+    return case.implementation, workload.device, workload.threads, workload.precision, workload.denormals, place

@@ -44,8 +44,9 @@ class Worker:
 
     `ready` says whether it has imported its framework and answered. Workers with the same `layout` have their code at
     the same addresses, where the system allows it (see `address_space`). `compiled` is a folder that workers share for
-    what they compile. `service` is the module that it runs. Processes that the worker starts are suspended and ended
-    with it (see `supervisor`). Raises WorkerLost when it cannot be started.
+    what they compile. `denormals` is as in a workload. Workers with another `place` each have cores of their own, as
+    far as there are enough. `service` is the module that it runs. Processes that the worker starts are suspended and
+    ended with it (see `supervisor`). Raises WorkerLost when it cannot be started.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Worker:
         precision: str,
         device: str,
         log: Path,
+        denormals: str = "kept",
+        place: int = 0,
         layout: int = 0,
         compiled: Path | None = None,
         service: replies.Service = replies.MEASURING,
@@ -72,10 +75,10 @@ class Worker:
         environment = worker_environment(threads, compiled=compiled)
         # The worker can import what this process can, as a module:Class may come from anywhere.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        cores = _cores(threads) if device == "cpu" else "all"
+        cores = _cores(threads, place) if device == "cpu" else "all"
         link, its_link = socket.socketpair()
         channel, its_channel = socket.socketpair()
-        command = [sys.executable, "-m", service.module, source, str(threads), precision, str(layout)]
+        command = [sys.executable, "-m", service.module, source, str(threads), precision, denormals, str(layout)]
         command.append(str(its_channel.fileno()))
         supervision = [supervisor.__file__, str(its_link.fileno()), str(its_channel.fileno()), cores]
         self._link = link
@@ -301,13 +304,16 @@ class Worker:
         return line
 
 
-def _cores(threads: int) -> str:
-    """The cores that a worker is bound to, one a thread, for engines that count cores; all where binding fails."""
+def _cores(threads: int, place: int) -> str:
+    """The cores that a worker is bound to, one a thread, for engines that count cores; all where binding fails.
+
+    Each `place` has others, from the last on: interrupts and this process tend to run on the first.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return "all"
     cores = sorted(os.sched_getaffinity(0))
-    # The last cores: interrupts and this process tend to run on the first.
-    return ",".join(map(str, cores[-threads:])) if threads < len(cores) else "all"
+    end = len(cores) - place * threads
+    return ",".join(map(str, cores[end - threads : end])) if threads < len(cores) and end >= threads else "all"
 
 
 def _readable(connection: socket.socket) -> bool:

@@ -10,7 +10,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from benchmarks.measuring.many_lengths import LENGTHS
 from benchmarks.measuring.measure import SAMPLES_PER_BLOCK
+from benchmarks.measuring.stream import MOST_CALLS
 from benchmarks.quantity import QuantityKind, WorkerRequest
 from benchmarks.trial import QUANTITIES, Status
 
@@ -129,8 +131,27 @@ REPLIES: Mapping[str, Form] = {
     ),
     # Arrays go through a file.
     "results": Form(fields={}, most_bytes=KIB),
+    "stream": Form(
+        {
+            **dict.fromkeys(("began", "started", "ended", "untimed"), is_seconds),
+            "calls": lambda value: is_count(value) and 1 <= value <= MOST_CALLS,
+            "position": is_count,
+        },
+        KIB,
+    ),
+    "streamed": Form({}, KIB),
+    "lengths": Form(
+        {
+            **dict.fromkeys(("seconds", "repeated_seconds"), list_of(_is_sample, least=1, most=LENGTHS)),
+            **dict.fromkeys(("held_bytes", "grown_bytes"), is_count),
+            **dict.fromkeys(("began", "ended", "untimed"), is_seconds),
+        },
+        4 * KIB + 2 * 32 * LENGTHS,
+    ),
+    "of_length": Form({}, KIB),
     "finish": Form(
-        _maybe_each(_quantities("finish")),
+        # Every trial has a mapping, which may be empty.
+        _maybe_each(_quantities("finish")) | {"float_modes": _CHECKS["mapping"]},
         4 * KIB,
         optional=_maybe_each(_quantities("finish", is_cuda_only=True)),
     ),

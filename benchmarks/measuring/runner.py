@@ -21,6 +21,7 @@ from benchmarks.measuring.expectations import Expectations
 from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost
 from benchmarks.measuring.pool import WorkerPool
 from benchmarks.measuring.visit import Visit
+from benchmarks.measuring.visits import visit_class
 from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, estimate
 from benchmarks.store import Run
 from benchmarks.sweeps import Sweep
@@ -134,20 +135,22 @@ class Sweeper:
         show(f"{workload.id}: computing the reference")
         with self.activity("reference"):
             expected = self.expectations.get(workload)
-            checks = self.expectations.spot_checks(workload, MINIMUM_BLOCKS)
+            checks = self.expectations.checks(workload, MINIMUM_BLOCKS)
         visits = [
-            Visit(Case(name, workload), self.implementations[name], round_number, budget_left=self._seconds_left)
+            visit_class(workload.mode)(
+                Case(name, workload), self.implementations[name], round_number, budget_left=self._seconds_left
+            )
             for name in names
         ]
         for visit in rotated(visits, round_number):
             show(f"{visit.case.id}: building, checking, warming up")
             with self.activity("building and checking"):
                 try:
-                    worker = self.pool.get(visit.case, visit.source)
+                    worker, *others = self.pool.get_all(visit.case, visit.source)
                 except WorkerLost as lost:
                     visit.lose(lost)
                 else:
-                    visit.prepare(worker, expected, self.sweep, self.results)
+                    visit.prepare(worker, expected, self.sweep, self.results, others)
             self.activity_seconds["building and checking"] -= visit.warmup_seconds
             self.activity_seconds["warm-up"] += visit.warmup_seconds
             if visit.ended:
@@ -256,7 +259,7 @@ class Sweeper:
                 )
                 # A worker that could not start gives its reason when its turn comes.
                 with contextlib.suppress(WorkerLost):
-                    self.pool.get(case, self.implementations[case.implementation])
+                    self.pool.wait(case, self.implementations[case.implementation])
         self.workers_started = time.monotonic()
         self.start_seconds = self.workers_started - start
 

@@ -104,6 +104,11 @@ def check_plan(sweep: Sweep, implementations: Mapping[str, str]) -> SweepPlan:
         raise ValueError(f"device is {', '.join(missing)}; this machine has {', '.join(devices)}")
     check_threads(workload.threads for workload in workloads)
     for workload in workloads:
+        if workload.threads * workload.processes > machine.usable_cores():
+            raise ValueError(
+                f"{workload.processes} processes of {workload.threads} threads need more than the "
+                f"{machine.usable_cores()} cores of this machine: each is measured on cores of its own"
+            )
         available = machine.available_bytes(workload.device)
         refusal = None if available is None else too_large(workload, available)
         if refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from benchmarks.machine import Energy, gpu_state, read_energy
 from benchmarks.measuring import checking
 from benchmarks.measuring.checking import Expected, SpotCheck
 from benchmarks.measuring.clocks import BlockClock, contradiction, on_core_seconds
+from benchmarks.measuring.expectations import BlockCheck
 from benchmarks.measuring.interference import Interference
 from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost, ended_by_budget
 from benchmarks.measuring.process import Worker
@@ -50,6 +51,8 @@ class Visit:
         self.seconds: list[float] = []
         self.backward_seconds: list[float] = []
         self.blocks: list[int] = []
+        self.latencies: list[str] = []
+        self.repeated_seconds: list[float] = []
         self.sampling_seconds = 0.0
         self.clocks: list[BlockClock] = []
         self.interference = Interference()
@@ -86,6 +89,7 @@ class Visit:
         self.reason = reason
         if status not in MEASURED:
             self.seconds, self.backward_seconds, self.blocks = [], [], []
+            self.latencies, self.repeated_seconds = [], []
 
     def lose(self, lost: WorkerLost) -> None:
         """Record the loss of the worker: blocks are kept where the implementation had no part in it."""
@@ -95,8 +99,18 @@ class Visit:
         else:
             self.end(lost.status, lost.reason)
 
-    def prepare(self, worker: Worker, expected: Expected, sweep: Sweep, results: Path) -> None:
-        """Have the case built and warmed up, and check its first call; `results` is a file for the worker to write."""
+    def prepare(
+        self,
+        worker: Worker,
+        expected: Expected,
+        sweep: Sweep,
+        results: Path,
+        others: Sequence[Worker] = (),  # noqa: ARG002  # for subclasses
+    ) -> None:
+        """Have the case built and warmed up, and check its first call; `results` is a file for the worker to write.
+
+        `others` are the workers of a workload of several processes, beside the first.
+        """
         self.worker = worker
         worker.begin_visit()
         self.timeout_seconds = sweep.timeout_seconds
@@ -109,8 +123,9 @@ class Visit:
         spent = sum(reply.get(name, 0.0) for name in ("setup_seconds", "first_call_seconds", "warmup_seconds"))
         self.record(check_seconds=max(0.0, time.monotonic() - start - spent), **reply)
 
-    def take_block(self, check: SpotCheck) -> None:
+    def take_block(self, check: BlockCheck) -> None:
         """Have one block of samples taken, and check one of its calls once the clock has stopped."""
+        assert isinstance(check, SpotCheck)
         before = self.worker.read_interference()
         energy_before = read_energy(self.case.workload.device)
         on_core_before = on_core_seconds(self.worker.pid)
@@ -152,7 +167,8 @@ class Visit:
         if self.goes_on:
             self.record(**self._ask({"do": "finish"}))
         workload = self.case.workload
-        problem = None if self.ended else contradiction(self.clocks, changed_elements=workload.T * workload.B)
+        elements = workload.T * workload.B * (workload.I if workload.keeps_latencies else 1)
+        problem = None if self.ended else contradiction(self.clocks, changed_elements=elements)
         if problem is not None:
             self.end("wrong", problem)
         if self.case.workload.device == "cuda":
@@ -175,14 +191,16 @@ class Visit:
             seconds=tuple(self.seconds),
             backward_seconds=tuple(self.backward_seconds),
             blocks=tuple(self.blocks),
+            latencies=tuple(self.latencies),
+            repeated_seconds=tuple(self.repeated_seconds),
             **self.quantities,
         )
 
-    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The worker's reply, within the time that the budget leaves. Raises WorkerLost."""
+    def _request(self, request: dict[str, Any], worker: Worker | None = None) -> dict[str, Any]:
+        """The reply of the worker, or of another one, within the time that the budget leaves. Raises WorkerLost."""
         of_budget = max(0.0, self.budget_left()) + BUDGET_GRACE_SECONDS
         try:
-            return self.worker.ask(request, min(self.timeout_seconds, of_budget))
+            return (worker or self.worker).ask(request, min(self.timeout_seconds, of_budget))
         except WorkerLost as lost:
             if lost.status == "timeout" and of_budget < self.timeout_seconds:
                 raise ended_by_budget(lost) from None

@@ -4,15 +4,19 @@
     {"do": "warm_up"}
     {"do": "block", "checked": {"place": 0.5, "feature": 3, "seed": 2}}
     {"do": "results", "rows": [0, 1], "steps": 64, "weights": true, "results": FILE}
+    {"do": "stream", "calls": {"seed": 1, "lead": 20, "place": 0.5, "latest": 19999}}
+    {"do": "streamed", "results": FILE}
+    {"do": "lengths", "calls": {"lengths": [3, 7], "seed": 1, "kept": 0}}
+    {"do": "of_length", "results": FILE}
     {"do": "finish"}
     {"do": "peaks", "workloads": [ID, ...], "seconds": 10}
 
 A reply has what was measured or, where the case cannot go on, `status` and `reason` as a trial has them; `replies`
 declares the form of each. Results are written to the file that the request names; what is expected of them is known to
 the asking process alone. A subclass of `Bench` serves further requests, from a module of its own.
-It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION LAYOUT CHANNEL`; SOURCE is empty where
-only peaks are asked for, CHANNEL is the descriptor of its end of the connection. Standard input is empty, and standard
-output is the log: an implementation may read and print as it likes.
+It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION DENORMALS LAYOUT CHANNEL`; SOURCE is
+empty where only peaks are asked for, CHANNEL is the descriptor of its end of the connection. Standard input is empty,
+and standard output is the log: an implementation may read and print as it likes.
 """
 
 from __future__ import annotations
@@ -32,12 +36,14 @@ import numpy as np
 
 from benchmarks.measuring.address_space import shift_layout
 from benchmarks.measuring.channel import LOST_CONNECTION, ChannelError, WorkerEnd
+from benchmarks.measuring.floating_point import control_bits, flush_denormals, in_words
 from benchmarks.trial import Status
-from benchmarks.workload import Workload
+from benchmarks.workload import LATENCY_MODES, Mode, Workload
 from rnnimpl import Rnn, Unavailable, Unsupported, load
 from rnnimpl.interface import NumpyArray
 
 if TYPE_CHECKING:
+    from benchmarks.measuring.measure import Subject
     from benchmarks.measuring.replies import Service
 
 _CLOCK = time.perf_counter
@@ -52,21 +58,25 @@ def main(bench: type[Bench] | None = None) -> None:
     # A worker is its sweep's to end, also where the sweep is stopped in a terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    source, threads, precision, layout, descriptor = sys.argv[1:]
+    source, threads, precision, denormals, layout, descriptor = sys.argv[1:]
     channel = WorkerEnd(int(descriptor))
     shift_layout(int(layout))
     try:
-        _serve(channel, bench or Bench, source, threads=int(threads), precision=precision)
+        _serve(channel, bench or Bench, source, threads=int(threads), precision=precision, denormals=denormals)
     except ChannelError as error:
         # Nobody hears a reply any more; the sweep tells what was printed last.
         print(error, file=sys.stderr, flush=True)
         os._exit(LOST_CONNECTION)
 
 
-def _serve(channel: WorkerEnd, kind: type[Bench], source: str, *, threads: int, precision: str) -> None:
+def _serve(channel: WorkerEnd, kind: type[Bench], source: str, *, threads: int, precision: str, denormals: str) -> None:
     implementation = None
     refusal = None
+    float_modes = {}
     try:
+        if denormals == "flushed" and not flush_denormals():
+            raise Unavailable("denormals flushed: how this system does that is not known here")
+        float_modes["start"] = in_words(control_bits())
         if source:
             implementation = load(source)
             implementation.configure_process(threads=threads, precision=precision)  # type: ignore[arg-type]  # from a Workload
@@ -76,6 +86,7 @@ def _serve(channel: WorkerEnd, kind: type[Bench], source: str, *, threads: int, 
     if refusal:
         return
     bench = kind(implementation)
+    bench.float_modes = float_modes | {"loaded": in_words(control_bits())}
     gc.freeze()
     while (request := channel.receive()) is not None:
         try:
@@ -120,6 +131,8 @@ class Bench:
     def __init__(self, implementation: type[Rnn[Any]] | None) -> None:
         self.implementation = implementation
         self.subject: Any = None
+        self.float_modes: dict[str, str] = {}
+        """The control bits of floating point at the process's start and once the implementation was loaded."""
 
     @staticmethod
     def service() -> Service:
@@ -141,8 +154,19 @@ class Bench:
             case "results":
                 _write(request["results"], self.subject.results(request["rows"], request["steps"], request["weights"]))
                 return {}
+            case "stream":
+                return self.stream(request["calls"])
+            case "streamed":
+                _write(request["results"], self.subject.streamed())
+                return {}
+            case "lengths":
+                return self.lengths(request["calls"])
+            case "of_length":
+                _write(request["results"], self.subject.of_length())
+                return {}
             case "finish":
-                found: dict[str, Any] = self.subject.finish()
+                float_modes = self.float_modes | {"called": in_words(control_bits())}
+                found: dict[str, Any] = self.subject.finish() | {"float_modes": float_modes}
                 self.subject = None
                 gc.collect()
                 return found
@@ -156,12 +180,11 @@ class Bench:
         raise ValueError(f"request is {request!r}; expected one that the module's docstring shows")
 
     def prepare(self, request: dict[str, Any]) -> dict[str, Any]:
-        from benchmarks.measuring.measure import Subject
-
         assert self.implementation is not None
         self.subject = None
         workload = Workload.parse(request["workload"])
-        subject = self.subject = Subject(self.implementation, workload, clock=_CLOCK, seed=request["seed"])
+        kind = _subject_class(workload.mode)
+        subject = self.subject = kind(self.implementation, workload, clock=_CLOCK, seed=request["seed"])
         first_call_seconds, results = subject.first_call(request["steps"])
         _write(request["results"], results)
         return {
@@ -182,6 +205,49 @@ class Bench:
             "untimed": block.untimed_seconds,
             "calls": block.calls,
         }
+
+    def stream(self, calls: dict[str, Any]) -> dict[str, Any]:
+        from benchmarks.measuring.streaming import StreamRequest
+
+        block = self.subject.stream(StreamRequest(**calls))
+        return {
+            "calls": block.calls,
+            "position": block.position,
+            "began": block.began,
+            "started": block.started,
+            "ended": block.ended,
+            "untimed": block.untimed_seconds,
+        }
+
+    def lengths(self, calls: dict[str, Any]) -> dict[str, Any]:
+        from benchmarks.measuring.many_lengths import LengthsRequest
+
+        block = self.subject.lengths(LengthsRequest(**calls))
+        return {
+            "seconds": list(block.seconds),
+            "repeated_seconds": list(block.repeated_seconds),
+            "held_bytes": block.held_bytes,
+            "grown_bytes": block.grown_bytes,
+            "began": block.began,
+            "ended": block.ended,
+            "untimed": block.untimed_seconds,
+        }
+
+
+def _subject_class(mode: Mode) -> type[Subject]:
+    """The class of a case under measurement."""
+    # Only now: the framework has been imported before it.
+    from benchmarks.measuring.measure import Subject
+
+    if mode in LATENCY_MODES:
+        from benchmarks.measuring.streaming import StreamSubject
+
+        return StreamSubject
+    if mode == "many-lengths":
+        from benchmarks.measuring.many_lengths import LengthsSubject
+
+        return LengthsSubject
+    return Subject
 
 
 def status_of(error: BaseException) -> Status:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from benchmarks import machine
 from benchmarks.machine.nvml import gpu_count
 from benchmarks.memory_needed import too_large
-from benchmarks.workload import Case, check_name
+from benchmarks.workload import DEFAULT_MODES, Case, check_name
 from rnnimpl.registry import listing, names
 from rnnimpl.suggestions import did_you_mean
 
@@ -54,6 +54,11 @@ def checked(cases: Iterable[Case]) -> tuple[Case, ...]:
     """The cases without repetitions. Raises ValueError for one that cannot be profiled here."""
     distinct = tuple(dict.fromkeys(cases))
     for case in distinct:
+        if case.workload.mode not in DEFAULT_MODES or case.workload.conditions:
+            raise ValueError(
+                f"case is {case.id!r}; expected one of mode {' or '.join(DEFAULT_MODES)} without further conditions: "
+                "profile that case"
+            )
         source = check_name(case.implementation)
         if ":" not in source and source not in names():
             hint = did_you_mean(source, {name: Case(name, case.workload).id for name in names()}, most=1)

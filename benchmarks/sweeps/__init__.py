@@ -90,8 +90,61 @@ _SIZES = Sweep(
     budget_seconds=360.0,
 )
 
+# A control loop or a stream of audio has one sequence. Chunks are what a decoder or an enhancer may wait for.
+_STREAMING = Sweep(
+    name="streaming",
+    summary="One step at a time with the state handed on, each call's time kept: percentiles, deadlines, silence",
+    grids=(
+        Grid(mode=("streaming",), T=(1,), B=(1,), H=(64, 128, 256, 512), cell=("lstm", "gru", "tanh"), threads=(1,)),
+        Grid(mode=("streaming",), T=(2, 8, 16), B=(1,), H=(64,), cell=("lstm",), threads=(1,)),
+        Grid(mode=("streaming",), T=(1,), B=(1,), H=(64, 256), cell=("lstm",), threads=(1,), caches=("cold",)),
+    ),
+    budget_seconds=600.0,
+)
+
+_MANY_AT_ONCE = Sweep(
+    name="many-at-once",
+    summary="A process of one thread on each core against one with a thread on each: sequences a second, latency",
+    grids=(
+        Grid(mode=("serving",), B=(1, 16), H=(64, 256), cell=("lstm",), device=("cpu",)),
+        Grid(mode=("serving",), B=(1, 16), H=(64, 256), cell=("lstm",), device=("cpu",), threads=(1,), processes=None),
+    ),
+    budget_seconds=180.0,
+)
+
+# So long that the states of a network, which halve in a step, follow the signal.
+_DENORMALS = Sweep(
+    name="denormals",
+    summary="Signals that decay into denormal numbers beside normal ones, with and without flushing",
+    grids=(
+        Grid(
+            mode=("inference",),
+            T=(512,),
+            B=(1,),
+            H=(64,),
+            cell=("lstm", "gru", "tanh"),
+            bias=(False,),
+            device=("cpu",),
+            threads=(1,),
+            signal=("normal", "decaying"),
+            denormals=("kept", "flushed"),
+        ),
+    ),
+    budget_seconds=240.0,
+)
+
+_MANY_LENGTHS = Sweep(
+    name="many-lengths",
+    summary="A hundred different sequence lengths in one new process: the first call at each, and the memory",
+    grids=(Grid(mode=("many-lengths",), T=(256,), B=(16,), H=(64,), cell=("lstm", "gru", "tanh"), threads=(1,)),),
+    budget_seconds=180.0,
+)
+
 PRESETS: Mapping[str, Sweep] = MappingProxyType(
-    {sweep.name: sweep for sweep in (_QUICK, _DEFAULT, _PEERS, _SIZES, _FULL)}
+    {
+        sweep.name: sweep
+        for sweep in (_QUICK, _DEFAULT, _PEERS, _SIZES, _STREAMING, _MANY_AT_ONCE, _DENORMALS, _MANY_LENGTHS, _FULL)
+    }
 )
 """The sweeps of this suite by name; those of published sizes come from `published_sweep`."""
 

@@ -7,6 +7,7 @@
     target_interval = 0.03       # noisy above: half the 95 % interval of the median, as a share of it
     stop_interval = 0.01         # visited again, while the budget lasts, until it is this narrow
     timeout = "2m"               # for building, checking and warming up one case
+    deadlines = ["50us", "1ms"]  # the share of a stream's calls that are later is reported
 
     [[grid]]                     # added to the base's grids; each axis a value or a list
     T = [16, 64, 256]
@@ -17,7 +18,7 @@
     cell = "lstm"
 
 The axes are those of `Grid`: mode, T, B, I, H, L, bidirectional, cell, bias, dtype, precision, device,
-threads. One that is left out has the value that `Grid` names.
+threads, processes, caches, signal, denormals. One that is left out has the value that `Grid` names.
 """
 
 from __future__ import annotations
@@ -38,7 +39,18 @@ DEFAULT_BUDGET_SECONDS = 600.0
 LARGEST_FILE = 2**20
 """Bytes of a sweep file: a device or a data file named by mistake is not read into memory."""
 
-_KEYS = ("name", "summary", "base", "budget", "target_interval", "stop_interval", "timeout", "grid", "override")
+_KEYS = (
+    "name",
+    "summary",
+    "base",
+    "budget",
+    "target_interval",
+    "stop_interval",
+    "timeout",
+    "deadlines",
+    "grid",
+    "override",
+)
 _OTHER_NAMES = {
     "grids": "grid",
     "preset": "base",
@@ -48,6 +60,8 @@ _OTHER_NAMES = {
     "axes": "override",
 }
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?", re.ASCII)
+_DEADLINE = re.compile(r"(?P<number>\d+(?:\.\d+)?) ?(?P<unit>us|µs|ms|s)", re.ASCII)
+_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 
@@ -114,11 +128,25 @@ def _from_document(document: dict[str, Any], stem: str, named: Callable[[str], S
         target_interval=document.get("target_interval", base.target_interval if base else Sweep.target_interval),
         stop_interval=document.get("stop_interval", base.stop_interval if base else Sweep.stop_interval),
         timeout_seconds=_seconds(document, "timeout", base.timeout_seconds if base else Sweep.timeout_seconds),
+        deadlines_seconds=_deadlines(document, base.deadlines_seconds if base else Sweep.deadlines_seconds),
     )
     override = document.get("override", {})
     if not isinstance(override, dict):
         raise ValueError(f"override is {quoted(override)}; expected a table: a line [override], below it axes")
     return sweep.override(**override)
+
+
+def _deadlines(document: dict[str, Any], otherwise: tuple[float, ...]) -> tuple[float, ...]:
+    """The seconds of the deadlines, in ascending order."""
+    if "deadlines" not in document:
+        return otherwise
+    given = document["deadlines"]
+    texts = given if isinstance(given, list) else [given]
+    found = [_DEADLINE.fullmatch(text) if isinstance(text, str) else None for text in texts]
+    seconds = {float(each["number"]) * _UNITS[each["unit"]] for each in found if each is not None}
+    if not seconds or None in found:
+        raise ValueError(f"deadlines is {quoted(given)}; expected times with a unit, such as '50us' or ['1ms', '10ms']")
+    return tuple(sorted(seconds))
 
 
 def _tables(document: dict[str, Any]) -> tuple[Grid, ...]:

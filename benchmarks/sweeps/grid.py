@@ -11,7 +11,23 @@ from typing import Any
 
 from benchmarks.counts import flops
 from benchmarks.quoting import quoted
-from benchmarks.workload import DEVICES, LARGEST_SIZE, MODES, MOST_LAYERS, OLD_NAMES, Device, Mode, Workload
+from benchmarks.workload import (
+    CACHES,
+    DEFAULT_MODES,
+    DENORMALS,
+    DEVICES,
+    LARGEST_SIZE,
+    MODES,
+    MOST_LAYERS,
+    OLD_NAMES,
+    SIGNALS,
+    Caches,
+    Denormals,
+    Device,
+    Mode,
+    Signal,
+    Workload,
+)
 from rnnimpl.dtypes import DTYPES, PRECISIONS, Dtype, Precision
 from rnnimpl.interface import CELL_NAMES, CellName
 from rnnimpl.suggestions import did_you_mean
@@ -25,7 +41,7 @@ class Grid:
     makes no workload.
     """
 
-    mode: tuple[Mode, ...] = MODES
+    mode: tuple[Mode, ...] = DEFAULT_MODES
     T: tuple[int, ...] = (64,)
     B: tuple[int, ...] = (16,)
     I: tuple[int, ...] | None = None
@@ -40,7 +56,12 @@ class Grid:
     device: tuple[Device, ...] | None = None
     """None: every kind of device that the machine has."""
     threads: tuple[int, ...] | None = None
-    """CPU threads. None: one for each physical core that the process may use."""
+    """CPU threads of each process. None: one for each physical core that the process may use."""
+    processes: tuple[int, ...] | None = (1,)
+    """Processes at once. None: one for each physical core that the process may use."""
+    caches: tuple[Caches, ...] = ("warm",)
+    signal: tuple[Signal, ...] = ("normal",)
+    denormals: tuple[Denormals, ...] = ("kept",)
 
     def __post_init__(self) -> None:
         for axis in AXES:
@@ -92,6 +113,7 @@ class Grid:
         axes["I"] = self.I or (None,)
         axes["device"] = self.device or tuple(devices)
         axes["threads"] = self.threads or (cores,)
+        axes["processes"] = self.processes or (cores,)
         for values in itertools.product(*axes.values()):
             point = dict(zip(axes, values, strict=True))
             point["I"] = point["I"] or point["H"]
@@ -105,13 +127,16 @@ class Grid:
 AXES: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Grid))
 """The names of a grid's axes: a workload's fields."""
 
-_MAY_BE_NONE = ("I", "device", "threads")
+_MAY_BE_NONE = ("I", "device", "threads", "processes")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": MODES,
     "cell": CELL_NAMES,
     "dtype": DTYPES,
     "precision": PRECISIONS,
     "device": DEVICES,
+    "caches": CACHES,
+    "signal": SIGNALS,
+    "denormals": DENORMALS,
 }
 _SWITCHES = ("bidirectional", "bias")
 MOST_WORKLOADS = 20_000
@@ -188,6 +213,8 @@ class Sweep:
     """A case is noisy when half the 95 % interval of its median is more than this share of the median."""
     stop_interval: float = 0.01
     """While the budget lasts, workloads are visited again until half the interval of each case is within this share."""
+    deadlines_seconds: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2)
+    """Times within which a call of a stream should be done: the report has the share of calls that are later."""
     timeout_seconds: float = 120.0
     """A case whose building, checking and warming up, or one block of samples, takes longer is stopped."""
     grids_of_one_cell: tuple[Grid, ...] = ()
@@ -210,6 +237,10 @@ class Sweep:
             raise ValueError(
                 f"timeout is {quoted(self.timeout_seconds)} seconds; expected {_SECONDS_EXPECTED}: 2m is two minutes"
             )
+        if not self.deadlines_seconds or not all(
+            _is_number(each) and 0 < each <= LONGEST_SECONDS for each in self.deadlines_seconds
+        ):
+            raise ValueError(f"deadlines is {quoted(self.deadlines_seconds)}; expected times, {_SECONDS_EXPECTED}")
         for field in ("target_interval", "stop_interval"):
             value = getattr(self, field)
             if not _is_number(value) or not 0 < value < 1:
@@ -256,6 +287,7 @@ class Sweep:
             "target_interval": self.target_interval,
             "stop_interval": self.stop_interval,
             "timeout_seconds": self.timeout_seconds,
+            "deadlines_seconds": list(self.deadlines_seconds),
             "grids": [grid.to_json() for grid in self.grids],
         }
 
@@ -267,14 +299,18 @@ class Sweep:
         names = tuple(field.name for field in dataclasses.fields(cls))
         for key in mapping:
             check_key(key, names, "field of a sweep")
-        # Runs of earlier versions have no stop_interval, and a stored sweep has its final grids.
-        missing = [name for name in names if name not in mapping and name not in ("stop_interval", "grids_of_one_cell")]
+        # Runs of earlier versions do not have all, and a stored sweep has its final grids.
+        later = ("stop_interval", "deadlines_seconds", "grids_of_one_cell")
+        missing = [name for name in names if name not in mapping and name not in later]
         if missing:
             raise ValueError(f"the sweep has no {', '.join(missing)}; expected all of {', '.join(names)}")
         grids = mapping["grids"]
         if not isinstance(grids, list) or not all(isinstance(grid, dict) for grid in grids):
             raise ValueError(f"grids is {quoted(grids)}; expected a list of mappings")
-        return cls(**{**mapping, "grids": tuple(Grid.from_mapping(grid) for grid in grids)})
+        given = {**mapping, "grids": tuple(Grid.from_mapping(grid) for grid in grids)}
+        if "deadlines_seconds" in mapping:
+            given["deadlines_seconds"] = as_axis(mapping["deadlines_seconds"])
+        return cls(**given)
 
 
 def _is_number(value: Any) -> bool:

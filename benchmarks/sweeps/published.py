@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from benchmarks import program
 from benchmarks.sweeps.grid import Grid, Sweep
-from benchmarks.workload import MODES
+from benchmarks.workload import DEFAULT_MODES
 from rnnimpl.interface import CellName
 
 BUDGET_SECONDS = 1800.0
@@ -71,7 +71,7 @@ def _rows() -> Mapping[str, tuple[Mapping[str, str], ...]]:
 
 def _grid(row: Mapping[str, str]) -> Grid:
     point = {letter: int(row[letter]) for letter in "TBIHL"}
-    modes = [mode for mode in MODES if row["mode"] in (mode, "both")]
+    modes = [mode for mode in DEFAULT_MODES if row["mode"] in (mode, "both")]
     return Grid.from_mapping(
         {"mode": modes, "bidirectional": row["bidirectional"] == "1", "cell": CELLS[row["cell"]], **point}
     )
