@@ -30,7 +30,7 @@ from benchmarks.trial import SCHEMA, Trial
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
 COMPRESSED_FILE = TRIALS_FILE + COMPRESSED
-DERIVED = ("summary.csv", "ranking.csv", "standing.csv", "report.md", "plots")
+DERIVED = ("summary.csv", "ranking.csv", "standing.csv", "latencies.csv", "report.md", "plots")
 """Names that `report` writes, or wrote, into the folder: earlier versions call `ranking.csv` `standing.csv`."""
 
 TOGETHER = "side-by-side"
@@ -200,7 +200,7 @@ def _holds_run(folder: Path) -> bool:
 REPORT = CommandFiles(
     "report",
     re.compile(
-        r"report\.md|(summary|ranking|standing)\.csv|plots/(device-times|error-against-time|ranking|roofline|scan|"
+        r"report\.md|(summary|ranking|standing|latencies)\.csv|plots/(device-times|error-against-time|latency-tail|ranking|roofline|scan|"
         r"scan-steps|set-up|share-of-peak|speedup|standing|time-over-[A-Za-z]+|winner-map)(-\d+)?\.(png|svg)"
     ),
     folders=("plots",),

@@ -45,21 +45,24 @@ HIDDEN_BANDS = (
 
 
 class Setting(NamedTuple):
-    """The fields that workloads of one table share: the cell, and how and where it is computed."""
+    """The fields that workloads of one table share: the cell, and how, where and in what conditions it runs."""
 
     cell: str
     device: str
     dtype: str
     precision: str
     threads: int
+    conditions: str = ""
 
     @classmethod
     def of(cls, workload: Workload) -> Setting:
         """The setting of a workload."""
-        return cls(workload.cell, workload.device, workload.dtype, workload.precision, workload.threads)
+        return cls(*(getattr(workload, name) for name in cls._fields))
 
     def __str__(self) -> str:
-        return f"{CELL_LABELS.get(self.cell, self.cell)}, {describe_conditions(*self[1:])}"
+        computed = describe_conditions(self.device, self.dtype, self.precision, self.threads)
+        further = f", {self.conditions}" if self.conditions else ""
+        return f"{CELL_LABELS.get(self.cell, self.cell)}, {computed}{further}"
 
 
 CELL_LABELS: Mapping[str, str] = MappingProxyType(

@@ -15,9 +15,11 @@ import pandas as pd
 from benchmarks.limits.peak import Peak
 from benchmarks.presentation.figures import Axes, Figure, own_settings
 from benchmarks.presentation.plot_style import SETTINGS, WIDTH, Style, choose_styles, heading, panel_heading, save
+from benchmarks.reporting import latency_plot, ranking_plot, roofline, scan_plot
 from benchmarks.reporting import panel_plots as draw
-from benchmarks.reporting import ranking_plot, roofline, scan_plot
 from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.latency import latency_cases
+from benchmarks.reporting.latency_plot import latency_panels
 from benchmarks.reporting.scan import CLIFF
 from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, central, measured, panels
 from benchmarks.runs.pooling import BASELINE
@@ -104,7 +106,7 @@ def _draw(frame: pd.DataFrame, kinds: Sequence[_Kind]) -> Iterator[tuple[Plot, F
 def _kinds(analysis: Analysis) -> list[_Kind]:
     """Every plot, in the order of the report; one without panels is not drawn."""
     rows = analysis.measured
-    kinds = [_ranking(analysis.ranking_frame), *(_time_over(rows, axis) for axis in AXIS_NAMES)]
+    kinds = [_ranking(analysis.ranking_frame), _latencies(analysis), *(_time_over(rows, axis) for axis in AXIS_NAMES)]
     kinds += [_winner_map(rows), _speedups(rows), _share_of_peak(rows), _roofline(rows, analysis.peaks)]
     return [*kinds, *_scans(analysis.scan_panels), _errors(rows), _setup(rows), _gpu_times(rows)]
 
@@ -121,6 +123,19 @@ def _ranking(ranking: pd.DataFrame) -> _Kind:
         left=1.35,
         right=1.75,
         height=ranking_plot.height,
+    )
+
+
+def _latencies(analysis: Analysis) -> _Kind:
+    return _Kind(
+        stem="latency-tail",
+        title="Streams, call by call",
+        caption="The share of calls that take longer than a time, of every call of a stream; both axes are "
+        "logarithmic, so that one call in a thousand is seen as well as the typical one. Dashed: half of the calls, "
+        "one in a hundred, one in a thousand. Further left is faster, steeper is steadier.",
+        panels=latency_panels([case for case in latency_cases(analysis.runs) if case.workload.mode == "streaming"]),
+        fixed="Share of calls that take longer than a time; the dashed lines are 50 %, 1 % and 0.1 % of the calls",
+        drawer=latency_plot.draw,
     )
 
 

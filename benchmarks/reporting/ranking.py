@@ -166,11 +166,29 @@ def largest_error(case: PooledCase) -> float | None:
 
 
 RANKING_COLUMNS = (
-    *("run", "cell", "mode", "device", "dtype", "precision", "threads", "workload", "T", "B", "I", "H", "L"),
+    *(
+        "run",
+        "cell",
+        "mode",
+        "device",
+        "dtype",
+        "precision",
+        "threads",
+        "conditions",
+        "workload",
+        "T",
+        "B",
+        "I",
+        "H",
+        "L",
+    ),
     *("subject", "subject_seconds", "subject_error", "peer", "peer_seconds", "peer_error"),
     *("ratio", "ratio_low", "ratio_high", "ratio_allowed", "share_of_gemm", "share_of_peak", "status"),
 )
-RANKING_TEXTS = ("run", "cell", "mode", "device", "dtype", "precision", "workload", "subject", "peer", "status")
+RANKING_TEXTS = (
+    *("run", "cell", "mode", "device", "dtype", "precision", "conditions"),
+    *("workload", "subject", "peer", "status"),
+)
 """The columns that hold text."""
 
 

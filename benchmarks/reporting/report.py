@@ -18,8 +18,12 @@ from benchmarks.reporting import sections
 from benchmarks.reporting.all_times import all_times
 from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.answer import answer, cautions
+from benchmarks.reporting.denormal_words import denormal_section
+from benchmarks.reporting.latency import latency_cases, latency_frame
+from benchmarks.reporting.latency_words import serving_section, streaming_section
 from benchmarks.reporting.machine_words import machine_section
 from benchmarks.reporting.machines import by_machine
+from benchmarks.reporting.many_lengths_words import many_lengths_section
 from benchmarks.reporting.plots import Plot, write_plots
 from benchmarks.reporting.provenance import how_measured
 from benchmarks.reporting.ranking_words import ranking_section
@@ -33,6 +37,7 @@ __all__ = ["build_report", "terminal_table"]
 REPORT_FILE = "report.md"
 SUMMARY_FILE = "summary.csv"
 RANKING_FILE = "ranking.csv"
+LATENCIES_FILE = "latencies.csv"
 PLOTS_FOLDER = "plots"
 
 
@@ -65,6 +70,9 @@ def write_report(analysis: Analysis, out: Path | None = None) -> Path:
         write(staged, SUMMARY_FILE, summary)
         if rankings:
             write(staged, RANKING_FILE, frame_csv(analysis.ranking_frame))
+        latencies = latency_frame(latency_cases(runs))
+        if len(latencies):
+            write(staged, LATENCIES_FILE, frame_csv(latencies))
         plots = write_plots(analysis, make_folder(staged, PLOTS_FOLDER))
         write(staged, REPORT_FILE, _report(analysis, plots, target))
     return target / REPORT_FILE
@@ -82,6 +90,7 @@ def _report(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
         "ranking": ranking_section(analysis.rankings),
         "speedup": sections.speedups(frame),
         "share-of-peak": sections.limits(frame),
+        "latency-tail": streaming_section(runs),
         "scan": scan_section(analysis.scan_lines),
         "set-up": sections.preparation(frame),
         "device-times": sections.device_times(frame),
@@ -93,6 +102,9 @@ def _report(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
         parts += [f"## {title}", *(_image(stem, title) for stem in shown), caption]
         parts += [after_plot.get(shown[0], "")]
     parts += _section("Every time and error", all_times(frame, analysis.winners))
+    parts += _section("A process on each core, or threads", serving_section(runs))
+    parts += _section("Signals that decay into denormal numbers", denormal_section(runs))
+    parts += _section("A hundred lengths in one process", many_lengths_section(runs))
     parts += _section("Where the time of a case goes", sections.profiles(runs, target))
     parts += _section("What could not run, and why", sections.not_run(frame))
     parts += _section("Noisy cases", sections.noisy(frame))

@@ -17,7 +17,7 @@ CENTRE = {"T": 64, "B": 16, "H": 256, "L": 1}
 AXIS_NAMES = {"T": "sequence length T", "B": "batch size B", "H": "hidden size H", "L": "layers L"}
 
 OPTIONS = ("bidirectional", "bias")
-_SETTING = ("cell", "device", "dtype", "precision", "threads")
+_SETTING = Setting._fields
 INPUT = "input"
 """A column with the input features: `H` where they equal the hidden units, else their number."""
 
@@ -49,11 +49,12 @@ def panels(rows: pd.DataFrame) -> list[Panel]:
     keys = ["run", *_SETTING]
     found = []
     for _, of_setting in rows.groupby(keys, sort=False):
-        run, cell, device, dtype, precision, threads = of_setting[keys].iloc[0]
+        run, *shared = of_setting[keys].iloc[0]
+        setting = Setting(*shared)._replace(threads=int(of_setting["threads"].iloc[0]))
         for mode in MODES:
             of_mode = of_setting[of_setting["mode"] == mode]
             if len(of_mode):
-                found.append(Panel(run, Setting(cell, device, dtype, precision, int(threads)), mode, of_mode))
+                found.append(Panel(run, setting, mode, of_mode))
     return found
 
 

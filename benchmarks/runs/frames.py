@@ -35,7 +35,8 @@ COLUMNS: Mapping[str, str] = {
     "cell": "str",
     "bias": "bool",
     **dict.fromkeys(("dtype", "precision", "device"), "str"),
-    "threads": "int64",
+    **dict.fromkeys(("threads", "processes"), "int64"),
+    **dict.fromkeys(("caches", "signal", "denormals", "conditions"), "str"),
     **dict.fromkeys(("status", "reason", "describe"), "str"),
     **dict.fromkeys(("rounds", "samples", "blocks"), "int64"),
     **dict.fromkeys(
@@ -91,7 +92,7 @@ def cases_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows as a frame with every column of `COLUMNS`; columns that follow from others are computed."""
     frame = pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(dict(COLUMNS))
     frame["step_seconds"] = frame["median_seconds"] / frame["T"]
-    frame["sequences_per_second"] = frame["B"] / frame["median_seconds"]
+    frame["sequences_per_second"] = frame["B"] * frame["processes"] / frame["median_seconds"]
     frame["flops_per_second"] = frame["flops"] / frame["median_seconds"]
     return frame
 
@@ -125,7 +126,12 @@ def _rows(run: LoadedRun) -> list[dict[str, Any]]:
 def workload_columns(workload: Workload, limit: Bound | None) -> dict[str, Any]:
     """The columns of a workload, which all implementations share."""
     known = {name: getattr(workload, name) for name in _WORKLOAD_COLUMNS}
-    known |= {"workload": workload.id, "flops": flops(workload), "intensity": intensity(workload)}
+    known |= {
+        "workload": workload.id,
+        "conditions": workload.conditions,
+        "flops": flops(workload),
+        "intensity": intensity(workload),
+    }
     return known | _bounds(limit)
 
 
