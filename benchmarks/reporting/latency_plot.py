@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmarks.presentation.figures import Axes
 from benchmarks.presentation.plain_text import seconds
@@ -14,8 +17,12 @@ from benchmarks.reporting.latency import LatencyCase, latency_frame
 from benchmarks.reporting.plot_labels import end_labels
 from benchmarks.reporting.slices import Panel
 
+Points: TypeAlias = NDArray[np.float64]
+
 LEAST_SHARE = 1e-4
 """The lowest share on the axis: one call in ten thousand."""
+NEAREST = 0.08
+"""Least distance of two points of a line, as a share of the larger one's height."""
 _MARKED = (0.5, 0.01, 0.001)
 """Shares that have a line: the percentiles of the tables."""
 
@@ -42,14 +49,11 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -
     low, high = float("inf"), 0.0
     ends: dict[str, tuple[float, float]] = {}
     for case in panel.rows["case"]:
-        values, beyond = case.latencies.beyond()
-        shown = beyond >= LEAST_SHARE
+        values, beyond = _thinned(*case.latencies.beyond())
         style = styles[case.implementation]
-        axes.step(
-            values[shown], beyond[shown], where="pre", color=style.colour, linestyle=style.line, linewidth=style.width
-        )
-        low, high = min(low, float(values[0])), max(high, float(values[shown][-1]))
-        ends[case.implementation] = float(values[shown][-1]), float(beyond[shown][-1])
+        axes.plot(values, beyond, color=style.colour, linestyle=style.line, linewidth=style.width)
+        low, high = min(low, float(values[0])), max(high, float(values[-1]))
+        ends[case.implementation] = float(values[-1]), float(beyond[-1])
     for marked in _MARKED:
         axes.axhline(marked, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set_ylim(LEAST_SHARE, 1.0)
@@ -60,6 +64,19 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -
     axes.set_ylabel("calls that take longer")
     end_labels(axes, ends, styles, height)
     return _finding(panel)
+
+
+def _thinned(
+    values: NDArray[np.float64], beyond: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The points of a line down to `LEAST_SHARE`, each at least `NEAREST` below the one before: files stay small."""
+    kept = [0]
+    for place in range(1, len(values)):
+        if beyond[place] < LEAST_SHARE:
+            break
+        if beyond[place] <= beyond[kept[-1]] * (1 - NEAREST):
+            kept.append(place)
+    return values[kept], beyond[kept]
 
 
 def _finding(panel: Panel) -> str:
