@@ -61,7 +61,9 @@ def drawer(
     """A drawer of rooflines; `slice_` are the rows that are joined and named, of all panels."""
 
     def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
-        found = roof(tuple(panel.setting[1:]), peaks[panel.run])  # type: ignore[arg-type]  # but for the cell
+        setting = panel.setting
+        measured_for = setting.device, setting.dtype, setting.precision, setting.threads
+        found = roof(measured_for, peaks[panel.run])  # type: ignore[arg-type]  # a column holds any text
         assert found is not None
         rows = panel.rows
         joined = rows[rows["workload"].isin(slice_["workload"])].sort_values("intensity")
