@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from benchmarks.presentation.plain_text import NOTHING, TIMES, code, seconds, share, significant, times
 from benchmarks.reporting.findings import CELL_LABELS
 from benchmarks.reporting.latency import (
+    LATE_SHARE,
     MEETS,
     PERCENTILES,
     LatencyCase,
@@ -125,7 +126,8 @@ def _deadline_table(run: LoadedRun, cases: Sequence[LatencyCase]) -> str:
         return ""
     rule = (
         f"The largest network that is done by a deadline in {MEETS} % of calls, surely (the whole interval), and the "
-        "share of its calls that are late; “none” where the smallest one is not, with its share."
+        "share of its calls that are late. Where the smallest one is not, “none” or, with too few calls for a verdict, "
+        "“cannot tell”, with its share."
     )
     return f"{rule}\n\n{cut([run.label], header, rows)}"
 
@@ -135,7 +137,9 @@ def _in_time(cases: Sequence[LatencyCase], limit: float) -> str:
     shown = largest or min(cases, key=lambda case: case.workload.H)
     late = shown.latencies.share_beyond(limit)
     said = share(late.median) if late.median else f"< {share(late.high)}"
-    return f"H {shown.workload.H} ({said})" if largest else f"none ({said})"
+    if largest:
+        return f"H {shown.workload.H} ({said})"
+    return f"none ({said})" if late.low > LATE_SHARE else f"cannot tell ({said})"
 
 
 def _apart(cases: Sequence[LatencyCase]) -> str:
