@@ -98,14 +98,14 @@ def test_nothing_is_lost_or_measured_twice_whatever_a_cluster_does(
     turns = [name for name in disturbances for _ in range(kills)]
     generator.shuffle(turns)
     for _ in range(10 + 4 * kills):
-        log = (tmp_path / "front.txt").open("ab")
-        front = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks", "sweep", "--cluster", str(cluster_file), *words],
-            cwd=tmp_path,
-            env=environment(tmp_path),
-            stdout=log,
-            stderr=log,
-        )
+        with (tmp_path / "front.txt").open("ab") as log:
+            front = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks", "sweep", "--cluster", str(cluster_file), *words],
+                cwd=tmp_path,
+                env=environment(tmp_path),
+                stdout=log,
+                stderr=log,
+            )
         while front.poll() is None:
             time.sleep(generator.uniform(0.5, 3.0))
             kept |= written(folder)

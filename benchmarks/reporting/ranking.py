@@ -142,7 +142,8 @@ def _ranking(run: LoadedRun, setting: Setting, mode: Mode, subject: str | None) 
 
 def _compare(run: LoadedRun, workload: Workload, subject: PooledCase, peer: PooledCase) -> Comparison:
     seconds, limit = _seconds(subject), run.bounds[workload]
-    products, peak = blas_seconds(workload, run.peaks), peak_flops(workload, run.peaks)
+    of_workload = run.peaks_of(workload)
+    products, peak = blas_seconds(workload, of_workload), peak_flops(workload, of_workload)
     return Comparison(
         workload,
         subject,

@@ -110,7 +110,7 @@ def _rows(run: LoadedRun) -> list[dict[str, Any]]:
     for workload, cases in run.workloads.items():
         limit = run.bounds[workload]
         shared = {"run": run.label, "machine": run.machine} | workload_columns(workload, limit)
-        peak = peak_flops(workload, run.peaks)
+        peak = peak_flops(workload, run.peaks_of(workload))
         fastest = min(contenders(cases).values(), key=_median, default=None)
         compared = baseline(cases)
         for case in cases.values():

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from benchmarks.limits.bounds import Bound, bound
 from benchmarks.limits.peak import Peak
+from benchmarks.limits.peak_index import PeakIndex
 from benchmarks.presentation.plain_text import clean
 from benchmarks.runs.campaign import is_campaign
 from benchmarks.runs.merging import MergedRun, merged
@@ -57,7 +58,15 @@ class LoadedRun:
     @functools.cached_property
     def bounds(self) -> Mapping[Workload, Bound | None]:
         """{workload: its bound by the run's peaks}; None where no rate of its settings was measured."""
-        return {workload: bound(workload, self.peaks) for workload in self.workloads}
+        return {workload: bound(workload, self.peaks_of(workload)) for workload in self.workloads}
+
+    @functools.cached_property
+    def _peak_index(self) -> PeakIndex:
+        return PeakIndex(self.peaks)
+
+    def peaks_of(self, workload: Workload) -> list[Peak]:
+        """The peaks that the bounds of a workload follow from."""
+        return self._peak_index.of(workload)
 
 
 def load_runs(folders: Folder | Sequence[Folder], labels: Sequence[str] | None = None) -> list[LoadedRun]:
