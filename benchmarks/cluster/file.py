@@ -43,6 +43,8 @@ Scheduler = Literal["slurm", "local"]
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
 
 MOST_JOBS = 100_000
+MOST_TIMEOUTS = 20
+"""A job whose time is over is queued again so many times: one that makes no progress ends, too."""
 SCRATCH = "/tmp"  # noqa: S108  # the default of every cluster for a node's own disk
 PLACES = ("constraint", "partition", "nodelist")
 """The options of sbatch that select nodes."""

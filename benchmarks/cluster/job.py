@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.cluster import parts
-from benchmarks.cluster.file import SCRATCH
+from benchmarks.cluster.file import MOST_TIMEOUTS, SCRATCH
 from benchmarks.cluster.node import describe_job
 from benchmarks.cluster.planning import sweep_of
 from benchmarks.measuring.implementations import parse_implementation
@@ -166,7 +166,8 @@ def _requeue_on_signal() -> None:
         return
 
     def requeue(_signal: int, _frame: FrameType | None) -> None:
-        subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=False)  # noqa: S603, S607
+        if int(os.environ.get("SLURM_RESTART_COUNT", "0")) < MOST_TIMEOUTS:
+            subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=False)  # noqa: S603, S607
         raise SystemExit(128 + signal.SIGUSR2)
 
     signal.signal(signal.SIGUSR2, requeue)

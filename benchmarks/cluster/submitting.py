@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks.cluster import slurm
 from benchmarks.cluster.code_copy import CODE
-from benchmarks.cluster.file import Cluster, MachineKind
+from benchmarks.cluster.file import MOST_TIMEOUTS, Cluster, MachineKind
 from benchmarks.runs.campaign import Part
 from benchmarks.store import StoreError
 
@@ -26,8 +26,6 @@ REFUSED = "sbatch refused"
 _SIGNAL_SECONDS = 90
 _local_processes: dict[str, subprocess.Popen[bytes]] = {}
 """{id: process} of the local jobs that this process has started."""
-_STARTS_AFTER_TIMEOUTS = 1000
-"""A job whose time is over is queued again, as often as its budget asks for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +85,7 @@ def submit(
                 _local_processes[str(job.job_id)] = job._process  # type: ignore[attr-defined]  # LocalJob has it
                 ids.append(str(job.job_id))
             return ids
-        executor = submitit.SlurmExecutor(campaign / JOBS, max_num_timeout=_STARTS_AFTER_TIMEOUTS)
+        executor = submitit.SlurmExecutor(campaign / JOBS, max_num_timeout=MOST_TIMEOUTS)
         options = {option: True if value is None else value for option, value in slurm.sbatch_options(kind)}
         executor.update_parameters(
             job_name=job_name(name),
