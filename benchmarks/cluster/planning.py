@@ -32,7 +32,7 @@ def parts_of(sweep: Sweep, kind: MachineKind) -> list[Part]:
                 f"{workload.id} is for {workload.device}; kind {kind.name} has {', '.join(kind.devices)}: name another "
                 "--device, or devices in its table"
             )
-        if workload.threads > cores:
+        if workload.threads * workload.processes > cores:
             raise ValueError(f"threads is {workload.threads}; expected at most {cores}, the cores of kind {kind.name}")
     number = min(kind.jobs, len(workloads))
     digits = max(3, len(str(number - 1)))

@@ -15,9 +15,19 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from benchmarks.runs.loading import LoadedRun
+from benchmarks.workload import Workload
 
 ALL_CORES = "all cores"
-_SAME = ("mode", "cell", "T", "B", "I", "H", "L", "bidirectional", "bias", "dtype", "precision", "device")
+_SAME = tuple(field.name for field in dataclasses.fields(Workload) if field.name != "threads")
+_USUAL = {
+    "dtype": "float32",
+    "precision": "ieee",
+    "processes": 1,
+    "caches": "warm",
+    "signal": "normal",
+    "denormals": "kept",
+}
+"""The values of options that are not said."""
 
 
 class Point(NamedTuple):
@@ -41,7 +51,7 @@ class Point(NamedTuple):
         said += [f"L{named['L']}"] if named["L"] != 1 else []
         said += ["both directions"] if named["bidirectional"] else []
         said += [] if named["bias"] else ["no bias"]
-        said += [named["dtype"]] if named["dtype"] != "float32" else []
+        said += [f"{name} {named[name]}" for name, usual in _USUAL.items() if named[name] != usual]
         return " ".join(said)
 
 
@@ -53,7 +63,7 @@ class Best(NamedTuple):
     """Those that are too close to it to call."""
     seconds: float
     core_seconds: float
-    """Seconds times the threads; NaN on a GPU."""
+    """Seconds times the threads of all processes; NaN on a GPU."""
     joules: float
     """Energy of a call; NaN where it could not be read."""
 
@@ -141,7 +151,7 @@ def _best(row: Mapping[Any, Any]) -> Best:
         implementation=row["implementation"],
         close=frozenset(close.split(", ")) - {""},
         seconds=row["median_seconds"],
-        core_seconds=row["median_seconds"] * row["threads"] if row["device"] == "cpu" else math.nan,
+        core_seconds=row["median_seconds"] * row["threads"] * row["processes"] if row["device"] == "cpu" else math.nan,
         joules=row["median_seconds"] * sum(watts) if is_known else math.nan,
     )
 
