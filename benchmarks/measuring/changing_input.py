@@ -61,8 +61,8 @@ class ChangingInput:
         """Give this feature these values (T, B), of the config's carrier dtype; the others have those of x."""
         self._put(feature, as_stored(values, self._stored.dtype))
 
-    def replace(self, values: NumpyArray) -> None:
-        """Give x these values (T, B, I), of the config's carrier dtype; from then on they are what it has."""
+    def change_all(self, values: NumpyArray) -> None:
+        """Give x these values (T, B, I), of the config's carrier dtype; `change` and `change_to` begin from them."""
         self._stored[...] = as_stored(values, self._stored.dtype)
         self._before = self._stored[:, :, self._changed].copy()
         self._move()

@@ -94,7 +94,7 @@ class LengthsSubject(Subject):
 
     def _call(self, x: NumpyArray, *, keep: bool) -> float:
         """One call on x, in seconds."""
-        self.input.replace(x)
+        self.input.change_all(x)
         rnn, clock = self.rnn, self.clock
         start = clock()
         if self.is_converted:

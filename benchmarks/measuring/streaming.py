@@ -91,7 +91,7 @@ class StreamSubject(Subject):
         position = 0 if silent else min(int(request.place * self._expected_calls()), request.latest, MOST_CALLS - 1)
         self._y = self._state = self._kept = None
         for call in range(request.lead):
-            self.input.replace(stream.x(call))
+            self.input.change_all(stream.x(call))
             self._step()
         if silent:
             time.sleep(request.silence_seconds)
@@ -102,7 +102,7 @@ class StreamSubject(Subject):
         end = start + block_seconds(self.workload)
         times: list[float] = []
         while len(times) <= position or (not silent and len(times) < MOST_CALLS and clock() < end):
-            self.input.replace(stream.x(request.lead + len(times)))
+            self.input.change_all(stream.x(request.lead + len(times)))
             if self._eviction is not None:
                 untimed_seconds += self._evict()
             times.append(self._step())
