@@ -211,9 +211,13 @@ def test_each_source_is_answered(
     assert [lines.count(word) for word in ("model", "answer", "whole", "do", "run")] == [answers] * 5
     assert result.output.count("use fused_cpu: 2.00") == answers
     assert ("left out odd: a GRUCell" in result.output) == (name in ("a.pt", "a.safetensors"))
+    assert result.output.count(" of a call of ") == (answers if name in ("Tagger", "a.onnx") else 0)
+    assert result.output.count("packed sequences were measured as if") == (answers if name == "Tagger" else 0)
     frame = load_run("out")
     assert set(zip(frame["T"], frame["B"], strict=True)) == {(5, 2), (3, 1)}
-    assert json.loads((place / "out" / "run.json").read_text())["model"]["source"] == source
+    model = json.loads((place / "out" / "run.json").read_text())["model"]
+    assert model["source"] == source
+    assert [each["input"][:2] for each in model["asked"]] == [[5, 2]] * (answers // 2) + [[3, 1]] * (answers // 2)
     assert [analysis.runs[0].folder for analysis in reports] == [Path("out")]
 
 

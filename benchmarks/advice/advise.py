@@ -80,7 +80,8 @@ def advise(request: Request, *, out: Path | None, console: Console, say: Callabl
         found, questions = _ask_model(request, scratch / "model.log", say)
     plan = _plan(request, questions)
     run = start_sweep(plan, out=out, console=console)
-    run.update(model={"source": request.source.text, "layers": [layer.to_json() for layer in found.layers]})
+    layers = [layer.to_json() for layer in found.layers]
+    run.update(model={"source": request.source.text, "layers": layers, "asked": [each.to_json() for each in questions]})
     (loaded,) = load_runs([run.folder])
     check_measured([loaded])
     return Advice(found, [judge(question, loaded) for question in questions], run)
@@ -108,10 +109,11 @@ def _ask_model(request: Request, log: Path, say: Callable[[str], None]) -> tuple
 def _question(request: Request, model: HeldModel, found: Found, given: Input, mode: Mode, threads: int) -> Question:
     unknown = "its code is not known, only its weights"
     calls: list[tuple[str, int, int]] = []
+    is_packed = False
     if request.source.kind != "module":
         check_fits(given, found.layers)
     if model.runs:
-        calls, problem = model.run(given.T, given.B, given.I)
+        calls, is_packed, problem = model.run(given.T, given.B, given.I)
         unknown = problem or ""
         if request.source.kind == "onnx" and mode == "training":
             unknown = "ONNX Runtime does not train"
@@ -123,7 +125,7 @@ def _question(request: Request, model: HeldModel, found: Found, given: Input, mo
         whole, layers = model.time(trains=mode == "training", seconds=SHARE_SECONDS)
         share = Share(statistics.median(whole), estimate_ratio(layers, whole))
     workloads = count_workloads(calls, found.layers, mode, threads)
-    return Question(given, mode, threads, workloads, request.present, share, unknown)
+    return Question(given, mode, threads, workloads, request.present, share, unknown, is_packed)
 
 
 def _plan(request: Request, questions: Sequence[Question]) -> SweepPlan:

@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.models.layers import Layer
 from benchmarks.quoting import quoted
@@ -83,6 +83,23 @@ class Question:
     share: Share | None = None
     unknown_share: str = ""
     """Why the share is not known."""
+    is_packed: bool = False
+    """Whether the model packs sequences of unequal lengths, which are measured as if all had the longest."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A mapping of JSON values, with the times of the whole model."""
+        share = self.share
+        return {
+            "input": list(self.given),
+            "mode": self.mode,
+            "threads": self.threads,
+            "present": self.present,
+            "calls": {workload.id: calls for workload, calls in self.workloads.items()},
+            "whole_seconds": None if share is None else share.whole_seconds,
+            "share_of_layers": None if share is None else dataclasses.astuple(share.of_layers),
+            "unknown_share": self.unknown_share,
+            "is_packed": self.is_packed,
+        }
 
     @property
     def largest(self) -> Workload:

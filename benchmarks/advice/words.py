@@ -54,7 +54,8 @@ def _layers(question: Question, found: Found) -> str:
             sizes = f"T {workload.T}, B {workload.B}" + (f", {calls} calls" if calls > 1 else "")
             assumed = f" ({layer.assumed})" if layer.assumed else ""
             said.append(f"{layer.name or 'the model'} is {layer.described}, {sizes}{assumed}")
-    return _shortened(said, "layer")
+    packed = "; packed sequences were measured as if all had the longest's length" if question.is_packed else ""
+    return _shortened(said, "layer") + packed
 
 
 def _answer(verdict: Verdict) -> str:
@@ -62,12 +63,18 @@ def _answer(verdict: Verdict) -> str:
     close = f"; too close to call: {listed(list(verdict.close))}" if verdict.close else ""
     if best is present:
         call = f"{seconds(best.seconds)} a call"
-        return f"keep {best.name}, the present one: {call}, and nothing is surely faster{close}"
+        return f"keep {best.name}, the present one: {call}, and nothing is surely faster{close}{_remedy(verdict)}"
     if present is None or verdict.speedup is None:
         unknown = f"{verdict.question.present}, the present one, was not measured"
         return f"use {best.name}: {seconds(best.seconds)} a call; {unknown}{close}"
     said = f"use {best.name}: {times(verdict.speedup.median)} as fast as {present.name}, the present one"
     return f"{said} ({_range(verdict.speedup)}): {seconds(best.seconds)} for {seconds(present.seconds)} a call{close}"
+
+
+def _remedy(verdict: Verdict) -> str:
+    """The remedy where another is faster, and not surely."""
+    is_doubtful = any(against.median < 1 for _, against in verdict.others)
+    return "; a larger --budget may tell" if is_doubtful else ""
 
 
 def _next(verdict: Verdict) -> str:

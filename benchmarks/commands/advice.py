@@ -53,14 +53,14 @@ def advise(
     from benchmarks.reporting.report import write_report
     from benchmarks.runs.loading import load_runs
     from benchmarks.sweeps import parse_duration
-    from benchmarks.workload import MODES
+    from benchmarks.workload import DEFAULT_MODES
 
     console = Terminal()
     sys.path.insert(0, str(Path.cwd()))
     request = Request(
         Source.parse(source),
         [parse_input(text) for text in input_],
-        [known for known in MODES if known in (words(mode, "--mode", MODES) or ())],
+        [known for known in DEFAULT_MODES if known in (words(mode, "--mode", DEFAULT_MODES) or ())],
         numbers(threads, "--threads") or (default_threads(),),
         words(may_use, "--may-use") or (),
         None if budget is None else parse_duration(budget),

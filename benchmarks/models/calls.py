@@ -31,6 +31,11 @@ class Call(NamedTuple):
     arguments: tuple[Any, ...]
     """Its input, and the state where one was given."""
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether its sequences have lengths of their own."""
+        return isinstance(self.arguments[0], PackedSequence)
+
 
 def run_once(model: torch.nn.Module, layers: Sequence[str], T: int, B: int, I: int | None) -> tuple[Any, list[Call]]:
     """The arguments of `forward` that the model takes for T steps of B sequences, and the calls of its layers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.measuring.lost import WorkerLost
 from benchmarks.measuring.process import Worker
@@ -14,6 +14,17 @@ from benchmarks.models.source import Source
 
 LOAD_SECONDS = 120.0
 """Limit for importing and building a model, and for one call of it."""
+
+
+class ModelCall(NamedTuple):
+    """One call of a model."""
+
+    layers: list[tuple[str, int, int]]
+    """(layer, T, B) of each call of a layer in it."""
+    is_packed: bool
+    """Whether a layer got sequences of unequal lengths, packed."""
+    problem: str | None
+    """Why the model cannot be called."""
 
 
 class HeldModel:
@@ -55,11 +66,13 @@ class HeldModel:
             tuple(reply["within"]),
         )
 
-    def run(self, T: int, B: int, I: int | None) -> tuple[list[tuple[str, int, int]], str | None]:
-        """(layer, T, B) of each call of a layer in a call of the model, and why the model cannot be called, if so."""
+    def run(self, T: int, B: int, I: int | None) -> ModelCall:
+        """Call the model once, for T steps of B sequences with I features."""
         request = {"do": "run", "T": T, "B": B, "I": I, "threads": self.threads, "folder": str(self.folder)}
         reply = self._ask(request, LOAD_SECONDS)
-        return [(name, steps, batch) for name, steps, batch in reply["calls"]], reply["problem"]
+        return ModelCall(
+            [(name, steps, batch) for name, steps, batch in reply["calls"]], reply["packed"], reply["problem"]
+        )
 
     def time(self, *, trains: bool, seconds: float) -> tuple[list[float], list[float]]:
         """Seconds of the model's calls, and of the calls of its layers alone, block for block, as last run."""

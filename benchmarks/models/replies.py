@@ -48,7 +48,14 @@ MODEL = Service(
             },
             4 * KIB**2,
         ),
-        "run": Form({"calls": list_of(_is_call, most=MOST_LAYERS), "problem": maybe(is_short_text)}, KIB**2),
+        "run": Form(
+            {
+                "calls": list_of(_is_call, most=MOST_LAYERS),
+                "packed": lambda value: isinstance(value, bool),
+                "problem": maybe(is_short_text),
+            },
+            KIB**2,
+        ),
         "time": Form({"whole": list_of(is_seconds, least=1), "layers": list_of(is_seconds, least=1)}, KIB**2),
     },
 )

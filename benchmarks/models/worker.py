@@ -97,13 +97,14 @@ class ModelBench(Bench):
 
                 self.session = OnnxModel(self.path, threads=threads, folder=Path(folder))
                 self.session.prepare(self.path, T, B)
-                return {"calls": [[name, T, B] for name in names], "problem": None}
+                return {"calls": [[name, T, B] for name in names], "packed": False, "problem": None}
             from benchmarks.models.calls import run_once
 
             self.arguments, self.calls = run_once(self.model, names, T, B, I)
         except CannotCall as reason:
-            return {"calls": [], "problem": str(reason)}
-        return {"calls": [[call.layer, call.T, call.B] for call in self.calls], "problem": None}
+            return {"calls": [], "packed": False, "problem": str(reason)}
+        calls = [[call.layer, call.T, call.B] for call in self.calls]
+        return {"calls": calls, "packed": any(call.is_packed for call in self.calls), "problem": None}
 
 
 def _built(source: Source) -> Any:
