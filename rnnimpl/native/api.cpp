@@ -1,5 +1,5 @@
-// What Python calls, for one cell and one type of number: RNN_CELL and RNN_REAL name them when this is compiled. Every
-// pass returns 0, or 1 when memory ran out; no exception crosses over.
+// The functions that Python calls, for one cell and one type of number: RNN_CELL and RNN_REAL name them when this is
+// compiled. A pass returns 0, or 1 when memory ran out; no exception leaves them.
 #include <cstdint>
 #include <new>
 
@@ -59,7 +59,7 @@ Saved saved_in(const Config& config, const ForwardArguments& arguments) {
     return {hidden, reinterpret_cast<Real*>((of_cell + 63) / 64 * 64)};
 }
 
-// Where each layer's output goes: y for the last one, the others into `hidden`, which has room for `hidden_layers`.
+// The array of each layer's output: y for the last layer, else a part of `hidden`, which has room for `hidden_layers`.
 std::vector<Sequence<Real>> outputs(const Config& config, long T, long B, Real* hidden, long hidden_layers, Real* y) {
     const long row = config.D * config.H;
     std::vector<Sequence<Real>> found;
@@ -77,7 +77,7 @@ int forward(Net& network, const ForwardArguments& arguments) {
         auto [hidden, of_cell] = saved_in(config, arguments);
         long hidden_layers = config.L - 1;
         if (hidden == nullptr && hidden_layers > 0) {
-            // A layer needs only the output of the one below.
+            // A layer needs the output of the layer below alone, so two arrays serve all layers.
             hidden_layers = std::min(2L, hidden_layers);
             hidden = network.layer_scratch.reserve(hidden_layers * T * B * config.D * config.H);
         }
@@ -136,12 +136,12 @@ void of_each_vector(long count, const Real* from, Real* to, Function&& function)
 }  // namespace
 }  // namespace rnn
 
-// All else is hidden: two builds loaded into one process must not take each other's tables for their own.
+// All other symbols are hidden: two builds in one process must not use each other's tables.
 #pragma GCC visibility push(default)
 extern "C" {
 
-// Weights: w_ih, w_hh, b_ih and b_hh of each layer in each direction, which have to stay where they are; the biases may
-// be null. Offsets: where the gradients of the same begin in `dweights`, -1 for none.
+// `weights`: w_ih, w_hh, b_ih and b_hh of each layer in each direction, which the caller keeps in place; biases may be
+// null. `offsets`: where the gradient of each of these begins in the array of all gradients, -1 for none.
 void* rnn_create(int L, int D, long I, long H, int threads, const rnn::Real* const* weights, const long* offsets) {
     return rnn::create({L, D, I, H, threads}, weights, offsets);
 }

@@ -53,7 +53,7 @@ class Backward {
         da_ = network_.layer_scratch.reserve(da_size + between_size);
         between_ = da_ + da_size;
         blocks_ = weight_blocks<Cell>(config_.H, kProductRows, 2L * threads_ / config_.D);
-        // Too few rows for a block a thread: then threads have columns of their own as well.
+        // With fewer blocks of rows than threads, the columns are divided among threads too.
         columns_ = std::clamp(threads_ / (config_.D * block_count()), 1L,
                               WeightProducts<S>::panel_count(config_.layer_input(0), config_.H));
         product_parts_ = static_cast<int>(config_.D * block_count() * columns_);
@@ -92,7 +92,7 @@ class Backward {
     static constexpr long kProductRows = 384;  // of a weight's gradient at once
     static constexpr long kShareOfSecond = 4;  // one part in so many of the second-level cache is for da
 
-    // Of all weight gradients, for one thread.
+    // Cycles of the products of all weight gradients on one thread, at one vector a cycle.
     double product_cycles() const {
         double cycles = 0;
         for (int layer = 0; layer < config_.L; ++layer)
@@ -101,7 +101,7 @@ class Backward {
         return cycles;
     }
 
-    // Steps after which the large products are taken, while da and what else they multiply are still in cache.
+    // A chunk of steps: after it come the large products, while da and their other factors are still in the cache.
     struct Chunk {
         long begin, end;
     };
@@ -157,20 +157,20 @@ class Backward {
 
     long block_count() const { return static_cast<long>(blocks_.size()); }
 
-    // da of one direction, in the order in which it runs through time: of a chunk and, while that step's place is not
-    // taken yet, of the step after it.
+    // da of one direction for the steps of a chunk, in the order in which the direction runs through time; the last
+    // step of the previous chunk stays readable until its place is overwritten.
     S* da(const Chunk& chunk, int direction, long p, long b) const {
         const long step = p - chunk.begin;
         return da_ + ((direction * chunk_steps_ + (step < chunk_steps_ ? step : 0)) * call_.B + b) * da_row();
     }
 
-    // Gradient of a layer's output, (T, B, D*H): given for the last one, else what the layer above sent back.
+    // The gradient of a layer's output (T, B, D*H): dy for the last layer, else dx of the layer above.
     const S* output_gradient(int layer) const {
         return layer == config_.L - 1 ? call_.dy : between(layer);
     }
     S* between(int layer) const { return between_ + layer % 2 * (call_.T * call_.B * config_.D * config_.H); }
 
-    // The steps before the p-th, down to the one at `end`.
+    // Steps back from the p-th step, which is done, to the step `end`.
     RNN_PHASE void recur_back(const Work& work, long p, long end) {
         while (p > end) step_back(work, --p);
     }
@@ -223,7 +223,7 @@ class Backward {
         return (work.layer * config_.D + work.direction) * call_.B + work.share.begin;
     }
 
-    // Where a column of the work's sequences lies in a layer's output.
+    // The address of a column of the work's sequences in a layer's output.
     long output_at(const Work& work, long p, long column) const {
         const long t = time_of(work.direction, p, call_.T);
         return (t * call_.B + work.share.begin) * output_row() + work.direction * config_.H + column;
@@ -250,7 +250,7 @@ class Backward {
         }
     }
 
-    // What a vector of units hands to the step before beside da, (vectors of units, rows of the share) vectors.
+    // What a vector of units hands to the step before beside da (dc of an LSTM): a vector a sequence of the share.
     S* carried_of(const Work& work, long unit) const {
         return work.sums + sums_scratch_ + unit * work.share.size * kLanes<S>;
     }
@@ -329,7 +329,7 @@ class Backward {
             for_each_unit(panels, {.begin = 0, .end = panels.count()}, [&](long panel, long, long next) {
                 const long column = panels[panel].column, width = panels.width(panel);
                 S* result = dx + (t * call_.B + work.share.begin) * I + column;
-                // Straight into dx, where the panel's rows are whole and lie evenly apart.
+                // The product writes into dx itself where the panel has no padding and its rows have one stride.
                 const bool straight = config_.D == 1 && size == call_.B && width <= I - column;
                 S* to = straight ? result : sums;
                 const long stride = straight ? I : width;

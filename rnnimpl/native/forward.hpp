@@ -19,7 +19,7 @@ inline constexpr long kProjectionRows = 128;
 // Vectors that go through the nonlinearity side by side. Processors with vectors of 512 bits look far enough ahead to
 // begin with the next one by themselves, and what the next step reads first is there earlier.
 inline constexpr std::size_t kTogether = kVectorBytes == 64 ? 1 : 4;
-// The same of rows whose gates go through side by side: they are several vectors already.
+// Rows whose gates go through the nonlinearity side by side; the gates of a row are several vectors already.
 inline constexpr std::size_t kRowsTogether = 2;
 
 template <class S>
@@ -60,7 +60,7 @@ class Forward {
 
     void run() {
         Pool::shared().run(plan_.threads, [this](int thread) {
-            // Those whose team is done help the others.
+            // A thread whose team is done helps the other teams.
             for (int i = 0; i < plan_.teams; ++i) {
                 const int team = (thread + i) % plan_.teams;
                 teams_[static_cast<std::size_t>(team)].run(
@@ -70,7 +70,7 @@ class Forward {
     }
 
   private:
-    // What a part works on.
+    // The work of one part of a step.
     struct Work {
         int layer, direction, member;
         Share share;  // sequences
@@ -103,7 +103,7 @@ class Forward {
         if (end == call_.T) keep_last(work);
     }
 
-    // Parts of a team that have a projection of their own; members of a direction share one.
+    // The number of projections of a team: one for each layer or direction that runs at the same time.
     int sequential_parts() const { return plan_.layers_apart ? config_.L : config_.D; }
 
     const PackedForward<S>& packed(const Work& work) const { return network_.forward(work.layer, work.direction); }
@@ -120,19 +120,19 @@ class Forward {
         return y;
     }
 
-    // What the sums of a unit of work take of a row, and where they begin in it.
+    // The width of a unit of work in a row of sums, and its first column there.
     long width(const Work& work, long unit) const {
         return Net::kGated ? Net::kUnitWidth : packed(work).state.width(unit);
     }
     long sums_begin(const Work& work, long unit) const {
         return Net::kGated ? unit * Net::kUnitWidth : packed(work).state[unit].column;
     }
-    // Where its columns begin in the state.
+    // The first column of a unit of work in the state.
     long column(const Work& work, long unit) const {
         return Net::kGated ? unit * kLanes<S> : packed(work).state[unit].column;
     }
 
-    // Unit by unit, rows side by side; with one sequence, whole rows.
+    // The sums of a unit of work at step p. They are stored unit by unit, with one sequence row by row.
     S* sums_of(const Work& work, long unit, long p) const {
         const long begin = sums_begin(work, unit), size = work.share.size;
         if (size == 1) return work.projection + p % chunk_ * row_width_ + begin;
@@ -168,7 +168,7 @@ class Forward {
         });
     }
 
-    // `count` steps from the p-th on.
+    // The states after `count` steps from the p-th on.
     RNN_PHASE void recur(const Work& work, long p, long count) {
         for (const long end = p + count; p < end; ++p) step_forward(work, p);
     }
@@ -177,7 +177,7 @@ class Forward {
     void step_forward(const Work& work, long p) {
         const Rows<S> before = state_before(work, p);
         const Sequence<S> y = output(work);
-        // From the state before to what is written after this step.
+        // The distance from the state before this step to the output of the next step.
         const long distance = (work.direction == 0 ? 2 : -2) * y.step;
         const bool more = exceeds_caches_ && p + 1 < call_.T;
         const Panels<S>& state = packed(work).state;
@@ -220,12 +220,12 @@ class Forward {
         return {h0 + final_row(work) * config_.H, config_.H, size, 0};
     }
 
-    // Row of (L*D, B) at which the work's sequences begin in h0 and h_n.
+    // The first row of the work's sequences in a state (L*D*B, H).
     long final_row(const Work& work) const {
         return (work.layer * config_.D + work.direction) * call_.B + work.share.begin;
     }
 
-    // The nonlinearity of sums (rows, width), into rows `stride` apart, of which only `columns` are there.
+    // Applies the nonlinearity to sums (rows, width) and writes the first `columns` of each into rows `stride` apart.
     void finish(const S* sums, long width, long rows, S* to, long stride, long columns) const {
         long j = 0;
         const auto finish_some = [&]<std::size_t N>(Vectors<S, N> a) {
@@ -243,12 +243,12 @@ class Forward {
         while (sums < end) finish_some(Vectors<S, 1>{});
     }
 
-    // What each unit keeps beside the output, (vectors of units, rows of the share) vectors.
+    // What a unit keeps from step to step beside its output (c of an LSTM): a vector for each sequence of the share.
     S* memory_of(const Work& work, long unit) const {
         return work.projection + projection_size_ + unit * work.share.size * kLanes<S>;
     }
 
-    // Output and memory of a vector of units after the p-th step, from the sums of its gates, which lie row by row.
+    // The output and the memory of a vector of units after the p-th step, from the sums of its gates, row by row.
     void finish_unit(const Work& work, long p, long unit, const S* sums) {
         constexpr long lanes = kLanes<S>, saved_row = Cell::kSaved * lanes;
         const long H = config_.H, rows = work.share.size, columns = H - unit * lanes;

@@ -13,14 +13,14 @@
 namespace rnn {
 
 // Brings `count` elements into the cache while something else is computed. Few at a time: of many at once, most are waited
-// for. Inlined, for GCC takes a call of what only prefetches for one of nothing.
+// for. Always inlined: GCC removes a call of a function that only prefetches.
 template <class S>
 [[gnu::always_inline]] inline void prefetch(const S* from, long count) {
     constexpr long line = 64 / static_cast<long>(sizeof(S));
     for (long i = 0; i < count; i += line) __builtin_prefetch(from + i);
 }
 
-// Where the left factor's element (row, k) of a block lies: in rows of their own ...
+// The left factor of a block as rows with an address each.
 template <class S, int R>
 struct InRows {
     const S* row[R];
@@ -35,7 +35,7 @@ struct InRows {
     S at(int r, long k) const { return row[r][k]; }
 };
 
-// ... or packed, the R elements of each k side by side.
+// The left factor of a block in packed form: the R elements of each k are contiguous.
 template <class S, int R>
 struct Interleaved {
     const S* data;
@@ -43,8 +43,8 @@ struct Interleaved {
     S at(int r, long k) const { return data[k * R + r]; }
 };
 
-// Calls `use(r, row)` for R rows. Each address is made of the one before: all of them made at first, as g++ would, take
-// more registers than there are, and as long as a tenth of a block of 64 products deep.
+// Calls `use(r, row)` for R rows. The `asm` keeps g++ from computing all R addresses before the loop: there are too few
+// registers for them, and in a block of depth 64 the spilling would take a tenth of the time.
 template <int R, class T, class Use>
 [[gnu::always_inline]] inline void each_row(T* row, long stride, Use&& use) {
 #pragma GCC unroll 8
@@ -68,8 +68,8 @@ struct Block {
     long ahead_step = 0;  // 0: nothing does
 };
 
-// `from` is added last, so that what is summed over pieces of K has the small rounding error of short sums. Few sums would
-// leave the multipliers waiting for one another; then several sets of them take turns over k.
+// `from` is added last, so a sum over pieces of K has the small rounding error of short sums. With few sums, each
+// multiply-add would wait for the one before; then several sets of sums take turns over k.
 template <class S, int R, int V, template <class, int> class Left>
 void multiply_block(const Block<S>& block) {
     const S* const panel = block.panel;
@@ -87,7 +87,7 @@ void multiply_block(const Block<S>& block) {
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v) sum[set][r][v] = Vector<S>{};
-    // Needed at the end, and not in the first-level cache, if another block's turn was in between, or not in any.
+    // These rows are needed at the end, and other blocks may have evicted them from the caches.
     if (from != nullptr)
         each_row<R>(from, from_stride, [](int, const S* row) {
             for (int v = 0; v < V; ++v) __builtin_prefetch(row + v * kLanes<S>);
@@ -97,7 +97,7 @@ void multiply_block(const Block<S>& block) {
             for (int v = 0; v < V; ++v) __builtin_prefetch(row + v * kLanes<S>, 1);
         });
     const auto add = [&](int set, long k) __attribute__((always_inline)) {
-        // Of fewer rows, loads are what bounds it.
+        // With fewer rows loads are the bottleneck, and a prefetch is one more.
         if (R >= 3) __builtin_prefetch(ahead + k * ahead_step, 0, 2);
         Vector<S> right[V];
 #pragma GCC unroll 8
@@ -153,8 +153,8 @@ inline MultiplyBlock<S> multiply_block_for(long rows, long vectors) {
     return table[static_cast<std::size_t>((rows - 1) * kWidestPanel + (vectors - 1))];
 }
 
-// Rows that are multiplied alone: each element that is broadcast then serves P panels, so that no load is made for
-// two vectors only, and their sums keep the multipliers busy without taking turns over k.
+// The width, in vectors, of a product of one row: each broadcast element is multiplied with that many vectors of
+// several panels, whose sums keep the multipliers busy without taking turns over k.
 inline constexpr int kRowVectors = 8;
 
 // A row's product, to (P times V vectors) = from + row (K) @ P panels; strides in elements.

@@ -36,8 +36,7 @@ struct Caches {
     }
 };
 
-// Whether so many elements, read one after the other, are not found in time unless they are asked for ahead. Asking for
-// those that are nearer costs more than it saves.
+// Whether arrays of so many elements exceed the caches by so much that prefetching them pays.
 template <class S>
 bool exceeds_caches(long size) {
     return static_cast<double>(size) * sizeof(S) > 4 * Caches::here().second;
@@ -45,7 +44,7 @@ bool exceeds_caches(long size) {
 
 using Clock = std::chrono::steady_clock;
 
-// The least seconds for one of `count` things that `run` does, of a few tries.
+// Seconds of one of the `count` repetitions that `run` makes: the least of a few trials.
 template <class Run>
 double least_seconds(int count, Run&& run) {
     double least = 1;
@@ -57,7 +56,7 @@ double least_seconds(int count, Run&& run) {
     return least;
 }
 
-// An addition takes one cycle, and each of these waits for the one before.
+// The seconds of a cycle, from a chain of dependent additions, which take a cycle each.
 inline double cycle_seconds() {
     static const double seconds = [] {
         constexpr int count = 20000;
@@ -77,7 +76,7 @@ double multiply_adds_per_cycle() {
         const double seconds = least_seconds(count * independent, [] {
             Vector<S> sums[independent] = {};
             Vector<S> factor = broadcast(S(0.5));
-            // What the compiler does not know it cannot work out beforehand.
+            // Hides the value from the compiler, which would compute the result ahead of time.
             asm volatile("" : "+m"(factor));
             const Vector<S> by = factor;
             for (int i = 0; i < count; ++i)

@@ -18,7 +18,7 @@ struct Config {
     int threads;
 
     long layer_input(int layer) const { return layer == 0 ? I : D * H; }
-    int layers() const { return L * D; }  // single-layer networks: a layer in a direction
+    int layers() const { return L * D; }  // each direction of a layer counts as one
 };
 
 // One layer in one direction, G gates, as PyTorch lays it out: w_ih (G*H, I), w_hh (G*H, H), biases (G*H) or null.
@@ -27,7 +27,7 @@ struct LayerWeights {
     const S *w_ih, *w_hh, *b_ih, *b_hh;
 };
 
-// The same for gradients: where they go.
+// Where the gradients of these weights go; their shapes are those of LayerWeights.
 template <class S>
 struct LayerGradients {
     S *w_ih, *w_hh, *b_ih, *b_hh;  // the biases' may be null
@@ -37,7 +37,7 @@ struct LayerGradients {
 template <class S>
 struct PackedForward {
     Panels<S> input, state;  // w_ih.T and w_hh.T
-    Buffer<S> bias;          // for the input's sums: b_ih, and b_hh where both are simply added; padded with zeros
+    Buffer<S> bias;          // for the input's sums: b_ih, plus b_hh where both are simply added; padded with zeros
     Buffer<S> state_bias;    // for the state's sums that are kept apart: of a gate at most; padded with zeros
 };
 
@@ -50,17 +50,16 @@ struct PackedBackward {
 template <class S, class Cell>
 class Network {
   public:
-    // More than one gate: a vector of units with all its gates is a unit of work. Else it is a panel.
+    // With several gates a unit of work is a vector of hidden units with all of their gates, with one gate a panel.
     static constexpr bool kGated = Cell::kGates > 1;
-    // Sums that only the state's weights work on, or only the input's.
+    // Stored sums that come from one of the two products alone: 1 of a GRU, whose candidate keeps its two sums apart.
     static constexpr long kApart = Cell::kStored - Cell::kGates;
     static_assert(kApart == 0 || kApart == 1);
-    // Of the sums of a vector of units.
+    // Numbers in the stored sums of a vector of units.
     static constexpr long kUnitWidth = Cell::kStored * kLanes<S>;
 
-    // The weights have to stay where they are: those of the backward pass are packed when it is first asked for.
-    // `offsets`: where in the array of all gradients those of each layer begin, in the order of LayerWeights; below zero
-    // for biases that are not there.
+    // The caller keeps `weights` in place: the first backward pass packs them again. `offsets` has the place of each
+    // weight's gradient in the array of all gradients, in the order of LayerWeights; -1 for a missing bias.
     Network(const Config& config, const std::vector<LayerWeights<S>>& weights, const long* offsets)
         : config(config), barriers(config.threads), weights_(weights), offsets_(offsets, offsets + 4 * weights.size()) {
         for (int layer = 0; layer < config.L; ++layer)
@@ -80,7 +79,7 @@ class Network {
         if (backward_.empty()) backward_ = std::move(packed);
     }
 
-    // Where in an array of all gradients those of each layer go.
+    // The places of the gradients of each layer in `to`, the array of all gradients.
     std::vector<LayerGradients<S>> gradients(S* to) const {
         const auto at = [&](std::size_t i) { return offsets_[i] < 0 ? nullptr : to + offsets_[i]; };
         std::vector<LayerGradients<S>> found;
@@ -88,7 +87,7 @@ class Network {
         return found;
     }
 
-    // Vectors of units.
+    // The number of vectors that hold the H units.
     long unit_vectors() const { return (config.H + kLanes<S> - 1) / kLanes<S>; }
 
     // Numbers of a step and sequence that the backward pass reads: outputs of all layers but the last, and of each layer
@@ -97,7 +96,7 @@ class Network {
         return (config.L - 1) * config.D * config.H + config.layers() * unit_vectors() * Cell::kSaved * kLanes<S>;
     }
 
-    // Whether x and y of a call are, and what is saved of it.
+    // Whether a call of T steps of B sequences exceeds the caches: x, y and what is saved for the backward pass.
     bool exceeds_caches(long T, long B) const { return rnn::exceeds_caches<S>(T * B * (config.I + config.D * config.H * (1 + Cell::kSaved))); }
 
     const Config config;
@@ -113,7 +112,7 @@ class Network {
 
     std::size_t index(int layer, int direction) const { return static_cast<std::size_t>(layer * config.D + direction); }
 
-    // Units by gates: columns of both weights' products, for the gates in their order here.
+    // Packs w_ih or w_hh for the forward pass: one gate after the other, or all gates of a vector of units together.
     Panels<S> pack_columns(const S* w, long depth, const std::array<int, Cell::kStored>& of_stored) const {
         const long H = config.H;
         const auto offset = [](long k) { return k; };
@@ -130,7 +129,7 @@ class Network {
         }
     }
 
-    // The gates that are there, in the order of the stored sums.
+    // The gates of a product, in the order of its stored sums.
     static const int* gates(const std::array<int, Cell::kStored>& of_stored) {
         return of_stored.data() + (of_stored[0] < 0 ? kApart : 0);
     }
@@ -165,7 +164,7 @@ class Network {
         PackedBackward<S> packed;
         packed.input = {depth, cut_panels<S>(I), 1, [&](long n) { return n < I ? w.w_ih + n : nullptr; },
                         [&](long k) { return k * I; }};
-        // Its rows are in the order of the stored gradients.
+        // The panels' rows are in the order of the stored gradients.
         packed.state = {depth, cut_panels<S>(H, shares()), 1, [&](long n) { return n < H ? w.w_hh + n : nullptr; },
                         [&](long k) { return (gates(Cell::kOfState)[k / H] * H + k % H) * H; }};
         return packed;
@@ -177,7 +176,7 @@ class Network {
     std::vector<PackedBackward<S>> backward_;
 };
 
-// A (T, B, N) array: elements of a row side by side.
+// A (T, B, N) array whose rows of N elements are contiguous.
 template <class S>
 struct Sequence {
     S* data;
@@ -185,10 +184,10 @@ struct Sequence {
     S* at(long t, long b) const { return data + t * step + b * row; }
 };
 
-// Time at which `direction` takes its `p`-th step.
+// The time index of the p-th step of a direction.
 inline long time_of(int direction, long p, long T) { return direction == 0 ? p : T - 1 - p; }
 
-// Sequences of the batch that one team takes.
+// A part of something that is divided: of sequences among teams, of units among threads.
 struct Share {
     long begin, size;
 };

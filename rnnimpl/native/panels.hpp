@@ -31,8 +31,8 @@ std::vector<Panel> cut_panels(long columns, long multiple = 1) {
     return panels;
 }
 
-// The same where each unit has `gates` columns, which have to be finished together: the columns of a vector of units stand
-// side by side, a vector a gate, in as few panels as hold them, nearly equal.
+// The panels of a unit with `gates` columns, which are finished together: a vector a gate, in as few panels as possible,
+// nearly equal.
 inline constexpr long panels_of_unit(long gates) {
     return gates <= kWidestPanel ? 1 : (gates + kBlockVectors - 1) / kBlockVectors;
 }
@@ -76,7 +76,7 @@ class Panels {
 
     long depth() const { return depth_; }
     long count() const { return static_cast<long>(panels_.size()); }
-    // Panels that belong together are a unit of work.
+    // The number of panels in a unit of work.
     long per_unit() const { return per_unit_; }
     long units() const { return count() / per_unit_; }
     long unit_vectors(long unit) const {
@@ -87,11 +87,11 @@ class Panels {
     }
     const Panel& operator[](long p) const { return panels_[static_cast<std::size_t>(p)]; }
     long width(long p) const { return (*this)[p].vectors * kLanes<S>; }
-    // Columns with the padding.
+    // The number of columns, padding included.
     long padded() const { return panels_.back().column + panels_.back().vectors * kLanes<S>; }
     const S* data(long p) const { return data_.data() + (*this)[p].column * depth_; }
-    // Whether the next panel is not in the second-level cache in time unless it is asked for ahead: w_ih, w_hh and what they
-    // are multiplied with share that cache.
+    // Whether prefetching the next panel pays: the panels fill so much of the second-level cache that w_ih, w_hh and
+    // the other factors do not fit it together.
     bool exceeds_cache() const {
         return static_cast<double>(depth_ * padded()) * sizeof(S) > kShareOfSecond * Caches::here().second;
     }
@@ -111,7 +111,7 @@ struct Rows {
     long stride, group, group_stride;
 };
 
-// One row after the other, without the division that finding the i-th one takes.
+// The rows of a left factor in order, without the division that the i-th one would take.
 template <class S>
 class RowCursor {
   public:
@@ -131,7 +131,7 @@ class RowCursor {
     long in_group_ = 0;
 };
 
-// Rows that come next, so far behind each row, and which of their elements shall come into the cache meanwhile.
+// The elements to prefetch: `size` from column `begin` on, in rows `distance` elements after those multiplied.
 struct Ahead {
     long distance = 0, begin = 0, size = 0;
 };
@@ -149,13 +149,12 @@ struct Product {
     Ahead ahead = {};
 };
 
-// Rows of a panel that are taken at once: sums stay short.
+// The most rows of a panel in one sum: short sums have small rounding errors.
 inline constexpr long kPiece = 512;
-// The same where several blocks of rows pass over a piece: it stays in the first-level cache meanwhile.
+// The most rows of a panel where several blocks of rows are multiplied with them, so that they stay in the first cache.
 inline constexpr long kReusedPiece = kVectorBytes == 64 ? 128 : 256;
 
-// Panel p, piece by piece. Meanwhile the next piece comes into the second-level cache, of this panel or of the next.
-
+// Multiplies with panel p piece by piece, and prefetches the next piece, of this panel or of the next.
 template <class S>
 void multiply_panel(const Panels<S>& panels, long p, const Product<S>& product) {
     const long width = panels.width(p), depth = panels.depth(), to_stride = product.to_stride, next = product.next;
@@ -199,7 +198,7 @@ void multiply_panel(const Panels<S>& panels, long p, const Product<S>& product) 
     }
 }
 
-// The same of a unit: its panels side by side.
+// Multiplies with all panels of a unit; their sums are side by side.
 template <class S>
 void multiply_unit(const Panels<S>& panels, long unit, const Product<S>& product) {
     const long begin = unit * panels.per_unit(), end = begin + panels.per_unit();
@@ -214,15 +213,15 @@ void multiply_unit(const Panels<S>& panels, long unit, const Product<S>& product
     }
 }
 
-// Units in the order in which they are taken.
+// Units of work in the order in which they are multiplied.
 struct Units {
     long begin, end;
     bool together = false;   // as many at a time as are alike and at most kRowVectors wide; else one
     bool backwards = false;
 };
 
-// Calls `use(first, count, next)` for units that are taken at a time; `next` comes after them, -1 for none. Back and forth
-// from step to step: what the last step left in the cache is what the next one begins with.
+// Calls `use(first, count, next)` for `count` units at a time; `next` is the unit after them, -1 for none. The order
+// alternates from step to step, so a step begins with what the one before left in the cache.
 template <class S, class Use>
 void for_each_unit(const Panels<S>& panels, const Units& units, Use&& use) {
     long begin = units.begin, end = units.end;
@@ -248,7 +247,7 @@ struct RowProduct {
     long to_stride;  // from the sums of a unit to those of the next
 };
 
-// `count` units from `unit` on.
+// Multiplies a row with `count` units from `unit` on.
 template <class S>
 void multiply_row(const Panels<S>& panels, long unit, long count, const RowProduct<S>& product) {
     const long depth = panels.depth(), to_stride = product.to_stride;
@@ -268,7 +267,7 @@ void multiply_row(const Panels<S>& panels, long unit, long count, const RowProdu
     };
     if (panels.per_unit() == 1) return multiply(unit, count, product.from, product.to, to_stride);
     const long per_unit = panels.per_unit(), width = panels.width(unit * per_unit);
-    // Panels that are all alike, with their sums side by side.
+    // All panels have the same width and their sums are contiguous.
     if (panels.unit_vectors(unit) * kLanes<S> == per_unit * width && (count == 1 || to_stride == per_unit * width))
         return multiply(unit * per_unit, count * per_unit, product.from, product.to, width);
     for (long i = 0; i < count; ++i) {

@@ -15,16 +15,16 @@ struct Plan {
     bool layers_apart = false;
 };
 
-// What it costs to have helpers woken: a call has to save more.
+// The cycles that waking helpers costs; sharing a call has to save more.
 inline constexpr double kWakingCycles = 30e3;
 
-// Layers that are apart have about this many barriers.
+// The approximate number of barriers of a call whose layers are apart.
 inline constexpr long kWaves = 8;
 
-// Cycles more that a vector of w_hh takes where it comes from the second cache, and again from the third.
+// Additional cycles of a vector of w_hh that comes from the second cache, and further ones from the third.
 inline constexpr double kFromSecond = 0.85, kFromThird = 0.6;
 
-// Of the rate of multiply-adds, by products whose operands are at hand.
+// The share of the rate of multiply-adds that products reach with operands in the first cache.
 inline constexpr double kReached = 0.85;
 
 // The part of so many bytes, read back and forth, that a cache does not hold. Some of it holds what else a step reads
@@ -57,7 +57,7 @@ Plan make_plan(const Network<S, Cell>& network, long T, long B, bool layers_may_
     const Config& config = network.config;
     const int L = config.L, D = config.D, threads = config.threads;
     if (threads == 1) return {};
-    // Of a layer, on average.
+    // The mean number of input features of a layer.
     const long I = (config.I + (L - 1) * D * config.H) / L;
     Plan best;
     double least = 0;

@@ -16,8 +16,8 @@
 
 namespace rnn {
 
-// One pool for the process. The caller of `run` starts at once; helpers join when they have woken up. A job has
-// to be complete when the caller comes out of it, whoever joined: `Team` sees to that.
+// One pool for the process. The caller of `run` starts at once; helpers join when they have woken up. A job must be
+// complete when the caller returns from it, no matter how many helpers joined: `Team` ensures that.
 class Pool {
   public:
     static Pool& shared() {

@@ -15,7 +15,7 @@ struct ProductRows {
     bool exceed_caches;    // x and y
     long begin, end;       // steps
     const S* da;           // (end - begin)*B rows
-    long da_row;           // how far they are apart
+    long da_row;           // the stride of da's rows
     Sequence<const S> x;
     Sequence<const S> y;   // the layer's own outputs
     const S* h0;           // (B, H) or null for zeros
@@ -28,7 +28,7 @@ struct ProductRows {
     }
 };
 
-// Rows of da.T that are taken at once, and the rows of the weights' gradients that they make; -1 for none.
+// A block of rows of da.T, and the first rows of the gradients of w_ih and w_hh that it gives; -1 for none.
 struct WeightBlock {
     long begin, size, of_input, of_state;
 };
@@ -39,7 +39,7 @@ std::vector<WeightBlock> weight_blocks(long H, long most, long wanted) {
     const long all = Cell::kStored * H;
     std::vector<WeightBlock> blocks;
     for (int first = 0; first < Cell::kStored;) {
-        // Sums that belong to the same weights, of gates in their order.
+        // Whether a stored sum continues the rows of `first` in both weights.
         const auto follows = [&](int stored) {
             const int by = stored - first;
             const auto after = [by](int from, int to) { return from < 0 ? to < 0 : to == from + by; };
@@ -62,11 +62,11 @@ std::vector<WeightBlock> weight_blocks(long H, long most, long wanted) {
 template <class S>
 class WeightProducts {
   public:
-    // A packed panel of that depth, and the packed left factor, stay in the second-level cache.
+    // Depth of the products: a packed panel and the packed left factor of this depth stay in the second-level cache.
     static constexpr long kRowsAtOnce = 256;
 
-    // For a block of rows, and the `part`-th of `parts` of the panels of x and h that they are multiplied with, taken
-    // together. Sums of steps before lie in `sums`, from call to call.
+    // The products of a block of rows with the `part`-th of `parts` shares of the panels of x and h. `sums` holds the
+    // sums over the steps of earlier runs.
     WeightProducts(const ProductRows<S>& rows, long I, const WeightBlock& which, long part, long parts, S* sums)
         : rows_(rows),
           I_(I),
@@ -81,7 +81,7 @@ class WeightProducts {
           bias_(sums),
           sums_(sums + bias_size(which.size)) {}
 
-    // How many sums lie in `sums`, at most.
+    // The most elements of `sums`.
     static long sums_size(long H, long I, long size, long parts) {
         const long factors = (panel_count(I, H) + parts - 1) / parts;
         return bias_size(size) + factors * kBlockVectors * kLanes<S> * (size + kBlockRows);
@@ -108,16 +108,16 @@ class WeightProducts {
         if (gradients.b_hh != nullptr && which_.of_state >= 0) copy(bias_, size_, gradients.b_hh + which_.of_state);
     }
 
-    // How many panels both weights have together: what `parts` is at most.
+    // The number of panels of both weights, the most that `parts` can be.
     static long panel_count(long I, long H) {
         return static_cast<long>(cut_panels<S>(I).size() + cut_panels<S>(H).size());
     }
 
   private:
-    // Two rows, padded so that what follows is as aligned as what came before.
+    // Two rows, padded to whole vectors, which keeps the sums after them aligned.
     static long bias_size(long size) { return (2 * size + kLanes<S> - 1) / kLanes<S> * kLanes<S>; }
 
-    // Each thread keeps its own; a call has no say over which threads help.
+    // Each thread has buffers of its own, since any thread may run any product.
     static S* scratch(int which, long size) {
         thread_local Buffer<S> buffers[2];
         return buffers[which].reserve(size);
@@ -167,7 +167,7 @@ class WeightProducts {
             S* to = left_ + i * R;
             for (long block = 0; block < whole; ++block, to += kRowsAtOnce * R)
                 std::memcpy(to, from + block * R, R * sizeof(S));
-            // What is missing from the last block is zeros.
+            // The last block is padded with zeros.
             if (whole < blocks_)
                 for (long r = 0; r < R; ++r) to[r] = whole * R + r < size_ ? from[whole * R + r] : S(0);
         }
@@ -191,7 +191,7 @@ class WeightProducts {
         RightRows(const ProductRows<S>& rows, const Factor& factor, long k)
             : rows_(rows), factor_(factor), p_(rows.begin + k / rows.B), b_(k % rows.B) {}
 
-        // Null where they are zeros.
+        // The next row; null for a row of zeros.
         const S* next() {
             const S* row = factor_.of_states ? rows_.state_before(p_, b_) : rows_.input(p_, b_);
             if (++b_ == rows_.B) b_ = 0, ++p_;
@@ -216,7 +216,7 @@ class WeightProducts {
         }
     }
 
-    // Meanwhile the rows of the factor that is packed next come into the cache.
+    // Multiplies a packed factor, and prefetches the rows of the factor that is packed next.
     void multiply(const Factor& factor, const Factor* next, long k, long count, S* sums, bool first) {
         const long width = factor.panel.vectors * kLanes<S>;
         const auto multiply_one = multiply_block_for<S, Interleaved>(block_, factor.panel.vectors);

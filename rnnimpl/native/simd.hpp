@@ -70,8 +70,8 @@ inline void store(S* to, const Vector<S>& vector) {
     std::memcpy(to, &vector, sizeof vector);
 }
 
-// Has the compiler load the vector once. It takes an operand from memory for as cheap as one from a register and would
-// load it again for each use, of which there are more than loads a cycle.
+// Keeps a vector in a register. A compiler counts operands in memory as free and would load the vector again for each
+// use; a cycle has fewer loads than uses.
 template <class V>
 [[gnu::always_inline]] inline void hold_in_register(V& vector) {
 #if defined(__AVX512F__)

@@ -14,14 +14,14 @@ namespace rnn {
 // the operating system keeps from its core, costs its help and not the others' time.
 class Team {
   public:
-    // Of `threads` that may come to run it; one alone neither claims nor tells.
+    // `threads` is the number of threads that may run the team's parts; a single one needs no claims and no barriers.
     Team(long steps, int parts, long threads)
         : steps_(steps),
           parts_(parts),
           alone_(threads == 1),
           claimed_(alone_ ? nullptr : new Claim[static_cast<std::size_t>(parts)]) {}
 
-    // Runs `part(step, i)` for all that nobody else runs; returns when all parts of all steps are done.
+    // Runs `part(step, i)` for every part that no other thread claims; returns when all parts of all steps are done.
     template <class Part>
     void run(int preferred, Part&& part) {
         if (alone_) {
@@ -29,7 +29,7 @@ class Team {
                 for (int i = 0; i < parts_; ++i) part(step, i);
             return;
         }
-        // All steps before the one that part 0 is at are done.
+        // All steps before the current step of part 0 are done.
         for (long step = joins_at(); step < steps_; ++step) {
             for (int offset = 0; offset < parts_; ++offset) {
                 const int i = (preferred + offset) % parts_;
@@ -48,8 +48,8 @@ class Team {
         std::atomic<long> next{0};  // the step that nobody has claimed yet
     };
     struct alignas(64) Done {
-        // libstdc++ counts sleepers together that wait at addresses alike in these bits: helpers that sleep in the pool
-        // would have the system called after every part.
+        // Padding against libstdc++'s table of waiting threads, which is indexed by bits of the address: if `value`
+        // shared an entry with the pool's variable, notify_all would make a system call after each part.
         std::uint32_t apart[8] = {};
         std::atomic<std::uint32_t> value{0};  // parts, counted over all steps; may wrap around
     };

@@ -58,8 +58,8 @@ constexpr auto make_exp_terms() {
 template <class S>
 inline constexpr auto kExpTerms = make_exp_terms<S>();
 
-// Several vectors at a time may go through each stage side by side: one alone waits for its own last result most of the
-// time where what the processor looks ahead holds hardly more than one tanh.
+// Several vectors may go through each stage together: a single one mostly waits for its own last result where the
+// processor's window of instructions holds hardly more than one tanh.
 template <class S, std::size_t N>
 using Vectors = std::array<Vector<S>, N>;
 

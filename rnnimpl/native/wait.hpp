@@ -18,7 +18,7 @@ inline void pause_briefly() {
 // longer waits for a thread that has lost its core, and had better leave its own to others.
 inline constexpr int kSpins = 500;
 
-// Returns when `ready(value)` holds. Whoever changes the value calls notify_all.
+// Returns when `ready(value)` holds. The thread that changes the value calls notify_all.
 template <class Ready>
 std::uint32_t wait_until(const std::atomic<std::uint32_t>& value, Ready ready, int spins = kSpins) {
     for (int spin = 0; spin < spins; ++spin) {

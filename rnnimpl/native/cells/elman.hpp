@@ -7,17 +7,17 @@
 
 namespace rnn {
 
-// What every cell says of itself:
+// The constants of a cell:
 //
 //   kGates         blocks of H rows in each weight
-//   kStored        sums of a unit and step, and gradients of sums: where a gate's two sums are not simply added it has
-//                  one for the state's, which comes first, and one for the input's. The weights of the state work on the
-//                  first kGates of them, those of the input on the last kGates
+//   kStored        sums that are stored for a unit and step, and gradients of sums: one a gate, or two where those of
+//                  state and input are not simply added, the state's first. The product of the state adds to the first
+//                  kGates of them, that of the input to the last kGates
 //   kOfInput       the gate whose block of w_ih belongs to each stored sum, -1 for none
-//   kOfState       the same of w_hh
+//   kOfState       the gate whose block of w_hh belongs to each stored sum, -1 for none
 //   kStates        arrays of the state
 //   kSaved         numbers of a unit and step that the backward pass reads; 0: it needs the output alone
-//   kPointwiseCycles  what a vector of units takes beside the products, about
+//   kPointwiseCycles  approximate cycles of a vector of units beside the products
 
 struct Elman {
     static constexpr int kGates = 1, kStored = 1, kStates = 1, kSaved = 0;

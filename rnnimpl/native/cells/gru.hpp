@@ -7,8 +7,8 @@
 
 namespace rnn {
 
-// As elman.hpp says it. The candidate n keeps its two sums apart: r scales the state's alone. What a unit keeps from step
-// to step, the memory, is its own h.
+// elman.hpp says what the constants are. The candidate n keeps its two sums apart, since r scales the state's alone.
+// What a unit keeps from step to step, the memory, is its own h.
 struct Gru {
     static constexpr int kGates = 3, kStored = 4, kStates = 1, kSaved = 5;
     static constexpr std::array<int, 4> kOfInput{-1, 0, 1, 2}, kOfState{2, 0, 1, -1};

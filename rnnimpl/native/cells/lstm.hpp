@@ -7,7 +7,7 @@
 
 namespace rnn {
 
-// As elman.hpp says it. What a unit keeps from step to step beside its output, the memory, is c.
+// elman.hpp says what the constants are. What a unit keeps from step to step beside its output, the memory, is c.
 struct Lstm {
     static constexpr int kGates = 4, kStored = 4, kStates = 2, kSaved = 6;
     static constexpr std::array<int, 4> kOfInput{0, 1, 2, 3}, kOfState{0, 1, 2, 3};
