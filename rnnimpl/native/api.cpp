@@ -151,6 +151,9 @@ void rnn_destroy(void* network) { delete static_cast<rnn::Net*>(network); }
 // Numbers that the forward pass saves of each step and sequence for the backward pass.
 long rnn_saved_size(void* network) { return static_cast<rnn::Net*>(network)->saved_size(); }
 
+// Whether the weights, which are where they were, are no longer those that were packed, as far as a sample tells.
+int rnn_weights_changed(void* network) { return static_cast<rnn::Net*>(network)->weights_changed(); }
+
 int rnn_forward(void* network, const rnn::ForwardArguments* arguments) {
     return rnn::forward(*static_cast<rnn::Net*>(network), *arguments);
 }

@@ -23,9 +23,9 @@ struct BackwardCall {
     const S* saved;                    // what else the forward pass has saved
     const S* dy;                       // (T, B, D*H)
     std::array<const S*, 2> dstate_n;  // of h_n and, of cells with two states, c_n: (L*D, B, H)
-    S* dx;                             // (T, B, I)
+    S* dx;                             // (T, B, I), or null where nobody asks for it
     std::array<S*, 2> dstate;          // (L*D, B, H)
-    std::vector<LayerGradients<S>> gradients;  // of each layer in each direction
+    std::vector<LayerGradients<S>> gradients;  // of each layer in each direction; none where nobody asks for them
 };
 
 template <class S, class Cell>
@@ -320,6 +320,7 @@ class Backward {
         const long size = work.share.size;
         const long I = config_.layer_input(work.layer);
         S* dx = work.layer == 0 ? call_.dx : between(work.layer - 1);
+        if (dx == nullptr) return;
         const long at_once = std::max(1L, kRows / size);
         thread_local Buffer<S> buffer;
         S* sums = buffer.reserve(at_once * size * kBlockVectors * kLanes<S>);
@@ -355,6 +356,7 @@ class Backward {
     }
 
     void multiply_weights(int layer, const Chunk& chunk, int part) {
+        if (call_.gradients.empty()) return;
         const int direction = static_cast<int>(part / (block_count() * columns_));
         const WeightBlock& block = blocks_[static_cast<std::size_t>(part / columns_ % block_count())];
         Sequence<const S> x = call_.x;

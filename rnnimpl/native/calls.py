@@ -37,7 +37,7 @@ class ForwardArguments(ctypes.Structure):
 class BackwardArguments(ctypes.Structure):
     """`BackwardArguments` of api.cpp: addresses of the cotangents, and of the gradients to fill.
 
-    `weights` is one array for the gradients of all weights.
+    `weights` is one array for the gradients of all weights. It and `dx` are None where nobody asks for them.
     """
 
     _fields_ = tuple((name, _POINTER) for name in ("dy", "dh_n", "dc_n", "dx", "dh0", "dc0", "weights"))
@@ -62,6 +62,7 @@ class Native:
         self.create = function("create", _POINTER, whole, whole, _LONG, _LONG, whole, _POINTER, _POINTER)
         self.destroy = function("destroy", None, _POINTER)
         self.saved_size = function("saved_size", _LONG, _POINTER)
+        self.weights_changed = function("weights_changed", whole, _POINTER)
         self.forward = function("forward", whole, _POINTER, _POINTER)
         self.backward = function("backward", whole, _POINTER, _POINTER, _POINTER)
         self.vector_bits = function("vector_bits", whole)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -65,6 +66,7 @@ class Network {
         for (int layer = 0; layer < config.L; ++layer)
             for (int direction = 0; direction < config.D; ++direction)
                 forward_.push_back(pack_forward(layer, direction));
+        each_sampled([&](const S* from, long count) { sample_.insert(sample_.end(), from, from + count); });
     }
 
     const PackedForward<S>& forward(int layer, int direction) const { return forward_[index(layer, direction)]; }
@@ -79,16 +81,28 @@ class Network {
         if (backward_.empty()) backward_ = std::move(packed);
     }
 
-    // The places of the gradients of each layer in `to`, the array of all gradients.
+    // The places of the gradients of each layer in `to`, the array of all gradients; none where there is no array.
     std::vector<LayerGradients<S>> gradients(S* to) const {
         const auto at = [&](std::size_t i) { return offsets_[i] < 0 ? nullptr : to + offsets_[i]; };
         std::vector<LayerGradients<S>> found;
-        for (std::size_t i = 0; i < offsets_.size(); i += 4) found.push_back({at(i), at(i + 1), at(i + 2), at(i + 3)});
+        for (std::size_t i = 0; to != nullptr && i < offsets_.size(); i += 4) found.push_back({at(i), at(i + 1), at(i + 2), at(i + 3)});
         return found;
     }
 
     // The number of vectors that hold the H units.
     long unit_vectors() const { return (config.H + kLanes<S> - 1) / kLanes<S>; }
+
+    // Whether the weights, which are where they were, are no longer those that were packed: small ones by all their numbers,
+    // large ones by a sample.
+    bool weights_changed() const {
+        const S* known = sample_.data();
+        bool same = true;
+        each_sampled([&](const S* from, long count) {
+            same = same && std::memcmp(from, known, static_cast<std::size_t>(count) * sizeof(S)) == 0;
+            known += count;
+        });
+        return !same;
+    }
 
     // Numbers of a step and sequence that the backward pass reads: outputs of all layers but the last, and of each layer
     // what the cell saves of each vector of units.
@@ -109,6 +123,26 @@ class Network {
   private:
     // Below this size no two threads share a step, and panels are best as wide as they can be.
     int shares() const { return config.H >= 128 ? config.threads : 1; }
+
+    // Calls `use(from, count)` for numbers of each weight and bias: for all of them at once, or one by one and evenly apart.
+    template <class Use>
+    void each_sampled(Use&& use) const {
+        // In double gradients are checked against differences, for which single numbers change.
+        constexpr long small = sizeof(S) == sizeof(double) ? 1L << 18 : 1L << 12, sampled = 64;
+        const auto of_one = [&](const S* from, long count) {
+            if (from != nullptr && count <= small) use(from, count);
+            for (long i = 0; from != nullptr && count > small && i < sampled; ++i)
+                use(from + i * (count - 1) / (sampled - 1), 1L);
+        };
+        const long rows = Cell::kGates * config.H;
+        for (std::size_t i = 0; i < weights_.size(); ++i) {
+            const LayerWeights<S>& w = weights_[i];
+            of_one(w.w_ih, rows * config.layer_input(static_cast<int>(i) / config.D));
+            of_one(w.w_hh, rows * config.H);
+            of_one(w.b_ih, rows);
+            of_one(w.b_hh, rows);
+        }
+    }
 
     std::size_t index(int layer, int direction) const { return static_cast<std::size_t>(layer * config.D + direction); }
 
@@ -172,6 +206,7 @@ class Network {
 
     const std::vector<LayerWeights<S>> weights_;
     const std::vector<long> offsets_;
+    std::vector<S> sample_;  // of the weights as they were packed
     std::vector<PackedForward<S>> forward_;
     std::vector<PackedBackward<S>> backward_;
 };
