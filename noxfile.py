@@ -50,6 +50,14 @@ def lint(session: nox.Session) -> None:
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site into build/site, with warnings as errors; `-- serve` shows it at once."""
+    install(session, "docs")
+    verb, *options = session.posargs or ("build", "--strict")
+    session.run("mkdocs", verb, *options)
+
+
 @nox.session(name="list")
 def list_(session: nox.Session) -> None:
     """Show the implementations, where each runs or why it cannot, and the sweeps that have a name."""

@@ -40,6 +40,11 @@ class Estimate:
         """The estimate of a quantity `factor` times as large."""
         return Estimate(self.median * factor, self.low * factor, self.high * factor)
 
+    @property
+    def inverse(self) -> Estimate:
+        """The estimate of one over the quantity."""
+        return Estimate(1 / self.median, 1 / self.high, 1 / self.low)
+
 
 def estimate(seconds: Sequence[float], blocks: Sequence[int]) -> Estimate:
     """The median of the block medians and its interval at `CONFIDENCE`.
@@ -53,12 +58,15 @@ def estimate(seconds: Sequence[float], blocks: Sequence[int]) -> Estimate:
 def estimate_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
     """The median ratio of block medians measured next to each other, and its interval at `CONFIDENCE`.
 
-    Blocks of two implementations that took turns had the same disturbances, which cancel in their ratio. Raises
-    ValueError when the blocks do not pair.
+    Blocks of two implementations that took turns had the same disturbances, which cancel in their ratio. The median is
+    that of the logarithms: the ratio of the denominators to the numerators is the inverse. Raises ValueError when the
+    blocks do not pair.
     """
     if not numerators or len(numerators) != len(denominators):
         raise ValueError(f"{len(numerators)} blocks do not pair with {len(denominators)}")
-    return estimate_of_medians([above / below for above, below in zip(numerators, denominators, strict=True)])
+    ratios = [above / below for above, below in zip(numerators, denominators, strict=True)]
+    middle = math.sqrt(statistics.median_low(ratios) * statistics.median_high(ratios))
+    return dataclasses.replace(estimate_of_medians(ratios), median=middle)
 
 
 def block_medians(seconds: Sequence[float], blocks: Sequence[int]) -> list[float]:

@@ -30,7 +30,10 @@ from benchmarks.trial import SCHEMA, Trial
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
 COMPRESSED_FILE = TRIALS_FILE + COMPRESSED
-DERIVED = ("summary.csv", "ranking.csv", "standing.csv", "latencies.csv", "report.md", "plots")
+DERIVED = (
+    *("answer.csv", "ratios.csv", "summary.csv", "ranking.csv", "standing.csv", "latencies.csv"),
+    *("report.md", "plots"),
+)
 """Names that `report` writes, or wrote, into the folder: earlier versions call `ranking.csv` `standing.csv`."""
 
 TOGETHER = "side-by-side"
@@ -200,8 +203,9 @@ def _holds_run(folder: Path) -> bool:
 REPORT = CommandFiles(
     "report",
     re.compile(
-        r"report\.md|(summary|ranking|standing|latencies)\.csv|plots/(device-times|error-against-time|latency-tail|ranking|roofline|scan|"
-        r"scan-steps|set-up|share-of-peak|speedup|standing|time-over-[A-Za-z]+|winner-map)(-\d+)?\.(png|svg)"
+        r"report\.md|(answer|ratios|summary|ranking|standing|latencies)\.csv|plots/(device-times|error-against-time|"
+        r"latency-tail|limit|ranking|roofline|scaling|scan|scan-steps|set-up|share-of-peak|speedup|standing|"
+        r"time-over-[A-Za-z]+|winner-map)(-\d+)?\.(png|svg)"
     ),
     folders=("plots",),
     is_earlier=_holds_run,

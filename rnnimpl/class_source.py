@@ -17,6 +17,7 @@ EXPECTED: Mapping[str, str] = MappingProxyType(
         "cells": 'a tuple of texts, ("tanh", "lstm")',
         "requires": 'a tuple of texts, ("numba>=0.61",) with its comma',
         "only_when_named": "a text in quotes",
+        "keeps_compiled": "a text in quotes",
     }
 )
 """The attributes of `Rnn` that a class assigns as literals, with the form of each."""
@@ -34,6 +35,7 @@ class ClassFacts:
     cells: tuple[str, ...] = Rnn.cells
     requires: tuple[str, ...] = Rnn.requires
     only_when_named: str = Rnn.only_when_named
+    keeps_compiled: str = Rnn.keeps_compiled
 
 
 def read_class(path: Path, class_name: str | None = None) -> ClassFacts:
@@ -71,10 +73,11 @@ def _literal(path: Path, name: str, value: ast.expr) -> Any:
         literal = ast.literal_eval(value)
     except (ValueError, TypeError):
         literal = None
-    texts = [literal] if name == "only_when_named" else literal
+    is_text = name in ("only_when_named", "keeps_compiled")
+    texts = [literal] if is_text else literal
     if not isinstance(texts, tuple | list) or not all(isinstance(text, str) for text in texts):
         raise ValueError(
             f"{path}, line {value.lineno}: {name} is {ast.unparse(value)}; expected {EXPECTED[name]}, as a literal: "
             "it is read without importing the file"
         )
-    return literal if name == "only_when_named" else tuple(texts)
+    return literal if is_text else tuple(texts)

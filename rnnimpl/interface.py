@@ -102,7 +102,7 @@ class Rnn(abc.ABC, Generic[Array]):
     devices: ClassVar[tuple[str, ...]]
     """The kinds of device it runs on: ("cpu",), ("cuda",) or both.
 
-    A literal in the class, as are the next three: a list of implementations reads them without importing the file.
+    A literal in the class, as are the next four: a list of implementations reads them without importing the file.
     """
 
     cells: ClassVar[tuple[str, ...]] = ("tanh", "relu")
@@ -113,6 +113,9 @@ class Rnn(abc.ABC, Generic[Array]):
 
     only_when_named: ClassVar[str] = ""
     """The reason why it runs only when it is named, a literal; empty where it runs with all others."""
+
+    keeps_compiled: ClassVar[str] = ""
+    """What its first use on a machine makes and keeps in the user's cache, a literal; empty where it keeps nothing."""
 
     def __init__(self, config: RnnConfig, weights: Weights, device: str = "cpu") -> None:
         """Build everything that does not depend on the input; timed as set-up, not as a call.

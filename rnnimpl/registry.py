@@ -30,7 +30,8 @@ class Listing:
     """One line of a list of implementations.
 
     `summary` is a sentence, `unavailable` the reason by device why it cannot run here or None, `cells` what it
-    computes, `only_when_named` the reason why it runs only when it is named, `requires` what it needs beside NumPy.
+    computes, `only_when_named` the reason why it runs only when it is named, `requires` what it needs beside NumPy,
+    `keeps_compiled` what its first use makes and keeps in the user's cache.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Listing:
     cells: tuple[str, ...] = Rnn.cells
     only_when_named: str = ""
     requires: tuple[str, ...] = ()
+    keeps_compiled: str = ""
 
 
 def names() -> tuple[str, ...]:
@@ -82,6 +84,7 @@ def listing(name: str) -> Listing:
         cells=facts.cells,
         only_when_named=facts.only_when_named,
         requires=facts.requires,
+        keeps_compiled=facts.keeps_compiled,
     )
 
 
@@ -202,7 +205,7 @@ def _facts_of_reference(reference: str) -> ClassFacts:
             return facts
     found = _load_reference(reference, reference)
     summary = (inspect.getdoc(found) or "").partition("\n")[0]
-    return ClassFacts(summary, found.devices, found.cells, found.requires, found.only_when_named)
+    return ClassFacts(summary, found.devices, found.cells, found.requires, found.only_when_named, found.keeps_compiled)
 
 
 def _missing_device(device: str) -> str | None:

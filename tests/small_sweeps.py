@@ -19,6 +19,13 @@ class Said:
         """Remember what is being measured."""
         self.lines.append(what)
 
+    def show_ahead(self, ahead: str) -> None:
+        """Remember what is ahead."""
+        self.lines.append(ahead)
+
+    def tick(self) -> None:
+        """Nothing."""
+
 
 def small_sweep(
     *, budget_seconds: float = 600.0, target_interval: float = 0.99, timeout_seconds: float = 60.0

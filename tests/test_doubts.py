@@ -19,7 +19,8 @@ CENTRE = workload()
 def doubts(folder: Path, *trials: Trial) -> Doubts:
     """The doubts about a run of these trials."""
     run_of(folder, trials)
-    return find_doubts(runs_frame(load_runs(folder)))
+    runs = load_runs(folder)
+    return find_doubts(runs_frame(runs), runs[0].record)
 
 
 @pytest.mark.parametrize(
@@ -60,4 +61,29 @@ def test_a_time_below_the_limit_calls_for_caution(tmp_path: Path, share: float, 
     frame = runs_frame(load_runs(tmp_path / "run"))
     frame["share_of_attainable"] = [share, *[0.5] * 7]
     expected = TooFast(cases, "mine", workload(T=1).id, share) if cases else None
-    assert find_doubts(frame).too_fast == expected
+    assert find_doubts(frame, {}).too_fast == expected
+
+
+def test_cases_without_an_interval_call_for_caution(tmp_path: Path) -> None:
+    few = trial("nn_rnn", CENTRE, blocks=(3,) * 5)
+    assert doubts(tmp_path / "run", few, trial("mine", CENTRE)).unbounded == 1
+
+
+@pytest.mark.parametrize(
+    ("machine", "found"),
+    [
+        (
+            {"thread_environment": {"OPENBLAS_CORETYPE": "Haswell", "OMP_PROC_BIND": "true"}},
+            ("OPENBLAS_CORETYPE=Haswell",),
+        ),
+        (
+            {"thread_environment": {"ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": 7}},
+            ("MKL_CBWR=7", "ONEDNN_MAX_CPU_ISA=AVX2"),
+        ),
+        ({"thread_environment": ["OPENBLAS_CORETYPE"]}, ()),
+        (None, ()),
+    ],
+)
+def test_a_library_that_was_held_back_calls_for_caution(machine: object, found: tuple[str, ...]) -> None:
+    """Variables that choose a library's code are doubts, others are not, and a stranger's record breaks nothing."""
+    assert find_doubts(runs_frame([]), {"machine": machine}).held_back == found

@@ -210,6 +210,7 @@ def test_a_signal_leaves_no_scratch_folder(
     assert [path for path in (tmp_path / "temporary").iterdir() if path.is_dir()] == []
     if words[0] == "sweep":
         assert "is kept: go on with python -m benchmarks sweep --resume results/quick-" in result.output
+        assert "what it says so far: python -m benchmarks report results/quick-" in result.output
     else:
         assert list(Path("results").iterdir()) == []
 

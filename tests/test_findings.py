@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reporting.answer import region_name
-from benchmarks.reporting.findings import Setting, Winner, find_winner, findings
+from benchmarks.reporting.findings import Setting, Winner, find_winner, members, settings
 from benchmarks.reporting.same_code import two_names
-from benchmarks.reporting.workload_winners import Wins, count_wins, winners_by_workload
+from benchmarks.reporting.workload_winners import winners_by_workload
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.statistics import Estimate
@@ -28,7 +27,10 @@ def loaded(folder: Path, *trials: Trial) -> LoadedRun:
 
 def winner(folder: Path, *trials: Trial) -> Winner:
     """The winner over all workloads of a run."""
-    return findings(loaded(folder, *trials))[0].winner
+    run = loaded(folder, *trials)
+    _, found = find_winner(run, list(run.workloads))
+    assert found is not None
+    return found
 
 
 def bounds(estimate: Estimate | None) -> list[float]:
@@ -96,19 +98,19 @@ def test_a_copy_is_no_second(tmp_path: Path) -> None:
     assert (found.fastest, found.second) == ("mine", "nn_rnn")
 
 
-def test_a_region_is_won_by_geometric_mean(tmp_path: Path) -> None:
+def test_several_workloads_are_won_by_geometric_mean(tmp_path: Path) -> None:
     """8x on one workload and 1/2 on another are 2x over both, and the mean of the bounds is its interval."""
     short, long = workload(T=16), workload(T=64)
     trials = [*measured(short, {"nn_rnn": 8.0, "mine": 1.0}), *measured(long, {"nn_rnn": 5.0, "mine": 10.0})]
-    (overall,) = (each for each in findings(loaded(tmp_path / "run", *trials)) if each.region is None)
-    assert overall.winner.fastest == "mine"
-    assert overall.winner.lead is not None
-    assert overall.winner.lead.median == pytest.approx(2)
-    assert overall.winner.lead.low == pytest.approx(2)
+    found = winner(tmp_path / "run", *trials)
+    assert found.fastest == "mine"
+    assert found.lead is not None
+    assert found.lead.median == pytest.approx(2)
+    assert found.lead.low == pytest.approx(2)
 
 
 def test_what_failed_somewhere_is_not_judged_on_the_rest(tmp_path: Path) -> None:
-    """An implementation that ran only the workload it is good at does not win the region."""
+    """An implementation that ran only the workload it is good at does not win."""
     trials = [
         *measured(workload(T=16), {"nn_rnn": 8.0, "other": 9.0, "mine": 1.0}),
         *measured(workload(T=64), {"nn_rnn": 8.0, "other": 9.0}),
@@ -121,33 +123,18 @@ def test_what_failed_somewhere_is_not_judged_on_the_rest(tmp_path: Path) -> None
 
 
 def test_workloads_without_times_do_not_count(tmp_path: Path) -> None:
-    """A region is compared on what was measured; one where nothing was has no winner."""
+    """Workloads are compared where something was measured; where nothing was there is no winner."""
     trials = [*measured(CENTRE, {"nn_rnn": 1.0, "mine": 2.0}), failed("nn_rnn", workload(T=65), "timeout", "slow")]
     run = loaded(tmp_path / "run", *trials)
     assert find_winner(run, list(run.workloads))[0] == (CENTRE,)
     assert find_winner(run, [workload(T=65)]) == ((), None)
 
 
-@pytest.mark.parametrize(
-    ("B", "H", "name"),
-    [
-        (1, 128, "one sequence (B 1), a small hidden size (H 128)"),
-        (2, 129, "a small batch (B 2), a medium hidden size (H 129)"),
-        (31, 512, "a small batch (B 31), a medium hidden size (H 512)"),
-        (32, 513, "a large batch (B 32), a large hidden size (H 513)"),
-    ],
-)
-def test_regions_have_their_borders(tmp_path: Path, B: int, H: int, name: str) -> None:
-    """Bands of batch and hidden size begin and end where they say."""
-    found = findings(loaded(tmp_path / "run", trial("nn_rnn", workload(B=B, H=H))))
-    assert [region_name(finding) for finding in found] == ["the only workload", name]
-
-
 def test_settings_and_modes_are_kept_apart(tmp_path: Path) -> None:
     """Inference and training, devices and thread counts each have an answer of their own."""
     workloads = [CENTRE, workload("training"), workload(threads=1), workload(device="cuda", threads=1)]
-    found = findings(loaded(tmp_path / "run", *(trial("nn_rnn", each) for each in workloads)))
-    assert [(str(each.setting), each.mode) for each in found if each.region is None] == [
+    run = loaded(tmp_path / "run", *(trial("nn_rnn", each) for each in workloads))
+    assert [(str(setting), mode) for setting, mode in settings(run)] == [
         ("tanh RNN, cpu, float32, 2 threads", "inference"),
         ("tanh RNN, cpu, float32, 2 threads", "training"),
         ("tanh RNN, cpu, float32, 1 thread", "inference"),
@@ -156,43 +143,21 @@ def test_settings_and_modes_are_kept_apart(tmp_path: Path) -> None:
     assert str(Setting("lstm", "cuda", "float32", "tf32", 1)) == "LSTM, cuda, float32 (tf32)"
 
 
-def test_no_finding_is_over_two_cells(tmp_path: Path) -> None:
+def test_no_winner_is_over_two_cells(tmp_path: Path) -> None:
     """An LSTM costs four times a plain RNN: a mean over both would be of neither."""
     trials = [
         *measured(CENTRE, {"nn_rnn": 2.0, "mine": 1.0}),
         *measured(workload(cell="lstm"), {"nn_rnn": 1.0, "mine": 8.0}),
         *measured(workload(cell="gru"), {"nn_rnn": 2.0, "mine": 1.0}),
     ]
-    found = [each for each in findings(loaded(tmp_path / "run", *trials)) if each.region is None]
-    assert [(str(each.setting), each.winner.fastest) for each in found] == [
-        ("tanh RNN, cpu, float32, 2 threads", "mine"),
-        ("LSTM, cpu, float32, 2 threads", "nn_rnn"),
-        ("GRU, cpu, float32, 2 threads", "mine"),
-    ]
-    assert all(len({workload.cell for workload in each.workloads}) == 1 for each in found)
-
-
-def wins(run: LoadedRun) -> Wins:
-    return count_wins(findings(run)[0], winners_by_workload(runs_frame([run])))
-
-
-def test_fastest_on_the_whole_and_most_often_may_be_two(tmp_path: Path) -> None:
-    trials = [
-        *measured(workload(T=16), {"nn_rnn": 9.0, "mine": 1.0}),
-        *measured(workload(T=64), {"nn_rnn": 1.0, "mine": 1.1}),
-        *measured(workload(T=128), {"nn_rnn": 1.0, "mine": 1.1}),
-    ]
-    assert wins(loaded(tmp_path / "run", *trials)) == Wins(first=1, close=0, oftener=("nn_rnn",), most=2)
-
-
-@pytest.mark.parametrize("seconds", [0.999, 1.001])
-def test_a_workload_that_is_too_close_to_call_is_nobodys(tmp_path: Path, seconds: float) -> None:
-    """On a workload too close to call, no implementation counts as the fastest."""
-    trials = [
-        *measured(workload(T=16), {"nn_rnn": 9.0, "mine": 1.0}),
-        *measured(workload(T=64), {"nn_rnn": 1.0, "mine": seconds}, mine=0.05),
-    ]
-    assert wins(loaded(tmp_path / "run", *trials)) == Wins(first=1, close=1, oftener=(), most=1)
+    run = loaded(tmp_path / "run", *trials)
+    found = {str(setting): find_winner(run, members(run, setting, mode)) for setting, mode in settings(run)}
+    assert {setting: winner.fastest for setting, (_, winner) in found.items() if winner} == {
+        "tanh RNN, cpu, float32, 2 threads": "mine",
+        "LSTM, cpu, float32, 2 threads": "nn_rnn",
+        "GRU, cpu, float32, 2 threads": "mine",
+    }
+    assert all(len({workload.cell for workload in workloads}) == 1 for workloads, _ in found.values())
 
 
 def test_winners_by_workload(tmp_path: Path) -> None:
@@ -234,8 +199,8 @@ def test_one_name_a_source_has_nothing_to_compare(tmp_path: Path) -> None:
     assert two_names(runs_frame([loaded(tmp_path / "run", trial("nn_rnn", CENTRE))])).empty
 
 
-def test_no_trials_no_findings(tmp_path: Path) -> None:
+def test_no_trials_no_winners(tmp_path: Path) -> None:
     """An empty run says nothing, without an error."""
     run = loaded(tmp_path / "run")
-    assert findings(run) == []
+    assert settings(run) == []
     assert winners_by_workload(runs_frame([run])).empty

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import itertools
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.presentation.plot_style import choose_styles, plain_seconds, plain_share, size_axis
 from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.plot_labels import spread
+from benchmarks.reporting.plot_roles import ANSWER, OTHERS, RUNNER_UP, THE_BASELINE, panel_styles
 from benchmarks.reporting.plots import write_plots
 from benchmarks.reporting.slices import along, central, measured, panels
 from benchmarks.runs.frames import load_run
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
-from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, run_of, trial, workload
+from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, run_of, trial, typed, workload
 
-AXES = ["time-over-T", "time-over-B", "time-over-H", "time-over-L"]
 MANY = [
     *COSTS,
-    "torch_compile",
+    "torch_compile_module",
     "jax_scan",
     "onnxruntime_rnn",
     "openvino_rnn",
@@ -35,48 +39,78 @@ MANY = [
 ]
 
 
-def drawn(folder: Path, trials: list[Trial]) -> list[str]:
+def drawn(folder: Path, trials: list[Trial], **fields: Any) -> list[str]:
     """The stems of the plots of a run of these trials but for the ranking; they lie in `folder`."""
-    run_of(folder / "run", trials)
+    run_of(folder / "run", trials, **fields)
     plots = write_plots(Analysis(load_runs(folder / "run")), folder)
     return [plot.stem for plot in plots if not plot.stem.startswith("ranking")]
 
 
-def test_a_default_sweep_has_every_plot(tmp_path: Path) -> None:
-    """A plot an axis, the map, speed-up, peak, error and set-up, each as PNG and SVG of a consistent, small size."""
-    stems = drawn(tmp_path, realistic_trials(default_workloads(), MANY))
-    assert stems == [*AXES, "winner-map", "speedup", "share-of-peak", "error-against-time", "set-up"]
+def words_of(path: Path) -> str:
+    """The text of an SVG."""
+    return "\n".join(ET.fromstring(path.read_text(encoding="utf-8")).itertext())  # noqa: S314  # written above
+
+
+def colours_of(path: Path) -> set[str]:
+    """The colours that an SVG names."""
+    return set(re.findall(r"#[0-9a-f]{6}\b", path.read_text(encoding="utf-8")))
+
+
+def named_colours(pixels: NDArray[Any]) -> set[str]:
+    """The colours of pixels, red, green and blue in turn, as an SVG names them."""
+    return {
+        f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in np.unique(pixels.reshape(-1, 3), axis=0).tolist()
+    }
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder of the plots of a default sweep, and their stems."""
+    folder = tmp_path_factory.mktemp("default")
+    return folder, drawn(folder, realistic_trials(default_workloads(), MANY))
+
+
+def test_a_default_sweep_has_every_plot(default: tuple[Path, list[str]]) -> None:
+    """Lead, speed-up, sizes, limit and set-up, each as PNG and SVG of a consistent, small size, with whole names."""
+    folder, stems = default
+    assert stems == ["speedup", "scaling", "scaling-2", "limit", "set-up"]
     for stem in stems:
-        png, svg = tmp_path / f"{stem}.png", tmp_path / f"{stem}.svg"
+        png, svg = folder / f"{stem}.png", folder / f"{stem}.svg"
         assert png.stat().st_size < 120_000
         assert svg.stat().st_size < 150_000
         with Image.open(png) as image:
-            assert image.width == 1540
+            assert image.width == 1176
             assert len(image.getcolors(256) or []) > 5
-        words = "".join(ET.fromstring(svg.read_text(encoding="utf-8")).itertext())  # noqa: S314  # written above
-        assert "Inference, tanh RNN, cpu, float32, 2 threads" in words
-        assert "Training, tanh RNN, cpu, float32, 2 threads" in words
+        words = words_of(svg)
+        assert "torch_compile_module" in words
+        assert "…" not in words
+
+
+@pytest.mark.parametrize("stem", ["ranking", "speedup", "scaling", "limit", "set-up"])
+def test_every_colour_of_a_figure_is_exact_in_its_palette(default: tuple[Path, list[str]], stem: str) -> None:
+    """And is in the small picture where the figure has it."""
+    folder, _ = default
+    with Image.open(folder / f"{stem}.png") as image:
+        entries = named_colours(np.array(image.getpalette()))
+        shown = named_colours(np.asarray(image.convert("RGB")))
+    named = colours_of(folder / f"{stem}.svg")
+    roles = {ANSWER.colour.lower(), OTHERS.colour.lower()} & named
+    assert named <= entries
+    assert roles
+    assert roles <= shown
 
 
 def test_rankings_are_drawn_first_a_panel_a_mode(tmp_path: Path) -> None:
-    """The file is small and the same each time, with or without room for names."""
+    """The file is small, with or without room for names."""
     for number, name in ((20, "few"), (60, "many")):
         workloads = [workload(mode, T=T) for mode in ("inference", "training") for T in range(1, number)]
         run_of(tmp_path / name, realistic_trials(workloads, MANY[:4]))
         plots = write_plots(Analysis(load_runs(tmp_path / name)), tmp_path)
         assert plots[0].stem == "ranking"
         assert (tmp_path / "ranking.png").stat().st_size < 120_000
-        svg = (tmp_path / "ranking.svg").read_text(encoding="utf-8")
-        words = "".join(ET.fromstring(svg).itertext())  # noqa: S314  # written above
-        assert words.count("2 threads") == 2
+        words = words_of(tmp_path / "ranking.svg").split("\n")
+        assert {"Inference", "Training"} <= set(words)
         assert ("T17 B16 H256" in words) == (name == "few")
-
-
-@pytest.mark.parametrize(("sizes", "mapped"), [(12, True), (13, False)])
-def test_a_map_has_room_for_names_or_is_not_drawn(tmp_path: Path, sizes: int, mapped: bool) -> None:
-    """A scan of sizes has more cells than can be told apart."""
-    trials = [trial("nn_rnn", workload(B=B, H=H)) for B in (1, 16) for H in range(1, sizes + 1)]
-    assert ("winner-map" in drawn(tmp_path, trials)) == mapped
 
 
 def test_the_same_trials_give_the_same_bytes(tmp_path: Path) -> None:
@@ -86,8 +120,39 @@ def test_the_same_trials_give_the_same_bytes(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         drawn(tmp_path / name, trials)
     files = sorted((tmp_path / "one").glob("*.*g"))
-    assert len(files) == 16
+    assert len(files) == 10
     assert all(path.read_bytes() == (tmp_path / "two" / path.name).read_bytes() for path in files)
+
+
+def test_colour_is_a_role(tmp_path: Path) -> None:
+    """The answer, the runner-up and the baseline have colours of their own in every panel; all others are grey."""
+    workloads = [workload(mode) for mode in ("inference", "training")]
+    times = {
+        "inference": {"a": 1.0, "b": 2.0, "nn_rnn": 4.0, "c": 8.0},
+        "training": {"b": 1.0, "nn_rnn": 2.0, "a": 9.0},
+    }
+    trials = [trial(name, of, seconds) for of in workloads for name, seconds in times[of.mode].items()]
+    run_of(tmp_path / "run", trials)
+    analysis = Analysis(load_runs(tmp_path / "run"))
+    inference, training = (panel_styles(panel, analysis.answers) for panel in panels(analysis.measured))
+    assert [inference[name] for name in ("a", "b", "nn_rnn", "c")] == [ANSWER, RUNNER_UP, THE_BASELINE, OTHERS]
+    assert [training[name] for name in ("b", "nn_rnn", "a")] == [ANSWER, THE_BASELINE, OTHERS]
+
+
+def test_panels_that_are_compared_share_their_scale(tmp_path: Path) -> None:
+    """Labels of the ticks are the same in all panels of a plot, on all its pages."""
+    workloads = [
+        workload(mode, T=T, cell=cell)
+        for mode in ("inference", "training")
+        for T in (1, 1024)
+        for cell in ("lstm", "tanh")
+    ]
+    drawn(tmp_path, realistic_trials(workloads, MANY))
+    for stem in ("speedup", "ranking"):
+        pages = [typed(words_of(tmp_path / f"{name}.svg")).split("\n") for name in (stem, f"{stem}-2")]
+        first, second = ({word for word in page if re.fullmatch(r"[\d.]+x", word)} for page in pages)
+        assert len(first) > 2
+        assert first == second
 
 
 def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
@@ -98,18 +163,37 @@ def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
 
 
 def test_one_workload_has_no_axis(tmp_path: Path) -> None:
-    """A single workload is no line and no map; what needs nn_rnn, peaks or errors is left out without them."""
+    """A single workload is no line; what needs nn_rnn, peaks or set-up is left out without them."""
     both = [trial("nn_rnn", workload()), trial("torch_loop", workload())]
-    assert drawn(tmp_path, both) == ["speedup", "error-against-time", "set-up"]
+    assert drawn(tmp_path, both) == ["speedup", "limit", "set-up"]
     (tmp_path / "alone").mkdir()
     bare = trial("mine", workload(), error_output=None, setup_seconds=None)
-    assert drawn(tmp_path / "alone", [bare]) == []
+    assert drawn(tmp_path / "alone", [bare], peaks=[]) == []
 
 
 def test_cases_without_intervals_are_drawn(tmp_path: Path) -> None:
-    """Too few blocks for an interval are no reason to leave a line out."""
-    trials = [trial(name, workload(T=T), blocks=(3,)) for name in ("nn_rnn", "mine") for T in (16, 64)]
-    assert "time-over-T" in drawn(tmp_path, trials)
+    """Too few blocks for an interval are no reason to leave a line out, but no number is given for them."""
+    trials = [trial(name, workload(T=T), blocks=(3,)) for name in ("nn_rnn", "mine") for T in (16, 64, 256)]
+    assert "scaling" in drawn(tmp_path, trials)
+    assert "not yet known" in words_of(tmp_path / "speedup.svg")
+
+
+def test_too_few_sizes_are_no_line(tmp_path: Path) -> None:
+    trials = [trial(name, workload(T=T)) for name in ("nn_rnn", "mine") for T in (16, 64)]
+    assert "scaling" not in drawn(tmp_path, trials)
+
+
+def test_the_first_use_on_a_machine_is_a_ring(tmp_path: Path) -> None:
+    """It is told below the title, and is within the axes."""
+    run_of(
+        tmp_path / "run",
+        [trial("nn_rnn", workload()), trial("mine", workload())],
+        once_per_machine={"mine": {"a": 10.0}},
+    )
+    write_plots(Analysis(load_runs(tmp_path / "run")), tmp_path)
+    words = words_of(tmp_path / "set-up.svg")
+    assert "ring: the first use on a machine" in words
+    assert "10 s" in words
 
 
 def test_device_times_are_drawn_where_there_are_any(tmp_path: Path) -> None:
@@ -126,16 +210,16 @@ def test_many_panels_make_several_figures(tmp_path: Path) -> None:
     """A figure has four panels at most: a sweep over threads continues in further files."""
     workloads = [workload(T=T, threads=threads) for T in (16, 64) for threads in range(1, 6)]
     stems = drawn(tmp_path, realistic_trials(workloads, ["nn_rnn", "torch_loop"]))
-    assert stems[:2] == ["time-over-T", "time-over-T-2"]
-    assert (tmp_path / "time-over-T-2.svg").exists()
+    assert stems[:2] == ["speedup", "speedup-2"]
+    assert (tmp_path / "speedup-2.svg").exists()
 
 
 def test_hostile_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     """A name in mathematical notation, markup or an unfinished formula is text like another."""
     names = ["nn_rnn", "$\\frac{1}{$", "<script>alert(1)</script>", "&amp;", "_x", "^", "\u4e2d\u6587", "n" * 200]
-    trials = [trial(name, workload(T=T)) for name in names for T in (16, 64)]
+    trials = [trial(name, workload(T=T)) for name in names for T in (16, 64, 256)]
     drawn(tmp_path, trials)
-    text = (tmp_path / "time-over-T.svg").read_text(encoding="utf-8")
+    text = (tmp_path / "scaling.svg").read_text(encoding="utf-8")
     assert "<script>" not in text
     assert "<script>alert(1)" in "".join(ET.fromstring(text).itertext())  # noqa: S314  # written above
 

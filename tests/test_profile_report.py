@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.profiling.reporting.frames import breakdown_frame, shares_of
 from benchmarks.profiling.reporting.report import write_report
+from benchmarks.profiling.reporting.summary import summary_lines
 from benchmarks.profiling.sampling.blocks import pairs_record
 from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, BlockPair, CallBlock
 
@@ -83,9 +84,10 @@ def test_a_conclusion_rests_on_shares_that_add_up(text: str) -> None:
     assert "- `numpy_loop` has no kind of work with half of its time: matrix products 43 %" in text
 
 
-def test_a_cell_has_the_median_of_the_repeats_and_the_least_and_the_most(text: str) -> None:
+def test_a_cell_has_the_share_that_the_conclusion_has_with_the_least_and_the_most(text: str) -> None:
     """Products of 60, 60 and 20 %. A kind that a case does not have is a dash, one that no case has no column."""
-    assert row_of(text, "numpy_loop")["matrix products"] == "60 % (20.0 to 60.0)"
+    assert row_of(text, "numpy_loop")["matrix products"] == "43 % (20.0 to 60.0)"
+    assert row_of(text, "nn_rnn")["framework and interpreter"] == "100 %"
     assert row_of(text, "nn_rnn")["matrix products"] == "\N{EN DASH}"
     assert "memory movement" not in row_of(text, "numpy_loop")
 
@@ -119,3 +121,29 @@ def test_a_share_is_of_the_whole_call() -> None:
     frame = breakdown_frame([{"case": case, "repeat": 0, "pass_seconds": [1.0, 3.0], "passes": passes}])
     median = shares_of(frame, case)["median"]
     assert (median["products"], median["overhead"]) == (0.25, 0.75)
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_a_terminal_shows_bars_and_verdicts(folder: Path, width: int) -> None:
+    """A bar has a place for each fortieth of a call; lines fit, and tables stay in the file."""
+    lines = summary_lines(folder, width)
+    assert all(len(line) <= width for line in lines)
+    text = "\n".join(lines)
+    assert "  nn_rnn  1.00 s\n    " + "░" * 40 in text
+    assert "█" * 17 + "▓" * 11 + "░" * 11 in text
+    assert text.index("  nn_rnn  1.00 s") < text.index("  numpy_loop  2.00 s")
+    assert "spends 100 % in framework and interpreter" in " ".join(text.split())
+    assert "█ matrix products" in text
+    assert "|" not in text
+
+
+def test_a_caution_stands_before_the_verdicts(tmp_path: Path) -> None:
+    """In the file and on the terminal, where most pairs were disturbed."""
+    disturbed = record(f"nn_rnn/{WORKLOAD}", {"overhead": 10, "products": 1})
+    for pair in disturbed["pairs"]:
+        pair["unprofiled_preempted"] = pair["profiled_preempted"] = 0.5
+    disturbed["pairs"][0]["unprofiled_preempted"] = disturbed["pairs"][0]["profiled_preempted"] = 0.0
+    write_report(tmp_path, [disturbed], {}, [])
+    text = (tmp_path / "profile.md").read_text(encoding="utf-8")
+    assert text.index("> **Caution.** Other programs disturbed") < text.index("- `nn_rnn` spends")
+    assert summary_lines(tmp_path, 200)[0].startswith("! Other programs disturbed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pandas as pd
@@ -44,6 +45,16 @@ def test_implementations_and_sizes_multiply_the_cases() -> None:
         ("numpy_loop", 2),
         ("nn_rnn", 2),
     ]
+
+
+def test_a_workload_stands_for_a_case_of_each_implementation() -> None:
+    """An ID that a report shows can be profiled with `--impl`; without it the message says what to add."""
+    of = CASE.partition("/")[2]
+    cases = vary(parse_cases([of], ["nn_rnn", "numpy_loop"]), ["nn_rnn", "numpy_loop"], {})
+    assert [case.id for case in cases] == [f"nn_rnn/{of}", f"numpy_loop/{of}"]
+    expected = f"{of} is a workload; put an implementation before it, such as fused_cpu/{of}, or add --impl fused_cpu"
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        parse_cases([of])
 
 
 def test_input_features_follow_the_hidden_size_where_they_equal_it() -> None:

@@ -29,9 +29,18 @@ def test_how_it_was_measured_is_reported(tmp_path: Path) -> None:
     assert "- disturbed from outside: other programs took 10 % or more of the cores' time in 1 of 1 case" in text
     assert "| cpu, float32, 2 threads | 200 GFLOP/s (" in text
     assert "20.0 GB/s | 800 ns (torch) |" in text
-    assert "Of 400 s that the sweep took, 79 % was warm-up and sampling:" in text
-    assert "| sampling | 195 s | 49 % |" in text
-    assert "| `nn_rnn` | tanh | cpu | library: torch 2.13 | 1 |" in text
+    assert "Of 400 s that the sweep took, 79 % was warm-up and sampling: sampling 49 %, warm-up 30 %, " in text
+    assert "- `nn_rnn`: library: torch 2.13" in text
+
+
+def test_paths_that_differ_by_numbers_are_told_once(tmp_path: Path) -> None:
+    """Threads are no path of their own; another kernel is one, and a version stays."""
+    trials = [
+        trial("mine", workload(threads=threads), describe={"by": f"{threads} threads of ISPC 1.2", "kernel": kernel})
+        for threads, kernel in ((1, "avx2"), (2, "avx2"), (3, "avx512"))
+    ]
+    text = section(report(tmp_path / "run", trials), "How it was measured")
+    assert "- `mine`: by: n threads of ISPC 1.2; kernel: avx2 \\| kernel: avx512" in text
 
 
 def test_caches_have_their_units(tmp_path: Path) -> None:
@@ -53,7 +62,7 @@ def test_a_record_that_holds_anything_breaks_nothing(tmp_path: Path, junk: objec
     names = ["name", "sweep", "implementations", "machine", "packages", "commit", "command", "started_at"]
     names += ["finished_at", "peaks", "activity_seconds"]
     text = report(tmp_path / "run", PAIR, **dict.fromkeys(names, junk))
-    assert "use `mine`" in text
+    assert "Use `mine`" in text
 
 
 def test_shares_of_activities_add_up() -> None:

@@ -24,6 +24,7 @@ from benchmarks.measuring.sweep_plan import SweepPlan
 from benchmarks.reading import DEEPEST, parse_json
 from benchmarks.reporting import report
 from benchmarks.reporting.compare import compare_runs
+from benchmarks.reporting.terminal import workload_lines
 from benchmarks.reporting.unmeasured import check_measured
 from benchmarks.reporting.workload_winners import winners_by_workload
 from benchmarks.runs.frames import runs_frame
@@ -69,6 +70,12 @@ class Silent:
     def show(self, **_: object) -> None:
         """Nothing."""
 
+    def show_ahead(self, ahead: str) -> None:
+        """Nothing."""
+
+    def tick(self) -> None:
+        """Nothing."""
+
 
 def faults_of_reading(run: Path) -> list[str]:
     """Tracebacks of report, compare and resume on a run that they should read or refuse in a sentence."""
@@ -80,7 +87,7 @@ def faults_of_reading(run: Path) -> list[str]:
     def shown() -> None:
         loaded = load_runs(run)
         frame = runs_frame(loaded)
-        Console(file=io.StringIO()).print(report.terminal_table(frame, winners_by_workload(frame)))
+        workload_lines(frame, winners_by_workload(frame), 80)
         check_measured(loaded)
 
     readers = {

@@ -28,6 +28,7 @@ from benchmarks.commands.endings import INCONCLUSIVE, INTERRUPTED, VERDICT_AGAIN
 from benchmarks.commands.terminal import Terminal, echo
 
 _MOST_PROBLEMS = 20
+_TABLE = "Show the fastest of each workload, too."
 
 
 @app.command("list", rich_help_panel=MEASURE)
@@ -46,21 +47,10 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         shown = {entry.name: {field: getattr(entry, field) for field in fields} for entry in listings}
         typer.echo(json.dumps({"implementations": shown, "sweeps": sweeps}, indent=2))
         return
-    from rich.table import Table
+    from benchmarks.commands.lists import implementation_lines, sweep_lines
 
     console = Terminal()
-    table = Table("implementation", "cells", "device", "here", "what it is", title="Implementations")
-    for entry in listings:
-        yes = f"yes, when named: {entry.only_when_named}" if entry.only_when_named else "yes"
-        for row, (device, reason) in enumerate(entry.unavailable.items()):
-            first = row == 0
-            said = (entry.name, ", ".join(entry.cells), entry.summary) if first else ("", "", "")
-            table.add_row(*said[:2], device, reason or yes, said[2])
-    console.print(table)
-    presets = Table("sweep", "what it measures", title="Sweeps")
-    for name, summary in sweeps.items():
-        presets.add_row(name, summary)
-    console.print(presets)
+    console.lines([*implementation_lines(listings, console.width), "", *sweep_lines(sweeps, console.width)])
 
 
 @app.command(rich_help_panel=MEASURE)
@@ -116,6 +106,7 @@ def sweep(
     print_sbatch: Annotated[
         bool, typer.Option("--print-sbatch", help="With --cluster: write scripts for sbatch and submit nothing.")
     ] = False,
+    table: Annotated[bool, typer.Option("--table", help=_TABLE)] = False,
 ) -> None:
     """Measure implementations over workloads and report which is fastest where.
 
@@ -150,7 +141,7 @@ def sweep(
             cluster, doing, sweep, implementations=impl or (), axes=axes, budget=budget, out=out, resume=resume
         )
         if folder_of_campaign is not None:
-            show_report([folder_of_campaign], console)
+            show_report([folder_of_campaign], console, table=table)
         return
     plan = None if resume else plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
     try:
@@ -161,7 +152,7 @@ def sweep(
             run = resume_sweep(resume, budget=budget, console=console, implementations=impl or ())
     except KeyboardInterrupt:  # it said what is kept
         raise typer.Exit(INTERRUPTED) from None
-    show_report([run.folder], console)
+    show_report([run.folder], console, table=table)
 
 
 @app.command(rich_help_panel=UNDERSTAND)
@@ -182,12 +173,23 @@ def report(
         str | None,
         typer.Option(metavar="NAME", help="Compare this one with the best of the others; the fastest if not given."),
     ] = None,
+    table: Annotated[bool, typer.Option("--table", help=_TABLE)] = False,
+    splice: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Write the answer of the runs between the marks in this file, only."),
+    ] = None,
 ) -> None:
     """Build tables, plots and report.md again from the trials of one run, or of several side by side.
 
     Example: python -m benchmarks report results/default-20260101-120000 --subject nn_rnn
     """
-    show_report(runs, Terminal(), out, subject)
+    if splice is not None:
+        from benchmarks.reporting.splicing import splice_file
+
+        splice_file(splice, runs)
+        Terminal().say(f"spliced: {splice}")
+        return
+    show_report(runs, Terminal(), out, subject, table=table)
 
 
 @app.command(rich_help_panel=UNDERSTAND)
@@ -260,7 +262,7 @@ def train(
 
 @app.command(rich_help_panel=UNDERSTAND)
 def profile(
-    cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="IDs of cases, as a report shows them.")],
+    cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="IDs of cases, or of workloads with --impl.")],
     impl: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME|module:Class", help="This one too, on the same workloads; may be repeated."),
@@ -289,10 +291,9 @@ def profile(
 
     Example: python -m benchmarks profile torch_loop/cpu/inference/T128-B1-I128-H128-L1-tanh-float32 --impl fused_cpu
     """
-    from rich.markdown import Markdown
-
     from benchmarks.profiling.cases import parse_cases, vary
     from benchmarks.profiling.profile import profile_cases
+    from benchmarks.profiling.reporting.summary import summary_lines
 
     console = Terminal()
     sys.path.insert(0, str(Path.cwd()))
@@ -305,26 +306,36 @@ def profile(
     }
     sizes = {letter: values for letter, values in axes.items() if values is not None}
     check_temporary()
-    varied = vary(parse_cases(cases), impl or (), sizes)
+    varied = vary(parse_cases(cases, impl or ()), impl or (), sizes)
     with interruptible("nothing is kept"):
         path = profile_cases(varied, out=out, seconds=seconds, repeats=repeats, say=console.say)
-    lines = path.read_text(encoding="utf-8").split("\n")
-    console.print(Markdown("\n".join(line for line in lines if not line.startswith("!["))))
+    console.lines(summary_lines(path.parent, console.width))
     console.say(f"profile: {path}")
 
 
-def show_report(runs: list[Path], console: Terminal, out: Path | None = None, subject: str | None = None) -> None:
-    """Write the report and show its table. Raises NothingMeasured, after both, where no case has a time."""
+def show_report(
+    runs: list[Path], console: Terminal, out: Path | None = None, subject: str | None = None, *, table: bool = False
+) -> None:
+    """Write the report and show the answer. Raises NothingMeasured, after both, where no case has a time."""
     from benchmarks.reporting.analysis import Analysis
-    from benchmarks.reporting.report import terminal_table, write_report
+    from benchmarks.reporting.answer_lines import answer_lines
+    from benchmarks.reporting.answer_words import plain
+    from benchmarks.reporting.cautions import cautions
+    from benchmarks.reporting.report import write_report
+    from benchmarks.reporting.terminal import without_times, workload_lines
     from benchmarks.reporting.unmeasured import check_measured
     from benchmarks.runs.loading import load_runs
 
-    analysis = Analysis(load_runs(runs), subject)
-    path = write_report(analysis, out)
+    with console.doing("reading") as say:
+        analysis = Analysis(load_runs(runs), subject)
+        path = write_report(analysis, out, say)
     _passed_over([problem for run in analysis.runs for problem in run.problems])
     if len(analysis.frame):
-        console.print(terminal_table(analysis.frame, analysis.winners))
+        lines = workload_lines(analysis.frame, analysis.winners, console.width) if table else []
+        console.lines(lines or without_times(analysis.frame))
+    said = [caution for run in analysis.runs for caution in run.cautions]
+    said += [caution for doubts in analysis.doubts.values() for caution in cautions(doubts, plain)]
+    console.lines(answer_lines(analysis.answers, said, console.width))
     console.say(f"report: {path}")
     check_measured(analysis.runs)
 

@@ -5,11 +5,13 @@ An escape code in the name of an implementation could rename the window, hide a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.status import Status
 
 from benchmarks.presentation.plain_text import clean
 
@@ -35,6 +37,23 @@ class Terminal(Console):
     def say(self, text: str) -> None:
         """Print a message on one line, however narrow the terminal is: a command in it can be copied."""
         self.print(text, soft_wrap=True)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print lines that are as wide as they should be, each unbroken."""
+        for line in lines:
+            self.print(line, soft_wrap=True)
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show what is being done and for how long, on a line that goes when the block ends.
+
+        The block is handed a function that changes the words. Where the output is no terminal nothing is shown.
+        """
+        if not self.is_terminal:
+            yield lambda _: None
+            return
+        with Status(what, console=self, spinner="line", refresh_per_second=4) as status:
+            yield status.update
 
 
 def printable(text: str) -> str:

@@ -21,7 +21,17 @@ PACKAGES = (
 _NVIDIA = "nvidia-"
 _THREAD_SETTINGS = (
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMEXPR_", "VECLIB_", "GOTO_"),
-    *("ATEN_", "TORCH_NUM", "XLA_FLAGS", "DNNL_", "ONEDNN_", "NUMBA_NUM", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32"),
+    *(
+        "ATEN_",
+        "TORCH_NUM",
+        "XLA_FLAGS",
+        "DNNL_",
+        "ONEDNN_",
+        "NPY_DISABLE",
+        "NUMBA_NUM",
+        "CUDA_VISIBLE_DEVICES",
+        "NVIDIA_TF32",
+    ),
 )
 _GIT_SECONDS = 20
 

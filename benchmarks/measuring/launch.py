@@ -18,6 +18,7 @@ from benchmarks.limits.peak import settings
 from benchmarks.measuring.address_space import fixed_layout
 from benchmarks.measuring.ending import ended_in_order
 from benchmarks.measuring.environment import allocator_settings
+from benchmarks.measuring.first_use import first_uses
 from benchmarks.measuring.implementations import as_options
 from benchmarks.measuring.lock import measuring_alone
 from benchmarks.measuring.peak_processes import measure_peaks, peak_seconds
@@ -123,6 +124,14 @@ class _Watched:
         self._watch()
         self._progress.show(**shown)
 
+    def show_ahead(self, ahead: str) -> None:
+        """Say what is ahead so far."""
+        self._progress.show_ahead(ahead)
+
+    def tick(self) -> None:
+        """Let the clock advance."""
+        self._progress.tick()
+
 
 def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[], None] = lambda: None) -> None:
     """Measure what the run lacks while no other sweep measures here, and note whether it is complete.
@@ -146,6 +155,7 @@ def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[
             remove_abandoned(_SCRATCH, say)
             complete = measure_missing(run, plan, scratch, _Watched(progress, watch), say)
     except (KeyboardInterrupt, SystemExit):
+        say(f"what it says so far: {program.command('report', str(run.folder))}")
         say(f"stopped; what was measured is kept: {resume}")
         raise
     run.update(finished_at=datetime.now(UTC).isoformat(timespec="seconds") if complete else None)
@@ -159,8 +169,28 @@ def measure_missing(run: Run, plan: SweepPlan, scratch: Path, progress: Progress
     if not run.record.get("peaks"):
         with sweeper.activity("peaks"):
             budget = plan.sweep.budget_seconds
-            progress.show(done=0, total=len(plan.workloads), what="measuring peaks", seconds_left=budget)
+
+            def begin(number: int, of: int) -> None:
+                what = f"measuring what the machine can do at most: {number} of {of}"
+                left = budget - seconds * (number - 1)
+                progress.show(done=0, total=len(plan.workloads), what=what, seconds_left=left)
+
             seconds = peak_seconds(budget, len(set(map(settings, plan.workloads))))
             log = run.folder / "worker-peaks.log"
-            run.update(peaks=measure_peaks(plan.workloads, seconds=seconds, log=log, say=say))
+            peaks = measure_peaks(
+                plan.workloads, seconds=seconds, log=log, say=say, begin=begin, meanwhile=progress.tick
+            )
+            run.update(peaks=peaks)
+    if "once_per_machine" not in run.record:
+        with sweeper.activity("first uses"):
+            budget = plan.sweep.budget_seconds
+
+            def begin_first(name: str) -> None:
+                what = f"compiling {name} as at its first use on a machine"
+                progress.show(done=0, total=len(plan.workloads), what=what, seconds_left=sweeper.seconds_left())
+
+            once = first_uses(
+                plan.implementations, plan.workloads, scratch, budget, begin=begin_first, meanwhile=progress.tick
+            )
+            run.update(once_per_machine=once)
     return sweeper.measure()

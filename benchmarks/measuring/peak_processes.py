@@ -27,23 +27,32 @@ def peak_seconds(budget_seconds: float, groups: int) -> float:
 
 
 def measure_peaks(
-    workloads: Iterable[Workload], *, seconds: float, log: Path, say: Callable[[str], None]
+    workloads: Iterable[Workload],
+    *,
+    seconds: float,
+    log: Path,
+    say: Callable[[str], None],
+    begin: Callable[[int, int], None] = lambda _number, _of: None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> list[dict[str, Any]]:
     """The peaks of every device, dtype, precision and thread count of the workloads, as JSON values.
 
     Each takes about `seconds`, in a process of its own that writes to `log`. A peak that could not be measured is left
-    out, and `say` is handed the reason.
+    out, and `say` is handed the reason. `begin` is told the number of each group and of all before it is measured;
+    `meanwhile` is called while it is.
     """
     groups: dict[Settings, list[Workload]] = defaultdict(list)
     for workload in workloads:
         groups[settings(workload)].append(workload)
     peaks: list[dict[str, Any]] = []
-    for (device, _, precision, threads), members in groups.items():
+    for number, ((device, _, precision, threads), members) in enumerate(groups.items(), start=1):
+        begin(number, len(groups))
         try:
             worker = Worker("", threads=threads, precision=precision, device=device, log=log)
         except WorkerLost as lost:
             say(f"the peaks of {device} could not be measured: {lost.reason}")
             continue
+        worker.meanwhile = meanwhile
         request = {"do": "peaks", "workloads": [each.id for each in members], "seconds": seconds}
         try:
             worker.wait_ready()

@@ -21,12 +21,18 @@ class WorkerPool:
     """Workers by what they measure. A dead one is replaced when it is next needed.
 
     `folder` holds their logs, `compiled` what they compile. `most_start_seconds` gives the time that the budget leaves
-    for a start.
+    for a start. `meanwhile` is called while an answer is waited for and nothing is timed.
     """
 
     def __init__(
-        self, folder: Path, compiled: Path, *, most_start_seconds: Callable[[], float] = lambda: math.inf
+        self,
+        folder: Path,
+        compiled: Path,
+        *,
+        most_start_seconds: Callable[[], float] = lambda: math.inf,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
+        self.meanwhile = meanwhile
         self.folder = folder
         self.compiled = compiled
         self.most_start_seconds = most_start_seconds
@@ -61,6 +67,7 @@ class WorkerPool:
                 layout=self.layout,
                 compiled=self.compiled,
             )
+            self._workers[key].meanwhile = self.meanwhile
         except WorkerLost as lost:
             self._not_started[key] = lost
 

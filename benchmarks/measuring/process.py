@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -44,9 +46,10 @@ class Worker:
 
     `ready` says whether it has imported its framework and answered. Workers with the same `layout` have their code at
     the same addresses, where the system allows it (see `address_space`). `compiled` is a folder that workers share for
-    what they compile. `denormals` is as in a workload. Workers with another `place` each have cores of their own, as
-    far as there are enough. `service` is the module that it runs. Processes that the worker starts are suspended and
-    ended with it (see `supervisor`). Raises WorkerLost when it cannot be started.
+    what they compile. `denormals` is as in a workload, `variables` are set in its environment. Workers with another
+    `place` each have cores of their own, as far as there are enough. `service` is the module that it runs. Processes
+    that the worker starts are suspended and ended with it (see `supervisor`). Raises WorkerLost when it cannot be
+    started.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Worker:
         place: int = 0,
         layout: int = 0,
         compiled: Path | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
         service: replies.Service = replies.MEASURING,
     ) -> None:
         self.source = source
@@ -68,11 +72,13 @@ class Worker:
         self.log = log
         self.device = device
         self.ready = False
+        self.meanwhile: Callable[[], None] | None = None
+        """Called several times a second while an answer is waited for, but for that to `block`, which is timed."""
         self.suspended_seconds = 0.0
         """Seconds for which this process, and perhaps the worker, did not run during the last wait for an answer."""
         self._started = now()
         self._killed = False
-        environment = worker_environment(threads, compiled=compiled)
+        environment = {**worker_environment(threads, compiled=compiled), **variables}
         # The worker can import what this process can, as a module:Class may come from anywhere.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         cores = _cores(threads, place) if device == "cpu" else "all"
@@ -228,6 +234,8 @@ class Worker:
             raise self._too_late(watch, doing)
         if something:
             return
+        if self.meanwhile is not None and doing != "block":
+            self.meanwhile()
         if _readable(self._link):
             raise self._lost()
         free = psutil.virtual_memory()

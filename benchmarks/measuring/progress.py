@@ -1,59 +1,73 @@
-"""The progress of a sweep: a bar on a terminal, a line for each workload elsewhere."""
+"""The progress of a sweep: a few lines that move on a terminal, a line for each workload elsewhere."""
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Column
+from rich.live import Live
+from rich.text import Text
+
+LEAST_SECONDS = 1.0
+"""Between two redrawings by `tick`: each uses a core for milliseconds."""
 
 
 class SweepProgress:
-    """A progress bar that is drawn only when `show` is called: a drawing thread would use a core."""
+    """Lines that are redrawn only when something asks for it: a drawing thread would use a core.
+
+    `show` and `show_ahead` say what is done and what is ahead, `tick` lets the clock advance in between. `left` are
+    seconds of the budget.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._last_done: tuple[int, int] | None = None
-        self._bar = Progress(
-            BarColumn(bar_width=20, table_column=Column(min_width=20)),
-            MofNCompleteColumn(table_column=Column(min_width=5)),
-            TextColumn("{task.fields[left]} left", markup=False, table_column=Column(min_width=9, no_wrap=True)),
-            # The name of the case takes the rest of the line, and is cut where it is long.
-            TextColumn(
-                "{task.description}",
-                style="dim",
-                markup=False,
-                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-            ),
-            console=console,
-            auto_refresh=False,
-            transient=True,
-            expand=True,
-        )
-        self._task = self._bar.add_task("", total=None, left="")
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._stage = self._what = self._ahead = ""
+        self._deadline = self._drawn = 0.0
 
     def __enter__(self) -> SweepProgress:
         if self.console.is_terminal:
-            self._bar.start()
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._live.stop()
 
     def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:
         """Show the number of workloads done, what is being measured, and the time left of the budget."""
-        left = format_seconds_left(seconds_left)
+        self._stage, self._what = f"{done} of {total} workloads", what
+        self._deadline = time.monotonic() + seconds_left
         if self.console.is_terminal:
-            self._bar.update(self._task, completed=done, total=total, description=what, left=left)
-            self._bar.refresh()
+            self._draw()
         elif (done, total) != self._last_done:
             self.console.print(
-                f"{done} of {total} workloads, {left} left: {what}", highlight=False, markup=False, soft_wrap=True
+                f"{self._stage}, {format_seconds_left(seconds_left)} left: {what}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
             )
         self._last_done = (done, total)
+
+    def show_ahead(self, ahead: str) -> None:
+        """Say what is ahead so far; it is shown from the next drawing on."""
+        self._ahead = ahead
+
+    def tick(self) -> None:
+        """Let the clock advance on a terminal, if it was not drawn lately. Call it only while nothing is timed."""
+        if self.console.is_terminal and time.monotonic() - self._drawn >= LEAST_SECONDS:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        left = format_seconds_left(self._deadline - self._drawn)
+        # Whole lines, broken between words: no name is cut.
+        lines = [Text(f"{self._stage}, {left} of the budget left"), Text(self._what, style="dim")]
+        lines += [Text(self._ahead)] if self._ahead else []
+        self._live.update(Text("\n").join(lines), refresh=True)
 
 
 def format_seconds_left(seconds: float) -> str:

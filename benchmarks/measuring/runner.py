@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from benchmarks.measuring.expectations import Expectations
+from benchmarks.measuring.leaders import Leaders
 from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost
 from benchmarks.measuring.pool import WorkerPool
 from benchmarks.measuring.visit import Visit
@@ -46,6 +47,12 @@ class Progress(Protocol):
     def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:
         """Show how many of the round's workloads are done, what is being measured, and the time left."""
 
+    def show_ahead(self, ahead: str) -> None:
+        """Say what is ahead so far."""
+
+    def tick(self) -> None:
+        """Let the clock advance; called while nothing is timed."""
+
 
 class Sweeper:
     """One execution of a sweep, writing to one run. What the run already holds is not measured again."""
@@ -70,7 +77,8 @@ class Sweeper:
         self.pool = WorkerPool(
             run.folder,
             compiled=scratch / "compiled",
-            most_start_seconds=lambda: max(0.0, self._seconds_left()) + BUDGET_GRACE_SECONDS,
+            most_start_seconds=lambda: max(0.0, self.seconds_left()) + BUDGET_GRACE_SECONDS,
+            meanwhile=progress.tick,
         )
         self.activity_seconds: dict[str, float] = defaultdict(float, run.activity_seconds())
         self.devices = {name: tuple(listing(source).unavailable) for name, source in implementations.items()}
@@ -86,6 +94,7 @@ class Sweeper:
         self.visits: dict[Workload, int] = defaultdict(int)
         self.visit_seconds: dict[Workload, float] = defaultdict(float)
         self.widest: dict[Workload, float] = {}
+        self.leaders = Leaders()
         for trial in run.trials():
             self._add(trial)
 
@@ -108,7 +117,7 @@ class Sweeper:
         unvisited = [workload for workload in self.workloads if self._unmeasured(workload)]
         self._start_workers(unvisited, done=0, total=len(unvisited))
         for number, workload in enumerate(unvisited):
-            if self._seconds_left() <= 0:
+            if self.seconds_left() <= 0:
                 return False
             self._visit(workload, self._unmeasured(workload), 0, done=number, total=len(unvisited))
         return True
@@ -130,20 +139,21 @@ class Sweeper:
         start = time.monotonic()
 
         def show(what: str) -> None:
-            self.progress.show(done=done, total=total, what=what, seconds_left=self._seconds_left())
+            self.progress.show(done=done, total=total, what=what, seconds_left=self.seconds_left())
 
-        show(f"{workload.id}: computing the reference")
+        place = f"{workload.id}, round {round_number + 1}"
+        show(f"{place}: computing the reference")
         with self.activity("reference"):
             expected = self.expectations.get(workload)
             checks = self.expectations.checks(workload, MINIMUM_BLOCKS)
         visits = [
             visit_class(workload.mode)(
-                Case(name, workload), self.implementations[name], round_number, budget_left=self._seconds_left
+                Case(name, workload), self.implementations[name], round_number, budget_left=self.seconds_left
             )
             for name in names
         ]
         for visit in rotated(visits, round_number):
-            show(f"{visit.case.id}: building, checking, warming up")
+            show(f"{visit.case.implementation} on {place}: building, checking, warming up")
             with self.activity("building and checking"):
                 try:
                     worker, *others = self.pool.get_all(visit.case, visit.source)
@@ -157,11 +167,11 @@ class Sweeper:
                 self._write(visit)
         active = [visit for visit in visits if not visit.ended]
         for block in range(MINIMUM_BLOCKS):
-            if block > 0 and self._seconds_left() <= 0:
+            if block > 0 and self.seconds_left() <= 0:
                 break
             for visit in rotated(active, round_number + block):
                 if visit.goes_on:
-                    show(f"{visit.case.id}: sampling, block {block + 1} of {MINIMUM_BLOCKS}")
+                    show(f"{visit.case.implementation} on {place}: sampling, block {block + 1} of {MINIMUM_BLOCKS}")
                     with self.activity("sampling"):
                         visit.take_block(checks[block])
         with self.activity("finishing"):
@@ -171,6 +181,8 @@ class Sweeper:
                 if not visit.ended:
                     visit.end("measured")
                 self._write(visit)
+        self.leaders.update(workload, {case.implementation: self._median(case) for case in self._measured(workload)})
+        self.progress.show_ahead(self.leaders.words())
         self.visits[workload] = max(self.visits[workload], round_number + 1)
         self.visit_seconds[workload] = time.monotonic() - start
         self.run.update(activity_seconds=dict(self.activity_seconds))
@@ -196,6 +208,9 @@ class Sweeper:
     def _measured(self, workload: Workload) -> list[Case]:
         return [case for case in self.cases(workload) if self.status.get(case.id) in MEASURED]
 
+    def _median(self, case: Case) -> float:
+        return estimate(self.seconds[case.id], self.blocks[case.id]).median
+
     def _lost(self, workload: Workload) -> list[Case]:
         """The cases without a time whose visits something outside ended, and that are worth another visit."""
         return [
@@ -216,7 +231,7 @@ class Sweeper:
         return (
             bool(self._to_visit(workload))
             and self.visits[workload] < MAX_VISITS
-            and self.visit_seconds[workload] < self._seconds_left()
+            and self.visit_seconds[workload] < self.seconds_left()
             and (
                 self.visits[workload] < LEAST_VISITS
                 or bool(self._lost(workload))
@@ -255,7 +270,7 @@ class Sweeper:
                     done=done,
                     total=total,
                     what=f"starting {case.implementation}",
-                    seconds_left=self._seconds_left(),
+                    seconds_left=self.seconds_left(),
                 )
                 # A worker that could not start gives its reason when its turn comes.
                 with contextlib.suppress(WorkerLost):
@@ -272,7 +287,8 @@ class Sweeper:
         finally:
             self.activity_seconds[name] += time.monotonic() - start
 
-    def _seconds_left(self) -> float:
+    def seconds_left(self) -> float:
+        """Seconds of the budget that are left; negative once it is spent."""
         return self.deadline - time.monotonic()
 
 

@@ -34,10 +34,8 @@ with _backend_set_aside():
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
-    from matplotlib.transforms import Affine2D
 
 __all__ = [
-    "Affine2D",
     "Axes",
     "Figure",
     "FigureCanvasAgg",

@@ -9,15 +9,25 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from benchmarks.files import write
-from benchmarks.presentation.figures import Figure, FixedLocator, FuncFormatter, NullFormatter, NullLocator, mpl
+from benchmarks.presentation.figures import (
+    Figure,
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    mpl,
+)
 from benchmarks.presentation.plain_text import TIMES, seconds, significant
 from rnnimpl.registry import names
 
@@ -116,6 +126,8 @@ def log_axis(axis: Any, low: float, high: float, text: Callable[[float], str]) -
         ticks = [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
         if len(ticks) >= 3:
             break
+    else:
+        ticks = [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
     axis.set_minor_locator(NullLocator())
@@ -158,26 +170,54 @@ def plain_times(value: float) -> str:
 
 def panel_heading(figure: Figure, left: float, bottom: float, title: str, finding: str) -> None:
     """A panel's title with its finding below; `left` and `bottom` are inches of the figure."""
-    height = figure.get_figheight()
-    at = (left / WIDTH, bottom / height)
-    figure.text(*at, finding, fontsize=9.5, va="bottom")
-    above = 0.2 / height if finding else 0.0
-    figure.text(at[0], at[1] + above, title, fontsize=10.5, fontweight="bold", va="bottom")
+    width, height = figure.get_figwidth(), figure.get_figheight()
+    at = (left / width, bottom / height)
+    figure.text(*at, finding, fontsize=9, va="bottom")
+    above = 0.19 / height if finding else 0.0
+    figure.text(at[0], at[1] + above, title, fontsize=10, fontweight="bold", va="bottom")
 
 
 def heading(figure: Figure, title: str, subtitle: str) -> None:
     """A title, and below it what is fixed, at the upper left."""
-    height = figure.get_figheight()
-    figure.text(0.12 / WIDTH, 1 - 0.12 / height, title, fontsize=14, fontweight="bold", va="top")
-    figure.text(0.12 / WIDTH, 1 - 0.42 / height, subtitle, fontsize=9.5, color=MUTED, va="top")
+    width, height = figure.get_figwidth(), figure.get_figheight()
+    figure.text(0.12 / width, 1 - 0.12 / height, title, fontsize=14, fontweight="bold", va="top")
+    figure.text(0.12 / width, 1 - 0.42 / height, subtitle, fontsize=9, color=MUTED, va="top")
 
 
 def save(figure: Figure, folder: Path, stem: str) -> None:
-    """Write PNG and SVG, the same bytes each time. A palette of 128 colours halves the PNG and is not seen."""
+    """Write PNG and SVG, the same bytes each time.
+
+    The PNG has a palette, which halves it: every colour that the figure names exactly, and between them the commonest
+    of the blends at edges.
+    """
     rendered, png, svg = io.BytesIO(), io.BytesIO(), io.BytesIO()
     figure.savefig(rendered, format="png", dpi=DPI, metadata={"Software": None})
-    with Image.open(rendered) as image:
-        image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(png, format="PNG", optimize=True)
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    with Image.open(rendered) as image:
+        named = sorted(set(_NAMED_COLOUR.findall(svg.getvalue().decode())))
+        _with_palette(image.convert("RGB"), named).save(png, format="PNG", optimize=True)
     write(folder, f"{stem}.png", png.getvalue())
     write(folder, f"{stem}.svg", svg.getvalue())
+
+
+_NAMED_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+_PALETTE = 128
+"""Colours of a PNG."""
+_LEAST_BLENDS = 64
+"""Places in a palette that are left for blends, however many colours a figure names."""
+
+
+def _with_palette(image: Image.Image, named: Sequence[str]) -> Image.Image:
+    """An RGB image with a palette that has the named colours exactly; every pixel has the nearest entry."""
+    kept = named[: _PALETTE - _LEAST_BLENDS]
+    exact = np.array([[int(name[at : at + 2], 16) for at in (1, 3, 5)] for name in kept], int).reshape(-1, 3)
+    blends = np.array(image.quantize(_PALETTE - len(exact)).getpalette(), int).reshape(-1, 3)
+    palette = np.vstack([exact, blends])[:_PALETTE]
+    pixels = np.asarray(image).reshape(-1, 3).astype(np.int64)
+    colours, places = np.unique(pixels[:, 0] << 16 | pixels[:, 1] << 8 | pixels[:, 2], return_inverse=True)
+    split = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
+    # The squared distance without the colour's own square. Of equally near entries the first wins: an exact one.
+    nearest = np.argmin((palette**2).sum(axis=1) - 2 * split @ palette.T, axis=1)
+    indexed = Image.fromarray(nearest[places].reshape(image.height, image.width).astype(np.uint8), mode="P")
+    indexed.putpalette(palette.astype(np.uint8).ravel().tolist())
+    return indexed

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from benchmarks import machine
 from benchmarks.machine.nvml import gpu_count
 from benchmarks.memory_needed import too_large
-from benchmarks.workload import DEFAULT_MODES, Case, check_name
+from benchmarks.workload import DEFAULT_MODES, DEVICES, Case, Workload, check_name
 from rnnimpl.registry import listing, names
 from rnnimpl.suggestions import did_you_mean
 
@@ -18,9 +18,28 @@ MOST_CASES = 1000
 """The most cases of one profile: each takes about a minute."""
 
 
-def parse_cases(texts: Sequence[str]) -> tuple[Case, ...]:
-    """The cases with these IDs. Raises ValueError for one that cannot be profiled, with the nearest implementation."""
-    return checked(Case.parse(text) for text in texts)
+def parse_cases(texts: Sequence[str], implementations: Sequence[str] = ()) -> tuple[Case, ...]:
+    """The cases with these IDs; the ID of a workload stands for a case of the first of `implementations`.
+
+    Raises ValueError for one that cannot be profiled, with the nearest implementation, and for a workload without an
+    implementation, with what to add.
+    """
+    return checked(_case(text, implementations) for text in texts)
+
+
+def _case(text: str, implementations: Sequence[str]) -> Case:
+    if text.partition("/")[0] not in DEVICES:
+        return Case.parse(text)
+    workload = Workload.parse(text)
+    if not implementations:
+        raise ValueError(
+            f"{text} is a workload; put an implementation before it, such as {Case(_EXAMPLE, workload).id}, or add "
+            f"--impl {_EXAMPLE}"
+        )
+    return Case(implementations[0], workload)
+
+
+_EXAMPLE = "fused_cpu"
 
 
 def vary(cases: Iterable[Case], implementations: Sequence[str], sizes: Mapping[str, Sequence[int]]) -> tuple[Case, ...]:

@@ -77,7 +77,7 @@ def profile_cases(
         scratch_folder(FOLDER) as scratch,
     ):
         remove_abandoned(FOLDER, say)
-        say("measuring peaks")
+        say(f"measuring what the machine can do at most: about {peak_seconds:.0f} s for each setting")
         workloads = dict.fromkeys(case.workload for case in cases)
         peaks = measure_peaks(workloads, seconds=peak_seconds, log=scratch / "peaks.log", say=say)
         records, refused = profile_repeats(cases, repeats, seconds, scratch, say)
@@ -119,7 +119,8 @@ def profile_repeats(
         for case in cases:
             if case.id in refused:
                 continue
-            say(f"{repeat + 1} of {repeats}: {case.id}")
+            number = repeat * len(cases) + cases.index(case) + 1
+            say(f"{number} of {repeats * len(cases)}: {case.id}, about {most_seconds(seconds):.0f} s at most")
             try:
                 expected = expectations.get(case.workload)
                 reply = profile_once(case, expected, seconds, scratch, with_traces=repeat == 0)

@@ -1,4 +1,4 @@
-"""Every time and error in one table a mode and setting: a row a workload, a column an implementation."""
+"""Every time in one table a mode and setting: a row a workload, a column an implementation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.presentation.plain_text import NOTHING, code, error, listed, seconds
+from benchmarks.presentation.plain_text import NOTHING, code, listed, seconds
 from benchmarks.reporting.sections import limited
 from benchmarks.reporting.slices import panels, short_name
 from benchmarks.workload import Workload
@@ -17,17 +17,22 @@ from benchmarks.workload import Workload
 SAY_NOTHING = ("unavailable", "unsupported")
 """An implementation whose cases all have one of these statuses has no column."""
 EXPLAINED = (
-    "The time of a call and, below it, the largest error against float64, relative to the largest value. Bold is the "
-    "fastest of the row, ≈ too close to it to call; what has no time says why. The columns stand in the order of the "
-    "geometric mean of times over the fastest's. Where a row does not say otherwise, there is one layer in one "
-    "direction, with bias, and I = H."
+    "The time of a call; bold is the fastest of the row, ≈ too close to it to call. Where a row does not say otherwise "
+    "there is one layer in one direction, with bias, and I = H. Intervals and errors are in `summary.csv`."
 )
+MOST_CELLS = 150
+"""With more cells than this, a report would be long: `summary.csv` has them."""
 
 Row = Mapping[Hashable, Any]
 
 
 def all_times(frame: pd.DataFrame, winners: pd.DataFrame) -> str:
-    """The tables of a frame of `load_run` and its winners by workload; empty where nothing has a time."""
+    """The tables of a frame of `load_run` and its winners by workload; empty where nothing has a time.
+
+    With more than `MOST_CELLS` of them it is empty, too: `summary.csv` has them.
+    """
+    if frame["median_seconds"].notna().sum() > MOST_CELLS:
+        return ""
     several_runs = len(set(frame["run"])) > 1
     by_workload = {(row["run"], row["workload"]): row for row in winners.to_dict("records")}
     parts = []
@@ -61,13 +66,9 @@ def _table(rows: pd.DataFrame, winners: Mapping[Any, Row]) -> str:
 def _cell(row: Row | None, winner: Row) -> str:
     if row is None:
         return NOTHING
-    largest = max((row[name] for name in ("error_output", "error_gradient") if row[name] >= 0), default=math.nan)
-    below = "" if math.isnan(largest) else f"<br>{error(largest)}"
     if math.isnan(row["median_seconds"]):
-        return f"{str(row['status']).replace('_', ' ')}{below}"
+        return str(row["status"]).replace("_", " ")
     time = seconds(row["median_seconds"])
     if row["implementation"] == winner.get("fastest"):
-        time = f"**{time}**"
-    elif row["implementation"] in str(winner.get("close")).split(", "):
-        time = f"≈ {time}"
-    return f"{time}{below}"
+        return f"**{time}**"
+    return f"≈ {time}" if row["implementation"] in str(winner.get("close")).split(", ") else time

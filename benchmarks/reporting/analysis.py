@@ -10,13 +10,14 @@ import pandas as pd
 
 from benchmarks.limits.peak import Peak
 from benchmarks.reporting.doubts import Doubts, find_doubts
-from benchmarks.reporting.findings import Finding, findings
 from benchmarks.reporting.ranking import Ranking, ranking_frame, rankings
+from benchmarks.reporting.ratios import ratios_frame
 from benchmarks.reporting.scan import Line, scan_lines, scan_panels
+from benchmarks.reporting.setting_answers import SettingAnswer, answers_frame, setting_answers
 from benchmarks.reporting.slices import Panel, measured
 from benchmarks.reporting.workload_winners import winners_by_workload
 from benchmarks.runs.frames import runs_frame
-from benchmarks.runs.loading import LoadedRun
+from benchmarks.runs.loading import LoadedRun, once_per_machine
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,9 +44,19 @@ class Analysis:
         return {run.label: run.peaks for run in self.runs}
 
     @cached_property
-    def findings(self) -> Sequence[Finding]:
-        """The fastest by region, in the order of the runs."""
-        return [finding for run in self.runs for finding in findings(run)]
+    def answers(self) -> Sequence[SettingAnswer]:
+        """The answer in each mode of each setting, in the order of the runs."""
+        return [answer for run in self.runs for answer in setting_answers(run)]
+
+    @cached_property
+    def answers_frame(self) -> pd.DataFrame:
+        """The answers as rows of `answer.csv`."""
+        return answers_frame(self.answers)
+
+    @cached_property
+    def ratios_frame(self) -> pd.DataFrame:
+        """The ratios of every two implementations on each workload, as rows of `ratios.csv`."""
+        return ratios_frame(self.runs)
 
     @cached_property
     def winners(self) -> pd.DataFrame:
@@ -65,7 +76,16 @@ class Analysis:
     @cached_property
     def doubts(self) -> Mapping[str, Doubts]:
         """{label of a run: reasons to doubt its numbers}."""
-        return {run.label: find_doubts(self.frame[self.frame["run"] == run.label]) for run in self.runs}
+        return {run.label: find_doubts(self.frame[self.frame["run"] == run.label], run.record) for run in self.runs}
+
+    @cached_property
+    def once(self) -> Mapping[str, float]:
+        """{implementation: seconds that its first use on a machine costs, such as compiling}, the most of all runs."""
+        found: dict[str, float] = {}
+        for run in self.runs:
+            for name, seconds in once_per_machine(run.record).items():
+                found[name] = max(seconds, found.get(name, 0.0))
+        return found
 
     @cached_property
     def scan_panels(self) -> Sequence[Panel]:

@@ -1,11 +1,18 @@
-"""Reasons to doubt the numbers of a run, as data: disturbance, noise, impossible times, processes, lost visits."""
+"""Reasons to doubt the numbers of a run, as data.
+
+They are disturbance, noise, missing intervals, libraries that were held back, impossible times, processes of an
+implementation's own, and lost visits.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
+
+from benchmarks.presentation.plain_text import clean
 
 DISTURBED = 0.1
 """A case is disturbed where others used at least this share of the cores' time."""
@@ -15,6 +22,12 @@ MANY = 0.25
 """Disturbance and noise are reasons where they affect at least this share of the measured cases."""
 TOO_FAST = 1.1
 """Share of the hardware limit from which on a time is doubted: the limit is accurate to a few percent."""
+
+HOLDING_BACK = (
+    *("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE"),
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES"),
+)
+"""Environment variables by which a library does not choose its code by the processor."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +57,11 @@ class Doubts:
     disturbed: int
     """Disturbed cases, where there are many."""
     noisy: int
-    """Noisy cases, where there are many."""
+    """Noisy cases with an interval, where there are many."""
+    unbounded: int
+    """Cases with too few blocks for an interval."""
+    held_back: tuple[str, ...]
+    """The variables of `HOLDING_BACK` that were set, each as NAME=value."""
     too_fast: TooFast | None
     processes: Mapping[str, OwnProcesses]
     """{implementation: its processes}, where it has some or used cores in others' turns."""
@@ -52,19 +69,28 @@ class Doubts:
     """Cases with visits that were cut short from outside."""
 
 
-def find_doubts(frame: pd.DataFrame) -> Doubts:
-    """The doubts about the run whose rows of `load_run` these are."""
+def find_doubts(frame: pd.DataFrame, record: Mapping[str, Any]) -> Doubts:
+    """The doubts about the run whose rows of `load_run` and whose record these are."""
     measured = frame[frame["median_seconds"].notna()]
     disturbed = int((measured["elsewhere_share"] >= DISTURBED).sum())
-    noisy = int((measured["status"] == "noisy").sum())
+    noisy = int(((measured["status"] == "noisy") & measured["relative_half_width"].notna()).sum())
     return Doubts(
         measured=len(measured),
         disturbed=disturbed if disturbed >= MANY * len(measured) else 0,
         noisy=noisy if noisy >= MANY * len(measured) else 0,
+        unbounded=int(measured["relative_half_width"].isna().sum()),
+        held_back=_held_back(record),
         too_fast=_too_fast(measured),
         processes=_processes(measured),
         lost=int((frame["lost_visits"] > 0).sum()),
     )
+
+
+def _held_back(record: Mapping[str, Any]) -> tuple[str, ...]:
+    machine = record.get("machine")
+    found = machine.get("thread_environment") if isinstance(machine, Mapping) else None
+    variables = found if isinstance(found, Mapping) else {}
+    return tuple(f"{name}={clean(variables[name], 40)}" for name in HOLDING_BACK if name in variables)
 
 
 def _processes(measured: pd.DataFrame) -> dict[str, OwnProcesses]:

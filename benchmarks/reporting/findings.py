@@ -1,9 +1,9 @@
-"""The fastest implementation of each part of a sweep, by how much, and how surely.
+"""The fastest implementation over some workloads of a run, by how much, and how surely.
 
 Rules:
 
-- A region is a band of batch sizes and one of hidden sizes, within one setting (cell, device, dtype, precision,
-  threads) and mode. Within a region implementations are compared on the workloads that they share.
+- Workloads of one setting (cell, device, dtype, precision, threads) and mode are compared, those that implementations
+  share.
 - The fastest of several workloads has the least geometric mean of times. Its ratio to another is the geometric
   mean of their paired ratios, its interval that of the bounds, which is wider than it need be.
 - Where the interval of another against the fastest includes 1, or there is none, the two are too close to call.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -22,26 +22,6 @@ from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import PooledCase, baseline, contenders, time_ratio
 from benchmarks.statistics import Estimate
 from benchmarks.workload import MODES, Mode, Workload
-
-
-class Band(NamedTuple):
-    """A range of sizes with its name."""
-
-    name: str
-    low: int
-    high: float
-
-    def holds(self, size: int) -> bool:
-        """Whether a size is in the range, bounds included."""
-        return self.low <= size <= self.high
-
-
-BATCH_BANDS = (Band("one sequence", 1, 1), Band("a small batch", 2, 31), Band("a large batch", 32, math.inf))
-HIDDEN_BANDS = (
-    Band("a small hidden size", 1, 128),
-    Band("a medium hidden size", 129, 512),
-    Band("a large hidden size", 513, math.inf),
-)
 
 
 class Setting(NamedTuple):
@@ -95,48 +75,34 @@ class Winner:
     """The baseline's time over the winner's."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """The winner in one mode of one setting of one run: in a region, or over all workloads."""
-
-    run: str
-    setting: Setting
-    mode: Mode
-    region: tuple[Band, Band] | None
-    """(batch, hidden); None for all workloads."""
-    workloads: tuple[Workload, ...]
-    """The workloads that were compared."""
-    winner: Winner
+def members(run: LoadedRun, setting: Setting, mode: Mode) -> list[Workload]:
+    """The workloads of one mode of one setting, in the order of the run."""
+    return [each for each in run.workloads if Setting.of(each) == setting and each.mode == mode]
 
 
-def findings(run: LoadedRun) -> list[Finding]:
-    """The winner over all workloads of each setting and mode, then that of each region with measured workloads."""
-    settings = dict.fromkeys(map(Setting.of, run.workloads))
-    found: list[Finding] = []
-    for setting in settings:
-        for mode in MODES:
-            members = [each for each in run.workloads if Setting.of(each) == setting and each.mode == mode]
-            overall = [(None, members)]
-            for region, of_region in [*overall, *_regions(members)]:
-                shared, winner = find_winner(run, of_region)
-                if winner is not None:
-                    found.append(Finding(run.label, setting, mode, region, shared, winner))
-    return found
+def settings(run: LoadedRun) -> list[tuple[Setting, Mode]]:
+    """The settings and modes of a run's workloads: the settings in the order of the run, inference before training."""
+    there = {(Setting.of(each), each.mode) for each in run.workloads}
+    pairs = ((setting, mode) for setting in dict.fromkeys(map(Setting.of, run.workloads)) for mode in MODES)
+    return [pair for pair in pairs if pair in there]
 
 
-def _regions(workloads: Sequence[Workload]) -> Iterable[tuple[tuple[Band, Band], list[Workload]]]:
-    for batch in BATCH_BANDS:
-        for hidden in HIDDEN_BANDS:
-            yield (batch, hidden), [each for each in workloads if batch.holds(each.B) and hidden.holds(each.H)]
+def contenders_without(
+    run: LoadedRun, workload: Workload, without: Collection[str] = frozenset()
+) -> dict[str, PooledCase]:
+    """The contenders of a workload among the implementations that are not named in `without`."""
+    return contenders({name: case for name, case in run.workloads[workload].items() if name not in without})
 
 
-def find_winner(run: LoadedRun, workloads: Sequence[Workload]) -> tuple[tuple[Workload, ...], Winner | None]:
+def find_winner(
+    run: LoadedRun, workloads: Sequence[Workload], without: Collection[str] = frozenset()
+) -> tuple[tuple[Workload, ...], Winner | None]:
     """The compared workloads, and the winner over them; None when nothing was measured.
 
     The workloads are those that most implementations have in common: one that fails on some would otherwise be judged
-    on the easier ones.
+    on the easier ones. Implementations named in `without` do not count; the baseline of the speed-up does.
     """
-    cases = {workload: contenders(run.workloads[workload]) for workload in workloads}
+    cases = {workload: contenders_without(run, workload, without) for workload in workloads}
     cases = {workload: of_workload for workload, of_workload in cases.items() if of_workload}
     coverage: dict[str, int] = {}
     for of_workload in cases.values():

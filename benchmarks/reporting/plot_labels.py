@@ -1,15 +1,16 @@
-"""Names beside lines and points, placed without overlap."""
+"""Names beside lines, placed without overlap."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.presentation.figures import Affine2D, Axes, Line2D
+from benchmarks.presentation.figures import Axes, Line2D
 from benchmarks.presentation.plain_text import clean
-from benchmarks.presentation.plot_style import TEXT, WIDTH, Style
+from benchmarks.presentation.plot_style import TEXT, Style
 
-LONGEST_LABEL = 18
+LONGEST_LABEL = 24
+"""Letters of a name beside a panel: every name of this project has room, a longer one of a stranger is cut."""
 LINE_INCHES = 0.165
 """Height of a line of label text."""
 
@@ -44,7 +45,7 @@ def end_labels(axes: Axes, ends: Mapping[str, tuple[float, float]], styles: Mapp
     names.
     """
     gap = LINE_INCHES / inches
-    width = axes.get_position().width * WIDTH
+    width = axes.get_position().width * axes.get_figure(root=True).get_figwidth()  # type: ignore[union-attr]  # axes have one
     to_fraction = axes.transData + axes.transAxes.inverted()
     heights = {name: float(to_fraction.transform(end)[1]) for name, end in ends.items()}
     order = sorted(heights, key=lambda name: (heights[name], name))
@@ -71,44 +72,9 @@ def end_labels(axes: Axes, ends: Mapping[str, tuple[float, float]], styles: Mapp
         )
         marker: dict[str, Any] = {"marker": style.marker, "color": style.colour, "markersize": 5, "clip_on": False}
         axes.plot(1 + 0.16 / width, height, transform=axes.transAxes, **marker)
-        axes.text(1 + 0.25 / width, height, label(name), transform=axes.transAxes, va="center", fontsize=9, color=TEXT)
-
-
-def point_labels(
-    axes: Axes, points: Mapping[str, tuple[float, float]], styles: Mapping[str, Style], size: tuple[float, float]
-) -> None:
-    """Write each implementation's name beside its point, where it covers no other point and no other name.
-
-    `size` is the panel's width and height in inches. Axes must have their final limits.
-    """
-    to_inches = axes.transData + axes.transAxes.inverted() + Affine2D().scale(*size)
-    places = {name: tuple(map(float, to_inches.transform(point))) for name, point in points.items()}
-    occupied = [(x - 0.08, y - 0.08, x + 0.08, y + 0.08) for x, y in places.values()]
-    for name in sorted(places, key=lambda name: (places[name][1], name)):
-        x, y = places[name]
-        width = 0.078 * len(label(name))
-        shifts = [(at, 0.17 * row) for row in (0, 1, -1, 2, -2, 3, -3) for at in (0.13, -0.13 - width, -width / 2)]
-        boxes = [(x + dx, y + dy - 0.08, x + dx + width, y + dy + 0.08) for dx, dy in shifts]
-        free = [box for box in boxes if _inside(box, size) and not any(_overlap(box, other) for other in occupied)]
-        left, bottom, _, top = box = (free or boxes)[0]
-        occupied.append(box)
-        axes.annotate(
-            label(name),
-            xy=points[name],
-            xytext=(left / size[0], (bottom + top) / 2 / size[1]),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=9,
-            arrowprops={"arrowstyle": "-", "color": styles[name].colour, "linewidth": 0.7, "alpha": 0.6},
+        axes.text(
+            1 + 0.25 / width, height, label(name), transform=axes.transAxes, va="center", fontsize=8.5, color=TEXT
         )
-
-
-def _inside(box: tuple[float, float, float, float], size: tuple[float, float]) -> bool:
-    return box[0] >= 0 and box[1] >= 0 and box[2] <= size[0] + 0.3 and box[3] <= size[1]
-
-
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _handle(name: str, style: Style) -> Any:

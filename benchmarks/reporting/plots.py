@@ -1,6 +1,7 @@
 """The plots of a report, as PNG and SVG files.
 
-A plot without data is not drawn. The drawing of each kind is in `panel_plots`.
+A plot without data is not drawn. Colour is a role (`plot_roles`), and the panels of a plot share their scale. The
+drawing of each kind is in a module of its own.
 """
 
 from __future__ import annotations
@@ -14,24 +15,38 @@ import pandas as pd
 
 from benchmarks.limits.peak import Peak
 from benchmarks.presentation.figures import Axes, Figure, own_settings
-from benchmarks.presentation.plot_style import SETTINGS, WIDTH, Style, choose_styles, heading, panel_heading, save
-from benchmarks.reporting import latency_plot, ranking_plot, roofline, scan_plot
-from benchmarks.reporting import panel_plots as draw
+from benchmarks.presentation.plot_style import SETTINGS, Style, choose_styles, heading, panel_heading, save
+from benchmarks.reporting import (
+    device_times_plot,
+    latency_plot,
+    ranking_plot,
+    roofline,
+    row_plots,
+    scaling_plot,
+    scan_plot,
+)
 from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.findings import CELL_LABELS
 from benchmarks.reporting.latency import latency_cases
 from benchmarks.reporting.latency_plot import latency_panels
+from benchmarks.reporting.plot_labels import label
+from benchmarks.reporting.plot_roles import panel_styles
 from benchmarks.reporting.scan import CLIFF
-from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, central, measured, panels
+from benchmarks.reporting.setting_labels import setting_labels
+from benchmarks.reporting.slices import AXIS_NAMES, Panel, central, measured, panels, short_name
 from benchmarks.runs.pooling import BASELINE
+from benchmarks.workload import Workload
 
+WIDTH = 8.4
+"""Inches of every figure: 10 pixels a tenth of an inch where a page shows it 840 pixels wide."""
 LARGEST_PAGE = 4
 """Panels in one figure; more continue in further figures."""
-LARGEST_MAP = 12
-"""Batch or hidden sizes on a map of winners; with more, the cells have no room for a name."""
+_LETTER = 0.082
+"""Inches of a letter of names, at the least."""
 _MARGIN = 0.12
-_TOP = 1.22
-_BOTTOM = 0.62
-_BETWEEN = 1.0
+_TOP = 1.12
+_BOTTOM = 0.6
+_BETWEEN = 0.98
 """Inches left of titles, above the first row of panels, below the last, and between two."""
 
 
@@ -41,12 +56,15 @@ class Plot:
 
     stem: str
     title: str
+    """The same for all figures of a kind."""
     caption: str
+    alternative: str
+    """What stands for the picture where it is not seen: the title of this figure."""
 
 
 Peaks: TypeAlias = Mapping[str, Sequence[Peak]]
 """{label of a run: its peaks}."""
-
+Scale: TypeAlias = tuple[float, float]
 Drawer: TypeAlias = Callable[[Axes, Panel, Mapping[str, Style], float], str]
 """Draws into axes a panel with styles and a height in inches; returns the line below the panel's title."""
 
@@ -61,145 +79,286 @@ class _Kind:
     panels: Sequence[Panel]
     fixed: str
     drawer: Drawer
-    left: float = 0.85
-    right: float = 1.75
-    """Inches beside each panel, for tick labels and for names at line ends."""
-    height: Callable[[Panel], float] = lambda _: 3.3
+    height: Callable[[Panel], float]
+    styles: Callable[[Panel], Mapping[str, Style]]
+    left: float = 0.75
+    right: float = 1.65
+    """Inches beside each panel, for tick labels and for names or numbers."""
+    inner_left: float | None = None
+    """Inches left of a panel that stands right of another with the same rows; None: as `left`."""
+    columns: int = 2
+    """Panels beside each other."""
 
 
-def write_plots(analysis: Analysis, folder: Path) -> list[Plot]:
-    """Draw all that an analysis has data for into a folder that exists; the plots in the order of the report."""
-    return _write(analysis.frame, folder, _kinds(analysis))
+def write_plots(analysis: Analysis, folder: Path, say: Callable[[str], None] = lambda _: None) -> list[Plot]:
+    """Draw all that an analysis has data for into a folder that exists; the plots in the order of the report.
+
+    `say` is told of each figure before it is drawn.
+    """
+    return _write(folder, _kinds(analysis), say)
 
 
 def write_roofline(frame: pd.DataFrame, folder: Path, peaks: Peaks) -> list[Plot]:
     """Draw the roofline alone, of all cases in a frame of `load_run`; no plot where no bandwidth was measured."""
-    return _write(frame, folder, [_roofline(measured(frame), peaks)])
+    return _write(folder, [_roofline(measured(frame), peaks)], lambda _: None)
 
 
 def figures(analysis: Analysis) -> dict[str, Figure]:
     """{stem: figure} of all that an analysis has data for, in the order of the report."""
     with own_settings(SETTINGS):
-        return {plot.stem: figure for plot, figure in _draw(analysis.frame, _kinds(analysis))}
+        return {plot.stem: figure for plot, figure in _draw(_kinds(analysis), lambda _: None)}
 
 
-def _write(frame: pd.DataFrame, folder: Path, kinds: Sequence[_Kind]) -> list[Plot]:
+def _write(folder: Path, kinds: Sequence[_Kind], say: Callable[[str], None]) -> list[Plot]:
     plots: list[Plot] = []
     with own_settings(SETTINGS):
-        for plot, figure in _draw(frame, kinds):
+        for plot, figure in _draw(kinds, say):
             save(figure, folder, plot.stem)
             plots.append(plot)
     return plots
 
 
-def _draw(frame: pd.DataFrame, kinds: Sequence[_Kind]) -> Iterator[tuple[Plot, Figure]]:
+def _draw(kinds: Sequence[_Kind], say: Callable[[str], None]) -> Iterator[tuple[Plot, Figure]]:
     """Each plot with its figure, page by page, drawn with the settings in force."""
-    styles = choose_styles(frame["implementation"])
-    several_runs = len(set(frame["run"])) > 1
     for kind in kinds:
-        for page, start in enumerate(range(0, len(kind.panels), LARGEST_PAGE), start=1):
+        for page, (title, shown) in enumerate(_pages(kind), start=1):
             stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
-            figure = _figure(kind, kind.panels[start : start + LARGEST_PAGE], styles, several_runs=several_runs)
-            yield Plot(stem, kind.title, kind.caption), figure
+            say(f"drawing {stem}")
+            yield Plot(stem, kind.title, kind.caption, title), _figure(kind, title, shown)
+
+
+def _page_of(panel: Panel) -> tuple[str, str, str, str, str]:
+    """What the panels of a figure share: run, cell, device, dtype and precision."""
+    return (panel.run, *panel.setting[:4])
+
+
+def _orders(rows: pd.DataFrame, column: str) -> dict[tuple[str, str, str, str, str], list[str]]:
+    """The implementations of each figure by the geometric mean of a column, the largest last."""
+    of_page: dict[tuple[str, str, str, str, str], list[pd.DataFrame]] = {}
+    for panel in panels(rows):
+        of_page.setdefault(_page_of(panel), []).append(panel.rows)
+    return {page: row_plots.order_by(pd.concat(found), column) for page, found in of_page.items()}
+
+
+def _pages(kind: _Kind) -> list[tuple[str, list[Panel]]]:
+    """The figures of a kind, each with its title: a cell of a run and a device each, and no more panels than fit."""
+    groups: dict[tuple[str, str, str, str, str], list[Panel]] = {}
+    for panel in kind.panels:
+        groups.setdefault(_page_of(panel), []).append(panel)
+    several = len({panel.setting.cell for panel in kind.panels}) > 1
+    pages = []
+    for (_, cell, *_), members in groups.items():
+        plain = f"{kind.title[0].lower()}{kind.title[1:]}"
+        title = f"{CELL_LABELS.get(cell, cell)}: {plain}" if several else kind.title
+        pages += [(title, members[at : at + LARGEST_PAGE]) for at in range(0, len(members), LARGEST_PAGE)]
+    return pages
 
 
 def _kinds(analysis: Analysis) -> list[_Kind]:
     """Every plot, in the order of the report; one without panels is not drawn."""
     rows = analysis.measured
-    kinds = [_ranking(analysis.ranking_frame), _latencies(analysis), *(_time_over(rows, axis) for axis in AXIS_NAMES)]
-    kinds += [_winner_map(rows), _speedups(rows), _share_of_peak(rows), _roofline(rows, analysis.peaks)]
-    return [*kinds, *_scans(analysis.scan_panels), _errors(rows), _setup(rows), _gpu_times(rows)]
+    found = [*_ranking(analysis), _latencies(analysis), *_speedups(analysis, rows), *_scaling(analysis, rows)]
+    found += _limits(analysis, rows)
+    return [*found, *_scans(analysis.scan_panels), *_setup(analysis, rows), *_gpu_times(rows)]
 
 
-def _ranking(ranking: pd.DataFrame) -> _Kind:
-    return _Kind(
-        stem="ranking",
-        title="Against the best of the others",
-        caption="How many times as fast as the fastest of all others it is on the same workload, with the 95 % "
-        "interval; colour and name say which that is.",
-        panels=panels(ranking[ranking["ratio"].notna()]),
-        fixed="Every workload of the sweep, against whichever other is the fastest there; right of the line is faster",
-        drawer=ranking_plot.draw,
-        left=1.35,
-        right=1.75,
-        height=ranking_plot.height,
-    )
+def _by_role(analysis: Analysis) -> Callable[[Panel], Mapping[str, Style]]:
+    return lambda panel: panel_styles(panel, analysis.answers, analysis.subject)
 
 
 def _latencies(analysis: Analysis) -> _Kind:
+    shown = latency_panels([case for case in latency_cases(analysis.runs) if case.workload.mode == "streaming"])
+    styles = choose_styles(analysis.frame["implementation"])
     return _Kind(
         stem="latency-tail",
         title="Streams, call by call",
         caption="The share of calls that take longer than a time, of every call of a stream; both axes are "
         "logarithmic, so that one call in a thousand is seen as well as the typical one. Dashed: half of the calls, "
         "one in a hundred, one in a thousand. Further left is faster, steeper is steadier.",
-        panels=latency_panels([case for case in latency_cases(analysis.runs) if case.workload.mode == "streaming"]),
+        panels=shown,
         fixed="Share of calls that take longer than a time; the dashed lines are 50 %, 1 % and 0.1 % of the calls",
         drawer=latency_plot.draw,
+        height=lambda _: 2.8,
+        styles=lambda _: styles,
+        columns=1,
     )
 
 
-def _time_over(rows: pd.DataFrame, axis: str) -> _Kind:
-    chosen, fixed = along(rows, [axis])
-    return _Kind(
-        stem=f"time-over-{axis}",
-        title=f"Time of a call over {AXIS_NAMES[axis]}",
-        caption=f"Median time of a call over {AXIS_NAMES[axis]}, with its 95 % interval; both axes are logarithmic.",
-        panels=panels(chosen),
-        fixed=f"{fixed}. Median with its 95 % interval; lower is faster",
-        drawer=draw.lines(axis, "median_seconds", ("low_seconds", "high_seconds")),
-    )
+def _beside(names: Sequence[str], more: float = 0.2) -> float:
+    """Inches for the longest of the names."""
+    return max((_LETTER * len(label(name)) for name in names), default=0.0) + more
 
 
-def _winner_map(rows: pd.DataFrame) -> _Kind:
-    chosen, fixed = along(rows, ["B", "H"])
-    if max(len(set(chosen[letter])) for letter in "BH") > LARGEST_MAP:
-        chosen = chosen.head(0)
-    return _Kind(
-        stem="winner-map",
-        title="The fastest implementation over batch and hidden size",
-        caption=f"The fastest implementation and how many times as fast as `{BASELINE}` it is (as the second, where "
-        f"`{BASELINE}` itself is the fastest); a second name is too close to it to call. Grey cells were not measured.",
-        panels=panels(chosen),
-        fixed=f"{fixed}. Times as fast as {BASELINE}, or as the second where {BASELINE} wins; ≈ is too close to call",
-        drawer=draw.winner_map,
-        left=0.6,
-        right=0.15,
-    )
+def _ranking(analysis: Analysis) -> list[_Kind]:
+    ranking = analysis.ranking_frame[analysis.ranking_frame["ratio"].notna()]
+    if ranking.empty:
+        return []
+    rows = ranking.assign(implementation=ranking["peer"])
+    subjects = sorted(set(map(str, rows["subject"])))
+    subject = subjects[0] if len(subjects) == 1 else "The fastest"
+    shown = panels(rows)
+    longest = max(len(short_name(Workload.parse(name))) for name in rows["workload"].unique())
+    same = len({tuple(sorted(set(_sizes(panel)))) for panel in shown}) == 1
+    scale = _around_one(rows[["ratio", "ratio_low"]].min().min(), rows[["ratio", "ratio_high"]].max().max())
+    return [
+        _Kind(
+            stem="ranking",
+            title=f"{subject} against the best of the others",
+            caption="How many times as fast as the fastest of all others on the same workload, with the 95 % interval. "
+            "Grey is too close to call.",
+            panels=shown,
+            fixed="Times as fast as whichever other is the fastest there, with the 95 % interval",
+            drawer=lambda axes, panel, styles, _: ranking_plot.draw(axes, panel, styles, scale),
+            height=ranking_plot.height,
+            styles=_by_role(analysis),
+            left=max(1.0, 0.078 * longest + 0.1),
+            inner_left=0.15 if same else None,
+            right=_beside(ranking_plot.names_of(rows), 0.6) * 0.9,
+        )
+    ]
 
 
-def _speedups(rows: pd.DataFrame) -> _Kind:
-    chosen = rows[rows["speedup"].notna() & (rows["implementation"] != BASELINE)]
-    return _Kind(
-        stem="speedup",
-        title=f"Speed-up against {BASELINE}",
-        caption=f"How many times as fast as `{BASELINE}` on the same workload: a dot a workload (where there are more "
-        "than 30: the middle half as a bar, and the range), and the geometric mean.",
-        panels=panels(chosen),
-        fixed="Every workload of the sweep, with the geometric mean; right of the line is faster",
-        drawer=draw.speedups,
-        left=1.5,
-        right=0.75,
-        height=draw.rows_height,
-    )
+def _sizes(panel: Panel) -> list[tuple[int, ...]]:
+    return [tuple(map(int, row)) for row in panel.rows[list("TBIHL")].to_numpy()]
 
 
-def _share_of_peak(rows: pd.DataFrame) -> _Kind:
-    chosen, fixed = along(rows[rows["share_of_peak"].notna()], ["H"])
-    return _Kind(
-        stem="share-of-peak",
-        title="Share of this machine's measured matrix-product peak",
-        caption="Operations of the matrix products in a second, as a share of the fastest large product that was "
-        "measured in the same run with the same dtype and threads. Code that packs its weights once can pass 100 %.",
-        panels=panels(chosen),
-        fixed=f"{fixed}. Operations of matrix products only; 100 % is the fastest large product of the same run",
-        drawer=draw.lines("H", "share_of_peak", None),
-    )
+def _around_one(low: float, high: float) -> Scale:
+    """A logarithmic scale of ratios from the least to the largest, with room, that shows 1."""
+    return min(low, 0.97) / 1.06, max(high, 1.03) * 1.06
+
+
+def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
+    chosen = rows[rows["speedup"].notna()]
+    others = chosen[chosen["implementation"] != BASELINE]
+    if others.empty:
+        return []
+    kept = chosen.merge(others[["run", "cell", "device"]].drop_duplicates(), on=["run", "cell", "device"])
+    orders = _orders(kept, "speedup")
+    scale = _around_one(others["speedup"].min(), others["speedup"].max())
+    return [
+        _Kind(
+            stem="speedup",
+            title=f"Times as fast as {BASELINE}",
+            caption=f"How many times as fast as `{BASELINE}` on the same workload: a dot a workload, the geometric "
+            "mean as a line with its 95 % interval as a bar.",
+            panels=panels(kept),
+            fixed="A dot a workload; line and bar: geometric mean with its 95 % interval",
+            drawer=lambda axes, panel, styles, _: row_plots.speedups(
+                axes, panel, styles, orders[_page_of(panel)], scale
+            ),
+            height=lambda panel: row_plots.rows_height(len(orders[_page_of(panel)])),
+            styles=_by_role(analysis),
+            left=_beside(list(map(str, kept["implementation"]))),
+            inner_left=0.15,
+            right=1.3,
+        )
+    ]
+
+
+def _scaling(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
+    shown = scaling_plot.scaling_panels(rows)
+    if not shown:
+        return []
+    # One thread count tells how sizes matter; the others are in the tables.
+    most = max(panel.setting.threads for panel in shown)
+    shown = [panel for panel in shown if panel.setting.threads == most]
+    everything = pd.concat([panel.rows for panel in shown])
+    lowest, highest = everything["speedup"].min(), everything["speedup"].max()
+    # Intervals are shown whole unless they are so wide that they would flatten the lines.
+    low = max(everything[["speedup", "speedup_low"]].min().min(), lowest / 2)
+    high = min(everything[["speedup", "speedup_high"]].max().max(), highest * 2)
+    scale = min(low, 0.97) / 1.15, max(high, 1.03) * 1.15
+    names = list(map(str, everything["implementation"].unique()))
+    return [
+        _Kind(
+            stem="scaling",
+            title=f"How sizes change the lead over {BASELINE}",
+            caption=f"How many times as fast as `{BASELINE}`, over each size with the others fixed, with the 95 % "
+            f"interval; {most} threads.",
+            panels=shown,
+            fixed=f"Times as fast as {BASELINE} (the line at 1), with the 95 % interval; both axes are logarithmic",
+            drawer=lambda axes, panel, styles, height: scaling_plot.draw(axes, panel, styles, scale, height),
+            height=lambda _: 2.3,
+            styles=_by_role(analysis),
+            left=0.6,
+            right=_beside(names, 0.3),
+        )
+    ]
+
+
+def _limits(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
+    chosen = rows[rows["share_of_attainable"].notna()]
+    if chosen.empty:
+        return []
+    orders = _orders(chosen, "share_of_attainable")
+    scale = 0.0, max(1.0, float(chosen["share_of_attainable"].max()) * 1.03)
+    return [
+        _Kind(
+            stem="limit",
+            title="Share of the limit of this machine",
+            caption="The least time that this machine allows, by rates measured in the same run, over the measured "
+            "time: the median over workloads as a bar, the range as a line. What sets the limit: `docs/limits.md` in "
+            "the project.",
+            panels=panels(chosen),
+            fixed="The least possible time over the measured one: median over workloads, and the range as a line",
+            drawer=lambda axes, panel, styles, _: row_plots.limit_shares(
+                axes, panel, styles, orders[_page_of(panel)], scale
+            ),
+            height=lambda panel: row_plots.rows_height(len(orders[_page_of(panel)])),
+            styles=_by_role(analysis),
+            left=_beside(list(map(str, chosen["implementation"]))),
+            inner_left=0.15,
+            right=0.6,
+        )
+    ]
+
+
+def _setup(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
+    rows = rows.assign(before=rows["setup_seconds"] + rows["first_call_seconds"])
+    chosen = rows[rows["before"].gt(0)]
+    if chosen.empty:
+        return []
+    order = row_plots.order_by(chosen, "before", largest_on_top=False)
+    once = analysis.once
+    low, high = chosen["before"].min(), max([chosen["before"].max(), *(once[name] for name in order if name in once)])
+    rings = bool(set(once) & set(order))
+    hollow = " A ring is what the first use on a machine costs." if rings else ""
+    ring = "; ring: the first use on a machine" if rings else ""
+    return [
+        _Kind(
+            stem="set-up",
+            title="Set-up cost",
+            caption="Set-up and first call together: median and range over workloads. Beside it the median number of "
+            f"calls after which it has paid back against `{BASELINE}`.{hollow}",
+            panels=_a_panel_a_mode(chosen),
+            fixed=f"Median and range over workloads; right: calls until it pays back against {BASELINE}{ring}",
+            drawer=lambda axes, panel, styles, _: row_plots.set_up(
+                axes, panel, styles, order, (low / 1.4, high * 1.4), once
+            ),
+            height=lambda _: row_plots.rows_height(len(order)),
+            styles=_by_role(analysis),
+            left=_beside(order),
+            inner_left=0.15,
+            right=0.95,
+        )
+    ]
+
+
+def _a_panel_a_mode(rows: pd.DataFrame) -> list[Panel]:
+    """A panel a mode of each run and device, over all cells and threads: set-up hardly depends on them."""
+    found: dict[tuple[str, str, str], Panel] = {}
+    for panel in panels(rows):
+        of = rows[(rows["run"] == panel.run) & (rows["device"] == panel.setting.device) & (rows["mode"] == panel.mode)]
+        # The first setting stands for all: it chooses the colours.
+        found.setdefault((panel.run, panel.setting.device, panel.mode), panel._replace(rows=of))
+    first = next(iter(found.values())).setting.cell
+    return [panel._replace(setting=panel.setting._replace(cell=first)) for panel in found.values()]
 
 
 def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
     known = rows[roofline.has_roof(rows, peaks)]
     joined, said = roofline.joined_rows(known)
+    styles = choose_styles(rows["implementation"])
     return _Kind(
         stem="roofline",
         title="Roofline: how near each comes to what the machine can do",
@@ -211,11 +370,14 @@ def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
         fixed=f"{said}. All ceilings were measured in the same run",
         drawer=roofline.drawer(peaks, joined),
         height=lambda _: roofline.HEIGHT,
+        styles=lambda _: styles,
+        columns=1,
     )
 
 
 def _scans(of_scan: Sequence[Panel]) -> list[_Kind]:
     """Over consecutive sizes: the time of a unit of work, and each size against the one before."""
+    styles = choose_styles(name for panel in of_scan for name in panel.rows["implementation"])
     scan = _Kind(
         stem="scan",
         title="Any size: the time of a unit of work",
@@ -225,74 +387,60 @@ def _scans(of_scan: Sequence[Panel]) -> list[_Kind]:
         panels=of_scan,
         fixed="Time of a call over its operations, over sizes that follow one another",
         drawer=scan_plot.unit_times,
+        height=lambda _: 2.8,
+        styles=lambda _: styles,
+        columns=1,
     )
     fixed = f"A unit of work at each size over one at the size before; dashed, {CLIFF} times as much or as little"
     return [scan, dataclasses.replace(scan, stem="scan-steps", fixed=fixed, drawer=scan_plot.steps)]
 
 
-def _errors(rows: pd.DataFrame) -> _Kind:
-    chosen, fixed = central(rows[rows["error_output"].gt(0)])
-    return _Kind(
-        stem="error-against-time",
-        title="Error against time",
-        caption="The largest error against the float64 reference, relative to the largest value (of the outputs in "
-        "inference, of outputs and gradients in training), beside the time of a call. Lower left is better.",
-        panels=panels(chosen),
-        fixed=f"{fixed}. Largest error against float64, relative; lower left is better",
-        drawer=draw.errors,
-        right=0.5,
-    )
-
-
-def _setup(rows: pd.DataFrame) -> _Kind:
-    chosen = rows[(rows["setup_seconds"] + rows["first_call_seconds"]).gt(0)]
-    return _Kind(
-        stem="set-up",
-        title="What stands before the second call: set-up and first call",
-        caption=f"Set-up and first call together: median and range over workloads. Beside it the median number of "
-        f"calls after which it has paid back against `{BASELINE}`.",
-        panels=panels(chosen),
-        fixed=f"Median and range over all workloads; on the right, calls until it has paid back against {BASELINE}",
-        drawer=draw.setup,
-        left=1.5,
-        right=1.25,
-        height=draw.rows_height,
-    )
-
-
-def _gpu_times(rows: pd.DataFrame) -> _Kind:
+def _gpu_times(rows: pd.DataFrame) -> list[_Kind]:
     chosen, fixed = central(rows[rows["kernel_seconds"].notna() | rows["device_span_seconds"].notna()])
-    return _Kind(
-        stem="device-times",
-        title="Wall time, span on the device, and sum of kernels",
-        caption="Time of one call as the wall clock, the device's events and the sum of its kernels see it; a wide "
-        "gap between the last and the first is launching. On the right, kernels launched.",
-        panels=panels(chosen),
-        fixed=f"{fixed}. On the right, kernels launched in one call",
-        drawer=draw.device_times,
-        left=1.5,
-        right=1.25,
-        height=draw.rows_height,
-    )
+    styles = choose_styles(chosen["implementation"])
+    return [
+        _Kind(
+            stem="device-times",
+            title="Wall time, span on the device, and sum of kernels",
+            caption="Time of one call as the wall clock, the device's events and the sum of its kernels see it; a wide "
+            "gap between the last and the first is launching. On the right, kernels launched.",
+            panels=panels(chosen),
+            fixed=f"{fixed}. On the right, kernels launched in one call",
+            drawer=device_times_plot.draw,
+            height=lambda panel: max(1.2, row_plots.rows_height(panel.rows["implementation"].nunique())),
+            styles=lambda _: styles,
+            left=_beside(list(map(str, chosen["implementation"]))),
+            right=0.95,
+        )
+    ]
 
 
-def _figure(kind: _Kind, drawn: Sequence[Panel], styles: Mapping[str, Style], *, several_runs: bool) -> Figure:
+def _figure(kind: _Kind, title: str, drawn: Sequence[Panel]) -> Figure:
     """Panels in two columns; their places are fixed in inches, so that figures have the same form."""
-    columns = min(2, len(drawn))
+    columns = min(kind.columns, len(drawn))
     grid = [drawn[start : start + columns] for start in range(0, len(drawn), columns)]
     heights = [max(map(kind.height, row)) for row in grid]
     total = _TOP + sum(heights) + _BETWEEN * (len(grid) - 1) + _BOTTOM
     figure = Figure(figsize=(WIDTH, total))
-    heading(figure, kind.title, kind.fixed)
+    heading(figure, title, kind.fixed)
+    names, _ = setting_labels([(panel.run, panel.setting, panel.mode) for panel in drawn])
     top = total - _TOP
-    width = WIDTH / columns
+    lefts = [kind.left, kind.left if kind.inner_left is None else kind.inner_left][:columns]
+    inner = WIDTH / columns - kind.right - sum(lefts) / columns
+    labels = iter(names)
     for row, height in zip(grid, heights, strict=True):
         for column, panel in enumerate(row):
-            left = column * width + kind.left
-            place = (left / WIDTH, (top - height) / total, (width - kind.left - kind.right) / WIDTH, height / total)
-            axes = figure.add_axes(place)
-            found = kind.drawer(axes, panel, styles, height)
-            at = column * width + _MARGIN, top + 0.1
-            panel_heading(figure, *at, panel.title(several_runs=several_runs), found)
+            begin = column * (lefts[0] + inner + kind.right)
+            left = begin + lefts[column]
+            axes = figure.add_axes((left / WIDTH, (top - height) / total, inner / WIDTH, height / total))
+            found = kind.drawer(axes, panel, kind.styles(panel), height)
+            if column and kind.inner_left is not None:
+                axes.tick_params(labelleft=False)
+            name = next(labels)
+            what = AXIS_NAMES[panel.axis] if panel.axis else panel.detail
+            said = f"{name[0].upper()}{name[1:]}{f', {what}' if what else ''}"
+            panel_heading(
+                figure, (left if column and kind.inner_left is not None else begin + _MARGIN), top + 0.08, said, found
+            )
         top -= height + _BETWEEN
     return figure

@@ -6,7 +6,8 @@ A run's record may be a stranger's: missing values and those of another type are
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,6 +41,25 @@ def how_measured(run: LoadedRun, frame: pd.DataFrame) -> str:
     parts = ["\n".join(f"- {name}: {said}" for name, said in lines if said)]
     parts += [_peaks(run), _activities(record), _paths(frame)]
     return "\n\n".join(part for part in parts if part)
+
+
+def machine_words(record: Mapping[str, Any]) -> str:
+    """The machine of a run in few words: AMD EPYC (family 26), AVX-512, 2 cores of a virtual machine."""
+    cpu = _mapping(record, "machine", "cpu")
+    cores = cpu.get("usable_cores") or cpu.get("logical_cores") or cpu.get("physical_cores")
+    family = f" (family {cpu['family']})" if isinstance(cpu.get("family"), int) else ""
+    said = [clean(cpu.get("model") or "an unnamed processor") + family]
+    simd = cpu.get("simd")
+    known = simd if isinstance(simd, list) else []
+    said += [next((words for name, words in _SIMD.items() if name in known), "")]
+    number = count(cores, "core") if isinstance(cores, int) else ""
+    virtual = "a virtual machine" if cpu.get("virtualized") is True else ""
+    said += [" of ".join(part for part in (number, virtual) if part)] if number or virtual else []
+    return ", ".join(part for part in said if part)
+
+
+_SIMD = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE", "asimd": "NEON"}
+"""Instruction sets from the widest, with their names."""
 
 
 def _mapping(record: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
@@ -165,19 +185,28 @@ def _activities(record: Mapping[str, Any]) -> str:
         return ""
     measuring = sum(shares.get(name, 0.0) for name in MEASURING)
     total = sum(activity_seconds(record).values())
-    rows = [[escape(name), seconds(total * part), share(part)] for name, part in shares.items()]
-    said = f"Of {seconds(total)} that the sweep took, {share(measuring)} was {' and '.join(MEASURING)}:"
-    return f"{said}\n\n{table(['activity', 'time', 'share'], rows)}"
+    parts = ", ".join(f"{escape(name)} {share(part)}" for name, part in shares.items())
+    return f"Of {seconds(total)} that the sweep took, {share(measuring)} was {' and '.join(MEASURING)}: {parts}."
 
 
 def _paths(frame: pd.DataFrame) -> str:
-    """The path that ran, as each implementation says; one that says several has a row for each."""
+    """The paths that ran, as each implementation says; a path that several settings share is told once."""
     known = frame[frame["describe"].notna()]
-    rows: list[Iterable[str]] = []
-    keys = ["cell", "device", "implementation", "describe"]
-    for (cell, device, name, path), cases in known.groupby(keys, sort=False):
-        rows.append([code(name), str(cell), str(device), escape(path), str(len(cases))])
-    if not rows:
-        return ""
-    header = ["implementation", "cell", "device", "what it says of the path that ran", "cases"]
-    return f"Which path ran:\n\n{table(header, [list(row) for row in rows[:60]])}"
+    paths: dict[str, dict[str, None]] = {}
+    for name, path in zip(known["implementation"], known["describe"], strict=True):
+        # What differs by numbers alone, such as threads, is one path.
+        paths.setdefault(str(name), {}).setdefault(_NUMBER.sub("n", path), None)
+    lines = [f"- {code(name)}: {escape(_shared_once(list(found)))}" for name, found in paths.items()]
+    return "\n".join(["Which path ran, with n for numbers:", "", *lines[:_MOST_PATHS]]) if lines else ""
+
+
+def _shared_once(paths: Sequence[str]) -> str:
+    """Paths of one implementation: the parts that all have, then what each has beside them."""
+    split = [path.split("; ") for path in paths]
+    shared = [part for part in split[0] if all(part in each for each in split)]
+    own = ["; ".join(part for part in each if part not in shared) for each in split]
+    return "; ".join([*shared, *([" | ".join(own)] if len(paths) > 1 else [])])
+
+
+_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
+_MOST_PATHS = 30

@@ -14,19 +14,27 @@ Rules:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.counts import flops
 from benchmarks.limits.bounds import blas_seconds, peak_flops
-from benchmarks.reporting.findings import Setting, find_winner, geometric_mean, mean_of
+from benchmarks.reporting.findings import (
+    Setting,
+    contenders_without,
+    find_winner,
+    geometric_mean,
+    mean_of,
+    members,
+    settings,
+)
 from benchmarks.runs.loading import LoadedRun
-from benchmarks.runs.pooling import PooledCase, contenders, time_ratio
+from benchmarks.runs.pooling import PooledCase, time_ratio
 from benchmarks.statistics import Estimate
 from benchmarks.trial import Status
-from benchmarks.workload import MODES, Mode, Workload
+from benchmarks.workload import Mode, Workload
 
 LARGE = {"B": 32, "H": 512}
 """The sizes from which on the rate of products is the goal."""
@@ -106,28 +114,30 @@ def rankings(runs: Iterable[LoadedRun], subject: str | None = None) -> list[Rank
     names = {case.implementation for run in runs for case in run.cases}
     if subject is not None and subject not in names:
         raise ValueError(f"subject is {subject!r}; expected an implementation of the run: {', '.join(sorted(names))}")
-    found = (_ranking(run, setting, mode, subject) for run in runs for setting in _settings(run) for mode in MODES)
+    found = (rank(run, setting, mode, subject) for run in runs for setting, mode in settings(run))
     return [ranking for ranking in found if ranking is not None]
 
 
-def _settings(run: LoadedRun) -> dict[Setting, None]:
-    return dict.fromkeys(map(Setting.of, run.workloads))
+def rank(
+    run: LoadedRun, setting: Setting, mode: Mode, subject: str | None = None, without: Collection[str] = frozenset()
+) -> Ranking | None:
+    """The ranking in one mode of one setting; None where nothing can be compared.
 
-
-def _ranking(run: LoadedRun, setting: Setting, mode: Mode, subject: str | None) -> Ranking | None:
-    members = [each for each in run.workloads if Setting.of(each) == setting and each.mode == mode]
+    Implementations named in `without` are not among the others.
+    """
+    of_mode = members(run, setting, mode)
     if subject is None:
-        _, winner = find_winner(run, members)
+        _, winner = find_winner(run, of_mode, without)
         subject = winner.fastest if winner else None
     compared: list[Comparison] = []
     missing: list[tuple[Workload, Status]] = []
     wrong: list[PooledCase] = []
-    for workload in members:
+    for workload in of_mode:
         cases = run.workloads[workload]
         ours = cases.get(subject or "")
         if ours is None:
             continue
-        others = [case for case in contenders(cases).values() if case.source != ours.source]
+        others = [case for case in contenders_without(run, workload, without).values() if case.source != ours.source]
         wrong += [case for case in cases.values() if case.status == "wrong" and case.source != ours.source]
         peer = min(others, key=_seconds, default=None)
         if not ours.measured and peer is not None:

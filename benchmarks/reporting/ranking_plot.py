@@ -1,8 +1,8 @@
-"""The plot of a ranking: how many times as fast as the best of the others, a dot a workload, named by that peer."""
+"""The plot of a ranking: how many times as fast as the best of the others, a row a workload, named by that peer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,59 +10,88 @@ import pandas as pd
 from benchmarks.presentation.figures import Axes, Line2D
 from benchmarks.presentation.plain_text import times
 from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_times
+from benchmarks.reporting.answer_words import UNKNOWN
 from benchmarks.reporting.plot_labels import label
+from benchmarks.reporting.plot_roles import ANSWER, OTHERS, text_colour
+from benchmarks.reporting.row_plots import SMALL
 from benchmarks.reporting.slices import Panel, short_name
 from benchmarks.workload import Workload
 
 MOST_NAMED = 40
-"""With more workloads than this, dots are close together and a legend names the peers."""
-_ROW_INCHES = 0.2
-_CLOUD_INCHES = 4.5
+"""With more workloads than this, dots are close together and a legend counts the peers."""
+_ROW_INCHES = 0.185
+_CLOUD_INCHES = 4.0
 
 
 def height(panel: Panel) -> float:
     """Inches of a panel: a row a workload, as long as each has its name."""
-    named = len(panel.rows) <= MOST_NAMED
-    return max(1.2, _ROW_INCHES * len(panel.rows) + 0.15) if named else _CLOUD_INCHES
+    named = panel.rows["workload"].nunique() <= MOST_NAMED
+    return max(0.9, _ROW_INCHES * len(panel.rows) + 0.15) if named else _CLOUD_INCHES
 
 
-def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) -> str:
-    """A row a workload, the largest ratio on top: the ratio in the style of the peer, with its interval."""
-    rows = panel.rows.sort_values("ratio", kind="stable")
+def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], scale: tuple[float, float]) -> str:
+    """A row a workload in the order of sizes: the ratio with its interval, and the name of the peer."""
+    rows = panel.rows.sort_values(list("LHBT"), kind="stable", ascending=False)
     named = len(rows) <= MOST_NAMED
+    rows = rows if named else rows.sort_values("ratio", kind="stable")
     axes.set_xscale("log")
+    axes.set_xlim(*scale)
     axes.axvline(1.0, color=MUTED, linewidth=1.2)
     for at, row in enumerate(rows.to_dict("records")):
-        style = styles[row["peer"]]
+        sure = row["ratio_low"] > 1 or row["ratio_high"] < 1
+        colour = ANSWER.colour if sure else OTHERS.colour
         if np.isfinite(row["ratio_low"]):
-            axes.plot([row["ratio_low"], row["ratio_high"]], [at, at], color=style.colour, linewidth=3, alpha=0.35)
-        axes.plot(row["ratio"], at, style.marker, color=style.colour, markersize=6 if named else 4)
+            axes.plot([row["ratio_low"], row["ratio_high"]], [at, at], color=colour, linewidth=4, alpha=0.4)
+        axes.plot(
+            row["ratio"], at, "|" if named else "o", color=colour, markersize=10 if named else 3, markeredgewidth=2
+        )
         if named:
-            said = f"{times(row['ratio'])} {label(row['peer'])}"
-            axes.text(1.02, at, said, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+            known = np.isfinite(row["ratio_low"])
+            said = f"{times(row['ratio']) if known else UNKNOWN} {label(row['peer'])}"
+            axes.text(
+                1.02,
+                at,
+                said,
+                transform=axes.get_yaxis_transform(),
+                va="center",
+                fontsize=SMALL - 0.5,
+                color=text_colour(styles[row["peer"]]),
+            )
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.grid(visible=False, axis="y")
     if named:
         names = [short_name(Workload.parse(workload)) for workload in rows["workload"]]
-        axes.set_yticks(range(len(rows)), names, fontsize=8)
+        axes.set_yticks(range(len(rows)), names, fontsize=SMALL - 0.5)
     else:
         axes.set_yticks([])
         axes.set_ylabel(f"{len(rows)} workloads, by ratio")
-        _legend(axes, rows, styles)
-    low, high = rows[["ratio", "ratio_low"]].min().min(), rows[["ratio", "ratio_high"]].max().max()
-    axes.set_xlim(min(low, 0.95) / 1.1, max(high, 1.05) * 1.1)
-    log_axis(axes.xaxis, *axes.get_xlim(), plain_times)
-    axes.set_xlabel("times as fast as the best of the others")
-    subject = rows["subject"].iloc[0]
-    mean = float(np.exp(np.log(rows["ratio"]).mean()))
-    return f"{label(subject)}: {times(mean)} (geometric mean), at least {times(rows['ratio'].iloc[0])}"
+        _legend(axes, rows)
+    log_axis(axes.xaxis, *scale, plain_times)
+    axes.set_xlabel("times as fast as the best other")
+    return finding(rows)
 
 
-def _legend(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, Style]) -> None:
-    """The peers, the most frequent first, with the number of workloads on which each is the best of the others."""
-    handles = []
-    for name, number in rows["peer"].value_counts().items():
-        style = styles[str(name)]
-        said = f"{label(str(name))} ({number})"
-        handles.append(Line2D([], [], color=style.colour, marker=style.marker, linestyle="", label=said))
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=8)
+def finding(rows: pd.DataFrame) -> str:
+    """On how many workloads the subject is surely ahead, behind, and neither."""
+    ahead, behind = int((rows["ratio_low"] > 1).sum()), int((rows["ratio_high"] < 1).sum())
+    close = len(rows) - ahead - behind
+    said = [f"surely ahead on {ahead} of {len(rows)}"]
+    said += [f"behind on {behind}"] if behind else []
+    said += [f"too close on {close}"] if close else []
+    return ", ".join(said)
+
+
+def names_of(rows: pd.DataFrame) -> Sequence[str]:
+    """The peers, the most frequent first."""
+    return [str(name) for name in rows["peer"].value_counts().index]
+
+
+def _legend(axes: Axes, rows: pd.DataFrame) -> None:
+    """The peers with the number of workloads on which each is the best of the others."""
+    handles = [
+        Line2D([], [], linestyle="", label=f"{label(str(name))} ({number})")
+        for name, number in rows["peer"].value_counts().items()
+    ]
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=SMALL, handlelength=0
+    )

@@ -23,8 +23,6 @@ ALIKE = 1.15
 """Ceilings that differ by at most this factor are drawn as one."""
 CLOSE = 1.6
 """Slopes that differ by at most this factor have their names on the uppermost, for lack of room between them."""
-DEEPEST = 500
-"""Slower cases than the highest ceiling by this factor are not shown; tables have them."""
 FEW = 6
 """A panel of at most this many workloads shows all of them joined, without one axis that they share."""
 _ROOF = "#444444"
@@ -71,7 +69,7 @@ def drawer(
         axes.set_yscale("log")
         # To the left there is room for the slopes and their names.
         low, high = rows["intensity"].min() / 20, rows["intensity"].max() * 1.35
-        bottom = max(rows["flops_per_second"].min() / 1.6, found.flops_per_second / DEEPEST)
+        bottom = rows["flops_per_second"].min() / 1.6
         axes.set_xlim(low, high)
         axes.set_ylim(bottom, found.flops_per_second * 2.1)
         log_axis(axes.xaxis, low, high, lambda value: f"{value:g}")
@@ -177,10 +175,13 @@ def draw_limits(axes: Axes, joined: pd.DataFrame, above: int) -> None:
     }
     for column, (line, said) in lines.items():
         known = cases[cases[column].notna()]
+        if known.empty:
+            continue
         rates = known["flops"] / known[column]
         axes.plot(known["intensity"], rates, color=TEXT, linewidth=1.3, linestyle=line, label=said)
     bottom = (_ROW * above + 3) / (axes.get_window_extent().height * _points(axes))
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, bottom), frameon=False, fontsize=_SMALL, handlelength=2.6)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, bottom), frameon=False, fontsize=_SMALL, handlelength=2.6)
     known = cases[cases["bound_seconds"].notna()]
     limit = known["flops"] / known["bound_seconds"]
     axes.fill_between(known["intensity"], limit, axes.get_ylim()[1], color=MUTED, alpha=0.12, linewidth=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,23 +17,18 @@ from benchmarks.presentation.plain_text import (
     code,
     count,
     escape,
-    interval,
     seconds,
     share,
-    significant,
     table,
     times,
 )
-from benchmarks.reporting.answer import region_name
 from benchmarks.reporting.deepbench import join_published
-from benchmarks.reporting.findings import Finding
 from benchmarks.reporting.same_code import SAME_WITHIN, two_names
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import BASELINE
-from benchmarks.statistics import Estimate
 from benchmarks.trial import MEASURED
 
-LONGEST_TABLE = 100
+LONGEST_TABLE = 30
 """Rows; a longer table is cut, with a note on where the rest is."""
 REST = "`summary.csv` beside this report"
 
@@ -56,115 +51,39 @@ def limited(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"{shown}\n\n{left} more rows are in {REST}." if left > 0 else shown
 
 
-def _ratio(ratio: Estimate | None) -> str:
-    return f"{times(ratio.median)} ({interval(ratio.low, ratio.high)})" if ratio else NOTHING
+def set_up(frame: pd.DataFrame, once: Mapping[str, float]) -> str:
+    """Set-up, first call, what the first use on a machine costs, and after how many calls it has paid back.
 
-
-def by_region(found: Sequence[Finding]) -> str:
-    """The winner of each region with its lead, and intervals."""
-    header = ["run", "mode", "setting", "region", "workloads", "fastest", f"against {BASELINE}", "second", "its lead"]
-    rows = []
-    for finding in found:
-        winner = finding.winner
-        fastest = " ≈ ".join(map(code, (winner.fastest, *winner.close)))
-        speedup = NOTHING if winner.fastest == winner.baseline else _ratio(winner.speedup)
-        second = code(winner.second) if winner.second else NOTHING
-        place = [code(finding.run), finding.mode, str(finding.setting), region_name(finding)]
-        rows.append([*place, str(len(finding.workloads)), fastest, speedup, second, _ratio(winner.lead)])
-    shown = cut((finding.run for finding in found), header, rows)
-    return f"{shown}\n\n≈ stands between names that are too close to call." if rows else ""
-
-
-def by_workload(winners: pd.DataFrame) -> str:
-    """The winner of each workload."""
-    header = ["run", "workload", "fastest", "time", f"against {BASELINE}", "second", "its lead"]
-    rows = []
-    for row in winners.to_dict("records"):
-        close = [code(name) for name in str(row["close"]).split(", ") if name]
-        lead = Estimate(row["lead"], row["lead_low"], row["lead_high"])
-        speedup = Estimate(row["speedup"], row["speedup_low"], row["speedup_high"])
-        known = [code(row["run"]), code(row["workload"]), " ≈ ".join([code(row["fastest"]), *close])]
-        rows.append(
-            [
-                *known,
-                seconds(row["median_seconds"]),
-                NOTHING if row["fastest"] == BASELINE or math.isnan(speedup.median) else _ratio(speedup),
-                NOTHING if pd.isna(row["second"]) else code(row["second"]),
-                NOTHING if math.isnan(lead.median) else _ratio(lead),
-            ]
-        )
-    return cut(winners["run"], header, rows)
-
-
-def speedups(frame: pd.DataFrame) -> str:
-    """Each implementation's speed-up over all workloads: geometric mean, least, most, and wins and losses."""
-    known = frame[frame["speedup"].notna() & (frame["implementation"] != BASELINE)]
-    header = ["run", "cell", "mode", "device", "implementation", "workloads", "geometric mean", "least", "most"]
-    header += ["faster", "slower", "too close"]
-    rows = []
-    for keys, cases in known.groupby(["run", "cell", "mode", "device", "implementation"], sort=False):
-        run, cell, mode, device, name = map(str, keys)
-        ratios = cases["speedup"]
-        faster = int((cases["speedup_low"] > 1).sum())
-        slower = int((cases["speedup_high"] < 1).sum())
-        mean = float(np.exp(np.log(ratios).mean()))
-        place = [code(run), cell, mode, device, code(name), str(len(cases))]
-        spread = [times(mean), times(ratios.min()), times(ratios.max())]
-        rows.append([*place, *spread, str(faster), str(slower), str(len(cases) - faster - slower)])
-    return cut(frame["run"], header, rows)
-
-
-def limits(frame: pd.DataFrame) -> str:
-    """Each implementation's best rate as a share of the peak, and its shares of what its workloads' bounds allow."""
-    known = frame[frame["share_of_peak"].notna()]
-    header = ["run", "cell", "mode", "device", "implementation", "best rate", "share of peak", "on"]
-    header += ["share of the attainable", "bound by"]
-    rows = []
-    for keys, cases in known.groupby(["run", "cell", "mode", "device", "implementation"], sort=False):
-        run, cell, mode, device, name = map(str, keys)
-        best = cases.sort_values("flops_per_second").iloc[-1]
-        rate = f"{significant(best['flops_per_second'] / 1e9)} GFLOP/s"
-        shares = cases["share_of_attainable"].dropna()
-        near = f"{share(float(shares.median()))} ({share(shares.min())} to {share(shares.max())})"
-        by = ", ".join(f"{limit} ({number})" for limit, number in cases["bound_by"].value_counts().items())
-        place = [code(run), cell, mode, device, code(name)]
-        limit = [near, by] if len(shares) else [NOTHING, NOTHING]
-        rows.append([*place, rate, share(best["share_of_peak"]), code(best["workload"]), *limit])
-    return cut(frame["run"], header, rows)
-
-
-def preparation(frame: pd.DataFrame) -> str:
-    """Set-up, first call, and after how many calls they have paid back against the baseline."""
+    A row an implementation, medians over all its cases; `once` are the seconds of the first use.
+    """
     known = frame[frame["setup_seconds"].notna() & frame["median_seconds"].notna()]
-    header = [
-        "run",
-        "cell",
-        "mode",
-        "device",
-        "implementation",
-        "set-up",
-        "first call",
-        "at once",
-        "after calls",
-        "never",
-    ]
+    known = known.assign(before=known["setup_seconds"] + known["first_call_seconds"])
+    several = len({*known["run"]}) > 1
+    header = [*(["run"] if several else []), "", "set-up", "first call", "both, at most", "once per machine"]
+    header += [f"pays back against {code(BASELINE)} after"]
     rows = []
-    for keys, cases in known.groupby(["run", "cell", "mode", "device", "implementation"], sort=False):
-        run, cell, mode, device, name = map(str, keys)
-        calls = cases["payback_calls"].dropna()
-        later = calls[(calls > 0) & np.isfinite(calls)]
-        numbers = [NOTHING] * 3
-        if len(calls) and name != BASELINE:
-            after = f"{len(later)} of {len(calls)} ({_from_to(later)})" if len(later) else f"0 of {len(calls)}"
-            numbers = [f"{(calls == 0).sum()} of {len(calls)}", after, f"{np.isinf(calls).sum()} of {len(calls)}"]
-        costs = [seconds(float(cases[column].median())) for column in ("setup_seconds", "first_call_seconds")]
-        rows.append([code(run), cell, mode, device, code(name), *costs, *numbers])
-    return cut(frame["run"], header, rows)
+    for keys, cases in known.groupby(["run", "implementation"], sort=False):
+        run, name = map(str, keys)
+        costs = [float(cases[column].median()) for column in ("setup_seconds", "first_call_seconds")]
+        first = seconds(once[name]) if name in once else NOTHING
+        place = [code(run)] if several else []
+        told = [code(name), *map(seconds, costs), seconds(float(cases["before"].max())), first]
+        rows.append([*place, *told, NOTHING if name == BASELINE else pay_back(cases["payback_calls"])])
+    return limited(header, rows) if rows else ""
 
 
-def _from_to(calls: pd.Series) -> str:
-    low, high = map(at_least, (calls.min(), calls.max()))
-    return low if low == high else f"{low} to {high}"
+def pay_back(calls: pd.Series) -> str:
+    """After how many calls a set-up has paid back: the median over workloads, and on how many it never does."""
+    known = calls.dropna()
+    if known.empty:
+        return NOTHING
+    later = known[np.isfinite(known)]
+    never = f"; never on {len(known) - len(later)} of {len(known)}" if len(later) < len(known) else ""
+    if later.empty:
+        return "never"
+    middle, most = float(later.median()), float(later.max())
+    said = "at once" if middle == 0 else count(int(at_least(middle)), "call")
+    return f"{said} (at most {at_least(most)}){never}" if most > middle else f"{said}{never}"
 
 
 def profiles(runs: Iterable[LoadedRun], target: Path) -> str:
@@ -192,31 +111,13 @@ def _profiled(breakdown: Path) -> list[str]:
 def not_run(frame: pd.DataFrame) -> str:
     """Cases without a time, with status and reason; those that share them are one row."""
     without = frame[~frame["status"].isin(MEASURED)]
-    header = ["run", "implementation", "status", "reason", "cases", "for example"]
+    header = ["run", "implementation", "status", "reason", "cases"]
     rows = []
     for keys, cases in without.groupby(["run", "implementation", "status", "reason"], sort=False, dropna=False):
         run, name, status, reason = keys
         said = escape(reason) if isinstance(reason, str) else NOTHING
-        example = code(cases["workload"].iloc[0])
-        rows.append([code(run), code(name), str(status).replace("_", " "), said, str(len(cases)), example])
+        rows.append([code(run), code(name), str(status).replace("_", " "), said, str(len(cases))])
     return cut(frame["run"], header, rows)
-
-
-def noisy(frame: pd.DataFrame) -> str:
-    """Cases whose interval is wider than the sweep asked for."""
-    cases = frame[frame["status"] == "noisy"].sort_values("relative_half_width", ascending=False, kind="stable")
-    header = ["run", "case", "median", "half the interval", "visits", "cores taken by others"]
-    rows = [
-        [
-            *(code(row["run"]), code(row["case"]), seconds(row["median_seconds"])),
-            *(f"±{share(row['relative_half_width'])}", str(row["rounds"]), share(row["elsewhere_share"])),
-        ]
-        for row in cases.to_dict("records")
-    ]
-    measured = frame["median_seconds"].notna().sum()
-    return (
-        f"{len(cases)} of {count(int(measured), 'measured case')}.\n\n{cut(frame['run'], header, rows)}" if rows else ""
-    )
 
 
 def device_times(frame: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmarks.reporting.findings import Setting
-from benchmarks.workload import MODES, Workload
+from benchmarks.workload import MODES, Mode, Workload
 
 CENTRE = {"T": 64, "B": 16, "H": 256, "L": 1}
 """The centre of the default sweep; slices near it are preferred."""
@@ -27,10 +27,12 @@ class Panel(NamedTuple):
 
     run: str
     setting: Setting
-    mode: str
+    mode: Mode
     rows: pd.DataFrame
     detail: str = ""
     """Further values that the rows share, in words."""
+    axis: str = ""
+    """The size that differs along the panel, where it is one."""
 
     def title(self, *, several_runs: bool) -> str:
         """Mode and setting, the run where there are several, and the detail."""

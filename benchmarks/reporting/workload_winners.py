@@ -1,13 +1,12 @@
-"""The fastest implementation of each workload, and on how many workloads a region's winner is the fastest."""
+"""The fastest implementation of each workload."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pandas as pd
 
-from benchmarks.reporting.findings import Finding, too_close
+from benchmarks.reporting.findings import too_close
 
 WINNER_COLUMNS = (
     *("run", "workload", "mode", "fastest", "median_seconds", "speedup", "speedup_low", "speedup_high"),
@@ -43,31 +42,3 @@ def winners_by_workload(frame: pd.DataFrame) -> pd.DataFrame:
         )
     order = frame.drop_duplicates(["run", "workload"])[["run", "workload"]]
     return order.merge(pd.DataFrame(rows, columns=list(WINNER_COLUMNS)), on=["run", "workload"])
-
-
-@dataclasses.dataclass(frozen=True)
-class Wins:
-    """On how many workloads of a finding its overall winner, or another implementation, is the fastest."""
-
-    first: int
-    """The number of workloads on which the overall winner is surely the fastest."""
-    close: int
-    """The number of workloads on which the winner and another are too close to call."""
-    oftener: tuple[str, ...]
-    """The implementations that are surely the fastest on more workloads, if any: those with the most."""
-    most: int
-    """The number of workloads on which each of `oftener` is surely the fastest."""
-
-
-def count_wins(finding: Finding, winners: pd.DataFrame) -> Wins:
-    """The wins on the workloads of a finding, from the frame of `winners_by_workload`."""
-    workloads = {workload.id for workload in finding.workloads}
-    rows = winners[(winners["run"] == finding.run) & winners["workload"].isin(workloads)]
-    name = finding.winner.fastest
-    sure = rows["close"] == ""
-    wins = rows[sure]["fastest"].value_counts()
-    first = int(wins.get(name, 0))
-    close = sum(name in (row["fastest"], *row["close"].split(", ")) for row in rows[~sure].to_dict("records"))
-    most = int(max(wins, default=0))
-    oftener = tuple(sorted(map(str, wins.index[wins == most]))) if most > first else ()
-    return Wins(first, close, oftener, most)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -107,6 +108,21 @@ def _of_machine(folder: Path, found: MergedRun, label: str) -> LoadedRun:
     cases = pool((_cleaned(trial) for trial in found.trials), target_interval(found.record))
     problems = tuple(map(clean, found.problems))
     return LoadedRun(label, folder, found.record, cases, problems, found.machine, tuple(found.cautions))
+
+
+def once_per_machine(record: Mapping[str, Any]) -> dict[str, float]:
+    """{implementation: seconds of its first use on a machine, with nothing kept from earlier}, of a run's record.
+
+    It is the most of all cells and dtypes of the sweep. Entries that are no time are left out.
+    """
+    found = record.get("once_per_machine")
+    known: dict[str, float] = {}
+    for name, costs in (found if isinstance(found, dict) else {}).items():
+        values = costs.values() if isinstance(costs, dict) else ()
+        seconds = [float(each) for each in values if isinstance(each, int | float) and 0 < each < math.inf]
+        if seconds:
+            known[clean(name)] = max(seconds)
+    return known
 
 
 def target_interval(record: Mapping[str, Any]) -> float:

@@ -85,6 +85,21 @@ def reliability(record: Mapping[str, Any]) -> Reliability:
     )
 
 
+def unreliable(found: Sequence[Reliability]) -> str:
+    """A sentence on why shares are rough, where half of the pairs were disturbed or half of the sums are off."""
+    pairs, preempted = sum(each.pairs for each in found), sum(each.preempted_pairs for each in found)
+    near = near_sums([each.unscaled_sum for each in found])
+    said = [f"other programs disturbed {preempted} of {pairs} pairs of blocks"] if 2 * preempted > pairs else []
+    if 2 * near < len(found):
+        said.append(f"the parts add up to within {share(NEAR_SUM)} of the time in {near} of {len(found)} repeats only")
+    if not said:
+        return ""
+    sentence = " and ".join(said)
+    return (
+        f"{sentence[0].upper()}{sentence[1:]}: take shares and verdicts as rough, and profile again on an idle machine."
+    )
+
+
 def reliability_lines(found: Sequence[Reliability]) -> list[str]:
     """Two paragraphs and a table in Markdown, a row for each repeat."""
     sums, of_all = [each.unscaled_sum for each in found], [each.unscaled_sum_of_all_pairs for each in found]

@@ -20,7 +20,7 @@ from benchmarks.profiling.reporting.counts import count_reasons, counts_frame, c
 from benchmarks.profiling.reporting.frames import breakdown_frame, functions_frame, shares_of
 from benchmarks.profiling.reporting.growth import SizeSeries, growth, growth_words, kind_seconds, size_series
 from benchmarks.profiling.reporting.plots import draw_bars, draw_growth, workload_words
-from benchmarks.profiling.reporting.reliability import reliability, reliability_lines
+from benchmarks.profiling.reporting.reliability import reliability, reliability_lines, unreliable
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS
 from benchmarks.reporting.plots import write_roofline
 from benchmarks.workload import Case, Workload
@@ -48,14 +48,16 @@ def write_report(
     _csv(limits.dropna(axis="columns", how="all"), folder / "limits.csv")
     _csv(counts, folder / "counts.csv")
     _csv(functions_frame(records), folder / "functions.csv")
-    lines = ["# Where the time goes", ""]
+    found = [reliability(record) for record in records]
+    caution = unreliable(found)
+    lines = ["# Where the time goes", "", *([f"> **Caution.** {caution}", ""] if caution else [])]
     for number, workload in enumerate(dict.fromkeys(frame["workload"]), start=1):
         stem = "breakdown" if number == 1 else f"breakdown-{number}"
         lines += _workload(frame, limits, counts, workload, folder, stem)
     lines += _growth(frame, folder)
     for plot in write_roofline(limits, folder, {RUN: peaks}):
         lines += [f"## {plot.title}", "", f"![{plot.title}]({plot.stem}.png)", "", plot.caption, ""]
-    lines += ["## How it was measured", "", *reliability_lines([reliability(record) for record in records]), ""]
+    lines += ["## How it was measured", "", *reliability_lines(found), ""]
     lines += ["Shares are medians over repeats, each in a process of its own, least to most in parentheses.", ""]
     lines += count_reasons(records)
     lines += _limitations(records)
@@ -109,7 +111,7 @@ def _workload(
         conclusions.append(f"- {code(name)} {conclusion_words(conclude(known, facts))}.")
         near = share(row["share_of_attainable"])
         by = row["bound_by"] if isinstance(row["bound_by"], str) else NOTHING
-        cells = [_spread(shares[name], kind) for kind in shown]
+        cells = [_spread(shares[name], kind, known[kind]) for kind in shown]
         rows.append([code(name), seconds(row["median_seconds"]), *cells, near, by])
     header = ["implementation", "a call", *(KIND_NAMES[kind] for kind in shown), "of the attainable", "bound by"]
     image = f"![What the time of a call goes to]({stem}.png)"
@@ -122,12 +124,12 @@ def _named(row: Mapping[Hashable, Any]) -> dict[str, Any]:
     return {str(column): value for column, value in row.items()}
 
 
-def _spread(shares: pd.DataFrame, kind: str) -> str:
-    """Median, least and most of a kind's share over repeats, as text."""
+def _spread(shares: pd.DataFrame, kind: str, median: float) -> str:
+    """A kind's share with the least and the most of it over repeats, where they differ, as text."""
     if kind not in shares.index or not shares["most"][kind] > 0:
         return NOTHING
-    median, least, most = (float(shares[column][kind]) for column in ("median", "least", "most"))
-    return f"{share(median)} ({100 * least:.1f} to {100 * most:.1f})"
+    least, most = (f"{100 * float(shares[column][kind]):.1f}" for column in ("least", "most"))
+    return share(median) if least == most else f"{share(median)} ({least} to {most})"
 
 
 def _growth(frame: pd.DataFrame, folder: Path) -> list[str]:

@@ -1,0 +1,38 @@
+"""Doubts in words: a sentence each, the one that matters most first."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from benchmarks.reporting.answer_words import plain
+from benchmarks.reporting.cautions import cautions
+from benchmarks.reporting.doubts import Doubts, OwnProcesses, TooFast
+
+NONE = Doubts(8, 0, 0, 0, (), None, {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"held_back": ("OPENBLAS_CORETYPE=Haswell",)}, "OPENBLAS_CORETYPE=Haswell was set: libraries that heed this"),
+        ({"unbounded": 2}, "2 of 8 cases have too few blocks for an interval: give a larger --budget"),
+        ({"disturbed": 2}, "Other programs took 10 % or more of the cores in 2 of 8 cases"),
+        ({"noisy": 3}, "3 of 8 cases are noisy (interval wider than asked for): go on with --resume."),
+        (
+            {"too_fast": TooFast(1, "mine", "T1", 1.5)},
+            "1 case passed the hardware limit, at most mine on T1 with 150 %",
+        ),
+        ({"processes": {"mine": OwnProcesses(3, 0.0)}}, "mine has up to 3 processes of its own at a time"),
+        ({"processes": {"mine": OwnProcesses(0, 0.1)}}, "mine used up to 0.1 s of the cores in others' turns"),
+        ({"lost": 1}, "Visits to 1 case were cut short from outside"),
+    ],
+)
+def test_each_doubt_is_a_sentence(change: dict[str, object], words: str) -> None:
+    (said,) = cautions(dataclasses.replace(NONE, **change), plain)  # type: ignore[arg-type]  # fields by name
+    assert said.startswith(words)
+
+
+def test_without_doubts_there_is_no_caution() -> None:
+    assert cautions(NONE, plain) == []
