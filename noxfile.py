@@ -40,6 +40,13 @@ def engines(session: nox.Session) -> None:
 
 
 @nox.session
+def page(session: nox.Session) -> None:
+    """Test the page of a report in Chromium, which the system has to have: `apt-get install chromium`."""
+    install(session, "tests", "browser")
+    session.run("python", "-m", "pytest", "tests/test_page_browser.py", "--require-browser", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check formatting, style, types, and the workflows against GitHub's schema, which the checker brings with it."""
     install(session, "tests", "lint")

@@ -1,14 +1,16 @@
 """Files of JSON lines: a record is on disk when it is appended, and a line that a kill tore costs itself alone.
 
-A file whose name ends in `.xz` is compressed by LZMA, and read in the same way.
+A file whose name ends in `.xz` or `.gz` is compressed by LZMA or gzip, and read in the same way.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import lzma
 import math
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
@@ -22,6 +24,7 @@ COMPRESSED = ".xz"
 """What is added to the name of a file of lines for its compressed part."""
 MOST_UNPACKED = 2**30
 """Bytes that are read of a compressed file: a few kilobytes can unpack to any number."""
+_OPENERS: Mapping[str, Callable[..., Any]] = {COMPRESSED: lzma.open, ".gz": gzip.open}
 
 
 def append_line(path: Path, record: Mapping[str, Any], what: str, within: Path | None = None) -> None:
@@ -61,20 +64,20 @@ def read_lines(path: Path, parse: Callable[[Any], Record], what: str) -> tuple[l
 def _open(path: Path, problems: list[str]) -> Iterator[Iterator[bytes]]:
     """The lines of a file; a sentence is added to the problems where it cannot be unpacked to its end."""
     with open_regular(path) as file:
-        yield _unpacked(path, file, problems) if path.suffix == COMPRESSED else lines_of(file)
+        yield _unpacked(path, file, problems) if path.suffix in _OPENERS else lines_of(file)
 
 
 def _unpacked(path: Path, file: BinaryIO, problems: list[str]) -> Iterator[bytes]:
     size = 0
     try:
-        with lzma.open(file, "rb") as unpacked:
+        with _OPENERS[path.suffix](file, "rb") as unpacked:
             for line in lines_of(cast(BinaryIO, unpacked)):
                 size += len(line)
                 if size > MOST_UNPACKED:
                     problems.append(f"{path}: the rest is passed over (it unpacks to more than {MOST_UNPACKED} bytes)")
                     return
                 yield line
-    except (lzma.LZMAError, EOFError) as error:
+    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         problems.append(f"{path}: the rest is passed over ({type(error).__name__}: {error})")
 
 

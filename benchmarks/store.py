@@ -32,7 +32,7 @@ TRIALS_FILE = "trials.jsonl"
 COMPRESSED_FILE = TRIALS_FILE + COMPRESSED
 DERIVED = (
     *("answer.csv", "ratios.csv", "summary.csv", "ranking.csv", "standing.csv", "latencies.csv"),
-    *("report.md", "plots"),
+    *("report.html", "report.md", "plots"),
 )
 """Names that `report` writes, or wrote, into the folder: earlier versions call `ranking.csv` `standing.csv`."""
 
@@ -182,7 +182,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
         raise StoreError(
             f"{file} is not JSON ({error}): restore it from a copy; the trials in {TRIALS_FILE} are not touched"
         ) from error
-    _check_record(file, record)
+    check_record(file, record)
     return Run(path, record)
 
 
@@ -203,8 +203,8 @@ def _holds_run(folder: Path) -> bool:
 REPORT = CommandFiles(
     "report",
     re.compile(
-        r"report\.md|(answer|ratios|summary|ranking|standing|latencies)\.csv|plots/(device-times|error-against-time|"
-        r"latency-tail|limit|ranking|roofline|scaling|scan|scan-steps|set-up|share-of-peak|speedup|standing|"
+        r"report\.(html|md)|(answer|ratios|summary|ranking|standing|latencies)\.csv|"
+        r"plots/(device-times|error-against-time|latency-tail|limit|ranking|roofline|scaling|scan|scan-steps|set-up|share-of-peak|speedup|standing|"
         r"time-over-[A-Za-z]+|winner-map)(-\d+)?\.(png|svg)"
     ),
     folders=("plots",),
@@ -213,7 +213,8 @@ REPORT = CommandFiles(
 """The files of a report. A run's folder may hold one by an earlier version."""
 
 
-def _check_record(file: Path, record: Any) -> None:
+def check_record(file: Path, record: Any) -> None:
+    """Raise StoreError where this is no record of a run, or one by a later version; `file` holds it."""
     if not isinstance(record, dict):
         raise StoreError(f"{file} holds a {type(record).__name__}; expected a mapping, as a sweep writes it")
     schema = record.get("schema")

@@ -1,4 +1,4 @@
-"""What all tests share: one thread, so that parallel tests do not wait for each other, and the option --kills."""
+"""What all tests share: one thread, so that parallel tests do not wait for each other, and options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option `--kills N`."""
+    """Add the options `--kills N` and `--require-browser`."""
+    parser.addoption("--require-browser", action="store_true", help="fail where the tests in a browser cannot run")
     parser.addoption("--kills", type=int, default=2, help="how many processes the tests marked `kills` kill, each")
 
 

@@ -22,7 +22,7 @@ from rnnimpl.registry import default_names, names
 from tests.synthetic_runs import run_of, trial, workload
 
 VERBS = (
-    *("advise", "list", "sweep", "report", "export", "compare", "train", "profile"),
+    *("advise", "list", "sweep", "report", "pack", "export", "compare", "train", "profile"),
     *("regress", "calibrate", "track", "history"),
 )
 CASE = "nn_rnn/cpu/inference/T4-B1-I4-H4-L1-tanh-float32"
@@ -242,7 +242,7 @@ def test_a_sweep_leaves_a_run_with_its_report(swept: tuple[Path, Result]) -> Non
         for name in ("numpy_loop", "numpy_hoisted", "again")
         for mode in ("inference", "training")
     }
-    for name in ("run.json", "trials.jsonl", "summary.csv", "report.md"):
+    for name in ("run.json", "trials.jsonl", "summary.csv", "report.md", "report.html"):
         assert (folder / name).stat().st_size > 0
     assert f"report: {folder / 'report.md'}" in result.output
     record = open_run(folder).record
@@ -279,9 +279,24 @@ def test_a_folder_that_holds_a_run_is_not_written_over(runner: CliRunner, mine: 
 
 def test_two_runs_are_compared_case_by_case(runner: CliRunner, mine: Path) -> None:
     """A run has the ratio 1 to itself, and no case is slower, however wide the intervals are."""
-    result = run(runner, "compare", str(mine), str(mine))
+    result = run(runner, "compare", str(mine), str(mine), "--all")
     assert result.exit_code in (0, 3), result.output
-    assert result.output.count("1.000") >= 6
+    assert sum("1.00" in line for line in result.output.splitlines()) == 6 + 4  # cases, and means of three and of all
+
+
+def test_a_run_is_packed_beside_its_folder_and_read_again(runner: CliRunner, mine: Path) -> None:
+    """A second time it is refused, since the file is there."""
+    result = run(runner, "pack", "mine")
+    assert result.exit_code == 0
+    assert "packed: " in result.output
+    packed = mine.with_name("mine.rnnbench.gz")
+    assert packed.exists()
+    compared = run(runner, "compare", "mine", str(packed), "--markdown", "--all")
+    assert compared.exit_code in (0, 3)
+    assert compared.output.count("| `numpy_loop` |") == 3  # two cases, and their mean
+    again = run(runner, "pack", "mine")
+    assert again.exit_code == 2
+    assert "mine.rnnbench.gz" in again.output
 
 
 def test_runs_of_two_machines_are_not_compared_unless_asked(runner: CliRunner, mine: Path) -> None:

@@ -29,6 +29,7 @@ VERBS = {
     "list": ([], "sweeps.sweep_names"),
     "sweep": (["quick", "--out", "out"], "measuring.sweep_plan.plan_sweep"),
     "report": (["run"], "runs.loading.load_runs"),
+    "pack": (["run"], "runs.loading.load_runs"),
     "compare": (["run", "run"], "reporting.compare.compare_runs"),
     "train": (["--impl", "numpy_loop"], "training.train.train"),
     "profile": ([CASE], "profiling.profile.profile_cases"),

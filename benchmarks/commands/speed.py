@@ -193,6 +193,28 @@ def report(
 
 
 @app.command(rich_help_panel=UNDERSTAND)
+def pack(
+    run: Annotated[Path, typer.Argument(parser=folder, metavar="RUN", help="A run folder.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=folder, metavar="FILE", help="The new file, ending in .rnnbench.gz; else beside the run."),
+    ] = None,
+) -> None:
+    """Pack a run into one file for others: `report` reads it beside their runs, and the page of a report takes it in.
+
+    Example: python -m benchmarks pack results/default-20260101-120000
+    """
+    from benchmarks.reporting.analysis import Analysis
+    from benchmarks.reporting.page.build import run_data
+    from benchmarks.runs.loading import load_runs
+    from benchmarks.runs.packing import SUFFIX, write_pack
+
+    target = out or run.absolute().with_name(f"{run.absolute().name}{SUFFIX}")
+    size = write_pack(run, run_data(Analysis(load_runs(run))), target)
+    Terminal().say(f"packed: {target} ({size / 1e6:.2f} MB)")
+
+
+@app.command(rich_help_panel=UNDERSTAND)
 def compare(
     old: Annotated[
         Path,
@@ -205,16 +227,24 @@ def compare(
     across_machines: Annotated[
         bool, typer.Option("--across-machines", help="Compare also when they were measured on different machines.")
     ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show every case, and not the largest changes alone.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
 ) -> None:
-    """Compare two runs case by case: ratio, interval and verdict.
+    """Compare two runs: the largest changes, the mean change of each implementation, and how many cases changed.
 
-    Exit status 1 when a case is slower, 3 when no case can be told.
+    A run is a folder, or a file that `pack` made. Exit status 1 when a case is slower, 3 when no case can be told.
     Example: python -m benchmarks compare results/monday results/tuesday
     """
-    from benchmarks.reporting.compare import compare_runs, comparison_table
+    from benchmarks.reporting.compare import compare_runs
+    from benchmarks.reporting.compare_words import comparison_lines, comparison_markdown
 
     compared = compare_runs(old, new, across_machines=across_machines, say=_passed_over)
-    Terminal().print(comparison_table(compared))
+    console = Terminal()
+    if markdown:
+        echo(comparison_markdown(compared, every=every))
+    else:
+        for line in comparison_lines(compared, console.width, every=every):
+            console.say(line)
     verdicts = set(compared["verdict"])
     if "slower" in verdicts:
         raise typer.Exit(VERDICT_AGAINST)
@@ -321,7 +351,7 @@ def show_report(
     from benchmarks.reporting.answer_lines import answer_lines
     from benchmarks.reporting.answer_words import plain
     from benchmarks.reporting.cautions import cautions
-    from benchmarks.reporting.report import write_report
+    from benchmarks.reporting.report import PAGE_FILE, write_report
     from benchmarks.reporting.terminal import without_times, workload_lines
     from benchmarks.reporting.unmeasured import check_measured
     from benchmarks.runs.loading import load_runs
@@ -336,6 +366,7 @@ def show_report(
     said = [caution for run in analysis.runs for caution in run.cautions]
     said += [caution for doubts in analysis.doubts.values() for caution in cautions(doubts, plain)]
     console.lines(answer_lines(analysis.answers, said, console.width))
+    console.say(f"page: {path.with_name(PAGE_FILE)}")
     console.say(f"report: {path}")
     check_measured(analysis.runs)
 

@@ -24,23 +24,36 @@ MEASURING = ("warm-up", "sampling")
 
 def how_measured(run: LoadedRun, frame: pd.DataFrame) -> str:
     """The section on how a run was measured; `frame` holds its rows of `load_run`."""
+    lines = [f"- {name}: {_marked(name, said)}" for name, said in facts(run, frame)]
+    parts = ["\n".join(lines), _peaks(run), _activities(run.record), _paths(frame)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _marked(name: str, said: str) -> str:
+    """The text of a fact as Markdown: commands and revisions are code."""
+    if name == "commit":
+        revision, space, more = said.partition(" ")
+        return f"{code(revision)}{space}{escape(more)}"
+    return code(said) if name == "command" else escape(said)
+
+
+def facts(run: LoadedRun, frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """What a run was measured on and how, as names and plain text; `frame` holds its rows of `load_run`."""
     record = run.record
     lines = [
-        ("machine", escape(_machine(_mapping(record, "machine")))),
-        ("software", escape(_pairs(_mapping(record, "packages")))),
-        ("thread settings", escape(_pairs(_mapping(record, "machine", "thread_environment")))),
-        ("allocator", escape(_pairs(_mapping(record, "allocator")))),
-        ("addresses", escape(record["address_space"]) if isinstance(record.get("address_space"), str) else ""),
-        ("commit", _commit(_mapping(record, "commit"))),
-        ("command", code(record["command"]) if isinstance(record.get("command"), str) else ""),
-        ("sweep", escape(_sweep(_mapping(record, "sweep")))),
-        ("started, finished", escape(_span(record))),
-        ("samples", escape(_samples(frame))),
-        ("disturbed from outside", escape(_disturbed(frame))),
+        ("machine", _machine(_mapping(record, "machine"))),
+        ("software", _pairs(_mapping(record, "packages"))),
+        ("thread settings", _pairs(_mapping(record, "machine", "thread_environment"))),
+        ("allocator", _pairs(_mapping(record, "allocator"))),
+        ("addresses", record["address_space"] if isinstance(record.get("address_space"), str) else ""),
+        ("commit", describe_commit(record)),
+        ("command", record["command"] if isinstance(record.get("command"), str) else ""),
+        ("sweep", _sweep(_mapping(record, "sweep"))),
+        ("started, finished", _span(record)),
+        ("samples", _samples(frame)),
+        ("disturbed from outside", _disturbed(frame)),
     ]
-    parts = ["\n".join(f"- {name}: {said}" for name, said in lines if said)]
-    parts += [_peaks(run), _activities(record), _paths(frame)]
-    return "\n\n".join(part for part in parts if part)
+    return [(name, clean(said)) for name, said in lines if said]
 
 
 def machine_words(record: Mapping[str, Any]) -> str:
@@ -108,10 +121,12 @@ def _is_positive(value: object) -> bool:
     return isinstance(value, int | float) and 0 < value < math.inf
 
 
-def _commit(commit: Mapping[str, Any]) -> str:
+def describe_commit(record: Mapping[str, Any]) -> str:
+    """The revision, and whether it had changes; empty where the record says none."""
+    commit = _mapping(record, "commit")
     if not commit.get("revision"):
         return ""
-    return code(commit["revision"]) + (" with changes that are not committed" if commit.get("dirty") else "")
+    return f"{commit['revision']}" + (" with changes that are not committed" if commit.get("dirty") else "")
 
 
 def _sweep(sweep: Mapping[str, Any]) -> str:

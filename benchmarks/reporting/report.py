@@ -23,6 +23,7 @@ from benchmarks.reporting.latency_words import serving_section, streaming_sectio
 from benchmarks.reporting.machine_words import machine_section
 from benchmarks.reporting.machines import by_machine
 from benchmarks.reporting.many_lengths_words import many_lengths_section
+from benchmarks.reporting.page.build import page
 from benchmarks.reporting.plots import Plot, write_plots
 from benchmarks.reporting.price import accuracy, prices
 from benchmarks.reporting.provenance import how_measured
@@ -32,6 +33,7 @@ from benchmarks.runs.loading import Folder, LoadedRun, load_runs
 from benchmarks.store import REPORT, TOGETHER
 
 REPORT_FILE = "report.md"
+PAGE_FILE = "report.html"
 PLOTS_FOLDER = "plots"
 RANKING_FILE = "ranking.csv"
 LATENCIES_FILE = "latencies.csv"
@@ -61,9 +63,9 @@ def write_report(analysis: Analysis, out: Path | None = None, say: Callable[[str
     """
     runs = analysis.runs
     several = len({run.folder for run in runs}) > 1
-    target = out if out is not None else runs[0].folder / (TOGETHER if several else "")
+    target = out if out is not None else runs[0].report_folder / (TOGETHER if several else "")
     if out is None and several:
-        check_no_link(runs[0].folder, TOGETHER)
+        check_no_link(runs[0].report_folder, TOGETHER)
     check_outputs(target, REPORT)
     say("comparing")
     tables = {
@@ -77,6 +79,8 @@ def write_report(analysis: Analysis, out: Path | None = None, say: Callable[[str
     with replacing(target, REPORT) as staged:
         for name, frame in tables.items():
             write(staged, name, frame_csv(frame))
+        say("writing the page")
+        write(staged, PAGE_FILE, page(analysis))
         plots = write_plots(analysis, make_folder(staged, PLOTS_FOLDER), say)
         write(staged, REPORT_FILE, report_text(analysis, plots, target))
     return target / REPORT_FILE

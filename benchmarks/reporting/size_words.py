@@ -12,7 +12,8 @@ from benchmarks.workload import Workload
 
 MOST_NAMED = 2
 """So many workloads are named one by one where no rule sets them apart."""
-_LETTERS = "BHTL"
+LETTERS = "BHTL"
+"""The sizes that rules are on, the first preferred."""
 
 
 class _Rule(NamedTuple):
@@ -46,7 +47,7 @@ def where(chosen: Sequence[Workload], among: Sequence[Workload]) -> str:
 
 def _candidates(among: Sequence[Workload]) -> Iterator[tuple[_Rule, ...]]:
     """Single rules, then pairs of rules on two sizes."""
-    rules = [rule for letter in _LETTERS for rule in _rules(letter, among)]
+    rules = [rule for letter in LETTERS for rule in _rules(letter, among)]
     yield from ((rule,) for rule in rules)
     yield from (pair for pair in itertools.combinations(rules, 2) if pair[0].letter != pair[1].letter)
 

@@ -19,6 +19,7 @@ from benchmarks.limits.peak_index import PeakIndex
 from benchmarks.presentation.plain_text import clean
 from benchmarks.runs.campaign import is_campaign
 from benchmarks.runs.merging import MergedRun, merged
+from benchmarks.runs.packing import is_pack, pack_stem, read_pack
 from benchmarks.runs.peaks_in_records import read_peaks
 from benchmarks.runs.pooling import PooledCase, by_workload, pool
 from benchmarks.store import StoreError, open_run
@@ -37,7 +38,7 @@ class LoadedRun:
 
     label: str
     folder: Path
-    """The run's folder; the campaign's for a machine of one."""
+    """The run's folder, or the file of a packed run; the campaign's folder for a machine of one."""
     record: Mapping[str, Any]
     cases: Mapping[Case, PooledCase]
     problems: Sequence[str]
@@ -45,6 +46,11 @@ class LoadedRun:
     """The machine's name in tables: the kind of machine in a campaign, else the short name in the record."""
     cautions: Sequence[str] = ()
     """Sentences on what is missing, and on machines that were not as they should be."""
+
+    @property
+    def report_folder(self) -> Path:
+        """The folder for a report of it: its own, or one beside a packed run."""
+        return self.folder.with_name(f"{pack_stem(self.folder)}-report") if is_pack(self.folder) else self.folder
 
     @functools.cached_property
     def workloads(self) -> dict[Workload, dict[str, PooledCase]]:
@@ -71,7 +77,7 @@ class LoadedRun:
 
 
 def load_runs(folders: Folder | Sequence[Folder], labels: Sequence[str] | None = None) -> list[LoadedRun]:
-    """Read one run or several. Without labels a run is called by its folder's name.
+    """Read one run or several, from run folders or from files that `pack` made.
 
     The folder of a campaign is read as a run for each of its machines: CAMPAIGN/MACHINE, or MACHINE alone where the
     campaign is the only folder and has no label.
@@ -95,13 +101,16 @@ def _load(folder: Path, label: str, alone: bool) -> list[LoadedRun]:
             _of_machine(folder, found, found.machine if alone else f"{label}/{found.machine}")
             for found in merged(folder)
         ]
-    run = open_run(folder)
-    reading = run.read()
-    cases = pool((_cleaned(trial) for trial in reading.trials), target_interval(run.record))
-    machine = run.record.get("machine")
+    if is_pack(folder):
+        record, reading = read_pack(folder)
+    else:
+        run = open_run(folder)
+        record, reading = run.record, run.read()
+    cases = pool((_cleaned(trial) for trial in reading.trials), target_interval(record))
+    machine = record.get("machine")
     key = machine.get("key") if isinstance(machine, dict) else None
     name = clean(key) if isinstance(key, str) else ""
-    return [LoadedRun(label, folder, run.record, cases, tuple(map(clean, reading.problems)), name)]
+    return [LoadedRun(label, folder, record, cases, tuple(map(clean, reading.problems)), name)]
 
 
 def _of_machine(folder: Path, found: MergedRun, label: str) -> LoadedRun:
@@ -147,15 +156,17 @@ def _cleaned(trial: Trial) -> Trial:
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
-    """The folders' names, each with as many parent folders as make them different.
+    """The names of folders and packed runs, each with as many parent folders as make them different.
 
-    Raises StoreError when one folder is given twice.
+    Raises StoreError when one is given twice.
     """
-    parts = [path.absolute().parts for path in paths]
-    if len(set(parts)) != len(parts):
-        raise StoreError(f"{', '.join(map(str, paths))}: the same run folder twice; name each once")
-    longest = max(map(len, parts))
-    for depth in range(1, longest + 1):
+    whole = [path.absolute() for path in paths]
+    if len(set(whole)) != len(whole):
+        raise StoreError(f"{', '.join(map(str, paths))}: the same run twice; name each once")
+    stems = [path.with_name(pack_stem(path)) if is_pack(path) else path for path in whole]
+    # A packed run may lie beside the folder that it was made of, and have its name.
+    parts = [path.parts for path in (stems if len(set(stems)) == len(stems) else whole)]
+    for depth in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-depth:]) for part in parts]
         if len(set(names)) == len(names):
             return [clean(name) for name in names]

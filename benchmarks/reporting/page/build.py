@@ -1,0 +1,27 @@
+"""The page of an analysis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.answer_words import plain
+from benchmarks.reporting.cautions import cautions
+from benchmarks.reporting.page.data import page_data
+from benchmarks.reporting.page.html import page_html
+
+MOST_IN_TITLE = 3
+
+
+def page(analysis: Analysis) -> str:
+    """The HTML of `report.html`: the runs of the analysis, one by one and side by side."""
+    return page_html(run_data(analysis))
+
+
+def run_data(analysis: Analysis) -> dict[str, Any]:
+    """The data of the page, as `page_data` makes them."""
+    labels = [run.label for run in analysis.runs]
+    more = len(labels) - MOST_IN_TITLE
+    shown = ", ".join(labels[:MOST_IN_TITLE]) + (f" and {more} more" if more > 0 else "")
+    said = {run.label: [*run.cautions, *cautions(analysis.doubts[run.label], plain)] for run in analysis.runs}
+    return page_data(analysis.runs, analysis.frame, said, f"rnnbench · {shown}")
