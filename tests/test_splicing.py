@@ -27,15 +27,15 @@ after
 
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Path]:
-    """Two runs with different answers; the later one stands last."""
-    for name, seconds, day in (("one", 1.0, 2), ("two", 4.0, 1)):
+    """Two runs with different answers; the first one is the earlier."""
+    for name, seconds, day in (("one", 1.0, 1), ("two", 4.0, 2)):
         trials = measured(workload(), {"nn_rnn": 2.0, "mine": seconds})
         run_of(tmp_path / "results" / name, trials, started_at=f"2026-01-0{day}T00:00:00+00:00")
-    return [tmp_path / "results" / name for name in ("two", "one")]
+    return [tmp_path / "results" / name for name in ("one", "two")]
 
 
 def test_blocks_hold_the_answers_and_nothing_else_changes(runs: list[Path], tmp_path: Path) -> None:
-    """The later run in full, the earlier in a sentence, with links from where the file is."""
+    """The run that is named first in full, the other in a sentence, with links from where the file is."""
     text = typed(spliced(TEXT, runs, tmp_path))
     assert text.startswith("# Mine\n\n<!-- rnnbench: terminal -->\n```text\nUse mine.")
     assert "old" not in text

@@ -2,7 +2,7 @@
 
 A block begins with a line `<!-- rnnbench: NAME -->` and ends with `<!-- rnnbench: end -->`. The blocks are `terminal`
 (the last lines of a sweep), `picture` (a plot of the run) and `results` (the answer of each run with links). The run
-that was started last is shown in full, the others in a sentence each.
+that is named first is shown in full, the others in a sentence each.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ def spliced(text: str, runs: Sequence[Folder], beside: Path) -> str:
 
     Raises ValueError for a text without a block, and for a block that is unknown.
     """
-    loaded = sorted(load_runs(list(runs)), key=lambda run: (str(run.record.get("started_at")), run.label), reverse=True)
-    analyses = [Analysis([run]) for run in loaded]
+    analyses = [Analysis([run]) for run in load_runs(list(runs))]
     blocks: Mapping[str, Callable[[], str]] = {
         "terminal": lambda: _terminal(analyses[0], beside),
         "picture": lambda: _picture(analyses[0], beside),
