@@ -92,11 +92,9 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     measured_by(campaign, "zen5-000", "n1", both(ONE), finished=False)
     measured_by(campaign, "xeon-000", "n9", both(ONE), finished=False)
     zen5, xeon, old = load_runs(campaign.folder)
-    assert list(zen5.cautions) == [
-        "on zen5, 2 of 3 workloads not measured; measured of zen5-000 (1 of 2), zen5-001 (0 of 1)"
-    ]
+    assert list(zen5.cautions) == ["on zen5, 2 of 3 workloads not measured: zen5-000 has 1 of 2, zen5-001 has 0 of 1"]
     assert list(xeon.cautions) == ["on xeon, xeon-000 ended before the end of the budget"]
-    assert list(old.cautions) == ["on old, 1 of 1 workload not measured; measured of old-000 (0 of 1)"]
+    assert list(old.cautions) == ["on old, 1 of 1 workload not measured: old-000 has 0 of 1"]
     assert build_report(campaign.folder) == campaign.folder / "report.md"
     report = (campaign.folder / "report.md").read_text(encoding="utf-8")
     assert "on zen5, 2 of 3 workloads not measured" in report

@@ -70,6 +70,7 @@ def _exchanges(found: Sequence[Exchange]) -> str:
         [
             escape(each.machine),
             escape(each.other),
+            each.threads or NOTHING,
             f"{significant(each.seconds)} s ({significant(each.lowest)} to {significant(each.highest)})",
             f"{significant(each.core_seconds)} s" if math.isfinite(each.core_seconds) else NOTHING,
             f"{significant(each.joules)}" if math.isfinite(each.joules) else "energy could not be read on both",
@@ -77,7 +78,7 @@ def _exchanges(found: Sequence[Exchange]) -> str:
         ]
         for each in found
     ]
-    header = ["a second on", "is on", "seconds", "core-seconds for each", "watt-hours for each", "workloads"]
+    header = ["a second on", "is on", "threads", "seconds", "core-seconds for each", "watt-hours for each", "workloads"]
     return (
         "What a second costs elsewhere, each workload by its fastest on each machine (geometric mean, range over the "
         f"workloads):\n\n{table(header, rows)}"

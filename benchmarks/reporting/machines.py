@@ -79,6 +79,8 @@ class Exchange:
 
     machine: str
     other: str
+    threads: str
+    """As in `Point`: means are over workloads of the same threads."""
     workloads: int
     seconds: float
     lowest: float
@@ -121,17 +123,23 @@ def changes(table: Table) -> dict[Point, Mapping[str, Best]]:
 
 
 def exchanges(table: Table) -> list[Exchange]:
-    """What a second costs elsewhere, for each pair of machines with workloads in common, from each to a later one."""
+    """What a second costs elsewhere, for each pair of machines and threads with workloads in common."""
     machines = list(dict.fromkeys(machine for bests in table.values() for machine in bests))
     found = []
-    for machine, other in itertools.combinations(machines, 2):
-        pairs = [(bests[machine], bests[other]) for bests in table.values() if machine in bests and other in bests]
+    classes = dict.fromkeys(point.threads for point in table)
+    for (machine, other), threads in itertools.product(itertools.combinations(machines, 2), classes):
+        pairs = [
+            (bests[machine], bests[other])
+            for point, bests in table.items()
+            if point.threads == threads and machine in bests and other in bests
+        ]
         if pairs:
             ratios = [there.seconds / here.seconds for here, there in pairs]
             found.append(
                 Exchange(
                     machine=machine,
                     other=other,
+                    threads=threads,
                     workloads=len(pairs),
                     seconds=_mean(ratios),
                     lowest=min(ratios),

@@ -31,11 +31,11 @@ def missing(campaign: Campaign, kind: str, visited: Mapping[str, set[Workload]],
     said = []
     if missed:
         named = [
-            f"{part.name} ({len(part.workloads) - lacking[part.name]} of {len(part.workloads)})"
+            f"{part.name} has {len(part.workloads) - lacking[part.name]} of {len(part.workloads)}"
             for part in parts
             if lacking[part.name]
         ]
-        said.append(f"on {kind}, {missed} of {count(total, 'workload')} not measured; measured of {_named(named)}")
+        said.append(f"on {kind}, {missed} of {count(total, 'workload')} not measured: {_named(named)}")
     unfinished = [part.name for part in parts if part.name not in finished and not lacking[part.name]]
     if unfinished:
         said.append(f"on {kind}, {_named(unfinished)} ended before the end of the budget")
