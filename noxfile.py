@@ -46,6 +46,13 @@ def page(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests/test_page_browser.py", "--require-browser", *session.posargs)
 
 
+@nox.session(name="tests-of-torch")
+def tests_of_torch(session: nox.Session) -> None:
+    """Put the modules of `rnnimpl.torch` through PyTorch's own tests of modules."""
+    install(session, "tests")
+    session.run("python", "-m", "pytest", "--tests-of-torch", "tests/test_torch_own_tests.py", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check formatting, style, types, and the workflows against GitHub's schema, which the checker brings with it."""

@@ -22,9 +22,17 @@ torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options `--kills N` and `--require-browser`."""
+    """Add the options `--kills N`, `--require-browser` and `--tests-of-torch`."""
+    parser.addoption("--tests-of-torch", action="store_true", help="run PyTorch's own tests of modules, and no others")
     parser.addoption("--require-browser", action="store_true", help="fail where the tests in a browser cannot run")
     parser.addoption("--kills", type=int, default=2, help="how many processes the tests marked `kills` kill, each")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave PyTorch's own tests out unless they are asked for: their import changes flags of the whole process."""
+    if collection_path.suffix == ".py" and collection_path.name.startswith("test_"):
+        return (collection_path.name == "test_torch_own_tests.py") != config.getoption("--tests-of-torch")
+    return None
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ def test_no_run_and_the_same_run_twice_are_refused(tmp_path: Path) -> None:
     run_of(tmp_path / "a", [])
     with pytest.raises(ValueError, match="no run is given"):
         load_run([])
-    with pytest.raises(StoreError, match="the same run folder twice"):
+    with pytest.raises(StoreError, match="the same run twice"):
         load_run(tmp_path / "a", tmp_path / "a")
 
 

@@ -34,7 +34,7 @@ class Mine(NumpyLoop):
 def stranger(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Makes a run's folder that names code of its own, and keeps what would be measured in `plans`."""
     monkeypatch.setattr("benchmarks.machine.describe_machine", lambda: {"key": "synthetic-2cores-8GiB"})
-    monkeypatch.setattr("benchmarks.commands.speed.show_report", lambda *_: None)
+    monkeypatch.setattr("benchmarks.commands.speed.show_report", lambda *_, **__: None)
     monkeypatch.syspath_prepend(str(Path.cwd()))
     sweep = plan_sweep("quick", implementations=["numpy_loop"]).sweep.to_json()
 

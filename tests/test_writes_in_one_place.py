@@ -17,6 +17,7 @@ ALLOWED = {
     ("benchmarks/commands/endings.py", "open"): "the null device, in place of a broken pipe",
     ("benchmarks/measuring/lock.py", "mkstemp"): "who holds the machine's lock, beside the lock",
     ("benchmarks/measuring/lock.py", "open"): "the machine's lock, for reading",
+    ("benchmarks/measuring/first_use.py", "mkdir"): "an empty cache, in a scratch folder",
     ("benchmarks/measuring/lock.py", "replace"): "who holds the machine's lock, beside the lock",
     ("benchmarks/measuring/lock.py", "unlink"): "who holds the machine's lock, beside the lock",
     ("benchmarks/measuring/memory.py", "write_text"): "a switch of the kernel's in /proc",

@@ -67,8 +67,8 @@ def set_up(frame: pd.DataFrame, once: Mapping[str, float]) -> str:
         costs = [float(cases[column].median()) for column in ("setup_seconds", "first_call_seconds")]
         first = seconds(once[name]) if name in once else NOTHING
         place = [code(run)] if several else []
-        told = [code(name), *map(seconds, costs), seconds(float(cases["before"].max())), first]
-        rows.append([*place, *told, NOTHING if name == BASELINE else pay_back(cases["payback_calls"])])
+        cells = [code(name), *map(seconds, costs), seconds(float(cases["before"].max())), first]
+        rows.append([*place, *cells, NOTHING if name == BASELINE else pay_back(cases["payback_calls"])])
     return limited(header, rows) if rows else ""
 
 
