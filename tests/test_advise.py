@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pickle
@@ -211,7 +212,9 @@ def test_each_source_is_answered(
     assert [lines.count(word) for word in ("model", "answer", "whole", "do", "run")] == [answers] * 5
     assert result.output.count("use fused_cpu: 2.00") == answers
     assert ("left out odd: a GRUCell" in result.output) == (name in ("a.pt", "a.safetensors"))
-    assert result.output.count(" of a call of ") == (answers if name in ("Tagger", "a.onnx") else 0)
+    # ONNX Runtime, where it is installed, says the share of the layers of a file.
+    has_share = name == "Tagger" or (name == "a.onnx" and importlib.util.find_spec("onnxruntime") is not None)
+    assert result.output.count(" of a call of ") == (answers if has_share else 0)
     assert result.output.count("packed sequences were measured as if") == (answers if name == "Tagger" else 0)
     frame = load_run("out")
     assert set(zip(frame["T"], frame["B"], strict=True)) == {(5, 2), (3, 1)}
