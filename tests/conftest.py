@@ -31,7 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave PyTorch's own tests out unless they are asked for: their import changes flags of the whole process."""
     if collection_path.suffix == ".py" and collection_path.name.startswith("test_"):
-        return (collection_path.name == "test_torch_own_tests.py") != config.getoption("--tests-of-torch")
+        asked: bool = config.getoption("--tests-of-torch")
+        return asked != (collection_path.name == "test_torch_own_tests.py")
     return None
 
 
