@@ -21,6 +21,7 @@ Mark = Callable[[str], str]
 UNKNOWN = "not yet known"
 """Stands for a ratio without an interval: it would be a number from noise."""
 _MOST_LABELS = 3
+_MOST_NAMES = 2
 
 
 def plain(name: str) -> str:
@@ -139,13 +140,22 @@ def _row(answer: SettingAnswer, label: str, mark: Mark) -> AnswerRow:
     against = None if answer.baseline == answer.fastest else answer.against_baseline
     return AnswerRow(
         label,
-        " ≈ ".join(map(mark, (answer.fastest, *answer.close))),
+        _fastest(answer, mark),
         ratio(against),
         ratio(answer.against_best_other),
         NOTHING if least is None else f"{short_ratio(least.ratio)} {mark(least.peer.case.implementation)}",
         share(answer.limit.share) if answer.limit else NOTHING,
         otherwise(answer, mark),
     )
+
+
+def _fastest(answer: SettingAnswer, mark: Mark) -> str:
+    """The fastest of a row with one that is too close to call, and how many more are; `not yet known` for noise."""
+    if answer.leads and not answer.known:
+        return UNKNOWN
+    names = [mark(name) for name in (answer.fastest, *answer.close)]
+    more = f" + {len(names) - _MOST_NAMES}" if len(names) > _MOST_NAMES else ""
+    return " ≈ ".join(names[:_MOST_NAMES]) + more
 
 
 def otherwise(answer: SettingAnswer, mark: Mark) -> str:
