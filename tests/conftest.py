@@ -19,6 +19,10 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import torch  # noqa: E402  # after the variables above
 
 torch.set_num_threads(1)
+_BACKENDS = (
+    *(torch.backends.cuda.matmul, torch.backends.cudnn.rnn),  # type: ignore[attr-defined]  # set at run time by torch
+    *(torch.backends.mkldnn.rnn, torch.backends.mkldnn.matmul),  # type: ignore[attr-defined]  # the same
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +38,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         asked: bool = config.getoption("--tests-of-torch")
         return asked != (collection_path.name == "test_torch_own_tests.py")
     return None
+
+
+@pytest.fixture(autouse=True)
+def precisions_of_torch() -> Iterator[None]:
+    """Precisions that a test sets for the whole process end with it."""
+    before = [backend.fp32_precision for backend in _BACKENDS]
+    yield
+    for backend, precision in zip(_BACKENDS, before, strict=True):
+        if backend.fp32_precision != precision:
+            backend.fp32_precision = precision
 
 
 @pytest.fixture

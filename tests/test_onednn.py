@@ -113,8 +113,6 @@ def test_without_a_standard_output_the_kernel_is_not_known() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-# Flags of PyTorch that other tests set in the same process change what it finds.
-@pytest.mark.slow
 @needs_onednn
 def test_the_kernels_of_an_lstm_in_pytorch_are_named(capfd: pytest.CaptureFixture[str]) -> None:
     """An LSTM executes one RNN primitive for each layer, and nothing is written to the screen."""

@@ -127,8 +127,6 @@ def test_one_graph_serves_all_lengths() -> None:
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
-# Flags of PyTorch that other tests set in the same process change what it finds.
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_export_names_the_operator(name: str) -> None:
     model = Classifier(name).eval()
