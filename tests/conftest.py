@@ -20,7 +20,7 @@ import torch  # noqa: E402  # after the variables above
 
 torch.set_num_threads(1)
 _BACKENDS = (
-    *(torch.backends.cuda.matmul, torch.backends.cudnn.rnn),  # type: ignore[attr-defined]  # set at run time by torch
+    *(torch.backends.cuda.matmul, torch.backends.cudnn.rnn),
     *(torch.backends.mkldnn.rnn, torch.backends.mkldnn.matmul),  # type: ignore[attr-defined]  # the same
 )
 
