@@ -71,11 +71,14 @@ def test_what_is_too_close_is_no_answer(tmp_path: Path) -> None:
 
 def test_without_intervals_there_is_no_number(tmp_path: Path) -> None:
     """Five blocks are too few, however far the times are apart."""
-    trials = [trial(name, CENTRE, time, blocks=(3,) * 5) for name, time in (("nn_rnn", 9.0), ("mine", 1.0))]
+    trials = [
+        trial(name, CENTRE, time, blocks=(3,) * 5) for name, time in (("nn_rnn", 9.0), ("mine", 1.0), ("one", 2.0))
+    ]
     found = answers(tmp_path / "run", trials)
     assert headline(found, plain) == ["The fastest is not yet known: too few blocks were measured for an interval."]
     (row,) = rows(found, plain)
-    assert (row.against_baseline, row.against_best_other) == ("not yet known", "not yet known")
+    ratios = (row.against_baseline, row.against_best_other, row.smallest_lead)
+    assert (row.fastest, *ratios, row.otherwise) == ("not yet known",) * 5
     lines = answer_lines(found, [], 80)
     assert not any("9.0" in line for line in lines)
 
@@ -146,3 +149,10 @@ def test_markdown_marks_every_name(tmp_path: Path) -> None:
     assert text.startswith("**Use `mine`.** It is surely the fastest on all 2 workloads.")
     assert "| inference | 6.00x (6.00-6.00) | 2.45x (2.45-2.45) | 2.00x `one` |" in text
     assert "All: tanh RNN, 2 threads, cpu, float32." in text
+
+
+def test_of_many_that_are_tied_three_are_named(tmp_path: Path) -> None:
+    others = {f"like_{letter}": 1.01 for letter in "abcde"}
+    trials = [*CLEAR, *measured(CENTRE, {"nn_rnn": 9.0, "mine": 1.0, **others}, mine=0.1)]
+    (line,) = exceptions(answers(tmp_path / "run", trials), plain)
+    assert "tied with like_a, like_b, like_c or 2 more for" in line

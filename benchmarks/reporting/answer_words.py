@@ -22,6 +22,7 @@ UNKNOWN = "not yet known"
 """Stands for a ratio without an interval: it would be a number from noise."""
 _MOST_LABELS = 3
 _MOST_NAMES = 2
+_MOST_TIED = 3
 
 
 def plain(name: str) -> str:
@@ -136,22 +137,34 @@ def rows(answers: Sequence[SettingAnswer], mark: Mark) -> list[AnswerRow]:
 
 
 def _row(answer: SettingAnswer, label: str, mark: Mark) -> AnswerRow:
-    least = answer.smallest_lead
     against = None if answer.baseline == answer.fastest else answer.against_baseline
     return AnswerRow(
         label,
         _fastest(answer, mark),
         ratio(against),
         ratio(answer.against_best_other),
-        NOTHING if least is None else f"{short_ratio(least.ratio)} {mark(least.peer.case.implementation)}",
+        _smallest_lead(answer, mark),
         share(answer.limit.share) if answer.limit else NOTHING,
         otherwise(answer, mark),
     )
 
 
+def _smallest_lead(answer: SettingAnswer, mark: Mark) -> str:
+    """A ratio and whom it is over; `not yet known` where the fastest is."""
+    least = answer.smallest_lead
+    if least is None or _is_unknown(answer):
+        return NOTHING if least is None else UNKNOWN
+    return f"{short_ratio(least.ratio)} {mark(least.peer.case.implementation)}"
+
+
+def _is_unknown(answer: SettingAnswer) -> bool:
+    """Whether a lead of the answer has no interval: which is the fastest would be told from noise."""
+    return bool(answer.leads) and not answer.known
+
+
 def _fastest(answer: SettingAnswer, mark: Mark) -> str:
     """The fastest of a row with one that is too close to call, and how many more are; `not yet known` for noise."""
-    if answer.leads and not answer.known:
+    if _is_unknown(answer):
         return UNKNOWN
     names = [mark(name) for name in (answer.fastest, *answer.close)]
     more = f" + {len(names) - _MOST_NAMES}" if len(names) > _MOST_NAMES else ""
@@ -163,6 +176,8 @@ def otherwise(answer: SettingAnswer, mark: Mark) -> str:
     other = answer.alternative
     if other is None:
         return NOTHING
+    if _is_unknown(other):
+        return UNKNOWN
     said = " ≈ ".join(map(mark, (other.fastest, *other.close)))
     if other.baseline != other.fastest and other.against_baseline and not math.isnan(other.against_baseline.low):
         said += f" {times(other.against_baseline.median)}"
@@ -181,5 +196,7 @@ def exceptions(answers: Sequence[SettingAnswer], mark: Mark) -> list[str]:
 
 
 def _exception(each: Exceptional, mark: Mark) -> str:
-    names = listed([mark(name) for name in each.names], "or")
+    shown = [mark(name) for name in each.names[:_MOST_TIED]]
+    more = [f"{len(each.names) - _MOST_TIED} more"] if len(each.names) > _MOST_TIED else []
+    names = listed([*shown, *more], "or")
     return f"tied with {names} {each.where}" if each.tied else f"{names} is faster {each.where}"

@@ -224,7 +224,7 @@ def _sizes(panel: Panel) -> list[tuple[int, ...]]:
 
 def _around_one(low: float, high: float) -> Scale:
     """A logarithmic scale of ratios from the least to the largest, with room, that shows 1."""
-    return min(low, 0.97) / 1.06, max(high, 1.03) * 1.06
+    return min(low, 0.97) / 1.1, max(high, 1.03) * 1.1
 
 
 def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
@@ -250,7 +250,7 @@ def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
             styles=_by_role(analysis),
             left=_beside(list(map(str, kept["implementation"]))),
             inner_left=0.15,
-            right=1.3,
+            right=1.5,
         )
     ]
 
