@@ -13,13 +13,14 @@ from typing import Any
 import psutil
 
 from benchmarks.machine.cgroup import cpu_quota, memory_limit
-from benchmarks.machine.energy import Energy, read_energy
+from benchmarks.machine.energy import Energy, EnergyReading, read_energy
 from benchmarks.machine.nvml import describe_gpus, gpu_count, gpu_state
 from benchmarks.machine.software import commit, numpy_blas, packages, thread_environment
 from benchmarks.workload import Device
 
 __all__ = [
     "Energy",
+    "EnergyReading",
     "available_bytes",
     "caches",
     "commit",

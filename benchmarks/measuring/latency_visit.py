@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from benchmarks import latencies
 from benchmarks.machine import read_energy
@@ -73,11 +72,9 @@ class LatencyVisit(Visit):
         times = [self._checked(*each) for each in zip(self.workers, checks, replies, strict=True)]
         if not self.goes_on:
             return
-        if suspended_seconds:
-            self.lost = f"a block: the machine or the sweep was suspended for {suspended_seconds:.0f} s"
+        disturbances = _together(before), _together(after)
+        if not self.keeps_block(suspended_seconds, disturbances, (energy_before, energy_after)):
             return
-        self.interference.add(_together(before), _together(after), psutil.cpu_count() or 1)
-        self.energy.add(energy_before, energy_after)
         nanoseconds = np.concatenate(times)
         self.latencies.append(latencies.encode(nanoseconds))
         self.seconds.append(float(np.median(nanoseconds)) / 1e9)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import psutil
-
 from benchmarks.machine import read_energy
 from benchmarks.measuring.checking import read_results
 from benchmarks.measuring.expectations import BlockCheck
@@ -46,11 +44,8 @@ class LengthsVisit(Visit):
         if problem is not None:
             self.end("wrong", problem)
             return
-        if suspended_seconds:
-            self.lost = f"a block: the machine or the sweep was suspended for {suspended_seconds:.0f} s"
+        if not self.keeps_block(suspended_seconds, (before, after), (energy_before, energy_after)):
             return
-        self.interference.add(before, after, psutil.cpu_count() or 1)
-        self.energy.add(energy_before, energy_after)
         self.seconds += reply["seconds"]
         self.repeated_seconds += reply["repeated_seconds"]
         self.blocks.append(count)

@@ -12,12 +12,12 @@ from typing import Any
 
 import psutil
 
-from benchmarks.machine import Energy, gpu_state, read_energy
+from benchmarks.machine import Energy, EnergyReading, gpu_state, read_energy
 from benchmarks.measuring import checking
 from benchmarks.measuring.checking import Expected, SpotCheck
 from benchmarks.measuring.clocks import BlockClock, contradiction, on_core_seconds
 from benchmarks.measuring.expectations import BlockCheck
-from benchmarks.measuring.interference import Interference
+from benchmarks.measuring.interference import CoreSeconds, Interference
 from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost, ended_by_budget
 from benchmarks.measuring.process import Worker
 from benchmarks.statistics import MINIMUM_BLOCKS
@@ -146,12 +146,8 @@ class Visit:
         if problem is not None:
             self.end("wrong", problem)
             return
-        if suspended_seconds:
-            # A sample may contain the suspension.
-            self.lost = f"a block: the machine or the sweep was suspended for {suspended_seconds:.0f} s"
+        if not self.keeps_block(suspended_seconds, (before, after), (energy_before, energy_after)):
             return
-        self.interference.add(before, after, psutil.cpu_count() or 1)
-        self.energy.add(energy_before, energy_after)
         self.seconds += reply["seconds"]
         self.blocks.append(len(reply["seconds"]))
         self.sampling_seconds += reply["ended"] - reply["began"]
@@ -161,6 +157,23 @@ class Visit:
         clock = {name: reply[name] for name in ("began", "ended", "untimed", "calls")}
         on_core = None if on_core_before is None or on_core_after is None else on_core_after - on_core_before
         self.clocks.append(BlockClock(sent=sent, received=received, timed=timed, on_core=on_core, **clock))
+
+    def keeps_block(
+        self,
+        suspended_seconds: float,
+        core_seconds: tuple[CoreSeconds, CoreSeconds],
+        energy: tuple[EnergyReading, EnergyReading],
+    ) -> bool:
+        """Count what a block was disturbed by and used, from readings before and after it.
+
+        False, and the block is lost, where the machine or the sweep was suspended: a sample may contain the suspension.
+        """
+        if suspended_seconds:
+            self.lost = f"a block: the machine or the sweep was suspended for {suspended_seconds:.0f} s"
+            return False
+        self.interference.add(*core_seconds, psutil.cpu_count() or 1)
+        self.energy.add(*energy)
+        return True
 
     def finish(self) -> None:
         """Have the case taken down, record what is known only then, and compare the clocks."""
