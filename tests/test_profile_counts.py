@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import struct
 import time
@@ -173,6 +174,32 @@ def test_the_interpreters_instructions_are_counted() -> None:
 
     none, ten, twenty = (count_instructions(loop(number)).bytecodes for number in (0, 10, 20))
     assert twenty - ten == ten - none > 10
+
+
+def test_a_garbage_collection_is_not_part_of_a_traced_call() -> None:
+    """Callbacks of a collection would add instructions, and end a trace's frames: it is off within the call alone."""
+    collections = []
+
+    def call() -> list[list[None]]:
+        return [[None] for _ in range(500)]
+
+    expected = count_instructions(call)
+    before = gc.get_threshold()
+
+    def note(phase: str, _: object) -> None:
+        collections.append(phase)
+
+    gc.callbacks.append(note)
+    gc.set_threshold(1, 1, 1)
+    try:
+        assert count_instructions(call) == expected
+        assert gc.isenabled()
+        collections.clear()
+        call()
+        assert collections
+    finally:
+        gc.callbacks.remove(note)
+        gc.set_threshold(*before)
 
 
 def test_operations_and_products_are_counted_by_their_instructions() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import gc
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -79,7 +80,10 @@ def count_allocated(call: Callable[[], object]) -> int:
 
 
 def trace_instructions(observer: Observer, call: Callable[[], object]) -> None:
-    """Make a call, with `observer` called before each instruction that this thread runs in it."""
+    """Make a call, with `observer` called before each instruction that this thread runs in it.
+
+    The garbage collector is off meanwhile: it would run finalizers and callbacks of other code within the call.
+    """
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         frame.f_trace_opcodes = True
@@ -88,12 +92,15 @@ def trace_instructions(observer: Observer, call: Callable[[], object]) -> None:
             observer(frame)
         return trace
 
-    before = sys.gettrace()
+    before, collects = sys.gettrace(), gc.isenabled()
+    gc.disable()
     sys.settrace(trace)
     try:
         call()
     finally:
         sys.settrace(before)
+        if collects:
+            gc.enable()
 
 
 @functools.lru_cache(maxsize=1024)
