@@ -159,3 +159,24 @@ def test_wrong_use_is_answered(
         result = runner.invoke(app, ["sweep", *words])
     assert result.exit_code == 2
     assert said in result.output
+
+
+@pytest.mark.parametrize("verb", [("sweep", "quick"), ("track", "--rev", "HEAD")])
+def test_nothing_is_made_where_nothing_can_be_submitted(
+    verb: tuple[str, ...], project_in_git: Path, runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project_in_git / "slurm.toml").write_text('[kind.zen5]\nconstraint = "zen5"\ncores = 4\n')
+    suite = ("--suite", "bench/suite") if verb[0] == "track" else ()
+    git = shutil.which("git")
+    assert git
+    (project_in_git / "programs").mkdir()
+    (project_in_git / "programs" / "git").symlink_to(git)
+    monkeypatch.setenv("PATH", str(project_in_git / "programs"))
+    result = runner.invoke(app, [*verb, *suite, "--cluster", "slurm.toml"])
+    assert result.exit_code == 2
+    assert "squeue is not on the path" in result.output
+    assert not (project_in_git / "results").exists()
+    monkeypatch.setattr("benchmarks.cluster.submitting.find_spec", lambda _name: None)
+    result = runner.invoke(app, [*verb, *suite, "--cluster", "slurm.toml"])
+    assert result.exit_code == 2
+    assert "submitit is not installed" in result.output

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,21 @@ def job_command(campaign: Path, part: Part, cluster: Cluster) -> tuple[str, ...]
     return (sys.executable, *words)
 
 
+def check_can_submit(cluster: Cluster) -> None:
+    """Raise StoreError without submitit, SlurmError when Slurm does not answer: before a campaign's folder is made."""
+    _check_submitit()
+    if cluster.scheduler == "slurm":
+        slurm.queued()
+
+
+def _check_submitit() -> None:
+    if find_spec("submitit") is None:
+        raise StoreError(
+            "submitit is not installed; expected it for --cluster: pip install 'rnnbench[cluster]', or have scripts "
+            "written by --print-sbatch and submit them yourself"
+        )
+
+
 def submit(
     campaign: Path,
     name: str,
@@ -64,14 +80,10 @@ def submit(
 
     Raises SlurmError where Slurm refuses, StoreError without submitit.
     """
-    try:
-        import submitit
-        from submitit.core.utils import FailedJobError, FailedSubmissionError
-    except ModuleNotFoundError:
-        raise StoreError(
-            "submitit is not installed; expected it for --cluster: pip install 'rnnbench[cluster]', or have scripts "
-            "written by --print-sbatch and submit them yourself"
-        ) from None
+    _check_submitit()
+    import submitit
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
     code = str(campaign / CODE)
     ids: list[str] = []
     functions = [Measure(tuple(command), code) for command in commands]

@@ -50,7 +50,9 @@ def sweep_on_cluster(
     from benchmarks.cluster.campaigns import find_campaign, make_campaign, with_cores
     from benchmarks.cluster.file import read_cluster_file
     from benchmarks.cluster.planning import parts_of
+    from benchmarks.cluster.submitting import check_can_submit
     from benchmarks.measuring.sweep_plan import requested
+    from benchmarks.presentation.plain_text import count
 
     say = Terminal().say
     if resume is not None and (implementations or axes or budget or out):
@@ -59,6 +61,8 @@ def sweep_on_cluster(
         campaign = find_campaign(cluster_file, resume)
     else:
         cluster = with_cores(read_cluster_file(cluster_file))
+        if doing == "measure":
+            check_can_submit(cluster)
         chosen, named = requested(sweep, implementations=implementations, axes=axes, budget=budget)
         campaign = make_campaign(
             out,
@@ -70,7 +74,7 @@ def sweep_on_cluster(
             name=chosen.name,
             sweep=chosen.to_json(),
         )
-        say(f"{chosen.name} in {len(campaign.parts)} parts on {', '.join(campaign.kinds)}: {campaign.folder}")
+        say(f"{chosen.name} in {count(len(campaign.parts), 'part')} on {', '.join(campaign.kinds)}: {campaign.folder}")
     if doing == "status":
         show_status(campaign)
         return None
@@ -93,19 +97,23 @@ def track_on_cluster(cluster_file: Path, doing: Action, plan: TrackPlan, resume:
     from benchmarks.cluster.file import read_cluster_file
     from benchmarks.cluster.parts import histories
     from benchmarks.cluster.planning import parts_of_revisions
+    from benchmarks.cluster.submitting import check_can_submit
     from benchmarks.history.folder import collect
+    from benchmarks.presentation.plain_text import count
 
     say = Terminal().say
     if doing in ("status", "cancel") or resume is not None:
         campaign = find_campaign(cluster_file, resume, tracks=True)
     else:
         cluster = read_cluster_file(cluster_file)
+        check_can_submit(cluster)
         parts = [part for kind in cluster.kinds for part in parts_of_revisions(plan.revisions, kind)]
         settings = {"suite": plan.suite, "processes": plan.processes}
         campaign = make_campaign(
             None, cluster, cluster_file, parts, {}, say, name="track", project=plan.top, history=True, **settings
         )
-        say(f"{len(plan.revisions)} revisions in {len(parts)} parts on {', '.join(campaign.kinds)}: {campaign.folder}")
+        divided = f"{count(len(plan.revisions), 'revision')} in {count(len(parts), 'part')}"
+        say(f"{divided} on {', '.join(campaign.kinds)}: {campaign.folder}")
     if doing == "status":
         show_status(campaign)
         return
