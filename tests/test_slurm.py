@@ -65,8 +65,12 @@ def test_the_longest_array_is_read(says: SayOf) -> None:
         ("zen5", "2|8|zen5,ib\n1|4|xeon", 16),
         ("zen5&ib", "2|8|zen5,ib\n1|4|zen5", 16),
         (None, "2|8|(null)\n2|8|(null)", 16),
-        ("zen5", "2|8|zen5\n1|4|zen5", "nodes of 4, 16 cores"),
-        ("zen6", "2|8|zen5", "no node of kind k; expected `cores = N` in [kind.k]"),
+        ("zen5", "2|8|zen5\n1|4|zen5", "nodes of 4 and 16 cores of kind k; expected `cores = N` in [kind.k]"),
+        (
+            "zen6",
+            "2|8|zen5,ib",
+            "no node of kind k, with constraint 'zen6' and partition 'all'; features that nodes have",
+        ),
         ("zen5|zen6", "2|8|zen5", "is more than features joined by &"),
     ],
 )
@@ -200,13 +204,25 @@ def test_parts_are_where_the_queue_and_their_folders_say(campaign: Campaign, say
     (campaign.folder / "runs" / parts[0].name).mkdir(parents=True)
     (campaign.folder / "runs" / parts[0].name / "finished.json").write_text("{}")
     (campaign.folder / "jobs").mkdir()
-    (campaign.folder / "jobs" / "5_2_0_log.err").write_text("at first\nkilled by somebody\n")
+    (campaign.folder / "jobs" / "5_2_0_log.err").write_text(
+        "at first\nkilled by somebody\nsrun: error: n1: task 0: Exited with exit code 1\n"
+    )
     says(squeue="8|5|1|PENDING||Resources\n6|6|N/A|RUNNING|n3|None")
     states = front.status(campaign)
     assert [each.state for each in states[:5]] == ["finished", "queued", "failed", "queued", "not submitted"]
     assert [each.detail for each in states[1:4:2]] == ["pending, Resources", "running, n3"]
     assert states[2].detail.startswith("killed by somebody (")
     assert front.summary(states) == "9 parts: 1 finished, 1 running, 1 pending, 1 failed, 5 not submitted"
+
+
+@pytest.mark.parametrize(("line", "status", "said"), [("exit 3", 3, ""), ("kill -9 $$", 137, "ended by signal 9")])
+def test_a_job_fails_as_its_program_does(
+    line: str, status: int, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as failed:
+        submitting.Measure(("sh", "-c", line), str(tmp_path))()
+    assert failed.value.code == status
+    assert said in capfd.readouterr().err
 
 
 def test_the_jobs_of_a_campaign_are_cancelled_alone(campaign: Campaign, says: SayOf, tmp_path: Path) -> None:

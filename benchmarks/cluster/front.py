@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -30,8 +31,10 @@ _LOCAL_POLL_SECONDS = 0.2
 _SETTLED = 3
 """Times in a row that a part has to be found failed: a shared file system may show a job's last file late."""
 _LOG_BYTES = 4096
-_NOTICE = "srun: cluster configuration lacks support for cpu binding"
-"""A line of srun on a cluster that does not bind processes to cores, which is as it should be."""
+_NOTICE = re.compile(
+    r"srun: (cluster configuration lacks support for cpu binding|error: \S+: task \d+: Exited with exit code)"
+)
+"""Lines of srun that say nothing on a job: that a cluster binds no processes to cores, and that the job failed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,14 +211,14 @@ def _last_words(campaign: Campaign, job: str) -> str:
         lines = _tail(folder / name)
         if lines:
             return f"{clean(lines[-1], 300)} ({folder / name})"
-    return "it left no output"
+    return "it left no output, as a job that is cancelled before it runs"
 
 
 def _tail(path: Path) -> list[str]:
     with contextlib.suppress(OSError), path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _LOG_BYTES))
         lines = file.read().decode("utf-8", "replace").splitlines()
-        return [line for line in lines if line.strip() and not line.startswith(_NOTICE)]
+        return [line for line in lines if line.strip() and not _NOTICE.match(line)]
     return []
 
 

@@ -9,7 +9,8 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 
-from benchmarks.cluster.file import MachineKind
+from benchmarks.cluster.file import PLACES, MachineKind
+from benchmarks.presentation.plain_text import listed
 from benchmarks.quoting import quoted
 
 _SECONDS = 60.0
@@ -67,14 +68,20 @@ def cores_of(kind: MachineKind) -> int:
     remedy = f"expected `cores = N` in [kind.{kind.name}]"
     if any(not re.fullmatch(r"[A-Za-z0-9_.-]+", each) for each in wanted):
         raise SlurmError(f"constraint {quoted(kind.constraint)} is more than features joined by &; {remedy}")
-    cores = set()
+    cores, known = set(), set()
     for line in command("sinfo", "--noheader", "--Node", "--format=%X|%Y|%f", *chosen).splitlines():
         sockets, each, features = line.split("|", 2)
+        known |= set(features.split(",")) - {"(null)"}
         if wanted <= set(features.split(",")):
             cores.add(int(sockets.rstrip("+")) * int(each.rstrip("+")))
-    if len(cores) != 1:
-        said = f"nodes of {', '.join(map(str, sorted(cores)))} cores" if cores else "no node"
-        raise SlurmError(f"Slurm has {said} of kind {kind.name}; {remedy}")
+    if not cores:
+        chosen = [f"{name} {quoted(value)}" for name in PLACES if (value := getattr(kind, name))]
+        others = f"; features that nodes have: {listed(sorted(known))}" if known else ""
+        raise SlurmError(f"Slurm has no node of kind {kind.name}, with {listed(chosen)}{others}")
+    if len(cores) > 1:
+        raise SlurmError(
+            f"Slurm has nodes of {listed([str(each) for each in sorted(cores)])} cores of kind {kind.name}; {remedy}"
+        )
     return cores.pop()
 
 

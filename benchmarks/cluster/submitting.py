@@ -37,8 +37,15 @@ class Measure:
     folder: str
 
     def __call__(self) -> None:
-        """Run the program. Raises CalledProcessError where it fails, which marks the job as failed."""
-        subprocess.run(self.command, cwd=self.folder, check=True)  # noqa: S603  # the campaign's own program
+        """Run the program. Raises SystemExit with its status where it fails, which marks the job as failed.
+
+        An exception would have submitit write a traceback after what the program said.
+        """
+        status = subprocess.run(self.command, cwd=self.folder, check=False).returncode  # noqa: S603  # our own program
+        if status < 0:
+            print(f"the job's program was ended by signal {-status}", file=sys.stderr)
+        if status:
+            raise SystemExit(status if status > 0 else 128 - status)
 
     def checkpoint(self) -> Any:
         """The same once more: what is measured is in the run's folder."""

@@ -147,12 +147,13 @@ def show_status(campaign: Campaign) -> None:
     from benchmarks.presentation.plain_text import count
 
     states, measured = status(campaign), measured_workloads(campaign)
-    table = Table("part", "state", "measured", "where, or why", title=Text(str(campaign.folder)))
+    table = Table("part", "state", "measured", "where, or why")
     for each in states:
         workloads, revisions = len(each.part.workloads), len(each.part.revisions)
         size = f"{measured[each.part.name]} of {workloads}" if workloads else f"of {count(revisions, 'revision')}"
         table.add_row(*map(Text, (each.part.name, each.state, size, each.detail)))
     console = Terminal()
+    console.say(str(campaign.folder))
     console.print(table)
     console.say(summary(states))
 
@@ -160,8 +161,11 @@ def show_status(campaign: Campaign) -> None:
 def cancel(campaign: Campaign, cluster_file: Path, verb: str = "sweep") -> None:
     """Cancel the jobs of a campaign."""
     from benchmarks.cluster.front import cancel
+    from benchmarks.presentation.plain_text import count
 
-    echo(f"{cancel(campaign)} jobs cancelled; what was measured is kept: {_again(campaign, cluster_file, verb)}")
+    echo(
+        f"{count(cancel(campaign), 'job')} cancelled; what was measured is kept: {_again(campaign, cluster_file, verb)}"
+    )
 
 
 def print_scripts(campaign: Campaign, cluster_file: Path) -> None:
