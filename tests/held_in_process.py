@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measuring import replies
-from benchmarks.measuring.worker import describe_error, status_of
+from benchmarks.measuring.processes import replies
+from benchmarks.measuring.processes.worker import describe_error, status_of
 from benchmarks.models.replies import MODEL
 from benchmarks.models.worker import ModelBench
 

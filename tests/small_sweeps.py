@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.measuring.runner import Sweeper
+from benchmarks.measuring.sweeping.runner import Sweeper
 from benchmarks.store import Run, create_run
 from benchmarks.sweeps.grid import Grid, Sweep
 

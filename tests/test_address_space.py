@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring.address_space import SHIFT_BYTES, fixed_layout
+from benchmarks.measuring.conditions.address_space import SHIFT_BYTES, fixed_layout
 
 ADDR_NO_RANDOMIZE = 0x0040000
 """The bit of personality(2) with which the system does not randomize the addresses of a process."""
 PLACES = """
 import sys
-from benchmarks.measuring.address_space import shift_layout
+from benchmarks.measuring.conditions.address_space import shift_layout
 shift_layout(int(sys.argv[1]))
 import ctypes, mmap
 block = mmap.mmap(-1, 64 * 2**20)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from benchmarks import load_run
-from benchmarks.measuring.sweep_plan import SweepPlan
+from benchmarks.measuring.sweeping.sweep_plan import SweepPlan
 from benchmarks.reporting.analysis import Analysis
 from benchmarks.store import Run
 from tests import onnx_models

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.measuring.arrays import is_known, read, writable_view
-from benchmarks.measuring.changing_input import ChangingInput
+from benchmarks.measuring.calls.arrays import is_known, read, writable_view
+from benchmarks.measuring.calls.changing_input import ChangingInput
 from benchmarks.workload import Workload
 from rnnimpl import Weights, load
 from rnnimpl.impls.numpy_loop import NumpyLoop

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from benchmarks.measuring.channel import ChannelError, Closed, SweepEnd, WorkerEnd
+from benchmarks.measuring.processes.channel import ChannelError, Closed, SweepEnd, WorkerEnd
 
 MOST_BYTES = 10_000
 

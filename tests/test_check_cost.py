@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.measuring.calls.timing import CallSeconds
 from benchmarks.measuring.check_cost import CheckCost, compare_blocks, costs_of, main, table
-from benchmarks.measuring.timing import CallSeconds
 
 
 class FakeClock:

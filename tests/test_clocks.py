@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.measuring.clocks import BlockClock, contradiction
+from benchmarks.measuring.checking.clocks import BlockClock, contradiction
 
 
 def clock(**changed: float) -> BlockClock:

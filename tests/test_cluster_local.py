@@ -17,7 +17,7 @@ from benchmarks.cluster import front
 from benchmarks.cluster.campaigns import find_campaign, make_campaign, with_cores
 from benchmarks.cluster.file import read_cluster_file
 from benchmarks.cluster.planning import parts_of
-from benchmarks.measuring.sweep_plan import requested
+from benchmarks.measuring.sweeping.sweep_plan import requested
 from benchmarks.runs.campaign import Campaign
 from benchmarks.runs.loading import load_runs
 from benchmarks.store import open_run

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from benchmarks.__main__ import app, main
 from benchmarks.commands import completing
-from benchmarks.measuring.sweep_plan import plan_sweep
+from benchmarks.measuring.sweeping.sweep_plan import plan_sweep
 from benchmarks.store import open_run
 from rnnimpl.registry import default_names, names
 from tests.synthetic_runs import run_of, trial, workload
@@ -157,7 +157,7 @@ def _have_measuring_fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) 
         raise error
 
     for name in (
-        "measuring.launch.measure_peaks",
+        "measuring.sweeping.launch.measure_peaks",
         "profiling.profile.measure_peaks",
         "training.train.reference_losses",
         "regression.calibration.measuring.measure",
@@ -220,8 +220,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     chosen = [word for name in implementations for word in ("--impl", name)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(folder))
-        patch.setattr("benchmarks.measuring.runner.MAX_VISITS", 1)
-        patch.setattr("benchmarks.measuring.peak_processes.PEAK_SECONDS", 0.5)
+        patch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 1)
+        patch.setattr("benchmarks.measuring.sweeping.peak_processes.PEAK_SECONDS", 0.5)
         words = ("sweep", str(folder / "tiny.toml"), *chosen, "--out", str(folder / "run"))
         result = run(CliRunner(env={"COLUMNS": "200"}), *words)
     return folder / "run", result

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.measuring.checking import SpotCheck, read_results
-from benchmarks.measuring.expectations import Expectations, checked_steps
+from benchmarks.measuring.checking.call_checking import SpotCheck, read_results
+from benchmarks.measuring.checking.expectations import Expectations, checked_steps
 from benchmarks.measuring.inputs import fresh_feature
 from benchmarks.measuring.measure import CheckedCall, Subject, Wrong
-from benchmarks.measuring.runner import Sweeper
+from benchmarks.measuring.sweeping.runner import Sweeper
 from benchmarks.store import create_run
 from benchmarks.sweeps.grid import Grid, Sweep
 from benchmarks.trial import MEASURED, Trial
@@ -108,9 +108,9 @@ def large(workload: Workload) -> Workload:
 
 def test_a_long_sequence_in_both_directions_is_checked_in_timed_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first call's check ends after some steps; the timed calls' goes to the last step of some sequences."""
-    monkeypatch.setattr("benchmarks.measuring.expectations.REFERENCE_FLOPS", 1e4)
-    monkeypatch.setattr("benchmarks.measuring.checking.SPOT_FLOPS", 1e4)
-    monkeypatch.setattr("benchmarks.measuring.checking.WHOLE_FLOPS", 1e4)
+    monkeypatch.setattr("benchmarks.measuring.checking.expectations.REFERENCE_FLOPS", 1e4)
+    monkeypatch.setattr("benchmarks.measuring.checking.call_checking.SPOT_FLOPS", 1e4)
+    monkeypatch.setattr("benchmarks.measuring.checking.call_checking.WHOLE_FLOPS", 1e4)
     workload = large(Workload(mode="training", T=40, B=4, I=6, H=5, bidirectional=True))
     assert visit(load("numpy_loop"), workload) is None
     for check in EXPECTATIONS.spot_checks(workload, BLOCKS):
@@ -124,7 +124,7 @@ def test_a_long_sequence_in_both_directions_is_checked_in_timed_calls(monkeypatc
 
 def test_all_results_of_a_costly_workload_are_checked_in_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some sequences in every block, the gradients of weights in one, so that a visit's checks cost no more."""
-    monkeypatch.setattr("benchmarks.measuring.checking.SPOT_FLOPS", 1e4)
+    monkeypatch.setattr("benchmarks.measuring.checking.call_checking.SPOT_FLOPS", 1e4)
     workload = Workload(mode="training", T=40, B=4, I=6, H=5)
     checks = EXPECTATIONS.spot_checks(workload, 5)
     assert [check.weights for check in checks].count(True) == 1
@@ -186,7 +186,7 @@ def trials(tmp_path: Path) -> dict[str, Trial]:
     run = create_run(tmp_path / "run", {"sweep": sweep.to_json(), "implementations": implementations})
     workloads = sweep.workloads(("cpu",), 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmarks.measuring.runner.MAX_VISITS", 1)
+        patch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 1)
         Sweeper(run, sweep, workloads, implementations, scratch=tmp_path, progress=Said()).measure()
     return {trial.case.implementation: trial for trial in run.trials()}
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from benchmarks.__main__ import app
 from benchmarks.commands import endings
-from benchmarks.measuring import launch
-from benchmarks.measuring.sweep_plan import SweepPlan
+from benchmarks.measuring.sweeping import launch
+from benchmarks.measuring.sweeping.sweep_plan import SweepPlan
 from benchmarks.presentation.plain_text import significant
 from benchmarks.raised import by_statement, by_us
 from benchmarks.store import Run
@@ -27,7 +27,7 @@ VERBS = {
     "advise": (["my_module:build", "--input", "4,2"], "advice.advise.advise"),
     "export": (["run", "--table", "ranking"], "runs.loading.load_runs"),
     "list": ([], "sweeps.sweep_names"),
-    "sweep": (["quick", "--out", "out"], "measuring.sweep_plan.plan_sweep"),
+    "sweep": (["quick", "--out", "out"], "measuring.sweeping.sweep_plan.plan_sweep"),
     "report": (["run"], "runs.loading.load_runs"),
     "pack": (["run"], "runs.loading.load_runs"),
     "compare": (["run", "run"], "reporting.compare.compare_runs"),

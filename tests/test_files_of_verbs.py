@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring import launch
-from benchmarks.measuring.checking import read_results
+from benchmarks.measuring.checking.call_checking import read_results
 from benchmarks.measuring.measure import Wrong
+from benchmarks.measuring.sweeping import launch
 from benchmarks.store import StoreError, create_run
 from tests.precious_files import content, put
 from tests.synthetic_runs import run_of, trial, workload
@@ -184,7 +184,7 @@ def test_a_new_run_writes_through_no_link(name: str, pictures: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "measuring"),
     [
-        (["sweep", "quick", "--impl", "numpy_loop"], "measuring.launch.measure_missing"),
+        (["sweep", "quick", "--impl", "numpy_loop"], "measuring.sweeping.launch.measure_missing"),
         (["profile", CASE], "profiling.profile.profile_repeats"),
         (["train", "--impl", "numpy_loop"], "training.train.reference_losses"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring.first_use import first_use, first_uses
+from benchmarks.measuring.sweeping.first_use import first_use, first_uses
 from rnnimpl.registry import listing
 from tests.synthetic_runs import workload
 

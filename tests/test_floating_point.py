@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from benchmarks.measuring.floating_point import (
+from benchmarks.measuring.conditions.floating_point import (
     control_bits,
     flush_denormals,
     flushes_denormals,

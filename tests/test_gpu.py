@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.profiler import DeviceType
 
-from benchmarks.measuring import memory
-from benchmarks.measuring.gpu import sum_kernels
+from benchmarks.measuring.calls import memory
+from benchmarks.measuring.calls.gpu import sum_kernels
 
 
 def event(device: DeviceType, microseconds: float, *, annotation: bool = False) -> SimpleNamespace:

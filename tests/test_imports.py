@@ -37,6 +37,16 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "history",
         "commands",
     ),
+    "benchmarks.measuring": (
+        "environment conditions",
+        "inputs",
+        "calls",
+        "measure",
+        "modes",
+        "checking processes",
+        "visits",
+        "sweeping",
+    ),
     "benchmarks.profiling": (
         "records replies call_passes",
         "sampling",
@@ -45,7 +55,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
 }
 """{package: its rooms, packages and modules, from the lowest floor up}. A file imports from its own room and from lower
-floors. What is in no room stands above all of them: `load_run`, the command line, the verb `profile`."""
+floors. What is in no room stands above all of them: `load_run`, the command line, the verb `profile`, `check_cost`."""
 OLD_NAMES = ("benchmarks.machine.bounds", "benchmarks.profiling.report", "benchmarks.reporting.frames")
 """Modules that keep an import of users' scripts working, and that nothing here imports."""
 HEAVY = ("torch", "jax", "onnxruntime", "openvino")

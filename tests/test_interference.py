@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.measuring.interference import CoreSeconds, Interference
+from benchmarks.measuring.processes.interference import CoreSeconds, Interference
 
 
 def test_what_is_not_ours_is_somebody_elses() -> None:

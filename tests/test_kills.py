@@ -94,7 +94,7 @@ def living_workers(sweep: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in sweep.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "benchmarks.measuring.worker" in " ".join(child.cmdline()):
+            if "benchmarks.measuring.processes.worker" in " ".join(child.cmdline()):
                 found.append(child)
     return found
 

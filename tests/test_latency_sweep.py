@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.latencies import Latencies
-from benchmarks.measuring.floating_point import control_bits
+from benchmarks.measuring.conditions.floating_point import control_bits
 from benchmarks.sweeps.grid import Grid, Sweep
 from benchmarks.trial import Trial
 from tests.small_sweeps import measure, new_run
@@ -16,8 +16,8 @@ from tests.small_sweeps import measure, new_run
 @pytest.fixture(autouse=True)
 def one_visit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each workload is visited once, and a silence is short."""
-    monkeypatch.setattr("benchmarks.measuring.runner.LEAST_VISITS", 1)
-    monkeypatch.setattr("benchmarks.measuring.latency_visit.SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.LEAST_VISITS", 1)
+    monkeypatch.setattr("benchmarks.measuring.visits.latency_visit.SILENCE_SECONDS", 0.05)
 
 
 def trials(tmp_path: Path, *grids: Grid) -> dict[str, Trial]:

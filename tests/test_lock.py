@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring.lock import measuring_alone
+from benchmarks.measuring.conditions.lock import measuring_alone
 
 HOLD = """
 import sys
 from pathlib import Path
-from benchmarks.measuring.lock import measuring_alone
+from benchmarks.measuring.conditions.lock import measuring_alone
 with measuring_alone("the \\x1b[31mfirst", print, Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.measuring.expectations import Expectations
-from benchmarks.measuring.lengths_checking import LengthsCheck
-from benchmarks.measuring.many_lengths import LENGTHS, LengthsSubject
+from benchmarks.measuring.checking.expectations import Expectations
+from benchmarks.measuring.checking.lengths_checking import LengthsCheck
+from benchmarks.measuring.modes.many_lengths import LENGTHS, LengthsSubject
 from benchmarks.workload import Workload
 from rnnimpl import load
 from rnnimpl.impls.numpy_loop import NumpyLoop

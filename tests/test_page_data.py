@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measuring.sweep_plan import plan_sweep
+from benchmarks.measuring.sweeping.sweep_plan import plan_sweep
 from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.page.build import page
 from benchmarks.reporting.page.commands import measure_file, measure_options

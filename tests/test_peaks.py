@@ -19,7 +19,7 @@ from benchmarks.limits.call_time import seconds_per_call
 from benchmarks.limits.libraries import MeasuredLibrary, Pass, libraries
 from benchmarks.limits.peak import Peak, Shape, chain_shapes, measured_shape
 from benchmarks.limits.peaks import measure_peaks, shapes_by_importance
-from benchmarks.measuring.peak_processes import peak_seconds
+from benchmarks.measuring.sweeping.peak_processes import peak_seconds
 from benchmarks.workload import Workload
 from rnnimpl.registry import listing
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measuring.lost import WorkerLost
-from benchmarks.measuring.pool import STARTS_TRIED, WorkerPool
+from benchmarks.measuring.processes.lost import WorkerLost
+from benchmarks.measuring.processes.pool import STARTS_TRIED, WorkerPool
 from benchmarks.workload import Case, Workload
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=4, H=5)
@@ -42,7 +42,7 @@ class FakeWorker:
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerPool:
     """A pool of fake workers."""
-    monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
+    monkeypatch.setattr("benchmarks.measuring.processes.pool.Worker", FakeWorker)
     monkeypatch.setattr(FakeWorker, "started", 0)
     monkeypatch.setattr(FakeWorker, "first_reply", {"ready": True})
     return WorkerPool(tmp_path, compiled=tmp_path / "compiled")
@@ -92,7 +92,7 @@ def test_a_start_that_the_budget_ended_is_not_held_against_the_implementation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start that the budget ended does not count as a loss."""
-    monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
+    monkeypatch.setattr("benchmarks.measuring.processes.pool.Worker", FakeWorker)
     monkeypatch.setattr(FakeWorker, "started", 0)
     monkeypatch.setattr(FakeWorker, "first_reply", WorkerLost("timeout", "start was not done in time"))
     pool = WorkerPool(tmp_path, compiled=tmp_path / "compiled", most_start_seconds=lambda: 60.0)
@@ -109,10 +109,10 @@ def test_a_process_that_cannot_be_started_is_a_reason(pool: WorkerPool, monkeypa
     def refused(*_: Any, **__: Any) -> None:
         raise WorkerLost("failed", "its process could not be started: no memory", from_outside=True)
 
-    monkeypatch.setattr("benchmarks.measuring.pool.Worker", refused)
+    monkeypatch.setattr("benchmarks.measuring.processes.pool.Worker", refused)
     case = Case("a", WORKLOAD)
     pool.start(case, "numpy_loop")
     with pytest.raises(WorkerLost, match="could not be started"):
         pool.get(case, "numpy_loop")
-    monkeypatch.setattr("benchmarks.measuring.pool.Worker", FakeWorker)
+    monkeypatch.setattr("benchmarks.measuring.processes.pool.Worker", FakeWorker)
     assert pool.get(case, "numpy_loop").ready

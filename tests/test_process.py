@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.measuring.checking import read_results
-from benchmarks.measuring.expectations import Expectations
-from benchmarks.measuring.lost import WorkerLost
-from benchmarks.measuring.process import Worker
+from benchmarks.measuring.checking.call_checking import read_results
+from benchmarks.measuring.checking.expectations import Expectations
+from benchmarks.measuring.processes.lost import WorkerLost
+from benchmarks.measuring.processes.process import Worker
 from benchmarks.workload import Workload
 
 WORKLOAD = Workload(mode="inference", T=3, B=2, I=4, H=5)
@@ -159,7 +159,7 @@ def test_a_suspension_of_the_machine_does_not_make_a_worker_late(
     """An hour passes between two looks at the clock: the worker still has its time, and it is known how long it was."""
     worker = start(workers, tmp_path, "numpy_loop")
     clock = itertools.chain([0.0], itertools.count(3600.0, 1e-3))
-    monkeypatch.setattr("benchmarks.measuring.watch.now", lambda: next(clock))
+    monkeypatch.setattr("benchmarks.measuring.processes.watch.now", lambda: next(clock))
     assert "setup_seconds" in worker.ask(prepare(results), 60)
     assert worker.suspended_seconds == pytest.approx(3600, abs=1)
 
@@ -169,7 +169,7 @@ def test_a_worker_that_was_stopped_from_outside_is_reported_so(
 ) -> None:
     """A stopped worker has not hung."""
     worker = start(workers, tmp_path, "numpy_loop")
-    monkeypatch.setattr("benchmarks.measuring.process_tree.ProcessTree.resume", lambda _: None)
+    monkeypatch.setattr("benchmarks.measuring.processes.process_tree.ProcessTree.resume", lambda _: None)
     with pytest.raises(WorkerLost, match="was stopped by something else") as lost:
         worker.ask(BLOCK, 0.1)
     assert (lost.value.status, lost.value.from_outside) == ("timeout", True)
@@ -262,7 +262,7 @@ def test_what_a_worker_has_started_ends_when_the_sweep_is_killed(tmp_path: Path,
     """SIGKILL to the process that started the worker, which can put nothing in order."""
     program = f"""
 import pathlib, sys
-from benchmarks.measuring.process import Worker
+from benchmarks.measuring.processes.process import Worker
 log = pathlib.Path({str(tmp_path / "worker.log")!r})
 worker = Worker("{FAULTY}:StartsHelpers", threads=1, precision="ieee", device="cpu", log=log)
 worker.wait_ready()
@@ -299,7 +299,7 @@ def test_a_worker_dies_before_memory_runs_out(
 ) -> None:
     """Free memory is watched while a worker works."""
     worker = start(workers, tmp_path, f"{FAULTY}:Hangs")
-    monkeypatch.setattr("benchmarks.measuring.process.LEAST_FREE_SHARE", 2.0)
+    monkeypatch.setattr("benchmarks.measuring.processes.process.LEAST_FREE_SHARE", 2.0)
     with pytest.raises(WorkerLost) as lost:
         worker.ask(prepare(results), 60)
     assert lost.value.status == "out_of_memory"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.measuring.call import Call
+from benchmarks.measuring.calls.call import Call
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.call_passes import BACKWARD, FORWARD, pass_seconds
 from benchmarks.profiling.sampling import blocks, cpu_profile, pairs

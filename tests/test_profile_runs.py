@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measuring.checking import Expected
-from benchmarks.measuring.lost import WorkerLost
+from benchmarks.measuring.checking.call_checking import Expected
+from benchmarks.measuring.processes.lost import WorkerLost
 from benchmarks.profiling import profile
 from benchmarks.profiling.cases import parse_cases
 from benchmarks.profiling.replies import PROFILING

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from benchmarks.measuring.leaders import Leaders
-from benchmarks.measuring.progress import SweepProgress
+from benchmarks.measuring.sweeping.leaders import Leaders
+from benchmarks.measuring.sweeping.progress import SweepProgress
 from tests.synthetic_runs import typed, workload
 
 SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
@@ -27,7 +27,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     moved = Clock()
-    monkeypatch.setattr("benchmarks.measuring.progress.time.monotonic", moved)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.progress.time.monotonic", moved)
     return moved
 
 

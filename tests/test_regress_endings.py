@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from benchmarks.files.scratch import abandoned, scratch_folder
-from benchmarks.measuring.ending import ended_in_order
+from benchmarks.measuring.processes.ending import ended_in_order
 from benchmarks.regression.installing import failure
 from benchmarks.regression.revisions import remove_abandoned
 

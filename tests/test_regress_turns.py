@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.measuring.address_space import fixed_layout
+from benchmarks.measuring.conditions.address_space import fixed_layout
 from benchmarks.regression.control import measure_control
 from benchmarks.regression.dry_run import dry_run
 from benchmarks.regression.outcomes import TestStatus

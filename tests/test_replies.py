@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measuring.replies import REPLIES, most_bytes, problem
+from benchmarks.measuring.processes.replies import REPLIES, most_bytes, problem
 from benchmarks.profiling.replies import PROFILING
 
 PREPARED: dict[str, Any] = {

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measuring import launch
-from benchmarks.measuring.sweep_plan import SweepPlan, plan_sweep
+from benchmarks.measuring.sweeping import launch
+from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, plan_sweep
 from benchmarks.trial import SCHEMA
 from tests.synthetic_runs import run_of, trial, workload
 from tests.verbs_in_a_place import measured, refused, run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring.runner import rotated
+from benchmarks.measuring.sweeping.runner import rotated
 from benchmarks.runs.loading import load_runs
 from benchmarks.statistics import Estimate, estimate
 from benchmarks.store import open_run
@@ -21,7 +21,7 @@ FAULTY = "tests.faulty_implementations"
 @pytest.fixture(autouse=True)
 def one_visit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Visit each workload once, however noisy the machine is that the tests run on."""
-    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 1)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 1)
 
 
 def by_case(trials: list[Trial]) -> dict[str, Trial]:
@@ -98,7 +98,7 @@ def test_a_faulty_implementation_is_a_trial_and_the_sweep_goes_on(tmp_path: Path
 
 def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Later rounds add samples; every workload had its first visit before any had a second."""
-    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 3)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 3)
     sweep = small_sweep(target_interval=1e-9)
     implementations = {"numpy_loop": "numpy_loop", "numpy_hoisted": "numpy_hoisted"}
     run = new_run(tmp_path, sweep, implementations)
@@ -115,7 +115,7 @@ def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_each_workload_is_built_three_times_however_narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three builds are measured while the budget lasts; a failed case is left alone."""
-    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 30)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 30)
     sweep = small_sweep().override(mode="inference")
     implementations = {"numpy_loop": "numpy_loop", "raises": f"{FAULTY}:RaisesAtBuild"}
     run = new_run(tmp_path, sweep, implementations)
@@ -132,8 +132,8 @@ def test_a_round_has_new_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, processes: int
 ) -> None:
     """A new round has new processes, unless starting takes too large a share of the time."""
-    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 3)
-    monkeypatch.setattr("benchmarks.measuring.runner.RENEWAL_SHARE", share)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 3)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.RENEWAL_SHARE", share)
     sweep = small_sweep()
     implementations = {"mine": f"{FAULTY}:Sound"}
     run = new_run(tmp_path, sweep, implementations)
@@ -193,8 +193,8 @@ def test_intervals_are_computed_anew_only_where_something_was_measured(
         computed.append(len(blocks))
         return estimate(seconds, blocks)
 
-    monkeypatch.setattr("benchmarks.measuring.runner.estimate", counted)
-    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 3)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.estimate", counted)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 3)
     sweep = small_sweep()
     run = new_run(tmp_path, sweep, {"mine": f"{FAULTY}:Sound"})
     measure(run, sweep, {"mine": f"{FAULTY}:Sound"}, tmp_path)

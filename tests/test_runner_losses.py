@@ -17,14 +17,14 @@ FAULTY = "tests.faulty_implementations"
 @pytest.fixture(autouse=True)
 def one_visit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Visit each workload once, however noisy the machine is that the tests run on."""
-    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 1)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 1)
 
 
 @pytest.fixture
 def killed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, str]]:
     """Names an implementation that is killed at some of its visits, beside one that is not, and allows five visits."""
-    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 5)
-    monkeypatch.setattr("benchmarks.measuring.runner.LEAST_VISITS", 3)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 5)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.LEAST_VISITS", 3)
     monkeypatch.setenv("VISITS_MADE", str(tmp_path / "made"))
 
     def killed(visits: str) -> dict[str, str]:
@@ -70,7 +70,7 @@ def test_a_case_that_is_killed_again_and_again_is_given_up(
     tmp_path: Path, killed_at: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The losses of continued runs count together."""
-    monkeypatch.setattr("benchmarks.measuring.runner.LOSSES_TRIED", 2)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.LOSSES_TRIED", 2)
     sweep = small_sweep().override(mode="inference")
     implementations = killed_at("0 1 2 3 4 5 6 7")
     run = new_run(tmp_path, sweep, implementations)
@@ -87,10 +87,10 @@ def test_a_continued_run_measures_again_what_was_killed(
     sweep = small_sweep().override(mode="inference")
     implementations = killed_at("0") | {"dies": f"{FAULTY}:Dies"}
     run = new_run(tmp_path, sweep, implementations)
-    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 1)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 1)
     measure(run, sweep, implementations, tmp_path)
     assert statuses(run, "mine") == [(0, "crashed")]
-    monkeypatch.setattr("benchmarks.measuring.runner.MAX_VISITS", 2)
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 2)
     measure(open_run(run.folder), sweep, implementations, tmp_path)
     assert statuses(run, "mine") == [(0, "crashed"), (1, "measured")]
     assert statuses(run, "dies") == [(0, "crashed")]
@@ -98,7 +98,7 @@ def test_a_continued_run_measures_again_what_was_killed(
 
 def test_a_hang_ends_with_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The budget ends a hang before the sweep's timeout, and the trial says that the visit was lost."""
-    monkeypatch.setattr("benchmarks.measuring.visit.BUDGET_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("benchmarks.measuring.visits.visit.BUDGET_GRACE_SECONDS", 0.5)
     sweep = small_sweep(budget_seconds=3.0, timeout_seconds=600.0).override(mode="inference")
     implementations = {"hangs": f"{FAULTY}:Hangs"}
     run = new_run(tmp_path, sweep, implementations)

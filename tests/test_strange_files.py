@@ -18,9 +18,9 @@ from benchmarks.commands.endings import FAULT, ending_of
 from benchmarks.history import findings, folder
 from benchmarks.history.record import Measurement
 from benchmarks.history.report import markdown, terminal_table
-from benchmarks.measuring import launch
-from benchmarks.measuring.runner import Sweeper
-from benchmarks.measuring.sweep_plan import SweepPlan
+from benchmarks.measuring.sweeping import launch
+from benchmarks.measuring.sweeping.runner import Sweeper
+from benchmarks.measuring.sweeping.sweep_plan import SweepPlan
 from benchmarks.reading import DEEPEST, parse_json
 from benchmarks.reporting import report
 from benchmarks.reporting.compare import compare_runs

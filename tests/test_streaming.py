@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.measuring.expectations import Expectations
+from benchmarks.measuring.checking.expectations import Expectations
+from benchmarks.measuring.checking.stream_checking import StreamCheck, expect_stream
 from benchmarks.measuring.measure import Wrong
-from benchmarks.measuring.stream import MOST_CALLS, Stream
-from benchmarks.measuring.stream_checking import StreamCheck, expect_stream
-from benchmarks.measuring.streaming import StreamSubject
+from benchmarks.measuring.modes.stream import MOST_CALLS, Stream
+from benchmarks.measuring.modes.streaming import StreamSubject
 from benchmarks.workload import Workload
 from rnnimpl import load
 from rnnimpl.impls.numpy_loop import NumpyLoop
@@ -28,8 +28,8 @@ BLOCKS = 3
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of a hundredth of a second, so that a visit takes little."""
-    monkeypatch.setattr("benchmarks.measuring.stream.BLOCK_SECONDS", 0.01)
-    monkeypatch.setattr("benchmarks.measuring.stream.COLD_BLOCK_SECONDS", 0.01)
+    monkeypatch.setattr("benchmarks.measuring.modes.stream.BLOCK_SECONDS", 0.01)
+    monkeypatch.setattr("benchmarks.measuring.modes.stream.COLD_BLOCK_SECONDS", 0.01)
 
 
 def problem(implementation: type[Rnn[Any]], workload: Workload, **changes: Any) -> str | None:
@@ -160,7 +160,7 @@ def test_a_network_that_does_not_forget_is_checked_from_the_beginning(monkeypatc
 
     original = Weights.init
     monkeypatch.setattr(Weights, "init", remembering)
-    monkeypatch.setattr("benchmarks.measuring.stream_checking.MOST_FORGETTING_STEPS", 32)
+    monkeypatch.setattr("benchmarks.measuring.checking.stream_checking.MOST_FORGETTING_STEPS", 32)
     workload = dataclasses.replace(STREAM, cell="relu", I=2, H=3)
     expected = expect_stream(workload, 1)
     assert expected.memory is None

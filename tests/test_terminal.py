@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.commands.terminal import LONGEST_LINE, Terminal, echo
-from benchmarks.measuring.progress import SweepProgress
+from benchmarks.measuring.sweeping.progress import SweepProgress
 from benchmarks.presentation.csv_text import cell, rows_csv
 
 HOSTILE = "a\x1b]0;title\x07\x1b[31m\x9b2J\rb\u202ec [red]d[/red] [/] :smile:"

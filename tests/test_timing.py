@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from benchmarks.measuring.timing import CallSeconds, calls_per_sample, resolution, sample_block, timed_in_turns, warm_up
+from benchmarks.measuring.calls.timing import (
+    CallSeconds,
+    calls_per_sample,
+    resolution,
+    sample_block,
+    timed_in_turns,
+    warm_up,
+)
 
 
 class FakeClock:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.measuring.checking import SpotCheck
-from benchmarks.measuring.interference import CoreSeconds
-from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost
+from benchmarks.measuring.checking.call_checking import SpotCheck
 from benchmarks.measuring.measure import CheckedCall
-from benchmarks.measuring.process import Worker
-from benchmarks.measuring.visit import LEAST_BLOCKS_KEPT, Visit
+from benchmarks.measuring.processes.interference import CoreSeconds
+from benchmarks.measuring.processes.lost import BUDGET_GRACE_SECONDS, WorkerLost
+from benchmarks.measuring.processes.process import Worker
+from benchmarks.measuring.visits.visit import LEAST_BLOCKS_KEPT, Visit
 from benchmarks.sweeps import load_sweep
 from benchmarks.workload import Case, Workload
 
@@ -72,7 +72,7 @@ CHECK = SpotCheck(CheckedCall(place=0.5, feature=0, seed=1), (0,), 1, weights=Fa
 @pytest.fixture
 def visited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Visit]:
     """Makes a visit of six blocks, or as many as there can be, of which the first call is not checked."""
-    monkeypatch.setattr("benchmarks.measuring.checking.prepare", lambda ask, *_: ask({"do": "prepare"}))
+    monkeypatch.setattr("benchmarks.measuring.checking.call_checking.prepare", lambda ask, *_: ask({"do": "prepare"}))
     expected: Any = SimpleNamespace(steps=3, seed=1)
 
     def visited(worker: FakeWorker, *, budget_left: float = 1e9) -> Visit:

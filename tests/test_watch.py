@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.measuring.watch import Watch, now
+from benchmarks.measuring.processes.watch import Watch, now
 
 
 def watched(limit_seconds: float, steps: Sequence[float]) -> tuple[list[bool], Watch]:

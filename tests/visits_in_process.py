@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from benchmarks.measuring.expectations import Expectations
+from benchmarks.measuring.checking.expectations import Expectations
 from benchmarks.measuring.measure import Subject, Wrong
 from benchmarks.workload import Workload
 from rnnimpl.interface import Rnn

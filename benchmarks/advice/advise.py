@@ -13,11 +13,11 @@ from benchmarks import machine
 from benchmarks.advice.question import Input, Question, Share, as_grid, check_fits, count_workloads
 from benchmarks.advice.verdict import Verdict, judge
 from benchmarks.files import scratch_folder
-from benchmarks.measuring.ending import ended_in_order
-from benchmarks.measuring.implementations import ALL, parse_implementation
-from benchmarks.measuring.launch import start_sweep
-from benchmarks.measuring.lock import measuring_alone
-from benchmarks.measuring.sweep_plan import SweepPlan, check_plan, check_threads
+from benchmarks.measuring.conditions.lock import measuring_alone
+from benchmarks.measuring.processes.ending import ended_in_order
+from benchmarks.measuring.sweeping.implementations import ALL, parse_implementation
+from benchmarks.measuring.sweeping.launch import start_sweep
+from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, check_plan, check_threads
 from benchmarks.models.held import HeldModel
 from benchmarks.models.layers import Found
 from benchmarks.models.source import Source

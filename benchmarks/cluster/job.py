@@ -25,9 +25,9 @@ from benchmarks.cluster import parts
 from benchmarks.cluster.file import MOST_TIMEOUTS, SCRATCH
 from benchmarks.cluster.node import describe_job
 from benchmarks.cluster.planning import sweep_of
-from benchmarks.measuring.implementations import parse_implementation
-from benchmarks.measuring.launch import begin_run, check_same_machine, measure_alone
-from benchmarks.measuring.sweep_plan import SweepPlan, check_plan
+from benchmarks.measuring.sweeping.implementations import parse_implementation
+from benchmarks.measuring.sweeping.launch import begin_run, check_same_machine, measure_alone
+from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, check_plan
 from benchmarks.runs.campaign import Campaign, Part, open_campaign
 from benchmarks.store import RUN_FILE, Run, StoreError, open_run
 from benchmarks.sweeps import Sweep

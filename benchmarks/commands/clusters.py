@@ -51,7 +51,7 @@ def sweep_on_cluster(
     from benchmarks.cluster.file import read_cluster_file
     from benchmarks.cluster.planning import parts_of
     from benchmarks.cluster.submitting import check_can_submit
-    from benchmarks.measuring.sweep_plan import requested
+    from benchmarks.measuring.sweeping.sweep_plan import requested
     from benchmarks.presentation.plain_text import count
 
     say = Terminal().say

@@ -72,7 +72,7 @@ def regress(
 
     Example: python -m benchmarks regress --base main
     """
-    from benchmarks.measuring.ending import ended_in_order
+    from benchmarks.measuring.processes.ending import ended_in_order
     from benchmarks.regression import output
     from benchmarks.regression.regress import plan, regress
 
@@ -136,7 +136,7 @@ def track(
     """
     from benchmarks.history.plan import plan_track
     from benchmarks.history.track import track
-    from benchmarks.measuring.ending import ended_in_order
+    from benchmarks.measuring.processes.ending import ended_in_order
 
     _check_suite("track", suite)
     console = Terminal()
@@ -191,8 +191,8 @@ def calibrate(
     Example: python -m benchmarks calibrate --out results/calibration --budget 30m
     """
     from benchmarks.files import check_writable
-    from benchmarks.measuring.ending import ended_in_order
-    from benchmarks.measuring.lock import measuring_alone
+    from benchmarks.measuring.conditions.lock import measuring_alone
+    from benchmarks.measuring.processes.ending import ended_in_order
     from benchmarks.regression.calibration.measuring import check_folder, measure
     from benchmarks.regression.calibration.report import write
     from benchmarks.sweeps import parse_duration

@@ -112,8 +112,8 @@ def sweep(
 
     Example: python -m benchmarks sweep quick --impl nn_rnn --impl torch_loop --hidden 64,256 --budget 2m
     """
-    from benchmarks.measuring.launch import resume_sweep, start_sweep
-    from benchmarks.measuring.sweep_plan import plan_sweep
+    from benchmarks.measuring.sweeping.launch import resume_sweep, start_sweep
+    from benchmarks.measuring.sweeping.sweep_plan import plan_sweep
     from benchmarks.workload import DEVICES, MODES
     from rnnimpl.dtypes import DTYPES
     from rnnimpl.interface import CELL_NAMES

@@ -23,7 +23,7 @@ from benchmarks.history.commits import checked_out
 from benchmarks.history.plan import TrackPlan
 from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.history.suite_check import refuse_suite_with_code
-from benchmarks.measuring.lock import measuring_alone
+from benchmarks.measuring.conditions.lock import measuring_alone
 from benchmarks.presentation.plain_text import count
 from benchmarks.regression.control import ControlTimes
 from benchmarks.regression.dry_run import dry_run

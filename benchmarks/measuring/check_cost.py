@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
+from benchmarks.measuring.calls.timing import CallSeconds, Clock, sample_block
 from benchmarks.measuring.environment import worker_environment
-from benchmarks.measuring.implementations import parse_implementation
 from benchmarks.measuring.measure import Subject
-from benchmarks.measuring.timing import CallSeconds, Clock, sample_block
+from benchmarks.measuring.sweeping.implementations import parse_implementation
 from benchmarks.sweeps import load_sweep
 from benchmarks.workload import Workload
 from rnnimpl.interface import Unavailable, Unsupported

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from benchmarks.measuring.floating_point import keeping_denormals
+from benchmarks.measuring.conditions.floating_point import keeping_denormals
 from benchmarks.workload import Workload
 from rnnimpl.dtypes import round_to
 from rnnimpl.interface import NumpyArray, Weights

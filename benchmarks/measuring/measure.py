@@ -1,6 +1,6 @@
 """One case in this process: build it, make its first call, warm it up, take samples, and keep results for checks.
 
-Nothing here knows the expected results. A sweep checks results in the process that started this one; see `checking`.
+Nothing here knows the expected results. A sweep checks results in the process that started this one, by `checking/`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import arrays, gpu, memory
-from benchmarks.measuring.call import Call, Results
-from benchmarks.measuring.changing_input import ChangingInput
+from benchmarks.measuring.calls import arrays, gpu, memory
+from benchmarks.measuring.calls.call import Call, Results
+from benchmarks.measuring.calls.changing_input import ChangingInput
+from benchmarks.measuring.calls.timing import CallSeconds, Clock, calls_per_sample, resolution, sample_block, warm_up
 from benchmarks.measuring.inputs import SEED, envelope, fresh_feature, make_inputs
-from benchmarks.measuring.timing import CallSeconds, Clock, calls_per_sample, resolution, sample_block, warm_up
 from benchmarks.workload import Workload
 from rnnimpl.expectation import Expectation, is_per_sequence, name_results, state_n_names
 from rnnimpl.interface import NumpyArray, Rnn

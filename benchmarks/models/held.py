@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from benchmarks.measuring.lost import WorkerLost
-from benchmarks.measuring.process import Worker
+from benchmarks.measuring.processes.lost import WorkerLost
+from benchmarks.measuring.processes.process import Worker
 from benchmarks.models.layers import Found, Layer, LeftOut
 from benchmarks.models.replies import MODEL
 from benchmarks.models.source import Source

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks import program
-from benchmarks.measuring.replies import KIB, Form, Service, is_count, is_seconds, is_short_text, list_of, maybe
+from benchmarks.measuring.processes.replies import (
+    KIB,
+    Form,
+    Service,
+    is_count,
+    is_seconds,
+    is_short_text,
+    list_of,
+    maybe,
+)
 from benchmarks.models.layers import Layer, LeftOut
 
 MOST_LAYERS = 1000

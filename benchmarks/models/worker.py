@@ -14,13 +14,13 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measuring.worker import Bench, main
+from benchmarks.measuring.processes.worker import Bench, main
 from benchmarks.models.layers import CannotCall, Found
 from benchmarks.models.source import Source
 from rnnimpl.interface import Unavailable, Unsupported
 
 if TYPE_CHECKING:
-    from benchmarks.measuring.replies import Service
+    from benchmarks.measuring.processes.replies import Service
 
 
 class ModelBench(Bench):

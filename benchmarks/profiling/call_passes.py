@@ -8,9 +8,9 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.measuring.call import Call
+from benchmarks.measuring.calls.call import Call
+from benchmarks.measuring.calls.timing import Clock
 from benchmarks.measuring.measure import Subject
-from benchmarks.measuring.timing import Clock
 
 FORWARD = 1
 BACKWARD = 2

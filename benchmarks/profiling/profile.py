@@ -24,13 +24,13 @@ from benchmarks.files import (
     write,
 )
 from benchmarks.limits.peak import Peak
-from benchmarks.measuring.checking import Expected, prepare
-from benchmarks.measuring.ending import ended_in_order
-from benchmarks.measuring.expectations import Expectations
-from benchmarks.measuring.lock import measuring_alone
-from benchmarks.measuring.lost import WorkerLost
-from benchmarks.measuring.peak_processes import PEAK_SECONDS, measure_peaks
-from benchmarks.measuring.process import Worker
+from benchmarks.measuring.checking.call_checking import Expected, prepare
+from benchmarks.measuring.checking.expectations import Expectations
+from benchmarks.measuring.conditions.lock import measuring_alone
+from benchmarks.measuring.processes.ending import ended_in_order
+from benchmarks.measuring.processes.lost import WorkerLost
+from benchmarks.measuring.processes.process import Worker
+from benchmarks.measuring.sweeping.peak_processes import PEAK_SECONDS, measure_peaks
 from benchmarks.profiling.replies import PROFILING
 from benchmarks.profiling.reporting.report import write_report
 from benchmarks.profiling.sampling.blocks import most_seconds

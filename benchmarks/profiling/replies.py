@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.measuring.replies import KIB, REPLIES, Form, Service
+from benchmarks.measuring.processes.replies import KIB, REPLIES, Form, Service
 
 PROFILING = Service(
     "benchmarks.profiling.worker",

@@ -3,7 +3,7 @@
     {"do": "profile", "seconds": 1.0}
     {"do": "count_and_trace", "folder": FOLDER, "stem": NAME, "passes": PASSES}
 
-`benchmarks.measuring.worker` says how it is started and what the other requests are.
+`benchmarks.measuring.processes.worker` says how it is started and what the other requests are.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measuring.worker import Bench, main
+from benchmarks.measuring.processes.worker import Bench, main
 
 if TYPE_CHECKING:
-    from benchmarks.measuring.replies import Service
+    from benchmarks.measuring.processes.replies import Service
 
 
 class ProfilingBench(Bench):

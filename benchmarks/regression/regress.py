@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from benchmarks import machine
 from benchmarks.files import scratch_folder
-from benchmarks.measuring.lock import measuring_alone
+from benchmarks.measuring.conditions.lock import measuring_alone
 from benchmarks.regression.budget import Budget
 from benchmarks.regression.dry_run import DryRuns, say_failures
 from benchmarks.regression.environments import Choice

@@ -17,7 +17,7 @@ from types import TracebackType
 import psutil
 
 from benchmarks.files import open_to_append, scratch_folder, write
-from benchmarks.measuring.address_space import SHIFT_BYTES, fixed_layout
+from benchmarks.measuring.conditions.address_space import SHIFT_BYTES, fixed_layout
 from benchmarks.regression.leftovers import end_group, end_marked
 from benchmarks.regression.loaded import read_loaded
 from benchmarks.regression.process_record import ProcessRecord, read_record

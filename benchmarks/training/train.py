@@ -15,7 +15,7 @@ import numpy as np
 
 import rnnimpl
 from benchmarks.files import StoreError, explained, folder_for
-from benchmarks.measuring.ending import ended_in_order
+from benchmarks.measuring.processes.ending import ended_in_order
 from benchmarks.quoting import quoted
 from benchmarks.training.containing import ends_the_program, exits_raised
 from benchmarks.training.learning_curve import REFERENCE, Curve, Step, TrainResult, judge_curve, tolerance

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from benchmarks.measuring.calls.timing import timed_in_turns
 from benchmarks.measuring.measure import Subject
-from benchmarks.measuring.timing import timed_in_turns
 from benchmarks.profiling.call_passes import call_of, is_torch, passes_of, prefix_passes
 from benchmarks.profiling.counting.instructions import Instructions, count_allocated, count_instructions
 from benchmarks.profiling.counting.operators import count_operators

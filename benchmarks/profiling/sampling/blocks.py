@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from benchmarks.measuring.timing import Clock
+from benchmarks.measuring.calls.timing import Clock
 from benchmarks.profiling.sampling import preemption
 from benchmarks.profiling.sampling.pairs import LEAST_PAIRS, MOST_PAIRS, BlockPair, CallBlock, enough, which_kept
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks.measuring import memory
+from benchmarks.measuring.calls import memory
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.call_passes import pass_seconds, passes_of
 from benchmarks.profiling.sampling.attribution import SampleCounts, count_by_pass, sampled_seconds

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.files import scratch_folder
-from benchmarks.measuring import memory
+from benchmarks.measuring.calls import memory
 from benchmarks.measuring.measure import Subject
 from benchmarks.profiling.call_passes import FORWARD, call_of, pass_seconds, passes_of
 from benchmarks.profiling.records import GPU

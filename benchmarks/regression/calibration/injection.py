@@ -129,7 +129,7 @@ def slowdown(with_work: Callable[[], None], without: Callable[[], None], seconds
 
     The calls alternate for this many seconds.
     """
-    from benchmarks.measuring.timing import timed_in_turns
+    from benchmarks.measuring.calls.timing import timed_in_turns
 
     turns = timed_in_turns((without, with_work), time.perf_counter, seconds)
     return statistics.median(slowed / plain for plain, slowed in turns) - 1

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.limits.peak import Settings, settings
-from benchmarks.measuring.lost import WorkerLost
-from benchmarks.measuring.process import Worker
+from benchmarks.measuring.processes.lost import WorkerLost
+from benchmarks.measuring.processes.process import Worker
 from benchmarks.workload import Workload
 
 PEAK_SECONDS = 12.0

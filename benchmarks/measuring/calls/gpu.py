@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from benchmarks.measuring.timing import CallSeconds
+from benchmarks.measuring.calls.timing import CallSeconds
 
 SPANS = 5
 

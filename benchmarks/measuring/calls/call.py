@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.measuring.timing import CallSeconds, Clock
+from benchmarks.measuring.calls.timing import CallSeconds, Clock
 from rnnimpl.expectation import name_arrays
 from rnnimpl.interface import Grads, NumpyArray, Rnn
 

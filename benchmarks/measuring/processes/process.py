@@ -17,15 +17,15 @@ from typing import Any
 import psutil
 
 from benchmarks.files import remove
-from benchmarks.measuring import replies, supervisor
-from benchmarks.measuring.address_space import fixed_layout
-from benchmarks.measuring.channel import LOST_CONNECTION, ChannelError, Closed, SweepEnd
-from benchmarks.measuring.ended import how_ended, last_words, opened_log, printable, was_killed_by_kernel
+from benchmarks.measuring.conditions.address_space import fixed_layout
 from benchmarks.measuring.environment import worker_environment
-from benchmarks.measuring.interference import CoreSeconds, read_core_seconds
-from benchmarks.measuring.lost import WorkerLost
-from benchmarks.measuring.process_tree import ProcessTree
-from benchmarks.measuring.watch import Watch, now
+from benchmarks.measuring.processes import replies, supervisor
+from benchmarks.measuring.processes.channel import LOST_CONNECTION, ChannelError, Closed, SweepEnd
+from benchmarks.measuring.processes.ended import how_ended, last_words, opened_log, printable, was_killed_by_kernel
+from benchmarks.measuring.processes.interference import CoreSeconds, read_core_seconds
+from benchmarks.measuring.processes.lost import WorkerLost
+from benchmarks.measuring.processes.process_tree import ProcessTree
+from benchmarks.measuring.processes.watch import Watch, now
 
 START_SECONDS = 120.0
 """Limit for importing a framework."""

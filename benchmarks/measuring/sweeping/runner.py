@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from benchmarks.measuring.expectations import Expectations
-from benchmarks.measuring.leaders import Leaders
-from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost
-from benchmarks.measuring.pool import WorkerPool
-from benchmarks.measuring.visit import Visit
-from benchmarks.measuring.visits import visit_class
+from benchmarks.measuring.checking.expectations import Expectations
+from benchmarks.measuring.processes.lost import BUDGET_GRACE_SECONDS, WorkerLost
+from benchmarks.measuring.processes.pool import WorkerPool
+from benchmarks.measuring.sweeping.leaders import Leaders
+from benchmarks.measuring.visits.by_mode import visit_class
+from benchmarks.measuring.visits.visit import Visit
 from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, estimate
 from benchmarks.store import Run
 from benchmarks.sweeps import Sweep

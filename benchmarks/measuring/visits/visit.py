@@ -13,13 +13,13 @@ from typing import Any
 import psutil
 
 from benchmarks.machine import Energy, EnergyReading, gpu_state, read_energy
-from benchmarks.measuring import checking
-from benchmarks.measuring.checking import Expected, SpotCheck
-from benchmarks.measuring.clocks import BlockClock, contradiction, on_core_seconds
-from benchmarks.measuring.expectations import BlockCheck
-from benchmarks.measuring.interference import CoreSeconds, Interference
-from benchmarks.measuring.lost import BUDGET_GRACE_SECONDS, WorkerLost, ended_by_budget
-from benchmarks.measuring.process import Worker
+from benchmarks.measuring.checking import call_checking
+from benchmarks.measuring.checking.call_checking import Expected, SpotCheck
+from benchmarks.measuring.checking.clocks import BlockClock, contradiction, on_core_seconds
+from benchmarks.measuring.checking.expectations import BlockCheck
+from benchmarks.measuring.processes.interference import CoreSeconds, Interference
+from benchmarks.measuring.processes.lost import BUDGET_GRACE_SECONDS, WorkerLost, ended_by_budget
+from benchmarks.measuring.processes.process import Worker
 from benchmarks.statistics import MINIMUM_BLOCKS
 from benchmarks.sweeps import Sweep
 from benchmarks.trial import MEASURED, QUANTITIES, Status, Trial
@@ -119,7 +119,7 @@ class Visit:
         if self.case.workload.device == "cuda":
             self.record(gpu_before=gpu_state())
         start = time.monotonic()
-        reply = self._settle(lambda: checking.prepare(self._request, self.case.workload, expected, results))
+        reply = self._settle(lambda: call_checking.prepare(self._request, self.case.workload, expected, results))
         spent = sum(reply.get(name, 0.0) for name in ("setup_seconds", "first_call_seconds", "warmup_seconds"))
         self.record(check_seconds=max(0.0, time.monotonic() - start - spent), **reply)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.measuring.process_tree import ProcessTree
+from benchmarks.measuring.processes.process_tree import ProcessTree
 
 
 class CoreSeconds(NamedTuple):

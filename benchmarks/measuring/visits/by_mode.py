@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.measuring.latency_visit import LatencyVisit
-from benchmarks.measuring.lengths_visit import LengthsVisit
-from benchmarks.measuring.visit import Visit
+from benchmarks.measuring.visits.latency_visit import LatencyVisit
+from benchmarks.measuring.visits.lengths_visit import LengthsVisit
+from benchmarks.measuring.visits.visit import Visit
 from benchmarks.workload import LATENCY_MODES, Mode
 
 

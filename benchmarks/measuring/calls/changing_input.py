@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring.arrays import as_stored, is_known, is_on_host, writable_view
+from benchmarks.measuring.calls.arrays import as_stored, is_known, is_on_host, writable_view
 from benchmarks.measuring.inputs import FRESH_SCALE, scaled
 from rnnimpl.dtypes import round_to
 from rnnimpl.interface import NumpyArray, Rnn

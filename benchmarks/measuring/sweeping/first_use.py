@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.measuring.lost import WorkerLost
-from benchmarks.measuring.process import Worker
+from benchmarks.measuring.processes.lost import WorkerLost
+from benchmarks.measuring.processes.process import Worker
 from benchmarks.workload import Workload
 from rnnimpl.cache import VARIABLE
 from rnnimpl.registry import listing

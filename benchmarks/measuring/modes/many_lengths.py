@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.measuring import arrays, memory
-from benchmarks.measuring.call import Results
-from benchmarks.measuring.changing_input import ChangingInput
+from benchmarks.measuring.calls import arrays, memory
+from benchmarks.measuring.calls.call import Results
+from benchmarks.measuring.calls.changing_input import ChangingInput
 from benchmarks.measuring.measure import Subject, Wrong
 from benchmarks.workload import Workload
 from rnnimpl.dtypes import round_to

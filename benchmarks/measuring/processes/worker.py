@@ -14,9 +14,9 @@
 A reply has what was measured or, where the case cannot go on, `status` and `reason` as a trial has them; `replies`
 declares the form of each. Results are written to the file that the request names; what is expected of them is known to
 the asking process alone. A subclass of `Bench` serves further requests, from a module of its own.
-It is started as `python -m benchmarks.measuring.worker SOURCE THREADS PRECISION DENORMALS LAYOUT CHANNEL`; SOURCE is
-empty where only peaks are asked for, CHANNEL is the descriptor of its end of the connection. Standard input is empty,
-and standard output is the log: an implementation may read and print as it likes.
+It is started by `python -m` with this module's name, SOURCE, THREADS, PRECISION, DENORMALS, LAYOUT and CHANNEL. SOURCE
+is empty where only peaks are asked for, CHANNEL is the descriptor of its end of the connection. Standard input is
+empty, and standard output is the log: an implementation may read and print as it likes.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.measuring.address_space import shift_layout
-from benchmarks.measuring.channel import LOST_CONNECTION, ChannelError, WorkerEnd
-from benchmarks.measuring.floating_point import control_bits, flush_denormals, in_words
+from benchmarks.measuring.conditions.address_space import shift_layout
+from benchmarks.measuring.conditions.floating_point import control_bits, flush_denormals, in_words
+from benchmarks.measuring.processes.channel import LOST_CONNECTION, ChannelError, WorkerEnd
 from benchmarks.trial import Status
 from benchmarks.workload import LATENCY_MODES, Mode, Workload
 from rnnimpl import Rnn, Unavailable, Unsupported, load
@@ -44,7 +44,7 @@ from rnnimpl.interface import NumpyArray
 
 if TYPE_CHECKING:
     from benchmarks.measuring.measure import Subject
-    from benchmarks.measuring.replies import Service
+    from benchmarks.measuring.processes.replies import Service
 
 _CLOCK = time.perf_counter
 """Taken before any implementation is loaded, which might replace it."""
@@ -113,7 +113,7 @@ def _refusal(error: Exception) -> dict[str, Any]:
 def _encoded(request: str, reply: dict[str, Any], kind: type[Bench]) -> bytes:
     """The reply as JSON. Raises TypeError or ValueError where an implementation's part of it does not belong there."""
     # Only now: the framework has been imported before it.
-    from benchmarks.measuring import replies
+    from benchmarks.measuring.processes import replies
 
     declared = kind.service().replies
     content = json.dumps(reply).encode()
@@ -138,7 +138,7 @@ class Bench:
     def service() -> Service:
         """The module that runs it, and the forms of its replies."""
         # Only now: the framework has been imported before it.
-        from benchmarks.measuring.replies import MEASURING
+        from benchmarks.measuring.processes.replies import MEASURING
 
         return MEASURING
 
@@ -207,7 +207,7 @@ class Bench:
         }
 
     def stream(self, calls: dict[str, Any]) -> dict[str, Any]:
-        from benchmarks.measuring.streaming import StreamRequest
+        from benchmarks.measuring.modes.streaming import StreamRequest
 
         block = self.subject.stream(StreamRequest(**calls))
         return {
@@ -220,7 +220,7 @@ class Bench:
         }
 
     def lengths(self, calls: dict[str, Any]) -> dict[str, Any]:
-        from benchmarks.measuring.many_lengths import LengthsRequest
+        from benchmarks.measuring.modes.many_lengths import LengthsRequest
 
         block = self.subject.lengths(LengthsRequest(**calls))
         return {
@@ -240,11 +240,11 @@ def _subject_class(mode: Mode) -> type[Subject]:
     from benchmarks.measuring.measure import Subject
 
     if mode in LATENCY_MODES:
-        from benchmarks.measuring.streaming import StreamSubject
+        from benchmarks.measuring.modes.streaming import StreamSubject
 
         return StreamSubject
     if mode == "many-lengths":
-        from benchmarks.measuring.many_lengths import LengthsSubject
+        from benchmarks.measuring.modes.many_lengths import LengthsSubject
 
         return LengthsSubject
     return Subject

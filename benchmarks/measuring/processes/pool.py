@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring.lost import WorkerLost, ended_by_budget
-from benchmarks.measuring.process import START_SECONDS, Worker
+from benchmarks.measuring.processes.lost import WorkerLost, ended_by_budget
+from benchmarks.measuring.processes.process import START_SECONDS, Worker
 from benchmarks.workload import Case
 
 STARTS_TRIED = 5

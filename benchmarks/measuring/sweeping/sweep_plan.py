@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import machine, program
-from benchmarks.measuring.implementations import ALL, as_options, parse_implementation, split_label
+from benchmarks.measuring.sweeping.implementations import ALL, as_options, parse_implementation, split_label
 from benchmarks.memory_needed import too_large
 from benchmarks.quoting import quoted
 from benchmarks.store import Run, StoreError

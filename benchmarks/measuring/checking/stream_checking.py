@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring.checking import limit_of, output_bytes
+from benchmarks.measuring.checking.call_checking import limit_of, output_bytes
 from benchmarks.measuring.inputs import make_inputs
-from benchmarks.measuring.stream import MOST_CALLS, Stream
-from benchmarks.measuring.streaming import StreamRequest
+from benchmarks.measuring.modes.stream import MOST_CALLS, Stream
+from benchmarks.measuring.modes.streaming import StreamRequest
 from benchmarks.workload import Workload
 from rnnimpl import reference
 from rnnimpl.expectation import name_arrays, relative

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from benchmarks.counts import flops
-from benchmarks.measuring.checking import Expected, SpotCheck, make_spot_checks
+from benchmarks.measuring.checking.call_checking import Expected, SpotCheck, make_spot_checks
+from benchmarks.measuring.checking.lengths_checking import LengthsCheck, make_lengths_checks
+from benchmarks.measuring.checking.stream_checking import StreamCheck, StreamExpected, expect_stream, make_stream_checks
 from benchmarks.measuring.inputs import Inputs, make_inputs
-from benchmarks.measuring.lengths_checking import LengthsCheck, make_lengths_checks
-from benchmarks.measuring.stream_checking import StreamCheck, StreamExpected, expect_stream, make_stream_checks
 from benchmarks.workload import Workload
 from rnnimpl.tolerance import expect
 

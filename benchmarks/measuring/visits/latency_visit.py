@@ -14,16 +14,16 @@ import numpy as np
 
 from benchmarks import latencies
 from benchmarks.machine import read_energy
-from benchmarks.measuring import checking
-from benchmarks.measuring.checking import Expected, read_results
-from benchmarks.measuring.clocks import BlockClock, on_core_seconds
-from benchmarks.measuring.expectations import BlockCheck
-from benchmarks.measuring.interference import CoreSeconds
+from benchmarks.measuring.checking import call_checking
+from benchmarks.measuring.checking.call_checking import Expected, read_results
+from benchmarks.measuring.checking.clocks import BlockClock, on_core_seconds
+from benchmarks.measuring.checking.expectations import BlockCheck
+from benchmarks.measuring.checking.stream_checking import StreamCheck
 from benchmarks.measuring.measure import Wrong
-from benchmarks.measuring.process import Worker
-from benchmarks.measuring.stream import MOST_CALLS, SILENCE_SECONDS
-from benchmarks.measuring.stream_checking import StreamCheck
-from benchmarks.measuring.visit import Visit
+from benchmarks.measuring.modes.stream import MOST_CALLS, SILENCE_SECONDS
+from benchmarks.measuring.processes.interference import CoreSeconds
+from benchmarks.measuring.processes.process import Worker
+from benchmarks.measuring.visits.visit import Visit
 from benchmarks.sweeps import Sweep
 
 FIRST_BEGIN_SECONDS = 0.3
@@ -106,7 +106,7 @@ class LatencyVisit(Visit):
         def ask(request: dict[str, Any]) -> dict[str, Any]:
             return self._request(request, other)
 
-        reply = checking.prepare(ask, self.case.workload, expected, self.results)
+        reply = call_checking.prepare(ask, self.case.workload, expected, self.results)
         return reply if "status" in reply else {}
 
     def _stream(self, checks: Sequence[StreamCheck]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.measuring.supervisor import descendants
+from benchmarks.measuring.processes.supervisor import descendants
 
 STOP_SECONDS = 1.0
 """Limit for all processes to stop after their signal, while they may continue or start one another."""

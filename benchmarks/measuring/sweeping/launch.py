@@ -15,16 +15,16 @@ from rich.text import Text
 from benchmarks import machine, program
 from benchmarks.files import remove_abandoned, scratch_folder
 from benchmarks.limits.peak import settings
-from benchmarks.measuring.address_space import fixed_layout
-from benchmarks.measuring.ending import ended_in_order
+from benchmarks.measuring.conditions.address_space import fixed_layout
+from benchmarks.measuring.conditions.lock import measuring_alone
 from benchmarks.measuring.environment import allocator_settings
-from benchmarks.measuring.first_use import first_uses
-from benchmarks.measuring.implementations import as_options
-from benchmarks.measuring.lock import measuring_alone
-from benchmarks.measuring.peak_processes import measure_peaks, peak_seconds
-from benchmarks.measuring.progress import SweepProgress
-from benchmarks.measuring.runner import Progress, Sweeper
-from benchmarks.measuring.sweep_plan import SweepPlan, check_plan, trusted_implementations
+from benchmarks.measuring.processes.ending import ended_in_order
+from benchmarks.measuring.sweeping.first_use import first_uses
+from benchmarks.measuring.sweeping.implementations import as_options
+from benchmarks.measuring.sweeping.peak_processes import measure_peaks, peak_seconds
+from benchmarks.measuring.sweeping.progress import SweepProgress
+from benchmarks.measuring.sweeping.runner import Progress, Sweeper
+from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, check_plan, trusted_implementations
 from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps import Sweep, parse_duration
 from benchmarks.trial import SCHEMA

@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from benchmarks.measuring.many_lengths import LENGTHS
 from benchmarks.measuring.measure import SAMPLES_PER_BLOCK
-from benchmarks.measuring.stream import MOST_CALLS
+from benchmarks.measuring.modes.many_lengths import LENGTHS
+from benchmarks.measuring.modes.stream import MOST_CALLS
 from benchmarks.quantity import QuantityKind, WorkerRequest
 from benchmarks.trial import QUANTITIES, Status
 
@@ -169,7 +169,7 @@ class Service(NamedTuple):
     replies: Mapping[str, Form]
 
 
-MEASURING = Service("benchmarks.measuring.worker", REPLIES)
+MEASURING = Service("benchmarks.measuring.processes.worker", REPLIES)
 
 REFUSAL = Form(
     {"status": lambda value: value in REFUSALS, "reason": is_short_text},

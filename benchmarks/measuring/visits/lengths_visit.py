@@ -6,11 +6,11 @@ import dataclasses
 from typing import Any
 
 from benchmarks.machine import read_energy
-from benchmarks.measuring.checking import read_results
-from benchmarks.measuring.expectations import BlockCheck
-from benchmarks.measuring.lengths_checking import LengthsCheck
+from benchmarks.measuring.checking.call_checking import read_results
+from benchmarks.measuring.checking.expectations import BlockCheck
+from benchmarks.measuring.checking.lengths_checking import LengthsCheck
 from benchmarks.measuring.measure import Wrong
-from benchmarks.measuring.visit import Visit
+from benchmarks.measuring.visits.visit import Visit
 
 
 class LengthsVisit(Visit):

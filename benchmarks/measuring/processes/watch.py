@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.measuring.timing import Clock
+from benchmarks.measuring.calls.timing import Clock
 
 LONGEST_STEP_SECONDS = 5.0
 """The watching process ticks several times a second; a longer gap than this means that it was suspended."""

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.machine import last_level_cache_bytes
-from benchmarks.measuring import arrays
-from benchmarks.measuring.call import Results
+from benchmarks.measuring.calls import arrays
+from benchmarks.measuring.calls.call import Results
+from benchmarks.measuring.calls.timing import CallSeconds
 from benchmarks.measuring.measure import Subject, Wrong
-from benchmarks.measuring.stream import MOST_CALLS, Stream, block_seconds
-from benchmarks.measuring.timing import CallSeconds
+from benchmarks.measuring.modes.stream import MOST_CALLS, Stream, block_seconds
 from rnnimpl.interface import NumpyArray, Unavailable
 
 EVICTION_FACTOR = 2

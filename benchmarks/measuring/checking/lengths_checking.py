@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchmarks.measuring.checking import limit_of, output_bytes
-from benchmarks.measuring.many_lengths import LENGTHS, LengthsRequest, length_inputs
+from benchmarks.measuring.checking.call_checking import limit_of, output_bytes
+from benchmarks.measuring.modes.many_lengths import LENGTHS, LengthsRequest, length_inputs
 from benchmarks.workload import Workload
 from rnnimpl.interface import NumpyArray, Weights
 from rnnimpl.tolerance import expect

@@ -1,0 +1,1 @@
+"""Calls of a network on its arrays, and their times and memory, in the process that makes them."""

@@ -1,0 +1,1 @@
+"""One visit to a case: the requests to its worker, and the trial that results."""
