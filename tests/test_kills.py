@@ -37,11 +37,11 @@ budget = "20s"
 T = 8
 B = [1, 4]
 I = 8
-H = [8, 16]
+H = 8
 threads = 1
 device = "cpu"
 """
-CASES = 2 * 2 * 2 * len(IMPLEMENTATIONS)
+CASES = 2 * 2 * len(IMPLEMENTATIONS)
 
 
 def command(folder: Path, tmp_path: Path) -> list[str]:
