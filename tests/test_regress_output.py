@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from rich.console import Console
 
 from benchmarks.regression.judging import Thresholds, estimate_each, judge
 from benchmarks.regression.outcomes import Excluded
-from benchmarks.regression.output import draw, markdown, prepare, rows, summary, terminal_table, write, write_plot
+from benchmarks.regression.output import draw, markdown, prepare, rows, summary, terminal_lines, write, write_plot
 from benchmarks.regression.regress import Result
 from benchmarks.regression.stopping import Decision
 from benchmarks.store import StoreError
@@ -126,13 +125,16 @@ def test_the_report_has_the_evidence_of_the_verdict() -> None:
     assert "control: loop: 1.000 (0.995\N{EN DASH}1.005)" in said.splitlines()
 
 
-def test_a_narrow_terminal_shows_all_of_a_name() -> None:
-    """A long name is folded and not cut."""
-    console = Console(width=90, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115  # closed with the test
-    console.print(terminal_table(result({STRANGE: 0.0})))
-    console.file.close()
-    first = "".join(line.split("│")[1].strip() for line in console.export_text().splitlines() if line.startswith("│"))
-    assert first == STRANGE
+@pytest.mark.parametrize("width", [60, 90, 300])
+def test_a_terminal_shows_a_name_on_one_line(width: int) -> None:
+    """A long name is neither cut nor folded: where there is no room beside it, its figures stand below it."""
+    lines = terminal_lines(result({STRANGE: 0.0}, excluded={"old": Excluded("gone", "head lacks it")}), width)
+    assert any("why none" in line for line in lines)
+    named, gone = (next(line for line in lines if name in line) for name in (STRANGE, "  old"))
+    following = lines[lines.index(named) + 1]
+    assert ("1.000" in named) == (width == 300)
+    assert ("1.000" in following) == (width < 300)
+    assert any(line.rstrip().endswith("head lacks it") for line in lines[lines.index(gone) :])
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from rich.console import Console
 from benchmarks.commands.endings import FAULT, ending_of
 from benchmarks.history import findings, folder
 from benchmarks.history.record import Measurement
-from benchmarks.history.report import markdown, terminal_table
+from benchmarks.history.report import markdown, terminal_lines
 from benchmarks.measuring.sweeping import launch
 from benchmarks.measuring.sweeping.runner import Sweeper
 from benchmarks.measuring.sweeping.sweep_plan import SweepPlan
@@ -275,7 +275,7 @@ def test_every_mutant_of_a_process_is_read_or_named(tmp_path: Path, monkeypatch:
     assert len(problems) > len(lines) / 3
     history = findings.machine_history(tmp_path, tmp_path, "machine")
     assert "\x1b" not in markdown([history], {"machine": []})
-    terminal_table(history)
+    assert "\x1b" not in "".join(terminal_lines(history, 80))
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def regress(
     output.prepare(out, job_summary)
     with interruptible("nothing is judged"), ended_in_order():
         result = regress(request, say)
-    console.print(output.terminal_table(result))
+    console.lines(output.terminal_lines(result, console.width))
     echo(output.summary(result))
     output.write(result, out, job_summary)
     problem = output.write_plot(result, out)
@@ -168,14 +168,14 @@ def history(
     """
     from benchmarks.files import check_outputs
     from benchmarks.history.findings import find_history
-    from benchmarks.history.report import FILES, terminal_table, write_history
+    from benchmarks.history.report import FILES, terminal_lines, write_history
 
     console = Terminal()
     check_outputs(out, FILES)
     found = find_history(Path.cwd(), history, case)
     path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
     for machine in found:
-        console.print(terminal_table(machine))
+        console.lines(terminal_lines(machine, console.width))
         for problem in machine.problems:
             console.print(problem, highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {path}", highlight=False, soft_wrap=True)

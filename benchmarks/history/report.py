@@ -7,9 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.table import Table
-from rich.text import Text
-
 from benchmarks.files import CommandFiles, StoreError, append_to_named, explained, open_to_read, replacing, write
 from benchmarks.history.findings import CaseHistory, CodeChange, MachineHistory
 from benchmarks.history.plot import draw_history
@@ -17,6 +14,7 @@ from benchmarks.history.steps import FALSE_ALARMS, LEAST_STEP, SHORTEST
 from benchmarks.history.words import commits, short_names, size, visible
 from benchmarks.presentation.csv_text import rows_csv
 from benchmarks.presentation.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
+from benchmarks.presentation.text_table import GAP, Column, text_table
 
 _STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "first_after", "commits", "cause", "why")
 """The columns of steps.csv.
@@ -81,24 +79,21 @@ def markdown(histories: Sequence[MachineHistory], plots: dict[str, list[str]]) -
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def terminal_table(history: MachineHistory) -> Table:
-    """The steps of a machine as a table, under a title that counts them."""
-    shown = Table(title=Text(f"{clean(history.machine)}: {_answer(history)}"), title_justify="left")
+def terminal_lines(history: MachineHistory, width: int) -> list[str]:
+    """The steps of a machine as a table for a terminal of `width` places, under a title that counts them."""
     names = short_names([case.series.case for case in history.cases])
-    for name in ("case", "change", "last before", "first after", "made by"):
-        shown.add_column(name, overflow="fold")
+    rows: list[tuple[str, ...]] = []
     for case in history.cases:
         for change in case.changes:
-            cells = (names[case.series.case], size(change.step), *commits(case, change), change.kind)
-            shown.add_row(*(Text(clean(cell)) for cell in cells))
+            rows.append((names[case.series.case], size(change.step), *commits(case, change), change.kind))
     for case in history.cases:
         for each in case.environment_changes:
             sessions = (case.series.sessions[each.step.last_before], case.series.sessions[each.step.first_after])
             times = (session.measured_at for session in sessions)
-            cause = f"{each.cause.kind}: {each.cause.why}"
-            row = (names[case.series.case], size(each.step), *times, cause)
-            shown.add_row(*(Text(clean(cell)) for cell in row))
-    return shown
+            rows.append((names[case.series.case], size(each.step), *times, f"{each.cause.kind}: {each.cause.why}"))
+    header = ("case", "change", "last before", "first after", "made by")
+    columns = [Column(name, [clean(row[place]) for row in rows]) for place, name in enumerate(header)]
+    return [f"{clean(history.machine)}: {_answer(history)}", *text_table(columns, width, indent=GAP)]
 
 
 def _answer(history: MachineHistory) -> str:

@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from benchmarks import files
 from benchmarks.presentation.plain_text import LONGEST, clean, code, count, escape, interval, share, table
+from benchmarks.presentation.text_table import GAP, Column, text_table
 from benchmarks.regression.judging import Judgement
 from benchmarks.regression.regress import Result
 
@@ -26,9 +24,9 @@ SCHEMA = 2
 2: `decision` was `outcome`, its `confirmation_log_ratios` were `again`, a judgement's `threshold` was `gate`, and
 `excluded` was `untold`.
 """
-_STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "yellow", "broken": "red"}
 _COLOURS = {"faster": "#009E73", "slower": "#D55E00", "same": "#666666", "cannot tell": "#E69F00"}
 _HEADER = ("case", "verdict", "ratio", "interval, or why none", "pairs", "matters from", "could have found")
+_REASON = _HEADER.index("interval, or why none")
 MOST_DRAWN = 100
 _LONGEST_DRAWN = 60
 
@@ -95,14 +93,23 @@ def _are(number: int, noun: str) -> str:
     return f"{count(number, noun)} {'is' if number == 1 else 'are'}"
 
 
-def terminal_table(result: Result) -> Table:
-    """The result as a table for a terminal."""
-    shown = Table(title=Text(f"time of head / time of base: {result.head} / {result.base}"), title_justify="left")
-    for name in _HEADER:
-        shown.add_column(name, overflow="fold", justify="right" if name in ("ratio", "pairs") else "left")
-    for row in rows(result):
-        shown.add_row(*(Text(clean(cell), style=_STYLES.get(row[1], "") if cell == row[1] else "") for cell in row))
-    return shown
+def terminal_lines(result: Result, width: int) -> list[str]:
+    """The result as a table for a terminal of `width` places.
+
+    A case that was not compared has its reason in a column of its own.
+    """
+    title = f"time of head / time of base: {clean(result.head)} / {clean(result.base)}"
+    found = rows(result)
+    columns = [
+        Column(name, [clean(row[place]) for row in found], right=name in ("ratio", "pairs"))
+        for place, name in enumerate(_HEADER)
+    ]
+    if result.excluded:
+        reasons = [clean(row[_REASON]) if row[0] in result.excluded else "" for row in found]
+        intervals = ["" if reason else clean(row[_REASON]) for row, reason in zip(found, reasons, strict=True)]
+        columns[_REASON] = Column("interval", intervals)
+        columns.append(Column("why none", reasons))
+    return [title, *text_table(columns, width, indent=GAP)]
 
 
 def markdown(result: Result) -> str:
