@@ -8,6 +8,7 @@ from one seed, and a model whose losses do not agree is not timed.
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import statistics
 import sys
@@ -31,6 +32,8 @@ MOST_DIFFERENCE = 1e-3
 BLOCK_SECONDS = 0.06
 LEAST_CALLS = 3
 WARM_UP_SECONDS = 0.5
+TIMED = ("training", "inference", "packing")
+COLUMNS = ("model", "threads", "losses_differ_by", "timed", "block", "first_seconds", "second_seconds")
 Call = Callable[[], object]
 
 
@@ -165,14 +168,29 @@ def heading() -> str:
 
 
 def blocks_csv(speedups: Iterable[Speedup]) -> str:
-    """Every block's median seconds: model, threads, what was timed, block, seconds of the first and of the second."""
+    """Every block's median seconds, of the first and of the second; `read_blocks` reads it."""
     rows = [
-        (each.model, each.threads, what, block, first, second)
+        (each.model, each.threads, each.difference, what, block, first, second)
         for each in speedups
-        for what, turns in (("training", each.training), ("inference", each.inference), ("packing", each.packing))
+        for what, turns in ((what, getattr(each, what)) for what in TIMED)
         for block, (first, second) in enumerate(zip(turns.first, turns.second, strict=True))
     ]
-    return rows_csv(("model", "threads", "timed", "block", "first_seconds", "second_seconds"), rows)
+    return rows_csv(COLUMNS, rows)
+
+
+def read_blocks(path: Path) -> list[Speedup]:
+    """What `blocks_csv` wrote."""
+    turns: dict[tuple[str, int, float], dict[str, Turns]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            model = row["model"], int(row["threads"]), float(row["losses_differ_by"])
+            of_model = turns.setdefault(model, {what: Turns([], []) for what in TIMED})
+            of_model[row["timed"]].first.append(float(row["first_seconds"]))
+            of_model[row["timed"]].second.append(float(row["second_seconds"]))
+    return [
+        Speedup(model=model, threads=threads, difference=difference, **of_model)
+        for (model, threads, difference), of_model in turns.items()
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

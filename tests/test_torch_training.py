@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import resource
-
 import pytest
 import torch
 
 import rnnimpl.torch
 from tests.model_training import EXAMPLES, losses
+from tests.torch_twins import resident
 
 
 @pytest.mark.filterwarnings("ignore:.*PackedSequence:rnnimpl.torch.FallbackWarning")
@@ -21,11 +20,6 @@ def test_losses_of_a_training_agree(name: str, dtype: torch.dtype) -> None:
     found = losses(example, dtype, steps=6, small=True, replaced=True)
     torch.testing.assert_close(torch.tensor(found, dtype=dtype), torch.tensor(expected, dtype=dtype))
     assert found[-1] < found[0]
-
-
-def resident() -> int:
-    """The most memory that the process has held, in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def train(module: torch.nn.RNNBase, optimizer: torch.optim.Optimizer, T: int, B: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psutil
 import torch
 
 import rnnimpl.torch
@@ -35,6 +36,11 @@ def results(module: torch.nn.Module, x: torch.Tensor, state: tuple[torch.Tensor,
 def state_argument(state: tuple[torch.Tensor, ...]) -> Any:
     """What a module takes for a state of no, one or two tensors."""
     return None if not state else state if len(state) == 2 else state[0]
+
+
+def resident() -> int:
+    """The memory that this process holds now, in KiB: the most that it has held may be that of a test before."""
+    return int(psutil.Process().memory_info().rss) // 1024
 
 
 def assert_same(found: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
