@@ -32,18 +32,18 @@ def median_seconds(call: Callable[[], object], before: Callable[[], object] = la
 
 
 def row(H: int) -> Sequence[str]:
-    """Of an LSTM of H features and units: its weights, looking, packing, and calls of it in inference."""
+    """Of an LSTM of H features and units: its weights, checking them, packing them, and calls of it in inference."""
     module = rnnimpl.torch.LSTM(H, H)
     structure, weights = Structure("lstm", 1, False), tuple(module.parameters())
 
-    def look() -> object:
+    def of_weights() -> object:
         return packed_weights(structure, weights)
 
     def change() -> None:
         for weight in weights:
             weight.detach().mul_(1)
 
-    found = [median_seconds(look), median_seconds(look, change)]
+    found = [median_seconds(of_weights), median_seconds(of_weights, change)]
     with torch.inference_mode():
         inputs = [torch.randn(T, B, H) for T, B in CALLS]
         found += [median_seconds(lambda x=x: module(x)) for x in inputs]  # type: ignore[misc]  # x is bound
@@ -53,7 +53,7 @@ def row(H: int) -> Sequence[str]:
 def main() -> None:
     """Measure and print the table."""
     torch.set_num_threads(1)
-    header = ("H", "weights", "looking", "packing", *(f"a call, T {T}, B {B}" for T, B in CALLS))
+    header = ("H", "weights", "checking", "packing", *(f"a call, T {T}, B {B}" for T, B in CALLS))
     print(f"{heading()}\n\n{table(header, map(row, HIDDEN))}")
 
 
