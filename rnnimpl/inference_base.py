@@ -6,7 +6,7 @@ import abc
 from typing import ClassVar
 
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import NotCopied, NumpyArray, Pullback, State, Unsupported
+from rnnimpl.interface import Lengths, NotCopied, NumpyArray, Pullback, State, Unsupported
 from rnnimpl.numpy_arrays import NumpyArrays
 
 
@@ -25,13 +25,24 @@ class InferenceRnn(NotCopied, NumpyArrays):
     def infer(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray]]:
         """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state, in new arrays."""
 
-    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
+    @abc.abstractmethod
+    def infer_lengths(
+        self, x: NumpyArray, state: State[NumpyArray], lengths: tuple[int, ...]
+    ) -> tuple[NumpyArray, State[NumpyArray]]:
+        """As `infer`, with sequences of unequal lengths, as `Rnn.forward` defines them."""
+
+    def forward(
+        self, x: NumpyArray, state: State[NumpyArray] | None = None, lengths: Lengths = None
+    ) -> tuple[NumpyArray, State[NumpyArray]]:
         self.check_inputs(x, state, self._dtype)
-        return self.infer(x, self.config.zero_state(x.shape[1]) if state is None else state)
+        lengths = self.check_lengths(lengths, x)
+        start = self.config.zero_state(x.shape[1]) if state is None else state
+        return self.infer(x, start) if lengths is None else self.infer_lengths(x, start, lengths)
 
     def vjp(
         self,
         x: NumpyArray,  # noqa: ARG002  # the interface has it
         state: State[NumpyArray] | None = None,  # noqa: ARG002  # the same
+        lengths: Lengths = None,  # noqa: ARG002  # the same
     ) -> tuple[NumpyArray, State[NumpyArray], Pullback[NumpyArray]]:
         raise Unsupported(f"{type(self).__name__} does inference only")

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Generic, NoReturn, SupportsIndex, TypeAlias
 import numpy as np
 
 from rnnimpl.dtypes import Precision
+from rnnimpl.lengths import Lengths, checked_lengths
 from rnnimpl.network import (
     CELL_NAMES,
     Array,
@@ -48,6 +49,7 @@ __all__ = [
     "Grads",
     "LayerWeightNames",
     "LayerWeights",
+    "Lengths",
     "NotCopied",
     "NumpyArray",
     "Pullback",
@@ -155,24 +157,34 @@ class Rnn(abc.ABC, Generic[Array]):
         """Copy an array from the device to NumPy, in the config's carrier dtype."""
 
     @abc.abstractmethod
-    def forward(self, x: Array, state: State[Array] | None = None) -> tuple[Array, State[Array]]:
+    def forward(
+        self, x: Array, state: State[Array] | None = None, lengths: Lengths = None
+    ) -> tuple[Array, State[Array]]:
         """Inference: x (T, B, I), a state or None for zeros -> y (T, B, D*H) and the final state.
 
         A state is a tuple of arrays (L*D, B, H), (h,) or (h, c) of an LSTM: `y, (h_n,) = rnn.forward(x)`. The call
         records no gradients, leaves its inputs unchanged and keeps nothing for the next call; a later call leaves its
         results unchanged. Work may still be queued on the device when it returns (`synchronize` waits for it).
 
+        `lengths` has the number of steps of each sequence. Steps of x beyond it are padding, which may hold anything:
+        y is zero there, the final state is the one at the sequence's own last step, and the reverse direction begins
+        at that step. Raises Unsupported where an implementation computes equal lengths only (`refuse_lengths`).
+
         Raises TypeError for a state that is no tuple and for arrays of another dtype than the config's, ValueError for
-        a state with another number of arrays and for shapes that do not fit: `check_inputs` raises all of them.
+        a state with another number of arrays and for shapes that do not fit: `check_inputs` raises all of them, and
+        `check_lengths` those for lengths.
         """
 
     @abc.abstractmethod
-    def vjp(self, x: Array, state: State[Array] | None = None) -> tuple[Array, State[Array], Pullback[Array]]:
+    def vjp(
+        self, x: Array, state: State[Array] | None = None, lengths: Lengths = None
+    ) -> tuple[Array, State[Array], Pullback[Array]]:
         """Training: y and the final state of `forward`, and a pullback: dy and dstate_n of their shapes -> Grads.
 
         The form is that of `jax.vjp`, but a pullback can be called once only: it may free what it used. `vjp` and the
         pullback refuse arrays as `forward` does; `check_cotangents` raises for the pullback. Raises Unsupported where
-        an implementation computes inference only.
+        an implementation computes inference only. Beyond a sequence's length dy is ignored, whatever it holds, and the
+        gradient of x is zero.
         """
 
     def synchronize(self) -> None:
@@ -207,6 +219,23 @@ class Rnn(abc.ABC, Generic[Array]):
             raise ValueError(f"x has shape {shape}; expected (T, B, {config.input_size}): {reason}")
         if state is not None:
             self._check_state("state", state, tuple(f"{name}0" for name in config.state_names), shape[1], dtype)
+
+    @staticmethod
+    def check_lengths(lengths: Any, x: Any) -> Lengths:
+        """The lengths of the sequences of x (T, B, I) as a tuple of `int`; None where all of them have T steps.
+
+        For use in `forward` and `vjp`, after `check_inputs`. Raises TypeError for what are no whole numbers on the
+        host, ValueError for another number than B and for a length that is not from 1 to T.
+        """
+        return None if lengths is None else checked_lengths(lengths, *x.shape[:2])
+
+    def refuse_lengths(self, lengths: Any, x: Any) -> None:
+        """Raise Unsupported where sequences have unequal lengths, for an implementation that computes equal ones only.
+
+        Raises what `check_lengths` raises.
+        """
+        if self.check_lengths(lengths, x) is not None:
+            raise Unsupported(f"{type(self).__name__} computes sequences of equal lengths only; got unequal lengths")
 
     def check_cotangents(self, dy: Any, dstate_n: Any, y: Any, dtype: Any) -> None:
         """Raise unless dy has the shape of y and dstate_n is a tuple of (L*D, B, H), all of the framework's `dtype`.

@@ -5,10 +5,9 @@ An implementation is written as one layer in one direction, forward and backward
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -16,7 +15,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from rnnimpl.dtypes import Precision
 from rnnimpl.interface import (
     Grads,
-    LayerWeights,
+    Lengths,
     NumpyArray,
     Pullback,
     RnnConfig,
@@ -26,32 +25,10 @@ from rnnimpl.interface import (
 )
 from rnnimpl.layer_stack import run_stack
 from rnnimpl.numpy_arrays import NumpyArrays
+from rnnimpl.numpy_layer import Layer, LayerGrads
+from rnnimpl.numpy_segments import SegmentedLayer, turned
 
-
-class LayerGrads(NamedTuple):
-    """Gradients of one layer in one direction: x (T, B, I), each array of the state (B, H), and the weights."""
-
-    x: NumpyArray
-    state: State[NumpyArray]
-    weights: LayerWeights[NumpyArray]
-
-
-class Layer(abc.ABC):
-    """One layer in one direction, with its weights: w_ih (G*H, I), w_hh (G*H, H), b_ih and b_hh (G*H,) or None."""
-
-    def __init__(self, weights: LayerWeights[NumpyArray]) -> None:
-        self.weights = weights
-
-    @abc.abstractmethod
-    def forward(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray], Any]:
-        """x (T, B, I), the state (B, H) -> y (T, B, H), the last state (B, H), and the values that `backward` needs."""
-
-    @abc.abstractmethod
-    def backward(self, dy: NumpyArray, dstate_n: State[NumpyArray], saved: Any) -> LayerGrads:
-        """The gradients, from those of y (T, B, H) and of the last state (B, H) and what `forward` saved.
-
-        `dy` may be written to. Gradients of biases are returned also without biases, and are then not used.
-        """
+__all__ = ["Layer", "LayerGrads", "NumpyRnn", "sigmoid"]
 
 
 class NumpyRnn(NumpyArrays):
@@ -68,18 +45,23 @@ class NumpyRnn(NumpyArrays):
         super().configure_process(threads=threads, precision=precision)
         threadpool_limits(limits=threads, user_api="blas")
 
-    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
-        y, state_n, _ = self._run(x, state)
+    def forward(
+        self, x: NumpyArray, state: State[NumpyArray] | None = None, lengths: Lengths = None
+    ) -> tuple[NumpyArray, State[NumpyArray]]:
+        self.check_inputs(x, state, self._dtype)
+        y, state_n, _ = self._run(x, state, self.check_lengths(lengths, x))
         return y, state_n
 
     def vjp(
-        self, x: NumpyArray, state: State[NumpyArray] | None = None
+        self, x: NumpyArray, state: State[NumpyArray] | None = None, lengths: Lengths = None
     ) -> tuple[NumpyArray, State[NumpyArray], Pullback[NumpyArray]]:
-        y, state_n, saved = self._run(x, state)
+        self.check_inputs(x, state, self._dtype)
+        lengths = self.check_lengths(lengths, x)
+        y, state_n, saved = self._run(x, state, lengths)
 
         def pullback(dy: NumpyArray, dstate_n: State[NumpyArray]) -> Grads[NumpyArray]:
             self.check_cotangents(dy, dstate_n, y, self._dtype)
-            return self._backward(dy, dstate_n, saved)
+            return self._backward(dy, dstate_n, saved, lengths)
 
         return y, state_n, pullback
 
@@ -94,27 +76,29 @@ class NumpyRnn(NumpyArrays):
             "threads": ", ".join(str(pool["num_threads"]) for pool in pools) or "not known",
         }
 
+    def _layer(self, key: tuple[int, int], lengths: Lengths) -> Layer:
+        return self.layers[key] if lengths is None else SegmentedLayer(self.layers[key], lengths)
+
     def _run(
-        self, x: NumpyArray, state: State[NumpyArray] | None
+        self, x: NumpyArray, state: State[NumpyArray] | None, lengths: Lengths
     ) -> tuple[NumpyArray, State[NumpyArray], dict[tuple[int, int], Any]]:
         """Run all layers -> y (T, B, D*H), the final state, and what each layer and direction saved."""
-        self.check_inputs(x, state, self._dtype)
         saved: dict[tuple[int, int], Any] = {}
 
         def run_layer(
             layer: int, direction: int, x: NumpyArray, start: State[NumpyArray]
         ) -> tuple[NumpyArray, State[NumpyArray]]:
             # The reverse direction is the same layer on reversed time.
-            ordered = x[::-1] if direction else x
-            y, last, saved[layer, direction] = self.layers[layer, direction].forward(ordered, start)
-            return y[::-1] if direction else y, last
+            ordered = turned(x, lengths) if direction else x
+            y, last, saved[layer, direction] = self._layer((layer, direction), lengths).forward(ordered, start)
+            return turned(y, lengths) if direction else y, last
 
         start = self.config.zero_state(x.shape[1]) if state is None else state
         y, state_n = run_stack(self.config, run_layer, x, start, concatenate=_concatenate, stack=np.stack)
         return y, state_n, saved
 
     def _backward(
-        self, dy: NumpyArray, dstate_n: State[NumpyArray], saved: Mapping[tuple[int, int], Any]
+        self, dy: NumpyArray, dstate_n: State[NumpyArray], saved: Mapping[tuple[int, int], Any], lengths: Lengths
     ) -> Grads[NumpyArray]:
         """The gradients from dy (T, B, D*H), the last layer first; `dy` is then the gradient of each layer's input."""
         config = self.config
@@ -126,15 +110,15 @@ class NumpyRnn(NumpyArrays):
             for direction in range(D):
                 place = layer * D + direction
                 part = dy[:, :, direction * H : (direction + 1) * H]
-                part = (part[::-1] if direction else part).copy()  # (T, B, H)
+                part = (turned(part, lengths) if direction else part).copy()  # (T, B, H)
                 last = tuple(each[place] for each in dstate_n)  # each (B, H)
-                of_layer = self.layers[layer, direction].backward(part, last, saved[layer, direction])
+                of_layer = self._layer((layer, direction), lengths).backward(part, last, saved[layer, direction])
                 for name, gradient in zip(layer_weight_names(layer, direction), of_layer.weights, strict=True):
                     assert gradient is not None
                     grads[name] = gradient
                 for whole, own in zip(dstate, of_layer.state, strict=True):
                     whole[place] = own
-                layer_dx = of_layer.x[::-1] if direction else of_layer.x
+                layer_dx = turned(of_layer.x, lengths) if direction else of_layer.x
                 dx = layer_dx if dx is None else dx + layer_dx
             assert dx is not None
             dy = dx

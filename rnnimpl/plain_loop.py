@@ -13,7 +13,7 @@ from rnnimpl.arithmetic import Arithmetic
 from rnnimpl.cells import CELLS
 from rnnimpl.dtypes import round_to
 from rnnimpl.expectation import name_arrays, relative
-from rnnimpl.interface import Grads, NumpyArray, State, Weights
+from rnnimpl.interface import Grads, Lengths, NumpyArray, State, Weights
 from rnnimpl.reference import LayerKey, LayerRun, Sums, backward, run
 
 Units: TypeAlias = npt.NDArray[np.bool_]
@@ -29,6 +29,7 @@ class Problem:
     state: State[NumpyArray] | None
     dy: NumpyArray | None
     dstate_n: State[NumpyArray] | None
+    lengths: Lengths = None
 
     def perturbed(self, size: float, seed: int) -> Problem:
         """A copy with every number changed by at most `size`, relatively."""
@@ -39,17 +40,18 @@ class Problem:
             return round_to(array.astype(np.float64) * factors, self.weights.config.dtype)
 
         weights = Weights(self.weights.config, {name: perturb(array) for name, array in self.weights.arrays.items()})
-        return self._map(perturb, weights)
+        return self._map(perturb, weights, self.lengths)
 
     def first_sequence(self) -> Problem:
         """The part of the first sequence, a batch of one."""
-        return self._map(lambda array: array[:, :1], self.weights)
+        lengths = None if self.lengths is None else self.lengths[:1]
+        return self._map(lambda array: array[:, :1], self.weights, lengths)
 
-    def _map(self, change: Callable[[NumpyArray], NumpyArray], weights: Weights) -> Problem:
+    def _map(self, change: Callable[[NumpyArray], NumpyArray], weights: Weights, lengths: Lengths) -> Problem:
         state, dstate_n = (
             None if arrays is None else tuple(map(change, arrays)) for arrays in (self.state, self.dstate_n)
         )
-        return Problem(weights, change(self.x), state, None if self.dy is None else change(self.dy), dstate_n)
+        return Problem(weights, change(self.x), state, None if self.dy is None else change(self.dy), dstate_n, lengths)
 
 
 class Computed(NamedTuple):
@@ -73,7 +75,7 @@ class Computed(NamedTuple):
 def compute(problem: Problem, arithmetic: Arithmetic, active: Mapping[LayerKey, Units] | None) -> Computed:
     """Run the reference's code in an arithmetic, with `active` as the masks of a kinked cell's units."""
     config = problem.weights.config
-    y, state_n, runs = run(config, problem.weights, problem.x, problem.state, arithmetic)
+    y, state_n, runs = run(config, problem.weights, problem.x, problem.state, arithmetic, problem.lengths)
     grads: Grads[NumpyArray] | None = None
     sums: Mapping[LayerKey, Sums] = {}
     if problem.dy is not None and problem.dstate_n is not None:

@@ -13,6 +13,10 @@ to z (Werbos 1990, "Backpropagation through time"):
     dx[t] = ds_in[t] @ w_ih                    dw_ih = sum over t of ds_in[t].T @ x[t]          db_ih = sum of ds_in[t]
     dh[t-1] += ds_st[t] @ w_hh                 dw_hh = sum over t of ds_st[t].T @ h[t-1]        db_hh = sum of ds_st[t]
 
+With sequences of unequal lengths, a sequence keeps its states through the steps that are its padding, forward and
+backward: they are at the end, where the reverse direction begins. There y and the gradients of x and of the sums are
+zero.
+
 The same code is the plain loop in a given dtype, from whose error `rnnimpl.tolerance` derives what is allowed: an
 `Arithmetic` rounds the result of each operation.
 """
@@ -27,7 +31,8 @@ import numpy.typing as npt
 
 from rnnimpl.arithmetic import FLOAT64, Arithmetic
 from rnnimpl.cells import CELLS, Cell, States, Stepped
-from rnnimpl.interface import Grads, LayerWeights, NumpyArray, RnnConfig, State, Weights, layer_weight_names
+from rnnimpl.interface import Grads, LayerWeights, Lengths, NumpyArray, RnnConfig, State, Weights, layer_weight_names
+from rnnimpl.lengths import checked_lengths
 
 LayerKey: TypeAlias = tuple[int, int]
 """(layer, direction), as `RnnConfig.layers` gives them."""
@@ -36,7 +41,8 @@ LayerKey: TypeAlias = tuple[int, int]
 class LayerRun(NamedTuple):
     """The inputs and results of one layer in one direction, in its own order of time.
 
-    x (T, B, I), the states before the first step (B, H) and after each step (T, B, H), and each step's result.
+    x (T, B, I), the states before the first step (B, H) and after each step (T, B, H), each step's result, and whether
+    a step is no padding (T, B, 1), None where none is.
     """
 
     x: NumpyArray
@@ -44,6 +50,7 @@ class LayerRun(NamedTuple):
     weights: LayerWeights[NumpyArray]
     states: States
     steps: Sequence[Stepped]
+    valid: NumpyArray | None
 
     @property
     def h_before(self) -> NumpyArray:
@@ -70,10 +77,14 @@ Sums: TypeAlias = tuple[NumpyArray, NumpyArray]
 
 
 def forward(
-    config: RnnConfig, weights: Weights, x: NumpyArray, state: State[NumpyArray] | None = None
+    config: RnnConfig,
+    weights: Weights,
+    x: NumpyArray,
+    state: State[NumpyArray] | None = None,
+    lengths: Lengths = None,
 ) -> tuple[NumpyArray, State[NumpyArray]]:
     """x (T, B, I), state of arrays (L*D, B, H) or None for zeros -> y (T, B, D*H) and the final state, in float64."""
-    y, state_n, _ = run(config, weights, x, state)
+    y, state_n, _ = run(config, weights, x, state, lengths=lengths)
     return y, state_n
 
 
@@ -84,12 +95,13 @@ def vjp(
     state: State[NumpyArray] | None,
     dy: NumpyArray,
     dstate_n: State[NumpyArray],
+    lengths: Lengths = None,
 ) -> tuple[NumpyArray, State[NumpyArray], Grads[NumpyArray]]:
     """y, the final state, and the gradients of sum(dy * y) + sum(dstate_n * state_n), all in float64.
 
     x (T, B, I), state and dstate_n of arrays (L*D, B, H), dy (T, B, D*H); a state of None is zeros.
     """
-    y, state_n, runs = run(config, weights, x, state)
+    y, state_n, runs = run(config, weights, x, state, lengths=lengths)
     grads, _ = backward(config, runs, dy, dstate_n)
     return y, state_n, grads
 
@@ -100,21 +112,29 @@ def run(
     x: NumpyArray,
     state: State[NumpyArray] | None,
     arithmetic: Arithmetic = FLOAT64,
+    lengths: Lengths = None,
 ) -> tuple[NumpyArray, State[NumpyArray], dict[LayerKey, LayerRun]]:
     """Run all layers -> y (T, B, D*H), the final state (L*D, B, H) and the run of each layer for `backward`."""
     if state is None:
         state = config.zero_state(x.shape[1])
-    layer_input, state = arithmetic.values(x), tuple(arithmetic.values(each) for each in state)
+    lengths = checked_lengths(lengths, *x.shape[:2])
+    valid = None if lengths is None else np.arange(len(x))[:, None, None] < np.array(lengths)[:, None]  # (T, B, 1)
+    layer_input, state = arithmetic.values(_without_padding(x, valid)), tuple(arithmetic.values(each) for each in state)
     runs: dict[LayerKey, LayerRun] = {}
     for layer, direction in config.layers():
         start = tuple(each[layer * config.num_directions + direction] for each in state)
         own = LayerWeights(*(_values(arithmetic, each, config) for each in weights.layer(layer, direction)))
         runs[layer, direction] = layer_forward(
-            CELLS[config.cell], arithmetic, in_order(layer_input, direction), start, own
+            CELLS[config.cell],
+            arithmetic,
+            in_order(layer_input, direction),
+            start,
+            own,
+            None if valid is None else in_order(valid, direction),
         )
         if direction == config.num_directions - 1:
             outputs = [in_order(runs[layer, each].states[0], each) for each in range(config.num_directions)]
-            layer_input = np.concatenate(outputs, axis=2)  # (T, B, D*H)
+            layer_input = _without_padding(np.concatenate(outputs, axis=2), valid)  # (T, B, D*H)
     last = [[each[-1] for each in layer_run.states] for layer_run in runs.values()]
     state_n = tuple(np.stack(each) for each in zip(*last, strict=True))  # each (L*D, B, H)
     return layer_input, state_n, runs
@@ -126,10 +146,25 @@ def _values(arithmetic: Arithmetic, array: NumpyArray | None, config: RnnConfig)
     return arithmetic.values(np.zeros(gates * config.hidden_size) if array is None else array)
 
 
+def _without_padding(array: NumpyArray, valid: NumpyArray | None) -> NumpyArray:
+    """The array (T, B, N) with zeros in the padding, whatever it held there."""
+    return array if valid is None else np.where(valid, array, array.dtype.type(0))
+
+
+def _keep(valid_t: NumpyArray, new: States, old: States) -> States:
+    """The new states of the sequences whose step is valid (B, 1), and the old ones of the others."""
+    return tuple(np.where(valid_t, *both) for both in zip(new, old, strict=True))
+
+
 def layer_forward(
-    cell: Cell, arithmetic: Arithmetic, x: NumpyArray, state: States, weights: LayerWeights[NumpyArray]
+    cell: Cell,
+    arithmetic: Arithmetic,
+    x: NumpyArray,
+    state: States,
+    weights: LayerWeights[NumpyArray],
+    valid: NumpyArray | None = None,
 ) -> LayerRun:
-    """Run one layer in one direction: x (T, B, I), the states before its first step (B, H)."""
+    """Run one layer in one direction: x (T, B, I), the states before its first step (B, H), valid steps (T, B, 1)."""
     T, B, I = x.shape
     w_ih, w_hh, b_ih, b_hh = weights
     # Rows of a product are independent, so the projections of all steps are one product.
@@ -139,10 +174,11 @@ def layer_forward(
     before = state
     for t in range(T):
         of_state = arithmetic.round(arithmetic.product(before[0], w_hh.T) + b_hh)
-        steps.append(cell.step(arithmetic, of_input[t], of_state, before))
+        step = cell.step(arithmetic, of_input[t], of_state, before)
+        steps.append(step if valid is None else step._replace(states=_keep(valid[t], step.states, before)))
         before = steps[-1].states
     states = tuple(np.stack(each) for each in zip(*(step.states for step in steps), strict=True))
-    return LayerRun(x, state, weights, states, steps)
+    return LayerRun(x, state, weights, states, steps, valid)
 
 
 def backward(
@@ -192,14 +228,20 @@ def layer_backward(cell: Cell, arithmetic: Arithmetic, run: LayerRun, dy: NumpyA
     rounded = arithmetic.round
     of_input: list[NumpyArray] = []
     of_state: list[NumpyArray] = []
-    dstates = dstate_n
+    dstates, dy = dstate_n, _without_padding(dy, run.valid)
     for t in reversed(range(T)):
         before = run.steps[t - 1].states if t else run.state
-        step = cell.step_back(arithmetic, (rounded(dy[t] + dstates[0]), *dstates[1:]), before, run.steps[t])
-        of_input.append(step.of_input)
-        of_state.append(step.of_state)
-        through_sum = arithmetic.product(step.of_state, run.weights.w_hh)
+        after = (rounded(dy[t] + dstates[0]), *dstates[1:])
+        step = cell.step_back(arithmetic, after, before, run.steps[t])
+        sums: States = (step.of_input, step.of_state)
+        if run.valid is not None:
+            sums = _keep(run.valid[t], sums, (np.zeros_like(sums[0]), np.zeros_like(sums[1])))
+        of_input.append(sums[0])
+        of_state.append(sums[1])
+        through_sum = arithmetic.product(sums[1], run.weights.w_hh)
         dstates = (rounded(step.states[0] + through_sum), *step.states[1:])
+        if run.valid is not None:
+            dstates = _keep(run.valid[t], dstates, after)
     ds_in, ds_st = np.stack(of_input[::-1]), np.stack(of_state[::-1])  # (T, B, G*H)
     return LayerGrads(
         of_input=ds_in,

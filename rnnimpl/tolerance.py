@@ -26,7 +26,7 @@ from rnnimpl.arithmetic import Arithmetic
 from rnnimpl.cells import CELLS
 from rnnimpl.dtypes import Precision, unit_roundoff
 from rnnimpl.expectation import Expectation
-from rnnimpl.interface import NumpyArray, RnnConfig, State, Weights
+from rnnimpl.interface import Lengths, NumpyArray, RnnConfig, State, Weights
 from rnnimpl.kinks import find_kinks
 from rnnimpl.plain_loop import Problem, compute, largest_error
 from rnnimpl.running_sums import running_errors
@@ -97,15 +97,16 @@ def expect(
     dy: NumpyArray | None = None,
     dstate_n: State[NumpyArray] | None = None,
     precision: Precision = "ieee",
+    lengths: Lengths = None,
 ) -> Expectation:
     """The expected results on x (T, B, I) and a state, zeros if None, with gradients if dy and dstate_n are given.
 
-    dy is (T, B, D*H), the state and dstate_n are tuples of arrays (L*D, B, H). It takes a pass in float64, a pass of
-    the plain loop and one with running sums of its first sequence; for few elements some more of the last two, and for
-    relu with ambiguous units a few backward passes. Raises ValueError when a result overflows the dtype, since there is
-    nothing to compare with.
+    dy is (T, B, D*H), the state and dstate_n are tuples of arrays (L*D, B, H), and `lengths` is as in `Rnn.forward`. It
+    takes a pass in float64, a pass of the plain loop and one with running sums of its first sequence; for few elements
+    some more of the last two, and for relu with ambiguous units a few backward passes. Raises ValueError when a result
+    overflows the dtype, since there is nothing to compare with.
     """
-    derived = derive(config, weights, x, state, dy, dstate_n, precision)
+    derived = derive(config, weights, x, state, dy, dstate_n, precision, lengths)
     tolerances = derived.tolerances()
     overflown = [name for name, tolerance in tolerances.items() if not np.isfinite(tolerance)]
     if overflown:
@@ -121,6 +122,7 @@ def derive(
     dy: NumpyArray | None = None,
     dstate_n: State[NumpyArray] | None = None,
     precision: Precision = "ieee",
+    lengths: Lengths = None,
 ) -> Derived:
     """The parts from which `expect` makes its tolerances, on the same arguments."""
     narrow = Arithmetic.of(config.dtype, precision)
@@ -128,7 +130,7 @@ def derive(
     plain = Arithmetic("float32") if narrow.name == "float64" else narrow
     scale = unit_roundoff(narrow.name) / unit_roundoff(plain.name)
 
-    problem = Problem(weights, x, state, dy, dstate_n)
+    problem = Problem(weights, x, state, dy, dstate_n, lengths)
     exact = compute(problem, Arithmetic("float64"), None)
     values, runs = exact.values, exact.runs
     kinked = CELLS[config.cell].kinked

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import Grads, NumpyArray, Pullback, Rnn, RnnConfig, Unavailable, Weights
+from rnnimpl.interface import Grads, Lengths, NumpyArray, Pullback, Rnn, RnnConfig, Unavailable, Weights
 from rnnimpl.torch_layers import TorchState
 
 __all__ = ["TorchRnn", "TorchState", "blas", "check_device"]
@@ -46,6 +46,13 @@ class TorchRnn(Rnn[torch.Tensor]):
     def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
         """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state, differentiable in all of these."""
 
+    def run_lengths(
+        self, x: torch.Tensor, state: TorchState, lengths: tuple[int, ...]
+    ) -> tuple[torch.Tensor, TorchState]:
+        """As `run`, with sequences of unequal lengths, as `Rnn.forward` defines them; Unsupported unless overridden."""
+        self.refuse_lengths(lengths, x)
+        return self.run(x, state)
+
     def from_numpy(self, array: NumpyArray) -> torch.Tensor:
         self.check_dtype(array)
         # PyTorch takes no negative strides, which a reversed view has.
@@ -56,18 +63,22 @@ class TorchRnn(Rnn[torch.Tensor]):
         result: NumpyArray = (on_host.float() if on_host.dtype == torch.bfloat16 else on_host).numpy().copy()
         return result
 
-    def forward(self, x: torch.Tensor, state: TorchState | None = None) -> tuple[torch.Tensor, TorchState]:
+    def forward(
+        self, x: torch.Tensor, state: TorchState | None = None, lengths: Lengths = None
+    ) -> tuple[torch.Tensor, TorchState]:
         # PyTorch advises it for inference; no_grad alone makes small operators slower.
         with torch.inference_mode():
-            return self.run(*self._inputs(x, state))
+            x, start = self._inputs(x, state)
+            return self._run(x, start, self.check_lengths(lengths, x))
 
     def vjp(
-        self, x: torch.Tensor, state: TorchState | None = None
+        self, x: torch.Tensor, state: TorchState | None = None, lengths: Lengths = None
     ) -> tuple[torch.Tensor, TorchState, Pullback[torch.Tensor]]:
         x, given = self._inputs(x, state)
+        lengths = self.check_lengths(lengths, x)
         x, start = _leaf(x), tuple(map(_leaf, given))
         with torch.enable_grad():
-            y, state_n = self.run(x, start)
+            y, state_n = self._run(x, start, lengths)
 
         def pullback(dy: torch.Tensor, dstate_n: TorchState) -> Grads[torch.Tensor]:
             # Without this check autograd converts a cotangent of another dtype.
@@ -97,6 +108,9 @@ class TorchRnn(Rnn[torch.Tensor]):
             "precision": str(torch.backends.cuda.matmul.fp32_precision),
             "device": torch.cuda.get_device_name(self.device),
         }
+
+    def _run(self, x: torch.Tensor, state: TorchState, lengths: Lengths) -> tuple[torch.Tensor, TorchState]:
+        return self.run(x, state) if lengths is None else self.run_lengths(x, state, lengths)
 
     def _inputs(self, x: torch.Tensor, state: TorchState | None) -> tuple[torch.Tensor, TorchState]:
         """x and the state, zeros where none is given, after checking them."""

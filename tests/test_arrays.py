@@ -31,15 +31,15 @@ def test_an_array_of_an_unknown_type_is_converted_within_the_timed_region() -> N
 
         devices = ("cpu",)
 
-        def from_numpy(self, array: np.ndarray) -> Box:  # type: ignore[override]  # its own type
+        def from_numpy(self, array: np.ndarray) -> Box:  # its own type
             converted.append("from")
             return Box(array.copy())
 
-        def to_numpy(self, array: Box) -> np.ndarray:  # type: ignore[override]  # the same
+        def to_numpy(self, array: Box) -> np.ndarray:  # the same
             converted.append("to")
             return array.values.copy()
 
-        def forward(self, x: Box, state: object = None) -> tuple[Box, tuple[Box]]:  # type: ignore[override]  # the same
+        def forward(self, x: Box, state: object = None) -> tuple[Box, tuple[Box]]:  # the same
             converted.append("forward")
             y, (h_n,) = super().forward(x.values, None)
             return Box(y), (Box(h_n),)

@@ -23,7 +23,7 @@ MODULES = {
 """{name: file} of every module of `benchmarks`."""
 FLOORS: dict[str, tuple[str, ...]] = {
     "benchmarks": (
-        "program quoting raised reading statistics quantity files",
+        "program quoting raised reading statistics quantity files sequence_lengths",
         "workload presentation json_lines latencies",
         "trial counts",
         "stored_trial memory_needed",
@@ -68,6 +68,8 @@ REFERENCE = ("reference", "expectation", "tolerance", "plain_loop", "running_sum
 BASES = (
     "layer_stack",
     "numpy_arrays",
+    "numpy_layer",
+    "numpy_segments",
     "numpy_base",
     "inference_base",
     "torch_base",
@@ -118,7 +120,7 @@ def test_no_implementation_imports_another(path: Path) -> None:
 def test_the_reference_shares_no_code_with_implementations(module: str) -> None:
     """The reference imports names, shapes and the rounding of dtypes, and nothing else that computes."""
     ours = inside("rnnimpl", imports(RNNIMPL / f"{module}.py"))
-    allowed = ["rnnimpl.interface", "rnnimpl.dtypes", "rnnimpl.arithmetic"]
+    allowed = ["rnnimpl.interface", "rnnimpl.dtypes", "rnnimpl.arithmetic", "rnnimpl.lengths"]
     if module != "expectation":
         allowed += ["rnnimpl.cells"]
     if module not in ("expectation", "reference"):

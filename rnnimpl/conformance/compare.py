@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnimpl.conformance.examples import Data, Example
 from rnnimpl.expectation import Expectation, name_results, state_n_names
-from rnnimpl.interface import Grads, NumpyArray, Rnn, RnnConfig, State
+from rnnimpl.interface import Grads, Lengths, NumpyArray, Rnn, RnnConfig, State
 
 
 class MeasuredError(NamedTuple):
@@ -66,17 +66,22 @@ def moved(rnn: Rnn[Any], data: Data) -> tuple[Any, State[Any], Any, State[Any]]:
     return rnn.from_numpy(data.x), on_device(rnn, data.state), rnn.from_numpy(data.dy), on_device(rnn, data.dstate_n)
 
 
-def infer(rnn: Rnn[Any], x: NumpyArray, state: State[NumpyArray] | None) -> dict[str, NumpyArray]:
+def infer(
+    rnn: Rnn[Any], x: NumpyArray, state: State[NumpyArray] | None, lengths: Lengths = None
+) -> dict[str, NumpyArray]:
     """The results of `forward` by name."""
-    y, state_n = rnn.forward(rnn.from_numpy(x), None if state is None else on_device(rnn, state))
+    arguments = rnn.from_numpy(x), None if state is None else on_device(rnn, state)
+    # Without lengths a class need not have the parameter.
+    y, state_n = rnn.forward(*arguments) if lengths is None else rnn.forward(*arguments, lengths)
     rnn.synchronize()
     return by_name(rnn, y, state_n)
 
 
-def train(rnn: Rnn[Any], data: Data, *, given_state: bool = True) -> dict[str, NumpyArray]:
+def train(rnn: Rnn[Any], data: Data, *, given_state: bool = True, lengths: Lengths = None) -> dict[str, NumpyArray]:
     """The results of `vjp` and its pullback by name."""
     x, state, dy, dstate_n = moved(rnn, data)
-    y, state_n, pullback = rnn.vjp(x, state if given_state else None)
+    arguments = x, state if given_state else None
+    y, state_n, pullback = rnn.vjp(*arguments) if lengths is None else rnn.vjp(*arguments, lengths)
     grads = pullback(dy, dstate_n)
     rnn.synchronize()
     return by_name(rnn, y, state_n, grads)

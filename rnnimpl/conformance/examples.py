@@ -87,6 +87,18 @@ class Example:
             dstate_n=tuple(draw(shape, 1) for shape in c.state_shapes(self.B)),
         )
 
+    def lengths(self) -> tuple[int, ...]:
+        """Unequal lengths of the sequences, in no order: evenly from 1 to T - 1, so that the last step is all padding.
+
+        With fewer steps than sequences, or with one sequence, some are equal.
+        """
+        ramp = np.linspace(1, max(1, self.T - 1), self.B).round().astype(int)
+        return tuple(int(length) for length in np.random.default_rng((7, self.B)).permutation(ramp))
+
+    def padding(self) -> NumpyArray:
+        """Whether a step of a sequence is padding, (T, B)."""
+        return np.arange(self.T)[:, None] >= np.array(self.lengths())
+
     def data_of_one(self, cotangent: str) -> Data:
         """The data with all cotangents but one set to zero: a loss of y alone, or of one array of the final state."""
         data = self.data()
@@ -100,6 +112,10 @@ class Example:
         """The reference's results for the data, with its state or from zeros; `cotangent` as in `data_of_one`."""
         return _expected(self, given_state, cotangent)
 
+    def expected_of_lengths(self, *, given_state: bool = True) -> Expectation:
+        """The reference's results for the data with sequences of `lengths`."""
+        return _expected_of_lengths(self, given_state)
+
     def expected_from_zeros(self) -> Expectation:
         """The reference's results from a state of zeros, without gradients, which take several times as long."""
         return _expected_from_zeros(self)
@@ -108,6 +124,14 @@ class Example:
 @functools.lru_cache(maxsize=1024)
 def _expected_from_zeros(example: Example) -> Expectation:
     return expect(example.config, example.weights(), example.data().x, None)
+
+
+@functools.lru_cache(maxsize=1024)
+def _expected_of_lengths(example: Example, given_state: bool) -> Expectation:
+    data = example.data()
+    state = data.state if given_state else None
+    lengths = example.lengths()
+    return expect(example.config, example.weights(), data.x, state, data.dy, data.dstate_n, lengths=lengths)
 
 
 @functools.lru_cache(maxsize=1024)

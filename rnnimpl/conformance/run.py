@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from rnnimpl.conformance import arguments, calls, copies, results, results_at_sizes, sequences
+from rnnimpl.conformance import arguments, calls, copies, lengths, results, results_at_sizes, sequences
 from rnnimpl.conformance.compare import ConformanceError, MeasuredError
 from rnnimpl.conformance.examples import Example, every_structure, representative, structures
 from rnnimpl.conformance.needs import fits
@@ -53,6 +53,7 @@ def cases() -> list[CheckCase]:
         (calls, representative()),
         (arguments, representative()),
         (copies, representative()),
+        (lengths, representative()),
     )
 
 

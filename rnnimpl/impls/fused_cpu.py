@@ -18,6 +18,7 @@ import numpy as np
 from rnnimpl.dtypes import Precision
 from rnnimpl.interface import (
     Grads,
+    Lengths,
     NotCopied,
     NumpyArray,
     Pullback,
@@ -99,11 +100,14 @@ class FusedCpu(NotCopied, NumpyArrays):
         if getattr(self, "_network", None) is not None:
             self._native.destroy(self._network)
 
-    def forward(self, x: NumpyArray, state: State[NumpyArray] | None = None) -> tuple[NumpyArray, State[NumpyArray]]:
+    def forward(
+        self, x: NumpyArray, state: State[NumpyArray] | None = None, lengths: Lengths = None
+    ) -> tuple[NumpyArray, State[NumpyArray]]:
         last = self._last
-        outputs = self._go_on(x, last) if last is not None and state is last.state_n else None
+        outputs = self._go_on(x, last) if last is not None and state is last.state_n and lengths is None else None
         if outputs is None:
             self._check(x, state)
+            self.refuse_lengths(lengths, x)
             outputs, _ = self._run(x, state, None)
         y, state_n = outputs.y, outputs.state_n
         self._last = outputs
@@ -135,9 +139,10 @@ class FusedCpu(NotCopied, NumpyArrays):
         return outputs
 
     def vjp(
-        self, x: NumpyArray, state: State[NumpyArray] | None = None
+        self, x: NumpyArray, state: State[NumpyArray] | None = None, lengths: Lengths = None
     ) -> tuple[NumpyArray, State[NumpyArray], Pullback[NumpyArray]]:
         self._check(x, state)
+        self.refuse_lengths(lengths, x)
         T, B, _ = x.shape
         # The outputs of all layers but the last, and what gates were; the backward pass needs them.
         saved = self._saved.take((T * B * self._saved_size,)) if self._saved_size else None

@@ -18,6 +18,7 @@ from rnnimpl.cuda.stepwise import run_steps
 from rnnimpl.dtypes import Dtype
 from rnnimpl.interface import (
     Grads,
+    Lengths,
     NotCopied,
     Pullback,
     RnnConfig,
@@ -90,9 +91,10 @@ class FusedCuda(NotCopied, TorchRnn):
         return ys[-1], (self._last_states(ys),)
 
     def vjp(
-        self, x: torch.Tensor, state: TorchState | None = None
+        self, x: torch.Tensor, state: TorchState | None = None, lengths: Lengths = None
     ) -> tuple[torch.Tensor, TorchState, Pullback[torch.Tensor]]:
         x, (h0,) = self._inputs(x, state)
+        self.refuse_lengths(lengths, x)
         x, h0 = x.detach(), h0.detach()
         with torch.no_grad():
             ys = self._run_layers(x, h0)

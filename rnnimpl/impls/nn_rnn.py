@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnnimpl import onednn
 from rnnimpl.interface import RnnConfig, Unavailable, Weights
@@ -48,6 +49,20 @@ class NnRnn(TorchRnn):
 
     def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
         self.called = x.shape[1], torch.is_grad_enabled()
+        y, state_n = self._call(x, state)
+        return y, state_n
+
+    def run_lengths(
+        self, x: torch.Tensor, state: TorchState, lengths: tuple[int, ...]
+    ) -> tuple[torch.Tensor, TorchState]:
+        """As `run`: the sequences are packed, and the result is padded again, as PyTorch's documentation does it."""
+        self.called = x.shape[1], torch.is_grad_enabled()
+        packed = pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False)
+        y, state_n = self._call(packed, state)
+        padded, _ = pad_packed_sequence(y, total_length=x.shape[0])
+        return padded, state_n
+
+    def _call(self, x: torch.Tensor | PackedSequence, state: TorchState) -> tuple[Any, TorchState]:
         if self.module.training != torch.is_grad_enabled():
             # In training mode cuDNN keeps what a backward pass needs; inference runs in eval mode.
             self.module.train(torch.is_grad_enabled())

@@ -53,22 +53,33 @@ class OnnxRuntimeRnn(InferenceRnn):
         super().__init__(config, weights, device)
         self.operator = OPERATORS[config.cell].name
         self._starts = tuple(f"{name}0" for name in config.state_names)
+        self._weights = weights
+        self._of_lengths: onnxruntime.InferenceSession | None = None
+        self.session = self._new_session(sequence_lens=False)
+        if config.dtype == "float64":
+            try:
+                self._run_one_step()
+            except RunFailed as error:
+                raise self._missing(error) from error
+
+    def _new_session(self, *, sequence_lens: bool) -> onnxruntime.InferenceSession:
+        """A session of the network. Raises Unsupported where ONNX Runtime has no kernel of the dtype."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         # 3 is errors alone: else each build prints that float16 is cast, which `describe` reports.
         options.log_severity_level = 3
+        model = _model(self.config, self._weights, sequence_lens=sequence_lens)
         try:
-            self.session = onnxruntime.InferenceSession(
-                _model(config, weights), options, providers=["CPUExecutionProvider"]
-            )
-            if config.dtype == "float64":
-                self._run_one_step()
+            return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except (KernelMissing, RunFailed) as error:
-            raise Unsupported(
-                f"ONNX Runtime {onnxruntime.__version__} has no {config.dtype} {self.operator}: {error}"
-            ) from error
+            raise self._missing(error) from error
+
+    def _missing(self, error: Exception) -> Unsupported:
+        return Unsupported(
+            f"ONNX Runtime {onnxruntime.__version__} has no {self.config.dtype} {self.operator}: {error}"
+        )
 
     def _run_one_step(self) -> None:
         """Raise RunFailed where a session is built although its kernel does not have the dtype."""
@@ -81,6 +92,16 @@ class OnnxRuntimeRnn(InferenceRnn):
         y, *state_n = self.session.run(None, {"x": x} | dict(zip(self._starts, state, strict=True)))
         return y, tuple(state_n)
 
+    def infer_lengths(
+        self, x: NumpyArray, state: State[NumpyArray], lengths: tuple[int, ...]
+    ) -> tuple[NumpyArray, State[NumpyArray]]:
+        """As `infer`, by the operators' input `sequence_lens`, in a session that the first such call builds."""
+        if self._of_lengths is None:
+            self._of_lengths = self._new_session(sequence_lens=True)
+        given = {"x": x, "sequence_lens": np.array(lengths, np.int32)} | dict(zip(self._starts, state, strict=True))
+        y, *state_n = self._of_lengths.run(None, given)
+        return y, tuple(state_n)
+
     def describe(self) -> dict[str, str]:
         cast = ", float16 cast to float32 and back" if self.config.dtype == "float16" else ""
         return {
@@ -90,8 +111,11 @@ class OnnxRuntimeRnn(InferenceRnn):
         }
 
 
-def _model(config: RnnConfig, weights: Weights) -> bytes:
-    """The network as a serialized ONNX model: x (T, B, I), h0 ... (L*D, B, H) -> y (T, B, D*H), h_n ... (L*D, B, H)."""
+def _model(config: RnnConfig, weights: Weights, *, sequence_lens: bool) -> bytes:
+    """The network as a serialized ONNX model: x (T, B, I), h0 ... (L*D, B, H) -> y (T, B, D*H), h_n ... (L*D, B, H).
+
+    With `sequence_lens` it has one more input, the lengths (B,).
+    """
     D, H, L = config.num_directions, config.hidden_size, config.num_layers
     operator = OPERATORS[config.cell]
     activations = {"activations": [operator.activation] * D} if operator.activation else {}
@@ -129,7 +153,7 @@ def _model(config: RnnConfig, weights: Weights) -> bytes:
                     constant(f"w_l{layer}", np.stack(w)),  # (D, G*H, I)
                     constant(f"r_l{layer}", np.stack(r)),  # (D, G*H, H)
                     constant(f"b_l{layer}", np.stack(b)) if b else "",  # (D, 2*G*H)
-                    "",
+                    "sequence_lens" if sequence_lens else "",
                     *(start[layer] for start in starts),  # (D, B, H)
                 ],
                 [f"states_l{layer}", *(end[layer] for end in ends)],  # (T, D, B, H), (D, B, H)
@@ -161,10 +185,13 @@ def _model(config: RnnConfig, weights: Weights) -> bytes:
     def tensor(name: str, *shape: str | int) -> object:
         return helper.make_tensor_value_info(name, ELEMENT_TYPES[config.dtype], shape)
 
+    inputs = [tensor("x", "T", "B", config.input_size)]
+    if sequence_lens:
+        inputs.append(helper.make_tensor_value_info("sequence_lens", TensorProto.INT32, ["B"]))
     graph = helper.make_graph(
         nodes,
         "rnn",
-        [tensor("x", "T", "B", config.input_size), *(tensor(f"{each}0", L * D, "B", H) for each in config.state_names)],
+        [*inputs, *(tensor(f"{each}0", L * D, "B", H) for each in config.state_names)],
         [tensor("y", "T", "B", D * H), *(tensor(f"{each}_n", L * D, "B", H) for each in config.state_names)],
         initializer=constants,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from rnnimpl.dtypes import Precision
 from rnnimpl.gates import reorder
 from rnnimpl.inference_base import InferenceRnn
 from rnnimpl.interface import CellName, LayerWeights, NumpyArray, RnnConfig, State, Unsupported, Weights
+from rnnimpl.lengths import valid_steps
 from rnnimpl.openvino_quiet import hint, openvino, opset5, properties
 
 SEQUENCES: Mapping[CellName, Callable[..., Any]] = {
@@ -29,6 +30,13 @@ SEQUENCES: Mapping[CellName, Callable[..., Any]] = {
     "gru": functools.partial(opset5.gru_sequence, linear_before_reset=True),
 }
 GATES: Mapping[CellName, str] = {"tanh": "a", "relu": "a", "lstm": "figo", "gru": "zrn"}
+
+
+class _Compiled(NamedTuple):
+    """The shape (T, B, I) for which a model is compiled, and whether lengths are one of its inputs."""
+
+    shape: tuple[int, ...]
+    of_lengths: bool
 
 
 class OpenVinoRnn(InferenceRnn):
@@ -47,9 +55,9 @@ class OpenVinoRnn(InferenceRnn):
             raise Unsupported(f"OpenVINO's CPU plugin computes {config.dtype} in another precision; expected float32")
         self.weights = weights
         self.core = openvino.Core()
-        self.requests: dict[tuple[int, ...], openvino.InferRequest] = {}
-        self.kernels: dict[tuple[int, ...], str] = {}
-        self.last_shape: tuple[int, ...] = ()
+        self.requests: dict[_Compiled, openvino.InferRequest] = {}
+        self.kernels: dict[_Compiled, str] = {}
+        self.last: _Compiled | None = None
 
     @classmethod
     def configure_process(cls, *, threads: int, precision: Precision) -> None:
@@ -57,27 +65,41 @@ class OpenVinoRnn(InferenceRnn):
         cls.asks_for_kernels = True
 
     def infer(self, x: NumpyArray, state: State[NumpyArray]) -> tuple[NumpyArray, State[NumpyArray]]:
-        if x.shape not in self.requests:
-            self._compile(x.shape)
-        self.last_shape = x.shape
+        return self._infer(_Compiled(x.shape, False), x, *state)
+
+    def infer_lengths(
+        self, x: NumpyArray, state: State[NumpyArray], lengths: tuple[int, ...]
+    ) -> tuple[NumpyArray, State[NumpyArray]]:
+        """As `infer`, with the lengths as an input: the plugin computes such a sequence step by step, by a loop node.
+
+        Its primitive takes sequences of one length alone.
+        """
+        # A step of its loop may read what the padding holds.
+        clean = np.where(valid_steps(lengths, len(x)), x, x.dtype.type(0))
+        return self._infer(_Compiled(x.shape, True), clean, *state, np.array(lengths, np.int64))
+
+    def _infer(self, which: _Compiled, *arrays: NumpyArray) -> tuple[NumpyArray, State[NumpyArray]]:
+        if which not in self.requests:
+            self._compile(which)
+        self.last = which
         # Inputs are read in place; outputs are copied, so that a later call does not change them.
-        results = self.requests[x.shape].infer([x, *state], share_inputs=True, share_outputs=False)
+        results = self.requests[which].infer(list(arrays), share_inputs=True, share_outputs=False)
         y, *state_n = results.values()
         return y, tuple(state_n)
 
     def describe(self) -> dict[str, str]:
         described = {"library": f"openvino {openvino.__version__}"}
-        if not self.last_shape:
+        if self.last is None:
             return described | {"path": "compiled at the first call"}
-        compiled = self.requests[self.last_shape].get_compiled_model()
+        compiled = self.requests[self.last].get_compiled_model()
         return described | {
-            "path": self.kernels[self.last_shape],
+            "path": self.kernels[self.last],
             "precision": compiled.get_property(hint.inference_precision()).to_string(),
             "threads": str(compiled.get_property(properties.inference_num_threads())),
         }
 
-    def _compile(self, shape: tuple[int, ...]) -> None:
-        """Compile the network for inputs of this shape (T, B, I), and keep its request and the names of its kernels."""
+    def _compile(self, which: _Compiled) -> None:
+        """Compile the network for such inputs, and keep its request and the names of its kernels."""
         settings = {
             hint.performance_mode(): hint.PerformanceMode.LATENCY,
             # By default the plugin computes in bfloat16 where the CPU has it, whatever the model's type.
@@ -88,20 +110,21 @@ class OpenVinoRnn(InferenceRnn):
             hint.enable_cpu_pinning(): False,
             hint.enable_hyper_threading(): True,
         }
-        T, B, _ = shape
-        model = _model(self.config, self.weights, T, B)
+        model = _model(self.config, self.weights, which)
         compile_model = functools.partial(self.core.compile_model, model, "CPU", settings)
         # oneDNN's own report: the compiled model has the same name for every kernel that oneDNN may choose.
         compiled, primitives = (
             onednn.created_during(compile_model) if self.asks_for_kernels else (compile_model(), None)
         )
-        self.requests[shape] = compiled.create_infer_request()
-        self.kernels[shape] = onednn.rnn_kernels(primitives)
+        self.requests[which] = compiled.create_infer_request()
+        self.kernels[which] = onednn.rnn_kernels(primitives)
 
 
-def _model(config: RnnConfig, weights: Weights, T: int, B: int) -> openvino.Model:
-    """The network as a model: x (T, B, I), h0 ... (L*D, B, H) -> y (T, B, D*H), h_n ... (L*D, B, H)."""
+def _model(config: RnnConfig, weights: Weights, which: _Compiled) -> openvino.Model:
+    """The network as a model: x (T, B, I), h0 ... (L*D, B, H), lengths (B,) -> y (T, B, D*H), h_n ... (L*D, B, H)."""
     D, H, L = config.num_directions, config.hidden_size, config.num_layers
+    T, B, _ = which.shape
+    given = [opset5.parameter([B], np.int64, "lengths")] if which.of_lengths else []
     x = opset5.parameter([T, B, config.input_size], np.float32, "x")
     state = [opset5.parameter([L * D, B, H], np.float32, f"{name}0") for name in config.state_names]
     starts = [opset5.split(each, np.array(0), L).outputs() for each in state]  # (D, B, H) each
@@ -112,7 +135,7 @@ def _model(config: RnnConfig, weights: Weights, T: int, B: int) -> openvino.Mode
             # The plugin removes this transpose together with the one after the sequence, as in models from ONNX.
             opset5.transpose(layer_input, np.array([1, 0, 2])),  # (B, T, I)
             *(opset5.transpose(each[layer], np.array([1, 0, 2])) for each in starts),  # (B, D, H)
-            np.full(B, T),
+            *(given or [np.full(B, T)]),
             *_weights(config, [weights.layer(layer, direction) for direction in range(D)]),
             H,
             "bidirectional" if D == 2 else "forward",
@@ -126,7 +149,7 @@ def _model(config: RnnConfig, weights: Weights, T: int, B: int) -> openvino.Mode
         else:
             layer_input = opset5.squeeze(by_time, np.array(1))
     state_n = [opset5.concat(list(of_layers), 0) for of_layers in zip(*ends, strict=True)]
-    return openvino.Model([layer_input, *state_n], [x, *state], "rnn")
+    return openvino.Model([layer_input, *state_n], [x, *state, *given], "rnn")
 
 
 def _weights(

@@ -52,7 +52,12 @@ class TorchCompile(NotCopied, TorchRnn):
         return run_layers(self.config, self.weights, self.layer_in_pieces, x, state)
 
     def layer_in_pieces(
-        self, x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor], cell: str
+        self,
+        x: torch.Tensor,
+        state: TorchState,
+        weights: LayerWeights[torch.Tensor],
+        cell: str,
+        valid: torch.Tensor | None = None,  # noqa: ARG002  # None: it computes equal lengths only
     ) -> tuple[torch.Tensor, TorchState]:
         """A `LayerFunction` that runs the compiled layer on one piece of the sequence after another."""
         pieces = []

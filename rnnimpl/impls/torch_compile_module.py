@@ -14,7 +14,7 @@ from torch._inductor import config as inductor_config
 
 from rnnimpl import onednn, torch_inductor
 from rnnimpl.dtypes import Precision
-from rnnimpl.interface import NotCopied, Pullback, RnnConfig, Unsupported, Weights
+from rnnimpl.interface import Lengths, NotCopied, Pullback, RnnConfig, Unsupported, Weights
 from rnnimpl.torch_base import TorchRnn, TorchState
 
 
@@ -69,6 +69,7 @@ class TorchCompileModule(NotCopied, TorchRnn):
         self,
         x: torch.Tensor,  # noqa: ARG002  # the interface has it
         state: TorchState | None = None,  # noqa: ARG002  # the same
+        lengths: Lengths = None,  # noqa: ARG002  # the same
     ) -> tuple[torch.Tensor, TorchState, Pullback[torch.Tensor]]:
         raise Unsupported("TorchCompileModule does inference only: its weights are frozen")
 

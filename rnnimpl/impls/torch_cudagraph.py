@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from rnnimpl.interface import Grads, NotCopied, Pullback, RnnConfig, Weights
+from rnnimpl.interface import Grads, Lengths, NotCopied, Pullback, RnnConfig, Weights
 from rnnimpl.torch_base import TorchRnn, TorchState
 from rnnimpl.torch_hoisted_layer import hoisted_layer
 from rnnimpl.torch_layers import run_layers
@@ -39,17 +39,21 @@ class TorchCudaGraph(NotCopied, TorchRnn):
     def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
         return run_layers(self.config, self.weights, hoisted_layer, x, state)
 
-    def forward(self, x: torch.Tensor, state: TorchState | None = None) -> tuple[torch.Tensor, TorchState]:
+    def forward(
+        self, x: torch.Tensor, state: TorchState | None = None, lengths: Lengths = None
+    ) -> tuple[torch.Tensor, TorchState]:
         x, state = self._inputs(x, state)
+        self.refuse_lengths(lengths, x)
         if x.shape not in self.inference:
             self.inference[x.shape] = self._capture_inference(x, state)
         y, *state_n = self.inference[x.shape](x, *state)
         return y, tuple(state_n)
 
     def vjp(
-        self, x: torch.Tensor, state: TorchState | None = None
+        self, x: torch.Tensor, state: TorchState | None = None, lengths: Lengths = None
     ) -> tuple[torch.Tensor, TorchState, Pullback[torch.Tensor]]:
         x, start = self._inputs(x, state)
+        self.refuse_lengths(lengths, x)
         if x.shape not in self.training:
             self.training[x.shape] = self._capture_training(x, start)
         graphs = self.training[x.shape]

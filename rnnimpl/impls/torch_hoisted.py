@@ -6,7 +6,7 @@ import torch
 
 from rnnimpl.torch_base import TorchRnn, TorchState
 from rnnimpl.torch_hoisted_layer import hoisted_layer
-from rnnimpl.torch_layers import run_layers
+from rnnimpl.torch_layers import run_layers, valid_steps
 
 
 class TorchHoisted(TorchRnn):
@@ -18,3 +18,8 @@ class TorchHoisted(TorchRnn):
 
     def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
         return run_layers(self.config, self.weights, hoisted_layer, x, state)
+
+    def run_lengths(
+        self, x: torch.Tensor, state: TorchState, lengths: tuple[int, ...]
+    ) -> tuple[torch.Tensor, TorchState]:
+        return run_layers(self.config, self.weights, hoisted_layer, x, state, valid_steps(x, lengths))

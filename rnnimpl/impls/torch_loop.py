@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from rnnimpl.interface import LayerWeights
 from rnnimpl.torch_base import TorchRnn, TorchState
-from rnnimpl.torch_layers import run_layers
+from rnnimpl.torch_layers import keep_in_padding, run_layers, steps_of, valid_steps
 
 Weights = LayerWeights[torch.Tensor]
 
@@ -22,15 +22,22 @@ class TorchLoop(TorchRnn):
     def run(self, x: torch.Tensor, state: TorchState) -> tuple[torch.Tensor, TorchState]:
         return run_layers(self.config, self.weights, layer, x, state)
 
+    def run_lengths(
+        self, x: torch.Tensor, state: TorchState, lengths: tuple[int, ...]
+    ) -> tuple[torch.Tensor, TorchState]:
+        return run_layers(self.config, self.weights, layer, x, state, valid_steps(x, lengths))
 
-def layer(x: torch.Tensor, state: TorchState, weights: Weights, cell: str) -> tuple[torch.Tensor, TorchState]:
-    """One layer in one direction: x (T, B, I), state (B, H) -> y (T, B, H) and the last state (B, H)."""
+
+def layer(
+    x: torch.Tensor, state: TorchState, weights: Weights, cell: str, valid: torch.Tensor | None
+) -> tuple[torch.Tensor, TorchState]:
+    """One layer in one direction, a `LayerFunction`: x (T, B, I), state (B, H) -> y (T, B, H) and the last state."""
     step = STEPS[cell]
     outputs = []
-    for x_t in x.unbind(0):  # (B, I)
+    for x_t, valid_t in zip(x.unbind(0), steps_of(valid, len(x)), strict=True):  # (B, I), (B, 1)
         of_input = functional.linear(x_t, weights.w_ih, weights.b_ih)  # (B, G*H)
         of_state = functional.linear(state[0], weights.w_hh, weights.b_hh)
-        state = step(of_input, of_state, state)
+        state = keep_in_padding(valid_t, step(of_input, of_state, state), state)
         outputs.append(state[0])
     return torch.stack(outputs), state
 

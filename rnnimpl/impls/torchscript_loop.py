@@ -36,7 +36,7 @@ class TorchScriptLoop(NotCopied, TorchRnn):
         return run_layers(self.config, self.weights, self.layer, x, state)
 
     def layer(
-        self, x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor], _: str
+        self, x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor], *_: object
     ) -> tuple[torch.Tensor, TorchState]:
         """One layer in one direction: x (T, B, I), state (B, H) -> y (T, B, H) and the last state (B, H)."""
         y, last = self.scripted(x, list(state), *weights)

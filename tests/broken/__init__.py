@@ -12,7 +12,7 @@ from tests.broken.base import CAUGHT_BY
 
 __all__ = ["CAUGHT_BY", "SUBJECTS"]
 
-SUBJECTS = ("results", "sequences", "calls", "arguments", "copies", "results_at_sizes", "cells")
+SUBJECTS = ("results", "sequences", "calls", "arguments", "copies", "lengths", "results_at_sizes", "cells")
 """The files, in the order of the table in docs/conformance.md."""
 
 for subject in SUBJECTS:

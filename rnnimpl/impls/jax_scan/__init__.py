@@ -20,8 +20,10 @@ import numpy as np
 
 from rnnimpl.dtypes import Precision
 from rnnimpl.impls.jax_scan import elman, gru, lstm
+from rnnimpl.impls.jax_scan.products import keep, valid_steps
 from rnnimpl.interface import (
     Grads,
+    Lengths,
     NotCopied,
     NumpyArray,
     Pullback,
@@ -83,16 +85,18 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
     def to_numpy(self, array: jax.Array) -> NumpyArray:
         return np.array(array).astype(self.config.carrier)
 
-    def forward(self, x: jax.Array, state: State[jax.Array] | None = None) -> tuple[jax.Array, State[jax.Array]]:
-        y, state_n = _forward(self.config, self.weights, self.transposed, *self._inputs(x, state))
+    def forward(
+        self, x: jax.Array, state: State[jax.Array] | None = None, lengths: Lengths = None
+    ) -> tuple[jax.Array, State[jax.Array]]:
+        y, state_n = _forward(self.config, self.weights, self.transposed, *self._inputs(x, state, lengths))
         self._queue(y, state_n)
         return y, state_n
 
     def vjp(
-        self, x: jax.Array, state: State[jax.Array] | None = None
+        self, x: jax.Array, state: State[jax.Array] | None = None, lengths: Lengths = None
     ) -> tuple[jax.Array, State[jax.Array], Pullback[jax.Array]]:
         y, state_n, compiled_pullback = _forward_with_residuals(
-            self.config, self.weights, self.transposed, *self._inputs(x, state)
+            self.config, self.weights, self.transposed, *self._inputs(x, state, lengths)
         )
         self._queue(y, state_n, compiled_pullback)
 
@@ -117,16 +121,21 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
             "device": self.jax_device.device_kind,
         }
 
-    def _inputs(self, x: jax.Array, state: State[jax.Array] | None) -> tuple[jax.Array, State[jax.Array]]:
-        """x and the state, zeros where none is given, after checking them."""
+    def _inputs(
+        self, x: jax.Array, state: State[jax.Array] | None, lengths: Lengths
+    ) -> tuple[jax.Array, State[jax.Array], jax.Array | None]:
+        """x, the state, zeros where none is given, and the lengths as an array, after checking them."""
         self.check_inputs(x, state, self.dtype)
+        checked = self.check_lengths(lengths, x)
+        # An argument of the compiled function and no constant of it: other lengths need no compiling.
+        ends = None if checked is None else jax.device_put(np.array(checked, np.int32), self.jax_device)
         if state is not None:
-            return x, state
+            return x, state, ends
         B = x.shape[1]
         # JAX arrays cannot change, so the same zeros serve all calls.
         if B not in self.zeros:
             self.zeros[B] = tuple(map(self._put, self.config.zero_state(B)))
-        return x, self.zeros[B]
+        return x, self.zeros[B], ends
 
     def _put(self, array: NumpyArray) -> jax.Array:
         # JAX may use a NumPy array's memory as its own, so it gets a copy.
@@ -158,18 +167,29 @@ Named = Mapping[str, jax.Array]
 
 
 def _network(
-    config: RnnConfig, transposed: Named, weights: Named, x: jax.Array, state: State[jax.Array]
+    config: RnnConfig,
+    transposed: Named,
+    lengths: jax.Array | None,
+    weights: Named,
+    x: jax.Array,
+    state: State[jax.Array],
 ) -> tuple[jax.Array, State[jax.Array]]:
-    """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state; `transposed` has w_hh.T by name of w_hh."""
+    """x (T, B, I), state (L*D, B, H) -> y (T, B, D*H) and the final state; `transposed` has w_hh.T by name of w_hh.
+
+    `lengths` (B,) are those of the sequences. Steps beyond them are computed and masked.
+    """
+    valid = None if lengths is None else valid_steps(x, lengths)  # (T, B, 1)
 
     def run_layer(
         layer: int, direction: int, x: jax.Array, start: State[jax.Array]
     ) -> tuple[jax.Array, State[jax.Array]]:
         w_hh_transposed = transposed[layer_weight_names(layer, direction).w_hh]
         own = select_layer(config, weights, layer, direction)
-        return LAYERS[config.cell](x, start, own, w_hh_transposed, direction == 1)
+        return LAYERS[config.cell](x, start, own, w_hh_transposed, direction == 1, valid)
 
-    return run_stack(config, run_layer, x, state, concatenate=_concatenate, stack=jnp.stack)
+    x = keep(valid, x, jnp.zeros_like(x))
+    y, state_n = run_stack(config, run_layer, x, state, concatenate=_concatenate, stack=jnp.stack)
+    return keep(valid, y, jnp.zeros_like(y)), state_n
 
 
 def _concatenate(outputs: list[jax.Array]) -> jax.Array:
@@ -179,17 +199,27 @@ def _concatenate(outputs: list[jax.Array]) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _forward(
-    config: RnnConfig, weights: Named, transposed: Named, x: jax.Array, state: State[jax.Array]
+    config: RnnConfig,
+    weights: Named,
+    transposed: Named,
+    x: jax.Array,
+    state: State[jax.Array],
+    lengths: jax.Array | None,
 ) -> tuple[jax.Array, State[jax.Array]]:
-    return _network(config, transposed, weights, x, state)
+    return _network(config, transposed, lengths, weights, x, state)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _forward_with_residuals(
-    config: RnnConfig, weights: Named, transposed: Named, x: jax.Array, state: State[jax.Array]
+    config: RnnConfig,
+    weights: Named,
+    transposed: Named,
+    x: jax.Array,
+    state: State[jax.Array],
+    lengths: jax.Array | None,
 ) -> tuple[jax.Array, State[jax.Array], Any]:
     """y, the final state and the pullback, a pytree of residuals that a compiled function can return."""
-    (y, state_n), pullback = jax.vjp(functools.partial(_network, config, transposed), weights, x, state)
+    (y, state_n), pullback = jax.vjp(functools.partial(_network, config, transposed, lengths), weights, x, state)
     return y, state_n, pullback
 
 

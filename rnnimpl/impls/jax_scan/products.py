@@ -22,3 +22,14 @@ def gradient_of_w_hh(of_state: jax.Array, h_before: jax.Array) -> jax.Array:
     """The gradient of w_hh (G*H, H), from those of the state's sums (T, B, G*H) and h before each step (T, B, H)."""
     gradient: jax.Array = jnp.einsum("tbi,tbj->ij", of_state, h_before)
     return gradient
+
+
+def valid_steps(x: jax.Array, lengths: jax.Array) -> jax.Array:
+    """Whether a step of x (T, B, I) belongs to its sequence of `lengths` (B,) and is no padding: (T, B, 1)."""
+    valid: jax.Array = (jnp.arange(x.shape[0])[:, None] < lengths)[:, :, None]
+    return valid
+
+
+def keep(valid: jax.Array | None, new: jax.Array, old: jax.Array) -> jax.Array:
+    """`new` where a step is valid and `old` in padding; `new` where there is no padding."""
+    return new if valid is None else jnp.where(valid, new, old)
