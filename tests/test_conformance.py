@@ -35,7 +35,7 @@ DTYPES_OF: dict[str, frozenset[str]] = {
 }
 """The dtypes that README.md and docs/engines.md promise; an implementation that is not here may leave out any."""
 EQUAL_LENGTHS_ONLY = frozenset(
-    {"torchscript_loop", "torch_compile", "torch_compile_module", "torch_cudagraph", "fused_cuda", "fused_cpu"}
+    {"torchscript_loop", "torch_compile", "torch_compile_module", "torch_cudagraph", "fused_cuda"}
 )
 INFERENCE_ONLY = frozenset({"onnxruntime_rnn", "openvino_rnn", "torch_compile_module"})
 KNOWN_FAILURES = {

@@ -35,6 +35,7 @@ from rnnimpl.native.calls import (
     address,
     address_of_contiguous,
     addresses,
+    c_lengths,
 )
 from rnnimpl.native.reuse import Reusable, Reused
 from rnnimpl.numpy_arrays import NumpyArrays
@@ -107,8 +108,7 @@ class FusedCpu(NotCopied, NumpyArrays):
         outputs = self._go_on(x, last) if last is not None and state is last.state_n and lengths is None else None
         if outputs is None:
             self._check(x, state)
-            self.refuse_lengths(lengths, x)
-            outputs, _ = self._run(x, state, None)
+            outputs, _ = self._run(x, state, lengths, None)
         y, state_n = outputs.y, outputs.state_n
         self._last = outputs
         self._outputs.give_back(outputs)
@@ -132,6 +132,7 @@ class FusedCpu(NotCopied, NumpyArrays):
         if outputs.begins_at != last.ends_at:
             _, B, I = last.x_shape
             arguments.x_step, arguments.x_row, arguments.saved = B * I, I, None
+            arguments.lengths, outputs.has_lengths = None, False
             arguments.h0, arguments.c0 = outputs.begins_at = last.ends_at
         arguments.x = x_address
         if self._forward(self._network_pointer, outputs.pointer_object):
@@ -142,11 +143,10 @@ class FusedCpu(NotCopied, NumpyArrays):
         self, x: NumpyArray, state: State[NumpyArray] | None = None, lengths: Lengths = None
     ) -> tuple[NumpyArray, State[NumpyArray], Pullback[NumpyArray]]:
         self._check(x, state)
-        self.refuse_lengths(lengths, x)
         T, B, _ = x.shape
         # The outputs of all layers but the last, and what gates were; the backward pass needs them.
         saved = self._saved.take((T * B * self._saved_size,)) if self._saved_size else None
-        outputs, inputs = self._run(x, state, None if saved is None else saved.address)
+        outputs, inputs = self._run(x, state, lengths, None if saved is None else saved.address)
         # The pullback refers to the arrays themselves, and by that nothing else is written to them.
         y, state_n, buffer = outputs.y, outputs.state_n, None if saved is None else saved.array
         self._outputs.give_back(outputs)
@@ -186,8 +186,8 @@ class FusedCpu(NotCopied, NumpyArrays):
         return all(self._is_plain(array, shape) for array in state)
 
     def _run(
-        self, x: NumpyArray, state: State[NumpyArray] | None, saved: int | None
-    ) -> tuple[_Outputs, tuple[NumpyArray, ...]]:
+        self, x: NumpyArray, state: State[NumpyArray] | None, lengths: Lengths, saved: int | None
+    ) -> tuple[_Outputs, tuple[object, ...]]:
         """The results of the forward pass, and the arrays that it read, whose addresses are in its arguments."""
         T, B, I = x.shape
         outputs = self._outputs.take((T, B))
@@ -201,7 +201,7 @@ class FusedCpu(NotCopied, NumpyArrays):
                 x = np.ascontiguousarray(x)
             step, row, item = x.strides
             arguments.x, arguments.x_step, arguments.x_row = x.ctypes.data, step // item, row // item
-        inputs: tuple[NumpyArray, ...] = (x,)
+        inputs: tuple[object, ...] = (x,)
         if state is None:
             arguments.h0 = arguments.c0 = None
         else:
@@ -209,6 +209,11 @@ class FusedCpu(NotCopied, NumpyArrays):
             arguments.h0, arguments.c0 = address(h0), address(c0[0]) if c0 else None
             inputs = (x, *state)
         arguments.saved = saved
+        if lengths is not None or outputs.has_lengths:
+            given = self.check_lengths(lengths, x)
+            ends = None if given is None else c_lengths(given)
+            arguments.lengths, outputs.has_lengths = ends and ctypes.addressof(ends), ends is not None
+            inputs = (*inputs, ends)
         if self._native.forward(self._network, outputs.pointer):
             raise MemoryError(f"no memory for the forward pass of {self.config} with T = {T} and B = {B}")
         return outputs, inputs
@@ -264,10 +269,21 @@ class _Outputs(Reusable):
     """y and the final state of T steps of B sequences, with the arguments of the pass that fills them.
 
     `ends_at` has the addresses of the final state's arrays, None for the second where there is none; `begins_at` those
-    of the initial state where the arguments hold them and a contiguous x, else None.
+    of the initial state where the arguments hold them and a contiguous x, else None; `has_lengths` says whether the
+    arguments hold lengths.
     """
 
-    __slots__ = ("arguments", "begins_at", "ends_at", "pointer", "pointer_object", "state_n", "x_shape", "y")
+    __slots__ = (
+        "arguments",
+        "begins_at",
+        "ends_at",
+        "has_lengths",
+        "pointer",
+        "pointer_object",
+        "state_n",
+        "x_shape",
+        "y",
+    )
 
     begins_at: tuple[int, int | None] | None
 
@@ -276,6 +292,7 @@ class _Outputs(Reusable):
         T, B = size
         self.x_shape = T, B, config.input_size
         self.begins_at = None
+        self.has_lengths = False
         self.y = np.empty((T, B, config.num_directions * config.hidden_size), config.carrier)
         self.state_n = _new_state(config, B)
         self.arrays = (self.y, self.state_n, *self.state_n)

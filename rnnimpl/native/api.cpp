@@ -26,6 +26,8 @@ struct ForwardArguments {
     long x_step, x_row;
     const Real *h0, *c0;
     Real *saved, *y, *h_n, *c_n;
+    const long* lengths;
+    long packed;
 };
 
 struct BackwardArguments {
@@ -51,41 +53,50 @@ struct Saved {
     Real *hidden, *of_cell;
 };
 
-Saved saved_in(const Config& config, const ForwardArguments& arguments) {
+Saved saved_in(const Config& config, const Batch& batch, const ForwardArguments& arguments) {
     if (arguments.saved == nullptr) return {nullptr, nullptr};
     Real* hidden = arguments.saved;
-    const long hidden_size = (config.L - 1) * arguments.T * arguments.B * config.D * config.H;
+    const long hidden_size = (config.L - 1) * batch.rows() * config.D * config.H;
     const auto of_cell = reinterpret_cast<std::uintptr_t>(hidden + hidden_size);
     return {hidden, reinterpret_cast<Real*>((of_cell + 63) / 64 * 64)};
 }
 
+Batch batch_of(const ForwardArguments& arguments) {
+    return Batch(arguments.lengths, arguments.T, arguments.B, arguments.packed != 0);
+}
+
 // The array of each layer's output: y for the last layer, else a part of `hidden`, which has room for `hidden_layers`.
-std::vector<Sequence<Real>> outputs(const Config& config, long T, long B, Real* hidden, long hidden_layers, Real* y) {
+std::vector<Sequence<Real>> outputs(const Config& config, const Batch& batch, Real* hidden, long hidden_layers, Real* y) {
     const long row = config.D * config.H;
+    const Batch* const packed = batch.packed ? &batch : nullptr;
     std::vector<Sequence<Real>> found;
     for (int layer = 0; layer + 1 < config.L; ++layer)
-        found.push_back({hidden + layer % hidden_layers * T * B * row, B * row, row});
-    found.push_back({y, B * row, row});
+        found.push_back({hidden + layer % hidden_layers * batch.rows() * row, batch.B * row, row, packed});
+    found.push_back({y, batch.B * row, row, packed});
     return found;
+}
+
+// x with the caller's strides.
+Sequence<const Real> input(const Batch& batch, const ForwardArguments& arguments) {
+    return {arguments.x, arguments.x_step, arguments.x_row, batch.packed ? &batch : nullptr};
 }
 
 int forward(Net& network, const ForwardArguments& arguments) {
     return guarded([&] {
         const std::scoped_lock lock(network.lock);
         const Config& config = network.config;
-        const long T = arguments.T, B = arguments.B;
-        auto [hidden, of_cell] = saved_in(config, arguments);
+        const Batch batch = batch_of(arguments);
+        auto [hidden, of_cell] = saved_in(config, batch, arguments);
         long hidden_layers = config.L - 1;
         if (hidden == nullptr && hidden_layers > 0) {
             // A layer needs the output of the layer below alone, so two arrays serve all layers.
             hidden_layers = std::min(2L, hidden_layers);
-            hidden = network.layer_scratch.reserve(hidden_layers * T * B * config.D * config.H);
+            hidden = network.layer_scratch.reserve(hidden_layers * batch.rows() * config.D * config.H);
         }
-        ForwardCall<Real> call{};
-        call.T = T, call.B = B;
-        call.x = {arguments.x, arguments.x_step, arguments.x_row};
+        ForwardCall<Real> call{.batch = batch};
+        call.x = input(batch, arguments);
         call.state = {arguments.h0, arguments.c0};
-        call.outputs = outputs(config, T, B, hidden, hidden_layers, arguments.y);
+        call.outputs = outputs(config, batch, hidden, hidden_layers, arguments.y);
         call.saved = Cell::kSaved > 0 ? of_cell : nullptr;
         call.final_state = {arguments.h_n, arguments.c_n};
         Forward<Real, Cell>(network, call).run();
@@ -97,12 +108,12 @@ int backward(Net& network, const ForwardArguments& before, const BackwardArgumen
         const std::scoped_lock lock(network.lock);
         const Config& config = network.config;
         network.prepare_backward();
-        const auto [hidden, of_cell] = saved_in(config, before);
-        BackwardCall<Real> call{};
-        call.T = before.T, call.B = before.B;
-        call.x = {before.x, before.x_step, before.x_row};
+        const Batch batch = batch_of(before);
+        const auto [hidden, of_cell] = saved_in(config, batch, before);
+        BackwardCall<Real> call{.batch = batch};
+        call.x = input(batch, before);
         call.h0 = before.h0;
-        call.outputs = outputs(config, before.T, before.B, hidden, config.L - 1, before.y);
+        call.outputs = outputs(config, batch, hidden, config.L - 1, before.y);
         call.saved = of_cell;
         call.dy = arguments.dy;
         call.dstate_n = {arguments.dh_n, arguments.dc_n};
@@ -110,6 +121,9 @@ int backward(Net& network, const ForwardArguments& before, const BackwardArgumen
         call.dstate = {arguments.dh0, arguments.dc0};
         call.gradients = network.gradients(arguments.weights);
         Backward<Real, Cell>(network, call).run();
+        // Steps that no sequence has.
+        if (call.dx != nullptr && !batch.packed)
+            clear(call.dx + batch.T * batch.B * config.I, (batch.padded_T - batch.T) * batch.B * config.I);
     });
 }
 

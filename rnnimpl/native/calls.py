@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rnnimpl.interface import NumpyArray
@@ -16,7 +16,10 @@ class ForwardArguments(ctypes.Structure):
     """`ForwardArguments` of api.cpp: sizes, strides in elements, and addresses of arrays.
 
     x (T, B, I) has the strides `x_step` and `x_row`; h0 and c0 (L*D, B, H) are None for zeros. The pass fills y
-    (T, B, D*H), h_n and c_n (L*D, B, H) and, unless it is None, `saved` with what the backward pass needs.
+    (T, B, D*H), h_n and c_n (L*D, B, H) and, unless it is None, `saved` with what a backward pass needs. `lengths` are
+    B numbers from 1 to T, as `c_lengths` makes them, or None where all sequences have T steps. Where `packed` is not 0,
+    x, y and their gradients have the rows of all valid steps one after another, the longest sequence first, as the data
+    of PyTorch's `PackedSequence`, and `x_step` is not read.
     """
 
     _fields_ = (
@@ -31,6 +34,8 @@ class ForwardArguments(ctypes.Structure):
         ("y", _POINTER),
         ("h_n", _POINTER),
         ("c_n", _POINTER),
+        ("lengths", _POINTER),
+        ("packed", _LONG),
     )
 
 
@@ -80,6 +85,11 @@ def address(array: NumpyArray) -> int:
 def address_of_contiguous(array: NumpyArray) -> int:
     """The address of a contiguous, writable array that is not empty: several times faster than `array.ctypes`."""
     return _addressof(_from_buffer(array))  # type: ignore[arg-type]  # an array is a buffer
+
+
+def c_lengths(lengths: Sequence[int]) -> ctypes.Array[ctypes.c_long]:
+    """Lengths as the kernels read them; the caller keeps the array until the last pass with its address is done."""
+    return (ctypes.c_long * len(lengths))(*lengths)
 
 
 def addresses(arrays: Iterable[NumpyArray | None]) -> ctypes.Array[ctypes.c_void_p]:

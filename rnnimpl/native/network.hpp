@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "batch.hpp"
 #include "machine.hpp"
 #include "panels.hpp"
 
@@ -62,7 +63,7 @@ class Network {
     // The caller keeps `weights` in place: the first backward pass packs them again. `offsets` has the place of each
     // weight's gradient in the array of all gradients, in the order of LayerWeights; -1 for a missing bias.
     Network(const Config& config, const std::vector<LayerWeights<S>>& weights, const long* offsets)
-        : config(config), barriers(config.threads), weights_(weights), offsets_(offsets, offsets + 4 * weights.size()) {
+        : config(config), barriers(config.threads), weights_(weights), offsets_(offsets, offsets + 4 * weights.size()), zeros_(static_cast<std::size_t>(config.H), S(0)) {
         for (int layer = 0; layer < config.L; ++layer)
             for (int direction = 0; direction < config.D; ++direction)
                 forward_.push_back(pack_forward(layer, direction));
@@ -110,8 +111,11 @@ class Network {
         return (config.L - 1) * config.D * config.H + config.layers() * unit_vectors() * Cell::kSaved * kLanes<S>;
     }
 
-    // Whether a call of T steps of B sequences exceeds the caches: x, y and what is saved for the backward pass.
-    bool exceeds_caches(long T, long B) const { return rnn::exceeds_caches<S>(T * B * (config.I + config.D * config.H * (1 + Cell::kSaved))); }
+    // Whether a call of so many steps of sequences exceeds the caches: x, y and what is saved for the backward pass.
+    bool exceeds_caches(long steps) const { return rnn::exceeds_caches<S>(steps * (config.I + config.D * config.H * (1 + Cell::kSaved))); }
+
+    // A row of H zeros.
+    const S* zeros() const { return zeros_.data(); }
 
     const Config config;
     const Barriers barriers;
@@ -207,20 +211,19 @@ class Network {
     const std::vector<LayerWeights<S>> weights_;
     const std::vector<long> offsets_;
     std::vector<S> sample_;  // of the weights as they were packed
+    const std::vector<S> zeros_;
     std::vector<PackedForward<S>> forward_;
     std::vector<PackedBackward<S>> backward_;
 };
 
-// A (T, B, N) array whose rows of N elements are contiguous.
+// A (T, B, N) array whose rows of N elements are contiguous, or one that is packed.
 template <class S>
 struct Sequence {
     S* data;
     long step, row;  // strides in elements
-    S* at(long t, long b) const { return data + t * step + b * row; }
+    const Batch* packed = nullptr;
+    S* at(long t, long b) const { return data + (packed == nullptr ? t * step + b * row : packed->place(t, b) * row); }
 };
-
-// The time index of the p-th step of a direction.
-inline long time_of(int direction, long p, long T) { return direction == 0 ? p : T - 1 - p; }
 
 // A part of something that is divided: of sequences among teams, of units among threads.
 struct Share {

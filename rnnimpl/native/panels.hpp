@@ -104,19 +104,22 @@ class Panels {
     Buffer<S> data_;
 };
 
-// Rows of a left factor: `group` of them `stride` apart, then the next group `group_stride` further on.
+// Rows of a left factor: `group` of them `stride` apart, then the next group `group_stride` further on. Or rows that lie
+// anywhere, whose addresses are in a table.
 template <class S>
 struct Rows {
-    const S* data;
+    const S* data;  // the first row
     long stride, group, group_stride;
+    const S* const* table = nullptr;
 };
 
 // The rows of a left factor in order, without the division that the i-th one would take.
 template <class S>
 class RowCursor {
   public:
-    explicit RowCursor(const Rows<S>& rows) : rows_(rows), group_begin_(rows.data) {}
+    explicit RowCursor(const Rows<S>& rows) : rows_(rows), table_(rows.table), group_begin_(rows.data) {}
     const S* next() {
+        if (table_ != nullptr) return *table_++;
         const S* row = group_begin_ + in_group_ * rows_.stride;
         if (++in_group_ == rows_.group) {
             in_group_ = 0;
@@ -127,6 +130,7 @@ class RowCursor {
 
   private:
     const Rows<S>& rows_;
+    const S* const* table_;
     const S* group_begin_;
     long in_group_ = 0;
 };

@@ -53,8 +53,9 @@ inline double wave_steps(long T, int L, int workers) {
 
 // The cheapest way for up to the network's threads; fewer than all where waking and barriers cost more than they save.
 template <class S, class Cell>
-Plan make_plan(const Network<S, Cell>& network, long T, long B, bool layers_may_be_apart) {
+Plan make_plan(const Network<S, Cell>& network, const Batch& batch, bool layers_may_be_apart) {
     const Config& config = network.config;
+    const long T = batch.T, B = batch.mean_rows();
     const int L = config.L, D = config.D, threads = config.threads;
     if (threads == 1) return {};
     // The mean number of input features of a layer.

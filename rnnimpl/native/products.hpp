@@ -11,20 +11,22 @@ namespace rnn {
 template <class S>
 struct ProductRows {
     int direction;
-    long T, B, H;
+    long T, H;
+    const TeamRows& rows;  // of all sequences
     bool exceed_caches;    // x and y
     long begin, end;       // steps
-    const S* da;           // (end - begin)*B rows
+    const S* da;           // the rows of these steps, one after another
     long da_row;           // the stride of da's rows
     Sequence<const S> x;
     Sequence<const S> y;   // the layer's own outputs
     const S* h0;           // (B, H) or null for zeros
 
-    const S* input(long p, long b) const { return x.at(time_of(direction, p, T), b); }
+    const S* input(long p, long row) const { return x.at(time_of(direction, p, T), rows.sequence(row)); }
 
-    const S* state_before(long p, long b) const {
-        if (p > 0) return y.at(time_of(direction, p - 1, T), b);
-        return h0 == nullptr ? nullptr : h0 + b * H;
+    // `going_on`: the number of rows that have the step before, too.
+    const S* state_before(long p, long row, long going_on) const {
+        if (row < going_on) return y.at(time_of(direction, p - 1, T), rows.sequence(row));
+        return h0 == nullptr ? nullptr : h0 + rows.sequence(row) * H;
     }
 };
 
@@ -90,7 +92,7 @@ class WeightProducts {
     // Adds the rows to the sums, which the first ones begin, and after the last ones writes them out.
     RNN_PHASE void run(bool first, bool last, const LayerGradients<S>& gradients) {
         if (first) std::fill_n(bias_, size_, S(0));
-        const long K = (rows_.end - rows_.begin) * rows_.B;
+        const long K = rows_.rows.before(rows_.direction, rows_.end) - rows_.rows.before(rows_.direction, rows_.begin);
         for (long k = 0; k < K; k += kRowsAtOnce) {
             const long count = std::min(kRowsAtOnce, K - k);
             pack_left(k, count);
@@ -187,21 +189,30 @@ class WeightProducts {
     // A factor's rows from the k-th on.
     class RightRows {
       public:
-        // One division: one for each row would take a tenth of the time of a small network.
-        RightRows(const ProductRows<S>& rows, const Factor& factor, long k)
-            : rows_(rows), factor_(factor), p_(rows.begin + k / rows.B), b_(k % rows.B) {}
+        // One search: one for each row would take a tenth of the time of a small network.
+        RightRows(const ProductRows<S>& rows, const Factor& factor, long k) : rows_(rows), factor_(factor) {
+            const long before = rows.rows.before(rows.direction, rows.begin) + k;
+            go_to(rows.rows.step_of(rows.direction, before));
+            row_ = before - rows.rows.before(rows.direction, p_);
+        }
 
         // The next row; null for a row of zeros.
         const S* next() {
-            const S* row = factor_.of_states ? rows_.state_before(p_, b_) : rows_.input(p_, b_);
-            if (++b_ == rows_.B) b_ = 0, ++p_;
+            const S* row = factor_.of_states ? rows_.state_before(p_, row_, going_on_) : rows_.input(p_, row_);
+            if (++row_ == here_) row_ = 0, go_to(p_ + 1);
             return row == nullptr ? nullptr : row + factor_.panel.column;
         }
 
       private:
+        void go_to(long p) {
+            p_ = p;
+            going_on_ = rows_.rows.at(rows_.direction, p - 1);
+            here_ = rows_.rows.at(rows_.direction, p);
+        }
+
         const ProductRows<S>& rows_;
         const Factor& factor_;
-        long p_, b_;
+        long p_, row_, going_on_, here_;  // step, row, rows that have the step before, rows that have this one
     };
 
     long columns(const Factor& factor) const { return (factor.of_states ? rows_.H : I_) - factor.panel.column; }

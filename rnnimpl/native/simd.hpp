@@ -102,6 +102,12 @@ inline void store_first(S* to, const Vector<S>& vector, long count) {
         if (i < count) to[i] = lanes[i];
 }
 
+// Zeros. By the library's function, which writes large pieces without reading them first.
+template <class S>
+inline void clear(S* to, long count) {
+    std::memset(to, 0, static_cast<std::size_t>(count) * sizeof(S));
+}
+
 // A few elements at a time, so short that calling memcpy would cost more than it copies.
 template <class S>
 inline void copy(const S* from, long count, S* to) {
