@@ -10,7 +10,6 @@ from tests.model_training import EXAMPLES, losses
 from tests.torch_twins import resident
 
 
-@pytest.mark.filterwarnings("ignore:.*PackedSequence:rnnimpl.torch.FallbackWarning")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_losses_of_a_training_agree(name: str, dtype: torch.dtype) -> None:

@@ -10,6 +10,7 @@ from rnnimpl.torch.operator import (
     FUSED_RNN,
     FUSED_RNN_BACKWARD,
     LIBRARY,
+    Lengths,
     Optional,
     Weights,
     backward,
@@ -31,22 +32,24 @@ def fused_rnn(
     cell: str,
     num_layers: int,
     bidirectional: bool,
+    lengths: Lengths = None,
 ) -> tuple[torch.Tensor, ...]:
     """y (T, B, D*H), h_n and c_n (L*D, B, H), and what is saved, as the operator `rnnimpl::fused_rnn` gives them.
 
     x is (T, B, I); h0 and c0 (L*D, B, H) are None for zeros, and only an LSTM has c0 and c_n. The weights are in the
-    order of a `torch.nn` module's parameters. Shapes have to fit.
+    order of a `torch.nn` module's parameters. Shapes have to fit. `lengths` are those of `rnnimpl.Rnn.forward`; with x
+    (N, I), the data of a `PackedSequence`, they are those of its sequences, and y is packed as well.
 
     Calls the kernels directly where nothing traces: PyTorch's way to an operator in Python takes longer than a small
     network.
     """
     arguments = x, h0, c0, weights, cell, num_layers, bidirectional
     if not (_is_plain(x, h0, c0) and _is_plain(*weights)):
-        found: tuple[torch.Tensor, ...] = FUSED_RNN(*arguments)
+        found: tuple[torch.Tensor, ...] = FUSED_RNN(*arguments, lengths=lengths)
     elif torch.is_grad_enabled() and _any_requires_grad(x, h0, c0, *weights):
-        found = _FusedRnn.apply(True, x, h0, c0, cell, num_layers, bidirectional, *weights)  # type: ignore[no-untyped-call]
+        found = _FusedRnn.apply(True, lengths, x, h0, c0, cell, num_layers, bidirectional, *weights)  # type: ignore[no-untyped-call]
     else:
-        found = forward(*arguments)
+        found = forward(*arguments, lengths=lengths)
     return found
 
 
@@ -62,12 +65,13 @@ def _any_requires_grad(*tensors: Optional) -> bool:
 
 
 class _FusedRnn(torch.autograd.Function):
-    """`fused_rnn` with its gradient. Inputs: whether to call the kernels directly, then the operator's."""
+    """`fused_rnn` with its gradient. Inputs: whether to call the kernels directly, the lengths, then the operator's."""
 
     @staticmethod
     def forward(
         ctx: Any,
         directly: bool,
+        lengths: Lengths,
         x: torch.Tensor,
         h0: Optional,
         c0: Optional,
@@ -76,13 +80,13 @@ class _FusedRnn(torch.autograd.Function):
         bidirectional: bool,
         *weights: torch.Tensor,
     ) -> Any:
-        arguments = x, h0, c0, weights, cell, num_layers, bidirectional, True
+        arguments = x, h0, c0, weights, cell, num_layers, bidirectional, True, lengths
         if directly:
             y, h_n, c_n, saved = forward(*arguments)
         else:
             with torch._C._AutoDispatchBelowAutograd():
                 y, h_n, c_n, saved = FUSED_RNN(*arguments)
-        ctx.structure = cell, num_layers, bidirectional
+        ctx.structure, ctx.lengths = (cell, num_layers, bidirectional), lengths
         ctx.save_for_backward(x, h0, c0, y, saved, *weights)
         ctx.mark_non_differentiable(saved, *(() if cell == "lstm" else (c_n,)))
         ctx.set_materialize_grads(False)
@@ -91,7 +95,7 @@ class _FusedRnn(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Optional, dh_n: Optional, dc_n: Optional, _: None) -> Any:
         x, h0, c0, y, saved, *weights = ctx.saved_tensors
-        _, wants_x, wants_h0, wants_c0, _, _, _, *wants_weights = ctx.needs_input_grad
+        _, _, wants_x, wants_h0, wants_c0, _, _, _, *wants_weights = ctx.needs_input_grad
         # With create_graph=True, it is the operator that refuses a second derivative.
         run: Any = (
             backward
@@ -99,15 +103,16 @@ class _FusedRnn(torch.autograd.Function):
             else FUSED_RNN_BACKWARD
         )
         given = dy, dh_n, dc_n, x, h0, c0, y, saved
-        dx, dh0, dc0, of_weights = run(*given, weights, *ctx.structure, wants_x, any(wants_weights))
+        wanted = wants_x, any(wants_weights)
+        dx, dh0, dc0, of_weights = run(*given, weights, *ctx.structure, *wanted, ctx.lengths)
         grads: list[Optional] = [None] * len(weights)
         begin = 0
         for index, weight in enumerate(weights):
             if wants_weights[index]:
                 grads[index] = of_weights[begin : begin + weight.numel()].view(weight.shape)
             begin += weight.numel()
-        wanted = dx if wants_x else None, dh0 if wants_h0 else None, dc0 if wants_c0 else None
-        return None, *wanted, None, None, None, *grads
+        of_inputs = dx if wants_x else None, dh0 if wants_h0 else None, dc0 if wants_c0 else None
+        return None, None, *of_inputs, None, None, None, *grads
 
 
 class _FusedRnnBackward(torch.autograd.Function):
@@ -132,15 +137,16 @@ def _forward_with_gradient(
     num_layers: int,
     bidirectional: bool,
     save: bool = False,
+    lengths: Lengths = None,
 ) -> Any:
     if torch.is_grad_enabled() and _any_requires_grad(x, h0, c0, *weights):
-        return _FusedRnn.apply(False, x, h0, c0, cell, num_layers, bidirectional, *weights)  # type: ignore[no-untyped-call]
+        return _FusedRnn.apply(False, lengths, x, h0, c0, cell, num_layers, bidirectional, *weights)  # type: ignore[no-untyped-call]
     with torch._C._AutoDispatchBelowAutograd():
-        return FUSED_RNN(x, h0, c0, weights, cell, num_layers, bidirectional, save)
+        return FUSED_RNN(x, h0, c0, weights, cell, num_layers, bidirectional, save, lengths)
 
 
 def _backward_without_gradient(*arguments: Any) -> Any:
-    *tensors, weights, _, _, _, _, _ = arguments
+    *tensors, weights = arguments[:9]
     if torch.is_grad_enabled() and _any_requires_grad(*tensors, *weights):
         # The weights once more, one by one, for autograd to see them.
         return _FusedRnnBackward.apply(len(arguments), *arguments, *weights)  # type: ignore[no-untyped-call]

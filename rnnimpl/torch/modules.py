@@ -6,6 +6,7 @@ import warnings
 from typing import Any, ClassVar, TypeAlias
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from rnnimpl.torch.gradient import fused_rnn
 from rnnimpl.torch.obstacles import CELLS, FallbackWarning, obstacle_of_call, obstacle_of_module, weights_of
@@ -29,6 +30,9 @@ class _Fused(torch.nn.RNNBase):
         reason = obstacle_of_module(self, weights) or obstacle_of_call(input, hx)
         if reason is not None:
             self._say_once(reason)
+        elif isinstance(input, PackedSequence):
+            if self._fits(input.data, hx, weights[0].dtype, (int(input.batch_sizes[0]),)):
+                return self._of_packed(input, hx, weights)
         elif input.dim() == 3:
             if self._fits(input, hx, weights[0].dtype, (input.size(0 if self.batch_first else 1),)):
                 x = input.transpose(0, 1) if self.batch_first else input
@@ -54,6 +58,18 @@ class _Fused(torch.nn.RNNBase):
             tensor.shape == shape and tensor.dtype == dtype and tensor.device.type == "cpu" for tensor in state
         )
 
+    def _of_packed(self, given: PackedSequence, hx: Any, weights: list[torch.Tensor]) -> tuple[PackedSequence, Any]:
+        """The outputs, packed as the input is, and the final state, as the caller gets it."""
+        data, batch_sizes, sorted_indices, unsorted_indices = given
+        lengths: list[int] = (batch_sizes[:, None] > torch.arange(int(batch_sizes[0]))).sum(0).tolist()
+        # The longest sequence comes first, as they are packed; the state is in the caller's order.
+        state = _in_order(self._state(hx), sorted_indices)
+        y, state_n = self._compute(data, state, weights, lengths)
+        return (
+            PackedSequence(y, batch_sizes, sorted_indices, unsorted_indices),
+            self._hx(_in_order(state_n, unsorted_indices)),
+        )
+
     def _state(self, hx: Any) -> State:
         """A state as a tuple, () for none, of what the caller gave."""
         if hx is None:
@@ -64,25 +80,35 @@ class _Fused(torch.nn.RNNBase):
         """A state as the caller gets it."""
         return state if self.mode == "LSTM" else state[0]
 
-    def _compute(self, x: torch.Tensor, state: State, weights: list[torch.Tensor]) -> tuple[torch.Tensor, State]:
-        """y (T, B, D*H) and the final state, each (L*D, B, H), from x (T, B, I) and a state, () for zeros."""
+    def _compute(
+        self, x: torch.Tensor, state: State, weights: list[torch.Tensor], lengths: list[int] | None = None
+    ) -> tuple[torch.Tensor, State]:
+        """y (T, B, D*H) and the final state, each (L*D, B, H), from x (T, B, I) and a state, () for zeros.
+
+        With `lengths`, those of the sequences of a packed x (N, I), y is packed as well.
+        """
         if not self.dropout or not self.training or self.num_layers == 1:
-            return self._layers(self.num_layers, x, state, weights)
+            return self._layers(self.num_layers, x, state, weights, lengths)
         D, of_layer = (2 if self.bidirectional else 1), len(weights) // self.num_layers
         finals = []
         for layer in range(self.num_layers):
             # Drawn as torch.nn draws it, so that a seed gives the same masks.
             x = torch.dropout(x, self.dropout, True) if layer else x
             own_state = tuple(tensor[layer * D : (layer + 1) * D] for tensor in state)
-            x, final = self._layers(1, x, own_state, weights[layer * of_layer : (layer + 1) * of_layer])
+            x, final = self._layers(1, x, own_state, weights[layer * of_layer : (layer + 1) * of_layer], lengths)
             finals.append(final)
         return x, tuple(torch.cat(arrays) for arrays in zip(*finals, strict=True))
 
     def _layers(
-        self, num_layers: int, x: torch.Tensor, state: State, weights: list[torch.Tensor]
+        self,
+        num_layers: int,
+        x: torch.Tensor,
+        state: State,
+        weights: list[torch.Tensor],
+        lengths: list[int] | None,
     ) -> tuple[torch.Tensor, State]:
         h0, c0 = (*state, None, None)[:2]
-        y, h_n, c_n, _ = fused_rnn(x, h0, c0, weights, CELLS[self.mode], num_layers, self.bidirectional)
+        y, h_n, c_n, _ = fused_rnn(x, h0, c0, weights, CELLS[self.mode], num_layers, self.bidirectional, lengths)
         return y, (h_n, c_n) if self.mode == "LSTM" else (h_n,)
 
     def _say_once(self, reason: str) -> None:
@@ -130,6 +156,11 @@ class GRU(_Fused):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         _refuse_projections(kwargs)
         super().__init__("GRU", *args, **kwargs)
+
+
+def _in_order(state: State, order: torch.Tensor | None) -> State:
+    """A state, each (L*D, B, H), with its sequences in an order; None for the one that it has."""
+    return state if order is None else tuple(tensor.index_select(1, order) for tensor in state)
 
 
 def _refuse_projections(kwargs: dict[str, Any]) -> None:

@@ -86,8 +86,8 @@ def _has_tangent(leaf: Any) -> bool:
 
 def obstacle_of_call(x: torch.Tensor | PackedSequence, hx: Any) -> str | None:
     """Why the kernels do not compute a call, of a module that they compute; None where they do."""
-    if isinstance(x, PackedSequence):
-        return "the input is a PackedSequence, and the kernels take sequences of equal lengths"
+    if isinstance(x, PackedSequence) and torch.compiler.is_compiling():
+        return "the input is a PackedSequence, whose lengths torch.compile does not know"
     if torch.is_autocast_enabled("cpu"):
         return "autocast chooses the dtype"
     if torch._C._get_tracing_state() is not None:

@@ -6,26 +6,38 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
 
 from rnnimpl.torch.operator_checks import check, config_of
-from rnnimpl.torch.packed_weights import Gradients, Packed, Results, Structure, packed_weights, saved_numbers
+from rnnimpl.torch.packed_weights import (
+    Gradients,
+    Packed,
+    Results,
+    Structure,
+    batch_size,
+    packed_weights,
+    saved_numbers,
+)
 
 Optional: TypeAlias = torch.Tensor | None
 Weights: TypeAlias = Sequence[torch.Tensor]
+Lengths: TypeAlias = Sequence[int] | None
+"""The number of steps of each sequence; None: all have T."""
 
 LIBRARY: Any = torch.library.Library("rnnimpl", "DEF")  # type: ignore[no-untyped-call]
 _INPUTS = "Tensor x, Tensor? h0, Tensor? c0"
 _STRUCTURE = "Tensor[] weights, str cell, int num_layers, bool bidirectional"
 LIBRARY.define(
-    f"fused_rnn({_INPUTS}, {_STRUCTURE}, bool save=False) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor saved)"
+    f"fused_rnn({_INPUTS}, {_STRUCTURE}, bool save=False, int[]? lengths=None) -> "
+    "(Tensor y, Tensor h_n, Tensor c_n, Tensor saved)"
 )
 LIBRARY.define(
     f"fused_rnn_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, {_INPUTS}, Tensor y, Tensor saved, {_STRUCTURE}, "
-    "bool wants_x, bool wants_weights) -> (Tensor dx, Tensor dh0, Tensor dc0, Tensor dweights)"
+    "bool wants_x, bool wants_weights, int[]? lengths=None) -> (Tensor dx, Tensor dh0, Tensor dc0, Tensor dweights)"
 )
 FUSED_RNN = torch.ops.rnnimpl.fused_rnn.default
 FUSED_RNN_BACKWARD = torch.ops.rnnimpl.fused_rnn_backward.default
@@ -40,10 +52,11 @@ def forward(
     num_layers: int,
     bidirectional: bool,
     save: bool = False,
+    lengths: Lengths = None,
 ) -> Results:
     """What `fused_rnn` computes, of arguments that fit: the kernels would read beyond the ends of others."""
     packed = packed_weights(Structure(cell, num_layers, bidirectional), weights)
-    return packed.forward((x, h0, c0), save=save)
+    return packed.forward((x, h0, c0), save=save, lengths=lengths)
 
 
 def backward(
@@ -61,15 +74,18 @@ def backward(
     bidirectional: bool,
     wants_x: bool,
     wants_weights: bool,
+    lengths: Lengths = None,
 ) -> Gradients:
     """What `fused_rnn_backward` computes: the gradients, of x and of the weights where they are wanted."""
     packed = packed_weights(Structure(cell, num_layers, bidirectional), weights)
-    return packed.backward((dy, dh_n, dc_n), (x, h0, c0), (y, saved), wants_x=wants_x, wants_weights=wants_weights)
+    wanted = {"wants_x": wants_x, "wants_weights": wants_weights}
+    return packed.backward((dy, dh_n, dc_n), (x, h0, c0), (y, saved), **wanted, lengths=lengths)
 
 
 @functools.wraps(forward)
 def _checked_forward(*arguments: Any) -> Results:
-    check(*arguments[:7])
+    lengths = None if len(arguments) < 9 else arguments[8]
+    check(*(*arguments[:7], lengths))
     return forward(*arguments)
 
 
@@ -87,26 +103,28 @@ def _shapes(
     num_layers: int,
     bidirectional: bool,
     save: bool = False,
+    lengths: Lengths = None,
 ) -> tuple[torch.Tensor, ...]:
     structure = Structure(cell, num_layers, bidirectional)
-    T, B, I = x.shape
-    H = weights[1].shape[1]
+    _, B = batch_size(x, lengths)
+    I, H = x.shape[-1], weights[1].shape[1]
     state = structure.num_stacked, B, H
     has_bias = len(weights) == 4 * structure.num_stacked
     size = _saved_size(structure, int(I), int(H), has_bias, weights[0].dtype) if save else 0
     return (
-        x.new_empty((T, B, (2 if bidirectional else 1) * H)),
+        x.new_empty((*x.shape[:-1], (2 if bidirectional else 1) * H)),
         x.new_empty(state),
         x.new_empty(state if structure.num_states == 2 else (0,)),
-        x.new_empty(saved_numbers(size, T, B)),
+        x.new_empty(saved_numbers(size, math.prod(x.shape[:-1]))),
     )
 
 
 @torch.library.register_fake("rnnimpl::fused_rnn_backward", lib=LIBRARY)  # type: ignore[untyped-decorator]
 def _gradient_shapes(*arguments: Any) -> tuple[torch.Tensor, ...]:
-    _, _, _, x, _, _, _, _, weights, *of_structure, wants_x, wants_weights = arguments
+    _, _, _, x, _, _, _, _, weights, *of_structure, wants_x, wants_weights = arguments[:14]
     structure = Structure(*of_structure)
-    state = structure.num_stacked, x.shape[1], weights[1].shape[1]
+    _, B = batch_size(x, arguments[14] if len(arguments) > 14 else None)
+    state = structure.num_stacked, B, weights[1].shape[1]
     return (
         x.new_empty(x.shape if wants_x else (0,)),
         x.new_empty(state),

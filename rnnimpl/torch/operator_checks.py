@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from rnnimpl.interface import RnnConfig
-from rnnimpl.torch.packed_weights import DTYPES, Structure
+from rnnimpl.lengths import checked_lengths
+from rnnimpl.torch.packed_weights import DTYPES, Structure, batch_size
 
 
 def config_of(structure: Structure, I: int, H: int, has_bias: bool, dtype: torch.dtype) -> RnnConfig:
@@ -31,12 +32,20 @@ def check(
     cell: str,
     num_layers: int,
     bidirectional: bool,
+    lengths: Sequence[int] | None = None,
 ) -> None:
     """Raise ValueError unless the arguments of `rnnimpl::fused_rnn` fit each other."""
     structure = Structure(cell, num_layers, bidirectional)
-    if x.dim() != 3 or 0 in x.shape or x.dtype not in DTYPES:
-        raise ValueError(f"x is {_said(x)}; expected (T, B, I), none of them 0, of float32 or float64")
-    _, B, I = x.shape
+    is_packed = x.dim() == 2 and lengths is not None
+    if not (x.dim() == 3 or is_packed) or 0 in x.shape or x.dtype not in DTYPES:
+        raise ValueError(
+            f"x is {_said(x)}; expected (T, B, I), or packed (N, I) with lengths, none of them 0, of float32 or float64"
+        )
+    if lengths is not None and is_packed:
+        _check_packed(x, lengths)
+    else:
+        checked_lengths(lengths, x.shape[0], x.shape[1])
+    (_, B), I = batch_size(x, lengths), x.shape[-1]
     count, is_matrix = len(weights), len(weights) > 1 and weights[1].dim() == 2
     if count not in (2 * structure.num_stacked, 4 * structure.num_stacked) or not is_matrix:
         raise ValueError(f"{count} weights for {structure}; expected 2 of a layer and direction, 4 with biases")
@@ -51,6 +60,15 @@ def check(
             raise ValueError(f"{name} is {_said(tensor)}; expected {shape} of {x.dtype}")
     if (c0 is not None) != (h0 is not None and structure.num_states == 2):
         raise ValueError("c0 is given together with h0 to an LSTM, and to nothing else")
+
+
+def _check_packed(x: torch.Tensor, lengths: Sequence[int]) -> None:
+    checked_lengths(lengths, x.shape[0], len(lengths))
+    if sorted(lengths, reverse=True) != list(lengths) or sum(lengths) != x.shape[0]:
+        raise ValueError(
+            f"the lengths of a packed x of {x.shape[0]} rows are {tuple(lengths)}; expected the longest first, and "
+            "their sum to be that of its rows"
+        )
 
 
 def _said(tensor: torch.Tensor) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import os
 import weakref
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ import torch
 
 from rnnimpl.dtypes import Dtype
 from rnnimpl.native.build import kernels
-from rnnimpl.native.calls import BackwardArguments, ForwardArguments, Native
+from rnnimpl.native.calls import BackwardArguments, ForwardArguments, Native, c_lengths
 
 DTYPES: Mapping[torch.dtype, Dtype] = MappingProxyType({torch.float32: "float32", torch.float64: "float64"})
 """The dtypes of the kernels, by PyTorch's."""
@@ -43,7 +44,11 @@ class Structure(NamedTuple):
 
 
 Inputs: TypeAlias = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
-"""x (T, B, I), h0 and c0 (L*D, B, H) or None for zeros."""
+"""x (T, B, I), h0 and c0 (L*D, B, H) or None for zeros.
+
+Or x (N, I), the data of a `PackedSequence`: the N valid steps, with lengths from the longest to the shortest. y, its
+gradient and that of x are packed then, too.
+"""
 
 
 class Results(NamedTuple):
@@ -115,18 +120,19 @@ class Packed:
         """Whether the weights have other numbers than those that were packed, as far as `packed_weights` compares."""
         return bool(self._native.weights_changed(self._network))
 
-    def forward(self, inputs: Inputs, *, save: bool) -> Results:
-        """The results of a call; `save` what a backward pass needs."""
+    def forward(self, inputs: Inputs, *, save: bool, lengths: Sequence[int] | None = None) -> Results:
+        """The results of a call, of sequences of these lengths, None for T; `save` what a backward pass needs."""
         x = inputs[0]
-        T, B, _ = x.shape
+        T, B = batch_size(x, lengths)
+        rows = math.prod(x.shape[:-1])
         state = self._structure.num_stacked, B, self.hidden_size
         results = Results(
-            y=x.new_empty((T, B, self.output_size)),
+            y=x.new_empty((*x.shape[:-1], self.output_size)),
             h_n=x.new_empty(state),
             c_n=x.new_empty(state if self._structure.num_states == 2 else (0,)),
-            saved=x.new_empty(saved_numbers(self.saved_size, T, B) if save else 0),
+            saved=x.new_empty(saved_numbers(self.saved_size, rows) if save else 0),
         )
-        read, arguments = self._arguments(inputs, results)
+        read, arguments = self._arguments(inputs, results, lengths)
         if self._native.forward(self._network, ctypes.addressof(arguments)):
             raise MemoryError(f"no memory for the forward pass of {self._structure} with T = {T} and B = {B}")
         del read
@@ -140,15 +146,16 @@ class Packed:
         *,
         wants_x: bool,
         wants_weights: bool,
+        lengths: Sequence[int] | None = None,
     ) -> Gradients:
         """The gradients from those of y, h_n and c_n, None for zeros, and from the inputs, y and what was saved."""
         x = inputs[0]
         y, saved = results
-        T, B, _ = x.shape
+        T, B = batch_size(x, lengths)
         state = self._structure.num_stacked, B, self.hidden_size
         has_cell_state = self._structure.num_states == 2
         empty = x.new_empty(0)
-        read, before = self._arguments(inputs, Results(y, empty, empty, saved))
+        read, before = self._arguments(inputs, Results(y, empty, empty, saved), lengths)
         shapes = (y.shape, state, state)[: 2 + has_cell_state]
         given = [
             x.new_zeros(shape) if cotangent is None else cotangent.contiguous()
@@ -176,32 +183,43 @@ class Packed:
         return grads
 
     @staticmethod
-    def _arguments(inputs: Inputs, results: Results) -> tuple[object, ForwardArguments]:
-        """The record of a forward pass, with the tensors that it reads, which have to live as long as it is used."""
+    def _arguments(inputs: Inputs, results: Results, lengths: Sequence[int] | None) -> tuple[object, ForwardArguments]:
+        """The record of a forward pass, with what it reads, which has to live as long as it is used."""
         x = inputs[0]
-        T, B, I = x.shape
-        if x.stride(2) != 1 and I > 1:
+        T, B = batch_size(x, lengths)
+        if x.stride(-1) != 1 and x.shape[-1] > 1:
             x = x.contiguous()
         h0, c0 = (None if tensor is None else tensor.contiguous() for tensor in inputs[1:])
+        ends = None if lengths is None else c_lengths(lengths)
         arguments = ForwardArguments(
             T=T,
             B=B,
             x=x.data_ptr(),
             x_step=x.stride(0),
-            x_row=x.stride(1),
+            x_row=x.stride(-2),
             h0=None if h0 is None else h0.data_ptr(),
             c0=None if c0 is None else c0.data_ptr(),
             saved=results.saved.data_ptr() or None,
             y=results.y.data_ptr(),
             h_n=results.h_n.data_ptr(),
             c_n=results.c_n.data_ptr() or None,
+            lengths=None if ends is None else ctypes.addressof(ends),
+            packed=x.dim() == 2,
         )
-        return (x, h0, c0), arguments
+        return (x, h0, c0, ends), arguments
 
 
-def saved_numbers(saved_size: int, T: int, B: int) -> int:
-    """Numbers that a forward pass of T steps of B sequences saves, where each of these saves `saved_size`."""
-    return T * B * saved_size + _LINE if saved_size else 0
+def batch_size(x: torch.Tensor, lengths: Sequence[int] | None) -> tuple[int, int]:
+    """T and B of an x (T, B, I), or (N, I) with the lengths of its sequences."""
+    if x.dim() == 3:
+        return x.shape[0], x.shape[1]
+    assert lengths is not None
+    return max(lengths), len(lengths)
+
+
+def saved_numbers(saved_size: int, rows: int) -> int:
+    """Numbers that a forward pass saves of so many steps of all sequences, where each saves `saved_size`."""
+    return rows * saved_size + _LINE if saved_size else 0
 
 
 class _Kept:
