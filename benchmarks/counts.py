@@ -10,6 +10,7 @@ Conventions, as usual in the field:
   gradients of x and of the state, since `Rnn.vjp` returns both.
 - Element-wise work is counted apart; a tanh or a sigmoid is one operation.
 - The first step counts as every other, since a state may be given.
+- Of sequences of unequal lengths, valid steps count and padding does not, in place of all T*B.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ class Product:
 def forward_flops(workload: Workload) -> int:
     """Operations of the forward pass's products: 2*T*B*G*H*(I_l + H) for each layer l and direction."""
     config = workload.config
-    T, B, H = workload.T, workload.B, workload.H
+    steps, H = workload.valid_steps, workload.H
     rows = config.num_gates * H
-    return sum(2 * T * B * rows * (config.layer_input_size(layer) + H) for layer, _ in config.layers())
+    return sum(2 * steps * rows * (config.layer_input_size(layer) + H) for layer, _ in config.layers())
 
 
 def backward_flops(workload: Workload) -> int:
@@ -73,14 +74,14 @@ def elementwise_flops(workload: Workload) -> int:
     """
     config = workload.config
     cell = CELLS[config.cell]
-    units = workload.T * workload.B * workload.H * config.num_stacked
+    units = workload.valid_steps * workload.H * config.num_stacked
     forward = units * (cell.elementwise[0] + (2 * cell.num_gates if workload.bias else 0))
     if workload.mode != "training":
         return forward
     backward = units * (cell.elementwise[1] + (cell.num_gates + len(cell.separate) if workload.bias else 0))
     if workload.bidirectional:
         inputs = sum(config.layer_input_size(layer) for layer in range(workload.L))
-        backward += workload.T * workload.B * inputs
+        backward += workload.valid_steps * inputs
     return forward + backward
 
 
@@ -90,22 +91,32 @@ def products(workload: Workload) -> tuple[Product, ...]:
     Only the recurrence depends on the step before: T products of (B, G*H, H) for each layer and direction, and in
     training T of (B, H, G*H) backward in time. Everything else is one product over all steps: the input projection
     (T*B, G*H, I_l) and, in training, the gradients of w_ih (G*H, I_l, T*B), w_hh (G*H, H, T*B) and of the input (T*B,
-    I_l, G*H). Their operations add up to `flops`.
+    I_l, G*H). Their operations add up to `flops`. With unequal lengths a step's product has the rows of that step.
     """
     config = workload.config
-    T, B, H = workload.T, workload.B, workload.H
+    steps, H = workload.valid_steps, workload.H
     rows = config.num_gates * H
     counts: Counter[tuple[int, int, int]] = Counter()
     for layer, _ in config.layers():
         features = config.layer_input_size(layer)
-        counts[T * B, rows, features] += 1
-        counts[B, rows, H] += T
+        counts[steps, rows, features] += 1
+        for sequences, number in _sequences_of_steps(workload).items():
+            counts[sequences, rows, H] += number
+            if workload.mode == "training":
+                counts[sequences, H, rows] += number
         if workload.mode == "training":
-            counts[B, H, rows] += T
-            counts[rows, features, T * B] += 1
-            counts[rows, H, T * B] += 1
-            counts[T * B, features, rows] += 1
+            counts[rows, features, steps] += 1
+            counts[rows, H, steps] += 1
+            counts[steps, features, rows] += 1
     return tuple(Product(count, *shape) for shape, count in counts.items())
+
+
+def _sequences_of_steps(workload: Workload) -> Counter[int]:
+    """{number of sequences that have a step: number of such steps}."""
+    lengths = workload.sequence_lengths
+    if lengths is None:
+        return Counter({workload.B: workload.T})
+    return Counter(sum(length > step for length in lengths) for step in range(workload.T))
 
 
 def chain_steps(workload: Workload) -> int:

@@ -31,7 +31,7 @@ RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
 COMPRESSED_FILE = TRIALS_FILE + COMPRESSED
 DERIVED = (
-    *("answer.csv", "ratios.csv", "summary.csv", "ranking.csv", "standing.csv", "latencies.csv"),
+    *("answer.csv", "ratios.csv", "summary.csv", "ranking.csv", "standing.csv", "latencies.csv", "lengths.csv"),
     *("report.html", "report.md", "plots"),
 )
 """Names that `report` writes, or wrote, into the folder: earlier versions call `ranking.csv` `standing.csv`."""
@@ -203,8 +203,8 @@ def _holds_run(folder: Path) -> bool:
 REPORT = CommandFiles(
     "report",
     re.compile(
-        r"report\.(html|md)|(answer|ratios|summary|ranking|standing|latencies)\.csv|"
-        r"plots/(device-times|error-against-time|latency-tail|limit|ranking|roofline|scaling|scan|scan-steps|set-up|share-of-peak|speedup|standing|"
+        r"report\.(html|md)|(answer|ratios|summary|ranking|standing|latencies|lengths)\.csv|"
+        r"plots/(device-times|error-against-time|latency-tail|limit|padding|ranking|roofline|scaling|scan|scan-steps|set-up|share-of-peak|speedup|standing|"
         r"time-over-[A-Za-z]+|winner-map)(-\d+)?\.(png|svg)"
     ),
     folders=("plots",),

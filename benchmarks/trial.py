@@ -8,7 +8,7 @@ History of the schema (`SCHEMA` stands in each run's `run.json`):
     4  a visit that has times is `measured`, and was ok or noisy before, which reading says of a case; a peak has a
        `source` in place of an `engine`
     5  the modes streaming, serving and many-lengths with `processes`, `caches`, `signal` and `denormals` of a workload;
-       `latencies` and `repeated_seconds` beside the samples
+       `latencies` and `repeated_seconds` beside the samples; later `lengths` of a workload, equal in runs before
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 nn_rnn/cuda/training/T256-B32-I128-H128-L1-tanh-float32
 numpy_loop/cpu/inference/T64-B1-I64-H64-L2-D2-relu-nobias-float64-threads2
 fused_cpu/cpu/streaming/T1-B1-I64-H64-L1-lstm-float32-cold
+nn_rnn/cpu/training/T128-speech-B64-I256-H256-L1-lstm-float32
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from benchmarks.quoting import quoted
+from benchmarks.sequence_lengths import LENGTHS, LengthsName, draw_lengths
 from rnnimpl.dtypes import PRECISIONS, Dtype, Precision
 from rnnimpl.interface import CellName, RnnConfig
 
@@ -79,6 +81,8 @@ class Workload:
     """`decaying`: x, and with it every state, falls into the range of denormal numbers and stays there."""
     denormals: Denormals = "kept"
     """`flushed`: the process takes denormal numbers for zero, before the implementation is loaded."""
+    lengths: LengthsName = "equal"
+    """The distribution of the lengths of the sequences (`benchmarks.sequence_lengths`); `equal`: all have T steps."""
 
     def __post_init__(self) -> None:
         for name in ("T", "B", "I", "H", "L", "threads", "processes"):
@@ -120,6 +124,12 @@ class Workload:
             if self.mode not in DEFAULT_MODES:
                 modes = " and ".join(DEFAULT_MODES)
                 raise ValueError(f"signal is decaying; expected normal in mode {self.mode}: others are for {modes}")
+        if self.lengths != "equal" and (self.mode not in DEFAULT_MODES or self.signal != "normal"):
+            modes = " and ".join(DEFAULT_MODES)
+            raise ValueError(
+                f"lengths is {self.lengths!r}; expected 'equal' in mode {self.mode} with a {self.signal} signal: "
+                f"others are for {modes} of a normal one"
+            )
         if self.mode == "many-lengths" and self.T < LEAST_LONGEST:
             raise ValueError(f"T is {self.T}; expected {LEAST_LONGEST} or more in mode many-lengths")
 
@@ -139,7 +149,14 @@ class Workload:
     @property
     def id(self) -> str:
         """The workload in a word, without the parts that have their default."""
-        parts = [f"T{self.T}", f"B{self.B}", f"I{self.I}", f"H{self.H}", f"L{self.L}"]
+        parts = [
+            f"T{self.T}",
+            *([] if self.lengths == "equal" else [self.lengths]),
+            f"B{self.B}",
+            f"I{self.I}",
+            f"H{self.H}",
+            f"L{self.L}",
+        ]
         parts += ["D2"] if self.bidirectional else []
         parts += [self.cell]
         parts += [] if self.bias else ["nobias"]
@@ -153,11 +170,23 @@ class Workload:
         return f"{self.device}/{self.mode}/{'-'.join(parts)}"
 
     @property
+    def sequence_lengths(self) -> tuple[int, ...] | None:
+        """The number of steps of each of the B sequences; None where all have T."""
+        return draw_lengths(self.lengths, self.T, self.B)
+
+    @property
+    def valid_steps(self) -> int:
+        """Steps of all sequences that are no padding: T*B where lengths are equal."""
+        lengths = self.sequence_lengths
+        return self.T * self.B if lengths is None else sum(lengths)
+
+    @property
     def conditions(self) -> str:
         """The conditions of its calls that are not the default, in words: `2 processes, cold caches`."""
         said = [] if self.processes == 1 else [f"{self.processes} processes"]
         said += [] if self.caches == "warm" else [f"{self.caches} caches"]
         said += [] if self.signal == "normal" else [f"{self.signal} signal"]
+        said += [] if self.lengths == "equal" else [f"{self.lengths} lengths"]
         return ", ".join(said + ([] if self.denormals == "kept" else [f"denormals {self.denormals}"]))
 
     @property
@@ -186,12 +215,13 @@ class Workload:
             caches="cold" if fields["cold"] else "warm",
             signal="decaying" if fields["decaying"] else "normal",
             denormals="flushed" if fields["flushed"] else "kept",
+            lengths=fields["lengths"] or "equal",  # type: ignore[arg-type]  # the pattern admits no other
         )
 
 
 _CHOICES: tuple[tuple[str, tuple[str, ...]], ...] = (
     *(("mode", MODES), ("device", DEVICES), ("precision", PRECISIONS)),
-    *(("caches", CACHES), ("signal", SIGNALS), ("denormals", DENORMALS)),
+    *(("caches", CACHES), ("signal", SIGNALS), ("denormals", DENORMALS), ("lengths", LENGTHS)),
 )
 
 
@@ -212,7 +242,7 @@ _EXAMPLE = "cuda/training/T256-B32-I128-H128-L1-tanh-float32"
 _NUMBER = "[0-9]{1,19}"
 _ID = re.compile(
     rf"(?P<device>cpu|cuda)/(?P<mode>{'|'.join(MODES)})/"
-    rf"T(?P<T>{_NUMBER})-B(?P<B>{_NUMBER})-I(?P<I>{_NUMBER})-H(?P<H>{_NUMBER})-L(?P<L>{_NUMBER})(?P<D2>-D2)?"
+    rf"T(?P<T>{_NUMBER})(-(?P<lengths>{'|'.join(LENGTHS[1:])}))?-B(?P<B>{_NUMBER})-I(?P<I>{_NUMBER})-H(?P<H>{_NUMBER})-L(?P<L>{_NUMBER})(?P<D2>-D2)?"
     r"-(?P<cell>[a-z]+)(?P<nobias>-nobias)?-(?P<dtype>[a-z0-9]+?)(?P<tf32>-tf32)?"
     rf"(-threads(?P<threads>{_NUMBER}))?(-processes(?P<processes>{_NUMBER}))?"
     r"(?P<cold>-cold)?(?P<decaying>-decaying)?(?P<flushed>-flushed)?"

@@ -88,6 +88,9 @@ def sweep(
     ] = None,
     dtype: Annotated[str | None, typer.Option(metavar="DTYPE,...", help="float16, bfloat16, float32, float64")] = None,
     threads: Annotated[str | None, typer.Option(metavar="N,...", help="CPU threads; all cores if not given.")] = None,
+    lengths: Annotated[
+        str | None, typer.Option(metavar="LENGTHS,...", help="equal, uniform, speech, text, one-long")
+    ] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after this time: 90s, 5m, 2h.")] = None,
     out: Annotated[Path | None, typer.Option(parser=folder, metavar="DIR", help="The run's folder, a new one.")] = None,
     resume: Annotated[
@@ -114,6 +117,7 @@ def sweep(
     """
     from benchmarks.measuring.sweeping.launch import resume_sweep, start_sweep
     from benchmarks.measuring.sweeping.sweep_plan import plan_sweep
+    from benchmarks.sequence_lengths import LENGTHS
     from benchmarks.workload import DEVICES, MODES
     from rnnimpl.dtypes import DTYPES
     from rnnimpl.interface import CELL_NAMES
@@ -130,6 +134,7 @@ def sweep(
         "device": words(device, "--device", DEVICES),
         "dtype": words(dtype, "--dtype", DTYPES),
         "threads": numbers(threads, "--threads"),
+        "lengths": words(lengths, "--lengths", LENGTHS),
     }
     axes = {axis: values for axis, values in axes.items() if values is not None}
     # module:Class may be in a file of the current folder.

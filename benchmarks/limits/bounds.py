@@ -70,7 +70,12 @@ class Bound:
 
 
 def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
-    """The bounds of a workload from the peaks of its run; None when they hold no rate of its settings."""
+    """The bounds of a workload from the peaks of its run; None when they hold no rate of its settings.
+
+    Unequal lengths have none: at each step another number of sequences shares the weights.
+    """
+    if workload.lengths != "equal":
+        return None
     reached = Reached(workload, peaks)
     rate = reached.rate(workload.threads)
     if rate is None:

@@ -34,6 +34,8 @@ class Inputs:
     x: NumpyArray
     dy: NumpyArray | None
     dstate_n: tuple[NumpyArray, ...] | None
+    lengths: tuple[int, ...] | None = None
+    """The steps of each sequence; None where all have T."""
 
     @property
     def dh_n(self) -> tuple[NumpyArray, ...] | None:
@@ -42,7 +44,9 @@ class Inputs:
 
     def prefix(self, steps: int) -> Inputs:
         """The data of the first `steps` time steps."""
-        return dataclasses.replace(self, x=self.x[:steps], dy=None if self.dy is None else self.dy[:steps])
+        lengths = None if self.lengths is None else tuple(min(length, steps) for length in self.lengths)
+        dy = None if self.dy is None else self.dy[:steps]
+        return dataclasses.replace(self, x=self.x[:steps], dy=dy, lengths=lengths)
 
 
 def make_inputs(workload: Workload, seed: int = SEED) -> Inputs:
@@ -63,6 +67,7 @@ def make_inputs(workload: Workload, seed: int = SEED) -> Inputs:
         x=x,
         dy=normal(T, B, D * H) if training else None,
         dstate_n=tuple(normal(*shape) for shape in config.state_shapes(B)) if training else None,
+        lengths=workload.sequence_lengths,
     )
 
 

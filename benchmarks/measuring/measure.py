@@ -102,7 +102,7 @@ class Subject:
         self.rnn: Rnn[Any] = implementation(workload.config, self.inputs.weights, workload.device)
         self.rnn.synchronize()
         self.setup_seconds = clock() - start
-        self.call = Call.of(self.rnn, self.inputs.x, self.inputs.dy, self.inputs.dstate_n)
+        self.call = Call.of(self.rnn, self.inputs.x, self.inputs.dy, self.inputs.dstate_n, self.inputs.lengths)
         self.input = ChangingInput(self.rnn, self.inputs.x, self.call.x, envelope(workload))
         self.rnn.synchronize()
         self.calls = 1
@@ -308,7 +308,7 @@ class Subject:
     def _check_prefix(self, results: dict[str, NumpyArray], steps: int) -> dict[str, NumpyArray]:
         """Results of a call on the first steps alone; in one direction y is that of the long call, which must agree."""
         inputs = self.inputs.prefix(steps)
-        short = self._read(Call.of(self.rnn, inputs.x, inputs.dy, inputs.dstate_n).make())
+        short = self._read(Call.of(self.rnn, inputs.x, inputs.dy, inputs.dstate_n, inputs.lengths).make())
         if not self.workload.bidirectional:
             short["y"] = results["y"][:steps]
         return short

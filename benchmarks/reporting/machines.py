@@ -26,6 +26,7 @@ _USUAL = {
     "caches": "warm",
     "signal": "normal",
     "denormals": "kept",
+    "lengths": "equal",
 }
 """The values of options that are not said."""
 

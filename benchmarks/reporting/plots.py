@@ -19,6 +19,7 @@ from benchmarks.presentation.plot_style import SETTINGS, Style, choose_styles, h
 from benchmarks.reporting import (
     device_times_plot,
     latency_plot,
+    lengths_plot,
     ranking_plot,
     roofline,
     row_plots,
@@ -29,6 +30,8 @@ from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.findings import CELL_LABELS
 from benchmarks.reporting.latency import latency_cases
 from benchmarks.reporting.latency_plot import latency_panels
+from benchmarks.reporting.lengths import lengths_cases
+from benchmarks.reporting.lengths_plot import lengths_panels
 from benchmarks.reporting.plot_labels import label
 from benchmarks.reporting.plot_roles import panel_styles
 from benchmarks.reporting.scan import CLIFF
@@ -157,7 +160,8 @@ def _pages(kind: _Kind) -> list[tuple[str, list[Panel]]]:
 def _kinds(analysis: Analysis) -> list[_Kind]:
     """Every plot, in the order of the report; one without panels is not drawn."""
     rows = analysis.measured
-    found = [*_ranking(analysis), _latencies(analysis), *_speedups(analysis, rows), *_scaling(analysis, rows)]
+    found = [*_ranking(analysis), _latencies(analysis), _padding(analysis)]
+    found += [*_speedups(analysis, rows), *_scaling(analysis, rows)]
     found += _limits(analysis, rows)
     return [*found, *_scans(analysis.scan_panels), *_setup(analysis, rows), *_gpu_times(rows)]
 
@@ -178,6 +182,23 @@ def _latencies(analysis: Analysis) -> _Kind:
         panels=shown,
         fixed="Share of calls that take longer than a time; the dashed lines are 50 %, 1 % and 0.1 % of the calls",
         drawer=latency_plot.draw,
+        height=lambda _: 2.8,
+        styles=lambda _: styles,
+        columns=1,
+    )
+
+
+def _padding(analysis: Analysis) -> _Kind:
+    styles = choose_styles(analysis.frame["implementation"])
+    return _Kind(
+        stem="padding",
+        title="What padding costs",
+        caption="The time per valid step of batches of unequal lengths, over the implementation's own time per step at "
+        "equal lengths. Further right more of a batch is padding. The level line is 1: padding costs nothing. Dashed: "
+        "all steps are computed, padding too.",
+        panels=lengths_panels(lengths_cases(analysis.runs)),
+        fixed="Time per valid step over equal lengths; dashed: all padding is computed",
+        drawer=lengths_plot.draw,
         height=lambda _: 2.8,
         styles=lambda _: styles,
         columns=1,

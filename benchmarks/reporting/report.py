@@ -20,6 +20,8 @@ from benchmarks.reporting.cautions import cautions
 from benchmarks.reporting.denormal_words import denormal_section
 from benchmarks.reporting.latency import latency_cases, latency_frame
 from benchmarks.reporting.latency_words import serving_section, streaming_section
+from benchmarks.reporting.lengths import lengths_cases, lengths_frame
+from benchmarks.reporting.lengths_words import lengths_section
 from benchmarks.reporting.machine_words import machine_section
 from benchmarks.reporting.machines import by_machine
 from benchmarks.reporting.many_lengths_words import many_lengths_section
@@ -37,6 +39,7 @@ PAGE_FILE = "report.html"
 PLOTS_FOLDER = "plots"
 RANKING_FILE = "ranking.csv"
 LATENCIES_FILE = "latencies.csv"
+LENGTHS_FILE = "lengths.csv"
 MOST_PROBLEMS = 30
 
 
@@ -76,6 +79,8 @@ def write_report(analysis: Analysis, out: Path | None = None, say: Callable[[str
     }
     latencies = latency_frame(latency_cases(runs))
     tables |= {LATENCIES_FILE: latencies} if len(latencies) else {}
+    lengths = lengths_frame(lengths_cases(runs))
+    tables |= {LENGTHS_FILE: lengths} if len(lengths) else {}
     with replacing(target, REPORT) as staged:
         for name, frame in tables.items():
             write(staged, name, frame_csv(frame))
@@ -95,6 +100,7 @@ def report_text(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
         "ranking": "" if analysis.subject is None else subject_section(analysis.rankings),
         "speedup": setting_tables.speedups(frame),
         "latency-tail": streaming_section(runs),
+        "padding": lengths_section(lengths_cases(runs)),
         "scan": scan_section(analysis.scan_lines),
         "set-up": sections.set_up(frame, analysis.once),
         "device-times": sections.device_times(frame),

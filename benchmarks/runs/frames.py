@@ -36,7 +36,8 @@ COLUMNS: Mapping[str, str] = {
     "bias": "bool",
     **dict.fromkeys(("dtype", "precision", "device"), "str"),
     **dict.fromkeys(("threads", "processes"), "int64"),
-    **dict.fromkeys(("caches", "signal", "denormals", "conditions"), "str"),
+    **dict.fromkeys(("caches", "signal", "denormals", "lengths", "conditions"), "str"),
+    "valid_steps": "int64",
     **dict.fromkeys(("status", "reason", "describe"), "str"),
     **dict.fromkeys(("rounds", "samples", "blocks"), "int64"),
     **dict.fromkeys(
@@ -129,6 +130,7 @@ def workload_columns(workload: Workload, limit: Bound | None) -> dict[str, Any]:
     known |= {
         "workload": workload.id,
         "conditions": workload.conditions,
+        "valid_steps": workload.valid_steps,
         "flops": flops(workload),
         "intensity": intensity(workload),
     }

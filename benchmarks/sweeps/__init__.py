@@ -140,10 +140,39 @@ _MANY_LENGTHS = Sweep(
     budget_seconds=180.0,
 )
 
+# Packed, padded and masked sequences beside the same sizes without padding, at a batch of a server and of a training.
+_LENGTHS = Sweep(
+    name="lengths",
+    summary="Sequences of unequal lengths beside equal ones: time per valid and per padded step, and bucketing",
+    grids=(
+        Grid(
+            T=(128,),
+            B=(16, 64),
+            H=(256,),
+            cell=("lstm", "tanh"),
+            device=("cpu",),
+            threads=(1,),
+            lengths=("equal", "uniform", "speech", "text", "one-long"),
+        ),
+    ),
+    budget_seconds=900.0,
+)
+
 PRESETS: Mapping[str, Sweep] = MappingProxyType(
     {
         sweep.name: sweep
-        for sweep in (_QUICK, _DEFAULT, _PEERS, _SIZES, _STREAMING, _MANY_AT_ONCE, _DENORMALS, _MANY_LENGTHS, _FULL)
+        for sweep in (
+            _QUICK,
+            _DEFAULT,
+            _PEERS,
+            _SIZES,
+            _STREAMING,
+            _MANY_AT_ONCE,
+            _DENORMALS,
+            _MANY_LENGTHS,
+            _LENGTHS,
+            _FULL,
+        )
     }
 )
 """The sweeps of this suite by name; those of published sizes come from `published_sweep`."""

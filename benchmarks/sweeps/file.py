@@ -18,7 +18,7 @@
     cell = "lstm"
 
 The axes are those of `Grid`: mode, T, B, I, H, L, bidirectional, cell, bias, dtype, precision, device,
-threads, processes, caches, signal, denormals. One that is left out has the value that `Grid` names.
+threads, processes, caches, signal, denormals, lengths. One that is left out has the value that `Grid` names.
 """
 
 from __future__ import annotations

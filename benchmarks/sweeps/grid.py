@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.counts import flops
 from benchmarks.quoting import quoted
+from benchmarks.sequence_lengths import LENGTHS, LengthsName
 from benchmarks.workload import (
     CACHES,
     DEFAULT_MODES,
@@ -62,6 +63,7 @@ class Grid:
     caches: tuple[Caches, ...] = ("warm",)
     signal: tuple[Signal, ...] = ("normal",)
     denormals: tuple[Denormals, ...] = ("kept",)
+    lengths: tuple[LengthsName, ...] = ("equal",)
 
     def __post_init__(self) -> None:
         for axis in AXES:
@@ -137,6 +139,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "caches": CACHES,
     "signal": SIGNALS,
     "denormals": DENORMALS,
+    "lengths": LENGTHS,
 }
 _SWITCHES = ("bidirectional", "bias")
 MOST_WORKLOADS = 20_000

@@ -29,33 +29,48 @@ class Results:
 class Call:
     """A call on x (T, B, I) from a zero state; in training with the cotangents dy (T, B, D*H) and dstate_n.
 
-    Every method waits until its results are computed. In inference `dy` and `dstate_n` are None.
+    Every method waits until its results are computed. In inference `dy` and `dstate_n` are None. Where all sequences
+    have T steps, `lengths` is None and the implementation is called without.
     """
 
     rnn: Rnn[Any]
     x: Any
     dy: Any | None = None
     dstate_n: tuple[Any, ...] | None = None
+    lengths: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, rnn: Rnn[Any], x: NumpyArray, dy: NumpyArray | None, dstate_n: tuple[NumpyArray, ...] | None) -> Call:
+    def of(
+        cls,
+        rnn: Rnn[Any],
+        x: NumpyArray,
+        dy: NumpyArray | None,
+        dstate_n: tuple[NumpyArray, ...] | None,
+        lengths: tuple[int, ...] | None = None,
+    ) -> Call:
         """The call on NumPy arrays, which are moved to the implementation's device."""
         moved = None if dstate_n is None else tuple(map(rnn.from_numpy, dstate_n))
-        return cls(rnn, rnn.from_numpy(x), None if dy is None else rnn.from_numpy(dy), moved)
+        return cls(rnn, rnn.from_numpy(x), None if dy is None else rnn.from_numpy(dy), moved, lengths)
 
     @property
     def trains(self) -> bool:
         """Whether the call has a backward pass."""
         return self.dy is not None
 
+    def _forward(self) -> tuple[Any, tuple[Any, ...]]:
+        return self.rnn.forward(self.x) if self.lengths is None else self.rnn.forward(self.x, None, self.lengths)
+
+    def _vjp(self) -> tuple[Any, tuple[Any, ...], Callable[..., Grads[Any]]]:
+        return self.rnn.vjp(self.x) if self.lengths is None else self.rnn.vjp(self.x, None, self.lengths)
+
     def make(self) -> Results:
         """Make the call and return all of its results."""
         if not self.trains:
-            y, state_n = self.rnn.forward(self.x)
+            y, state_n = self._forward()
             grads = None
         else:
-            y, state_n, pullback = self.rnn.vjp(self.x)
-            grads = pullback(self.dy, self.dstate_n)  # type: ignore[arg-type]  # in training it is there
+            y, state_n, pullback = self._vjp()
+            grads = pullback(self.dy, self.dstate_n)
         self.rnn.synchronize()
         return Results(self.rnn, y, state_n, grads)
 
@@ -63,13 +78,13 @@ class Call:
         """Make the call and return its time; freeing the results is part of it, as for a caller that drops them."""
         start = clock()
         if not self.trains:
-            self.rnn.forward(self.x)
+            self._forward()
             self.rnn.synchronize()
             return CallSeconds(clock() - start, 0.0)
-        _, _, pullback = self.rnn.vjp(self.x)
+        _, _, pullback = self._vjp()
         self.rnn.synchronize()
         middle = clock()
-        pullback(self.dy, self.dstate_n)  # type: ignore[arg-type]  # in training it is there
+        pullback(self.dy, self.dstate_n)
         self.rnn.synchronize()
         end = clock()
         return CallSeconds(end - start, end - middle)
@@ -78,13 +93,13 @@ class Call:
         """Make the call and return its time and results; freeing the results is not part of the time."""
         start = clock()
         if not self.trains:
-            y, state_n = self.rnn.forward(self.x)
+            y, state_n = self._forward()
             self.rnn.synchronize()
             return CallSeconds(clock() - start, 0.0), Results(self.rnn, y, state_n, None)
-        y, state_n, pullback = self.rnn.vjp(self.x)
+        y, state_n, pullback = self._vjp()
         self.rnn.synchronize()
         middle = clock()
-        grads = pullback(self.dy, self.dstate_n)  # type: ignore[arg-type]  # in training it is there
+        grads = pullback(self.dy, self.dstate_n)
         self.rnn.synchronize()
         end = clock()
         return CallSeconds(end - start, end - middle), Results(self.rnn, y, state_n, grads)
@@ -94,14 +109,14 @@ class Call:
         if not self.trains:
 
             def infer() -> None:
-                self.rnn.forward(self.x)
+                self._forward()
                 self.rnn.synchronize()
 
             return {"forward": infer}
         pullbacks: list[Callable[..., object]] = []
 
         def forward() -> None:
-            pullbacks.append(self.rnn.vjp(self.x)[2])
+            pullbacks.append(self._vjp()[2])
             self.rnn.synchronize()
 
         def backward() -> None:

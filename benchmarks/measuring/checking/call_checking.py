@@ -195,14 +195,16 @@ def _extent(workload: Workload, drawn: random.Random, *, is_whole: bool) -> tupl
 def _values(
     workload: Workload, inputs: Inputs, x: NumpyArray, rows: Sequence[int], *, weights: bool
 ) -> dict[str, NumpyArray]:
-    config = workload.config
+    config, columns = workload.config, list(rows)
+    of_steps = inputs.prefix(len(x)).lengths
+    lengths = None if of_steps is None else tuple(of_steps[row] for row in rows)
     if len(x) < workload.T:
-        return {"y": reference.forward(config, inputs.weights, x)[0]}
+        return {"y": reference.forward(config, inputs.weights, x, None, lengths)[0]}
     if inputs.dy is None or inputs.dstate_n is None:
-        return name_arrays(config, *reference.forward(config, inputs.weights, x))
-    columns = list(rows)
+        return name_arrays(config, *reference.forward(config, inputs.weights, x, None, lengths))
     dstate_n = tuple(each[:, columns] for each in inputs.dstate_n)
-    values = name_arrays(config, *reference.vjp(config, inputs.weights, x, None, inputs.dy[:, columns], dstate_n))
+    dy = inputs.dy[:, columns]
+    values = name_arrays(config, *reference.vjp(config, inputs.weights, x, None, dy, dstate_n, lengths))
     return values if weights else {name: value for name, value in values.items() if is_per_sequence(name)}
 
 

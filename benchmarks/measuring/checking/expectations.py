@@ -49,6 +49,7 @@ class Expectations:
                 inputs.dy,
                 inputs.dstate_n,
                 precision=workload.precision,
+                lengths=inputs.lengths,
             )
             size = sum(value.nbytes for value in expectation.values.values())
             if self._kept_bytes + size > KEPT_BYTES:

@@ -1,0 +1,112 @@
+"""Sequences of unequal lengths: the cases of a report by network, and their time per valid and per padded step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import pandas as pd
+
+from benchmarks.runs.loading import LoadedRun
+from benchmarks.runs.pooling import PooledCase
+from benchmarks.sequence_lengths import LengthsName, bucketed
+from benchmarks.statistics import Estimate
+from benchmarks.workload import Workload
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LengthsCase:
+    """One network in one implementation on sequences of one distribution, and the same with equal lengths if measured.
+
+    `plain` is the workload with equal lengths.
+    """
+
+    run: str
+    plain: Workload
+    lengths: LengthsName
+    implementation: str
+    time: Estimate
+    equal: Estimate | None
+
+    @property
+    def workload(self) -> Workload:
+        """The workload of the case."""
+        return dataclasses.replace(self.plain, lengths=self.lengths)
+
+    @property
+    def valid_share(self) -> float:
+        """The share of the padded steps that are valid."""
+        return self.workload.valid_steps / (self.plain.T * self.plain.B)
+
+    @property
+    def per_valid_step(self) -> float:
+        """Seconds of a call for each valid step of a sequence."""
+        return self.time.median / self.workload.valid_steps
+
+    @property
+    def per_padded_step(self) -> float:
+        """Seconds of a call for each step of the padded array."""
+        return self.time.median / (self.plain.T * self.plain.B)
+
+    @property
+    def cost(self) -> Estimate | None:
+        """The time per valid step over that per step at equal lengths: 1 where padding costs nothing."""
+        if self.equal is None:
+            return None
+        share = self.valid_share
+        above, below = self.time, self.equal
+        return Estimate(
+            above.median / below.median / share, above.low / below.high / share, above.high / below.low / share
+        )
+
+    @property
+    def bucketed_seconds(self) -> float | None:
+        """Seconds of a call, about, where sequences are batched by length: so much less padding, at equal lengths."""
+        lengths = self.workload.sequence_lengths
+        if self.equal is None or lengths is None:
+            return None
+        return self.equal.median * bucketed(lengths, self.plain.T)
+
+
+def lengths_cases(runs: Sequence[LoadedRun]) -> list[LengthsCase]:
+    """The measured cases of unequal lengths of all runs, by network, distribution and implementation."""
+    found = []
+    for run in runs:
+        for workload, cases in run.workloads.items():
+            if workload.lengths == "equal":
+                continue
+            plain = dataclasses.replace(workload, lengths="equal")
+            equal = run.workloads.get(plain, {})
+            for name, case in cases.items():
+                if case.estimate is not None:
+                    of_equal = _estimate(equal.get(name))
+                    found.append(LengthsCase(run.label, plain, workload.lengths, name, case.estimate, of_equal))
+    return found
+
+
+def lengths_frame(cases: Sequence[LengthsCase]) -> pd.DataFrame:
+    """A row a case: `lengths.csv` beside the report."""
+    rows = []
+    for case in cases:
+        cost = case.cost
+        rows.append(
+            {
+                "run": case.run,
+                "workload": case.workload.id,
+                "implementation": case.implementation,
+                "lengths": case.lengths,
+                "valid_share": case.valid_share,
+                "median_seconds": case.time.median,
+                "seconds_per_valid_step": case.per_valid_step,
+                "seconds_per_padded_step": case.per_padded_step,
+                "cost": None if cost is None else cost.median,
+                "cost_low": None if cost is None else cost.low,
+                "cost_high": None if cost is None else cost.high,
+                "bucketed_seconds": case.bucketed_seconds,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _estimate(case: PooledCase | None) -> Estimate | None:
+    return None if case is None else case.estimate
