@@ -26,13 +26,15 @@ import numpy.typing as npt
 from benchmarks.statistics import CONFIDENCE, MINIMUM_BLOCKS, Estimate
 
 DIGITS = 2
+"""Significant digits of a time in a histogram."""
 HIGHEST = 10**12
-"""Nanoseconds of the longest time that a histogram tells from longer ones."""
+"""Nanoseconds. Longer times are counted as this one."""
 ERROR = 1 / 256
 """The largest distance of a time from the middle of its bucket, as a share of the time."""
 LEAST_BEYOND = 10
 """Calls that must lie beyond a percentile for it to be given."""
 DRAWS = 2000
+"""Draws of blocks for an interval."""
 LONGEST_TEXT = 65_536
 """Letters of one histogram; those of a million calls take some thousand."""
 _LONGEST_PAYLOAD = 1 << 20
@@ -137,7 +139,7 @@ class Latencies:
 @functools.cache
 def _expanded_tail(blocks: int) -> float:
     """The share of draws beyond each bound of an interval over so many blocks."""
-    # Only now: runs without such times are read without it.
+    # Imported here, since reports of runs without such times need no SciPy.
     from scipy.special import ndtr, stdtrit
 
     student = stdtrit(blocks - 1, (1 + CONFIDENCE) / 2)
@@ -156,7 +158,7 @@ def _percentile(
 
 def _decoded(text: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """The middle of each bucket in nanoseconds, and its calls. Raises ValueError where the text holds no histogram."""
-    # Only now: a run without such times is read without it.
+    # Imported here, since runs without such times are read without it.
     from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
     from hdrh.histogram import HdrHistogram
 

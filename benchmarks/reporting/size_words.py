@@ -11,7 +11,7 @@ from benchmarks.reporting.slices import short_name
 from benchmarks.workload import Workload
 
 MOST_NAMED = 2
-"""So many workloads are named one by one where no rule sets them apart."""
+"""The most workloads that are named one by one where no rule on sizes describes them."""
 LETTERS = "BHTL"
 """The sizes that rules are on, the first preferred."""
 
