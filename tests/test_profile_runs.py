@@ -115,7 +115,7 @@ def test_a_case_that_cannot_be_profiled_is_tried_once(tmp_path: Path, monkeypatc
     """Another case is profiled in each repeat, and counted and traced in the first alone."""
     tried: list[tuple[str, bool]] = []
 
-    def one_repeat(case: Case, *_: Any, with_traces: bool) -> dict[str, Any]:
+    def one_repeat(case: Case, *_: Any, with_traces: bool, **__: Any) -> dict[str, Any]:
         tried.append((case.implementation, with_traces))
         return {"status": "failed", "reason": "no"} if case.implementation == "nn_rnn" else {"passes": {}}
 
@@ -154,7 +154,7 @@ def test_the_traces_of_an_earlier_profile_are_removed(tmp_path: Path, monkeypatc
         for each in (Case.parse(CASE), Case.parse(CASE.replace("numpy_loop", "nn_rnn")))
     )
 
-    def one_repeat(case: Case, *rest: Any, with_traces: bool) -> dict[str, Any]:
+    def one_repeat(case: Case, *rest: Any, with_traces: bool, **_: Any) -> dict[str, Any]:
         assert with_traces
         (rest[-1] / f"{profile.stem_of(case)}.trace.json.gz").write_bytes(b"new")
         return {"passes": {}}

@@ -82,6 +82,24 @@ def test_progress_shows_no_control_characters_of_a_name(is_terminal: bool, monke
         assert code not in text
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_clock_is_below_what_is_waited_for(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere than on a terminal the message is all, and what is being done is not shown."""
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    terminal.file = screen = Screen()
+    screen.is_terminal = terminal.is_interactive = is_terminal
+    with terminal.waiting() as wait:
+        wait.say("one of two")
+        wait.tick()
+    with terminal.doing("reading") as begin:
+        begin("writing")
+    shown = screen.getvalue()
+    assert "one of two\n" in shown
+    assert ("0 s" in shown, "writing 0 s" in shown) == (is_terminal, is_terminal)
+    assert is_terminal or shown == "one of two\n"
+
+
 def test_a_message_is_cleaned_and_cut_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Line ends of the message remain."""
     echo(f"one\x1b[31m\ntwo{'x' * 10_000}", err=True)

@@ -148,7 +148,8 @@ def sweep(
         if folder_of_campaign is not None:
             show_report([folder_of_campaign], console, table=table)
         return
-    plan = None if resume else plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
+    with console.doing("checking what can run here"):
+        plan = None if resume else plan_sweep(sweep, implementations=impl or (), axes=axes, budget=budget)
     try:
         if plan is not None:
             run = start_sweep(plan, out=out, console=console)
@@ -191,8 +192,10 @@ def report(
     if splice is not None:
         from benchmarks.reporting.splicing import splice_file
 
-        splice_file(splice, runs)
-        Terminal().say(f"spliced: {splice}")
+        console = Terminal()
+        with console.doing("comparing"):
+            splice_file(splice, runs)
+        console.say(f"spliced: {splice}")
         return
     show_report(runs, Terminal(), out, subject, table=table)
 
@@ -215,8 +218,10 @@ def pack(
     from benchmarks.runs.packing import SUFFIX, write_pack
 
     target = out or run.absolute().with_name(f"{run.absolute().name}{SUFFIX}")
-    size = write_pack(run, run_data(Analysis(load_runs(run))), target)
-    Terminal().say(f"packed: {target} ({size / 1e6:.2f} MB)")
+    console = Terminal()
+    with console.doing("packing"):
+        size = write_pack(run, run_data(Analysis(load_runs(run))), target)
+    console.say(f"packed: {target} ({size / 1e6:.2f} MB)")
 
 
 @app.command(rich_help_panel=UNDERSTAND)
@@ -243,8 +248,9 @@ def compare(
     from benchmarks.reporting.compare import compare_runs
     from benchmarks.reporting.compare_words import comparison_lines, comparison_markdown
 
-    compared = compare_runs(old, new, across_machines=across_machines, say=_passed_over)
     console = Terminal()
+    with console.doing("comparing"):
+        compared = compare_runs(old, new, across_machines=across_machines, say=_passed_over)
     if markdown:
         echo(comparison_markdown(compared, every=every))
     else:
@@ -342,8 +348,8 @@ def profile(
     sizes = {letter: values for letter, values in axes.items() if values is not None}
     check_temporary()
     varied = vary(parse_cases(cases, impl or ()), impl or (), sizes)
-    with interruptible("nothing is kept"):
-        path = profile_cases(varied, out=out, seconds=seconds, repeats=repeats, say=console.say)
+    with interruptible("nothing is kept"), console.waiting() as wait:
+        path = profile_cases(varied, out=out, seconds=seconds, repeats=repeats, say=wait.say, meanwhile=wait.tick)
     console.lines(summary_lines(path.parent, console.width))
     console.say(f"profile: {path}")
 

@@ -5,14 +5,17 @@ An escape code in the name of an implementation could rename the window, hide a 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.live import Live
 from rich.segment import Segment
-from rich.status import Status
+from rich.text import Text
 
+from benchmarks.measuring.sweeping.progress import LEAST_SECONDS
 from benchmarks.presentation.plain_text import clean
 
 LONGEST_LINE = 2000
@@ -52,8 +55,54 @@ class Terminal(Console):
         if not self.is_terminal:
             yield lambda _: None
             return
-        with Status(what, console=self, spinner="line", refresh_per_second=4) as status:
-            yield status.update
+        done = Elapsed(what)
+        with Live(get_renderable=done.text, console=self, refresh_per_second=4, transient=True):
+            yield done.begin
+
+    @contextmanager
+    def waiting(self) -> Iterator[Waiting]:
+        """Print messages while something is measured, and below the last one for how long it has been true."""
+        live = Live(console=self, auto_refresh=False, transient=True)
+        if self.is_terminal:
+            live.start()
+        try:
+            yield Waiting(self, live)
+        finally:
+            live.stop()
+
+
+class Elapsed:
+    """What is being done, and for how long."""
+
+    def __init__(self, what: str = "") -> None:
+        self.begin(what)
+
+    def begin(self, what: str) -> None:
+        """Begin with something else."""
+        self._what, self._since = what, time.monotonic()
+
+    def text(self) -> Text:
+        """What is being done and the seconds since it began."""
+        return Text(f"{self._what} {time.monotonic() - self._since:.0f} s".strip(), style="dim")
+
+
+class Waiting:
+    """Messages, and a clock below them that moves on a terminal when `tick` is called: a thread would use a core."""
+
+    def __init__(self, console: Terminal, live: Live) -> None:
+        self._console, self._live, self._elapsed = console, live, Elapsed()
+        self._drawn = 0.0
+
+    def say(self, text: str) -> None:
+        """Print a message and restart the clock."""
+        self._console.say(text)
+        self._elapsed.begin("")
+
+    def tick(self) -> None:
+        """Let the clock advance on a terminal, if it was not drawn lately. Call it only while nothing is timed."""
+        if self._console.is_terminal and time.monotonic() - self._drawn >= LEAST_SECONDS:
+            self._drawn = time.monotonic()
+            self._live.update(self._elapsed.text(), refresh=True)
 
 
 def printable(text: str) -> str:

@@ -50,15 +50,17 @@ def profile_cases(
     seconds: float,
     repeats: int,
     say: Callable[[str], None],
+    meanwhile: Callable[[], None] | None = None,
     peak_seconds: float = PEAK_SECONDS,
 ) -> Path:
     """Profile cases `repeats` times and write the report; returns its path.
 
     `seconds` is how long a case is sampled in each repeat at least, and timed without the sampler for as long.
-    `peak_seconds` is how long the peaks that bound the cases are measured, for each setting of the machine. `out` is
-    the folder of a run, or a new one. Raises ValueError for seconds or repeats out of their range, NothingMeasured with
-    each case's reason where no case could be profiled, and StoreError where nothing can be written or files of others
-    have the names of a profile's. ValueError and StoreError are raised before anything is measured.
+    `meanwhile` is called while no case is timed. `peak_seconds` is how long the peaks that bound the cases are
+    measured, for each setting of the machine. `out` is the folder of a run, or a new one. Raises ValueError for seconds
+    or repeats out of their range, NothingMeasured with each case's reason where no case could be profiled, and
+    StoreError where nothing can be written or files of others have the names of a profile's. ValueError and StoreError
+    are raised before anything is measured.
     """
     if not 0 < seconds <= 60:
         raise ValueError(f"--seconds is {seconds}; expected more than 0 and at most 60")
@@ -79,8 +81,8 @@ def profile_cases(
         remove_abandoned(FOLDER, say)
         say(f"measuring what the machine can do at most: about {peak_seconds:.0f} s for each setting")
         workloads = dict.fromkeys(case.workload for case in cases)
-        peaks = measure_peaks(workloads, seconds=peak_seconds, log=scratch / "peaks.log", say=say)
-        records, refused = profile_repeats(cases, repeats, seconds, scratch, say)
+        peaks = measure_peaks(workloads, seconds=peak_seconds, log=scratch / "peaks.log", say=say, meanwhile=meanwhile)
+        records, refused = profile_repeats(cases, repeats, seconds, scratch, say, meanwhile)
         if not records:
             raise NothingMeasured(
                 "; ".join(f"{case} could not be profiled ({reason})" for case, reason in refused.items())
@@ -94,6 +96,7 @@ def profile_cases(
             "refused": refused,
             "peaks": peaks,
         }
+        say("writing the report")
         with replacing(run, FILES) as staged:
             into = make_folder(staged, FOLDER)
             make_folder(into, TRACES)
@@ -106,7 +109,12 @@ def profile_cases(
 
 
 def profile_repeats(
-    cases: Sequence[Case], repeats: int, seconds: float, scratch: Path, say: Callable[[str], None]
+    cases: Sequence[Case],
+    repeats: int,
+    seconds: float,
+    scratch: Path,
+    say: Callable[[str], None],
+    meanwhile: Callable[[], None] | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The records of all repeats, and {case: reason why it could not be profiled}.
 
@@ -123,7 +131,7 @@ def profile_repeats(
             say(f"{number} of {repeats * len(cases)}: {case.id}, about {most_seconds(seconds):.0f} s at most")
             try:
                 expected = expectations.get(case.workload)
-                reply = profile_once(case, expected, seconds, scratch, with_traces=repeat == 0)
+                reply = profile_once(case, expected, seconds, scratch, with_traces=repeat == 0, meanwhile=meanwhile)
             except WorkerLost as lost:
                 reply = {"status": lost.status, "reason": lost.reason}
             if "status" in reply:
@@ -156,11 +164,18 @@ FILES = CommandFiles(
 
 
 def profile_once(
-    case: Case, expected: Expected, seconds: float, scratch: Path, *, with_traces: bool
+    case: Case,
+    expected: Expected,
+    seconds: float,
+    scratch: Path,
+    *,
+    with_traces: bool,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Mapping[str, Any]:
     """The record of one repeat, in a new process, or the status and reason of its failure.
 
-    `with_traces` has the case counted and traced after its profile.
+    `with_traces` has the case counted and traced after its profile. `meanwhile` is called while an answer is waited for
+    and nothing is timed.
     """
     workload = case.workload
     worker = Worker(
@@ -171,6 +186,7 @@ def profile_once(
         log=scratch / "worker.log",
         service=PROFILING,
     )
+    worker.meanwhile = meanwhile
 
     def ask(request: dict[str, Any]) -> dict[str, Any]:
         return worker.ask(request, TIMEOUT_SECONDS)

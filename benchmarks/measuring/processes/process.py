@@ -40,6 +40,9 @@ END_SECONDS = supervisor.KILL_SECONDS + 5.0
 LEAST_FREE_SHARE = 0.02
 """A worker is killed when less than this share of memory is free, before the kernel kills a process of its choice."""
 
+TIMED = ("block", "profile")
+"""Requests during which this process does nothing but wait."""
+
 
 class Worker:
     """One worker process. Between requests it is suspended, so that it cannot spin on another's core.
@@ -234,7 +237,7 @@ class Worker:
             raise self._too_late(watch, doing)
         if something:
             return
-        if self.meanwhile is not None and doing != "block":
+        if self.meanwhile is not None and doing not in TIMED:
             self.meanwhile()
         if _readable(self._link):
             raise self._lost()
