@@ -40,7 +40,17 @@ def test_paths_that_differ_by_numbers_are_told_once(tmp_path: Path) -> None:
         for threads, kernel in ((1, "avx2"), (2, "avx2"), (3, "avx512"))
     ]
     text = section(report(tmp_path / "run", trials), "How it was measured")
-    assert "- `mine`: by: n threads of ISPC 1.2; kernel: avx2 \\| kernel: avx512" in text
+    assert "- `mine`: by: n threads of ISPC 1.2; kernel: avx2 \\| avx512" in text
+
+
+def test_what_the_software_says_is_no_path(tmp_path: Path) -> None:
+    """Nor is what is but a number; implementations of one path share a line."""
+    described = {"library": "torch 2.13.0", "blas": "mkl", "threads": "2"}
+    trials = [trial(name, CENTRE, describe=described) for name in ("nn_rnn", "mine")]
+    trials.append(trial("other", CENTRE, describe={"library": "torch 2.12.0"}))
+    text = section(report(tmp_path / "run", trials), "How it was measured")
+    assert "- `nn_rnn`, `mine`: blas: mkl\n" in text
+    assert "- `other`: library: torch 2.12.0" in text
 
 
 def test_caches_have_their_units(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from benchmarks.store import StoreError
 from tests.reports_of_trials import report, section
 from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, run_of, trial, typed, workload
 
+ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.usefixtures("unrendered")
 
 
@@ -144,6 +145,12 @@ def test_a_run_links_to_its_profile(tmp_path: Path) -> None:
     assert "[Profile of 1 case](profile/profile.md)" in own
     assert f"`{PAIR[0].case.id}`" in own
     assert "(../run/profile/profile.md)" in beside
+
+
+@pytest.mark.parametrize("machine", ["xeon", "zen3", "zen5"])
+def test_the_report_of_one_machine_is_short(machine: str) -> None:
+    """On a Zen 3 it has eleven implementations with three cells on one thread and on two."""
+    assert len((ROOT / "results" / f"reference-cpu-{machine}" / "report.md").read_bytes()) <= 12_000
 
 
 def test_what_could_not_run_is_reported_once_with_its_reason(tmp_path: Path) -> None:

@@ -119,7 +119,10 @@ _STEPS: tuple[tuple[float, ...], ...] = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3,
 
 
 def log_axis(axis: Any, low: float, high: float, text: Callable[[float], str]) -> None:
-    """Label a logarithmic axis between two values with plain numbers, at decades or finer when there are few."""
+    """Label a logarithmic axis between two values with plain numbers, at decades or finer when there are few.
+
+    Of labels that would touch, those of decades stay, and of these the one nearest to 1.
+    """
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     for chosen in _STEPS:
         ticks = [step * 10.0**decade for decade in decades for step in chosen]
@@ -128,10 +131,30 @@ def log_axis(axis: Any, low: float, high: float, text: Callable[[float], str]) -
             break
     else:
         ticks = [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
-    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_locator(FixedLocator(_apart(axis, ticks, (low, high), text)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
+
+
+_LETTER_INCHES, _LINE_INCHES = 0.09, 0.2
+"""The width of a digit and the height of a line in labels of ticks."""
+
+
+def _apart(axis: Any, ticks: Sequence[float], ends: tuple[float, float], text: Callable[[float], str]) -> list[float]:
+    """The ticks of a logarithmic axis between two values whose labels do not touch."""
+    width, height = axis.axes.figure.get_size_inches()
+    box = axis.axes.get_position()
+    across = axis.axis_name == "x"
+    inches = (box.width * width if across else box.height * height) / math.log(ends[1] / ends[0])
+    kept: list[float] = []
+    for tick in sorted(ticks, key=lambda tick: (not math.log10(tick).is_integer(), abs(math.log10(tick)))):
+        nearest = [
+            (len(text(tick)) + len(text(other)) + 2) / 2 * _LETTER_INCHES if across else _LINE_INCHES for other in kept
+        ]
+        if all(abs(math.log(tick / other)) * inches >= least for other, least in zip(kept, nearest, strict=True)):
+            kept.append(tick)
+    return sorted(kept)
 
 
 _NEAREST_SIZES = 0.1

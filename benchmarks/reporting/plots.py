@@ -62,7 +62,7 @@ class Plot:
     """The same for all figures of a kind."""
     caption: str
     alternative: str
-    """What stands for the picture where it is not seen: the title of this figure."""
+    """What stands for the picture where it is not seen: its cell where several have the title, else the title."""
 
 
 Peaks: TypeAlias = Mapping[str, Sequence[Peak]]
@@ -127,7 +127,7 @@ def _draw(kinds: Sequence[_Kind], say: Callable[[str], None]) -> Iterator[tuple[
         for page, (title, shown) in enumerate(_pages(kind), start=1):
             stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
             say(f"drawing {stem}")
-            yield Plot(stem, kind.title, kind.caption, title), _figure(kind, title, shown)
+            yield Plot(stem, kind.title, kind.caption, title.partition(": ")[0]), _figure(kind, title, shown)
 
 
 def _page_of(panel: Panel) -> tuple[str, str, str, str, str]:
@@ -245,7 +245,9 @@ def _sizes(panel: Panel) -> list[tuple[int, ...]]:
 
 def _around_one(low: float, high: float) -> Scale:
     """A logarithmic scale of ratios from the least to the largest, with room, that shows 1."""
-    return min(low, 0.97) / 1.1, max(high, 1.03) * 1.1
+    low, high = min(low, 0.97), max(high, 1.03)
+    room = max(1.1, (high / low) ** 0.05)
+    return low / room, high * room
 
 
 def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
@@ -345,14 +347,18 @@ def _setup(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
     rings = bool(set(once) & set(order))
     hollow = " A ring is what the first use on a machine costs." if rings else ""
     ring = "; ring: the first use on a machine" if rings else ""
+    compared = bool(chosen.loc[chosen["implementation"] != BASELINE, "payback_calls"].notna().any())
+    beside = (
+        f" Beside it the median number of calls after which it has paid back against `{BASELINE}`." if compared else ""
+    )
+    right = f"; right: calls until it pays back against {BASELINE}" if compared else ""
     return [
         _Kind(
             stem="set-up",
             title="Set-up cost",
-            caption="Set-up and first call together: median and range over workloads. Beside it the median number of "
-            f"calls after which it has paid back against `{BASELINE}`.{hollow}",
+            caption=f"Set-up and first call together: median and range over workloads.{beside}{hollow}",
             panels=_a_panel_a_mode(chosen),
-            fixed=f"Median and range over workloads; right: calls until it pays back against {BASELINE}{ring}",
+            fixed=f"Median and range over workloads{right}{ring}",
             drawer=lambda axes, panel, styles, _: row_plots.set_up(
                 axes, panel, styles, order, (low / 1.4, high * 1.4), once
             ),

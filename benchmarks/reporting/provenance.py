@@ -25,7 +25,7 @@ MEASURING = ("warm-up", "sampling")
 def how_measured(run: LoadedRun, frame: pd.DataFrame) -> str:
     """The section on how a run was measured; `frame` holds its rows of `load_run`."""
     lines = [f"- {name}: {_marked(name, said)}" for name, said in facts(run, frame)]
-    parts = ["\n".join(lines), _peaks(run), _activities(run.record), _paths(frame)]
+    parts = ["\n".join(lines), _peaks(run), _activities(run.record), _paths(frame, _mapping(run.record, "packages"))]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -204,14 +204,22 @@ def _activities(record: Mapping[str, Any]) -> str:
     return f"Of {seconds(total)} that the sweep took, {share(measuring)} was {' and '.join(MEASURING)}: {parts}."
 
 
-def _paths(frame: pd.DataFrame) -> str:
-    """The paths that ran, as each implementation says; a path that several settings share is told once."""
+def _paths(frame: pd.DataFrame, packages: Mapping[str, Any]) -> str:
+    """The paths that ran, as each implementation says; a path that several settings or implementations share is one.
+
+    What a run says of its software is left out, and what is but a number, as `threads: 2`.
+    """
     known = frame[frame["describe"].notna()]
+    software = {f"library: {name} {version}" for name, version in packages.items()}
     paths: dict[str, dict[str, None]] = {}
     for name, path in zip(known["implementation"], known["describe"], strict=True):
         # What differs by numbers alone, such as threads, is one path.
-        paths.setdefault(str(name), {}).setdefault(_NUMBER.sub("n", path), None)
-    lines = [f"- {code(name)}: {escape(_shared_once(list(found)))}" for name, found in paths.items()]
+        parts = [_NUMBER.sub("n", part) for part in path.split("; ") if part not in software]
+        paths.setdefault(str(name), {}).setdefault("; ".join(part for part in parts if not part.endswith(": n")), None)
+    names: dict[str, list[str]] = {}
+    for name, found in paths.items():
+        names.setdefault(_shared_once(list(found)), []).append(name)
+    lines = [f"- {', '.join(map(code, own))}: {escape(path)}" for path, own in names.items() if path]
     return "\n".join(["Which path ran, with n for numbers:", "", *lines[:_MOST_PATHS]]) if lines else ""
 
 
@@ -220,6 +228,9 @@ def _shared_once(paths: Sequence[str]) -> str:
     split = [path.split("; ") for path in paths]
     shared = [part for part in split[0] if all(part in each for each in split)]
     own = ["; ".join(part for part in each if part not in shared) for each in split]
+    # What each has of one name has the name once: `path: A | B`.
+    name = own[0].partition(": ")[0] + ": "
+    own = own[:1] + [each.removeprefix(name) if "; " not in each else each for each in own[1:]]
     return "; ".join([*shared, *([" | ".join(own)] if len(paths) > 1 else [])])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.presentation.figures import Axes
-from benchmarks.presentation.plain_text import NOTHING, at_least, interval, share, significant, times
+from benchmarks.presentation.plain_text import at_least, interval, share, significant, times
 from benchmarks.presentation.plot_style import MUTED, TEXT, Style, log_axis, plain_seconds, plain_share, plain_times
 from benchmarks.reporting.answer_words import UNKNOWN
 from benchmarks.reporting.plot_labels import label
@@ -97,7 +97,7 @@ def limit_shares(
     axes.xaxis.set_major_formatter(lambda value, _: plain_share(round(value, 4)))
     axes.set_xlabel("of the limit of this machine")
     best = max(medians, key=lambda name: medians[name])
-    return f"{best} comes nearest"
+    return f"{best} comes nearest" if len(order) > 1 else ""
 
 
 def set_up(
@@ -122,7 +122,8 @@ def set_up(
         if name in once:
             ring: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.6}
             axes.plot(once[name], at, "o", color=style.colour, **ring)
-        _beside(axes, at, NOTHING if name == BASELINE else calls_in_words(calls))
+        if name != BASELINE:
+            _beside(axes, at, calls_in_words(calls))
     name_rows(axes, order)
     log_axis(axes.xaxis, *scale, plain_seconds)
     axes.set_xlabel("set-up and first call")
@@ -130,10 +131,10 @@ def set_up(
 
 
 def calls_in_words(calls: pd.Series) -> str:
-    """The median number of calls after which a cost has paid back, in words."""
+    """The median number of calls after which a cost has paid back, in words; empty where none is known."""
     known = calls.dropna()
     if known.empty:
-        return NOTHING
+        return ""
     middle = float(known.median())
     if middle == 0:
         return "at once"

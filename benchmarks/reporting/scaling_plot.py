@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks.presentation.figures import Axes
 from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_times, size_axis
 from benchmarks.reporting.plot_labels import end_labels
-from benchmarks.reporting.plot_roles import emphasis
+from benchmarks.reporting.plot_roles import OTHERS, emphasis
 from benchmarks.reporting.slices import AXIS_NAMES, Panel, along, panels
 from benchmarks.runs.pooling import BASELINE
 
@@ -52,7 +52,11 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], scale: tuple[flo
         axes.plot(
             rows[axis], rows["speedup"], color=style.colour, linewidth=style.width, marker=style.marker, markersize=4
         )
-        axes.vlines(rows[axis], rows["speedup_low"], rows["speedup_high"], color=style.colour, linewidth=4, alpha=0.4)
+        # Intervals of many others at one size would lie over each other as a dark bar.
+        width, alpha = (2, 0.25) if style is OTHERS else (4, 0.4)
+        axes.vlines(
+            rows[axis], rows["speedup_low"], rows["speedup_high"], color=style.colour, linewidth=width, alpha=alpha
+        )
         ends[name] = (float(rows[axis].iloc[-1]), float(rows["speedup"].iloc[-1]))
     size_axis(axes.xaxis, sizes)
     log_axis(axes.yaxis, *scale, plain_times)

@@ -54,20 +54,21 @@ def limited(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def set_up(frame: pd.DataFrame, once: Mapping[str, float]) -> str:
     """Set-up, first call, what the first use on a machine costs, and after how many calls it has paid back.
 
-    A row an implementation, medians over all its cases; `once` are the seconds of the first use.
+    A row an implementation, medians over all its cases; `once` are the seconds of the first use, a column where any is
+    known.
     """
     known = frame[frame["setup_seconds"].notna() & frame["median_seconds"].notna()]
     known = known.assign(before=known["setup_seconds"] + known["first_call_seconds"])
     several = len({*known["run"]}) > 1
-    header = [*(["run"] if several else []), "", "set-up", "first call", "both, at most", "once per machine"]
-    header += [f"pays back against {code(BASELINE)} after"]
+    header = [*(["run"] if several else []), "", "set-up", "first call", "both, at most"]
+    header += [*(["once per machine"] if once else []), f"pays back against {code(BASELINE)} after"]
     rows = []
     for keys, cases in known.groupby(["run", "implementation"], sort=False):
         run, name = map(str, keys)
         costs = [float(cases[column].median()) for column in ("setup_seconds", "first_call_seconds")]
-        first = seconds(once[name]) if name in once else NOTHING
+        first = [seconds(once[name]) if name in once else NOTHING] if once else []
         place = [code(run)] if several else []
-        cells = [code(name), *map(seconds, costs), seconds(float(cases["before"].max())), first]
+        cells = [code(name), *map(seconds, costs), seconds(float(cases["before"].max())), *first]
         rows.append([*place, *cells, NOTHING if name == BASELINE else pay_back(cases["payback_calls"])])
     return limited(header, rows) if rows else ""
 

@@ -34,10 +34,13 @@ def speedups(frame: pd.DataFrame) -> str:
         most = panel.rows["workload"].nunique()
         own = {name: panel.rows[panel.rows["implementation"] == name] for name in names}
         body.append([label, *(_cell(each, most) for each in own.values())])
-    shown = table(["", *map(code, names)], body)
+    unknown = [row[0] for row in body if set(row[1:]) <= {UNKNOWN, NOTHING}]
+    body = [row for row in body if row[0] not in unknown]
+    shown = table(["", *map(code, names)], body) if body else ""
     notes = [r"\* over part of the workloads."] if any("*" in cell for row in body for cell in row[1:]) else []
+    notes += [f"{UNKNOWN.capitalize()}: {'; '.join(unknown)}."] if unknown else []
     notes += [f"{len(found) - MOST_ROWS} more settings: `summary.csv`."] if len(found) > MOST_ROWS else []
-    return "\n\n".join([shown, *notes])
+    return "\n\n".join(part for part in [shown, *notes] if part)
 
 
 def _cell(rows: pd.DataFrame, most: int) -> str:
