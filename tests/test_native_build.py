@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -213,3 +215,15 @@ def test_a_terminal_shows_what_is_compiled(
     shown = capsys.readouterr().err.splitlines()
     assert len(shown) == terminal
     assert all("compiling the lstm kernels for float32" in line for line in shown)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_clang_takes_the_source(cell: str) -> None:
+    """Where it is installed; of gcc and clang, each takes some code that the other refuses."""
+    compiler = shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("clang++ is not installed: apt-get install clang")
+    defines = f"-DRNN_CELL={build.CELLS[cell]}", "-DRNN_REAL=float"
+    command = [compiler, "-std=c++20", "-march=native", "-fsyntax-only", *defines, str(build.API)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -5,9 +5,9 @@ It is built and installed without a network, into an environment that takes ever
 
 from __future__ import annotations
 
-import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -83,19 +83,9 @@ def test_the_packages_are_rnnbench_and_rnnimpl(wheel: Path) -> None:
     tracked = subprocess.run(command, check=True, capture_output=True, text=True)
     there = {f"rnnbench/{path.removeprefix('benchmarks/')}" for path in tracked.stdout.splitlines()}
     assert there <= files.keys()
-    modules = {name: ast.parse(content) for name, content in files.items() if name.endswith(".py")}
-    imported = {
-        name
-        for module in modules.values()
-        for node in ast.walk(module)
-        for name in (
-            [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else [each.name for each in node.names]
-            if isinstance(node, ast.Import)
-            else []
-        )
-    }
+    texts = [content.decode() for name, content in files.items() if name.endswith(".py")]
+    # Every line that may be an import, within a docstring too.
+    imported = {name for text in texts for name in re.findall(r"^\s*(?:from|import)\s+([\w.]+)", text, re.MULTILINE)}
     assert {"rnnbench.store", "rnnimpl.registry"} <= imported
     assert not [name for name in imported if name.partition(".")[0] == "benchmarks"]
 
@@ -112,7 +102,8 @@ def test_a_sweep_and_its_report_from_the_installed_command(environment: Path, em
     (empty / "benchmarks" / "__init__.py").write_text("raise AssertionError('the user\\'s own')\n")
     (empty / "tiny.toml").write_text(TINY)
     options = ("--impl", "numpy_loop", "--impl", "numpy_hoisted", "--out", "out")
-    done = run(environment, empty, "rnnbench", "sweep", "tiny.toml", *options)
+    # Nothing is compiled for the peaks of the cores.
+    done = run(environment, empty, "rnnbench", "sweep", "tiny.toml", *options, CXX="no compiler")
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((empty / "out" / "run.json").read_text())
     assert record["command"].startswith("rnnbench sweep tiny.toml --impl numpy_loop")

@@ -11,6 +11,7 @@
 #include "pool.hpp"
 #include "products.hpp"
 #include "team.hpp"
+#include "vector_math.hpp"
 
 namespace rnn {
 

@@ -9,6 +9,7 @@
 #include "plan.hpp"
 #include "pool.hpp"
 #include "team.hpp"
+#include "vector_math.hpp"
 
 namespace rnn {
 

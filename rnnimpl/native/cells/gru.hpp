@@ -19,7 +19,8 @@ struct Gru {
     template <class S, std::size_t N>
     static void forward(const std::array<Vectors<S, N>, kStored>& sums, Vectors<S, N>& memory, Vectors<S, N>& h,
                         std::array<Vectors<S, N>, kSaved>& saved) {
-        auto& [r, z, n, of_state, difference] = saved;
+        // References, for clang before version 16 captures no structured binding.
+        auto &r = saved[0], &z = saved[1], &n = saved[2], &of_state = saved[3], &difference = saved[4];
         of_state = sums[0], r = sums[1], z = sums[2];
         sigmoid<S, N>(r);
         sigmoid<S, N>(z);

@@ -17,7 +17,8 @@ struct Lstm {
     template <class S, std::size_t N>
     static void forward(const std::array<Vectors<S, N>, kStored>& sums, Vectors<S, N>& c, Vectors<S, N>& h,
                         std::array<Vectors<S, N>, kSaved>& saved) {
-        auto& [i, f, g, o, squashed, before] = saved;
+        // References, for clang before version 16 captures no structured binding.
+        auto &i = saved[0], &f = saved[1], &g = saved[2], &o = saved[3], &squashed = saved[4], &before = saved[5];
         i = sums[0], f = sums[1], g = sums[2], o = sums[3];
         before = c;
         sigmoid<S, N>(f);
