@@ -33,7 +33,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "measuring runs",
         "reporting models",
         "suite training profiling advice cluster",
-        "suite_gated regression",
+        "suite_gated suite_engines regression",
         "history",
         "commands",
     ),

@@ -17,11 +17,14 @@ from benchmarks.machine import machine_key
 from benchmarks.measuring.measure import Wrong
 from benchmarks.suite import test_speed as suite
 from benchmarks.suite.cases import regression_cases
+from benchmarks.suite_engines import test_speed as suite_engines
+from benchmarks.suite_engines.cases import engine_cases
 from benchmarks.suite_gated import test_speed as suite_gated
 from benchmarks.suite_gated.cases import gated_cases
 from benchmarks.workload import Case
-from rnnimpl import RnnConfig, Weights, load
+from rnnimpl import RnnConfig, Unavailable, Weights, load
 from rnnimpl.impls.numpy_loop import NumpyLoop
+from rnnimpl.registry import listing
 from tests.broken.base import Sound
 from tests.broken.results import TransposedWeight
 
@@ -77,6 +80,29 @@ def test_gated_cases_are_of_implementations_that_compute_the_cell() -> None:
         by_workload.setdefault(case.workload.id, set()).add(case.implementation)
     assert len(by_workload) >= 8
     assert all(len(names) >= 2 and "nn_rnn" in names for names in by_workload.values())
+
+
+def test_engine_cases_are_of_implementations_with_requirements_of_their_own() -> None:
+    """Each workload has the same engines, and each engine computes the cell."""
+    found = {(case.workload.id, case.implementation) for case in engine_cases()}
+    engines = {name for _, name in found}
+    assert len(found) == len(engine_cases()) == len(engines) * 6
+    for name in engines:
+        facts = listing(name)
+        assert facts.requires
+        assert {"tanh", "lstm", "gru"} <= set(facts.cells)
+    assert all(Case.parse(case.id) == case for case in engine_cases())
+
+
+def test_an_engine_that_is_not_installed_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason says what to install."""
+
+    def missing(_: str) -> None:
+        raise Unavailable("pip install onnxruntime")
+
+    monkeypatch.setattr(suite, "load", missing)
+    with pytest.raises(pytest.skip.Exception, match="pip install onnxruntime"):
+        suite_engines.test_speed(Recorder(), engine_cases()[0].id)  # type: ignore[arg-type]  # stands for the fixture
 
 
 def test_a_wrong_lstm_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
