@@ -181,11 +181,6 @@ def test_a_test_that_ends_its_process_does_not_end_the_others(name: str, endings
     assert case in endings.repetitions
 
 
-def test_a_mark_of_another_plugin_is_explained(endings: ProcessRecord) -> None:
-    """A test with the mark of pytest-codspeed and without the fixture is not measured, and the reason says so."""
-    assert "does not use pytest-benchmark's fixture" in endings.unmeasured["bench/test_a.py::test_is_only_marked"]
-
-
 def test_a_time_of_zero_is_not_recorded(endings: ProcessRecord) -> None:
     """The timer of the suite stands still."""
     case = "bench/test_a.py::test_stands_still"

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from benchmarks.measuring.environment import worker_environment
 
-TURNS, OPTIONS = (Path(__file__).parent / f"{name}.py" for name in ("rnnbench_turns", "rnnbench_options"))
-PLUGINS = (TURNS, OPTIONS)
+TURNS, OPTIONS, CONVENTIONS = (
+    Path(__file__).parent / f"rnnbench_{name}.py" for name in ("turns", "options", "conventions")
+)
+PLUGINS = (TURNS, OPTIONS, CONVENTIONS)
 """The plugins of every process; each is copied to it, since it runs in the environment of the revision."""
 _INHERITED = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 """The variables by which a user configures pytest; others of such names belong to a pytest that runs this program."""

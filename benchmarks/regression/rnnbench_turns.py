@@ -53,8 +53,8 @@ if sys.platform.startswith("linux"):
     _DIE_WITH_PARENT = 1
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 _MARKED = (
-    "it has the mark `benchmark` and does not use pytest-benchmark's fixture `benchmark`: pytest-codspeed measures "
-    "such a test whole, and here it has to call `benchmark(...)`"
+    "it has the mark `benchmark` and is no function that pytest calls by itself, such as a method of unittest: make it "
+    "a function, or one that calls pytest-benchmark's fixture `benchmark`"
 )
 _repetitions: dict[str, int] = {}
 
