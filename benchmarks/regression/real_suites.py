@@ -1,7 +1,8 @@
 """Try `regress` on the suites of public projects, and tabulate its verdicts.
 
-The source distributions of two releases become the two commits of a repository. `regress` judges the older release
-against itself, which is equal code, and then the newer release against the older. The projects are listed in
+The source distributions of two releases become the two commits of a repository; a project whose distributions have no
+suite is taken from a clone. `regress` judges the older release against itself, which is equal code, then the newer
+release against the older, and the older one with an injected slowdown against itself. The projects are listed in
 `real_suites.toml` beside this file.
 
 Run by `nox -s real-suites`, or `python -m benchmarks.regression.real_suites pluggy --budget 2m`. Exit status 1 where
@@ -20,22 +21,27 @@ import tarfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import program
 from benchmarks.files import make_folder, make_named, open_to_append, scratch_folder, write
-from benchmarks.presentation.plain_text import LONGEST, clean, code, escape, table
+from benchmarks.presentation.plain_text import LONGEST, NOTHING, clean, code, escape, table
 from benchmarks.regression.installing import failure
 from benchmarks.regression.revisions import git
+from benchmarks.regression.slowed import slowed
 from benchmarks.sweeps import parse_duration
 
 LIST = Path(__file__).with_suffix(".toml")
 SLOWER = 1
 STATUSES = {0, SLOWER, 2, 3}
 """The exit statuses of `regress` that are no fault of it."""
-_HEADER = ("project", "releases", "suite", "what ran", "the same code", "the newer release", "minutes")
+KINDS = ("same", "newer", "slowed")
+"""The comparisons: equal code, two releases, and an injected slowdown."""
+SLOWED = "slowed"
+"""The tag of the older release with the slowdown."""
+_HEADER = ("project", "releases", "suite", "what ran", "the same code", "the newer release", "slowed", "minutes")
 _IS_GENERATED = b"track in version control"
 """Part of the first lines of version files that setuptools-scm and hatch-vcs generate: do not track them."""
 _IDENTITY = ("-c", "user.name=real suites", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false")
@@ -56,6 +62,12 @@ class Project:
     """Requirements of the suite that the project does not name for its tests."""
     pytest: str = ""
     """Options for pytest."""
+    first: tuple[str, ...] = ()
+    """Parts of names of the cases that matter most."""
+    slow: str = ""
+    """The function that is slowed, such as `src/pkg/core.py:Class.method`; none if empty."""
+    loops: int = 0
+    """How many turns of an empty loop each call of that function takes longer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +86,10 @@ Download = Callable[[str, str, Path], Path]
 def read_projects(path: Path = LIST) -> list[Project]:
     """The projects that a TOML file lists."""
     entries = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-    return [Project(**{**entry, "install": tuple(entry.get("install", ()))}) for entry in entries]
+    return [
+        Project(**{**entry, "install": tuple(entry.get("install", ())), "first": tuple(entry.get("first", ()))})
+        for entry in entries
+    ]
 
 
 def download(name: str, version: str, folder: Path) -> Path:
@@ -87,8 +102,29 @@ def download(name: str, version: str, folder: Path) -> Path:
     return files[0]
 
 
-def repository_of(project: Project, folder: Path, fetch: Download = download) -> Path:
-    """A git repository in the folder with a commit for each of the two releases, tagged with its version."""
+def repository_of(project: Project, folder: Path, fetch: Download = download, clone: Path | None = None) -> Path:
+    """A git repository in the folder with a commit for each of the two releases, tagged with its version.
+
+    Where the project has a function to slow down, a third commit is the older release with it slowed. `clone` is a
+    repository with tags of the versions, in place of source distributions. Raises ValueError.
+    """
+    if clone is not None:
+        git(folder, "clone", "--quiet", "--no-checkout", str(clone), str(folder / "repository"))
+        repository = folder / "repository"
+    else:
+        repository = _repository_of_archives(project, folder, fetch)
+    git(repository, *_IDENTITY, "checkout", "--quiet", "--force", "--detach", project.base)
+    if project.slow:
+        path, _, name = project.slow.partition(":")
+        text = (repository / path).read_text(encoding="utf-8")
+        write(repository, path, slowed(text, name, project.loops))
+        git(repository, *_IDENTITY, "commit", "--quiet", "--no-verify", "--all", "--message", "slowed")
+        git(repository, *_IDENTITY, "tag", SLOWED)
+        git(repository, "checkout", "--quiet", "--detach", project.base)
+    return repository
+
+
+def _repository_of_archives(project: Project, folder: Path, fetch: Download) -> Path:
     repository = make_folder(folder, "repository")
     git(repository, "init", "--quiet")
     for version in (project.base, project.head):
@@ -107,6 +143,7 @@ def judge_project(project: Project, repository: Path, head: str, out: Path, budg
     """Run `regress` on a repository, from the older release to `head`, and read its files and output."""
     words = ["--base", project.base, "--head", head, "--suite", project.suite, "--budget", budget, "--out", str(out)]
     words += [word for requirement in project.install for word in ("--install", requirement)]
+    words += [word for part in project.first for word in ("--first", part)]
     words += ["--pytest", project.pytest] if project.pytest else []
     make_named(out)
     with open_to_append(out, "said.txt") as output:
@@ -154,15 +191,14 @@ def _way(lines: Sequence[str]) -> str:
     return "shared" if any(" its own files first on the path" in line for line in lines) else "none"
 
 
-def row(project: Project, same: RegressRun, newer: RegressRun, seconds: float) -> tuple[str, ...]:
-    """The row of a project in the table."""
+def row(project: Project, runs: Mapping[str, RegressRun], seconds: float) -> tuple[str, ...]:
+    """The row of a project in the table; a comparison that was not made is a dash."""
     return (
         escape(project.name),
         f"{escape(project.base)}, {escape(project.head)}",
         code(f"{project.suite} {project.pytest}".strip()),
-        newer.way,
-        f"{same.status}: {escape(same.summary)}",
-        f"{newer.status}: {escape(newer.summary)}",
+        runs[list(runs)[-1]].way,
+        *(f"{runs[kind].status}: {escape(runs[kind].summary)}" if kind in runs else NOTHING for kind in KINDS),
         f"{seconds / 60:.0f}",
     )
 
@@ -196,12 +232,19 @@ def main(arguments: Sequence[str] | None = None, fetch: Download = download) -> 
     parser.add_argument("names", nargs="*", metavar="PROJECT", help="a listed project; all if none is named")
     parser.add_argument("--budget", default="5m", metavar="TIME", help="the budget of each run of regress: 90s, 5m")
     parser.add_argument("--out", type=Path, default=Path("results/real-suites"), metavar="DIR")
+    parser.add_argument("--kinds", default=",".join(KINDS), metavar="A,B", help=f"comparisons, of {', '.join(KINDS)}")
+    parser.add_argument(
+        "--clones", type=Path, metavar="DIR", help="take a project that has a repository of its name here from that"
+    )
     parser.add_argument("--list", type=Path, default=LIST, metavar="FILE", help="a TOML file of projects")
     given = parser.parse_args(arguments)
     projects = {project.name: project for project in read_projects(given.list)}
     unknown = [name for name in given.names if name not in projects]
     if unknown:
         parser.error(f"{unknown[0]} is not listed in {given.list}; expected one of {', '.join(projects)}")
+    kinds = given.kinds.split(",")
+    if not set(kinds) <= set(KINDS):
+        parser.error(f"--kinds is {given.kinds}; expected some of {', '.join(KINDS)}")
     try:
         parse_duration(given.budget)
     except ValueError as error:
@@ -214,19 +257,26 @@ def main(arguments: Sequence[str] | None = None, fetch: Download = download) -> 
         project, began = projects[name], time.monotonic()
         with scratch_folder("real-suite") as scratch:
             try:
-                repository = repository_of(project, scratch, fetch)
+                clone = None if given.clones is None else given.clones / name
+                there = clone if clone is not None and clone.exists() else None
+                repository = repository_of(project, scratch, fetch, there)
             except ValueError as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 status = status or 2
                 continue
-            same, newer = (
-                judge_project(project, repository, head, out / name / kind, given.budget)
-                for kind, head in (("same", project.base), ("newer", project.head))
-            )
-        rows.append(row(project, same, newer, time.monotonic() - began))
+            heads = {"same": project.base, "newer": project.head, "slowed": SLOWED if project.slow else ""}
+            runs = {
+                kind: judge_project(project, repository, heads[kind], out / name / kind, given.budget)
+                for kind in KINDS
+                if kind in kinds and heads[kind]
+            }
+        if not runs:
+            continue
+        rows.append(row(project, runs, time.monotonic() - began))
         print(" | ".join(rows[-1]), flush=True)
         write(out, "table.md", table(_HEADER, rows))
-        if same.status == SLOWER or not {same.status, newer.status} <= STATUSES:
+        is_alarm = "same" in runs and runs["same"].status == SLOWER
+        if is_alarm or not {run.status for run in runs.values()} <= STATUSES:
             status = SLOWER
     return status
 
