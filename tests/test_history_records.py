@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.history import folder as histories
-from benchmarks.history.plan import digest, installed_packages
+from benchmarks.history.plan import digest
 from benchmarks.history.record import CaseTimes, Measurement
+from benchmarks.regression.installed import installed_packages
 from tests.synthetic_history import CASE, process
 
 
@@ -41,7 +42,7 @@ def test_the_history_of_this_project_is_read() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("schema", 2),
+        ("schema", 3),
         ("revision", 7),
         ("group", None),
         ("controls", {"loop": -1}),

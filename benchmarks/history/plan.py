@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
-import json
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from benchmarks.history import folder as histories
 from benchmarks.history.commits import commits_in_range, in_order
 from benchmarks.history.record import Measurement
 from benchmarks.history.suite_check import refuse_measured_code
+from benchmarks.regression.installed import installed_packages
 from benchmarks.regression.regress import suite_path
 from benchmarks.regression.revisions import resolve, top_of_checkout
 
@@ -114,13 +112,3 @@ def digest(suite: Path) -> str:
     for file in files:
         content.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return content.hexdigest()[:16]
-
-
-def installed_packages() -> dict[str, str]:
-    """{name: version} of Python and of every installed package but those installed from a folder."""
-    found = {"python": platform.python_version()}
-    for distribution in importlib.metadata.distributions():
-        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-        if "dir_info" not in origin and distribution.metadata["Name"]:
-            found.setdefault(distribution.metadata["Name"].lower().replace("_", "-"), distribution.version)
-    return dict(sorted(found.items()))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.history.findings import CaseHistory, MachineHistory
 from benchmarks.history.steps import values
-from benchmarks.history.words import finding, short_names
+from benchmarks.history.words import finding, short, short_names
 from benchmarks.presentation.figures import (
     Axes,
     Figure,
@@ -56,21 +56,22 @@ def _figure(history: MachineHistory, cases: Sequence[CaseHistory], names: dict[s
     figure = Figure(figsize=(WIDTH, height))
     heading(
         figure,
-        "Time of a call, revision by revision",
-        f"{clean(history.machine, 60)}; a dot a process, corrected for its session; coloured: a step",
+        f"Time of a call, {'release by release' if history.package else 'revision by revision'}",
+        f"{clean(history.title, 60)}; a dot a process, corrected for its session; coloured: a step",
     )
     for number, case in enumerate(cases):
         row, column = divmod(number, _COLUMNS)
         left = _LEFT + column * _PITCH[0]
         bottom = height - _TOP - _PANEL[1] - row * _PITCH[1]
         axes = figure.add_axes((left / WIDTH, bottom / height, _PANEL[0] / WIDTH, _PANEL[1] / height))
-        _panel(axes, case)
+        _panel(axes, case, history.released)
         title = clean(names[case.series.case], 64)
         panel_heading(figure, left, bottom + _PANEL[1] + 0.1, title, clean(finding(case), 78))
     return figure
 
 
-def _panel(axes: Axes, case: CaseHistory) -> None:
+def _panel(axes: Axes, case: CaseHistory, released: Mapping[str, str]) -> None:
+    """The times of a case; under a release stands the day on which it came out."""
     series = case.series
     places = range(len(series.revisions))
     for place, point in zip(places, series.revisions, strict=True):
@@ -92,6 +93,8 @@ def _panel(axes: Axes, case: CaseHistory) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
     labelled = range(0, len(series.revisions), math.ceil(len(series.revisions) / _MOST_LABELS))
     axes.xaxis.set_major_locator(FixedLocator(labelled))
-    axes.xaxis.set_major_formatter(FixedFormatter([series.revisions[place].revision[:7] for place in labelled]))
+    names = [series.revisions[place].revision for place in labelled]
+    labels = [short(name, 7) + (f"\n{released[name]}" if name in released else "") for name in names]
+    axes.xaxis.set_major_formatter(FixedFormatter(labels))
     axes.tick_params(labelsize=8)
     axes.grid(visible=False, axis="x")

@@ -13,8 +13,10 @@ from benchmarks.regression.pairing import first_decile
 
 LARGEST_SECONDS = 1e15
 """The bound of a number that can be a measurement; larger ones would break the arithmetic."""
-SCHEMA = 1
-"""1: the first."""
+SCHEMA = 2
+"""1: the first, and still that of a record of a revision. 2: a record of a release has `package`, `version` and
+`released`, too."""
+_SINCE_2 = ("package", "version", "released")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +72,19 @@ class Measurement:
     """Seconds of fixed work that uses no code of the project: the median over the process's turns."""
     failure: str | None = None
     """Why the revision cannot run this suite and has no cases; None where it can."""
+    package: str = ""
+    """The package of whose release the record is; empty where it is of the revision alone."""
+    version: str = ""
+    """The release of the package."""
+    released: str = ""
+    """The day of the release, as 2026-11-30; empty where it is not known."""
 
     def to_json(self) -> dict[str, Any]:
         """The record as a mapping of JSON values, with the schema."""
+        names = [field.name for field in dataclasses.fields(self) if self.package or field.name not in _SINCE_2]
         return {
-            "schema": SCHEMA,
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
+            "schema": SCHEMA if self.package else 1,
+            **{name: getattr(self, name) for name in names},
             "packages": dict(self.packages),
             "system": dict(self.system),
             "cases": {name: dataclasses.asdict(times) for name, times in self.cases.items()},
@@ -87,10 +96,12 @@ class Measurement:
         """The inverse of `to_json`. Raises ValueError, TypeError or KeyError for a record of another form."""
         if not isinstance(record, dict):
             raise ValueError(f"a {type(record).__name__}; expected a mapping")
-        if record.get("schema") != SCHEMA:
-            raise ValueError(f"schema {quoted(record.get('schema'))}; this version knows {SCHEMA}")
+        if record.get("schema") not in (1, SCHEMA):
+            raise ValueError(f"schema {quoted(record.get('schema'))}; this version knows 1 to {SCHEMA}")
+        if record["schema"] == 1:
+            record = {**record, **dict.fromkeys(_SINCE_2, "")}
         fields = {field.name: record[field.name] for field in dataclasses.fields(cls)}
-        for name in ("revision", "suite", "suite_digest", "group", "measured_at"):
+        for name in ("revision", "suite", "suite_digest", "group", "measured_at", *_SINCE_2):
             if not isinstance(fields[name], str):
                 raise ValueError(f"{name} is {quoted(fields[name])}; expected a text")
         # git gets it as an argument, and takes a text that begins with a dash for an option.

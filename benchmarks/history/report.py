@@ -31,7 +31,7 @@ def write_history(histories: Sequence[MachineHistory], folder: Path, job_summary
     StoreError where files that `history` did not write have the names of its own.
     """
     with replacing(folder, FILES) as staged:
-        plots = {each.machine: draw_history(each, staged, f"history-{each.machine}") for each in histories}
+        plots = {each.stem: draw_history(each, staged, each.stem) for each in histories}
         write(staged, "steps.csv", rows_csv(_STEP_COLUMNS, _step_rows(histories)))
         write(staged, "series.csv", rows_csv(_SERIES_COLUMNS, _series_rows(histories)))
         text = markdown(histories, plots)
@@ -59,19 +59,20 @@ FILES = CommandFiles(
 
 
 def markdown(histories: Sequence[MachineHistory], plots: dict[str, list[str]]) -> str:
-    """The report as Markdown; `plots` are the stems of each machine's figures."""
+    """The report as Markdown; `plots` are the stems of each history's figures."""
     parts = ["# History"]
     for history in histories:
         names = short_names([case.series.case for case in history.cases])
         steps = [(case, change) for case in history.cases for change in case.changes]
-        parts += [f"## {escape(history.machine)}", _answer(history)]
+        parts += [f"## {escape(history.title)}", _answer(history)]
         if steps:
             header = ("case", "time after / before", "between", "made by")
             parts.append(table(header, [_step_cells(names, case, change) for case, change in steps]))
-            parts += [_commit_list(names, case, change) for case, change in steps]
+            parts += [_between(history, names, case, change) for case, change in steps]
         parts += _environment_changes(history, names)
-        parts += [f"![Time of each case over revisions]({stem}.png)" for stem in plots[history.machine]]
-        columns = ("case", "revisions", "processes", "latest", "noise", "smallest step to be found")
+        parts += [f"![Time of each case over {_noun(history)}s]({stem}.png)" for stem in plots[history.stem]]
+        parts += _release_days(history)
+        columns = ("case", f"{_noun(history)}s", "processes", "latest", "noise", "smallest step to be found")
         parts.append(table(columns, [_case_cells(names, case) for case in history.cases]))
         notes = [*history.problems, *(f"cannot run the suite: {failure}" for failure in history.failures)]
         parts += ["\n".join(f"- {escape(note)}" for note in notes)] if notes else []
@@ -93,13 +94,23 @@ def terminal_lines(history: MachineHistory, width: int) -> list[str]:
             rows.append((names[case.series.case], size(each.step), *times, f"{each.cause.kind}: {each.cause.why}"))
     header = ("case", "change", "last before", "first after", "made by")
     columns = [Column(name, [clean(row[place]) for row in rows]) for place, name in enumerate(header)]
-    return [f"{clean(history.machine)}: {_answer(history)}", *text_table(columns, width, indent=GAP)]
+    return [f"{clean(history.title)}: {_answer(history)}", *text_table(columns, width, indent=GAP)]
+
+
+def _noun(history: MachineHistory) -> str:
+    return "release" if history.package else "revision"
+
+
+def _release_days(history: MachineHistory) -> list[str]:
+    """A sentence with the day of each release, as far as they are known."""
+    days = ", ".join(f"{escape(version)} ({escape(day)})" for version, day in history.released.items())
+    return [f"Releases of {code(history.package)}: {days}."] if days else []
 
 
 def _answer(history: MachineHistory) -> str:
     steps = sum(len(case.changes) for case in history.cases)
     revisions = {each.revision for case in history.cases for each in case.series.revisions}
-    searched = f"{count(len(history.cases), 'case')} over {count(len(revisions), 'revision')}"
+    searched = f"{count(len(history.cases), 'case')} over {count(len(revisions), _noun(history))}"
     return f"{count(steps, 'step') if steps else 'No step'} in {searched}."
 
 
@@ -128,6 +139,20 @@ def _environment_changes(history: MachineHistory, names: dict[str, str]) -> list
     header = ("case", "time after / before", "between", "likely cause", "evidence")
     what = "Changes that are not the code's: from one session on, the same revisions took another time."
     return [f"{what} No step above comes from them.", table(header, rows)]
+
+
+def _between(history: MachineHistory, names: dict[str, str], case: CaseHistory, change: CodeChange) -> str:
+    """What lies between the revisions around a step: commits, or packages that differ."""
+    return _package_list(history, names, case, change) if history.package else _commit_list(names, case, change)
+
+
+def _package_list(history: MachineHistory, names: dict[str, str], case: CaseHistory, change: CodeChange) -> str:
+    """The packages that came along with a release, and the command that measures the two releases once more."""
+    before, after = (f"{history.package}=={version}" for version in commits(case, change))
+    command = code(f"python -m benchmarks regress --base-with {before} --head-with {after}")
+    title = f"{code(names[case.series.case])}, {size(change.step)}: {count(len(change.commits), 'package')} differ:"
+    listed = [f"- {escape(line)}" for line in change.commits]
+    return "\n".join([title, "", *listed, "", f"To measure the two against each other once more: {command}"])
 
 
 def _commit_list(names: dict[str, str], case: CaseHistory, change: CodeChange) -> str:
@@ -173,14 +198,14 @@ def _step_rows(histories: Sequence[MachineHistory]) -> Iterable[Sequence[object]
             for change in case.changes:
                 step = change.step
                 yield (
-                    *(history.machine, case.series.case, step.ratio, step.low, step.high),
+                    *(history.title, case.series.case, step.ratio, step.low, step.high),
                     *(revisions[step.last_before].revision, revisions[step.first_after].revision),
                     *(len(change.commits), change.kind, ""),
                 )
             for each in case.environment_changes:
                 step = each.step
                 yield (
-                    *(history.machine, case.series.case, step.ratio, step.low, step.high),
+                    *(history.title, case.series.case, step.ratio, step.low, step.high),
                     *(sessions[step.last_before].measured_at, sessions[step.first_after].measured_at),
                     *("", each.cause.kind, each.cause.why),
                 )
@@ -191,4 +216,4 @@ def _series_rows(histories: Sequence[MachineHistory]) -> Iterable[Sequence[objec
         for case in history.cases:
             for each in case.series.revisions:
                 for number, of_process in enumerate(each.seconds):
-                    yield history.machine, case.series.case, each.revision, each.interleaved, number, of_process
+                    yield history.title, case.series.case, each.revision, each.interleaved, number, of_process

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 from benchmarks.files import check_writable, lay, scratch_folder
@@ -95,7 +96,12 @@ def track(
         began = clock()
         earlier = plan.processes - max(runs.values(), default=0)
         for done, (number, revisions) in enumerate(turns, start=1):
-            recorded += _measure(plan, prepared, revisions, earlier + number, measure, say)
+            cases = list(dict.fromkeys(case for revision in revisions for case in prepared.cases_of(revision)))
+            records = [new_record(plan, revision, plan.packages) for revision in revisions]
+            sides = [prepared.sides[revision] for revision in revisions]
+            recorded += measure_group(
+                plan.folder, plan.machine, records, sides, cases, number=earlier + number, measure=measure, say=say
+            )
             left = (clock() - began) / done * (len(turns) - done)
             say(f"{done} of {len(turns)} groups; about {max(0.0, left) / 60:.1f} minutes left")
     return recorded
@@ -131,7 +137,8 @@ class _PreparedRevisions:
                 self._say(f"{revision[:10]} is ready: {count(len(self._cases[revision]), 'case')}")
             else:
                 self._say(f"{revision[:10]} cannot run the suite: {failure}")
-                histories.append(self._plan.folder, self._plan.machine, _record(self._plan, revision, failure=failure))
+                plan = self._plan
+                histories.append(plan.folder, plan.machine, new_record(plan, revision, plan.packages, failure))
                 self.failures += 1
         return self._cases[revision]
 
@@ -151,7 +158,7 @@ class _PreparedRevisions:
         refuse_suite_with_code(plan.suite, ready)
         self.sides[revision] = ready.side
         self._cases[revision] = [case for case in ready.dry_run.outcomes if ready.dry_run.passed(case)]
-        return "" if self._cases[revision] else _failure(plan, ready.dry_run)
+        return "" if self._cases[revision] else failure_of(plan.suite, ready.dry_run)
 
 
 def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[str]]]:
@@ -168,20 +175,24 @@ def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[
             yield number, [anchor, *turn[start::apart]]
 
 
-def _measure(
-    plan: TrackPlan,
-    prepared: _PreparedRevisions,
-    revisions: Sequence[str],
+def measure_group(
+    folder: Path,
+    machine: str,
+    members: Sequence[Measurement],
+    sides: Sequence[Side],
+    cases: Sequence[str],
+    *,
     number: int,
     measure: MeasureTogether,
     say: Callable[[str], None],
 ) -> int:
-    """Measure one group, record its processes together at its end, and return how many there are."""
-    cases = list(dict.fromkeys(case for revision in revisions for case in prepared.cases_of(revision)))
-    began = _record(plan, revisions[0])
-    records, controls = measure([prepared.sides[revision] for revision in revisions], cases, number=number)
+    """Measure one group, record its processes together at its end, and return how many there are.
+
+    `members` are the records of the sides without their times; those of a group share its name and beginning.
+    """
+    records, controls = measure(sides, cases, number=number)
     recorded = 0
-    for revision, record, control_times in zip(revisions, records, controls, strict=True):
+    for member, side, record, control_times in zip(members, sides, records, controls, strict=True):
         times = {
             case: CaseTimes.of_repetitions(counted)
             for case in record.repetitions
@@ -189,18 +200,35 @@ def _measure(
             and (counted := [each for each in record.seconds(case)[WARM_UP_REPETITIONS:] if each])
         }
         if not times:
-            say(f"a process of {revision[:10]} ended with {record.status} before it had measured: not recorded")
+            say(f"a process of {side.name} ended with {record.status} before it had measured: not recorded")
             continue
         control = {
             name: statistics.median(getattr(each, field) for each in control_times) for field, name in _CONTROLS.items()
         }
-        one = dataclasses.replace(began, revision=revision, cases=times, controls=control)
-        histories.append(plan.folder, plan.machine, one)
+        one = dataclasses.replace(
+            member, cases=times, controls=control, group=members[0].group, measured_at=members[0].measured_at
+        )
+        histories.append(folder, machine, one)
         recorded += 1
     return recorded
 
 
-def _record(plan: TrackPlan, revision: str, failure: str | None = None) -> Measurement:
+class RecordedPlan(Protocol):
+    """What a plan says of every process that it records."""
+
+    @property
+    def suite(self) -> str: ...
+
+    @property
+    def suite_digest(self) -> str: ...
+
+    @property
+    def system(self) -> Mapping[str, str]: ...
+
+
+def new_record(
+    plan: RecordedPlan, revision: str, packages: Mapping[str, str], failure: str | None = None
+) -> Measurement:
     """The record of a process of a group that begins now, without its times."""
     return Measurement(
         revision=revision,
@@ -208,19 +236,19 @@ def _record(plan: TrackPlan, revision: str, failure: str | None = None) -> Measu
         suite_digest=plan.suite_digest,
         group=uuid.uuid4().hex[:12],
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        packages=plan.packages,
+        packages=packages,
         system=plan.system,
         cases={},
         failure=failure,
     )
 
 
-def _failure(plan: TrackPlan, record: ProcessRecord) -> str:
+def failure_of(suite: str, record: ProcessRecord) -> str:
     """Why no case runs, by the record of a dry run. Raises NoBenchmarks when the suite has none to run."""
     reasons = [*record.broken.values(), *(outcome.reason for outcome in record.outcomes.values() if outcome.reason)]
     if record.status in (0, 5) and not record.broken and not record.failures:
         raise NoBenchmarks(
-            f"suite {plan.suite} has no benchmark: expected tests that use pytest-benchmark's `benchmark` fixture"
+            f"suite {suite} has no benchmark: expected tests that use pytest-benchmark's `benchmark` fixture"
             + (f" (skipped: {reasons[0]})" if reasons else "")
         )
     if reasons:

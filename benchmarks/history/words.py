@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from benchmarks.history.findings import CaseHistory, CodeChange
@@ -18,7 +19,12 @@ def size(step: StepChange) -> str:
 def commits(case: CaseHistory, change: CodeChange) -> tuple[str, str]:
     """The last revision that surely has the old time, and the first that surely has the new one, abbreviated."""
     revisions = case.series.revisions
-    return revisions[change.step.last_before].revision[:10], revisions[change.step.first_after].revision[:10]
+    return short(revisions[change.step.last_before].revision), short(revisions[change.step.first_after].revision)
+
+
+def short(revision: str, letters: int = 10) -> str:
+    """A commit by its first letters; the version of a release as it is."""
+    return revision[:letters] if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision) else revision
 
 
 def visible(case: CaseHistory) -> str:
@@ -36,7 +42,8 @@ def finding(case: CaseHistory) -> str:
     latest = case.changes[-1]
     before, after = commits(case, latest)
     more = f"; {len(case.changes) - 1} before" if len(case.changes) > 1 else ""
-    return f"{size(latest.step)}, {before[:7]} to {after[:7]}: {latest.kind}{more}"
+    between = f"{before} to {after}" if latest.origin == "release" else f"{before[:7]} to {after[:7]}"
+    return f"{size(latest.step)}, {between}: {latest.kind}{more}"
 
 
 def short_names(cases: Sequence[str]) -> dict[str, str]:

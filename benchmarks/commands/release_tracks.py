@@ -1,0 +1,53 @@
+"""`track --releases`: the history of a package over its releases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.commands.app import interruptible
+from benchmarks.commands.terminal import Terminal, echo
+
+
+def track_releases_of(
+    releases: str,
+    rev: Sequence[str],
+    span: str | None,
+    cluster: Path | None,
+    suite: str,
+    processes: int,
+    install: Sequence[str],
+    history: Path | None,
+    console: Terminal,
+) -> None:
+    """Do what the options of `track` say where `--releases` is among them.
+
+    Raises ValueError for options that do not go with it.
+    """
+    from benchmarks.history.track_releases import plan_releases, track_releases
+    from benchmarks.measuring.processes.ending import ended_in_order
+    from benchmarks.regression.configuration import configuration_for
+    from benchmarks.regression.releases import releases_of
+
+    if span is not None or cluster is not None or len(rev) > 1:
+        raise ValueError(
+            "--releases measures the releases of a package with one revision, on this machine: expected it without "
+            "--range and --cluster, and with one --rev at most"
+        )
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    configured = configuration_for(Path.cwd())
+    plan = plan_releases(
+        Path.cwd(),
+        releases_of(releases, say),
+        rev=rev[0] if rev else None,
+        suite=suite,
+        processes=processes,
+        needs=configured.needs(install=tuple(install)),
+        folder=history,
+    )
+    with interruptible("recorded processes are kept, and the same command continues"), ended_in_order():
+        recorded = track_releases(plan, say)
+    echo(f"{recorded} processes added to {plan.folder / plan.machine}")
