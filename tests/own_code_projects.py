@@ -16,6 +16,7 @@ from benchmarks.regression.outcomes import Outcome
 from benchmarks.regression.preparing import Preparation, PreparedSide
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side, environment
+from benchmarks.regression.requirements import NOTHING_ELSE, Needs
 from benchmarks.regression.revisions import check_out, remove_worktrees
 
 SETUP = """
@@ -127,12 +128,13 @@ def prepared(
     head: str | None = None,
     suite: str = "bench",
     dry_run: Callable[[Side], ProcessRecord] = quick_dry_run,
+    needs: Needs = NOTHING_ELSE,
 ) -> Iterator[tuple[tuple[PreparedSide, PreparedSide], list[str]]]:
     """The first commit and the checkout, or `head`, as prepared sides; and the sentences for the user."""
     said: list[str] = []
     with check_out(top, "HEAD~1", head) as (base, head_revision), scratch_folder("builds") as builds:
         try:
-            preparation = Preparation(top, suite, builds, dry_run=dry_run, say=said.append)
+            preparation = Preparation(top, suite, builds, dry_run=dry_run, say=said.append, needs=needs)
             yield preparation.pair(base, head_revision, choice), said
         finally:
             remove_worktrees(builds)

@@ -23,7 +23,7 @@ from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side
 from benchmarks.regression.revisions import check_out
 from benchmarks.regression.stopping import Rule
-from benchmarks.regression.suite_cases import sort_cases, tolerance_of
+from benchmarks.regression.suite_cases import by_importance, sort_cases, tolerance_of
 from tests.synthetic_records import record
 
 RULE = Rule(interim_analyses=(5, 8), confirmation_pairs=5)
@@ -61,6 +61,16 @@ def test_a_head_without_a_benchmark_that_works_is_refused(head: ProcessRecord, r
     with pytest.raises(ValueError, match=f"head has no benchmark that works in this suite: {reason}"):
         sort_cases(record({"f.py::a": "passed"}), head)
     assert sort_cases(head, record({"f.py::a": "passed"})).compared == ()
+
+
+def test_the_cases_that_matter_come_first() -> None:
+    """They come in the order of the parts, and the others in their own; a part that is nowhere is refused."""
+    cases = ["f.py::small", "f.py::big[1]", "g.py::big[2]", "g.py::other"]
+    assert by_importance(cases, ["g*big", "big"]) == ("g.py::big[2]", "f.py::big[1]", "f.py::small", "g.py::other")
+    assert by_importance(cases, []) == tuple(cases)
+    assert by_importance([], ["big"]) == ()
+    with pytest.raises(ValueError, match=r"--first is 'huge', which is in the name of no case; .* such as 'small'"):
+        by_importance(cases, ["huge"])
 
 
 def git(folder: Path, *words: str) -> None:

@@ -13,6 +13,7 @@ from benchmarks.regression.outcomes import PASSED, Outcome
 from benchmarks.regression.preparing import Preparation
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side
+from benchmarks.regression.requirements import Needs
 from benchmarks.regression.revisions import Revision
 from benchmarks.regression.suite_process import BudgetOver, TimeLimits
 from tests.own_code_projects import project
@@ -101,6 +102,7 @@ def test_options_for_pytest_are_in_force_in_every_dry_run_and_after(tmp_path: Pa
         return dataclasses.replace(RAN, loaded=Loaded())
 
     revision = Revision("HEAD", "HEAD", dirty=False, folder=top)
-    preparation = Preparation(top, "bench", tmp_path, dry_run=dry_run, say=lambda _: None, options=["--run-slow"])
+    needs = Needs(options=("--run-slow",))
+    preparation = Preparation(top, "bench", tmp_path, dry_run=dry_run, say=lambda _: None, needs=needs)
     ready = preparation.pair(revision, revision, "auto")
     assert [side.options for side in (*run, *(each.side for each in ready))] == [("--run-slow",)] * 4

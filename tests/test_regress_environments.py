@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from benchmarks.regression.environments import (
-    dependency_key,
-    differences,
-    import_paths,
-    packages_of,
-)
+from benchmarks.regression.environments import dependency_key, import_paths
+from benchmarks.regression.installed import differences, packages_of
 from benchmarks.regression.loaded import Loaded
 from benchmarks.regression.outcomes import PASSED
 from benchmarks.regression.preparing import Preparation
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.regress import plan
+from benchmarks.regression.requirements import Needs
 from benchmarks.regression.revisions import Revision
 from tests.two_revisions import both_sides, chosen
 
@@ -53,14 +52,19 @@ def test_revisions_with_other_dependencies_get_an_environment_each(
     assert said.count("gets an environment of its own") == 2
 
 
-def test_the_packages_of_an_environment_are_those_that_its_pip_lists(tmp_path: Path) -> None:
-    """The refusal names an environment whose pip fails."""
-    for name, does in (("right", """echo '[{"name": "a", "version": "1"}]'"""), ("wrong", "echo no pip >&2; exit 1")):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
-        (tmp_path / name).chmod(0o700)
-    assert packages_of(str(tmp_path / "right")) == {"a": "1"}
-    with pytest.raises(ValueError, match=r"the packages of .*wrong cannot be listed: no pip"):
-        packages_of(str(tmp_path / "wrong"))
+def test_the_packages_of_an_environment_are_those_that_its_python_lists(tmp_path: Path) -> None:
+    """They are the same by its own interpreter as from within; the refusal names one that fails."""
+    again = tmp_path / "python"
+    again.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    wrong = tmp_path / "wrong"
+    wrong.write_text("#!/bin/sh\necho no Python >&2; exit 1\n")
+    for file in (again, wrong):
+        file.chmod(0o700)
+    found = packages_of(str(again))
+    assert found == packages_of(sys.executable)
+    assert (found["python"], found["pytest-benchmark"]) == (platform.python_version(), version("pytest-benchmark"))
+    with pytest.raises(ValueError, match=r"the packages of .*wrong cannot be listed: no Python"):
+        packages_of(str(wrong))
 
 
 def test_packages_that_differ_are_named() -> None:
@@ -69,6 +73,17 @@ def test_packages_that_differ_are_named() -> None:
         "packages of base and head that differ: a 1 and 2, c none and 3"
     )
     assert differences({"a": "1"}, {"a": "1"}) == "both environments hold the same packages"
+
+
+def test_what_came_along_with_a_requirement_is_named_after_it() -> None:
+    """A dependency may have caused the slowdown; names are compared as an index does."""
+    base, head = {"a": "1", "my-engine": "1.31"}, {"a": "2", "my-engine": "1.32"}
+    assert differences(base, head, ["My_Engine==1.31", "my.engine==1.32"]) == (
+        "packages of base and head that differ: my-engine 1.31 and 1.32; with them came a 1 and 2"
+    )
+    assert differences(base, {**base, "my-engine": "1.32"}, ["my-engine"]) == (
+        "packages of base and head that differ: my-engine 1.31 and 1.32"
+    )
 
 
 def test_dependencies_are_those_of_the_files_their_names_and_python(
@@ -137,7 +152,7 @@ def test_a_package_that_this_environment_lacks_may_be_in_one_of_its_own(
 
 def test_requirements_to_install_need_environments_of_their_own() -> None:
     """None is installed into this environment, and the option is not ignored."""
-    options = {"tolerance": 0.03, "budget": "1m", "install": ["six"]}
+    options = {"tolerance": 0.03, "budget": "1m", "needs": Needs(install=("six",))}
     assert plan("HEAD", None, "bench", environment="auto", **options).environment == "own"  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"--install is six and --environment shared, .* expected one of the two"):
         plan("HEAD", None, "bench", environment="shared", **options)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from benchmarks.regression.environments import (
     environment_of,
     kept_folder,
 )
-from benchmarks.regression.requirements import extras_for_tests, requirements_for_tests
+from benchmarks.regression.requirements import Needs, extras_for_tests, requirements_for_tests
 from benchmarks.regression.revisions import Revision
 from tests.two_revisions import chosen
 
@@ -29,7 +29,7 @@ def test_an_environment_that_could_not_be_built_is_built_again(
 ) -> None:
     """The refusal gives the reason, and the remains are neither used nor built upon."""
 
-    def broken(command: list[str], _: Path) -> str:
+    def broken(command: list[str], _: Path, **__: object) -> str:
         if command[2:4] == ["-m", "venv"]:
             Path(command[-1]).mkdir()
             Path(command[-1]).joinpath("half").touch()
@@ -141,7 +141,7 @@ def test_requirements_for_tests_are_installed(
     (folder / "pyproject.toml").write_text(PYPROJECT)
     assert extras_for_tests(folder) == ["Test"]
     assert requirements_for_tests(folder) == ["pytest-benchmark", "attrs"]
-    environment_of(revisions[0], folder, lambda _: None, ["six>1"])
+    environment_of(revisions[0], folder, lambda _: None, Needs(install=("six>1",)))
     assert pip_commands[0][-7:-1] == [".[Test]", "pytest-benchmark", "attrs", "six>1", "pytest", "pytest-benchmark"]
     (tmp_path / "pyproject.toml").write_text('[tool.pdm.dev-dependencies]\ntest = ["attrs"]\nlint = ["ruff"]\n')
     assert requirements_for_tests(tmp_path) == ["attrs"]

@@ -177,3 +177,61 @@ def test_a_wait_may_take_a_part_of_the_budget_and_then_a_multiple_of_the_dry_run
     assert dry_run_limits(15.0, 9.0).turn_seconds == 5.0
     dry_runs = [record({}, start_seconds=1.0, turn_seconds=0.1), record({}, start_seconds=0.1, turn_seconds=2.0)]
     assert pair_limits(dry_runs, 9.0) == TimeLimits(start_seconds=10.0, turn_seconds=20.0, deadline=9.0)
+
+
+def test_a_budget_too_short_for_all_cases_is_spent_on_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the ones that matter most; the rest is told before anything is measured, with the remedy."""
+    said: list[str] = []
+    cases = [f"case {number}" for number in range(100)]
+    found = measuring(monkeypatch, Pairs({}), cases, said.append)
+    found.noise_floor()
+    # A minute has six pairs of 0.8 s a case.
+    assert found.cases == cases[:12]
+    assert found.not_judged == cases[12:]
+    assert said[0].startswith("88 cases will not be judged: the budget of 60 s is long enough for 12 cases: give more")
+    assert said[1].startswith("12 cases; the noise floor")
+
+
+def test_slow_cases_leave_fewer_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pair shows how long a case takes; where not even one fits, the refusal names the time it needs."""
+    now = [0.0]
+    monkeypatch.setattr("benchmarks.regression.measuring.time.monotonic", lambda: now[0])
+
+    class Slow(Pairs):
+        def __call__(self, *sides: Any, **given: Any) -> Any:
+            now[0] += 1.0 + seconds * len(sides[2])
+            return super().__call__(*sides, **given)
+
+    seconds = 3.0
+    monkeypatch.setattr("benchmarks.regression.measuring.measure_pair", Slow({}))
+    found = PairMeasuring(
+        (BASE, HEAD),
+        [f"{number}" for number in range(10)],
+        Budget(100.0),
+        lambda _: None,
+        TimeLimits(turn_seconds=7.0),
+        RULE,
+        start_seconds=1.0,
+    )
+    found.noise_floor()
+    # 31 s are spent and 69 s left: five pairs of 13.8 s, 1 s of it to start, and 3 s a case. With fewer than eight
+    # cases the noise floor takes a second pair, of 13 s: 56 s for five pairs of 11.2 s.
+    assert found.cases == ["0", "1", "2"]
+    assert found.not_judged == [f"{number}" for number in range(3, 10)]
+    assert len(found.floor_pairs) == 2
+    seconds = 50.0
+    with pytest.raises(ValueError, match=r"a pair of processes 51 s, so a verdict needs 255s at least"):
+        PairMeasuring((BASE, HEAD), ["a"], Budget(100.0), print, TimeLimits(turn_seconds=7.0), RULE).noise_floor()
+
+
+def test_a_machine_that_is_unfit_from_the_first_pair_is_said_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pair of base against itself shows it, before any pair of both."""
+    said: list[str] = []
+    found = measuring(monkeypatch, Pairs({}, [1.2, *[1.0] * 9]), ["a"], said.append)
+    found.noise_floor()
+    warned = [each for each in said if "unfit" in each]
+    assert len(warned) == 1
+    assert "differed by 20% between the sides of the first pair" in warned[0]
+    quiet: list[str] = []
+    measuring(monkeypatch, Pairs({}, [1.04] * 9), ["a"], quiet.append).noise_floor()
+    assert not [each for each in quiet if "unfit" in each]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.regression.dry_run import dry_run
+from benchmarks.regression.requirements import Needs
 from tests.own_code_projects import EXTENSION, FALLBACK, SETUP, git, prepared, project, revisions_of, suite_of, write
 
 PACKAGE = "def revision():\n    return REVISION\n"
@@ -67,6 +68,25 @@ def test_a_package_in_a_subfolder_is_each_sides_own(
     with prepared(top) as (both, said):
         assert [each.dry_run.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
     assert f"base runs again with {folder} first on the path" in said
+
+
+def test_build_steps_run_in_a_copy_of_each_revision(tmp_path: Path) -> None:
+    """They make a module that git ignores; the checkout stays as it is, and a step that fails is refused."""
+    files = {
+        "make.py": "open('tables.py', 'w').write('def revision(): return REVISION')\n",
+        ".gitignore": "tables.py\n",
+        "bench/test_it.py": suite_of("tables"),
+    }
+    top = project(tmp_path / "project", files)
+    with prepared(top, needs=Needs(build=(("python", "make.py"),))) as (both, _):
+        assert [each.dry_run.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
+    assert not (top / "tables.py").exists()
+    wrong = Needs(build=(("python", "-c", "raise SystemExit('no tables')"),))
+    with (
+        pytest.raises(ValueError, match=r"the build step `python .*` failed on HEAD~1 .*: no tables; mend it"),
+        prepared(top, needs=wrong),
+    ):
+        pass
 
 
 FINDER = """

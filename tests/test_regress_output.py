@@ -13,9 +13,11 @@ from matplotlib.patches import Rectangle
 
 from benchmarks.regression.judging import Thresholds, estimate_each, judge
 from benchmarks.regression.outcomes import Excluded
-from benchmarks.regression.output import draw, markdown, prepare, rows, summary, terminal_lines, write, write_plot
+from benchmarks.regression.output import draw, prepare, terminal_lines, write, write_plot
 from benchmarks.regression.regress import Result
 from benchmarks.regression.stopping import Decision
+from benchmarks.regression.variants import Variant
+from benchmarks.regression.verdict_text import comment, markdown, rows, summary
 from benchmarks.store import StoreError
 
 SPREAD = (0.004, -0.006, 0.001, 0.003, -0.002)
@@ -182,6 +184,7 @@ def test_a_run_without_verdicts_leaves_no_plot_of_an_earlier_one(tmp_path: Path)
     write(result({"a": 0.0}, decision=None, excluded={"a": Excluded("new")}), tmp_path, str(tmp_path / "job.md"))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".rnnbench-files.json",
+        "comment.md",
         "job.md",
         "regress.json",
         "summary.md",
@@ -195,7 +198,7 @@ def test_the_files_have_the_verdict_and_the_jobs_summary_is_added_to(tmp_path: P
     run = result({"a": 0.1})
     write(run, tmp_path, str(tmp_path / "job.md"))
     written = json.loads((tmp_path / "regress.json").read_text())
-    assert (written["schema"], written["exit_status"], written["summary"]) == (2, 1, summary(run))
+    assert (written["schema"], written["exit_status"], written["summary"]) == (3, 1, summary(run))
     assert written["decision"]["log_ratios"]["a"] == [0.1 + each for each in SPREAD]
     assert (tmp_path / "summary.md").read_text() == markdown(run)
     assert (tmp_path / "job.md").read_text() == f"of another step\n{markdown(run)}"
@@ -208,3 +211,63 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(n
     paths = {"out": tmp_path / "out", "job.md": tmp_path / "job.md", name: tmp_path / "file" / name}
     with pytest.raises((ValueError, StoreError), match=f"{name}, w.*: Not a directory; expected a f"):
         prepare(paths["out"], str(paths["job.md"]))
+
+
+INSTALLED = {
+    "base": {"python": "3.12.1", "engine": "1.31", "protobuf": "4", "numpy": "2.1"},
+    "head": {"python": "3.13.0", "engine": "1.32", "protobuf": "5", "numpy": "2.1"},
+}
+VARIANTS = {"base": Variant(("engine==1.31",)), "head": Variant(("engine==1.32",))}
+
+
+def test_what_is_installed_is_in_the_record_and_in_the_summary(tmp_path: Path) -> None:
+    """What was asked for is told apart from what came along; what both have is folded."""
+    found = result({"a": 0.1}, installed=INSTALLED, variants=VARIANTS)
+    write(found, tmp_path / "out", None)
+    content = json.loads((tmp_path / "out" / "regress.json").read_text())
+    assert content["schema"] == 3
+    assert content["installed"] == INSTALLED
+    assert content["variants"]["head"]["requirements"] == ["engine==1.32"]
+    text = (tmp_path / "out" / "summary.md").read_text()
+    for row in (
+        "| `engine` | 1.31 | 1.32 | asked for |",
+        "| `protobuf` | 4 | 5 | came along |",
+        "| `python` | 3.12.1 | 3.13.0 | the interpreter |",
+    ):
+        assert row in text
+    assert "<details><summary>Packages of both sides</summary>\n\nnumpy 2.1\n\n</details>" in text
+
+
+def test_cases_that_the_budget_is_too_short_for_are_counted_and_folded() -> None:
+    """They have no row, and do not change the exit status."""
+    late = {f"c{number}": Excluded("not judged", "the budget of 9 s is too short") for number in range(300)}
+    found = result({"a": 0.0}, excluded=late)
+    assert [row[0] for row in rows(found)] == ["a"]
+    assert summary(found) == (
+        "No confirmed slowdown in 1 case. 300 cases are not judged: the budget of 9 s is too short."
+    )
+    assert found.exit_status == 0
+    assert "<details><summary>Cases that are not judged</summary>\n\n`c0`, `c1`, " in markdown(found)
+
+
+def test_a_comment_has_what_changed_and_folds_the_rest() -> None:
+    """It begins with a mark by which the next run finds it."""
+    broken = {"b": Excluded("broken", "head: failed, why")}
+    text = comment(result({"slow": 0.1, "equal": 0.0}, excluded=broken, lost=("b",)))
+    assert text.startswith("<!-- rnnbench regress -->\n\n**1 of 2 cases slower, confirmed in fresh processes.")
+    shown, folded = text.split("<details>", 1)
+    assert "| `slow` | slower | 1.105 |" in shown
+    assert "| `b` | broken |" in shown
+    assert "equal" not in shown
+    assert "1 case without a change</summary>\n\n| case" in folded
+    assert "| `equal` | same |" in folded
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.1])
+def test_a_comment_fits_a_request_whatever_the_suite(shift: float) -> None:
+    """First the folded parts go, then the end of the table; the comment says what is missing."""
+    names = [f"speed/test_file.py::test_case[{'long' * 40}-{number}]" for number in range(1000)]
+    text = comment(result(dict.fromkeys(names, shift)))
+    assert len(text) <= 60_000
+    assert "1000 are in the job's summary alone" in text
+    assert ("| `speed" in text) == bool(shift)

@@ -153,6 +153,17 @@ def test_a_copy_of_the_checkout_is_what_would_be_committed(project: Path, tmp_pa
     assert git(made.folder, "status", "--porcelain") == git(project, "status", "--porcelain")
 
 
+def test_a_submodule_without_its_commit_is_named(project: Path, tmp_path: Path) -> None:
+    """The checkout has no such submodule, so that its folder stays empty in a worktree."""
+    commit = git(project, "rev-parse", "HEAD")
+    git(project, "update-index", "--add", "--cacheinfo", f"160000,{commit},vendor/grammar")
+    git(project, "commit", "--quiet", "-m", "with a submodule")
+    made = worktree(project, "HEAD", resolve(project, "HEAD"), tmp_path / "made")
+    assert made.empty_submodules == ("vendor/grammar",)
+    assert worktree(project, "HEAD~1", commit, tmp_path / "before").empty_submodules == ()
+    remove_worktrees(tmp_path)
+
+
 def test_git_that_does_not_end_is_stopped(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may wait for a network or a lock."""
     monkeypatch.setattr("benchmarks.regression.revisions.GIT_SECONDS", 0.2)

@@ -224,7 +224,7 @@ OTHERS: list[Call] = [
     (["calibrate", "--out", "nowhere", "--budget", "0s"], "nowhere holds no calibration"),
     (["calibrate", "--out", "nowhere", "--budget", "5"], "--budget is '5', a number without a unit"),
     (["calibrate", "--out", "file"], "--out is file, where nothing can be written: File exists"),
-    (["regress"], "Missing option '--base'"),
+    (["regress"], "--base is missing, and nothing else sets the sides apart"),
     (["regress", "--base", "HEAD", "--tolerance", "wide"], "Input should be a valid number"),
     (["regress", "--base", "HEAD", "--budget", "5"], "--budget is '5', a number without a unit"),
     (["track", "--processes", "many"], "Input should be a valid integer"),

@@ -45,7 +45,7 @@ def stand_in_for_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[li
     monkeypatch.setattr("benchmarks.regression.preparing.packages_of", lambda python: {"python": python})
     monkeypatch.setattr("benchmarks.regression.preparing.build", lambda *_: None)
 
-    def note(command: list[str], folder: Path) -> str:
+    def note(command: list[str], folder: Path, **_: object) -> str:
         if command[2:4] == ["-m", "venv"]:
             Path(command[-1], "bin").mkdir(parents=True, mode=0o700)
             Path(command[-1], "bin", "python").touch(mode=0o700)

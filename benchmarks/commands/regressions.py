@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from benchmarks import program
 from benchmarks.commands.app import MAINTAIN, app, folder, interruptible
 from benchmarks.commands.clusters import action, track_on_cluster
+from benchmarks.commands.release_tracks import track_releases_of
 from benchmarks.commands.terminal import Terminal, echo
 
+_Value = TypeVar("_Value")
 OWN_SUITE = "benchmarks/suite"
 """The suite of this project, from the top of a checkout."""
 
@@ -35,34 +37,71 @@ def _check_suite(verb: str, suite: str) -> None:
         )
 
 
+_Requirements = Annotated[
+    list[str] | None,
+    typer.Option(metavar="REQ", help="Install this into the environment of one side: 'onnxruntime==1.31.*'; repeat."),
+]
+_Python = Annotated[
+    str | None, typer.Option(metavar="PYTHON", help="The Python of one side: 3.13, or the path of an interpreter.")
+]
+_Variables = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Set a variable for one side: CC=clang; may be repeated.")
+]
+
+
 @app.command(rich_help_panel=MAINTAIN)
 def regress(
-    base: Annotated[str, typer.Option(metavar="REV", help="The revision to compare with.")],
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="The revision to compare with; that of head where only variants differ."),
+    ] = None,
     head: Annotated[
         str | None, typer.Option(metavar="REV", help="The revision to judge; the checkout as it stands if not given.")
     ] = None,
+    base_with: _Requirements = None,
+    head_with: _Requirements = None,
+    base_python: _Python = None,
+    head_python: _Python = None,
+    base_env: _Variables = None,
+    head_env: _Variables = None,
     suite: Annotated[
-        str, typer.Option(metavar="PATH", help="A pytest-benchmark suite of the project that the current folder is in.")
-    ] = OWN_SUITE,
-    tolerance: Annotated[float, typer.Option(metavar="SHARE", help="The slowdown that matters: 0.03 is 3 %.")] = 0.03,
-    budget: Annotated[str, typer.Option(metavar="TIME", help="Stop after this time: 90s, 5m.")] = "5m",
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help=f"A pytest-benchmark suite of the project that the current folder is in; {OWN_SUITE} if not given.",
+        ),
+    ] = None,
+    first: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Cases that matter most, by part of their names; may be repeated, in order."),
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="The slowdown that matters: 0.03 is 3 %, if not given.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Stop after this time: 90s; 5m if not given.")
+    ] = None,
     environment: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="auto|shared|own",
             help="Run both in this environment, each in one of its own, or share one for the same dependencies.",
         ),
-    ] = "auto",
+    ] = None,
     pytest_options: Annotated[
-        str,
+        str | None,
         typer.Option("--pytest", metavar="OPTIONS", help="Further options for pytest on both sides: '--run-slow'."),
-    ] = "",
+    ] = None,
     install: Annotated[
         list[str] | None,
         typer.Option(
             metavar="REQ",
             help="Run both in environments of their own, with this requirement installed; may be repeated: six.",
         ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="The configuration; [tool.rnnbench.regress] of pyproject.toml if none."),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for JSON, Markdown and plot.")] = Path(
         "results/regress"
@@ -74,8 +113,15 @@ def regress(
     """
     from benchmarks.measuring.processes.ending import ended_in_order
     from benchmarks.regression import output
+    from benchmarks.regression.configuration import configuration_for
     from benchmarks.regression.regress import plan, regress
+    from benchmarks.regression.variants import variant
+    from benchmarks.regression.verdict_text import summary
 
+    configured = configuration_for(Path.cwd(), config)
+    if suite is None and configured.suite is not None:
+        suite = str(configured.folder.resolve() / configured.suite)
+    suite = OWN_SUITE if suite is None else suite
     _check_suite("regress", suite)
     console = Terminal()
 
@@ -86,22 +132,33 @@ def regress(
         base,
         head,
         suite,
-        tolerance=tolerance,
-        budget=budget,
-        environment=environment,
-        pytest_options=pytest_options,
-        install=install or (),
+        tolerance=_first(tolerance, configured.tolerance, 0.03),
+        budget=_first(budget, configured.budget, "5m"),
+        environment=_first(environment, configured.environment, "auto"),
+        needs=configured.needs(pytest_options, tuple(install or ())),
+        variants=(
+            variant("base", base_with or (), base_python, base_env or ()),
+            variant("head", head_with or (), head_python, head_env or ()),
+        ),
+        first=first or configured.first,
     )
     job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     output.prepare(out, job_summary)
     with interruptible("nothing is judged"), ended_in_order():
         result = regress(request, say)
     console.lines(output.terminal_lines(result, console.width))
-    echo(output.summary(result))
+    echo(summary(result))
     output.write(result, out, job_summary)
     problem = output.write_plot(result, out)
     echo(f"every pair, summary and plot: {out}{f' ({problem})' if problem else ''}")
     raise typer.Exit(result.exit_status)
+
+
+def _first(given: _Value | None, configured: _Value | None, otherwise: _Value) -> _Value:
+    """The value of an option: that of the command line, of the configuration, or the default."""
+    if given is not None:
+        return given
+    return otherwise if configured is None else configured
 
 
 @app.command(rich_help_panel=MAINTAIN)
@@ -116,6 +173,17 @@ def track(
     suite: Annotated[
         str, typer.Option(metavar="PATH", help="The pytest-benchmark suite, as it is here, that measures them all.")
     ] = OWN_SUITE,
+    releases: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REQ",
+            help="Measure the releases of a package instead, with one revision: 'onnxruntime>=1.20,<1.30'.",
+        ),
+    ] = None,
+    install: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REQ", help="With --releases: install this beside each release; may be repeated."),
+    ] = None,
     processes: Annotated[int, typer.Option(metavar="N", help="Fresh processes a revision.")] = 5,
     history: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder of the history; results/history if not given.")
@@ -140,6 +208,11 @@ def track(
 
     _check_suite("track", suite)
     console = Terminal()
+    if install and releases is None:
+        raise ValueError("--install is for --releases: revisions are measured in this environment")
+    if releases is not None:
+        track_releases_of(releases, rev or (), span, cluster, suite, processes, install or (), history, console)
+        return
     doing = action(cluster, status=status, cancel=cancel, print_sbatch=False)
     plan = plan_track(Path.cwd(), rev or (), span, suite=suite, processes=processes, folder=history)
     if cluster is not None:

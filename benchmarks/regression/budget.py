@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+
+def cases_within(seconds: float, *, pairs: int, start_seconds: float, seconds_a_case: float) -> int:
+    """The number of cases of which this many pairs end within the seconds.
+
+    A pair takes the time until its processes begin their first tests, and a time for each case.
+    """
+    return max(0, math.floor((seconds / pairs - start_seconds) / seconds_a_case))
+
 
 class Budget:
     """Seconds that all pairs may take together, less those that are `spent` before. A pair of few cases takes less."""

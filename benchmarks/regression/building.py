@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,17 +11,34 @@ from benchmarks.files import write
 from benchmarks.regression.installing import failure
 from benchmarks.regression.revisions import Revision
 from benchmarks.regression.sources import SOURCE_ROOTS, is_extension
+from benchmarks.regression.variants import AS_IT_IS, Variant, isolated
 
 
-def build(revision: Revision, python: str, projects: Sequence[str], folder: Path) -> None:
+def run_steps(revision: Revision, python: str, steps: Sequence[Sequence[str]], variant: Variant) -> None:
+    """Run the build steps of a suite in the revision's folder, which is a copy; `python` is the side's interpreter.
+
+    A step that begins with `python` or `pip` runs in the environment of the side. Raises ValueError where one fails.
+    """
+    for words in steps:
+        command = list(words)
+        if command[0] in ("python", "python3"):
+            command[:1] = [python]
+        elif command[0] in ("pip", "pip3"):
+            command[:1] = [python, isolated(variant), "-m", "pip"]
+        why = failure(command, revision.folder, variables=variant.variables)
+        if why:
+            raise ValueError(f"the build step `{shlex.join(words)}` failed on {revision.label}: {why}; mend it")
+
+
+def build(revision: Revision, python: str, projects: Sequence[str], folder: Path, variant: Variant = AS_IT_IS) -> None:
     """Build the projects, paths from the revision's top, and install them into a folder, without dependencies.
 
     The revision's folder is a copy that belongs to this run. Compiled and generated files are copied beside the sources
     in it, so that an import finds the whole build in either place. Raises ValueError where a build fails.
     """
-    command = [python, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command = [python, isolated(variant), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--target", str(folder), *(str(revision.folder / project) for project in projects)]
-    why = failure(command, revision.folder)
+    why = failure(command, revision.folder, variables=variant.variables)
     if why:
         raise ValueError(
             f"{revision.label} cannot be built: {why}; mend that, or use --environment shared if the suite needs no "

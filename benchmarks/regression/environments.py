@@ -8,18 +8,21 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock
 
+from benchmarks.files import scratch_folder, write
+from benchmarks.regression.installed import names_of
 from benchmarks.regression.installing import failure
 from benchmarks.regression.origins import local_folder
-from benchmarks.regression.requirements import extras_for_tests, requirements_for_tests
+from benchmarks.regression.requirements import NOTHING_ELSE, Needs, extras_of, requirements_of
 from benchmarks.regression.revisions import Revision
+from benchmarks.regression.sources import read_text
+from benchmarks.regression.variants import AS_IT_IS, Variant, isolated
 from rnnimpl.cache import check_private, private_folder
 from rnnimpl.interface import Unavailable
 
@@ -30,7 +33,6 @@ DEPENDENCIES = ("pyproject.toml", "constraints.txt", "requirements*.txt", "setup
 _TOOLS = ("pytest", "pytest-benchmark")
 _LAYOUT = "2"
 """The layout of an environment. 1: it has the project, too. 2: it does not."""
-_LIST_SECONDS = 120
 
 
 def import_paths(folder: Path) -> tuple[Path, ...]:
@@ -38,69 +40,47 @@ def import_paths(folder: Path) -> tuple[Path, ...]:
     return (*([folder / "src"] if (folder / "src").is_dir() else []), folder)
 
 
-def dependency_key(folder: Path, project: Path | None = None, install: Sequence[str] = ()) -> str:
+def dependency_key(
+    folder: Path, project: Path | None = None, needs: Needs = NOTHING_ELSE, variant: Variant = AS_IT_IS
+) -> str:
     """A name that two revisions share when they have the same dependencies.
 
-    `project` is the folder that pip installs, where that is not the revision's top; `install` are further requirements.
+    `project` is the folder that pip installs, where that is not the revision's top.
     """
-    digest = hashlib.sha256(f"{_LAYOUT} {sys.version} {sys.base_prefix} {list(install)}".encode())
+    digest = hashlib.sha256(f"{_LAYOUT} {sys.version} {sys.base_prefix} {list(needs.install)}".encode())
+    if (needs.extras, needs.groups, variant) != (None, None, AS_IT_IS):
+        digest.update(f"{needs.extras} {needs.groups} {variant}".encode())
     for where in dict.fromkeys((folder, project or folder)):
         for path in sorted(path for pattern in DEPENDENCIES for path in where.glob(pattern) if path.is_file()):
             digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:24]
 
 
-def differences(base: Mapping[str, str], head: Mapping[str, str]) -> str:
-    """A sentence on the packages, {name: version}, in which two environments differ: they may cause a slowdown."""
-    changed = [name for name in sorted({*base, *head}) if base.get(name) != head.get(name)]
-    if not changed:
-        return "both environments hold the same packages"
-    versions = (f"{name} {base.get(name, 'none')} and {head.get(name, 'none')}" for name in changed)
-    return f"packages of base and head that differ: {', '.join(versions)}"
-
-
-def packages_of(python: str) -> dict[str, str]:
-    """{name: version} of the packages of an environment. Raises ValueError where its pip cannot list them."""
-    command = [python, "-P", "-m", "pip", "list", "--format=json", "--disable-pip-version-check"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    try:
-        done = subprocess.run(  # noqa: S603  # an environment's own
-            command,
-            env=environment,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_LIST_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ValueError(f"the packages of {python} cannot be listed: {error}") from None
-    if done.returncode != 0:
-        raise ValueError(f"the packages of {python} cannot be listed: {done.stderr.strip()[-400:]}")
-    return {entry["name"]: entry["version"] for entry in json.loads(done.stdout)}
-
-
 def environment_of(
-    revision: Revision, project: Path | None, say: Callable[[str], None], install: Sequence[str] = ()
+    revision: Revision,
+    project: Path | None,
+    say: Callable[[str], None],
+    needs: Needs = NOTHING_ELSE,
+    variant: Variant = AS_IT_IS,
 ) -> tuple[str, list[str]]:
     """The interpreter of an environment with the dependencies of a revision, and the paths of its own projects.
 
     The environment is built unless it is kept already. The paths, from the top of the revision, are those of projects
     that each revision has to install from its own files. `project` is the folder that pip installs, None where there is
-    none; `install` are further requirements. Raises ValueError where the environment cannot be built or kept.
+    none. Raises ValueError where the environment cannot be built or kept.
     """
     kept = kept_folder()
-    folder = kept / dependency_key(revision.folder, project, install)
+    folder = kept / dependency_key(revision.folder, project, needs, variant)
     python = folder / "bin" / "python"
     ready = folder / "ready.json"
     with FileLock(f"{folder}.lock"):
         if ready.exists() and python.exists():
             _refuse_what_others_can_write(folder)
-            say(f"{revision.label} runs in {folder}, built before")
+            say(f"{revision.label}{variant.label} runs in {folder}, built before")
         else:
-            say(f"{revision.label} gets an environment of its own: {folder}")
-            _build(revision, project, folder, python, say, install)
-            local = _uninstall_local(revision, folder, python)
+            say(f"{revision.label}{variant.label} gets an environment of its own: {folder}")
+            _build(revision, project, folder, python, say, needs, variant)
+            local = _uninstall_local(revision, folder, python, variant)
             ready.touch(mode=0o600)
             ready.write_text(json.dumps(local), encoding="utf-8")
         paths: list[str] = json.loads(ready.read_text(encoding="utf-8"))
@@ -148,43 +128,76 @@ def _build(
     folder: Path,
     python: Path,
     say: Callable[[str], None],
-    install: Sequence[str],
+    needs: Needs,
+    variant: Variant,
 ) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    why = failure([sys.executable, "-P", "-m", "venv", str(folder)], folder.parent)
+    made_by = variant.python or sys.executable
+    why = failure([made_by, isolated(variant), "-m", "venv", str(folder)], folder.parent)
     if why:
         raise ValueError(
-            f"the environment of {revision.label} cannot be made by `{sys.executable} -m venv`: {_last(why)}; install "
+            f"the environment of {revision.label} cannot be made by `{made_by} -m venv`: {_last(why)}; install "
             "what it needs (python3-venv on Debian and Ubuntu), or use --environment shared"
         )
-    common = [str(python), "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    common += ["--constraint", "constraints.txt"] if (revision.folder / "constraints.txt").is_file() else []
-    wanted = [*install, *_TOOLS]
+    with scratch_folder("constraints") as scratch:
+        common = [str(python), isolated(variant), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # A wheel that was built under other variables is not what this side is to have.
+        common += ["--no-cache-dir"] if variant.variables else []
+        common += _constraints(revision, variant, scratch, say)
+        why = _install(common, revision, project, say, needs, variant)
+    if why:
+        remedy = "give other requirements" if variant.requirements else "mend that, or use --environment shared"
+        raise ValueError(f"the environment of {revision.label}{variant.label} cannot be built: {why}; {remedy}")
+
+
+def _install(
+    common: Sequence[str],
+    revision: Revision,
+    project: Path | None,
+    say: Callable[[str], None],
+    needs: Needs,
+    variant: Variant,
+) -> str:
+    """Install the dependencies of a revision and the needs of its suite by pip; why it failed, or an empty text."""
+    wanted = [*variant.requirements, *needs.install, *_TOOLS]
+
+    def install(folder: Path, *words: str) -> str:
+        return failure([*common, *words, *wanted], folder, variables=variant.variables)
+
     if project is None:
         file = revision.folder / "requirements.txt"
-        why = failure(
-            [*common, *(["--requirement", "requirements.txt"] if file.is_file() else []), *wanted], file.parent
-        )
-    else:
-        where = os.path.relpath(project, revision.folder)
-        where = where if where == "." else f"./{where}"
-        extras, groups = extras_for_tests(project), requirements_for_tests(project)
-        with_extras = f"{where}[{','.join(extras)}]" if extras else where
-        why = failure([*common, with_extras, *groups, *wanted], revision.folder)
-        if why and (extras or groups):
-            say(f"what {revision.label} names for its tests cannot be installed, and is left out: {_last(why)}")
-            why = failure([*common, where, *wanted], revision.folder)
-    if why:
-        raise ValueError(
-            f"the environment of {revision.label} cannot be built: {why}; mend that, or use --environment shared"
-        )
+        return install(file.parent, *(["--requirement", "requirements.txt"] if file.is_file() else []))
+    where = os.path.relpath(project, revision.folder)
+    where = where if where == "." else f"./{where}"
+    extras, groups = extras_of(project, needs.extras), requirements_of(project, needs.groups)
+    why = install(revision.folder, f"{where}[{','.join(extras)}]" if extras else where, *groups)
+    is_guess = needs.extras is None and needs.groups is None
+    if why and is_guess and (extras or groups):
+        say(f"what {revision.label} names for its tests cannot be installed, and is left out: {_last(why)}")
+        why = install(revision.folder, where)
+    return why
+
+
+def _constraints(revision: Revision, variant: Variant, scratch: Path, say: Callable[[str], None]) -> list[str]:
+    """The words by which pip keeps to a revision's constraints; a variant's requirements stand in front of them."""
+    file = revision.folder / "constraints.txt"
+    if not file.is_file():
+        return []
+    wanted = names_of(variant.requirements)
+    lines = read_text(file).splitlines()
+    kept = [line for line in lines if not wanted & names_of([line.partition("#")[0].partition(" --")[0].strip()])]
+    if len(kept) == len(lines):
+        return ["--constraint", "constraints.txt"]
+    say(f"constraints.txt does not hold for {', '.join(variant.requirements)}")
+    write(scratch, "constraints.txt", "\n".join([*kept, ""]))
+    return ["--constraint", str(scratch / "constraints.txt")]
 
 
 def _last(text: str) -> str:
     return text.strip().splitlines()[-1]
 
 
-def _uninstall_local(revision: Revision, folder: Path, python: Path) -> list[str]:
+def _uninstall_local(revision: Revision, folder: Path, python: Path, variant: Variant) -> list[str]:
     """Uninstall the projects of the revision's own files, whose code is not kept; their paths from its top."""
     top = Path(os.path.realpath(revision.folder))
     installed = importlib.metadata.distributions(path=[str(each) for each in folder.glob("lib/python*/site-packages")])
@@ -193,7 +206,9 @@ def _uninstall_local(revision: Revision, folder: Path, python: Path) -> list[str
         for each in installed
         if (where := local_folder(each)) is not None and where.is_relative_to(top)
     }
-    why = local and failure([str(python), "-P", "-m", "pip", "uninstall", "--quiet", "--yes", *local], folder)
+    why = local and failure(
+        [str(python), isolated(variant), "-m", "pip", "uninstall", "--quiet", "--yes", *local], folder
+    )
     if why:
         raise ValueError(f"{', '.join(local)} cannot be uninstalled from {folder}: {why}")
     return sorted(local.values())

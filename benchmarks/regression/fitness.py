@@ -59,6 +59,23 @@ def stays_unfit(ratios: Sequence[Mapping[str, float]], most_pairs: int) -> bool:
     return False
 
 
+def first_warning(ratios: Sequence[Mapping[str, float]]) -> str:
+    """What pairs that are too few for an interval say against the machine, as a sentence; empty for nothing.
+
+    The control is the same work on both sides, so that its log ratio in a single pair shows how far the machine sets
+    two sides apart. `ratios` are the log ratios of the pairs so far, with those of base against itself.
+    """
+    for name in CONTROLS:
+        largest = max((abs(each[name]) for each in ratios if name in each), default=0.0)
+        if largest > math.log1p(CONTROL_WIDTH):
+            return (
+                f"so far the machine is unfit to judge on: {name} differed by {math.expm1(largest):.0%} between the "
+                f"sides of {'the first pair' if len(ratios) == 1 else 'a pair'}, with the same code on both; further "
+                "pairs may show that it is fit, and Ctrl-C ends the run"
+            )
+    return ""
+
+
 def early_warning(ratios: Sequence[Mapping[str, float]], most_pairs: int) -> str:
     """What the pairs so far say against the machine, as a sentence; empty where they say nothing.
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 INSTALL_SECONDS = 1800
@@ -20,12 +21,16 @@ _COMMAND_FAILED = re.compile(r"error: command\b.*\bfailed\b|CalledProcessError",
 _LONGEST = 600
 
 
-def failure(command: list[str], folder: Path, *, seconds: float = INSTALL_SECONDS) -> str:
+def failure(
+    command: list[str], folder: Path, *, seconds: float = INSTALL_SECONDS, variables: Mapping[str, str] | None = None
+) -> str:
     """Run a command in a folder; the reason of its failure, or an empty text.
 
-    The processes that it starts end with this one. Only the user can write the files that it makes.
+    `variables` are further environment variables, such as CC. The processes that it starts end with this one. Only the
+    user can write the files that it makes.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_ENVIRONMENT}
+    environment |= variables or {}
     with subprocess.Popen(  # noqa: S603  # pip and venv
         command,
         cwd=folder,
@@ -46,7 +51,7 @@ def failure(command: list[str], folder: Path, *, seconds: float = INSTALL_SECOND
         except BaseException:
             _end(process.pid)
             raise
-    return _reason(said) or f"pip ended with {process.returncode}" if process.returncode else ""
+    return _reason(said) or f"{Path(command[0]).name} ended with {process.returncode}" if process.returncode else ""
 
 
 def _end(group: int) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.presentation.plain_text import count
-from benchmarks.regression.budget import Budget
-from benchmarks.regression.fitness import early_warning
-from benchmarks.regression.judging import NoiseFloor, noise_floor
+from benchmarks.regression.budget import Budget, cases_within
+from benchmarks.regression.fitness import early_warning, first_warning
+from benchmarks.regression.judging import LEAST_PAIRS, NoiseFloor, noise_floor
 from benchmarks.regression.pairing import ProcessPair, measure_pair
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side
@@ -25,6 +25,8 @@ REPETITIONS = 1
 SECONDS_A_CASE = 0.3
 """How long a process measures each case: some thirty time slices. With a third of them, their spread would be as wide
 as that of pairs, and starting the processes would take most of the time."""
+EXPECTED_SECONDS_A_CASE = 0.8
+"""How long a case takes in a pair, before one was measured: both sides, their warm-up and the control."""
 MOST_FAILURES = 2
 """A case is broken that fails as often: one failure in a run is measured again."""
 LEAST_LIMIT_SECONDS = 5.0
@@ -73,7 +75,10 @@ class PairMeasuring:
     """Measures pairs of both sides as they are asked for, keeps them, and drops the cases that break meanwhile.
 
     `pairs` are those of base and head, `floor_pairs` those of base against itself, `broken` the cases that worked in
-    the dry runs and failed later.
+    the dry runs and failed later. `cases` are in the order in which they matter: `not_judged` are the last ones, for
+    which the budget is too short.
+
+    `start_seconds` is the time until a process of the suite begins its first test.
     """
 
     def __init__(
@@ -84,9 +89,12 @@ class PairMeasuring:
         say: Callable[[str], None],
         limits: TimeLimits = UNLIMITED,
         rule: Rule | None = None,
+        start_seconds: float = 0.0,
     ) -> None:
         self.both = both
         self.cases = list(cases)
+        self.not_judged: list[str] = []
+        self.why_not_judged = ""
         self.say = say
         self.pairs: list[ProcessPair] = []
         self.floor_pairs: list[ProcessPair] = []
@@ -96,6 +104,7 @@ class PairMeasuring:
         self._limits = limits
         self._budget = budget
         self._dry_run_seconds = budget.spent
+        self._start_seconds = start_seconds
         self._number = 0
         self._warning = ""
 
@@ -109,10 +118,12 @@ class PairMeasuring:
 
         Raises ValueError where the budget is too short for a verdict.
         """
+        if self.cases:
+            self._leave_out(EXPECTED_SECONDS_A_CASE)
         self.say(f"{count(len(self.cases), 'case')}; the noise floor: base against itself")
         again = dataclasses.replace(self.both[0], name="base again")
-        for _ in range(floor_pairs(len(self.cases))):
-            pair = self._measure((self.both[0], again), self.cases) if self.cases else None
+        while self.cases and len(self.floor_pairs) < floor_pairs(len(self.cases)):
+            pair = self._measure((self.both[0], again), self.cases)
             if pair is None and self.cases:
                 raise ValueError(
                     f"--budget is {self._budget.seconds:.0f}s, of which the dry run of both took "
@@ -121,7 +132,8 @@ class PairMeasuring:
                 )
             if pair is not None and self.cases:
                 self.floor_pairs.append(pair)
-                self._refuse_too_small()
+                self._warn()
+                self._fit_into_budget()
         same = [ratio for pair in self.floor_pairs for case, ratio in pair.log_ratios().items() if case in self.cases]
         return noise_floor(same) if same else lambda _: math.inf
 
@@ -141,7 +153,10 @@ class PairMeasuring:
 
     def _warn(self) -> None:
         """Say, once for each kind of warning, that the pairs speak against the machine. Nothing depends on it."""
-        warning = early_warning([pair.log_ratios() for pair in self.pairs], self._rule.most_pairs)
+        ratios = [pair.log_ratios() for pair in self.pairs]
+        warning = early_warning(ratios, self._rule.most_pairs) if len(ratios) >= LEAST_PAIRS else ""
+        if len(ratios) < LEAST_PAIRS:
+            warning = first_warning([*(pair.log_ratios() for pair in self.floor_pairs), *ratios])
         state = warning.partition(":")[0]
         if state and state != self._warning:
             self._warning = state
@@ -195,8 +210,18 @@ class PairMeasuring:
                 self.broken[case] = failure
                 self.cases.remove(case)
 
-    def _refuse_too_small(self) -> None:
-        longest = self._budget.expected(len(self.cases))
+    def _fit_into_budget(self) -> None:
+        """Leave out the last cases, for which the budget is too short, by the pairs so far.
+
+        Raises ValueError where not one is left.
+        """
+        number = len(self.cases)
+        seconds = self._budget.expected(number)
+        if not seconds:
+            return
+        start = min(self._start_seconds, seconds / 2)
+        self._leave_out((seconds - start) / number)
+        longest = start + (seconds - start) * len(self.cases) / number
         pairs = floor_pairs(len(self.cases)) + self._rule.interim_analyses[0]
         needed = self._dry_run_seconds + longest * pairs
         if needed > self._budget.seconds:
@@ -205,6 +230,23 @@ class PairMeasuring:
                 f"a pair of processes {longest:.0f} s, so a verdict needs {math.ceil(needed)}s at least: give more, or "
                 "a smaller --suite"
             )
+
+    def _leave_out(self, seconds_a_case: float) -> None:
+        """Keep as many cases as the second interim analysis of all can have within the budget, and one at least."""
+        analysis = self._rule.interim_analyses[:2][-1]
+        pairs = floor_pairs(len(self.cases)) - len(self.floor_pairs) + analysis
+        fits = cases_within(
+            self._budget.left, pairs=pairs, start_seconds=self._start_seconds, seconds_a_case=seconds_a_case
+        )
+        kept = max(1, fits)
+        if kept < len(self.cases):
+            self.cases, left_out = self.cases[:kept], self.cases[kept:]
+            self.not_judged = [*left_out, *self.not_judged]
+            self.why_not_judged = (
+                f"the budget of {self._budget.seconds:.0f} s is long enough for {count(kept, 'case')}: give more, or "
+                "name those that matter by --first"
+            )
+            self.say(f"{count(len(left_out), 'case')} will not be judged: {self.why_not_judged}")
 
 
 def _why_not_begun(case: str, processes: Mapping[str, ProcessRecord]) -> Failure:

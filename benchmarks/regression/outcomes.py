@@ -8,8 +8,8 @@ TestStatus = Literal["passed", "skipped", "failed"]
 """How a test ended, in pytest's words."""
 Verdict = Literal["faster", "same", "slower", "cannot tell"]
 """What the times of a case say of head beside base."""
-Exclusion = Literal["new", "gone", "broken"]
-"""Why a case has no verdict: base does not measure it, head does not, or it fails."""
+Exclusion = Literal["new", "gone", "broken", "not judged"]
+"""Why a case has no verdict: base does not measure it, head does not, it fails, or the budget is too short for it."""
 
 
 class Outcome(NamedTuple):

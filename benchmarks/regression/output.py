@@ -12,85 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import files
-from benchmarks.presentation.plain_text import LONGEST, clean, code, count, escape, interval, share, table
+from benchmarks.presentation.plain_text import LONGEST, clean
 from benchmarks.presentation.text_table import GAP, Column, text_table
 from benchmarks.regression.judging import Judgement
 from benchmarks.regression.regress import Result
+from benchmarks.regression.verdict_text import HEADER, comment, markdown, rows, summary
 
-SCHEMA = 2
+SCHEMA = 3
 """The form of regress.json.
 
 1: the first.
 2: `decision` was `outcome`, its `confirmation_log_ratios` were `again`, a judgement's `threshold` was `gate`, and
 `excluded` was `untold`.
+3: `installed` and `variants` are new; a case may be excluded as `not judged`.
 """
 _COLOURS = {"faster": "#009E73", "slower": "#D55E00", "same": "#666666", "cannot tell": "#E69F00"}
-_HEADER = ("case", "verdict", "ratio", "interval, or why none", "pairs", "matters from", "could have found")
-_REASON = _HEADER.index("interval, or why none")
+_REASON = HEADER.index("interval, or why none")
 MOST_DRAWN = 100
 _LONGEST_DRAWN = 60
-
-
-def rows(result: Result) -> list[tuple[str, ...]]:
-    """A row a case, under the columns of the table; a case that was not compared has its kind and the reason."""
-    found: list[tuple[str, ...]] = []
-    if result.decision is not None:
-        for case, judgement in result.decision.final.items():
-            each = judgement.estimate
-            numbers = (f"{each.ratio:.3f}", interval(each.low, each.high), f"{each.pairs}")
-            found.append((case, judgement.verdict, *numbers, share(judgement.threshold), share(each.detectable)))
-    found += [(case, kind, "", reason, "", "", "") for case, (kind, reason) in result.excluded.items()]
-    return found
-
-
-def summary(result: Result) -> str:
-    """The verdict in a sentence or two."""
-    sentences = [_verdict(result)]
-    if result.lost:
-        case = result.lost[0]
-        sentences.append(
-            f"{_are(len(result.lost), 'case')} broken on head and not on base, such as {clean(case, LONGEST)} "
-            f"({clean(result.excluded[case][1], LONGEST)}): mend the code or the suite."
-        )
-    return " ".join(sentences)
-
-
-def _verdict(result: Result) -> str:
-    if result.decision is None:
-        return f"Nothing was judged: {_why_nothing(result)}."
-    of = f"{len(result.slower)} of {len(result.decision.final)} cases slower"
-    if result.unfit and result.slower:
-        return (
-            f"{of} by far, confirmed in fresh processes: more than the machine explains, which was unfit to judge "
-            f"small changes on ({result.unfit})."
-        )
-    if result.unfit:
-        return f"The machine was unfit to judge on: {result.unfit}."
-    if result.slower:
-        return f"{of}, confirmed in fresh processes."
-    cases = count(len(result.decision.final), "case")
-    if not result.decided:
-        return f"None of {cases} can be told: the intervals are too wide; give a longer --budget or a quieter machine."
-    return f"No confirmed slowdown in {cases}."
-
-
-def _why_nothing(result: Result) -> str:
-    broken = {case: reason for case, (kind, reason) in result.excluded.items() if kind == "broken"}
-    if broken:
-        case, reason = next(iter(broken.items()))
-        return (
-            f"{_are(len(broken), 'case')} broken, such as {clean(case, LONGEST)} ({clean(reason, LONGEST)}); mend it, "
-            "or name another --base"
-        )
-    if result.excluded:
-        new = sum(kind == "new" for kind, _ in result.excluded.values())
-        gone = len(result.excluded) - new
-        return f"base and head have no case in common ({new} new, {gone} gone); name a --base that has these cases"
-    return "base and head have no case in common"
-
-
-def _are(number: int, noun: str) -> str:
-    return f"{count(number, noun)} {'is' if number == 1 else 'are'}"
 
 
 def terminal_lines(result: Result, width: int) -> list[str]:
@@ -102,36 +41,14 @@ def terminal_lines(result: Result, width: int) -> list[str]:
     found = rows(result)
     columns = [
         Column(name, [clean(row[place]) for row in found], right=name in ("ratio", "pairs"))
-        for place, name in enumerate(_HEADER)
+        for place, name in enumerate(HEADER)
     ]
-    if result.excluded:
+    if any(row[0] in result.excluded for row in found):
         reasons = [clean(row[_REASON]) if row[0] in result.excluded else "" for row in found]
         intervals = ["" if reason else clean(row[_REASON]) for row, reason in zip(found, reasons, strict=True)]
         columns[_REASON] = Column("interval", intervals)
         columns.append(Column("why none", reasons))
     return [title, *text_table(columns, width, indent=GAP)]
-
-
-def markdown(result: Result) -> str:
-    """The result as Markdown: the sentence, the table, and the pairs and environments behind it."""
-    cells = [[code(row[0]), row[1], row[2], escape(row[3]), *row[4:]] for row in rows(result)]
-    suspected = result.decision.suspected if result.decision else ()
-    lines = [
-        f"## Is {code(result.head)} slower than {code(result.base)}?",
-        escape(summary(result)),
-        table(_HEADER, cells),
-        f"{len(result.pairs)} pairs of fresh processes in {result.seconds:.0f} s on {escape(result.machine['key'])}.",
-        f"{count(len(suspected), 'case')} seemed slower and {'was' if len(suspected) == 1 else 'were'} measured again: "
-        "ratio, interval and pairs are those of the second measurement alone."
-        if suspected
-        else "",
-        *(escape(line) for line in result.environment),
-        *(
-            f"{escape(name)}: {each.ratio:.3f} ({interval(each.low, each.high)})"
-            for name, each in result.control.items()
-        ),
-    ]
-    return "\n\n".join(line for line in lines if line) + "\n"
 
 
 def to_json(result: Result) -> dict[str, Any]:
@@ -200,13 +117,14 @@ def prepare(folder: Path, job_summary: str | None) -> None:
 
 
 def write(result: Result, folder: Path, job_summary: str | None) -> None:
-    """Write regress.json and summary.md over those of an earlier run, and append to the job summary, if any."""
+    """Write regress.json, summary.md and comment.md over those of an earlier run; append to the job summary, if any."""
     # The plot of an earlier run is not to stand beside this verdict.
     with files.replacing(folder, PLOT):
         pass
     with files.replacing(folder, FILES) as staged:
         files.write(staged, "regress.json", json.dumps(to_json(result), indent=1))
         files.write(staged, "summary.md", markdown(result))
+        files.write(staged, "comment.md", comment(result))
     if job_summary:
         with files.explained(Path(job_summary), "add the verdict to"):
             files.append_to_named(Path(job_summary), markdown(result))
@@ -237,6 +155,6 @@ def _is_earlier(folder: Path) -> bool:
     return isinstance(content, dict) and {"schema", "exit_status", "summary", "pairs"} <= content.keys()
 
 
-FILES = files.CommandFiles("regress", re.compile(r"regress\.json|summary\.md"), is_earlier=_is_earlier)
+FILES = files.CommandFiles("regress", re.compile(r"regress\.json|summary\.md|comment\.md"), is_earlier=_is_earlier)
 PLOT = files.CommandFiles("the plot of regress", re.compile(r"ratios\.png"), is_earlier=_is_earlier)
 """The plot is a kind of its own, since the verdict is written before it."""

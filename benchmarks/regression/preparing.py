@@ -20,20 +20,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.regression.building import build
-from benchmarks.regression.environments import (
-    Choice,
-    dependency_key,
-    differences,
-    environment_of,
-    import_paths,
-    packages_of,
-)
+from benchmarks.regression.building import build, run_steps
+from benchmarks.regression.environments import Choice, dependency_key, environment_of, import_paths
+from benchmarks.regression.installed import differences, packages_of
 from benchmarks.regression.origins import OriginProblem, Origins, OwnCode, problems_between, problems_of, roots_of
 from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.pytest_command import Side
+from benchmarks.regression.requirements import NOTHING_ELSE, Needs
 from benchmarks.regression.revisions import Revision, copy_of_checkout, worktrees
 from benchmarks.regression.sources import Sources, sources_of
+from benchmarks.regression.variants import AS_IT_IS, Variant
 
 Way = Literal["shared", "built", "own"]
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
@@ -59,8 +55,10 @@ class Preparation:
         scratch: A folder for builds, which outlives the sides.
         dry_run: Runs every test of a side once, unmeasured.
         say: Is called with each sentence for the user.
-        install: Requirements that pip installs into environments of the revisions' own.
-        options: Further words for pytest.
+        needs: The needs of the suite beside the project.
+        variants: {name of a side: what it has beside its revision}.
+
+    `installed` are {name of a side: {package: version}} of its environment, once the sides are ready.
     """
 
     def __init__(
@@ -71,12 +69,13 @@ class Preparation:
         *,
         dry_run: Callable[[Side], ProcessRecord],
         say: Callable[[str], None],
-        install: Sequence[str] = (),
-        options: Sequence[str] = (),
+        needs: Needs = NOTHING_ELSE,
+        variants: Mapping[str, Variant] | None = None,
     ) -> None:
         self._top, self._suite, self._scratch = top, suite, scratch
-        self._dry_run, self._say, self._install, self._options = dry_run, say, install, tuple(options)
+        self._dry_run, self._say, self._needs, self._variants = dry_run, say, needs, variants or {}
         self._number = 0
+        self.installed: dict[str, Mapping[str, str]] = {}
 
     def pair(self, base: Revision, head: Revision, choice: Choice) -> tuple[PreparedSide, PreparedSide]:
         """Base and head, each of which runs its own code.
@@ -86,9 +85,12 @@ class Preparation:
         base_ready, head_ready = self._first_that_works({"base": base, "head": head}, choice)
         return base_ready, head_ready
 
-    def one(self, name: str, revision: Revision) -> PreparedSide:
-        """A single revision in the environment of this interpreter, from its sources or built; raises as `pair`."""
-        (ready,) = self._first_that_works({name: revision}, "auto", own_environment=False)
+    def one(self, name: str, revision: Revision, *, own: bool = False) -> PreparedSide:
+        """A single revision in the environment of this interpreter, from its sources or built, or in one of its own.
+
+        Raises as `pair` does.
+        """
+        (ready,) = self._first_that_works({name: revision}, "own" if own else "auto", own_environment=own)
         return ready
 
     def _first_that_works(
@@ -141,6 +143,8 @@ class Preparation:
     ) -> tuple[list[PreparedSide], list[OriginProblem]]:
         """The sides of one way, and the problems for which they cannot be measured."""
         made = [self._side(way, name, revision, sources[name]) for name, revision in revisions.items()]
+        listed = {side.python: packages_of(side.python) for side, _ in made}
+        self.installed = {side.name: listed[side.python] for side, _ in made}
         self._say_where(way, [side for side, _ in made])
         ready, problems, roots = self._run_dry(made)
         if problems and any(roots):
@@ -179,43 +183,36 @@ class Preparation:
 
     def _side(self, way: Way, name: str, revision: Revision, sources: Sources) -> tuple[Side, OwnCode]:
         checkouts = (self._top, *worktrees(self._top))
-        if way == "shared":
-            clean = revision.folder != self._top
-            paths = import_paths(revision.folder)
-            side = Side(
-                name=name,
-                folder=revision.folder,
-                python=sys.executable,
-                suite=self._suite,
-                import_paths=paths,
-                options=self._options,
-            )
-            return side, OwnCode(name, sources, checkouts, clean=clean)
+        variant = self._variants.get(name, AS_IT_IS)
         python, project = sys.executable, sources.project_folder(self._suite)
         projects = [] if project is None else [str(project.relative_to(revision.folder))]
         if way == "own":
-            python, local = environment_of(revision, project, self._say, self._install)
+            python, local = environment_of(revision, project, self._say, self._needs, variant)
             projects = list(dict.fromkeys([*projects, *local]))
-        if revision.folder == self._top:
+        is_copied = way != "shared" or bool(self._needs.build)
+        if is_copied and revision.folder == self._top:
             # A build writes files, and finds those of earlier builds, so it takes place in a copy.
             revision = copy_of_checkout(self._top, revision, self._new(name))
+        run_steps(revision, python, self._needs.build, variant)
         build_folder = None
-        if projects:
+        if projects and way != "shared":
             build_folder = self._new(f"{name}-build")
             self._say(f"{revision.label} is built")
-            build(revision, python, projects, build_folder)
-        paths = (*([] if build_folder is None else [build_folder]), *import_paths(revision.folder))
+            build(revision, python, projects, build_folder, variant)
         side = Side(
             name=name,
             folder=revision.folder,
             python=python,
             suite=self._suite,
-            import_paths=paths,
-            options=self._options,
-            inherits_python_path=way == "built",
+            import_paths=(*([] if build_folder is None else [build_folder]), *import_paths(revision.folder)),
+            variables=variant.variables,
+            options=self._needs.options,
+            inherits_python_path=way != "own",
         )
         # The sources are read again: a build has written beside them, and a copy lies elsewhere.
-        return side, OwnCode(name, sources_of(revision.folder), checkouts, build_folder)
+        sources = sources_of(revision.folder) if is_copied else sources
+        is_clean = revision.folder != self._top
+        return side, OwnCode(name, sources, checkouts, build_folder, clean=is_clean)
 
     def _new(self, kind: str) -> Path:
         self._number += 1
@@ -227,7 +224,9 @@ class Preparation:
             what = "files" if way == "shared" else "build and files"
             self._say(f"{who} in the environment of {sys.executable}, each with its own {what} first on the path")
         elif len(made) > 1:
-            self._say(differences(*(packages_of(side.python) for side in made)))
+            asked = [each for variant in self._variants.values() for each in variant.requirements]
+            base, head = (self.installed[side.name] for side in made)
+            self._say(differences(base, head, asked))
 
 
 def _first(paths: Sequence[Path], roots: Sequence[Path], own: OwnCode) -> tuple[Path, ...]:

@@ -24,9 +24,12 @@ from benchmarks.regression.outcomes import Excluded
 from benchmarks.regression.pairing import ProcessPair
 from benchmarks.regression.preparing import Preparation
 from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.requirements import NOTHING_ELSE, Needs
 from benchmarks.regression.revisions import check_out, remove_abandoned, remove_worktrees, top_of_checkout
 from benchmarks.regression.stopping import Decision, Rule, decide
-from benchmarks.regression.suite_cases import sort_cases, tolerance_of
+from benchmarks.regression.suite_cases import by_importance, sort_cases, tolerance_of
+from benchmarks.regression.suite_kinds import other_kind
+from benchmarks.regression.variants import AS_IT_IS, Variant
 from benchmarks.sweeps import parse_duration
 
 SLOWER, NOT_JUDGED, UNFIT = 1, 2, 3
@@ -37,8 +40,8 @@ SLOWER, NOT_JUDGED, UNFIT = 1, 2, 3
 class Request:
     """The comparison that the user asks for."""
 
-    base: str
-    """A revision, as git names it."""
+    base: str | None
+    """A revision, as git names it, or None for that of head: sides that differ by their variants alone."""
     head: str | None
     """A revision, or None for the checkout as it stands."""
     suite: str
@@ -46,10 +49,12 @@ class Request:
     environment: Choice = "auto"
     budget_seconds: float = 300.0
     rule: Rule = dataclasses.field(default_factory=Rule)
-    pytest_options: tuple[str, ...] = ()
-    """Further words for pytest, on both sides."""
-    install: tuple[str, ...] = ()
-    """Requirements that pip installs into the environments of the revisions."""
+    needs: Needs = NOTHING_ELSE
+    """The needs of the suite beside the project, on both sides."""
+    variants: tuple[Variant, Variant] = (AS_IT_IS, AS_IT_IS)
+    """What base and head have beside their revision."""
+    first: tuple[str, ...] = ()
+    """Parts of names of the cases that matter most, in order, with `*` for any text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +79,10 @@ class Result:
     machine: Mapping[str, Any]
     environment: tuple[str, ...]
     """Sentences on the environments and options in which both sides ran."""
+    installed: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    """{"base" or "head": {package: version}} of Python and of all that is installed, also as a dependency."""
+    variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)
+    """{"base" or "head": what the side has beside its revision}."""
     lost: tuple[str, ...] = ()
     """The broken cases that work on base and not on head."""
 
@@ -106,35 +115,36 @@ class Result:
 
 
 def plan(
-    base: str,
+    base: str | None,
     head: str | None,
     suite: str,
     *,
     tolerance: float,
     budget: str,
     environment: str,
-    pytest_options: str = "",
-    install: Sequence[str] = (),
+    needs: Needs = NOTHING_ELSE,
+    variants: tuple[Variant, Variant] = (AS_IT_IS, AS_IT_IS),
+    first: Sequence[str] = (),
 ) -> Request:
     """The request that the options of the command line make. Raises ValueError, which names the option."""
+    if base is None and variants == (AS_IT_IS, AS_IT_IS):
+        raise ValueError(
+            "--base is missing, and nothing else sets the sides apart; expected a revision to compare with (--base "
+            "main), or what one side has and the other has not (--base-with and --head-with, --base-python, --base-env)"
+        )
     if not 0 < tolerance < 1:
         raise ValueError(f"--tolerance is {tolerance}; expected a share above 0 and below 1: 0.03 is 3 %")
     choice: Choice | None = next((each for each in get_args(Choice) if each == environment), None)
     if choice is None:
         raise ValueError(f"--environment is {environment!r}; expected one of {', '.join(get_args(Choice))}")
-    if install:
+    own = _needs_environment(needs, variants)
+    if own:
         if choice == "shared":
             raise ValueError(
-                f"--install is {' '.join(install)} and --environment shared, in which nothing is installed; expected "
-                "one of the two: install it yourself, or leave --environment out"
+                f"{own} and --environment shared, in which nothing is installed; expected one of the two: install it "
+                "yourself, or leave --environment out"
             )
         choice = "own"
-    try:
-        options = tuple(shlex.split(pytest_options))
-    except ValueError as error:
-        raise ValueError(
-            f"--pytest is {pytest_options!r}: {error}; expected options as a shell reads them: '--slow -m fast'"
-        ) from None
     return Request(
         base,
         head,
@@ -142,9 +152,22 @@ def plan(
         environment=choice,
         budget_seconds=parse_duration(budget),
         rule=Rule(tolerance=tolerance),
-        pytest_options=options,
-        install=tuple(install),
+        needs=needs,
+        variants=variants,
+        first=tuple(first),
     )
+
+
+def _needs_environment(needs: Needs, variants: Sequence[Variant]) -> str:
+    """The option that asks for environments of their own, with its value as a clause; empty where none does."""
+    asked: list[tuple[str, str]] = [
+        ("--install", " ".join(needs.install)),
+        ("extras", " ".join(needs.extras or ())),
+        ("groups", " ".join(needs.groups or ())),
+    ]
+    for side, each in zip(("base", "head"), variants, strict=True):
+        asked += [(f"--{side}-with", " ".join(each.requirements)), (f"--{side}-python", each.python)]
+    return next((f"{option} is {value}" for option, value in asked if value), "")
 
 
 def regress(request: Request, say: Callable[[str], None], folder: Path | None = None) -> Result:
@@ -164,37 +187,52 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
 
     remove_abandoned(say)
     with check_out(top, request.base, request.head) as (base, head), _builds() as builds:
-        say(f"base: {base.label}; head: {head.label}")
-        given = {"PYTEST_ADDOPTS": os.environ.get("PYTEST_ADDOPTS"), "--pytest": shlex.join(request.pytest_options)}
+        labels = [side.label + variant.label for side, variant in zip((base, head), request.variants, strict=True)]
+        say(f"base: {labels[0]}; head: {labels[1]}")
+        given = {"PYTEST_ADDOPTS": os.environ.get("PYTEST_ADDOPTS"), "--pytest": shlex.join(request.needs.options)}
         for name, options in given.items():
             if options:
                 note(f"pytest is given {options}, by {name}")
+        for side in (base, head):
+            if side.empty_submodules:
+                note(
+                    f"{', '.join(side.empty_submodules)} of {side.label} stays empty, since the checkout lacks the "
+                    "commits of this submodule: run git submodule update --init --recursive first if the suite needs it"
+                )
         with measuring_alone(f"regress in {top}", say):
             dry_runs = DryRuns(request.budget_seconds)
+            variants = dict(zip(("base", "head"), request.variants, strict=True))
             preparation = Preparation(
                 top,
                 suite,
                 builds,
                 dry_run=dry_runs.run,
                 say=note,
-                install=request.install,
-                options=request.pytest_options,
+                needs=request.needs,
+                variants=variants,
             )
             both = preparation.pair(base, head, request.environment)
             sides, found = (both[0].side, both[1].side), (both[0].dry_run, both[1].dry_run)
             say_failures(sides, found, say)
-            cases = sort_cases(*found)
+            cases = sort_cases(*found, kind=other_kind(head.folder / suite))
             budget = Budget(request.budget_seconds, spent=dry_runs.seconds)
             limits = pair_limits(found, time.monotonic() + budget.left)
             measuring = PairMeasuring(
-                both=sides, cases=cases.compared, budget=budget, say=say, limits=limits, rule=request.rule
+                both=sides,
+                cases=by_importance(cases.compared, request.first),
+                budget=budget,
+                say=say,
+                limits=limits,
+                rule=request.rule,
+                start_seconds=max(each.start_seconds for each in found),
             )
             decision = _decide(request.rule, measuring, found[1]) if cases.compared else None
     control = judge_control([pair.log_ratios() for pair in measuring.pairs]) if decision is not None else {}
     later = {case: Excluded("broken", f"{each.side}: {each.reason}") for case, each in measuring.broken.items()}
+    later |= {case: Excluded("not judged", measuring.why_not_judged) for case in measuring.not_judged}
     return Result(
-        base=base.label,
-        head=head.label,
+        base=labels[0],
+        head=labels[1],
         suite=suite,
         decision=decision,
         excluded={**cases.excluded, **later},
@@ -206,6 +244,8 @@ def regress(request: Request, say: Callable[[str], None], folder: Path | None = 
         seconds=time.monotonic() - start,
         machine=machine.describe_machine(),
         environment=tuple(said),
+        installed=dict(preparation.installed),
+        variants=variants,
     )
 
 

@@ -35,6 +35,8 @@ class Revision:
     """Whether the files have uncommitted changes."""
     folder: Path
     """The top of the files."""
+    empty_submodules: tuple[str, ...] = ()
+    """The paths of submodules whose files the checkout does not have."""
 
     @property
     def label(self) -> str:
@@ -52,20 +54,24 @@ def top_of_checkout(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def check_out(top: Path, base: str, head: str | None) -> Iterator[tuple[Revision, Revision]]:
+def check_out(top: Path, base: str | None, head: str | None) -> Iterator[tuple[Revision, Revision]]:
     """Base and head as folders; without a name, head is the checkout itself, with its uncommitted changes.
 
-    The worktrees are removed at the end and after an exception. Raises ValueError when git knows no such revision.
+    Without a name, base is the same revision as head. The worktrees are removed at the end and after an exception.
+    Raises ValueError when git knows no such revision.
     """
-    commits = {name: resolve(top, name) for name in (base, head or "HEAD")}
+    base = head if base is None else base
+    commits = {name: resolve(top, name) for name in (base or "HEAD", head or "HEAD")}
     with scratch_folder("revisions") as scratch:
+
+        def files_of(name: str | None, side: str) -> Revision:
+            if name is not None:
+                return worktree(top, name, commits[name], scratch / side)
+            dirty = bool(git(top, "status", "--porcelain"))
+            return Revision("the checkout", commits["HEAD"], dirty, top)
+
         try:
-            old = worktree(top, base, commits[base], scratch / "base")
-            if head is not None:
-                yield old, worktree(top, head, commits[head], scratch / "head")
-            else:
-                dirty = bool(git(top, "status", "--porcelain"))
-                yield old, Revision("the checkout", commits["HEAD"], dirty, top)
+            yield files_of(base, "base"), files_of(head, "head")
         finally:
             remove_worktrees(scratch)
 
@@ -79,8 +85,8 @@ def worktree(top: Path, name: str, commit: str, folder: Path) -> Revision:
     repository = (top / git(top, "rev-parse", "--git-common-dir")).resolve()
     write(folder.parent, f"{folder.name}{_REPOSITORY}", os.fsencode(repository))
     git(top, "worktree", "add", "--quiet", "--detach", str(folder), commit)
-    _fill_submodules(top, commit, folder)
-    return Revision(name, commit, dirty=False, folder=folder)
+    empty = _fill_submodules(top, commit, folder)
+    return Revision(name, commit, dirty=False, folder=folder, empty_submodules=tuple(empty))
 
 
 def copy_of_checkout(top: Path, revision: Revision, folder: Path) -> Revision:
@@ -106,26 +112,33 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _fill_submodules(source: Path, commit: str, folder: Path) -> None:
-    """Write the files of a commit's submodules into a folder, as far as the checkout `source` has them."""
+def _fill_submodules(source: Path, commit: str, folder: Path) -> list[str]:
+    """Write the files of a commit's submodules into a folder, as far as the checkout `source` has them.
+
+    Returns the paths of those that it has not, and that stay empty.
+    """
+    empty = []
     for entry in git_files(source, "ls-tree", "-r", "-z", commit):
         described, _, name = entry.partition("\t")
         mode, _, of_module = described.split(" ")
         if mode == "160000":
-            _fill_submodule(source / name, of_module, folder / name)
+            within = _fill_submodule(source / name, of_module, folder / name)
+            empty += [name] if within is None else [f"{name}/{each}" for each in within]
+    return empty
 
 
-def _fill_submodule(module: Path, commit: str, folder: Path) -> None:
+def _fill_submodule(module: Path, commit: str, folder: Path) -> list[str] | None:
+    """Write the files of one submodule; the paths of those in it that stay empty, or None where it does so itself."""
     if not (module / ".git").exists() or folder.is_symlink():
-        return
+        return None
     index = folder.parent / f".{folder.name}.index"
     try:
         git(module, "read-tree", commit, index=index)
         git(module, "checkout-index", "--all", f"--prefix={folder}/", index=index)
-        _fill_submodules(module, commit, folder)
+        return _fill_submodules(module, commit, folder)
     except ValueError:
         # The submodule of the checkout lacks the commit: the folder stays empty, as git leaves it.
-        return
+        return None
     finally:
         remove(index.parent, index.name)
 

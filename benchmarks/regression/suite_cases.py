@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.regression.outcomes import Excluded
@@ -26,14 +27,15 @@ class SuiteCases:
     """The broken cases that work on base and not on head."""
 
 
-def sort_cases(base: ProcessRecord, head: ProcessRecord) -> SuiteCases:
+def sort_cases(base: ProcessRecord, head: ProcessRecord, kind: str = "") -> SuiteCases:
     """The cases of both revisions, by their dry runs. A case that both skip is left out.
 
-    A revision that skips a case does not have it: the case is `new` or `gone`, and the reason says why. Raises
-    ValueError when head has no benchmark that works.
+    A revision that skips a case does not have it: the case is `new` or `gone`, and the reason says why. `kind` is the
+    kind of a suite that has no benchmark, as a clause. Raises ValueError when head has no benchmark that works.
     """
     if not any(_works(head, case) for case in head.outcomes):
-        raise ValueError(f"head has no benchmark that works in this suite: {why_nothing_works(head)}")
+        known = f"; {kind}" if kind and not head.collected else ""
+        raise ValueError(f"head has no benchmark that works in this suite: {why_nothing_works(head)}{known}")
     compared: list[str] = []
     excluded: dict[str, Excluded] = {}
     lost: list[str] = []
@@ -53,6 +55,23 @@ def sort_cases(base: ProcessRecord, head: ProcessRecord) -> SuiteCases:
             why = _why_not_measured(case, other)
             excluded[case] = Excluded("new" if on_head else "gone", f"{name}: {why}" if why else "")
     return SuiteCases(tuple(compared), excluded, tuple(lost))
+
+
+def by_importance(cases: Sequence[str], first: Sequence[str]) -> tuple[str, ...]:
+    """The cases, those that matter most at the beginning: `first` are parts of their names, with `*` for any text.
+
+    The others keep their order. Raises ValueError for a part that is in no name.
+    """
+    ranked: dict[str, None] = {}
+    for part in first:
+        found = [case for case in cases if fnmatch.fnmatchcase(case, f"*{part}*")]
+        if cases and not found:
+            raise ValueError(
+                f"--first is {part!r}, which is in the name of no case; expected part of one, such as "
+                f"{cases[0].rpartition('::')[2]!r}"
+            )
+        ranked |= dict.fromkeys(found)
+    return tuple(ranked | dict.fromkeys(cases))
 
 
 def tolerance_of(case: str, extra_info: Mapping[str, Any], default: float) -> float:
