@@ -62,6 +62,7 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
     workflows = sorted(str(path) for path in Path(".github/workflows").glob("*.yml"))
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml")
 
 
 @nox.session
@@ -168,3 +169,11 @@ def real_suites(session: nox.Session) -> None:
     """Try `regress` between releases of public projects, by their own suites: two hours; `-- pluggy` for one."""
     install(session, "tests")
     session.run("python", "-m", "benchmarks.regression.real_suites", *session.posargs)
+
+
+@nox.session
+def mutations(session: nox.Session) -> None:
+    """Change the code of the verdicts in small ways, and name each change that no test notices: an hour; not in CI."""
+    install(session, "tests", "mutation", project=".[history]")
+    session.run("mutmut", "run", "--max-children", "1", *session.posargs)
+    session.run("mutmut", "results")
