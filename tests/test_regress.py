@@ -134,7 +134,7 @@ def test_a_base_without_the_suite_leaves_nothing_to_compare(project: Path) -> No
     (project / "more" / "test_more.py").write_text("def test_more(benchmark):\n    benchmark(sum, range(9))\n")
     status, said = regress("--base", "HEAD", "--suite", "more", "--out", "out")
     assert status == 3
-    assert "more/test_more.py::test_more │ new" in said
+    assert "more/test_more.py::test_more new" in said
     assert "Nothing was judged: base and head have no case in common (1 new, 0 gone)" in said
 
 

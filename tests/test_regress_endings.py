@@ -271,7 +271,7 @@ def test_an_interrupt_ends_the_build_of_an_environment(tmp_path: Path, monkeypat
 def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
     """The reason is its output, or its status where it has none."""
     assert failure(["sh", "-c", "echo no such package >&2; exit 1"], tmp_path) == "no such package"
-    assert failure(["sh", "-c", "exit 3"], tmp_path) == "pip ended with 3"
+    assert failure(["sh", "-c", "exit 3"], tmp_path) == "it ended with 3"
     assert failure(["sh", "-c", "echo a warning >&2"], tmp_path) == ""
     assert (
         failure(["sh", "-c", "echo no such package >&2; echo note: of pip >&2; exit 1"], tmp_path) == "no such package"

@@ -31,7 +31,7 @@ def write_history(histories: Sequence[MachineHistory], folder: Path, job_summary
     StoreError where files that `history` did not write have the names of its own.
     """
     with replacing(folder, FILES) as staged:
-        plots = {each.stem: draw_history(each, staged, each.stem) for each in histories}
+        plots = {each.title: draw_history(each, staged, each.stem) for each in histories}
         write(staged, "steps.csv", rows_csv(_STEP_COLUMNS, _step_rows(histories)))
         write(staged, "series.csv", rows_csv(_SERIES_COLUMNS, _series_rows(histories)))
         text = markdown(histories, plots)
@@ -70,7 +70,7 @@ def markdown(histories: Sequence[MachineHistory], plots: dict[str, list[str]]) -
             parts.append(table(header, [_step_cells(names, case, change) for case, change in steps]))
             parts += [_between(history, names, case, change) for case, change in steps]
         parts += _environment_changes(history, names)
-        parts += [f"![Time of each case over {_noun(history)}s]({stem}.png)" for stem in plots[history.stem]]
+        parts += [f"![Time of each case over {_noun(history)}s]({stem}.png)" for stem in plots[history.title]]
         parts += _release_days(history)
         columns = ("case", f"{_noun(history)}s", "processes", "latest", "noise", "smallest step to be found")
         parts.append(table(columns, [_case_cells(names, case) for case in history.cases]))

@@ -51,7 +51,7 @@ def failure(
         except BaseException:
             _end(process.pid)
             raise
-    return _reason(said) or f"{Path(command[0]).name} ended with {process.returncode}" if process.returncode else ""
+    return _reason(said) or f"it ended with {process.returncode}" if process.returncode else ""
 
 
 def _end(group: int) -> None:
