@@ -46,6 +46,8 @@ from rnnimpl.native.build import library
         ),
         ("31863f.so", "_ZZN3rnn8BackwardIdNS_3GruEE3runEvENKUliE_clEi", "waiting"),
         ("31863f.so", "_ZN3rnn7ForwardIfNS_4TanhEE5recurERKNS2_4WorkEll", "elementwise"),
+        ("31863f.so", "rnn_phase_recurrence", "elementwise"),
+        ("31863f.so", "rnn_phase_weight_gradients", "products"),
         ("libtorch_cpu.so", "_ZN4dnnl4impl3cpu3x6421brgemm_kernel_executeEPKNS2_15brgemm_kernel_tEi", "products"),
         ("libtorch_cpu.so", "_ZZNK4dnnl4impl3cpu3x6422jit_uni_rnn_postgemm_t11execute_bwdIffffffEEv", "elementwise"),
         ("libtorch_cpu.so", "_ZN4dnnl4impl3cpu15gates_reductionIffEEvRKNS1_9rnn_utils10rnn_conf_tE", "elementwise"),

@@ -17,11 +17,17 @@ from benchmarks.profiling.sampling.attribution import Sample, attribute
 from benchmarks.profiling.sampling.kinds import WorkKind
 from benchmarks.profiling.sampling.sampler import PREEMPTED, SAMPLED_THREAD, WAITS, SampledThreads, Sampler
 from benchmarks.profiling.sampling.symbols import Place, places
-from benchmarks.profiling.tracing.native_phases import PhaseCode, code_of_phases, phase_of
+from benchmarks.profiling.tracing.native_phases import PHASES, PhaseCode, code_of_phases, phase_of
 from benchmarks.profiling.tracing.sampled_trace import PARTS, Overlay, overlay, sample_calls, sampled_tracks
 from benchmarks.profiling.tracing.trace import SAMPLE_INTERVAL_SECONDS, trace
 from rnnimpl.native.build import kernels
 from tests.traces import names, subject, tracks
+
+PASS_NAMES = {
+    "forward": r"3rnn7Forward|^rnn_phase_(projection|recurrence)$",
+    "backward": r"3rnn8Backward|^rnn_phase_(recurrence_back|input_gradient|weight_gradients)$",
+}
+"""{pass: pattern of functions that run in it alone}."""
 
 
 def sample(nanoseconds: int, kind: WorkKind = "products", function: str = "", caller: int = 0) -> Sample:
@@ -101,11 +107,11 @@ CODE = [PhaseCode("input projection", 100, 200), PhaseCode("recurrence", 300, 40
         ("_ZN3rnn14multiply_blockIfLi1E", 300, "recurrence"),
         ("_ZN3rnn14multiply_blockIfLi1E", 200, ""),
         ("_ZN3rnn14multiply_blockIfLi1E", 0, ""),
-        ("_ZN3rnn7ForwardIfNS_4LstmEE7projectERKNS2_4WorkEll", 0, "input projection"),
-        ("_ZN3rnn7ForwardIdNS_3GruEE5recurERKNS2_4WorkEll.constprop.0", 0, "recurrence"),
-        ("_ZN3rnn8BackwardIfNS_4TanhEE10recur_backERKNS2_4WorkEll", 0, "recurrence"),
-        ("_ZN3rnn8BackwardIdNS_4ReluEE14multiply_inputERKNS2_4WorkEi", 0, "input projection"),
-        ("_ZN3rnn14WeightProductsIfE3runEbbRKNS_14LayerGradientsIfEE", 150, "gradients of the weights"),
+        ("rnn_phase_projection", 0, "input projection"),
+        ("rnn_phase_recurrence", 0, "recurrence"),
+        ("rnn_phase_recurrence_back", 0, "recurrence"),
+        ("rnn_phase_input_gradient", 0, "input projection"),
+        ("rnn_phase_weight_gradients", 150, "gradients of the weights"),
         ("memcpy", 350, "recurrence"),
         ("_PyEval_EvalFrameDefault", 0, ""),
     ],
@@ -124,12 +130,11 @@ def test_a_preempted_sample_is_in_no_phase() -> None:
 
 @pytest.mark.parametrize(("cell", "dtype"), [("tanh", "float32"), ("lstm", "float32"), ("gru", "float64")])
 def test_the_phases_are_found_in_fused_cpu(cell: str, dtype: str) -> None:
-    """Those of both passes are found and do not overlap. A renamed one fails here: see `sampling.native_names`."""
-    found = code_of_phases(kernels(cell, dtype).path)
-    counted = Counter(each.phase for each in found)
-    assert counted["input projection"] >= 2
-    assert counted["recurrence"] >= 2
-    assert counted["gradients of the weights"] >= 1
+    """Those of both passes are found once each, and do not overlap."""
+    library = kernels(cell, dtype)
+    assert all(hasattr(library.functions, name) for name in PHASES)
+    found = code_of_phases(library.path)
+    assert Counter(each.phase for each in found) == Counter(PHASES.values())
     spans = sorted((each.begin, each.end) for each in found)
     assert all(begin < end for begin, end in spans)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
@@ -155,11 +160,11 @@ def test_a_sample_has_the_phase_in_which_the_main_thread_answered() -> None:
         addresses = {int(each) for each in threads["address"]} - {WAITS, PREEMPTED}
         for found in attribute(threads, places(addresses), os.getpid()):
             function = found.work[1].function if found.work is not None else ""
-            passes[found.pass_number] += Counter(re.findall("3rnn[78](Forward|Backward)", function))
+            passes[found.pass_number] += Counter(name for name, own in PASS_NAMES.items() if re.search(own, function))
             if "multiply_block" in function:
                 products[phase_of(found, code)] += 1
-    assert set(passes[1]) == {"Forward"}
-    assert set(passes[2]) == {"Backward"}
+    assert set(passes[1]) == {"forward"}
+    assert set(passes[2]) == {"backward"}
     assert set(products) >= {"input projection", "recurrence", "gradients of the weights"}
     assert products[""] < products.total() / 20
 

@@ -18,6 +18,34 @@ namespace rnn {
 using Real = RNN_REAL;
 using Cell = RNN_CELL;
 using Net = Network<Real, Cell>;
+using ForwardPass = Forward<Real, Cell>;
+using BackwardPass = Backward<Real, Cell>;
+
+// The phases of a pass. A profiler finds them by these names, so they are exported and never inlined; the passes, which
+// are templates, find them by the types of their arguments.
+#pragma GCC visibility push(default)
+extern "C" {
+
+[[gnu::noinline]] void rnn_phase_projection(ForwardPass& pass, const ForwardPass::Work& work) { pass.project(work); }
+
+[[gnu::noinline]] void rnn_phase_recurrence(ForwardPass& pass, const ForwardPass::Work& work, long p, long end) {
+    pass.recur(work, p, end);
+}
+
+[[gnu::noinline]] void rnn_phase_recurrence_back(BackwardPass& pass, const BackwardPass::Work& work, long p, long end) {
+    pass.recur_back(work, p, end);
+}
+
+[[gnu::noinline]] void rnn_phase_input_gradient(BackwardPass& pass, const BackwardPass::Work& work, int part) {
+    pass.multiply_input(work, part);
+}
+
+[[gnu::noinline]] void rnn_phase_weight_gradients(WeightProducts<Real>& products, bool first, bool last,
+                                                  const LayerGradients<Real>& gradients) {
+    products.run(first, last, gradients);
+}
+}
+#pragma GCC visibility pop
 
 // The arrays of a pass; rnnimpl/native/calls.py has the same records and says what each array is.
 struct ForwardArguments {
@@ -99,7 +127,7 @@ int forward(Net& network, const ForwardArguments& arguments) {
         call.outputs = outputs(config, batch, hidden, hidden_layers, arguments.y);
         call.saved = Cell::kSaved > 0 ? of_cell : nullptr;
         call.final_state = {arguments.h_n, arguments.c_n};
-        Forward<Real, Cell>(network, call).run();
+        ForwardPass(network, call).run();
     });
 }
 
@@ -120,7 +148,7 @@ int backward(Net& network, const ForwardArguments& before, const BackwardArgumen
         call.dx = arguments.dx;
         call.dstate = {arguments.dh0, arguments.dc0};
         call.gradients = network.gradients(arguments.weights);
-        Backward<Real, Cell>(network, call).run();
+        BackwardPass(network, call).run();
         // Steps that no sequence has.
         if (call.dx != nullptr && !batch.packed)
             clear(call.dx + batch.T * batch.B * config.I, (batch.padded_T - batch.T) * batch.B * config.I);

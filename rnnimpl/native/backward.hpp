@@ -104,11 +104,13 @@ class Backward {
         return cycles;
     }
 
+  public:
     // A chunk of steps: after it come the large products, while da and their other factors are still in the cache.
     struct Chunk {
         long begin, end;
     };
 
+  private:
     Chunk chunk_of(long index) const { return {chunks_.begin(index), chunks_.end(index)}; }
 
     // The rows of a chunk. It has two steps at least: da of a single step would be written where that of the step after
@@ -125,6 +127,7 @@ class Backward {
         return (chunk.end - chunk.begin + steps_per_barrier_ - 1) / steps_per_barrier_;
     }
 
+  public:
     struct Work {
         int layer, direction, member;
         Chunk chunk;
@@ -133,6 +136,7 @@ class Backward {
         long panel_begin, panel_end;
     };
 
+  private:
     void step(int layer, const Chunk& chunk, int team, long step, int part) {
         const int direction = part / plan_.members, member = part % plan_.members;
         const long panels = network_.backward(layer, direction).state.count();
@@ -147,12 +151,12 @@ class Backward {
             .panel_end = panels * (member + 1) / plan_.members,
         };
         if (step == barriers(chunk)) {
-            if (chunk.begin == 0) recur_back(work, 0, -1);
-            multiply_input(work, part);
+            if (chunk.begin == 0) rnn_phase_recurrence_back(*this, work, 0, -1);
+            rnn_phase_input_gradient(*this, work, part);
             return;
         }
         const long end = chunk.end - step * steps_per_barrier_;
-        recur_back(work, end, std::max(chunk.begin, end - steps_per_barrier_));
+        rnn_phase_recurrence_back(*this, work, end, std::max(chunk.begin, end - steps_per_barrier_));
     }
 
     const PackedBackward<S>& packed(const Work& work) const { return network_.backward(work.layer, work.direction); }
@@ -179,11 +183,13 @@ class Backward {
     }
     S* between(int layer) const { return between_ + layer % 2 * (batch_.T * batch_.B * config_.D * config_.H); }
 
+  public:
     // Steps back from the p-th step, which is done, to the step `end`.
-    RNN_PHASE void recur_back(const Work& work, long p, long end) {
+    [[gnu::always_inline]] void recur_back(const Work& work, long p, long end) {
         while (p > end) step_back(work, --p);
     }
 
+  private:
     // da[p] from dh[p] = dy[p] + da[p+1] @ w_hh. Of rows whose last step is p, it is dh[p] = dy[p] + dh_n; of rows whose
     // first step is p+1, dh0 = da[p+1] @ w_hh.
     void step_back(const Work& work, long p) {
@@ -336,8 +342,9 @@ class Backward {
         }
     }
 
+  public:
     // dx = da @ w_ih, summed over directions, for the part's share of the time steps.
-    RNN_PHASE void multiply_input(const Work& work, int part) {
+    [[gnu::always_inline]] void multiply_input(const Work& work, int part) {
         const long I = config_.layer_input(work.layer);
         S* dx = work.layer == 0 ? call_.dx : between(work.layer - 1);
         if (dx == nullptr) return;
@@ -350,6 +357,7 @@ class Backward {
         }
     }
 
+  private:
     // The step at which a part's share of the chunk begins; shares have about the same rows.
     long share_begins(const Work& work, int part) const {
         const long steps = work.chunk.end - work.chunk.begin;
@@ -359,7 +367,7 @@ class Backward {
     }
 
     // dx of `count` times from `t` on.
-    void multiply_input_at(const Work& work, long t, long count, S* dx, long I) {
+    [[gnu::always_inline]] void multiply_input_at(const Work& work, long t, long count, S* dx, long I) {
         const long size = work.rows.size(), rows = work.rows.before(0, t + count) - work.rows.before(0, t);
         thread_local Buffer<S> buffer;
         S* sums = buffer.reserve(rows * kBlockVectors * kLanes<S>);
@@ -426,9 +434,10 @@ class Backward {
         const ProductRows<S> factors{direction, batch_.T, config_.H, all_rows_, exceeds_caches_, chunk.begin, chunk.end,
                                      da(chunk, direction, chunk.begin, 0), da_row(), x,
                                      {y.data + direction * config_.H, y.step, y.row, y.packed}, h0};
-        WeightProducts<S>(factors, config_.layer_input(layer), block, part % columns_, columns_,
-                          network_.product_scratch.data() + part * sums_size_)
-            .run(chunk.end == batch_.T, chunk.begin == 0, call_.gradients[static_cast<std::size_t>(index)]);
+        WeightProducts<S> products(factors, config_.layer_input(layer), block, part % columns_, columns_,
+                                   network_.product_scratch.data() + part * sums_size_);
+        rnn_phase_weight_gradients(products, chunk.end == batch_.T, chunk.begin == 0,
+                                   call_.gradients[static_cast<std::size_t>(index)]);
     }
 
     Net& network_;

@@ -83,7 +83,6 @@ class Forward {
         });
     }
 
-  private:
     // The work of one part of a step.
     struct Work {
         int layer, direction, member;
@@ -94,6 +93,7 @@ class Forward {
         bool one_row;  // at every step of the chunk
     };
 
+  private:
     void step(int team, long step, int part) {
         long barrier = step % barriers_per_layer_;
         int layer = static_cast<int>(step / barriers_per_layer_), direction = part / plan_.members;
@@ -123,8 +123,8 @@ class Forward {
             .one_row = std::max(rows.at(direction, begin), rows.at(direction, end - 1)) == 1,
         };
         const long first = plan_.members > 1 ? barrier : begin, last = plan_.members > 1 ? barrier + 1 : end;
-        if (first == begin) project(work);
-        recur(work, first, last);
+        if (first == begin) rnn_phase_projection(*this, work);
+        rnn_phase_recurrence(*this, work, first, last);
         if (last == batch_.T) keep_last(work);
     }
 
@@ -165,8 +165,9 @@ class Forward {
         return work.projection + begin * chunk_rows_ + row * width(work, unit);
     }
 
+  public:
     // x @ w_ih.T + b for the steps of the chunk.
-    RNN_PHASE void project(const Work& work) {
+    [[gnu::always_inline]] void project(const Work& work) {
         const Sequence<const S> x = input_of(work.layer);
         const long p = work.chunk_begin, steps = work.chunk_end - p, sign = work.direction == 0 ? 1 : -1;
         const long count = work.rows.before(work.direction, work.chunk_end) - work.rows.before(work.direction, p);
@@ -196,6 +197,7 @@ class Forward {
         });
     }
 
+  private:
     // The rows of x at the steps of the chunk, one step after another.
     Rows<S> inputs(const Work& work, const Sequence<const S>& x) const {
         const long p = work.chunk_begin, size = work.rows.size(), sign = work.direction == 0 ? 1 : -1;
@@ -216,11 +218,13 @@ class Forward {
         return table;
     }
 
+  public:
     // The states after the steps from `p` to `end`.
-    RNN_PHASE void recur(const Work& work, long p, long end) {
+    [[gnu::always_inline]] void recur(const Work& work, long p, long end) {
         for (; p < end; ++p) step_forward(work, p);
     }
 
+  private:
     // The state after the p-th step from the one before.
     void step_forward(const Work& work, long p) {
         if (work.rows.at(work.direction, p) == 0) return;

@@ -7,9 +7,6 @@
 
 #include "simd.hpp"
 
-// A phase of a pass: a function that is not inlined, so that a profiler finds it by its name.
-#define RNN_PHASE __attribute__((noinline))
-
 namespace rnn {
 
 // Brings `count` elements into the cache while something else is computed. Few at a time: of many at once, most are waited

@@ -90,7 +90,7 @@ class WeightProducts {
     }
 
     // Adds the rows to the sums, which the first ones begin, and after the last ones writes them out.
-    RNN_PHASE void run(bool first, bool last, const LayerGradients<S>& gradients) {
+    [[gnu::always_inline]] void run(bool first, bool last, const LayerGradients<S>& gradients) {
         if (first) std::fill_n(bias_, size_, S(0));
         const long K = rows_.rows.before(rows_.direction, rows_.end) - rows_.rows.before(rows_.direction, rows_.begin);
         for (long k = 0; k < K; k += kRowsAtOnce) {
