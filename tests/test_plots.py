@@ -185,6 +185,14 @@ def test_cases_without_intervals_are_drawn(tmp_path: Path) -> None:
     assert "not yet known" in words_of(tmp_path / "speedup.svg")
 
 
+def test_a_caption_names_the_threads_of_its_lines(tmp_path: Path) -> None:
+    """One thread is one thread."""
+    trials = [trial(name, workload(T=T, threads=1)) for name in ("nn_rnn", "mine") for T in (16, 64, 256)]
+    run_of(tmp_path / "run", trials)
+    plots = write_plots(Analysis(load_runs(tmp_path / "run")), tmp_path)
+    assert next(plot.caption for plot in plots if plot.stem == "scaling").endswith("interval; 1 thread.")
+
+
 def test_too_few_sizes_are_no_line(tmp_path: Path) -> None:
     trials = [trial(name, workload(T=T)) for name in ("nn_rnn", "mine") for T in (16, 64)]
     assert "scaling" not in drawn(tmp_path, trials)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from benchmarks.limits.peak import Peak
 from benchmarks.presentation.figures import Axes, Figure, own_settings
+from benchmarks.presentation.plain_text import count
 from benchmarks.presentation.plot_style import SETTINGS, Style, choose_styles, heading, panel_heading, save
 from benchmarks.reporting import (
     device_times_plot,
@@ -297,7 +298,7 @@ def _scaling(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
             stem="scaling",
             title=f"How sizes change the lead over {BASELINE}",
             caption=f"How many times as fast as `{BASELINE}`, over each size with the others fixed, with the 95 % "
-            f"interval; {most} threads.",
+            f"interval; {count(most, 'thread')}.",
             panels=shown,
             fixed=f"Times as fast as {BASELINE} (the line at 1), with the 95 % interval; both axes are logarithmic",
             drawer=lambda axes, panel, styles, height: scaling_plot.draw(axes, panel, styles, scale, height),
