@@ -6,6 +6,8 @@ import copy
 import gc
 import io
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -124,6 +126,33 @@ def test_forked_workers_of_a_data_loader_call_it() -> None:
     expected = torch.stack([outputs[index] for index in range(4)])
     loader = torch.utils.data.DataLoader(outputs, batch_size=4, num_workers=1, multiprocessing_context="fork")
     torch.testing.assert_close(next(iter(loader)), expected)
+
+
+THREADS_OF_A_PROCESS = """
+import os, torch, rnnimpl.torch
+torch.set_num_threads(2)
+torch.ones(1 << 22).exp()
+before = os.listdir("/proc/self/task")
+x = torch.linspace(-1, 1, 64 * 16 * 128).view(64, 16, 128)
+with torch.no_grad():
+    module = rnnimpl.torch.LSTM(128, 128)
+    here = module(x)[0].numpy()
+    print(len(before), len(os.listdir("/proc/self/task")), flush=True)
+    if os.fork() == 0:
+        # PyTorch's own operations may wait forever in a child: it has none of their threads.
+        os._exit(0 if (module(x)[0].numpy() == here).all() else 1)
+print(os.wait()[1])
+"""
+
+
+def test_passes_run_on_the_threads_of_pytorch() -> None:
+    """No further thread is started, which PyTorch's would keep from its core; a forked child, without them, computes."""
+    found = subprocess.run(
+        [sys.executable, "-c", THREADS_OF_A_PROCESS], capture_output=True, text=True, timeout=100, check=True
+    )
+    before, after, child = map(int, found.stdout.split())
+    assert before == after
+    assert child == 0
 
 
 def test_packed_weights_go_with_the_module() -> None:

@@ -213,6 +213,12 @@ void rnn_sigmoid(long count, const rnn::Real* from, rnn::Real* to) {
     rnn::of_each_vector(count, from, to, [](auto& x) { rnn::sigmoid<rnn::Real, 1>(x); });
 }
 
+// Runs all later passes on the threads of an OpenMP runtime: its GOMP_parallel and omp_get_thread_num. Not beside a pass.
+void rnn_borrow_threads(void* parallel, void* thread_number) {
+    rnn::Pool::borrow({reinterpret_cast<decltype(rnn::OpenMp::parallel)>(parallel),
+                       reinterpret_cast<decltype(rnn::OpenMp::thread_number)>(thread_number)});
+}
+
 int rnn_vector_bits() { return 8 * rnn::kVectorBytes; }
 
 double rnn_barrier_cycles(int threads) { return rnn::Barriers(threads).cycles(threads); }

@@ -70,6 +70,7 @@ class Native:
         self.weights_changed = function("weights_changed", whole, _POINTER)
         self.forward = function("forward", whole, _POINTER, _POINTER)
         self.backward = function("backward", whole, _POINTER, _POINTER, _POINTER)
+        self.borrow_threads = function("borrow_threads", None, _POINTER, _POINTER)
         self.vector_bits = function("vector_bits", whole)
 
 

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <system_error>
@@ -16,6 +17,12 @@
 
 namespace rnn {
 
+// Two functions of an OpenMP runtime (`GOMP_parallel` and `omp_get_thread_num`), whose threads the process has already.
+struct OpenMp {
+    void (*parallel)(void (*body)(void*), void* data, unsigned threads, unsigned flags);
+    int (*thread_number)();
+};
+
 // One pool for the process. The caller of `run` starts at once; helpers join when they have woken up. A job must be
 // complete when the caller returns from it, no matter how many helpers joined: `Team` ensures that.
 class Pool {
@@ -25,9 +32,19 @@ class Pool {
         // Threads do not survive a fork: the child starts a pool of its own and never touches the parent's.
         std::call_once(once, [] {
             current() = new Pool;
-            pthread_atfork(nullptr, nullptr, [] { current() = new Pool; });
+            pthread_atfork(nullptr, nullptr, [] {
+                current() = new Pool;
+                borrowed() = {};
+            });
         });
         return *current();
+    }
+
+    // From now on jobs run on the threads of this runtime, and the pool starts none. Two sets of threads would take each
+    // other's cores: those of either spin for a while after each job. A fork ends it: a child has no threads of the runtime.
+    static void borrow(const OpenMp& runtime) {
+        shared();
+        borrowed() = runtime;
     }
 
     // Runs `job(0)` here and `job(1)`, `job(2)` ... on up to `threads - 1` helpers. A second caller finds the
@@ -36,6 +53,7 @@ class Pool {
         if (threads <= 1) return job(0);
         std::unique_lock lock(busy_, std::try_to_lock);
         if (!lock.owns_lock()) return job(0);
+        if (borrowed().parallel != nullptr) return run_borrowed(threads, job);
         start_helpers(threads - 1);
         keep_helpers_off_this_core();
         job_ = &job;
@@ -56,6 +74,30 @@ class Pool {
     static Pool*& current() {
         static Pool* pool = nullptr;
         return pool;
+    }
+
+    static OpenMp& borrowed() {
+        static OpenMp runtime{};
+        return runtime;
+    }
+
+    // An exception does not cross the runtime's frames: the caller throws the first one again.
+    static void run_borrowed(int threads, const std::function<void(int)>& job) {
+        struct Call {
+            const std::function<void(int)>& job;
+            std::once_flag failed;
+            std::exception_ptr failure;
+        } call{job, {}, nullptr};
+        const auto body = [](void* data) {
+            Call& of = *static_cast<Call*>(data);
+            try {
+                of.job(borrowed().thread_number());
+            } catch (...) {
+                std::call_once(of.failed, [&] { of.failure = std::current_exception(); });
+            }
+        };
+        borrowed().parallel(body, &call, static_cast<unsigned>(threads), 0);
+        if (call.failure) std::rethrow_exception(call.failure);
     }
 
     // Where the system gives no more threads, there are fewer helpers.

@@ -8,6 +8,7 @@ import math
 import os
 import weakref
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -71,7 +72,26 @@ class Gradients(NamedTuple):
 
 @functools.cache
 def _native(cell: str, dtype: str) -> Native:
-    return Native(kernels(cell, dtype))
+    native = Native(kernels(cell, dtype))
+    runtime = _openmp_of_torch()
+    if runtime is not None:
+        native.borrow_threads(*runtime)
+    return native
+
+
+@functools.cache
+def _openmp_of_torch() -> tuple[int, int] | None:
+    """The addresses of GOMP_parallel and omp_get_thread_num in PyTorch's OpenMP; None where it uses another runtime.
+
+    Threads of OpenMP spin for milliseconds after each operation of PyTorch, on cores that other threads would wait for.
+    """
+    try:
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        functions = library.GOMP_parallel, library.omp_get_thread_num
+    except (OSError, AttributeError):
+        return None
+    parallel, number = (ctypes.cast(function, ctypes.c_void_p).value for function in functions)
+    return None if parallel is None or number is None else (parallel, number)
 
 
 class Packed:
