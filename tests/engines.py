@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from rnnimpl import names, registry
+from rnnimpl.conformance import CheckCase
 from rnnimpl.conformance.examples import Example, pairwise, representative
 from rnnimpl.conformance.sizes import Sizes, sized
 
@@ -49,6 +50,11 @@ def marks(group: str, example: Example) -> tuple[pytest.MarkDecorator, ...]:
     """
     when = pytest.mark.engines if example in _ROUTINE else pytest.mark.engines_in_full
     return when, pytest.mark.xdist_group(f"{group}-{example.id}")
+
+
+def needs_lengths(case: CheckCase) -> bool:
+    """Whether a check gives its network sequences of unequal lengths."""
+    return case.check.__module__.endswith(".lengths")
 
 
 def needs_training(check: str) -> bool:

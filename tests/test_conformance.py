@@ -16,7 +16,7 @@ from rnnimpl import Unavailable, Unsupported, conformance
 from rnnimpl.dtypes import DTYPES
 from rnnimpl.registry import listing
 from tests import engines
-from tests.engines import ENGINES, needs_training, runnable
+from tests.engines import ENGINES, needs_lengths, needs_training, runnable
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 SUBJECTS = [(name, device) for device in DEVICES for name in runnable(device)]
@@ -92,7 +92,7 @@ def is_unsupported(name: str, case: conformance.CheckCase) -> bool:
     """Whether an implementation may leave out a case: it needs a dtype, training or lengths that are not promised."""
     if case.example.config.dtype not in DTYPES_OF.get(name, ()):
         return True
-    if name in EQUAL_LENGTHS_ONLY and case.check.__module__.endswith(".lengths"):
+    if name in EQUAL_LENGTHS_ONLY and needs_lengths(case):
         return True
     return name in INFERENCE_ONLY and needs_training(case.check.__name__)
 

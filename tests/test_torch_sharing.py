@@ -146,7 +146,7 @@ print(os.wait()[1])
 
 
 def test_passes_run_on_the_threads_of_pytorch() -> None:
-    """No further thread is started, which PyTorch's would keep from its core; a forked child, without them, computes."""
+    """No further thread is started, which PyTorch's would keep from its core; a forked child computes without them."""
     found = subprocess.run(
         [sys.executable, "-c", THREADS_OF_A_PROCESS], capture_output=True, text=True, timeout=100, check=True
     )
