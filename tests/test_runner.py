@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring.sweeping.runner import rotated
+from benchmarks.measuring.sweeping.runner import Sweeper, rotated
 from benchmarks.runs.loading import load_runs
 from benchmarks.statistics import Estimate, estimate
 from benchmarks.store import open_run
 from benchmarks.trial import Trial
-from tests.small_sweeps import measure, new_run, small_sweep
+from tests import synthetic_runs
+from tests.small_sweeps import Said, measure, new_run, small_sweep
 
 FAULTY = "tests.faulty_implementations"
 
@@ -111,6 +112,24 @@ def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert {case.status for case in cases} == {"noisy"}
     assert all("wider than the ±0% asked for" in str(case.reason) for case in cases)
     assert max(Counter((trial.case.id, trial.round) for trial in trials).values()) == 1
+
+
+def test_a_case_without_an_interval_is_visited_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Visits that the budget ended after a block leave a row of the report open, however many they were."""
+    monkeypatch.setattr("benchmarks.measuring.sweeping.runner.MAX_VISITS", 9)
+    sweep = small_sweep(target_interval=1e-9)
+    implementations = {"numpy_loop": "numpy_loop"}
+    run = new_run(tmp_path, sweep, implementations)
+    wide, cut = sweep.workloads(("cpu",), 1)
+    run.append(synthetic_runs.trial("numpy_loop", wide))
+    for number in range(2):
+        run.append(synthetic_runs.trial("numpy_loop", cut, blocks=(1,), round_number=number))
+    sweeper = Sweeper(run, sweep, [wide, cut], implementations, scratch=tmp_path, progress=Said())
+    assert sweeper.wide() == [cut, wide]
+    for number in range(2, 5):
+        run.append(synthetic_runs.trial("numpy_loop", cut, round_number=number))
+    sweeper = Sweeper(run, sweep, [wide, cut], implementations, scratch=tmp_path, progress=Said())
+    assert sweeper.wide()[0] == wide
 
 
 def test_each_workload_is_built_three_times_however_narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

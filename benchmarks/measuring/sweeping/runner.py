@@ -123,9 +123,8 @@ class Sweeper:
         return True
 
     def _improve(self) -> bool:
-        while wide := [workload for workload in self.workloads if self._worth_a_visit(workload)]:
-            # A case without a time, for a reason outside of it, comes before a narrower interval.
-            workload = min(wide, key=lambda each: (not self._lost(each), self.visits[each], -self._widest(each)))
+        while wide := self.wide():
+            workload = wide[0]
             # All measured cases are measured again, so that implementations are compared block by block.
             names = [case.implementation for case in self._to_visit(workload)]
             total = len(self.workloads)
@@ -133,6 +132,19 @@ class Sweeper:
             self._renew_workers(self.visits[workload], wide, done=done, total=total)
             self._visit(workload, names, self.visits[workload], done=done, total=total)
         return True
+
+    def wide(self) -> list[Workload]:
+        """The workloads that are worth another visit, the next to be visited first.
+
+        First are those with a case without a time, for a reason outside of it, then those with a case without an
+        interval, which leave a row of the report open; then those with the fewest visits and the widest intervals.
+        """
+
+        def place(workload: Workload) -> tuple[bool, bool, int, float]:
+            widest = self._widest(workload)
+            return not self._lost(workload), math.isfinite(widest), self.visits[workload], -widest
+
+        return sorted(filter(self._worth_a_visit, self.workloads), key=place)
 
     def _visit(self, workload: Workload, names: Sequence[str], round_number: int, *, done: int, total: int) -> None:
         """Measure some implementations of one workload in turns, and write a trial for each."""
