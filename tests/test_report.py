@@ -147,7 +147,7 @@ def test_a_run_links_to_its_profile(tmp_path: Path) -> None:
     assert "(../run/profile/profile.md)" in beside
 
 
-@pytest.mark.parametrize("machine", ["xeon", "zen3", "zen5"])
+@pytest.mark.parametrize("machine", ["xeon", "zen3", "zen4", "zen5"])
 def test_the_report_of_one_machine_is_short(machine: str) -> None:
     """On a Zen 3 it has eleven implementations with three cells on one thread and on two."""
     assert len((ROOT / "results" / f"reference-cpu-{machine}" / "report.md").read_bytes()) <= 12_000
