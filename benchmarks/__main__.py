@@ -6,7 +6,7 @@ import io
 import sys
 
 from benchmarks import program
-from benchmarks.commands import advice, regressions, speed, tables  # noqa: F401  # they add their verbs to the application
+from benchmarks.commands import advice, regressions, reports, speed, tables  # noqa: F401  # they add their verbs to the application
 from benchmarks.commands.app import app
 
 __all__ = ["app", "main"]

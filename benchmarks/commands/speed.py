@@ -1,10 +1,9 @@
-"""The verbs on speed: `list`, `sweep`, `report`, `compare`, `train`, `profile`."""
+"""The verbs that measure: `list`, `sweep`, `train`, `profile`."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,11 +23,9 @@ from benchmarks.commands.app import (
     words,
 )
 from benchmarks.commands.clusters import action, sweep_on_cluster
-from benchmarks.commands.endings import INCONCLUSIVE, INTERRUPTED, VERDICT_AGAINST
+from benchmarks.commands.endings import INTERRUPTED, VERDICT_AGAINST
+from benchmarks.commands.reports import TABLE, show_report
 from benchmarks.commands.terminal import Terminal, echo
-
-_MOST_PROBLEMS = 20
-_TABLE = "Show the fastest of each workload, too."
 
 
 @app.command("list", rich_help_panel=MEASURE)
@@ -109,7 +106,7 @@ def sweep(
     print_sbatch: Annotated[
         bool, typer.Option("--print-sbatch", help="With --cluster: write scripts for sbatch and submit nothing.")
     ] = False,
-    table: Annotated[bool, typer.Option("--table", help=_TABLE)] = False,
+    table: Annotated[bool, typer.Option("--table", help=TABLE)] = False,
 ) -> None:
     """Measure implementations over workloads and report which is fastest where.
 
@@ -159,109 +156,6 @@ def sweep(
     except KeyboardInterrupt:  # it said what is kept
         raise typer.Exit(INTERRUPTED) from None
     show_report([run.folder], console, table=table)
-
-
-@app.command(rich_help_panel=UNDERSTAND)
-def report(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(parser=folder, metavar="RUN...", help="Run folders.", autocompletion=completing.run_folders),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=folder,
-            metavar="DIR",
-            help="The folder for the files; if not given, the run's folder, or side-by-side/ in the first of several.",
-        ),
-    ] = None,
-    subject: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Compare this one with the best of the others; the fastest if not given."),
-    ] = None,
-    table: Annotated[bool, typer.Option("--table", help=_TABLE)] = False,
-    splice: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.md", help="Write the answer of the runs between the marks in this file, only."),
-    ] = None,
-) -> None:
-    """Build tables, plots and report.md again from the trials of one run, or of several side by side.
-
-    Example: python -m benchmarks report results/default-20260101-120000 --subject nn_rnn
-    """
-    if splice is not None:
-        from benchmarks.reporting.splicing import splice_file
-
-        console = Terminal()
-        with console.doing("comparing"):
-            splice_file(splice, runs)
-        console.say(f"spliced: {splice}")
-        return
-    show_report(runs, Terminal(), out, subject, table=table)
-
-
-@app.command(rich_help_panel=UNDERSTAND)
-def pack(
-    run: Annotated[Path, typer.Argument(parser=folder, metavar="RUN", help="A run folder.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(parser=folder, metavar="FILE", help="The new file, ending in .rnnbench.gz; else beside the run."),
-    ] = None,
-) -> None:
-    """Pack a run into one file for others: `report` reads it beside their runs, and the page of a report takes it in.
-
-    Example: python -m benchmarks pack results/default-20260101-120000
-    """
-    from benchmarks.reporting.analysis import Analysis
-    from benchmarks.reporting.page.build import run_data
-    from benchmarks.runs.loading import load_runs
-    from benchmarks.runs.packing import SUFFIX, write_pack
-
-    target = out or run.absolute().with_name(f"{run.absolute().name}{SUFFIX}")
-    console = Terminal()
-    with console.doing("packing"):
-        size = write_pack(run, run_data(Analysis(load_runs(run))), target)
-    console.say(f"packed: {target} ({size / 1e6:.2f} MB)")
-
-
-@app.command(rich_help_panel=UNDERSTAND)
-def compare(
-    old: Annotated[
-        Path,
-        typer.Argument(parser=folder, metavar="OLD", help="A run folder.", autocompletion=completing.run_folders),
-    ],
-    new: Annotated[
-        Path,
-        typer.Argument(parser=folder, metavar="NEW", help="Another one.", autocompletion=completing.run_folders),
-    ],
-    across_machines: Annotated[
-        bool, typer.Option("--across-machines", help="Compare also when they were measured on different machines.")
-    ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Show every case, and not the largest changes alone.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-) -> None:
-    """Compare two runs: the largest changes, the mean change of each implementation, and how many cases changed.
-
-    A run is a folder, or a file that `pack` made. Exit status 1 when a case is slower, 3 when no case can be told.
-    Example: python -m benchmarks compare results/monday results/tuesday
-    """
-    from benchmarks.reporting.compare import compare_runs
-    from benchmarks.reporting.compare_words import comparison_lines, comparison_markdown
-
-    console = Terminal()
-    with console.doing("comparing"):
-        compared = compare_runs(old, new, across_machines=across_machines, say=_passed_over)
-    if markdown:
-        echo(comparison_markdown(compared, every=every))
-    else:
-        for line in comparison_lines(compared, console.width, every=every):
-            console.say(line)
-    verdicts = set(compared["verdict"])
-    if "slower" in verdicts:
-        raise typer.Exit(VERDICT_AGAINST)
-    if verdicts == {"cannot tell"}:
-        echo("no case can be told: the intervals are wider than what matters; sweep both again with a larger --budget")
-        raise typer.Exit(INCONCLUSIVE)
 
 
 @app.command(rich_help_panel=MEASURE)
@@ -352,39 +246,3 @@ def profile(
         path = profile_cases(varied, out=out, seconds=seconds, repeats=repeats, say=wait.say, meanwhile=wait.tick)
     console.lines(summary_lines(path.parent, console.width))
     console.say(f"profile: {path}")
-
-
-def show_report(
-    runs: list[Path], console: Terminal, out: Path | None = None, subject: str | None = None, *, table: bool = False
-) -> None:
-    """Write the report and show the answer. Raises NothingMeasured, after both, where no case has a time."""
-    from benchmarks.reporting.analysis import Analysis
-    from benchmarks.reporting.answer_lines import answer_lines
-    from benchmarks.reporting.answer_words import plain
-    from benchmarks.reporting.cautions import cautions
-    from benchmarks.reporting.report import PAGE_FILE, write_report
-    from benchmarks.reporting.terminal import without_times, workload_lines
-    from benchmarks.reporting.unmeasured import check_measured
-    from benchmarks.runs.loading import load_runs
-
-    with console.doing("reading") as say:
-        analysis = Analysis(load_runs(runs), subject)
-        path = write_report(analysis, out, say)
-    _passed_over([problem for run in analysis.runs for problem in run.problems])
-    if len(analysis.frame):
-        lines = workload_lines(analysis.frame, analysis.winners, console.width) if table else []
-        console.lines(lines or without_times(analysis.frame))
-    said = [caution for run in analysis.runs for caution in run.cautions]
-    said += [caution for doubts in analysis.doubts.values() for caution in cautions(doubts, plain)]
-    console.lines(answer_lines(analysis.answers, said, console.width))
-    console.say(f"page: {path.with_name(PAGE_FILE)}")
-    console.say(f"report: {path}")
-    check_measured(analysis.runs)
-
-
-def _passed_over(problems: Sequence[str]) -> None:
-    """Name the lines of runs that could not be read, or as many as leave the rest of the output to be seen."""
-    for problem in problems[:_MOST_PROBLEMS]:
-        echo(f"caution: {problem}", err=True)
-    if len(problems) > _MOST_PROBLEMS:
-        echo(f"caution: and {len(problems) - _MOST_PROBLEMS} more lines", err=True)

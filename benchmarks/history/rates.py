@@ -18,10 +18,10 @@ from scipy import stats
 
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import in_order
+from benchmarks.history.grouping import groups
 from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.history.series import series_of
 from benchmarks.history.steps import CONFIDENCE, SHORTEST, StepChange, find_steps, levels_end, values
-from benchmarks.history.track import groups
 from benchmarks.presentation.plain_text import NOTHING, share, table
 from benchmarks.regression.revisions import top_of_checkout
 from benchmarks.store import StoreError

@@ -16,11 +16,16 @@ from benchmarks import machine
 from benchmarks.files import check_writable, scratch_folder
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import checked_out
+from benchmarks.history.grouping import (
+    MeasureTogether,
+    PreparedMembers,
+    measure_as_regress,
+    measure_missing,
+    new_record,
+)
 from benchmarks.history.plan import digest
 from benchmarks.history.record import Measurement
-from benchmarks.history.track import MeasureTogether, failure_of, groups, measure_as_regress, measure_group, new_record
 from benchmarks.measuring.conditions.lock import measuring_alone
-from benchmarks.presentation.plain_text import count
 from benchmarks.regression.dry_run import dry_run
 from benchmarks.regression.preparing import Preparation
 from benchmarks.regression.process_record import ProcessRecord
@@ -131,26 +136,11 @@ def track_releases(
     with contextlib.ExitStack() as stack:
         stack.enter_context(measuring_alone("a track of releases", say))
         prepared = _PreparedReleases(plan, stack, dry_run, say)
-        anchor = next((version for version in plan.anchors() if prepared.cases_of(version)), None)
-        runs = {version: lacking for version, lacking in missing.items() if prepared.cases_of(version)}
-        turns = list(groups(runs, anchor)) if anchor is not None and runs else []
-        recorded = prepared.failures
-        began = clock()
-        earlier = plan.processes - max(runs.values(), default=0)
-        for done, (number, versions) in enumerate(turns, start=1):
-            sides = [prepared.sides[version] for version in versions]
-            cases = list(dict.fromkeys(case for version in versions for case in prepared.cases_of(version)))
-            records = [prepared.record(version) for version in versions]
-            recorded += measure_group(
-                plan.folder, plan.machine, records, sides, cases, number=earlier + number, measure=measure, say=say
-            )
-            left = (clock() - began) / done * (len(turns) - done)
-            say(f"{done} of {len(turns)} groups; about {max(0.0, left) / 60:.1f} minutes left")
-    return recorded
+        return measure_missing(plan, missing, prepared, say, measure=measure, clock=clock)
 
 
-class _PreparedReleases:
-    """Releases in environments of their own, with their cases; one that cannot run the suite is recorded so."""
+class _PreparedReleases(PreparedMembers[ReleasesPlan]):
+    """Releases, each in an environment of its own."""
 
     def __init__(
         self,
@@ -159,37 +149,24 @@ class _PreparedReleases:
         dry_run: Callable[[Side], ProcessRecord],
         say: Callable[[str], None],
     ) -> None:
-        self._plan, self._stack, self._dry_run, self._say = plan, stack, dry_run, say
+        super().__init__(plan, say)
+        self._stack, self._dry_run = stack, dry_run
         self._releases = {each.version: each for each in plan.releases}
-        self._cases: dict[str, list[str]] = {}
         self._packages: dict[str, Mapping[str, str]] = {}
-        self.sides: dict[str, Side] = {}
-        self.failures = 0
 
-    def record(self, version: str, failure: str | None = None) -> Measurement:
-        """The record of a process of a release, without its times."""
+    def record(self, member: str, failure: str | None = None) -> Measurement:
         return dataclasses.replace(
-            new_record(self._plan, self._plan.revision, self._packages.get(version, {}), failure),
-            package=self._releases[version].package,
-            version=version,
-            released=self._releases[version].released,
+            new_record(self._plan, self._plan.revision, self._packages.get(member, {}), failure),
+            package=self._releases[member].package,
+            version=member,
+            released=self._releases[member].released,
         )
 
-    def cases_of(self, version: str) -> list[str]:
-        """The cases that run with a release, by a dry run; none where its environment or the suite does not work."""
-        if version not in self._cases:
-            failure = self._prepare(version)
-            if self._cases[version]:
-                self._say(f"{version} is ready: {count(len(self._cases[version]), 'case')}")
-            else:
-                self._say(f"{version} cannot run the suite: {failure}")
-                histories.append(self._plan.folder, self._plan.machine, self.record(version, failure))
-                self.failures += 1
-        return self._cases[version]
+    def name(self, member: str) -> str:
+        return member
 
-    def _prepare(self, version: str) -> str:
-        plan, variant = self._plan, Variant((self._releases[version].requirement,))
-        self._cases[version] = []
+    def _prepare(self, member: str) -> tuple[Side, ProcessRecord] | str:
+        plan = self._plan
         files = self._stack.enter_context(checked_out(plan.top, plan.revision))
         builds = self._stack.enter_context(scratch_folder("builds"))
         self._stack.callback(remove_worktrees, builds)
@@ -200,14 +177,12 @@ class _PreparedReleases:
             dry_run=self._dry_run,
             say=self._say,
             needs=plan.needs,
-            variants={version: variant},
+            variants={member: Variant((self._releases[member].requirement,))},
         )
         revision = Revision(plan.revision, plan.revision, dirty=False, folder=files)
         try:
-            ready = preparation.one(version, revision, own=True)
+            ready = preparation.one(member, revision, own=True)
         except ValueError as error:
             return str(error)[:300]
-        self.sides[version] = ready.side
-        self._packages[version] = preparation.installed[version]
-        self._cases[version] = [case for case in ready.dry_run.outcomes if ready.dry_run.passed(case)]
-        return "" if self._cases[version] else failure_of(plan.suite, ready.dry_run)
+        self._packages[member] = preparation.installed[member]
+        return ready.side, ready.dry_run

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from benchmarks.regression.installing import output_of
 from benchmarks.regression.sources import normalized
 
 PYTHON = "python"
@@ -53,20 +53,10 @@ def packages_of(python: str) -> dict[str, str]:
         names = [(each.metadata["Name"], each.version) for each in importlib.metadata.distributions()]
         return _by_name(platform.python_version(), names)
     try:
-        done = subprocess.run(  # noqa: S603  # an environment's own
-            [python, "-I", "-c", _LISTING],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_LIST_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        said = output_of([python, "-I", "-c", _LISTING], seconds=_LIST_SECONDS)
+    except ValueError as error:
         raise ValueError(f"the packages of {python} cannot be listed: {error}") from None
-    if done.returncode != 0:
-        raise ValueError(f"the packages of {python} cannot be listed: {done.stderr.strip()[-400:]}")
-    return _by_name(*json.loads(done.stdout))
+    return _by_name(*json.loads(said))
 
 
 def _by_name(python: str, packages: Iterable[tuple[str | None, str]]) -> dict[str, str]:

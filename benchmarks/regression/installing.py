@@ -1,4 +1,4 @@
-"""pip and venv as processes that end with this one, or after a time limit."""
+"""pip, venv and interpreters as processes that end with this one, or after a time limit."""
 
 from __future__ import annotations
 
@@ -52,6 +52,25 @@ def failure(
             _end(process.pid)
             raise
     return _reason(said) or f"it ended with {process.returncode}" if process.returncode else ""
+
+
+def output_of(command: list[str], *, seconds: float) -> str:
+    """What a command prints. Raises ValueError with the last line of its errors where it fails or takes longer."""
+    try:
+        done = subprocess.run(  # noqa: S603  # an environment's interpreter, or its pip
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ValueError(str(error)) from None
+    if done.returncode != 0:
+        raise ValueError((done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1][-_LONGEST:])
+    return done.stdout
 
 
 def _end(group: int) -> None:

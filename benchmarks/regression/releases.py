@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
+
+from benchmarks.regression.installing import output_of
 
 _ASK_SECONDS = 120
 _PAGE = re.compile(r"^\* (https?://\S+)$", re.MULTILINE)
@@ -80,21 +81,9 @@ def _order(version: str) -> tuple[bool, Version | str]:
 def _ask_pip(words: list[str]) -> str:
     command = [sys.executable, "-P", "-m", "pip", *words, "--disable-pip-version-check"]
     try:
-        done = subprocess.run(  # noqa: S603  # this interpreter's pip
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_ASK_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ValueError(f"pip cannot be asked for releases: {error}") from None
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        raise ValueError(f"pip cannot name the releases: {reason}")
-    return done.stdout
+        return output_of(command, seconds=_ASK_SECONDS)
+    except ValueError as error:
+        raise ValueError(f"pip cannot name the releases: {error}") from None
 
 
 def _days(said: str) -> Mapping[str, str]:

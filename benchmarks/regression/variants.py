@@ -6,10 +6,11 @@ import dataclasses
 import re
 import shlex
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
+
+from benchmarks.regression.installing import output_of
 
 _OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONHASHSEED", "RNNBENCH_TURNS")
 """The variables that `regress` sets itself: by these a side runs its own code, and both hash alike."""
@@ -78,12 +79,9 @@ def interpreter(name: str, option: str) -> tuple[str, str]:
         raise ValueError(f"{option} is {name!r}, and there is no {command} here; {expected}")
     asked = "import sys; print(sys.version_info[0], sys.version_info[1], sys.version)"
     try:
-        done = subprocess.run(  # noqa: S603  # the interpreter that the user names
-            [path, "-I", "-c", asked], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
-        )
-        major, minor, version = done.stdout.split(maxsplit=2)
+        major, minor, version = output_of([path, "-I", "-c", asked], seconds=_VERSION_SECONDS).split(maxsplit=2)
         is_too_old = (int(major), int(minor)) < _OLDEST
-    except (OSError, subprocess.TimeoutExpired, ValueError):
+    except ValueError:
         raise ValueError(f"{option} is {name!r}, and {path} is no Python that runs; {expected}") from None
     if is_too_old:
         raise ValueError(f"{option} is {name!r}, which is Python {major}.{minor}; expected 3.9 or newer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.presentation.plain_text import NOTHING, code, interval, seconds, share, times
+from benchmarks.presentation.plain_text import NOTHING, code, count, interval, seconds, share, times
 from benchmarks.reporting.findings import CELL_LABELS
 from benchmarks.reporting.lengths import LengthsCase
 from benchmarks.reporting.sections import cut
@@ -73,5 +73,5 @@ def _answer(cases: Sequence[LengthsCase]) -> str:
 
 def _network(workload: Workload) -> str:
     cell = CELL_LABELS.get(workload.cell, workload.cell)
-    threads = f"{workload.threads} thread{'s' if workload.threads > 1 else ''}"
+    threads = count(workload.threads, "thread")
     return f"{cell}, T {workload.T}, B {workload.B}, H {workload.H}, {workload.mode}, {threads}"

@@ -1,22 +1,22 @@
-"""The plots of a report, as PNG and SVG files.
+"""The plots of a report, as PNG and SVG files: what each kind of plot shows, of which rows, and on which scale.
 
 A plot without data is not drawn. Colour is a role (`plot_roles`), and the panels of a plot share their scale. The
-drawing of each kind is in a module of its own.
+drawing of each kind is in a module of its own, and `plot_pages` lays its panels out.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
 
 from benchmarks.limits.peak import Peak
-from benchmarks.presentation.figures import Axes, Figure, own_settings
+from benchmarks.presentation.figures import Figure, own_settings
 from benchmarks.presentation.plain_text import count
-from benchmarks.presentation.plot_style import SETTINGS, Style, choose_styles, heading, panel_heading, save
+from benchmarks.presentation.plot_style import SETTINGS, Style, choose_styles
 from benchmarks.reporting import (
     device_times_plot,
     latency_plot,
@@ -28,70 +28,20 @@ from benchmarks.reporting import (
     scan_plot,
 )
 from benchmarks.reporting.analysis import Analysis
-from benchmarks.reporting.findings import CELL_LABELS
 from benchmarks.reporting.latency import latency_cases
 from benchmarks.reporting.latency_plot import latency_panels
 from benchmarks.reporting.lengths import lengths_cases
 from benchmarks.reporting.lengths_plot import lengths_panels
-from benchmarks.reporting.plot_labels import label
+from benchmarks.reporting.plot_pages import Plot, PlotKind, draw_pages, inches_of, page_of, write_pages
 from benchmarks.reporting.plot_roles import panel_styles
 from benchmarks.reporting.scan import CLIFF
-from benchmarks.reporting.setting_labels import setting_labels
-from benchmarks.reporting.slices import AXIS_NAMES, Panel, central, measured, panels, short_name
+from benchmarks.reporting.slices import Panel, central, measured, panels, short_name
 from benchmarks.runs.pooling import BASELINE
 from benchmarks.workload import Workload
-
-WIDTH = 8.4
-"""Inches of every figure: 10 pixels a tenth of an inch where a page shows it 840 pixels wide."""
-LARGEST_PAGE = 4
-"""Panels in one figure; more continue in further figures."""
-_LETTER = 0.082
-"""Inches of a letter of names, at the least."""
-_MARGIN = 0.12
-_TOP = 1.12
-_BOTTOM = 0.6
-_BETWEEN = 0.98
-"""Inches left of titles, above the first row of panels, below the last, and between two."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Plot:
-    """A plot in two files, `stem`.png and `stem`.svg, with its title and what it shows in a sentence."""
-
-    stem: str
-    title: str
-    """The same for all figures of a kind."""
-    caption: str
-    alternative: str
-    """What stands for the picture where it is not seen: its cell where several have the title, else the title."""
-
 
 Peaks: TypeAlias = Mapping[str, Sequence[Peak]]
 """{label of a run: its peaks}."""
 Scale: TypeAlias = tuple[float, float]
-Drawer: TypeAlias = Callable[[Axes, Panel, Mapping[str, Style], float], str]
-"""Draws into axes a panel with styles and a height in inches; returns the line below the panel's title."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Kind:
-    """The description of one plot: its panels, the fixed values in them, their drawing and their layout."""
-
-    stem: str
-    title: str
-    caption: str
-    panels: Sequence[Panel]
-    fixed: str
-    drawer: Drawer
-    height: Callable[[Panel], float]
-    styles: Callable[[Panel], Mapping[str, Style]]
-    left: float = 0.75
-    right: float = 1.65
-    """Inches beside each panel, for tick labels and for names or numbers."""
-    inner_left: float | None = None
-    """Inches left of a panel that stands right of another with the same rows; None: as `left`."""
-    columns: int = 2
-    """Panels beside each other."""
 
 
 def write_plots(analysis: Analysis, folder: Path, say: Callable[[str], None] = lambda _: None) -> list[Plot]:
@@ -99,66 +49,29 @@ def write_plots(analysis: Analysis, folder: Path, say: Callable[[str], None] = l
 
     `say` is told of each figure before it is drawn.
     """
-    return _write(folder, _kinds(analysis), say)
+    return write_pages(folder, _kinds(analysis), say)
 
 
 def write_roofline(frame: pd.DataFrame, folder: Path, peaks: Peaks) -> list[Plot]:
     """Draw the roofline alone, of all cases in a frame of `load_run`; no plot where no bandwidth was measured."""
-    return _write(folder, [_roofline(measured(frame), peaks)], lambda _: None)
+    return write_pages(folder, [_roofline(measured(frame), peaks)], lambda _: None)
 
 
 def figures(analysis: Analysis) -> dict[str, Figure]:
     """{stem: figure} of all that an analysis has data for, in the order of the report."""
     with own_settings(SETTINGS):
-        return {plot.stem: figure for plot, figure in _draw(_kinds(analysis), lambda _: None)}
-
-
-def _write(folder: Path, kinds: Sequence[_Kind], say: Callable[[str], None]) -> list[Plot]:
-    plots: list[Plot] = []
-    with own_settings(SETTINGS):
-        for plot, figure in _draw(kinds, say):
-            save(figure, folder, plot.stem)
-            plots.append(plot)
-    return plots
-
-
-def _draw(kinds: Sequence[_Kind], say: Callable[[str], None]) -> Iterator[tuple[Plot, Figure]]:
-    """Each plot with its figure, page by page, drawn with the settings in force."""
-    for kind in kinds:
-        for page, (title, shown) in enumerate(_pages(kind), start=1):
-            stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
-            say(f"drawing {stem}")
-            yield Plot(stem, kind.title, kind.caption, title.partition(": ")[0]), _figure(kind, title, shown)
-
-
-def _page_of(panel: Panel) -> tuple[str, str, str, str, str]:
-    """What the panels of a figure share: run, cell, device, dtype and precision."""
-    return (panel.run, *panel.setting[:4])
+        return {plot.stem: figure for plot, figure in draw_pages(_kinds(analysis), lambda _: None)}
 
 
 def _orders(rows: pd.DataFrame, column: str) -> dict[tuple[str, str, str, str, str], list[str]]:
     """The implementations of each figure by the geometric mean of a column, the largest last."""
     of_page: dict[tuple[str, str, str, str, str], list[pd.DataFrame]] = {}
     for panel in panels(rows):
-        of_page.setdefault(_page_of(panel), []).append(panel.rows)
+        of_page.setdefault(page_of(panel), []).append(panel.rows)
     return {page: row_plots.order_by(pd.concat(found), column) for page, found in of_page.items()}
 
 
-def _pages(kind: _Kind) -> list[tuple[str, list[Panel]]]:
-    """The figures of a kind, each with its title: a cell of a run and a device each, and no more panels than fit."""
-    groups: dict[tuple[str, str, str, str, str], list[Panel]] = {}
-    for panel in kind.panels:
-        groups.setdefault(_page_of(panel), []).append(panel)
-    several = len({panel.setting.cell for panel in kind.panels}) > 1
-    pages = []
-    for (_, cell, *_), members in groups.items():
-        plain = f"{kind.title[0].lower()}{kind.title[1:]}"
-        title = f"{CELL_LABELS.get(cell, cell)}: {plain}" if several else kind.title
-        pages += [(title, members[at : at + LARGEST_PAGE]) for at in range(0, len(members), LARGEST_PAGE)]
-    return pages
-
-
-def _kinds(analysis: Analysis) -> list[_Kind]:
+def _kinds(analysis: Analysis) -> list[PlotKind]:
     """Every plot, in the order of the report; one without panels is not drawn."""
     rows = analysis.measured
     found = [*_ranking(analysis), _latencies(analysis), _padding(analysis)]
@@ -171,10 +84,10 @@ def _by_role(analysis: Analysis) -> Callable[[Panel], Mapping[str, Style]]:
     return lambda panel: panel_styles(panel, analysis.answers, analysis.subject)
 
 
-def _latencies(analysis: Analysis) -> _Kind:
+def _latencies(analysis: Analysis) -> PlotKind:
     shown = latency_panels([case for case in latency_cases(analysis.runs) if case.workload.mode == "streaming"])
     styles = choose_styles(analysis.frame["implementation"])
-    return _Kind(
+    return PlotKind(
         stem="latency-tail",
         title="Streams, call by call",
         caption="The share of calls that take longer than a time, of every call of a stream; both axes are "
@@ -189,9 +102,9 @@ def _latencies(analysis: Analysis) -> _Kind:
     )
 
 
-def _padding(analysis: Analysis) -> _Kind:
+def _padding(analysis: Analysis) -> PlotKind:
     styles = choose_styles(analysis.frame["implementation"])
-    return _Kind(
+    return PlotKind(
         stem="padding",
         title="What padding costs",
         caption="The time per valid step of batches of unequal lengths, over the implementation's own time per step at "
@@ -206,12 +119,7 @@ def _padding(analysis: Analysis) -> _Kind:
     )
 
 
-def _beside(names: Sequence[str], more: float = 0.2) -> float:
-    """Inches for the longest of the names."""
-    return max((_LETTER * len(label(name)) for name in names), default=0.0) + more
-
-
-def _ranking(analysis: Analysis) -> list[_Kind]:
+def _ranking(analysis: Analysis) -> list[PlotKind]:
     ranking = analysis.ranking_frame[analysis.ranking_frame["ratio"].notna()]
     if ranking.empty:
         return []
@@ -223,7 +131,7 @@ def _ranking(analysis: Analysis) -> list[_Kind]:
     same = len({tuple(sorted(set(_sizes(panel)))) for panel in shown}) == 1
     scale = _around_one(rows[["ratio", "ratio_low"]].min().min(), rows[["ratio", "ratio_high"]].max().max())
     return [
-        _Kind(
+        PlotKind(
             stem="ranking",
             title=f"{subject} against the best of the others",
             caption="How many times as fast as the fastest of all others on the same workload, with the 95 % interval. "
@@ -235,7 +143,7 @@ def _ranking(analysis: Analysis) -> list[_Kind]:
             styles=_by_role(analysis),
             left=max(1.0, 0.078 * longest + 0.1),
             inner_left=0.15 if same else None,
-            right=_beside(ranking_plot.names_of(rows), 0.6) * 0.9,
+            right=inches_of(ranking_plot.names_of(rows), 0.6) * 0.9,
         )
     ]
 
@@ -251,7 +159,7 @@ def _around_one(low: float, high: float) -> Scale:
     return low / room, high * room
 
 
-def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
+def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
     chosen = rows[rows["speedup"].notna()]
     others = chosen[chosen["implementation"] != BASELINE]
     if others.empty:
@@ -260,7 +168,7 @@ def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
     orders = _orders(kept, "speedup")
     scale = _around_one(others["speedup"].min(), others["speedup"].max())
     return [
-        _Kind(
+        PlotKind(
             stem="speedup",
             title=f"Times as fast as {BASELINE}",
             caption=f"How many times as fast as `{BASELINE}` on the same workload: a dot a workload, the geometric "
@@ -268,18 +176,18 @@ def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
             panels=panels(kept),
             fixed="A dot a workload; line and bar: geometric mean with its 95 % interval",
             drawer=lambda axes, panel, styles, _: row_plots.speedups(
-                axes, panel, styles, orders[_page_of(panel)], scale
+                axes, panel, styles, orders[page_of(panel)], scale
             ),
-            height=lambda panel: row_plots.rows_height(len(orders[_page_of(panel)])),
+            height=lambda panel: row_plots.rows_height(len(orders[page_of(panel)])),
             styles=_by_role(analysis),
-            left=_beside(list(map(str, kept["implementation"]))),
+            left=inches_of(list(map(str, kept["implementation"]))),
             inner_left=0.15,
             right=1.5,
         )
     ]
 
 
-def _scaling(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
+def _scaling(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
     shown = scaling_plot.scaling_panels(rows)
     if not shown:
         return []
@@ -294,7 +202,7 @@ def _scaling(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
     scale = min(low, 0.97) / 1.15, max(high, 1.03) * 1.15
     names = list(map(str, everything["implementation"].unique()))
     return [
-        _Kind(
+        PlotKind(
             stem="scaling",
             title=f"How sizes change the lead over {BASELINE}",
             caption=f"How many times as fast as `{BASELINE}`, over each size with the others fixed, with the 95 % "
@@ -305,19 +213,19 @@ def _scaling(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
             height=lambda _: 2.3,
             styles=_by_role(analysis),
             left=0.6,
-            right=_beside(names, 0.3),
+            right=inches_of(names, 0.3),
         )
     ]
 
 
-def _limits(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
+def _limits(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
     chosen = rows[rows["share_of_attainable"].notna()]
     if chosen.empty:
         return []
     orders = _orders(chosen, "share_of_attainable")
     scale = 0.0, max(1.0, float(chosen["share_of_attainable"].max()) * 1.03)
     return [
-        _Kind(
+        PlotKind(
             stem="limit",
             title="Share of the limit of this machine",
             caption="The least time that this machine allows, by rates measured in the same run, over the measured "
@@ -326,18 +234,18 @@ def _limits(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
             panels=panels(chosen),
             fixed="The least possible time over the measured one: median over workloads, and the range as a line",
             drawer=lambda axes, panel, styles, _: row_plots.limit_shares(
-                axes, panel, styles, orders[_page_of(panel)], scale
+                axes, panel, styles, orders[page_of(panel)], scale
             ),
-            height=lambda panel: row_plots.rows_height(len(orders[_page_of(panel)])),
+            height=lambda panel: row_plots.rows_height(len(orders[page_of(panel)])),
             styles=_by_role(analysis),
-            left=_beside(list(map(str, chosen["implementation"]))),
+            left=inches_of(list(map(str, chosen["implementation"]))),
             inner_left=0.15,
             right=0.6,
         )
     ]
 
 
-def _setup(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
+def _setup(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
     rows = rows.assign(before=rows["setup_seconds"] + rows["first_call_seconds"])
     chosen = rows[rows["before"].gt(0)]
     if chosen.empty:
@@ -354,7 +262,7 @@ def _setup(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
     )
     right = f"; right: calls until it pays back against {BASELINE}" if compared else ""
     return [
-        _Kind(
+        PlotKind(
             stem="set-up",
             title="Set-up cost",
             caption=f"Set-up and first call together: median and range over workloads.{beside}{hollow}",
@@ -365,7 +273,7 @@ def _setup(analysis: Analysis, rows: pd.DataFrame) -> list[_Kind]:
             ),
             height=lambda _: row_plots.rows_height(len(order)),
             styles=_by_role(analysis),
-            left=_beside(order),
+            left=inches_of(order),
             inner_left=0.15,
             right=0.95,
         )
@@ -383,11 +291,11 @@ def _a_panel_a_mode(rows: pd.DataFrame) -> list[Panel]:
     return [panel._replace(setting=panel.setting._replace(cell=first)) for panel in found.values()]
 
 
-def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
+def _roofline(rows: pd.DataFrame, peaks: Peaks) -> PlotKind:
     known = rows[roofline.has_roof(rows, peaks)]
     joined, said = roofline.joined_rows(known)
     styles = choose_styles(rows["implementation"])
-    return _Kind(
+    return PlotKind(
         stem="roofline",
         title="Roofline: how near each comes to what the machine can do",
         caption="Operations a second over operations for each byte that must reach the cores, every case a dot. Solid: "
@@ -403,10 +311,10 @@ def _roofline(rows: pd.DataFrame, peaks: Peaks) -> _Kind:
     )
 
 
-def _scans(of_scan: Sequence[Panel]) -> list[_Kind]:
+def _scans(of_scan: Sequence[Panel]) -> list[PlotKind]:
     """Over consecutive sizes: the time of a unit of work, and each size against the one before."""
     styles = choose_styles(name for panel in of_scan for name in panel.rows["implementation"])
-    scan = _Kind(
+    scan = PlotKind(
         stem="scan",
         title="Any size: the time of a unit of work",
         caption="Time of a call over its operations, over sizes that follow one another, and each size against the one "
@@ -423,11 +331,11 @@ def _scans(of_scan: Sequence[Panel]) -> list[_Kind]:
     return [scan, dataclasses.replace(scan, stem="scan-steps", fixed=fixed, drawer=scan_plot.steps)]
 
 
-def _gpu_times(rows: pd.DataFrame) -> list[_Kind]:
+def _gpu_times(rows: pd.DataFrame) -> list[PlotKind]:
     chosen, fixed = central(rows[rows["kernel_seconds"].notna() | rows["device_span_seconds"].notna()])
     styles = choose_styles(chosen["implementation"])
     return [
-        _Kind(
+        PlotKind(
             stem="device-times",
             title="Wall time, span on the device, and sum of kernels",
             caption="Time of one call as the wall clock, the device's events and the sum of its kernels see it; a wide "
@@ -437,38 +345,7 @@ def _gpu_times(rows: pd.DataFrame) -> list[_Kind]:
             drawer=device_times_plot.draw,
             height=lambda panel: max(1.2, row_plots.rows_height(panel.rows["implementation"].nunique())),
             styles=lambda _: styles,
-            left=_beside(list(map(str, chosen["implementation"]))),
+            left=inches_of(list(map(str, chosen["implementation"]))),
             right=0.95,
         )
     ]
-
-
-def _figure(kind: _Kind, title: str, drawn: Sequence[Panel]) -> Figure:
-    """Panels in two columns; their places are fixed in inches, so that figures have the same form."""
-    columns = min(kind.columns, len(drawn))
-    grid = [drawn[start : start + columns] for start in range(0, len(drawn), columns)]
-    heights = [max(map(kind.height, row)) for row in grid]
-    total = _TOP + sum(heights) + _BETWEEN * (len(grid) - 1) + _BOTTOM
-    figure = Figure(figsize=(WIDTH, total))
-    heading(figure, title, kind.fixed)
-    names, _ = setting_labels([(panel.run, panel.setting, panel.mode) for panel in drawn])
-    top = total - _TOP
-    lefts = [kind.left, kind.left if kind.inner_left is None else kind.inner_left][:columns]
-    inner = WIDTH / columns - kind.right - sum(lefts) / columns
-    labels = iter(names)
-    for row, height in zip(grid, heights, strict=True):
-        for column, panel in enumerate(row):
-            begin = column * (lefts[0] + inner + kind.right)
-            left = begin + lefts[column]
-            axes = figure.add_axes((left / WIDTH, (top - height) / total, inner / WIDTH, height / total))
-            found = kind.drawer(axes, panel, kind.styles(panel), height)
-            if column and kind.inner_left is not None:
-                axes.tick_params(labelleft=False)
-            name = next(labels)
-            what = AXIS_NAMES[panel.axis] if panel.axis else panel.detail
-            said = f"{name[0].upper()}{name[1:]}{f', {what}' if what else ''}"
-            panel_heading(
-                figure, (left if column and kind.inner_left is not None else begin + _MARGIN), top + 0.08, said, found
-            )
-        top -= height + _BETWEEN
-    return figure

@@ -26,7 +26,8 @@ from benchmarks.reporting.machine_words import machine_section
 from benchmarks.reporting.machines import by_machine
 from benchmarks.reporting.many_lengths_words import many_lengths_section
 from benchmarks.reporting.page.build import page
-from benchmarks.reporting.plots import Plot, write_plots
+from benchmarks.reporting.plot_pages import Plot
+from benchmarks.reporting.plots import write_plots
 from benchmarks.reporting.price import accuracy, prices
 from benchmarks.reporting.provenance import how_measured
 from benchmarks.reporting.scan_words import scan_section

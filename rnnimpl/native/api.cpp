@@ -213,7 +213,8 @@ void rnn_sigmoid(long count, const rnn::Real* from, rnn::Real* to) {
     rnn::of_each_vector(count, from, to, [](auto& x) { rnn::sigmoid<rnn::Real, 1>(x); });
 }
 
-// Runs all later passes on the threads of an OpenMP runtime: its GOMP_parallel and omp_get_thread_num. Not beside a pass.
+// Runs all later passes on the threads of an OpenMP runtime, by its GOMP_parallel and omp_get_thread_num. No pass may run
+// while this is called.
 void rnn_borrow_threads(void* parallel, void* thread_number) {
     rnn::Pool::borrow({reinterpret_cast<decltype(rnn::OpenMp::parallel)>(parallel),
                        reinterpret_cast<decltype(rnn::OpenMp::thread_number)>(thread_number)});
