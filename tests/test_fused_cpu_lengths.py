@@ -67,10 +67,11 @@ def test_few_sequences(cell: CellName, lengths: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", ["tanh", "gru"])
-def test_more_rows_than_a_chunk_has(cell: CellName, threads: int) -> None:
-    """Chunks end where their rows fill them, and the gradients of weights are sums over all."""
-    config = RnnConfig(cell=cell, input_size=40, hidden_size=130, dtype="float64")
+def test_more_rows_than_a_chunk_has(cell: CellName, bidirectional: bool, threads: int) -> None:
+    """Chunks end where their rows fill them, and the gradients of weights are sums over all, in either direction."""
+    config = RnnConfig(cell=cell, input_size=40, hidden_size=130, bidirectional=bidirectional, dtype="float64")
     check(Example(config, T=60, B=67, scale=0.1), ramp(60, 67), threads)
 
 

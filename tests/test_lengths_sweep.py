@@ -15,8 +15,9 @@ from benchmarks.measuring.calls.call import Call
 from benchmarks.measuring.checking.expectations import Expectations
 from benchmarks.measuring.inputs import make_inputs
 from benchmarks.measuring.measure import Subject
-from benchmarks.reporting.lengths import lengths_cases
+from benchmarks.reporting.lengths import LengthsCase, lengths_cases
 from benchmarks.sequence_lengths import LENGTHS, bucketed, draw_lengths
+from benchmarks.statistics import Estimate
 from benchmarks.sweeps import PRESETS
 from benchmarks.sweeps.grid import Grid
 from benchmarks.workload import Workload
@@ -40,6 +41,16 @@ def test_a_distribution_has_the_same_lengths_each_time(name: str, T: int, B: int
     assert max(lengths) == T
     others = {draw_lengths(other, T, B) for other in UNEQUAL if other != name}
     assert lengths not in others
+
+
+def test_the_lengths_of_a_distribution_never_change() -> None:
+    """An ID of a stored run stands for the same batch in every version."""
+    assert {name: draw_lengths(name, 50, 6) for name in UNEQUAL} == {
+        "uniform": (46, 10, 50, 8, 45, 50),
+        "speech": (50, 25, 33, 41, 30, 37),
+        "text": (16, 50, 14, 15, 21, 12),
+        "one-long": (50, 7, 7, 7, 7, 7),
+    }
 
 
 def test_distributions_have_the_skew_that_they_are_named_for() -> None:
@@ -149,6 +160,15 @@ def test_the_report_has_times_per_valid_step_and_buckets(tmp_path: Path) -> None
     assert "plots/padding.png" in text
     assert (tmp_path / "run" / "lengths.csv").read_text(encoding="utf-8").count("text") == 4
     assert "LSTM, cpu, float32, 1 thread, text lengths" in text
+
+
+def test_the_cost_of_padding_has_the_interval_of_both_times() -> None:
+    """It reaches from the least time over the largest at equal lengths to the opposite."""
+    unequal, equal = Estimate(6.0, 5.0, 8.0), Estimate(10.0, 9.0, 12.0)
+    case = LengthsCase("run", PLAIN, "text", "fused_cpu", unequal, equal)
+    assert case.cost is not None
+    found = (case.cost.median, case.cost.low, case.cost.high)
+    assert found == pytest.approx([ratio / case.valid_share for ratio in (6 / 10, 5 / 12, 8 / 9)])
 
 
 def test_without_equal_lengths_there_is_no_cost(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_a_table_of_pyproject_or_a_file_configures_a_suite(tmp_path: Path) -> No
     assert [each.folder for each in found] == [tmp_path, tmp_path / "other"]
     for each in found:
         assert vars(each) == {**vars(ALL), "folder": each.folder}
+    assert found[0].needs("").options == ()
     assert found[0].needs() == Needs(
         ("six",), ("speed",), (), (("python", "make_tables.py"),), ("--run-slow", "-p", "no:randomly")
     )

@@ -53,6 +53,9 @@ async def work():
 def test_makes_a_coroutine(benchmark):
     benchmark(work)
 
+def test_calls_what_makes_a_coroutine(benchmark):
+    benchmark(lambda: work())
+
 def test_runs_a_coroutine(benchmark):
     benchmark(lambda: asyncio.run(work()))
 """,
@@ -87,9 +90,10 @@ def test_a_test_with_a_mark_is_measured(name: str, found: ProcessRecord) -> None
     assert found.seconds(case)
 
 
-def test_a_coroutine_that_nobody_awaits_is_no_measurement(found: ProcessRecord) -> None:
+@pytest.mark.parametrize("name", ["makes_a_coroutine", "calls_what_makes_a_coroutine"])
+def test_a_coroutine_that_nobody_awaits_is_no_measurement(name: str, found: ProcessRecord) -> None:
     """Its making takes a microsecond, whatever the work; the reason has the remedy."""
-    outcome = found.outcomes["bench/test_marks.py::test_makes_a_coroutine"]
+    outcome = found.outcomes[f"bench/test_marks.py::test_{name}"]
     assert outcome.status == "failed"
     assert "only its making would be measured: benchmark a function that runs it" in outcome.reason
 

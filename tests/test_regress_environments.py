@@ -67,6 +67,18 @@ def test_the_packages_of_an_environment_are_those_that_its_python_lists(tmp_path
         packages_of(str(wrong))
 
 
+def test_of_two_packages_of_a_name_the_first_on_the_path_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the one that is imported."""
+    for place, number in (("first", "2.0"), ("second", "1.0")):
+        folder = tmp_path / place / f"twice_there-{number}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: Twice_There\nVersion: {number}\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "first"), str(tmp_path / "second")])
+    assert packages_of(sys.executable)["twice-there"] == "2.0"
+
+
 def test_packages_that_differ_are_named() -> None:
     """Both versions are named, since packages may cause a slowdown."""
     assert differences({"a": "1", "b": "1"}, {"a": "2", "c": "3", "b": "1"}) == (

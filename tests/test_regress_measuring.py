@@ -224,10 +224,13 @@ def test_slow_cases_leave_fewer_within_the_budget(monkeypatch: pytest.MonkeyPatc
         PairMeasuring((BASE, HEAD), ["a"], Budget(100.0), print, TimeLimits(turn_seconds=7.0), RULE).noise_floor()
 
 
-def test_a_machine_that_is_unfit_from_the_first_pair_is_said_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pair of base against itself shows it, before any pair of both."""
+@pytest.mark.parametrize("first", [1.2, 1 / 1.2])
+def test_a_machine_that_is_unfit_from_the_first_pair_is_said_then(
+    first: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pair of base against itself shows it, before any pair of both, whichever side the machine held up."""
     said: list[str] = []
-    found = measuring(monkeypatch, Pairs({}, [1.2, *[1.0] * 9]), ["a"], said.append)
+    found = measuring(monkeypatch, Pairs({}, [first, *[1.0] * 9]), ["a"], said.append)
     found.noise_floor()
     warned = [each for each in said if "unfit" in each]
     assert len(warned) == 1

@@ -18,7 +18,7 @@ from benchmarks.regression.process_record import ProcessRecord
 from benchmarks.regression.regress import plan
 from benchmarks.regression.requirements import Needs
 from benchmarks.regression.revisions import Revision, check_out
-from benchmarks.regression.variants import AS_IT_IS, Variant, variant
+from benchmarks.regression.variants import AS_IT_IS, Variant, interpreter, variant
 from tests.own_code_projects import project, quick_dry_run
 
 
@@ -113,6 +113,18 @@ def test_a_variant_stands_in_front_of_the_constraints(
     assert seen == ["# pins\nnumpy==2.1\n", "# pins\nMy.Engine==1.2  # the newest\nnumpy==2.1\n"]
     assert ["--no-cache-dir" in command for command in pip_commands] == [True, False]
     assert said.count("constraints.txt does not hold for my-engine==1.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "why"), [("3 8 3.8.20", "which is Python 3.8; expected 3.9 or newer"), ("2", "is no Python that runs")]
+)
+def test_a_python_that_cannot_measure_is_refused(tmp_path: Path, said: str, why: str) -> None:
+    """One that is too old for the plugins, and a program that is none."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho {said}\n")
+    python.chmod(0o700)
+    with pytest.raises(ValueError, match=f"--base-python is .*{why}"):
+        interpreter(str(python), "--base-python")
 
 
 def test_another_python_makes_the_environment(

@@ -100,6 +100,23 @@ def test_a_clock_is_below_what_is_waited_for(is_terminal: bool, monkeypatch: pyt
     assert is_terminal or shown == "one of two\n"
 
 
+def test_the_clock_begins_again_with_each_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says for how long the last message has been true."""
+    now = [0.0]
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("benchmarks.commands.terminal.time.monotonic", lambda: now[0])
+    terminal = Terminal()
+    terminal.file = screen = Screen()
+    screen.is_terminal = terminal.is_interactive = True
+    with terminal.waiting() as wait:
+        now[0] = 7.0
+        wait.say("two of two")
+        now[0] = 9.0
+        wait.tick()
+    assert "2 s" in screen.getvalue()
+    assert "9 s" not in screen.getvalue()
+
+
 def test_a_message_is_cleaned_and_cut_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Line ends of the message remain."""
     echo(f"one\x1b[31m\ntwo{'x' * 10_000}", err=True)

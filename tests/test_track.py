@@ -75,7 +75,10 @@ def test_an_interrupted_track_is_continued(project: Path) -> None:
     second = Suite(project)
     assert tracked(planned(project, second, count=1), second) == 3
     assert second.ran == [[0, 3, 6]]
+    assert second.numbers == [0]
     assert tracked(planned(project, second, count=1), second) == 0
+    assert tracked(planned(project, second, count=2), second) == 10
+    assert second.numbers == [0, 1, 1, 1]
     third = Suite(project)
     assert tracked(planned(project, third, count=1, packages={"torch": "2.13"}), third) == 10
 
