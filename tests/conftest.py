@@ -69,7 +69,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for ending in ("png", "svg"):
             (folder / f"{stem}.{ending}").write_text(stem)
 
-    monkeypatch.setattr("benchmarks.reporting.plot_pages.save", touch)
+    monkeypatch.setattr("benchmarks.reporting.plots.plot_pages.save", touch)
     return tmp_path / "here"
 
 
@@ -103,7 +103,7 @@ def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
         for ending in ("png", "svg"):
             (folder / f"{stem}.{ending}").touch()
 
-    monkeypatch.setattr("benchmarks.reporting.plot_pages.save", touch)
+    monkeypatch.setattr("benchmarks.reporting.plots.plot_pages.save", touch)
 
 
 @pytest.fixture

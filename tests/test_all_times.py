@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.reporting.all_times import all_times
-from benchmarks.reporting.workload_winners import winners_by_workload
+from benchmarks.reporting.answers.workload_winners import winners_by_workload
+from benchmarks.reporting.sections.all_times import all_times
 from benchmarks.runs.frames import runs_frame
 from benchmarks.trial import Trial
 from tests.synthetic_runs import CENTRE, LONG, THREE, failed, loaded, measured, trial, typed, workload

@@ -9,10 +9,10 @@ import pytest
 from rich.cells import cell_len
 
 from benchmarks.presentation.plain_text import code
-from benchmarks.reporting.answer_lines import answer_lines
-from benchmarks.reporting.answer_section import answer_section
-from benchmarks.reporting.answer_words import exceptions, headline, plain, rows
-from benchmarks.reporting.setting_answers import SettingAnswer, setting_answers
+from benchmarks.reporting.answers.setting_answers import SettingAnswer, setting_answers
+from benchmarks.reporting.sections.answer_section import answer_section
+from benchmarks.reporting.words.answer_lines import answer_lines
+from benchmarks.reporting.words.answer_words import exceptions, headline, plain, rows
 from benchmarks.trial import Trial
 from tests.synthetic_runs import loaded, measured, realistic_trials, trial, typed, workload
 

@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from benchmarks.reporting.answer_words import plain
-from benchmarks.reporting.cautions import cautions
-from benchmarks.reporting.doubts import Doubts, OwnProcesses, TooFast
+from benchmarks.reporting.answers.doubts import Doubts, OwnProcesses, TooFast
+from benchmarks.reporting.words.answer_words import plain
+from benchmarks.reporting.words.cautions import cautions
 
 NONE = Doubts(8, 0, 0, 0, (), None, {}, 0)
 

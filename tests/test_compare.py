@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks.reporting.compare import compare_runs, summary, verdict
-from benchmarks.reporting.compare_words import comparison_lines, comparison_markdown
+from benchmarks.reporting.answers.compare import compare_runs, summary, verdict
+from benchmarks.reporting.words.compare_words import comparison_lines, comparison_markdown
 from tests.synthetic_runs import run_of, trial, workload
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.reporting.deepbench import deepbench_published, join_published
+from benchmarks.reporting.topics.deepbench import deepbench_published, join_published
 from benchmarks.runs.frames import load_run
 from tests.synthetic_runs import run_of, trial, workload
 

@@ -13,6 +13,8 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 EARLIER = (
     ("benchmarks.reporting.frames", "load_samples"),
     ("benchmarks.reporting.frames", "load_run"),
+    *(("benchmarks.reporting.ratios", name) for name in ("ratios", "ratios_frame")),
+    *(("benchmarks.reporting.setting_answers", name) for name in ("SettingAnswer", "answers_frame", "setting_answers")),
     ("benchmarks.profiling.report", "rewrite"),
     *(("benchmarks.machine.bounds", name) for name in ("LIMIT_NAMES", "bound", "share_of_attainable", "what_bounds")),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.reporting.doubts import Doubts, OwnProcesses, TooFast, find_doubts
+from benchmarks.reporting.answers.doubts import Doubts, OwnProcesses, TooFast, find_doubts
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial

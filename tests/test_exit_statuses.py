@@ -30,7 +30,7 @@ VERBS = {
     "sweep": (["quick", "--out", "out"], "measuring.sweeping.sweep_plan.plan_sweep"),
     "report": (["run"], "runs.loading.load_runs"),
     "pack": (["run"], "runs.loading.load_runs"),
-    "compare": (["run", "run"], "reporting.compare.compare_runs"),
+    "compare": (["run", "run"], "reporting.answers.compare.compare_runs"),
     "train": (["--impl", "numpy_loop"], "training.train.train"),
     "profile": ([CASE], "profiling.profile.profile_cases"),
     "regress": (["--base", "HEAD", "--out", "out"], "regression.regress.plan"),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reporting.findings import Setting, Winner, find_winner, members, settings
-from benchmarks.reporting.same_code import two_names
-from benchmarks.reporting.workload_winners import winners_by_workload
+from benchmarks.reporting.answers.findings import Setting, Winner, find_winner, members, settings
+from benchmarks.reporting.answers.workload_winners import winners_by_workload
+from benchmarks.reporting.topics.same_code import two_names
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.statistics import Estimate

@@ -47,6 +47,14 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "visits",
         "sweeping",
     ),
+    "benchmarks.reporting": (
+        "answers",
+        "topics",
+        "analysis",
+        "words",
+        "sections plots page tables",
+        "report notebook splicing",
+    ),
     "benchmarks.profiling": (
         "records replies call_passes",
         "sampling",
@@ -56,7 +64,13 @@ FLOORS: dict[str, tuple[str, ...]] = {
 }
 """{package: its rooms, packages and modules, from the lowest floor up}. A file imports from its own room and from lower
 floors. What is in no room stands above all of them: `load_run`, the command line, the verb `profile`, `check_cost`."""
-OLD_NAMES = ("benchmarks.machine.bounds", "benchmarks.profiling.report", "benchmarks.reporting.frames")
+OLD_NAMES = (
+    "benchmarks.machine.bounds",
+    "benchmarks.profiling.report",
+    "benchmarks.reporting.frames",
+    "benchmarks.reporting.ratios",
+    "benchmarks.reporting.setting_answers",
+)
 """Modules that keep an import of users' scripts working, and that nothing here imports."""
 HEAVY = ("torch", "jax", "onnxruntime", "openvino")
 READERS = ("store", "runs", "reporting", "profiling.reporting", "history.report")

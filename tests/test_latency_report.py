@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import latencies
 from benchmarks.latencies import ERROR
-from benchmarks.reporting.latency import latency_cases
+from benchmarks.reporting.topics.latency import latency_cases
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
 from benchmarks.workload import Workload

@@ -15,7 +15,7 @@ from benchmarks.measuring.calls.call import Call
 from benchmarks.measuring.checking.expectations import Expectations
 from benchmarks.measuring.inputs import make_inputs
 from benchmarks.measuring.measure import Subject
-from benchmarks.reporting.lengths import LengthsCase, lengths_cases
+from benchmarks.reporting.topics.lengths import LengthsCase, lengths_cases
 from benchmarks.sequence_lengths import LENGTHS, bucketed, draw_lengths
 from benchmarks.statistics import Estimate
 from benchmarks.sweeps import PRESETS

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks.reporting.analysis import Analysis
-from benchmarks.reporting.machine_words import machine_section
-from benchmarks.reporting.machines import Table, by_machine, changes, exchanges
+from benchmarks.reporting.answers.machines import Table, by_machine, changes, exchanges
+from benchmarks.reporting.sections.machine_section import machine_section
 from benchmarks.runs.loading import load_runs
 from tests.synthetic_campaigns import campaign_of, measured_by
 from tests.synthetic_runs import measured, trial, typed, workload

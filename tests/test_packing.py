@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import json_lines
 from benchmarks.reporting.analysis import Analysis
-from benchmarks.reporting.compare import compare_runs
+from benchmarks.reporting.answers.compare import compare_runs
 from benchmarks.reporting.page.build import run_data
 from benchmarks.reporting.report import build_report
 from benchmarks.runs.frames import load_run

@@ -16,8 +16,8 @@ import pytest
 
 from benchmarks.presentation.plain_text import error, interval, seconds, share, times
 from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.answers.setting_answers import SettingAnswer, setting_answers
 from benchmarks.reporting.page.build import page, run_data
-from benchmarks.reporting.setting_answers import SettingAnswer, setting_answers
 from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.runs.packing import write_pack
 from benchmarks.runs.pooling import contenders, time_ratio

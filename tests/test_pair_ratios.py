@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reporting.ratios import RATIO_COLUMNS, ratios, ratios_frame
+from benchmarks.reporting.answers.ratios import RATIO_COLUMNS, ratios, ratios_frame
 from benchmarks.runs.frames import runs_frame
 from benchmarks.statistics import Estimate, estimate_ratio
 from tests.synthetic_runs import failed, loaded, measured, realistic_trials, trial, workload

@@ -23,10 +23,10 @@ from benchmarks.presentation.plot_style import (
     size_axis,
 )
 from benchmarks.reporting.analysis import Analysis
-from benchmarks.reporting.plot_labels import spread
-from benchmarks.reporting.plot_roles import ANSWER, OTHERS, RUNNER_UP, THE_BASELINE, panel_styles
-from benchmarks.reporting.plots import write_plots
-from benchmarks.reporting.slices import along, central, measured, panels
+from benchmarks.reporting.answers.slices import along, central, measured, panels
+from benchmarks.reporting.plots.plot_labels import spread
+from benchmarks.reporting.plots.plot_roles import ANSWER, OTHERS, RUNNER_UP, THE_BASELINE, panel_styles
+from benchmarks.reporting.plots.report_plots import write_plots
 from benchmarks.runs.frames import load_run
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial

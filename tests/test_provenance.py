@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reporting.provenance import activity_shares
+from benchmarks.reporting.words.provenance import activity_shares
 from tests.reports_of_trials import report, section
 from tests.synthetic_runs import trial, workload
 

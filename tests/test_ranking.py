@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.limits.peak import Peak
-from benchmarks.reporting.ranking import RANKING_COLUMNS, Ranking, largest_error, ranking_frame, rankings
+from benchmarks.reporting.answers.ranking import RANKING_COLUMNS, Ranking, largest_error, ranking_frame, rankings
 from benchmarks.workload import Workload
 from tests.synthetic_runs import CENTRE, LONG, SHORT, THREE, failed, loaded, measured, trial, workload
 

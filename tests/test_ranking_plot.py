@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.reporting import ranking_plot
-from benchmarks.reporting.plot_roles import ANSWER, OTHERS
-from benchmarks.reporting.ranking import ranking_frame, rankings
-from benchmarks.reporting.slices import panels
+from benchmarks.reporting.answers.ranking import ranking_frame, rankings
+from benchmarks.reporting.answers.slices import panels
+from benchmarks.reporting.plots import ranking_plot
+from benchmarks.reporting.plots.plot_roles import ANSWER, OTHERS
 from benchmarks.trial import Trial
 from tests.synthetic_runs import CENTRE, SHORT, THREE, loaded, measured, typed, workload
 

@@ -14,9 +14,9 @@ from matplotlib.text import Annotation
 
 from benchmarks.limits.peak import Level, Peak, settings
 from benchmarks.limits.roof import Roof, roof
-from benchmarks.reporting import roofline
-from benchmarks.reporting.plots import write_roofline
-from benchmarks.reporting.roofline import FEW
+from benchmarks.reporting.plots import roofline
+from benchmarks.reporting.plots.report_plots import write_roofline
+from benchmarks.reporting.plots.roofline import FEW
 from benchmarks.runs.frames import load_run
 from benchmarks.runs.peaks_in_records import read_peaks
 from tests.synthetic_runs import peaks, realistic_trials, run_of, workload

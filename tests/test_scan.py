@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from benchmarks.counts import flops
 from benchmarks.presentation.plot_style import choose_styles
-from benchmarks.reporting import scan_plot
 from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.plots import scan_plot
 from benchmarks.reporting.report import build_report
-from benchmarks.reporting.scan import Line
-from benchmarks.reporting.scan_words import leaps, scan_section, verdict
+from benchmarks.reporting.sections.scan_section import leaps, scan_section, verdict
+from benchmarks.reporting.topics.scan import Line
 from benchmarks.runs.loading import load_runs
 from benchmarks.sweeps import load_sweep
 from benchmarks.trial import Trial

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.reporting.setting_answers import ANSWER_COLUMNS, SettingAnswer, answers_frame, setting_answers
+from benchmarks.reporting.answers.setting_answers import ANSWER_COLUMNS, SettingAnswer, answers_frame, setting_answers
 from tests.synthetic_runs import default_workloads, failed, loaded, measured, realistic_trials, trial, workload
 
 SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))

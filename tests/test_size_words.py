@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from benchmarks.reporting.size_words import where
+from benchmarks.reporting.answers.size_words import where
 from benchmarks.workload import Workload
 from tests.synthetic_runs import workload
 

@@ -23,10 +23,10 @@ from benchmarks.measuring.sweeping.runner import Sweeper
 from benchmarks.measuring.sweeping.sweep_plan import SweepPlan
 from benchmarks.reading import DEEPEST, parse_json
 from benchmarks.reporting import report
-from benchmarks.reporting.compare import compare_runs
-from benchmarks.reporting.terminal import workload_lines
-from benchmarks.reporting.unmeasured import check_measured
-from benchmarks.reporting.workload_winners import winners_by_workload
+from benchmarks.reporting.answers.compare import compare_runs
+from benchmarks.reporting.answers.workload_winners import winners_by_workload
+from benchmarks.reporting.words.unmeasured import check_measured
+from benchmarks.reporting.words.workload_lines import workload_lines
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import load_runs
 from benchmarks.store import Run, StoreError, open_run

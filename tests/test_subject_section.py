@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.reporting.ranking import rankings
-from benchmarks.reporting.subject_section import subject_section
+from benchmarks.reporting.answers.ranking import rankings
+from benchmarks.reporting.sections.subject_section import subject_section
 from tests.synthetic_runs import failed, loaded, measured, typed, workload
 
 SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from benchmarks.reporting.terminal import workload_lines
-from benchmarks.reporting.workload_winners import winners_by_workload
+from benchmarks.reporting.answers.workload_winners import winners_by_workload
+from benchmarks.reporting.words.workload_lines import workload_lines
 from benchmarks.runs.frames import runs_frame
 from benchmarks.trial import Trial
 from tests.synthetic_runs import default_workloads, failed, loaded, realistic_trials, trial, typed, workload

@@ -21,7 +21,7 @@ from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, check_plan, chec
 from benchmarks.models.held import HeldModel
 from benchmarks.models.layers import Found
 from benchmarks.models.source import Source
-from benchmarks.reporting.unmeasured import check_measured
+from benchmarks.reporting.words.unmeasured import check_measured
 from benchmarks.runs.loading import load_runs
 from benchmarks.runs.pooling import BASELINE
 from benchmarks.statistics import estimate_ratio

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.advice.question import Question
 from benchmarks.limits.bounds import LIMIT_NAMES, what_bounds
-from benchmarks.reporting.ranking import largest_error
+from benchmarks.reporting.answers.ranking import largest_error
 from benchmarks.runs.frames import over_visits
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import PooledCase, contenders, time_ratio

@@ -13,7 +13,7 @@ from benchmarks.advice.verdict import Verdict
 from benchmarks.models.layers import Found
 from benchmarks.models.source import Source
 from benchmarks.presentation.plain_text import at_least, count, error, interval, listed, seconds, share, times
-from benchmarks.reporting.findings import describe_conditions
+from benchmarks.reporting.answers.findings import describe_conditions
 from benchmarks.statistics import Estimate
 
 _COLUMN = 9

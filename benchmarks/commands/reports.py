@@ -102,8 +102,8 @@ def compare(
     A run is a folder, or a file that `pack` made. Exit status 1 when a case is slower, 3 when no case can be told.
     Example: python -m benchmarks compare results/monday results/tuesday
     """
-    from benchmarks.reporting.compare import compare_runs
-    from benchmarks.reporting.compare_words import comparison_lines, comparison_markdown
+    from benchmarks.reporting.answers.compare import compare_runs
+    from benchmarks.reporting.words.compare_words import comparison_lines, comparison_markdown
 
     console = Terminal()
     with console.doing("comparing"):
@@ -126,12 +126,12 @@ def show_report(
 ) -> None:
     """Write the report and show the answer. Raises NothingMeasured, after both, where no case has a time."""
     from benchmarks.reporting.analysis import Analysis
-    from benchmarks.reporting.answer_lines import answer_lines
-    from benchmarks.reporting.answer_words import plain
-    from benchmarks.reporting.cautions import cautions
     from benchmarks.reporting.report import PAGE_FILE, write_report
-    from benchmarks.reporting.terminal import without_times, workload_lines
-    from benchmarks.reporting.unmeasured import check_measured
+    from benchmarks.reporting.words.answer_lines import answer_lines
+    from benchmarks.reporting.words.answer_words import plain
+    from benchmarks.reporting.words.cautions import cautions
+    from benchmarks.reporting.words.unmeasured import check_measured
+    from benchmarks.reporting.words.workload_lines import without_times, workload_lines
     from benchmarks.runs.loading import load_runs
 
     with console.doing("reading") as say:

@@ -9,13 +9,13 @@ from functools import cached_property
 import pandas as pd
 
 from benchmarks.limits.peak import Peak
-from benchmarks.reporting.doubts import Doubts, find_doubts
-from benchmarks.reporting.ranking import Ranking, ranking_frame, rankings
-from benchmarks.reporting.ratios import ratios_frame
-from benchmarks.reporting.scan import Line, scan_lines, scan_panels
-from benchmarks.reporting.setting_answers import SettingAnswer, answers_frame, setting_answers
-from benchmarks.reporting.slices import Panel, measured
-from benchmarks.reporting.workload_winners import winners_by_workload
+from benchmarks.reporting.answers.doubts import Doubts, find_doubts
+from benchmarks.reporting.answers.ranking import Ranking, ranking_frame, rankings
+from benchmarks.reporting.answers.ratios import ratios_frame
+from benchmarks.reporting.answers.setting_answers import SettingAnswer, answers_frame, setting_answers
+from benchmarks.reporting.answers.slices import Panel, measured
+from benchmarks.reporting.answers.workload_winners import winners_by_workload
+from benchmarks.reporting.topics.scan import Line, scan_lines, scan_panels
 from benchmarks.runs.frames import runs_frame
 from benchmarks.runs.loading import LoadedRun, once_per_machine
 

@@ -66,7 +66,7 @@ class RunFrame(pd.DataFrame):
 
     def figures(self, *, subject: str | None = None) -> dict[str, Figure]:
         """{name: matplotlib figure} of every plot of the report that the runs have data for."""
-        from benchmarks.reporting.plots import figures
+        from benchmarks.reporting.plots.report_plots import figures
 
         return figures(self._analysis(subject))
 

@@ -12,26 +12,26 @@ from pathlib import Path
 from benchmarks.files import check_no_link, check_outputs, make_folder, replacing, write
 from benchmarks.presentation.csv_text import frame_csv
 from benchmarks.presentation.plain_text import code, escape
-from benchmarks.reporting import sections, setting_tables
-from benchmarks.reporting.all_times import all_times
 from benchmarks.reporting.analysis import Analysis
-from benchmarks.reporting.answer_section import answer_section
-from benchmarks.reporting.cautions import cautions
-from benchmarks.reporting.denormal_words import denormal_section
-from benchmarks.reporting.latency import latency_cases, latency_frame
-from benchmarks.reporting.latency_words import serving_section, streaming_section
-from benchmarks.reporting.lengths import lengths_cases, lengths_frame
-from benchmarks.reporting.lengths_words import lengths_section
-from benchmarks.reporting.machine_words import machine_section
-from benchmarks.reporting.machines import by_machine
-from benchmarks.reporting.many_lengths_words import many_lengths_section
+from benchmarks.reporting.answers.machines import by_machine
 from benchmarks.reporting.page.build import page
-from benchmarks.reporting.plot_pages import Plot
-from benchmarks.reporting.plots import write_plots
-from benchmarks.reporting.price import accuracy, prices
-from benchmarks.reporting.provenance import how_measured
-from benchmarks.reporting.scan_words import scan_section
-from benchmarks.reporting.subject_section import subject_section
+from benchmarks.reporting.plots.plot_pages import Plot
+from benchmarks.reporting.plots.report_plots import write_plots
+from benchmarks.reporting.sections import case_sections, setting_tables
+from benchmarks.reporting.sections.all_times import all_times
+from benchmarks.reporting.sections.answer_section import answer_section
+from benchmarks.reporting.sections.denormal_section import denormal_section
+from benchmarks.reporting.sections.latency_section import serving_section, streaming_section
+from benchmarks.reporting.sections.lengths_section import lengths_section
+from benchmarks.reporting.sections.machine_section import machine_section
+from benchmarks.reporting.sections.many_lengths_section import many_lengths_section
+from benchmarks.reporting.sections.scan_section import scan_section
+from benchmarks.reporting.sections.subject_section import subject_section
+from benchmarks.reporting.topics.latency import latency_cases, latency_frame
+from benchmarks.reporting.topics.lengths import lengths_cases, lengths_frame
+from benchmarks.reporting.words.cautions import cautions
+from benchmarks.reporting.words.price import accuracy, prices
+from benchmarks.reporting.words.provenance import how_measured
 from benchmarks.runs.loading import Folder, LoadedRun, load_runs
 from benchmarks.store import REPORT, TOGETHER
 
@@ -103,8 +103,8 @@ def report_text(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
         "latency-tail": streaming_section(runs),
         "padding": lengths_section(lengths_cases(runs)),
         "scan": scan_section(analysis.scan_lines),
-        "set-up": sections.set_up(frame, analysis.once),
-        "device-times": sections.device_times(frame),
+        "set-up": case_sections.set_up(frame, analysis.once),
+        "device-times": case_sections.device_times(frame),
     }
     parts += _section("By machine", machine_section(by_machine(runs, frame, analysis.winners)))
     for title, caption in {plot.title: plot.caption for plot in plots}.items():
@@ -114,10 +114,10 @@ def report_text(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
     parts += _section("A process on each core, or threads", serving_section(runs))
     parts += _section("Signals that decay into denormal numbers", denormal_section(runs))
     parts += _section("A hundred lengths in one process", many_lengths_section(runs))
-    parts += _section("Where the time of a case goes", sections.profiles(runs, target))
-    parts += _section("What could not run, and why", sections.not_run(frame))
-    parts += _section("The same implementation under two names", sections.same_code(frame))
-    parts += _section("Beside DeepBench's published times", sections.published(frame))
+    parts += _section("Where the time of a case goes", case_sections.profiles(runs, target))
+    parts += _section("What could not run, and why", case_sections.not_run(frame))
+    parts += _section("The same implementation under two names", case_sections.same_code(frame))
+    parts += _section("Beside DeepBench's published times", case_sections.published(frame))
     for run in runs:
         name = f": {escape(run.label)}" if len(runs) > 1 else ""
         parts += _folded(f"How it was measured{name}", how_measured(run, frame[frame["run"] == run.label]))

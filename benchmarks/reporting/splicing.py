@@ -17,12 +17,12 @@ from benchmarks.files import write
 from benchmarks.presentation.plain_text import code, escape
 from benchmarks.reading import read_whole
 from benchmarks.reporting.analysis import Analysis
-from benchmarks.reporting.answer_lines import answer_lines
-from benchmarks.reporting.answer_section import answer_table
-from benchmarks.reporting.answer_words import headline, plain
-from benchmarks.reporting.cautions import cautions
-from benchmarks.reporting.provenance import machine_words
-from benchmarks.reporting.ranking import Ranking
+from benchmarks.reporting.answers.ranking import Ranking
+from benchmarks.reporting.sections.answer_section import answer_table
+from benchmarks.reporting.words.answer_lines import answer_lines
+from benchmarks.reporting.words.answer_words import headline, plain
+from benchmarks.reporting.words.cautions import cautions
+from benchmarks.reporting.words.provenance import machine_words
 from benchmarks.runs.loading import Folder, load_runs
 
 END = "<!-- rnnbench: end -->"

@@ -14,7 +14,7 @@ from benchmarks.presentation.plain_text import clean, seconds, share
 from benchmarks.presentation.plot_style import MUTED, SETTINGS, WIDTH, heading, log_axis, plain_seconds, save, size_axis
 from benchmarks.profiling.reporting.growth import SizeSeries, kind_seconds
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS, WorkKind
-from benchmarks.reporting.slices import AXIS_NAMES
+from benchmarks.reporting.answers.slices import AXIS_NAMES
 from benchmarks.workload import Workload
 
 COLOURS: Mapping[WorkKind, str] = {

@@ -22,7 +22,7 @@ from benchmarks.profiling.reporting.growth import SizeSeries, growth, growth_wor
 from benchmarks.profiling.reporting.plots import draw_bars, draw_growth, workload_words
 from benchmarks.profiling.reporting.reliability import reliability, reliability_lines, unreliable
 from benchmarks.profiling.sampling.kinds import KIND_NAMES, KINDS
-from benchmarks.reporting.plots import write_roofline
+from benchmarks.reporting.plots.report_plots import write_roofline
 from benchmarks.workload import Case, Workload
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.reporting.analysis import Analysis
-from benchmarks.reporting.answer_words import plain
-from benchmarks.reporting.cautions import cautions
 from benchmarks.reporting.page.data import page_data
 from benchmarks.reporting.page.html import page_html
+from benchmarks.reporting.words.answer_words import plain
+from benchmarks.reporting.words.cautions import cautions
 
 MOST_IN_TITLE = 3
 

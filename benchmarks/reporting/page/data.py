@@ -15,12 +15,12 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.presentation.plain_text import clean
-from benchmarks.reporting.findings import CELL_LABELS, Setting
+from benchmarks.reporting.answers.findings import CELL_LABELS, Setting
+from benchmarks.reporting.answers.ratios import ratios
+from benchmarks.reporting.answers.size_words import LETTERS
+from benchmarks.reporting.answers.slices import AXIS_NAMES, short_name
 from benchmarks.reporting.page.commands import PROGRAM, measure_file, measure_options
-from benchmarks.reporting.provenance import describe_commit, facts, machine_words
-from benchmarks.reporting.ratios import ratios
-from benchmarks.reporting.size_words import LETTERS
-from benchmarks.reporting.slices import AXIS_NAMES, short_name
+from benchmarks.reporting.words.provenance import describe_commit, facts, machine_words
 from benchmarks.runs.frames import COLUMNS
 from benchmarks.runs.loading import LoadedRun, once_per_machine
 from benchmarks.runs.pooling import BASELINE, PooledCase

@@ -1,4 +1,4 @@
-// The answer in one setting, by the rules of benchmarks/reporting/setting_answers.py: tests hold the two to each other.
+// The answer in one setting, by the rules of benchmarks/reporting/answers/setting_answers.py: tests hold the two to each other.
 "use strict";
 
 const byMost = (counts) => [...counts].sort((one, other) => other[1] - one[1] || d3.ascending(one[0], other[0]));

@@ -1,4 +1,4 @@
-// Some workloads among others in words, by the rules of benchmarks/reporting/size_words.py.
+// Some workloads among others in words, by the rules of benchmarks/reporting/answers/size_words.py.
 "use strict";
 
 const MOST_NAMED = 2;

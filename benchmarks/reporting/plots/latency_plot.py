@@ -1,0 +1,88 @@
+"""The plot of latencies: the share of calls that take longer than a time, with the tail on a logarithmic scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.presentation.figures import Axes
+from benchmarks.presentation.plain_text import seconds
+from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_seconds, plain_share
+from benchmarks.reporting.answers.findings import Setting
+from benchmarks.reporting.answers.slices import Panel
+from benchmarks.reporting.plots.plot_labels import end_labels
+from benchmarks.reporting.topics.latency import LatencyCase, latency_frame
+
+Points: TypeAlias = NDArray[np.float64]
+
+LEAST_SHARE = 1e-4
+"""The lowest share on the axis: one call in ten thousand."""
+NEAREST = 0.08
+"""Least distance of two points of a line, as a share of the larger one's height."""
+_MARKED = (0.5, 0.01, 0.001)
+"""Shares that have a line: the percentiles of the tables."""
+
+
+def latency_panels(cases: Sequence[LatencyCase]) -> list[Panel]:
+    """A panel a workload with its cases, whose `LatencyCase` is in the column `case`; largest networks last."""
+    groups: dict[tuple[str, str], list[LatencyCase]] = {}
+    for case in cases:
+        groups.setdefault((case.run, case.workload.id), []).append(case)
+    panels = []
+    for (run, _), together in groups.items():
+        workload = together[0].workload
+        rows = latency_frame(together)
+        rows["case"] = pd.Series(together, index=rows.index, dtype=object)
+        sizes = f"T {workload.T}, B {workload.B}, H {workload.H}"
+        panels.append(Panel(run, Setting.of(workload), workload.mode, rows, detail=sizes))
+    return panels
+
+
+def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
+    """A line an implementation; returns the one with the shortest typical call and the one with the shortest tail."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    low, high = float("inf"), 0.0
+    ends: dict[str, tuple[float, float]] = {}
+    for case in panel.rows["case"]:
+        values, beyond = _thinned(*case.latencies.beyond())
+        style = styles[case.implementation]
+        axes.plot(values, beyond, color=style.colour, linestyle=style.line, linewidth=style.width)
+        low, high = min(low, float(values[0])), max(high, float(values[-1]))
+        ends[case.implementation] = float(values[-1]), float(beyond[-1])
+    for marked in _MARKED:
+        axes.axhline(marked, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_ylim(LEAST_SHARE, 1.0)
+    axes.set_xlim(low / 1.15, high * 1.15)
+    log_axis(axes.yaxis, LEAST_SHARE, 1.0, plain_share)
+    log_axis(axes.xaxis, *axes.get_xlim(), plain_seconds)
+    axes.set_xlabel("time of a call")
+    axes.set_ylabel("calls that take longer")
+    end_labels(axes, ends, styles, height)
+    return _finding(panel)
+
+
+def _thinned(
+    values: NDArray[np.float64], beyond: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The points of a line down to `LEAST_SHARE`, each at least `NEAREST` below the one before: files stay small."""
+    kept = [0]
+    for place in range(1, len(values)):
+        if beyond[place] < LEAST_SHARE:
+            break
+        if beyond[place] <= beyond[kept[-1]] * (1 - NEAREST):
+            kept.append(place)
+    return values[kept], beyond[kept]
+
+
+def _finding(panel: Panel) -> str:
+    said = []
+    for words, column in (("typical", "p50_seconds"), ("99.9 %", "p99_9_seconds")):
+        known = panel.rows[panel.rows[column].notna()].sort_values(column)
+        if len(known):
+            said.append(f"{words}: {known['implementation'].iloc[0]}, {seconds(known[column].iloc[0])}")
+    return "; ".join(said)

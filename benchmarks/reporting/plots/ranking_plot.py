@@ -1,0 +1,97 @@
+"""The plot of a ranking: how many times as fast as the best of the others, a row a workload, named by that peer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.presentation.figures import Axes, Line2D
+from benchmarks.presentation.plain_text import times
+from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_times
+from benchmarks.reporting.answers.slices import Panel, short_name
+from benchmarks.reporting.plots.plot_labels import label
+from benchmarks.reporting.plots.plot_roles import ANSWER, OTHERS, text_colour
+from benchmarks.reporting.plots.row_plots import SMALL
+from benchmarks.reporting.words.answer_words import UNKNOWN
+from benchmarks.workload import Workload
+
+MOST_NAMED = 40
+"""With more workloads than this, dots are close together and a legend counts the peers."""
+_ROW_INCHES = 0.185
+_CLOUD_INCHES = 4.0
+
+
+def height(panel: Panel) -> float:
+    """Inches of a panel: a row a workload, as long as each has its name."""
+    named = panel.rows["workload"].nunique() <= MOST_NAMED
+    return max(0.9, _ROW_INCHES * len(panel.rows) + 0.15) if named else _CLOUD_INCHES
+
+
+def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], scale: tuple[float, float]) -> str:
+    """A row a workload in the order of sizes: the ratio with its interval, and the name of the peer."""
+    rows = panel.rows.sort_values(list("LHBT"), kind="stable", ascending=False)
+    named = len(rows) <= MOST_NAMED
+    rows = rows if named else rows.sort_values("ratio", kind="stable")
+    axes.set_xscale("log")
+    axes.set_xlim(*scale)
+    axes.axvline(1.0, color=MUTED, linewidth=1.2)
+    for at, row in enumerate(rows.to_dict("records")):
+        sure = row["ratio_low"] > 1 or row["ratio_high"] < 1
+        colour = ANSWER.colour if sure else OTHERS.colour
+        if np.isfinite(row["ratio_low"]):
+            axes.plot([row["ratio_low"], row["ratio_high"]], [at, at], color=colour, linewidth=4, alpha=0.4)
+        axes.plot(
+            row["ratio"], at, "|" if named else "o", color=colour, markersize=10 if named else 3, markeredgewidth=2
+        )
+        if named:
+            known = np.isfinite(row["ratio_low"])
+            said = f"{times(row['ratio']) if known else UNKNOWN} {label(row['peer'])}"
+            axes.text(
+                1.02,
+                at,
+                said,
+                transform=axes.get_yaxis_transform(),
+                va="center",
+                fontsize=SMALL - 0.5,
+                color=text_colour(styles[row["peer"]]),
+            )
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.grid(visible=False, axis="y")
+    if named:
+        names = [short_name(Workload.parse(workload)) for workload in rows["workload"]]
+        axes.set_yticks(range(len(rows)), names, fontsize=SMALL - 0.5)
+    else:
+        axes.set_yticks([])
+        axes.set_ylabel(f"{len(rows)} workloads, by ratio")
+        _legend(axes, rows)
+    log_axis(axes.xaxis, *scale, plain_times)
+    axes.set_xlabel("times as fast as the best other")
+    return finding(rows)
+
+
+def finding(rows: pd.DataFrame) -> str:
+    """On how many workloads the subject is surely ahead, behind, and neither."""
+    ahead, behind = int((rows["ratio_low"] > 1).sum()), int((rows["ratio_high"] < 1).sum())
+    close = len(rows) - ahead - behind
+    said = [f"surely ahead on {ahead} of {len(rows)}"]
+    said += [f"behind on {behind}"] if behind else []
+    said += [f"too close on {close}"] if close else []
+    return ", ".join(said)
+
+
+def names_of(rows: pd.DataFrame) -> Sequence[str]:
+    """The peers, the most frequent first."""
+    return [str(name) for name in rows["peer"].value_counts().index]
+
+
+def _legend(axes: Axes, rows: pd.DataFrame) -> None:
+    """The peers with the number of workloads on which each is the best of the others."""
+    handles = [
+        Line2D([], [], linestyle="", label=f"{label(str(name))} ({number})")
+        for name, number in rows["peer"].value_counts().items()
+    ]
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=SMALL, handlelength=0
+    )

@@ -1,0 +1,161 @@
+"""Panels with a row an implementation: speed-ups, shares of the limit, set-up.
+
+Every function returns the finding in a few words. The scale and the order of the rows are the same in all panels of a
+figure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.presentation.figures import Axes
+from benchmarks.presentation.plain_text import at_least, interval, share, significant, times
+from benchmarks.presentation.plot_style import MUTED, TEXT, Style, log_axis, plain_seconds, plain_share, plain_times
+from benchmarks.reporting.answers.slices import Panel
+from benchmarks.reporting.plots.plot_labels import label
+from benchmarks.reporting.words.answer_words import UNKNOWN
+from benchmarks.runs.pooling import BASELINE
+
+ROW_INCHES = 0.27
+SMALL = 8.5
+"""Points of the numbers beside a panel."""
+
+
+def rows_height(rows: int) -> float:
+    """Inches of a panel with so many rows."""
+    return ROW_INCHES * rows + 0.15
+
+
+def order_by(rows: pd.DataFrame, column: str, *, largest_on_top: bool = True) -> list[str]:
+    """The implementations by the geometric mean of a column over all their rows, the last on top of a panel."""
+    means = np.log(rows[column]).groupby(rows["implementation"]).mean().sort_values(ascending=largest_on_top)
+    return [str(name) for name in means.index]
+
+
+def speedups(
+    axes: Axes, panel: Panel, styles: Mapping[str, Style], order: Sequence[str], scale: tuple[float, float]
+) -> str:
+    """Times as fast as the baseline: a dot a workload, the geometric mean with its interval as a bar."""
+    groups = dict(list(panel.rows.groupby("implementation")))
+    axes.set_xscale("log")
+    axes.set_xlim(*scale)
+    axes.axvline(1.0, color=MUTED, linewidth=1.2)
+    means: dict[str, float] = {}
+    for at, name in enumerate(order):
+        if name == BASELINE:
+            axes.plot(1.0, at, styles[name].marker, color=styles[name].colour, markersize=6)
+            continue
+        if name not in groups:
+            continue
+        rows, colour = groups[name], styles[name].colour
+        mean, low, high = (_mean(rows[column]) for column in ("speedup", "speedup_low", "speedup_high"))
+        means[name] = mean
+        axes.plot(rows["speedup"], [at] * len(rows), "o", color=colour, markersize=4, alpha=0.45, markeredgewidth=0)
+        if math.isfinite(low):
+            axes.plot([low, high], [at, at], color=colour, linewidth=7, alpha=0.45, solid_capstyle="butt")
+        axes.plot(mean, at, "|", color=colour, markersize=15, markeredgewidth=2.4)
+        said = f"{times(mean)} ({interval(low, high)})" if math.isfinite(low) else UNKNOWN
+        _beside(axes, at, said)
+    name_rows(axes, order)
+    log_axis(axes.xaxis, *scale, plain_times)
+    axes.set_xlabel(f"times as fast as {BASELINE}")
+    if not means:
+        return ""
+    best = max(means, key=lambda name: means[name])
+    return f"{best} leads" if means[best] > 1 else f"none is faster on the whole; {best} comes nearest"
+
+
+def _mean(values: pd.Series) -> float:
+    """The geometric mean; NaN where one is."""
+    return float(np.exp(np.log(values).mean(skipna=False)))
+
+
+def limit_shares(
+    axes: Axes, panel: Panel, styles: Mapping[str, Style], order: Sequence[str], scale: tuple[float, float]
+) -> str:
+    """How much of the limit of the machine each reaches: the median over workloads as a bar, and the range."""
+    shares = panel.rows.groupby("implementation")["share_of_attainable"]
+    axes.set_xlim(*scale)
+    if scale[1] > 1:
+        axes.axvline(1.0, color=MUTED, linewidth=1.2)
+    medians: dict[str, float] = {}
+    for at, name in enumerate(order):
+        if name not in shares.groups:
+            continue
+        values = shares.get_group(name)
+        medians[name] = float(values.median())
+        colour = styles[name].colour
+        axes.barh(at, medians[name], height=0.6, color=colour, linewidth=0)
+        axes.plot([values.min(), values.max()], [at, at], color=TEXT, linewidth=1.2)
+        _beside(axes, at, share(medians[name]))
+    name_rows(axes, order)
+    axes.xaxis.set_major_formatter(lambda value, _: plain_share(round(value, 4)))
+    axes.set_xlabel("of the limit of this machine")
+    best = max(medians, key=lambda name: medians[name])
+    return f"{best} comes nearest" if len(order) > 1 else ""
+
+
+def set_up(
+    axes: Axes,
+    panel: Panel,
+    styles: Mapping[str, Style],
+    order: Sequence[str],
+    scale: tuple[float, float],
+    once: Mapping[str, float],
+) -> str:
+    """The cost before the second call: median and range over workloads; hollow, what the first use here costs."""
+    groups = dict(list(panel.rows.groupby("implementation")))
+    axes.set_xscale("log")
+    axes.set_xlim(*scale)
+    for at, name in enumerate(order):
+        if name not in groups:
+            continue
+        before, calls = groups[name]["before"], groups[name]["payback_calls"]
+        style = styles[name]
+        axes.plot([before.min(), before.max()], [at, at], color=style.colour, linewidth=3, alpha=0.45)
+        axes.plot(before.median(), at, style.marker, color=style.colour, markersize=7)
+        if name in once:
+            ring: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.6}
+            axes.plot(once[name], at, "o", color=style.colour, **ring)
+        if name != BASELINE:
+            _beside(axes, at, calls_in_words(calls))
+    name_rows(axes, order)
+    log_axis(axes.xaxis, *scale, plain_seconds)
+    axes.set_xlabel("set-up and first call")
+    return ""
+
+
+def calls_in_words(calls: pd.Series) -> str:
+    """The median number of calls after which a cost has paid back, in words; empty where none is known."""
+    known = calls.dropna()
+    if known.empty:
+        return ""
+    middle = float(known.median())
+    if middle == 0:
+        return "at once"
+    if np.isinf(middle):
+        return "never"
+    return f"{_rounded(middle)} calls" if _rounded(middle) != "1" else "1 call"
+
+
+def _rounded(number: float) -> str:
+    """A count to three digits."""
+    whole = int(at_least(number))
+    return str(whole) if whole < 1000 else significant(whole)
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """The names of rows at the left, the first at the bottom."""
+    axes.set_yticks(range(len(names)), [label(name) for name in names])
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+
+
+def _beside(axes: Axes, at: int, said: str) -> None:
+    axes.text(1.02, at, said, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)

@@ -1,0 +1,82 @@
+"""The plots of a scan of sizes: the time of a unit of work over size, and each size against the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.presentation.figures import Axes
+from benchmarks.presentation.plain_text import count, times
+from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_seconds, plain_times, size_axis
+from benchmarks.reporting.answers.slices import AXIS_NAMES, Panel
+from benchmarks.reporting.plots.plot_labels import end_labels
+from benchmarks.reporting.topics.scan import CLIFF, axis_of, neighbours
+
+OPERATIONS = 1000
+"""Operations in the unit of work on the axis."""
+_CLIFF = "#CC0000"
+
+
+def unit_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
+    """A line an implementation; a ring around the larger size of each cliff."""
+    axis = axis_of(panel)
+    rows = panel.rows.assign(unit=OPERATIONS * panel.rows["median_seconds"] / panel.rows["flops"])
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    low, high = rows["unit"].min() / 1.25, rows["unit"].max() * 1.25
+    axes.set_ylim(low, high)
+    ends: dict[str, tuple[float, float]] = {}
+    cliffs = 0
+    for name, cases in rows.groupby("implementation", sort=True):
+        style = styles[str(name)]
+        points = cases.sort_values(axis).set_index(axis)["unit"]
+        axes.plot(points.index, points, color=style.colour, linestyle=style.line, linewidth=style.width)
+        found = [pair.larger for pair in neighbours(cases, axis) if pair.cliff]
+        _ring(axes, dict(points[found]))
+        cliffs += len(found)
+        ends[str(name)] = (float(points.index[-1]), float(points.iloc[-1]))
+    size_axis(axes.xaxis, rows[axis])
+    log_axis(axes.yaxis, low, high, plain_seconds)
+    axes.set_xlabel(AXIS_NAMES[axis])
+    axes.set_ylabel(f"time of {OPERATIONS} operations")
+    end_labels(axes, ends, styles, height)
+    return f"{count(cliffs, 'cliff')}, ringed" if cliffs else "no cliff"
+
+
+def _ring(axes: Axes, places: Mapping[int, float]) -> None:
+    """A ring around each place, {size: height}."""
+    style: dict[str, Any] = {"color": _CLIFF, "markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.5}
+    axes.plot(list(places), list(places.values()), "o", **style)
+
+
+def steps(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
+    """A line an implementation: a unit of work at each size over one at the size before, and how far a cliff is."""
+    axis = axis_of(panel)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    ends: dict[str, tuple[float, float]] = {}
+    lowest, highest = 1 / CLIFF, CLIFF
+    furthest = 0.0, ""
+    starts: list[int] = []
+    for name, cases in panel.rows.groupby("implementation", sort=True):
+        pairs = neighbours(cases, axis)
+        if not pairs:
+            continue
+        style = styles[str(name)]
+        sizes, ratios = [pair.larger for pair in pairs], [pair.ratio.median for pair in pairs]
+        axes.plot(sizes, ratios, color=style.colour, linestyle=style.line, linewidth=1.0)
+        _ring(axes, {pair.larger: pair.ratio.median for pair in pairs if pair.cliff})
+        starts.append(sizes[0])
+        ends[str(name)] = (sizes[-1], ratios[-1])
+        lowest, highest = min(lowest, *ratios), max(highest, *ratios)
+        far = max(pairs, key=lambda pair: pair.factor)
+        furthest = max(furthest, (far.factor, f"{name}, {axis} {far.smaller} and {far.larger}"))
+    for level in (1 / CLIFF, 1.0, CLIFF):
+        axes.axhline(level, color=MUTED, linewidth=1, linestyle="-" if level == 1 else (0, (4, 3)))
+    axes.set_ylim(lowest / 1.1, highest * 1.1)
+    log_axis(axes.yaxis, *axes.get_ylim(), plain_times)
+    size_axis(axes.xaxis, range(min(starts), int(panel.rows[axis].max()) + 1))
+    axes.set_xlabel(AXIS_NAMES[axis])
+    axes.set_ylabel("against the size before")
+    end_labels(axes, ends, styles, height)
+    return f"furthest apart: {furthest[1]}, by {times(furthest[0])}"

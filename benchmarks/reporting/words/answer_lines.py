@@ -1,0 +1,55 @@
+"""The answer on a terminal: the sentence, a row a setting, the cautions; at any width from 60 without a cut name."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from benchmarks.presentation.text_table import Column, text_table
+from benchmarks.reporting.answers.setting_answers import SettingAnswer
+from benchmarks.reporting.words.answer_words import AnswerRow, headline, plain, rows, short_ratio
+from benchmarks.runs.pooling import BASELINE
+
+MOST_ROWS = 12
+"""Settings that are shown; the report has the rest."""
+
+
+def answer_lines(answers: Sequence[SettingAnswer], cautions: Sequence[str], width: int) -> list[str]:
+    """The lines that end a sweep: what to use, its leads in each setting, and what to be careful of."""
+    lines = wrapped(" ".join(headline(answers, plain)), width)
+    if any(answer.leads for answer in answers):
+        lines += _table(answers, width)
+    for caution in cautions:
+        lines += wrapped(caution, width, first="! ", rest="  ")
+    return lines
+
+
+def _table(answers: Sequence[SettingAnswer], width: int) -> list[str]:
+    shown = list(zip(answers, rows(answers, plain), strict=True))[:MOST_ROWS]
+    several = len({row.fastest for _, row in shown}) > 1
+    columns = [Column("", [row.label for _, row in shown])]
+    columns += [Column("fastest", [row.fastest for _, row in shown])] if several else []
+    columns += [
+        Column(f"vs {BASELINE}", [_against(answer) for answer, _ in shown], right=True, dropped=3),
+        Column("vs best other", [short_ratio(answer.against_best_other) for answer, _ in shown], right=True, dropped=2),
+        Column("of limit", [row.of_limit for _, row in shown], right=True, dropped=1),
+        Column("if not", [_instead(answer, row) for answer, row in shown]),
+    ]
+    left = len(answers) - len(shown)
+    return [*text_table(columns, width, indent=2), *([f"  and {left} more settings in the report"] if left else [])]
+
+
+def _against(answer: SettingAnswer) -> str:
+    return short_ratio(None if answer.baseline == answer.fastest else answer.against_baseline)
+
+
+def _instead(answer: SettingAnswer, row: AnswerRow) -> str:
+    """The alternative's name alone: the report says where another is better than it."""
+    return row.otherwise if answer.alternative is None else answer.alternative.fastest
+
+
+def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """The text in lines of at most `width` places, broken between words and never within a name."""
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
