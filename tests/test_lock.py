@@ -56,6 +56,27 @@ def test_a_second_sweep_says_who_measures_and_waits(first: Holder, tmp_path: Pat
     assert f"the [31mfirst (process {first.process.pid}, since " in first.said[0]
 
 
+def test_a_clock_can_be_shown_only_while_the_lock_is_waited_for(first: Holder, tmp_path: Path) -> None:
+    """The context is entered after the message, and left before the second begins."""
+    events: list[str] = []
+
+    def say(text: str) -> None:
+        events.append("said")
+        first.say(text)
+
+    @contextlib.contextmanager
+    def waiting() -> Iterator[None]:
+        events.append("waits")
+        yield
+        events.append("has waited")
+
+    with measuring_alone("the second", say, tmp_path, waiting=waiting):
+        events.append("measures")
+    with measuring_alone("the third", say, tmp_path, waiting=waiting):
+        events.append("measures")
+    assert events == ["said", "waits", "has waited", "measures", "measures"]
+
+
 def test_a_holder_that_was_killed_leaves_no_lock(first: Holder, tmp_path: Path) -> None:
     """The operating system releases the lock."""
     first.process.kill()

@@ -77,6 +77,25 @@ def test_a_case_is_prepared_sampled_and_finished(workers: list[Worker], tmp_path
     assert "peak_bytes" in worker.ask({"do": "finish"}, 60)
 
 
+def test_what_is_done_meanwhile_knows_when_the_worker_times(
+    workers: list[Worker], tmp_path: Path, results: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock moves also then, but less often."""
+    monkeypatch.setattr("benchmarks.measuring.processes.process.POLL_SECONDS", 0.0001)
+    worker = start(workers, tmp_path, "numpy_loop")
+    seen: list[bool] = []
+
+    def meanwhile(*, timed: bool = False) -> None:
+        seen.append(timed)
+
+    worker.meanwhile = meanwhile
+    build(worker, results)
+    assert set(seen) == {False}
+    seen.clear()
+    worker.ask(BLOCK, 60.0)
+    assert set(seen) == {True}
+
+
 def test_an_idle_worker_is_suspended(workers: list[Worker], tmp_path: Path) -> None:
     """An idle worker cannot spin on a core while another is measured."""
     worker = start(workers, tmp_path, "numpy_loop")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 
 import pytest
@@ -115,6 +116,49 @@ def test_the_clock_begins_again_with_each_message(monkeypatch: pytest.MonkeyPatc
         wait.tick()
     assert "2 s" in screen.getvalue()
     assert "9 s" not in screen.getvalue()
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> tuple[Terminal, Screen]:
+    """A terminal that moves its cursor, and its screen."""
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    terminal.file = screen = Screen()
+    screen.is_terminal = terminal.is_interactive = True
+    return terminal, screen
+
+
+@pytest.mark.parametrize("after", [0.9, 1.1, 1.5, 1.9])
+def test_no_clock_stands_for_two_seconds_while_a_worker_times(after: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock advances each second, and less often while something is timed."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    for timed, due in ((False, after >= 1.0), (True, after >= 1.6)):
+        terminal, screen = on_a_terminal(monkeypatch)
+        progress = SweepProgress(terminal)
+        with terminal.waiting() as wait:
+            for clock in (wait, progress):
+                now[0] = 100.0
+                clock.tick()
+                before = len(screen.getvalue())
+                now[0] += after
+                clock.tick(timed=timed)
+                assert (len(screen.getvalue()) > before) == due
+
+
+def test_messages_of_what_waits_for_itself_have_a_clock_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to call it: a thread does, until the block ends."""
+    monkeypatch.setattr("benchmarks.presentation.clock.LEAST_TIMED_SECONDS", 0.0)
+    terminal, screen = on_a_terminal(monkeypatch)
+    with terminal.saying() as say:
+        say("one of two")
+        drawn = len(screen.getvalue())
+        deadline = time.monotonic() + 30.0
+        while len(screen.getvalue()) == drawn and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(screen.getvalue()) > drawn
+    ended = len(screen.getvalue())
+    time.sleep(0.5)
+    assert len(screen.getvalue()) == ended
 
 
 def test_a_message_is_cleaned_and_cut_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, check_plan, chec
 from benchmarks.models.held import HeldModel
 from benchmarks.models.layers import Found
 from benchmarks.models.source import Source
+from benchmarks.presentation.clock import doing
 from benchmarks.reporting.words.unmeasured import check_measured
 from benchmarks.runs.loading import load_runs
 from benchmarks.runs.pooling import BASELINE
@@ -76,7 +77,7 @@ def advise(request: Request, *, out: Path | None, console: Console, say: Callabl
     # Before the model is loaded, which takes seconds.
     implementations(request.may_use, request.present, {"cpu"})
     check_threads(request.threads)
-    with ended_in_order(), scratch_folder("advise") as scratch:
+    with ended_in_order(), scratch_folder("advise") as scratch, doing(console, "asking the model"):
         found, questions = _ask_model(request, scratch / "model.log", say)
     plan = _plan(request, questions)
     run = start_sweep(plan, out=out, console=console)

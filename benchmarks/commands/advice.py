@@ -67,7 +67,8 @@ def advise(
     )
     check_temporary()
     advice = advise(request, out=out, console=console, say=console.say)
-    write_report(Analysis(load_runs([advice.run.folder])))
+    with console.doing("writing the report"):
+        write_report(Analysis(load_runs([advice.run.folder])))
     for line in left_out(advice.found):
         echo(line)
     for verdict in advice.verdicts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,7 +84,7 @@ def sweep_on_cluster(
     if doing == "print":
         print_scripts(campaign, cluster_file)
         return None
-    measure(campaign, cluster_file, say)
+    measure(campaign, cluster_file)
     return campaign.folder
 
 
@@ -120,22 +120,23 @@ def track_on_cluster(cluster_file: Path, doing: Action, plan: TrackPlan, resume:
     if doing == "cancel":
         cancel(campaign, cluster_file, "track")
         return
-    measure(campaign, cluster_file, say, "track")
+    measure(campaign, cluster_file, "track")
     for machine, number in collect(histories(campaign), plan.folder).items():
         say(f"{number} processes added to {plan.folder / machine}")
 
 
-def measure(campaign: Campaign, cluster_file: Path, say: Callable[[str], None], verb: str = "sweep") -> None:
+def measure(campaign: Campaign, cluster_file: Path, verb: str = "sweep") -> None:
     """Submit what is missing, wait, and say what failed. Raises typer.Exit for an interrupt."""
     from benchmarks.cluster.front import wait
 
-    with _left_alone(campaign, cluster_file, verb):
+    console = Terminal()
+    with _left_alone(campaign, cluster_file, verb), console.saying() as say:
         states = wait(campaign, say)
     failed = [each for each in states if each.state == "failed"]
     for each in failed:
         echo(f"caution: {each.part.name} failed: {each.detail}", err=True)
     if failed:
-        say(f"submit these again by {_again(campaign, cluster_file, verb)}")
+        console.say(f"submit these again by {_again(campaign, cluster_file, verb)}")
 
 
 def show_status(campaign: Campaign) -> None:

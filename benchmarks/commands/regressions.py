@@ -124,10 +124,6 @@ def regress(
     suite = OWN_SUITE if suite is None else suite
     _check_suite("regress", suite)
     console = Terminal()
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     request = plan(
         base,
         head,
@@ -144,12 +140,13 @@ def regress(
     )
     job_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     output.prepare(out, job_summary)
-    with interruptible("nothing is judged"), ended_in_order():
+    with interruptible("nothing is judged"), ended_in_order(), console.saying() as say:
         result = regress(request, say)
     console.lines(output.terminal_lines(result, console.width))
     echo(summary(result))
-    output.write(result, out, job_summary)
-    problem = output.write_plot(result, out)
+    with console.doing("writing the plot"):
+        output.write(result, out, job_summary)
+        problem = output.write_plot(result, out)
     echo(f"every pair, summary and plot: {out}{f' ({problem})' if problem else ''}")
     raise typer.Exit(result.exit_status)
 
@@ -218,8 +215,9 @@ def track(
     if cluster is not None:
         track_on_cluster(cluster, doing, plan, resume)
         return
-    with interruptible("recorded processes are kept, and the same command continues"), ended_in_order():
-        recorded = track(plan, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+    kept = "recorded processes are kept, and the same command continues"
+    with interruptible(kept), ended_in_order(), console.saying() as say:
+        recorded = track(plan, say)
     echo(f"{recorded} processes added to {plan.folder / plan.machine}")
 
 
@@ -239,14 +237,16 @@ def history(
 
     Example: python -m benchmarks history --case nn_rnn
     """
-    from benchmarks.files import check_outputs
-    from benchmarks.history.findings import find_history
-    from benchmarks.history.report import FILES, terminal_lines, write_history
-
     console = Terminal()
-    check_outputs(out, FILES)
-    found = find_history(Path.cwd(), history, case)
-    path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
+    with console.doing("looking for steps") as begin:
+        from benchmarks.files import check_outputs
+        from benchmarks.history.findings import find_history
+        from benchmarks.history.report import FILES, terminal_lines, write_history
+
+        check_outputs(out, FILES)
+        found = find_history(Path.cwd(), history, case)
+        begin("writing the report")
+        path = write_history(found, out, os.environ.get("GITHUB_STEP_SUMMARY"))
     for machine in found:
         console.lines(terminal_lines(machine, console.width))
         for problem in machine.problems:
@@ -270,12 +270,15 @@ def calibrate(
     from benchmarks.regression.calibration.report import write
     from benchmarks.sweeps import parse_duration
 
+    console = Terminal()
     _need_checkout("calibrate", "clone the project, and run it there")
     seconds = 0.0 if budget == "0s" else parse_duration(budget)
     if seconds:
         check_folder(out)
         check_writable("--out", out)
         kept = "the measured groups are kept, and the same command continues"
-        with interruptible(kept), ended_in_order(), measuring_alone("calibrate", echo):
-            measure(out, seconds, echo)
-    echo(write(out))
+        with interruptible(kept), ended_in_order(), console.saying() as say, measuring_alone("calibrate", say):
+            measure(out, seconds, say)
+    with console.doing("evaluating"):
+        written = write(out)
+    echo(written)

@@ -34,20 +34,19 @@ def track_releases_of(
             "--releases measures the releases of a package with one revision, on this machine: expected it without "
             "--range and --cluster, and with one --rev at most"
         )
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     configured = configuration_for(Path.cwd())
+    with console.saying() as say:
+        found = releases_of(releases, say)
     plan = plan_releases(
         Path.cwd(),
-        releases_of(releases, say),
+        found,
         rev=rev[0] if rev else None,
         suite=suite,
         processes=processes,
         needs=configured.needs(install=tuple(install)),
         folder=history,
     )
-    with interruptible("recorded processes are kept, and the same command continues"), ended_in_order():
+    kept = "recorded processes are kept, and the same command continues"
+    with interruptible(kept), ended_in_order(), console.saying() as say:
         recorded = track_releases(plan, say)
     echo(f"{recorded} processes added to {plan.folder / plan.machine}")

@@ -47,10 +47,10 @@ def report(
     Example: python -m benchmarks report results/default-20260101-120000 --subject nn_rnn
     """
     if splice is not None:
-        from benchmarks.reporting.splicing import splice_file
-
         console = Terminal()
         with console.doing("comparing"):
+            from benchmarks.reporting.splicing import splice_file
+
             splice_file(splice, runs)
         console.say(f"spliced: {splice}")
         return
@@ -69,14 +69,14 @@ def pack(
 
     Example: python -m benchmarks pack results/default-20260101-120000
     """
-    from benchmarks.reporting.analysis import Analysis
-    from benchmarks.reporting.page.build import run_data
-    from benchmarks.runs.loading import load_runs
-    from benchmarks.runs.packing import SUFFIX, write_pack
-
-    target = out or run.absolute().with_name(f"{run.absolute().name}{SUFFIX}")
     console = Terminal()
     with console.doing("packing"):
+        from benchmarks.reporting.analysis import Analysis
+        from benchmarks.reporting.page.build import run_data
+        from benchmarks.runs.loading import load_runs
+        from benchmarks.runs.packing import SUFFIX, write_pack
+
+        target = out or run.absolute().with_name(f"{run.absolute().name}{SUFFIX}")
         size = write_pack(run, run_data(Analysis(load_runs(run))), target)
     console.say(f"packed: {target} ({size / 1e6:.2f} MB)")
 
@@ -102,11 +102,11 @@ def compare(
     A run is a folder, or a file that `pack` made. Exit status 1 when a case is slower, 3 when no case can be told.
     Example: python -m benchmarks compare results/monday results/tuesday
     """
-    from benchmarks.reporting.answers.compare import compare_runs
-    from benchmarks.reporting.words.compare_words import comparison_lines, comparison_markdown
-
     console = Terminal()
     with console.doing("comparing"):
+        from benchmarks.reporting.answers.compare import compare_runs
+        from benchmarks.reporting.words.compare_words import comparison_lines, comparison_markdown
+
         compared = compare_runs(old, new, across_machines=across_machines, say=_passed_over)
     if markdown:
         echo(comparison_markdown(compared, every=every))
@@ -125,16 +125,17 @@ def show_report(
     runs: list[Path], console: Terminal, out: Path | None = None, subject: str | None = None, *, table: bool = False
 ) -> None:
     """Write the report and show the answer. Raises NothingMeasured, after both, where no case has a time."""
-    from benchmarks.reporting.analysis import Analysis
-    from benchmarks.reporting.report import PAGE_FILE, write_report
-    from benchmarks.reporting.words.answer_lines import answer_lines
-    from benchmarks.reporting.words.answer_words import plain
-    from benchmarks.reporting.words.cautions import cautions
-    from benchmarks.reporting.words.unmeasured import check_measured
-    from benchmarks.reporting.words.workload_lines import without_times, workload_lines
-    from benchmarks.runs.loading import load_runs
-
+    # Importing pandas and matplotlib takes a second, and several on a machine at work.
     with console.doing("reading") as say:
+        from benchmarks.reporting.analysis import Analysis
+        from benchmarks.reporting.report import PAGE_FILE, write_report
+        from benchmarks.reporting.words.answer_lines import answer_lines
+        from benchmarks.reporting.words.answer_words import plain
+        from benchmarks.reporting.words.cautions import cautions
+        from benchmarks.reporting.words.unmeasured import check_measured
+        from benchmarks.reporting.words.workload_lines import without_times, workload_lines
+        from benchmarks.runs.loading import load_runs
+
         analysis = Analysis(load_runs(runs), subject)
         path = write_report(analysis, out, say)
     _passed_over([problem for run in analysis.runs for problem in run.problems])

@@ -177,11 +177,12 @@ def train(
     Exit status 1 when a curve leaves the others or does not reach the stated loss, 3 when none could be trained.
     Example: python -m benchmarks train --cell lstm --impl numpy_loop --impl nn_rnn
     """
-    from rich.markdown import Markdown
+    with Terminal(stderr=True).doing("loading"):
+        from rich.markdown import Markdown
 
-    from benchmarks.training.report import table
-    from benchmarks.training.train import train
-    from rnnimpl.registry import default_names, listing
+        from benchmarks.training.report import table
+        from benchmarks.training.train import train
+        from rnnimpl.registry import default_names, listing
 
     sys.path.insert(0, str(Path.cwd()))
     kind = device.partition(":")[0]

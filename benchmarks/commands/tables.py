@@ -9,6 +9,7 @@ import typer
 
 from benchmarks.commands import completing
 from benchmarks.commands.app import UNDERSTAND, app, folder
+from benchmarks.commands.terminal import Terminal
 
 
 @app.command(rich_help_panel=UNDERSTAND)
@@ -35,10 +36,13 @@ def export(
     Example: python -m benchmarks export results/default-20260101-120000 --table ranking --format latex
     """
     from benchmarks.presentation.table_text import FORMATS
-    from benchmarks.reporting.analysis import Analysis
-    from benchmarks.reporting.tables import table as table_of
-    from benchmarks.runs.loading import load_runs
 
     if format_ not in FORMATS:
         raise ValueError(f"--format is {format_!r}; expected one of {', '.join(FORMATS)}")
-    typer.echo(FORMATS[format_](table_of(Analysis(load_runs(runs), subject), table)), nl=False)
+    with Terminal().doing("reading"):
+        from benchmarks.reporting.analysis import Analysis
+        from benchmarks.reporting.tables import table as table_of
+        from benchmarks.runs.loading import load_runs
+
+        text = FORMATS[format_](table_of(Analysis(load_runs(runs), subject), table))
+    typer.echo(text, nl=False)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
 from rich.segment import Segment
-from rich.text import Text
 
-from benchmarks.measuring.sweeping.progress import LEAST_SECONDS
+from benchmarks.presentation.clock import Elapsed, doing, is_due, ticking
 from benchmarks.presentation.plain_text import clean
 
 LONGEST_LINE = 2000
@@ -52,12 +52,8 @@ class Terminal(Console):
 
         The block is handed a function that changes the words. Where the output is no terminal nothing is shown.
         """
-        if not self.is_terminal:
-            yield lambda _: None
-            return
-        done = Elapsed(what)
-        with Live(get_renderable=done.text, console=self, refresh_per_second=4, transient=True):
-            yield done.begin
+        with doing(self, what) as begin:
+            yield begin
 
     @contextmanager
     def waiting(self) -> Iterator[Waiting]:
@@ -70,24 +66,15 @@ class Terminal(Console):
         finally:
             live.stop()
 
-
-class Elapsed:
-    """What is being done, and for how long."""
-
-    def __init__(self, what: str = "") -> None:
-        self.begin(what)
-
-    def begin(self, what: str) -> None:
-        """Begin with something else."""
-        self._what, self._since = what, time.monotonic()
-
-    def text(self) -> Text:
-        """What is being done and the seconds since it began."""
-        return Text(f"{self._what} {time.monotonic() - self._since:.0f} s".strip(), style="dim")
+    @contextmanager
+    def saying(self) -> Iterator[Callable[[str], None]]:
+        """Hand the block a function that prints a message, as `waiting` does; the clock below it advances by itself."""
+        with self.waiting() as wait, ticking(partial(wait.tick, timed=True)):
+            yield wait.say
 
 
 class Waiting:
-    """Messages, and a clock below them that moves on a terminal when `tick` is called: a thread would use a core."""
+    """Messages, and a clock below them that advances on a terminal when `tick` is called."""
 
     def __init__(self, console: Terminal, live: Live) -> None:
         self._console, self._live, self._elapsed = console, live, Elapsed()
@@ -98,9 +85,9 @@ class Waiting:
         self._console.say(text)
         self._elapsed.begin("")
 
-    def tick(self) -> None:
-        """Let the clock advance on a terminal, if it was not drawn lately. Call it only while nothing is timed."""
-        if self._console.is_terminal and time.monotonic() - self._drawn >= LEAST_SECONDS:
+    def tick(self, *, timed: bool = False) -> None:
+        """Let the clock advance on a terminal, if it was not drawn lately; `timed` says that something is timed."""
+        if self._console.is_terminal and is_due(self._drawn, timed=timed):
             self._drawn = time.monotonic()
             self._live.update(self._elapsed.text(), refresh=True)
 

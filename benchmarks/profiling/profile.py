@@ -29,8 +29,9 @@ from benchmarks.measuring.checking.expectations import Expectations
 from benchmarks.measuring.conditions.lock import measuring_alone
 from benchmarks.measuring.processes.ending import ended_in_order
 from benchmarks.measuring.processes.lost import WorkerLost
-from benchmarks.measuring.processes.process import Worker
+from benchmarks.measuring.processes.process import Meanwhile, Worker
 from benchmarks.measuring.sweeping.peak_processes import PEAK_SECONDS, measure_peaks
+from benchmarks.presentation.clock import ticking
 from benchmarks.profiling.replies import PROFILING
 from benchmarks.profiling.reporting.report import write_report
 from benchmarks.profiling.sampling.blocks import most_seconds
@@ -50,13 +51,13 @@ def profile_cases(
     seconds: float,
     repeats: int,
     say: Callable[[str], None],
-    meanwhile: Callable[[], None] | None = None,
+    meanwhile: Meanwhile | None = None,
     peak_seconds: float = PEAK_SECONDS,
 ) -> Path:
     """Profile cases `repeats` times and write the report; returns its path.
 
     `seconds` is how long a case is sampled in each repeat at least, and timed without the sampler for as long.
-    `meanwhile` is called while no case is timed. `peak_seconds` is how long the peaks that bound the cases are
+    `meanwhile` is called while something is waited for. `peak_seconds` is how long the peaks that bound the cases are
     measured, for each setting of the machine. `out` is the folder of a run, or a new one. Raises ValueError for seconds
     or repeats out of their range, NothingMeasured with each case's reason where no case could be profiled, and
     StoreError where nothing can be written or files of others have the names of a profile's. ValueError and StoreError
@@ -75,7 +76,7 @@ def profile_cases(
     with (
         ended_in_order(),
         folder_for("--out", run),
-        measuring_alone(f"profile {folder}", say),
+        measuring_alone(f"profile {folder}", say, waiting=lambda: ticking(meanwhile)),
         scratch_folder(FOLDER) as scratch,
     ):
         remove_abandoned(FOLDER, say)
@@ -97,7 +98,7 @@ def profile_cases(
             "peaks": peaks,
         }
         say("writing the report")
-        with replacing(run, FILES) as staged:
+        with ticking(meanwhile), replacing(run, FILES) as staged:
             into = make_folder(staged, FOLDER)
             make_folder(into, TRACES)
             for trace in sorted(scratch.glob("*.json.gz")):
@@ -114,7 +115,7 @@ def profile_repeats(
     seconds: float,
     scratch: Path,
     say: Callable[[str], None],
-    meanwhile: Callable[[], None] | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The records of all repeats, and {case: reason why it could not be profiled}.
 
@@ -130,7 +131,8 @@ def profile_repeats(
             number = repeat * len(cases) + cases.index(case) + 1
             say(f"{number} of {repeats * len(cases)}: {case.id}, about {most_seconds(seconds):.0f} s at most")
             try:
-                expected = expectations.get(case.workload)
+                with ticking(meanwhile):
+                    expected = expectations.get(case.workload)
                 reply = profile_once(case, expected, seconds, scratch, with_traces=repeat == 0, meanwhile=meanwhile)
             except WorkerLost as lost:
                 reply = {"status": lost.status, "reason": lost.reason}
@@ -170,12 +172,12 @@ def profile_once(
     scratch: Path,
     *,
     with_traces: bool,
-    meanwhile: Callable[[], None] | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> Mapping[str, Any]:
     """The record of one repeat, in a new process, or the status and reason of its failure.
 
-    `with_traces` has the case counted and traced after its profile. `meanwhile` is called while an answer is waited for
-    and nothing is timed.
+    `with_traces` has the case counted and traced after its profile. `meanwhile` is called while an answer is waited
+    for.
     """
     workload = case.workload
     worker = Worker(

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from rich.console import Console
 
 import rnnimpl
 from benchmarks.files import StoreError, explained, folder_for
 from benchmarks.measuring.processes.ending import ended_in_order
+from benchmarks.presentation.clock import doing
+from benchmarks.presentation.plain_text import clean
 from benchmarks.quoting import quoted
 from benchmarks.training.containing import ends_the_program, exits_raised
 from benchmarks.training.learning_curve import REFERENCE, Curve, Step, TrainResult, judge_curve, tolerance
@@ -57,7 +60,8 @@ def train(
     task = find_task(cell)
     steps = task.steps if steps is None else steps
     checked_dtype = _check(implementations, device, steps, dtype, task)
-    with exits_raised():
+    console = Console(stderr=True)
+    with exits_raised(), doing(console, "loading"):
         found = {name: _load(name) for name in implementations}
     folder = out if out is not None else Path("results") / f"train-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     # A folder that cannot be written is an error before the training, not after it.
@@ -65,13 +69,15 @@ def train(
         ended_in_order(),
         folder_for("--out", folder),
         exits_raised(),
-        _progress((len(found) + len(DTYPES)) * steps) as advance,
+        _progress(console, (len(found) + len(DTYPES)) * steps) as (begin, advance),
     ):
         _check_empty(folder)
+        begin("the plain loop")
         plain = {each: reference_losses(task, each, steps, advance) for each in DTYPES}
         allowed = tolerance(plain["float32"], plain["float64"], checked_dtype)
         curves = []
         for name, implementation in found.items():
+            begin(name)
             curve = _learn(task, name, implementation, device, checked_dtype, steps, advance)
             if curve.status == "ok":
                 status, reason = judge_curve(curve.losses, plain[checked_dtype], allowed, task)
@@ -86,7 +92,7 @@ def train(
         dtype=checked_dtype,
         folder=folder,
     )
-    with explained(folder, "write the training to"):
+    with explained(folder, "write the training to"), doing(console, "writing the report"):
         write_report(result)
     return result
 
@@ -201,13 +207,33 @@ def reference_losses(task: Task, dtype: Dtype, steps: int, advance: Advance) -> 
 
 
 @contextlib.contextmanager
-def _progress(total: int) -> Iterator[Advance]:
-    """A bar of steps with the time left, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _progress(console: Console, total: int) -> Iterator[tuple[Callable[[str], None], Advance]]:
+    """A bar of steps with the time so far and the time left, on a terminal only.
 
-    console = Console(stderr=True)
-    columns = (TextColumn("training steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    The block is handed a function that says who trains, and one that adds steps.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("steps,"),
+        TimeElapsedColumn(),
+        TextColumn("so far,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("steps", total=total)
-        yield lambda steps: progress.advance(bar, steps)
+        bar = progress.add_task("", total=total)
+        yield (
+            lambda name: progress.update(bar, description=clean(name, 40)),
+            lambda steps: progress.advance(bar, steps),
+        )

@@ -10,6 +10,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,19 +24,32 @@ _MOST_BYTES = 4096
 
 
 @contextlib.contextmanager
-def measuring_alone(what: str, say: Callable[[str], None], folder: Path | None = None) -> Iterator[None]:
+def measuring_alone(
+    what: str,
+    say: Callable[[str], None],
+    folder: Path | None = None,
+    *,
+    waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Iterator[None]:
     """Hold the machine's lock; while another process holds it, `say` which one and wait.
 
-    The lock is the operating system's, on an open file, so it ends with its holder. The file belongs to the user who
-    came first and is opened for reading only. Raises ValueError where something in its place cannot be locked, or where
-    the file cannot be made.
+    `waiting` makes the context in which it waits, such as one that shows a clock. The lock is the operating system's,
+    on an open file, so it ends with its holder. The file belongs to the user who came first and is opened for reading
+    only. Raises ValueError where something in its place cannot be locked, or where the file cannot be made.
     """
     try:
         folder = Path(tempfile.gettempdir()) if folder is None else folder
     except FileNotFoundError as error:
         raise ValueError(f"{error}; expected a temporary folder that can be written: set TMPDIR to one") from None
     holder_path = folder / "rnnbench.lock.json"
-    lock = _locked(folder / "rnnbench.lock", lambda: say(_waiting_for(holder_path)))
+
+    @contextlib.contextmanager
+    def wait() -> Iterator[None]:
+        say(_waiting_for(holder_path))
+        with waiting():
+            yield
+
+    lock = _locked(folder / "rnnbench.lock", wait)
     try:
         _write_holder(holder_path, what)
         yield
@@ -43,7 +57,7 @@ def measuring_alone(what: str, say: Callable[[str], None], folder: Path | None =
         os.close(lock)
 
 
-def _locked(path: Path, wait_begins: Callable[[], None]) -> int:
+def _locked(path: Path, wait: Callable[[], AbstractContextManager[object]]) -> int:
     """The descriptor of the locked file. Raises ValueError."""
     while True:
         lock = open_lock_file(path)
@@ -51,8 +65,8 @@ def _locked(path: Path, wait_begins: Callable[[], None]) -> int:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                wait_begins()
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                with wait():
+                    fcntl.flock(lock, fcntl.LOCK_EX)
             # The file may have been cleaned away meanwhile; others would then lock its successor.
             if _is_same(lock, path):
                 return lock

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measuring.processes.lost import WorkerLost, ended_by_budget
-from benchmarks.measuring.processes.process import START_SECONDS, Worker
+from benchmarks.measuring.processes.process import START_SECONDS, Meanwhile, Worker
 from benchmarks.workload import Case
 
 STARTS_TRIED = 5
@@ -21,7 +21,7 @@ class WorkerPool:
     """Workers by what they measure. A dead one is replaced when it is next needed.
 
     `folder` holds their logs, `compiled` what they compile. `most_start_seconds` gives the time that the budget leaves
-    for a start. `meanwhile` is called while an answer is waited for and nothing is timed.
+    for a start. `meanwhile` is called while an answer is waited for.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class WorkerPool:
         compiled: Path,
         *,
         most_start_seconds: Callable[[], float] = lambda: math.inf,
-        meanwhile: Callable[[], None] | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> None:
         self.meanwhile = meanwhile
         self.folder = folder

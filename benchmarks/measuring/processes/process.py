@@ -9,10 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -41,7 +41,14 @@ LEAST_FREE_SHARE = 0.02
 """A worker is killed when less than this share of memory is free, before the kernel kills a process of its choice."""
 
 TIMED = ("block", "profile")
-"""Requests during which this process does nothing but wait."""
+"""Requests during which this process does little but wait."""
+
+
+class Meanwhile(Protocol):
+    """What is done while an answer is waited for, such as moving a clock."""
+
+    def __call__(self, *, timed: bool = False) -> None:
+        """Do it, unless it was done lately. `timed` says that the worker is timing: do it less often then."""
 
 
 class Worker:
@@ -75,8 +82,8 @@ class Worker:
         self.log = log
         self.device = device
         self.ready = False
-        self.meanwhile: Callable[[], None] | None = None
-        """Called several times a second while an answer is waited for, but for that to `block`, which is timed."""
+        self.meanwhile: Meanwhile | None = None
+        """Called several times a second while an answer is waited for."""
         self.suspended_seconds = 0.0
         """Seconds for which this process, and perhaps the worker, did not run during the last wait for an answer."""
         self._started = now()
@@ -237,8 +244,8 @@ class Worker:
             raise self._too_late(watch, doing)
         if something:
             return
-        if self.meanwhile is not None and doing not in TIMED:
-            self.meanwhile()
+        if self.meanwhile is not None:
+            self.meanwhile(timed=doing in TIMED)
         if _readable(self._link):
             raise self._lost()
         free = psutil.virtual_memory()

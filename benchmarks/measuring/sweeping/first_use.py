@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.measuring.processes.lost import WorkerLost
-from benchmarks.measuring.processes.process import Worker
+from benchmarks.measuring.processes.process import Meanwhile, Worker
 from benchmarks.workload import Workload
 from rnnimpl.cache import VARIABLE
 from rnnimpl.registry import listing
@@ -25,7 +25,7 @@ def first_uses(
     budget_seconds: float,
     *,
     begin: Callable[[str], None] = lambda _: None,
-    meanwhile: Callable[[], None] | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> dict[str, dict[str, float]]:
     """{implementation: {cell and dtype: seconds of its first use}} for those that keep what they compile.
 
@@ -53,7 +53,7 @@ def first_uses(
 
 
 def first_use(
-    source: str, workload: Workload, cache: Path, timeout_seconds: float, meanwhile: Callable[[], None] | None = None
+    source: str, workload: Workload, cache: Path, timeout_seconds: float, meanwhile: Meanwhile | None = None
 ) -> float | None:
     """Seconds of set-up and first call in a new process whose user's cache is the folder `cache`; None if it fails."""
     cache.mkdir()

@@ -25,6 +25,7 @@ from benchmarks.measuring.sweeping.peak_processes import measure_peaks, peak_sec
 from benchmarks.measuring.sweeping.progress import SweepProgress
 from benchmarks.measuring.sweeping.runner import Progress, Sweeper
 from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, check_plan, trusted_implementations
+from benchmarks.presentation.clock import doing
 from benchmarks.store import Run, StoreError, create_run, open_run
 from benchmarks.sweeps import Sweep, parse_duration
 from benchmarks.trial import SCHEMA
@@ -128,9 +129,9 @@ class _Watched:
         """Say what is ahead so far."""
         self._progress.show_ahead(ahead)
 
-    def tick(self) -> None:
+    def tick(self, *, timed: bool = False) -> None:
         """Let the clock advance."""
-        self._progress.tick()
+        self._progress.tick(timed=timed)
 
 
 def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[], None] = lambda: None) -> None:
@@ -148,7 +149,7 @@ def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[
     try:
         with (
             ended_in_order(),
-            measuring_alone(f"sweep {run.folder}", say),
+            measuring_alone(f"sweep {run.folder}", say, waiting=lambda: doing(console, "")),
             scratch_folder(_SCRATCH) as scratch,
             SweepProgress(console) as progress,
         ):

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.limits.peak import Settings, settings
 from benchmarks.measuring.processes.lost import WorkerLost
-from benchmarks.measuring.processes.process import Worker
+from benchmarks.measuring.processes.process import Meanwhile, Worker
 from benchmarks.workload import Workload
 
 PEAK_SECONDS = 12.0
@@ -33,7 +33,7 @@ def measure_peaks(
     log: Path,
     say: Callable[[str], None],
     begin: Callable[[int, int], None] = lambda _number, _of: None,
-    meanwhile: Callable[[], None] | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> list[dict[str, Any]]:
     """The peaks of every device, dtype, precision and thread count of the workloads, as JSON values.
 

@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-LEAST_SECONDS = 1.0
-"""Between two redrawings by `tick`: each uses a core for milliseconds."""
+from benchmarks.presentation.clock import is_due
 
 
 class SweepProgress:
@@ -56,9 +55,9 @@ class SweepProgress:
         """Say what is ahead so far; it is shown from the next drawing on."""
         self._ahead = ahead
 
-    def tick(self) -> None:
-        """Let the clock advance on a terminal, if it was not drawn lately. Call it only while nothing is timed."""
-        if self.console.is_terminal and time.monotonic() - self._drawn >= LEAST_SECONDS:
+    def tick(self, *, timed: bool = False) -> None:
+        """Let the clock advance on a terminal, if it was not drawn lately; `timed` says that something is timed."""
+        if self.console.is_terminal and is_due(self._drawn, timed=timed):
             self._draw()
 
     def _draw(self) -> None:

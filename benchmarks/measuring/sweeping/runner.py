@@ -23,6 +23,7 @@ from benchmarks.measuring.processes.pool import WorkerPool
 from benchmarks.measuring.sweeping.leaders import Leaders
 from benchmarks.measuring.visits.by_mode import visit_class
 from benchmarks.measuring.visits.visit import Visit
+from benchmarks.presentation.clock import ticking
 from benchmarks.statistics import MINIMUM_BLOCKS, Estimate, estimate
 from benchmarks.store import Run
 from benchmarks.sweeps import Sweep
@@ -42,7 +43,7 @@ Item = TypeVar("Item")
 
 
 class Progress(Protocol):
-    """Shows what a sweep does; called only between measurements."""
+    """Shows what a sweep does."""
 
     def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:
         """Show how many of the round's workloads are done, what is being measured, and the time left."""
@@ -50,8 +51,8 @@ class Progress(Protocol):
     def show_ahead(self, ahead: str) -> None:
         """Say what is ahead so far."""
 
-    def tick(self) -> None:
-        """Let the clock advance; called while nothing is timed."""
+    def tick(self, *, timed: bool = False) -> None:
+        """Let the clock advance; called while an answer is waited for, `timed` where the worker times."""
 
 
 class Sweeper:
@@ -155,7 +156,7 @@ class Sweeper:
 
         place = f"{workload.id}, round {round_number + 1}"
         show(f"{place}: computing the reference")
-        with self.activity("reference"):
+        with self.activity("reference"), ticking(self.progress.tick):
             expected = self.expectations.get(workload)
             checks = self.expectations.checks(workload, MINIMUM_BLOCKS)
         visits = [
