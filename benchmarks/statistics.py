@@ -69,6 +69,11 @@ def estimate_ratio(numerators: Sequence[float], denominators: Sequence[float]) -
     return dataclasses.replace(estimate_of_medians(ratios), median=middle)
 
 
+def widest_ratio(above: Estimate, below: Estimate) -> Estimate:
+    """The ratio of two medians that were not measured in turns, with the widest bounds that their intervals allow."""
+    return Estimate(above.median / below.median, above.low / below.high, above.high / below.low)
+
+
 def block_medians(seconds: Sequence[float], blocks: Sequence[int]) -> list[float]:
     """The median of each block's samples, in measured order."""
     if not seconds or sum(blocks) != len(seconds) or min(blocks) < 1:

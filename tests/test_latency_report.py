@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from benchmarks import latencies
 from benchmarks.latencies import ERROR
+from benchmarks.presentation.plot_style import choose_styles
+from benchmarks.reporting.plots.latency_plot import draw, latency_panels
 from benchmarks.reporting.topics.latency import latency_cases
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
@@ -60,6 +65,58 @@ def test_the_report_has_percentiles_with_intervals_and_the_answer_in_words(tmp_p
     assert row[5].split()[1] == "µs"
     assert 250 < float(row[5].split()[0]) < 350
     assert row[7] == "150 µs"
+
+
+def unsteady(name: str, typical: float, spread: float, late: float) -> Trial:
+    """A trial whose blocks differ by `spread` up and down, and whose late calls are as many times as long as `late`."""
+    factors = np.linspace(1 - spread, 1 + spread, BLOCKS)
+    texts, medians = [], []
+    for factor in factors:
+        times = np.full(CALLS, typical * factor)
+        times[: CALLS // 100] *= late
+        texts.append(latencies.encode(times.astype(np.int64)))
+        medians.append(float(np.median(times)) / 1e9)
+    return trial(name, stream(), medians, blocks=(1,) * BLOCKS, latencies=tuple(texts))
+
+
+def test_typical_calls_that_are_too_close_to_call_have_no_winner(tmp_path: Path) -> None:
+    """Blocks of one go up while those of the other go down: 2 % apart by the medians, and no more."""
+    trials = [unsteady("fused_cpu", 3000, 0.1, 10.0), unsteady("nn_rnn", 3060, -0.1, 10.0)]
+    said = section(report(tmp_path / "run", trials), "Streams, call by call")
+    assert "; too close to call against `nn_rnn` (1.02x (" in said
+    assert "the next" not in said
+    assert "the shortest 99.9 % is too close to call between `fused_cpu` and `nn_rnn`" in said
+
+
+def test_without_an_interval_no_typical_call_is_the_shortest(tmp_path: Path) -> None:
+    """Three blocks have no interval, however far the medians are apart."""
+    trials = []
+    for name, typical in (("fused_cpu", 3000), ("nn_rnn", 50_000)):
+        whole = streamed(name, stream(), typical)
+        trials.append(
+            dataclasses.replace(whole, **{f: getattr(whole, f)[:3] for f in ("seconds", "blocks", "latencies")})
+        )
+    said = section(report(tmp_path / "run", trials), "Streams, call by call")
+    assert "in 99.9 % of calls; whether that is the fastest is not yet known, of too few blocks" in said
+    assert "the next" not in said
+
+
+def test_a_tail_that_is_shorter_by_less_than_the_intervals_wins_nothing(tmp_path: Path) -> None:
+    """By the medians the slower one has the shorter tail."""
+    trials = [unsteady("fused_cpu", 3000, 0.1, 10.0), unsteady("nn_rnn", 6000, 0.1, 4.9)]
+    said = section(report(tmp_path / "run", trials), "Streams, call by call")
+    assert "the next, `nn_rnn`, takes 2.00x (" in said
+    assert "the shortest 99.9 % has" not in said
+    assert "the shortest 99.9 % is too close to call between" in said
+
+
+def test_the_plot_of_tails_says_how_many_are_too_close(tmp_path: Path) -> None:
+    trials = [unsteady("fused_cpu", 3000, 0.1, 10.0), unsteady("nn_rnn", 3060, -0.1, 20.0)]
+    run_of(tmp_path / "run", trials)
+    (panel,) = latency_panels(latency_cases(load_runs(tmp_path / "run")))
+    said = draw(Figure(figsize=(5, 3)).add_subplot(), panel, choose_styles(["fused_cpu", "nn_rnn"]), 3.3)
+    assert "typical: fused_cpu ≈ 1 more, " in said
+    assert "99.9 %: fused_cpu, " in said
 
 
 def test_a_deadline_is_met_by_the_largest_network_below_it(tmp_path: Path) -> None:
@@ -117,7 +174,7 @@ def test_processes_are_set_beside_threads(tmp_path: Path) -> None:
     text = report(tmp_path / "run", trials)
     said = section(text, "A process on each core, or threads")
     assert "2 processes of one thread: 1.33x (" in said
-    assert "99 % of calls within 157 µs against 105 µs" in said.replace("158 µs", "157 µs").replace("104 µs", "105 µs")
+    assert re.search(r"99 % of calls within 15[78] µs \(15\d-15\d\) against 10[45] µs \(10\d-10\d\)", said)
     cases = {case.workload.processes: case for case in latency_cases(load_runs(tmp_path / "run"))}
     assert cases[2].sequences_per_second.median == pytest.approx(2 * 4 / 150e-6, rel=0.01)
     frame = pd.read_csv(tmp_path / "run" / "summary.csv")

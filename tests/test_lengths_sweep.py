@@ -9,21 +9,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from benchmarks.counts import flops, products
 from benchmarks.measuring.calls.call import Call
 from benchmarks.measuring.checking.expectations import Expectations
 from benchmarks.measuring.inputs import make_inputs
 from benchmarks.measuring.measure import Subject
-from benchmarks.reporting.topics.lengths import LengthsCase, lengths_cases
+from benchmarks.presentation.plot_style import choose_styles
+from benchmarks.reporting.plots.lengths_plot import draw, lengths_panels
+from benchmarks.reporting.topics.lengths import lengths_cases
 from benchmarks.sequence_lengths import LENGTHS, bucketed, draw_lengths
-from benchmarks.statistics import Estimate
 from benchmarks.sweeps import PRESETS
 from benchmarks.sweeps.grid import Grid
+from benchmarks.trial import Trial
 from benchmarks.workload import Workload
 from rnnimpl.impls.numpy_hoisted import NumpyHoisted
 from tests.reports_of_trials import report, section
-from tests.synthetic_runs import loaded, trial, workload
+from tests.synthetic_runs import loaded, trial, typed, workload
 
 UNEQUAL = LENGTHS[1:]
 SMALL = Workload(mode="training", T=12, B=5, I=4, H=6, cell="lstm", lengths="uniform")
@@ -151,30 +154,88 @@ def test_the_report_has_times_per_valid_step_and_buckets(tmp_path: Path) -> None
     theirs = trials("nn_rnn", equal=20.0, text=20.0)
     text = report(tmp_path / "run", [*ours, *theirs])  # type: ignore[list-item]
     said = section(text, "What padding costs")
+    behind = 20.0 / (10.0 * share * 1.2)
+    ahead = f"{behind:.2f}x ({behind:.2f}-{behind:.2f})"
     assert (
-        "`fused_cpu` is the fastest of 1 of 1 batches; a valid step takes 1.20x to 1.20x of its time at equal" in said
+        f"`fused_cpu`: surely the fastest of 1 of 1 batch; where its time is the least, the next takes {ahead}" in said
     )
-    assert "`nn_rnn` is the fastest of 0 of 1 batches" in said
-    left = bucketed(draw_lengths("text", 128, 16) or (), 128)
-    assert f"batching by length would make 1 of 1 faster, up to {1 / left:.2f}x" in said
+    assert "a valid step takes 1.20x (1.20-1.20) of its time at equal lengths" in said
+    assert f"`nn_rnn`: surely the fastest of 0 of 1 batch, and takes {ahead} as long as the fastest" in said
+    gain = 1 / bucketed(draw_lengths("text", 128, 16) or (), 128)
+    assert f"batching by length would surely make 1 of 1 faster, up to {gain:.2f}x ({gain:.2f}-{gain:.2f})" in said
     assert "plots/padding.png" in text
     assert (tmp_path / "run" / "lengths.csv").read_text(encoding="utf-8").count("text") == 4
     assert "LSTM, cpu, float32, 1 thread, text lengths" in text
 
 
-def test_the_cost_of_padding_has_the_interval_of_both_times() -> None:
+def blocks(name: str, lengths: str, *milliseconds: float, **fields: object) -> Trial:
+    """A trial whose blocks have these medians."""
+    of = dataclasses.replace(PLAIN, lengths=lengths)  # type: ignore[arg-type]
+    samples = [ms * 1e-3 for ms in milliseconds for _ in range(3)]
+    return trial(name, of, samples, blocks=(3,) * len(milliseconds), **fields)  # type: ignore[arg-type]
+
+
+def test_the_cost_of_padding_has_the_interval_of_both_times(tmp_path: Path) -> None:
     """It reaches from the least time over the largest at equal lengths to the opposite."""
-    unequal, equal = Estimate(6.0, 5.0, 8.0), Estimate(10.0, 9.0, 12.0)
-    case = LengthsCase("run", PLAIN, "text", "fused_cpu", unequal, equal)
+    unequal, equal = (5.0, 6.0, 6.0, 6.0, 6.0, 8.0), (9.0, 10.0, 10.0, 10.0, 10.0, 12.0)
+    run = loaded(tmp_path / "run", [blocks("fused_cpu", "text", *unequal), blocks("fused_cpu", "equal", *equal)])
+    (case,) = lengths_cases([run])
     assert case.cost is not None
     found = (case.cost.median, case.cost.low, case.cost.high)
     assert found == pytest.approx([ratio / case.valid_share for ratio in (6 / 10, 5 / 12, 8 / 9)])
+
+
+WIDE = (9.0, 9.5, 10.0, 10.0, 10.5, 11.0)
+
+
+def test_two_that_are_too_close_to_call_are_both_tied(tmp_path: Path) -> None:
+    """Times 2 % apart by the medians, and 20 % up and down from block to block: neither is the fastest.
+
+    Equal lengths were not measured: the section has its answer without a plot.
+    """
+    trials = [blocks("fused_cpu", "text", *WIDE), blocks("nn_rnn", "text", *(each * 1.02 for each in WIDE[::-1]))]
+    said = section(report(tmp_path / "run", [*trials, blocks("jax_scan", "text", *([30.0] * 6))]), "What padding costs")
+    assert "`fused_cpu`: surely the fastest of 0 of 1 batch and tied on 1" in said
+    assert "`nn_rnn`: surely the fastest of 0 of 1 batch and tied on 1" in said
+    assert "`jax_scan`: surely the fastest of 0 of 1 batch, and takes 3.00x (2.73-3.33) as long as the fastest" in said
+
+
+def test_without_an_interval_the_fastest_is_not_yet_known(tmp_path: Path) -> None:
+    trials = [blocks("fused_cpu", "text", 5.0, 5.0), blocks("nn_rnn", "text", 20.0, 20.0)]
+    said = section(report(tmp_path / "run", trials), "What padding costs")
+    assert "`fused_cpu`: surely the fastest of 0 of 1 batch and not yet known on 1" in said
+    assert "as long" not in said.split("\n\n", 1)[0]
+
+
+def test_a_name_for_the_same_code_is_no_rival(tmp_path: Path) -> None:
+    """A batch that one source computed under two names has no fastest."""
+    trials = [blocks("a", "text", *([9.0] * 6), source="nn_rnn"), blocks("b", "text", *([8.0] * 6), source="nn_rnn")]
+    assert "the fastest" not in section(report(tmp_path / "run", trials), "What padding costs")
+
+
+def test_buckets_help_only_by_more_than_the_intervals(tmp_path: Path) -> None:
+    """Batching would save 0.6 of the time by the medians, and the intervals reach beyond it."""
+    wide = (1.0, 10.0, 20.0, 20.0, 30.0, 60.0)
+    trials = [blocks("nn_rnn", "text", *wide), blocks("nn_rnn", "equal", *wide)]
+    said = section(report(tmp_path / "run", trials), "What padding costs")
+    assert "batching by length" not in said.split("A batch is padded", 1)[0]
+
+
+def test_the_plot_of_padding_names_no_winner_within_the_intervals(tmp_path: Path) -> None:
+    """The least cost at the worst distribution is told with how many others may have it."""
+    trials = [blocks("fused_cpu", each, *WIDE) for each in ("text", "equal")]
+    trials += [blocks("nn_rnn", "text", *(each * 1.02 for each in WIDE)), blocks("nn_rnn", "equal", *WIDE)]
+    trials += [blocks("jax_scan", "text", *([30.0] * 6)), blocks("jax_scan", "equal", *([10.0] * 6))]
+    (panel,) = lengths_panels(lengths_cases([loaded(tmp_path / "run", trials)]))
+    axes = Figure(figsize=(5, 3)).add_subplot()
+    said = typed(draw(axes, panel, choose_styles(["fused_cpu", "nn_rnn", "jax_scan"]), 3.3))
+    assert said.startswith("least at worst: fused_cpu ≈ 1 more, ")
 
 
 def test_without_equal_lengths_there_is_no_cost(tmp_path: Path) -> None:
     run = loaded(tmp_path / "run", trials("fused_cpu", text=1.0))  # type: ignore[arg-type]
     (case,) = lengths_cases([run])
     assert case.cost is None
-    assert case.bucketed_seconds is None
+    assert case.bucketed is None
     assert case.per_valid_step == pytest.approx(case.time.median / case.workload.valid_steps)
     assert case.per_padded_step == pytest.approx(case.time.median / 2048)

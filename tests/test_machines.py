@@ -46,11 +46,36 @@ def test_the_fastest_may_change_with_the_machine(tmp_path: Path) -> None:
     assert [point.sizes for point in changes(found)] == ["T64 B16 H64"]
     (exchange,) = exchanges(found)
     assert (exchange.machine, exchange.other, exchange.workloads) == ("zen", "xeon", 3)
-    assert (exchange.seconds, exchange.lowest, exchange.highest) == pytest.approx((2.0, 2.0, 2.0))
-    assert exchange.core_seconds == pytest.approx(2.0)
+    assert (exchange.seconds.median, exchange.lowest, exchange.highest) == pytest.approx((2.0, 2.0, 2.0))
+    assert exchange.core_seconds.median == pytest.approx(2.0)
     said = machine_section(found)
     assert "The fastest changes on 1 of 3 workloads" in said
     assert "energy could not be read on both" in typed(said)
+
+
+def test_who_is_the_fastest_in_a_setting_respects_the_intervals(tmp_path: Path) -> None:
+    """On xeon one workload is too close to call, and one implementation never is the fastest for sure."""
+    sizes = [on(1, H=H) for H in (64, 128)]
+    zen = [each for of in sizes for each in measured(of, {"nn_rnn": 1e-3, "numpy_loop": 2e-3})]
+    xeon = [
+        *measured(sizes[0], {"nn_rnn": 3e-3, "numpy_loop": 2e-3}),
+        *measured(sizes[1], {"nn_rnn": 4e-3, "numpy_loop": 4.04e-3}, nn_rnn=0.1),
+    ]
+    said = machine_section(table_of(tmp_path / "sure", {"zen": zen, "xeon": xeon}, {"zen": 8, "xeon": 4}))
+    assert "| `nn_rnn` on 2 of 2 | `numpy_loop` on 1 of 2, tied on 1 |" in said
+    tied = [each for of in sizes for each in measured(of, {"nn_rnn": 4e-3, "numpy_loop": 4.04e-3}, nn_rnn=0.1)]
+    said = machine_section(table_of(tmp_path / "tied", {"zen": zen, "xeon": tied}, {"zen": 8, "xeon": 4}))
+    assert "| `nn_rnn` on 2 of 2 | `nn_rnn` tied on 2 of 2 |" in said
+
+
+def test_what_a_second_costs_elsewhere_has_an_interval(tmp_path: Path) -> None:
+    """Blocks of xeon reach from 10 % below the median to 10 % above it."""
+    trials = {
+        "zen": measured(on(1), {"nn_rnn": 1e-3}),
+        "xeon": measured(on(1), {"nn_rnn": 2e-3}, nn_rnn=0.1),
+    }
+    said = typed(machine_section(table_of(tmp_path, trials, {"zen": 8, "xeon": 8})))
+    assert "| 2.00 s (1.80-2.20) | 2.00 to 2.00 s | 2.00 s (1.80-2.20) |" in said
 
 
 def test_all_cores_of_one_machine_are_compared_with_all_of_another(tmp_path: Path) -> None:
@@ -62,7 +87,7 @@ def test_all_cores_of_one_machine_are_compared_with_all_of_another(tmp_path: Pat
     )
     assert [point.threads for point in found] == ["all cores"]
     (exchange,) = exchanges(found)
-    assert (exchange.seconds, exchange.core_seconds) == pytest.approx((1.5, 0.75))
+    assert (exchange.seconds.median, exchange.core_seconds.median) == pytest.approx((1.5, 0.75))
 
 
 def test_threads_of_one_number_are_compared_once(tmp_path: Path) -> None:

@@ -99,8 +99,24 @@ def test_what_noise_can_explain_is_doubtful(tmp_path: Path) -> None:
     for name, trials in (("noisy", noisy), ("few", few), ("once", once)):
         (line,) = lines_of(tmp_path / name, trials)
         assert not any(pair.cliff for pair in line.pairs)
-        assert "no cliff and 1 doubtful leap (17/18); the furthest apart are 17 and 18" in verdict(line)
+        assert "no sure cliff" in verdict(line)
+        assert "1 doubtful leap (17/18)" in verdict(line)
+        assert "; the furthest apart are 17 and 18, by " in verdict(line)
         assert "| doubtful |" in leaps([line])
+
+
+def test_level_pairs_whose_intervals_include_a_cliff_are_open(tmp_path: Path) -> None:
+    """No cliff is said only where every pair is surely none: not of wide intervals, nor of too few blocks for one."""
+    wide = along(range(8, 31), noise=(0.7, 0.7, 1.0, 1.0, 1.3, 1.3))
+    few = along(range(8, 31), noise=(1.0,) * 2)
+    for name, trials in (("wide", wide), ("few", few)):
+        analysis = analysis_of(tmp_path / name, trials)
+        (line,) = analysis.scan_lines
+        assert "22 pairs of neighbours: no sure cliff and 22 open pairs (8/9, 9/10, " in verdict(line)
+        (panel,) = analysis.scan_panels
+        axes = Figure().add_subplot()
+        assert scan_plot.unit_times(axes, panel, choose_styles(["mine"]), 3.3) == "no sure cliff"
+    assert "not yet known" in verdict(line)
 
 
 def test_cliffs_are_named_and_tabled(tmp_path: Path) -> None:
@@ -168,7 +184,7 @@ def test_each_size_is_drawn_against_the_one_before(tmp_path: Path) -> None:
     (panel,) = analysis_of(tmp_path / "run", trials).scan_panels
     axes = Figure(figsize=(5, 3)).add_subplot()
     said = scan_plot.steps(axes, panel, choose_styles(["mine", "other"]), 3.3)
-    assert typed(said) == "furthest apart: mine, H 20 and 21, by 2.00x"
+    assert typed(said) == "furthest apart: mine, H 20 and 21, by 2.00x (2.00-2.00)"
     assert rings(axes) == [[[21, pytest.approx(0.5)]], []]
     drawn = np.asarray(axes.lines[0].get_xydata())
     assert drawn[:, 0].tolist() == list(range(9, 31))

@@ -32,11 +32,31 @@ def test_slow_ones_and_those_that_change_the_process_are_named(tmp_path: Path) -
     trials = decays("slow", 20.0, 1.0) + decays("stubborn", 15.0, 15.0) + decays("calm", 1.02, 1.0)
     trials += decays("leaky", 1.0, 1.0, UNCHANGED | {"called": FLUSHING})
     text = section(report(tmp_path / "run", trials), "Signals that decay into denormal numbers")
-    assert "`slow` takes up to 20.0x as long; flushing takes that away." in text
-    assert "`stubborn` takes up to 15.0x as long; with flushing still 15.0x." in text
+    assert "`slow` takes up to 20.0x (20.0-20.0) as long; flushing takes that away." in text
+    assert "`stubborn` takes up to 15.0x (15.0-15.0) as long; with flushing still 15.0x (15.0-15.0)." in text
     assert "`calm` and `leaky`: not slower." in text
     assert "`leaky`: leaves the process's control bits changed." in text
     assert f"changed: 0x1f80 became {FLUSHING}" in text
+
+
+def with_blocks(name: str, of: Workload, *factors: float) -> Trial:
+    """A trial whose blocks take these times of a millisecond."""
+    return trial(name, of, [factor * 1e-3 for factor in factors], blocks=(1,) * len(factors), float_modes=UNCHANGED)
+
+
+def test_what_the_intervals_leave_open_is_no_slowdown_and_no_lack_of_one(tmp_path: Path) -> None:
+    """Wide intervals, and too few blocks: neither slower nor not slower, with flushing or without."""
+    decaying = dataclasses.replace(PLAIN, signal="decaying")
+    flushed, normal = (dataclasses.replace(each, denormals="flushed") for each in (decaying, PLAIN))
+    steady = (1.0,) * 6
+    trials = [with_blocks("wide", PLAIN, *steady), with_blocks("wide", decaying, 0.9, 1.0, 1.2, 1.3, 1.5, 2.0)]
+    trials += [with_blocks("brief", PLAIN, 1.0), with_blocks("brief", decaying, 9.0)]
+    trials += [with_blocks("helped", PLAIN, *steady), with_blocks("helped", decaying, *([9.0] * 6))]
+    trials += [with_blocks("helped", normal, *steady), with_blocks("helped", flushed, 0.9, 1.0, 1.0, 1.0, 1.0, 2.0)]
+    text = section(report(tmp_path / "run", trials), "Signals that decay into denormal numbers")
+    assert "`wide` and `brief`: cannot tell, the intervals are too wide or missing." in text
+    assert "`helped` takes up to 9.00x (9.00-9.00) as long; whether flushing takes that away cannot be told." in text
+    assert "not slower" not in text
 
 
 def test_the_two_signals_are_apart_in_the_answer(tmp_path: Path) -> None:
@@ -45,13 +65,36 @@ def test_the_two_signals_are_apart_in_the_answer(tmp_path: Path) -> None:
     assert "1 thread, decaying signal, denormals flushed" in text
 
 
-@pytest.mark.parametrize(("first", "growth", "said"), [(5e-3, 64 * 2**20, "5.00x"), (1e-3, None, "1.00x")])
+LONGER = "the first calls take 5.00x (5.00-5.00) as long as the second ones"
+AS_LONG = "the first calls take as long as the second ones, or too nearly to tell (1.00x (1.00-1.00))"
+
+
+@pytest.mark.parametrize(("first", "growth", "said"), [(5e-3, 64 * 2**20, LONGER), (1e-3, None, AS_LONG)])
 def test_a_new_length_has_its_cost(tmp_path: Path, first: float, growth: int | None, said: str) -> None:
     """First calls against second ones, and the memory."""
     of = Workload(mode="many-lengths", T=256, B=16, I=64, H=64)
     blocks = (17, 17, 17, 17, 16, 16)
     of_name = trial("jax_scan", of, first, blocks=blocks, repeated_seconds=(1e-3,) * 100, growth_bytes=growth)
     text = section(report(tmp_path / "run", [of_name]), "A hundred lengths in one process")
-    assert f"the first calls take {said} as long as the second ones" in text
+    assert said in text
     assert ("64 MiB" in text) == (growth is not None)
     assert "| 100 |" in text
+
+
+@pytest.mark.parametrize(
+    ("factors", "said"),
+    [
+        (
+            (0.9, 1.0, 1.1, 1.2, 1.3, 2.0),
+            "the first calls take as long as the second ones, or too nearly to tell (1.15x",
+        ),
+        ((5.0, 5.0), "whether first calls take longer is not yet known, of too few blocks for an interval"),
+    ],
+)
+def test_what_a_new_length_costs_is_told_by_its_interval(tmp_path: Path, factors: tuple[float, ...], said: str) -> None:
+    """Two lengths a block, whose first calls take so many times as long as the second ones."""
+    of = Workload(mode="many-lengths", T=256, B=16, I=64, H=64)
+    samples = [factor * 1e-3 for factor in factors for _ in range(2)]
+    fields = {"blocks": (2,) * len(factors), "repeated_seconds": (1e-3,) * len(samples)}
+    of_name = trial("jax_scan", of, samples, **fields)  # type: ignore[arg-type]
+    assert said in section(report(tmp_path / "run", [of_name]), "A hundred lengths in one process")

@@ -110,6 +110,8 @@ def report_text(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
     for title, caption in {plot.title: plot.caption for plot in plots}.items():
         shown = [plot for plot in plots if plot.title == title]
         parts += [f"## {title}", *(_image(plot) for plot in shown), caption, after_plot.get(shown[0].stem, "")]
+    if not any(plot.stem == "padding" for plot in plots):
+        parts += _section("What padding costs", lengths_section(lengths_cases(runs)))
     parts += _folded("Every time", all_times(frame, analysis.winners))
     parts += _section("A process on each core, or threads", serving_section(runs))
     parts += _section("Signals that decay into denormal numbers", denormal_section(runs))

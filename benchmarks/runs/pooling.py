@@ -22,6 +22,7 @@ from benchmarks.statistics import (
     estimate_of_medians,
     estimate_ratio,
     side_by_side,
+    widest_ratio,
 )
 from benchmarks.trial import MEASURED, Status, Trial, deciding
 from benchmarks.workload import Case, Workload
@@ -206,11 +207,7 @@ def time_ratio(above: PooledCase, below: PooledCase) -> Estimate:
         return estimate_ratio(numerators, denominators)
     assert above.estimate is not None
     assert below.estimate is not None
-    return Estimate(
-        above.estimate.median / below.estimate.median,
-        above.estimate.low / below.estimate.high,
-        above.estimate.high / below.estimate.low,
-    )
+    return widest_ratio(above.estimate, below.estimate)
 
 
 def _met(one: Trial, other: Trial) -> bool:

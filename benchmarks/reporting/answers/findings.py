@@ -142,6 +142,15 @@ def too_close(low: float) -> bool:
     return not low > 1
 
 
+def against_fastest(cases: Mapping[str, PooledCase]) -> tuple[str, dict[str, Estimate]]:
+    """The fastest of some contenders of one workload by its median, and the times of the others over its time.
+
+    The others are in the order of their medians. It is surely the fastest where none of them is `too_close`.
+    """
+    fastest, *others = sorted(cases, key=lambda name: _log_mean([cases[name]]))
+    return fastest, {name: time_ratio(cases[name], cases[fastest]) for name in others}
+
+
 def mean_ratio(above: Sequence[PooledCase], below: Sequence[PooledCase]) -> Estimate:
     """The geometric mean over workloads of the ratio of times, and of its bounds; NaN bounds when one is missing."""
     return mean_of([time_ratio(one, other) for one, other in zip(above, below, strict=True)])

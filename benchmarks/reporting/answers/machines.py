@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from benchmarks.reporting.answers.findings import geometric_mean, mean_of
 from benchmarks.runs.loading import LoadedRun
+from benchmarks.statistics import Estimate, widest_ratio
 from benchmarks.workload import Workload
 
 ALL_CORES = "all cores"
@@ -62,9 +64,9 @@ class Best(NamedTuple):
     implementation: str
     close: frozenset[str]
     """Those that are too close to it to call."""
-    seconds: float
-    core_seconds: float
-    """Seconds times the threads of all processes; NaN on a GPU."""
+    seconds: Estimate
+    cores: float
+    """Threads of all processes; NaN on a GPU."""
     joules: float
     """Energy of a call; NaN where it could not be read."""
 
@@ -83,10 +85,11 @@ class Exchange:
     threads: str
     """As in `Point`: means are over workloads of the same threads."""
     workloads: int
-    seconds: float
+    seconds: Estimate
     lowest: float
+    """The least of any workload, by the medians."""
     highest: float
-    core_seconds: float
+    core_seconds: Estimate
     joules: float
     """NaN unless the energy of every workload could be read on both."""
 
@@ -135,18 +138,19 @@ def exchanges(table: Table) -> list[Exchange]:
             if point.threads == threads and machine in bests and other in bests
         ]
         if pairs:
-            ratios = [there.seconds / here.seconds for here, there in pairs]
+            ratios = [widest_ratio(there.seconds, here.seconds) for here, there in pairs]
+            cores = [there.cores / here.cores for here, there in pairs]
             found.append(
                 Exchange(
                     machine=machine,
                     other=other,
                     threads=threads,
                     workloads=len(pairs),
-                    seconds=_mean(ratios),
-                    lowest=min(ratios),
-                    highest=max(ratios),
-                    core_seconds=_mean(there.core_seconds / here.core_seconds for here, there in pairs),
-                    joules=_mean(there.joules / here.joules for here, there in pairs),
+                    seconds=mean_of(ratios),
+                    lowest=min(ratio.median for ratio in ratios),
+                    highest=max(ratio.median for ratio in ratios),
+                    core_seconds=mean_of([ratio.scaled(times) for ratio, times in zip(ratios, cores, strict=True)]),
+                    joules=geometric_mean([there.joules / here.joules for here, there in pairs]),
                 )
             )
     return found
@@ -159,8 +163,8 @@ def _best(row: Mapping[Any, Any]) -> Best:
     return Best(
         implementation=row["implementation"],
         close=frozenset(close.split(", ")) - {""},
-        seconds=row["median_seconds"],
-        core_seconds=row["median_seconds"] * row["threads"] * row["processes"] if row["device"] == "cpu" else math.nan,
+        seconds=Estimate(row["median_seconds"], row["low_seconds"], row["high_seconds"]),
+        cores=row["threads"] * row["processes"] if row["device"] == "cpu" else math.nan,
         joules=row["median_seconds"] * sum(watts) if is_known else math.nan,
     )
 
@@ -180,12 +184,6 @@ def _without_doubles(table: Mapping[Point, Mapping[str, Best]]) -> Table:
         if len(bests) > 1 and not double:
             kept[point] = bests
     return kept
-
-
-def _mean(ratios: Iterable[float]) -> float:
-    """The geometric mean; NaN where a ratio is."""
-    logs = [math.log(ratio) for ratio in ratios]
-    return math.exp(math.fsum(logs) / len(logs))
 
 
 def _cores(record: Mapping[str, Any]) -> int | None:

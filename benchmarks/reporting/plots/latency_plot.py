@@ -43,7 +43,7 @@ def latency_panels(cases: Sequence[LatencyCase]) -> list[Panel]:
 
 
 def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
-    """A line an implementation; returns the one with the shortest typical call and the one with the shortest tail."""
+    """A line an implementation; returns who has the shortest typical call and the shortest tail, or nearly."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     low, high = float("inf"), 0.0
@@ -81,8 +81,11 @@ def _thinned(
 
 def _finding(panel: Panel) -> str:
     said = []
-    for words, column in (("typical", "p50_seconds"), ("99.9 %", "p99_9_seconds")):
-        known = panel.rows[panel.rows[column].notna()].sort_values(column)
+    for words, name in (("typical", "p50"), ("99.9 %", "p99_9")):
+        known = panel.rows[panel.rows[f"{name}_seconds"].notna()].sort_values(f"{name}_seconds")
         if len(known):
-            said.append(f"{words}: {known['implementation'].iloc[0]}, {seconds(known[column].iloc[0])}")
+            least, *others = known.to_dict("records")
+            close = sum(not other[f"{name}_low"] > least[f"{name}_high"] for other in others)
+            more = f" ≈ {close} more" if close else ""
+            said.append(f"{words}: {least['implementation']}{more}, {seconds(least[f'{name}_seconds'])}")
     return "; ".join(said)

@@ -58,5 +58,8 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -
 
 
 def _finding(rows: pd.DataFrame) -> str:
-    worst = rows.groupby("implementation", sort=False)["cost"].max().sort_values()
-    return f"least at worst: {worst.index[0]}, {times(float(worst.iloc[0]))}"
+    worst = rows.sort_values("cost").drop_duplicates("implementation", keep="last")
+    least, *others = worst.to_dict("records")
+    close = sum(not other["cost_low"] > least["cost_high"] for other in others)
+    more = f" ≈ {close} more" if close else ""
+    return f"least at worst: {least['implementation']}{more}, {times(float(least['cost']))}"

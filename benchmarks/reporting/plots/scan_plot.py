@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.presentation.figures import Axes
-from benchmarks.presentation.plain_text import count, times
+from benchmarks.presentation.plain_text import count
 from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_seconds, plain_times, size_axis
 from benchmarks.reporting.answers.slices import AXIS_NAMES, Panel
 from benchmarks.reporting.plots.plot_labels import end_labels
 from benchmarks.reporting.topics.scan import CLIFF, axis_of, neighbours
+from benchmarks.reporting.words.answer_words import ratio
 
 OPERATIONS = 1000
 """Operations in the unit of work on the axis."""
@@ -27,11 +28,14 @@ def unit_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: fl
     axes.set_ylim(low, high)
     ends: dict[str, tuple[float, float]] = {}
     cliffs = 0
+    sure = True
     for name, cases in rows.groupby("implementation", sort=True):
         style = styles[str(name)]
         points = cases.sort_values(axis).set_index(axis)["unit"]
         axes.plot(points.index, points, color=style.colour, linestyle=style.line, linewidth=style.width)
-        found = [pair.larger for pair in neighbours(cases, axis) if pair.cliff]
+        pairs = neighbours(cases, axis)
+        found = [pair.larger for pair in pairs if pair.cliff]
+        sure = sure and not any(pair.beyond or pair.open for pair in pairs)
         _ring(axes, dict(points[found]))
         cliffs += len(found)
         ends[str(name)] = (float(points.index[-1]), float(points.iloc[-1]))
@@ -40,7 +44,7 @@ def unit_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: fl
     axes.set_xlabel(AXIS_NAMES[axis])
     axes.set_ylabel(f"time of {OPERATIONS} operations")
     end_labels(axes, ends, styles, height)
-    return f"{count(cliffs, 'cliff')}, ringed" if cliffs else "no cliff"
+    return f"{count(cliffs, 'cliff')}, ringed" if cliffs else "no cliff" if sure else "no sure cliff"
 
 
 def _ring(axes: Axes, places: Mapping[int, float]) -> None:
@@ -56,7 +60,7 @@ def steps(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) 
     axes.set_yscale("log")
     ends: dict[str, tuple[float, float]] = {}
     lowest, highest = 1 / CLIFF, CLIFF
-    furthest = 0.0, ""
+    furthest: tuple[float, str] = 0.0, ""
     starts: list[int] = []
     for name, cases in panel.rows.groupby("implementation", sort=True):
         pairs = neighbours(cases, axis)
@@ -70,7 +74,8 @@ def steps(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) 
         ends[str(name)] = (sizes[-1], ratios[-1])
         lowest, highest = min(lowest, *ratios), max(highest, *ratios)
         far = max(pairs, key=lambda pair: pair.factor)
-        furthest = max(furthest, (far.factor, f"{name}, {axis} {far.smaller} and {far.larger}"))
+        place = f"{name}, {axis} {far.smaller} and {far.larger}, by {ratio(far.apart)}"
+        furthest = max(furthest, (far.factor, place))
     for level in (1 / CLIFF, 1.0, CLIFF):
         axes.axhline(level, color=MUTED, linewidth=1, linestyle="-" if level == 1 else (0, (4, 3)))
     axes.set_ylim(lowest / 1.1, highest * 1.1)
@@ -79,4 +84,4 @@ def steps(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) 
     axes.set_xlabel(AXIS_NAMES[axis])
     axes.set_ylabel("against the size before")
     end_labels(axes, ends, styles, height)
-    return f"furthest apart: {furthest[1]}, by {times(furthest[0])}"
+    return f"furthest apart: {furthest[1]}"

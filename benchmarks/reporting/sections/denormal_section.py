@@ -10,11 +10,12 @@ from benchmarks.reporting.answers.findings import CELL_LABELS
 from benchmarks.reporting.sections.limited_table import cut
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import PooledCase
-from benchmarks.statistics import Estimate
+from benchmarks.statistics import Estimate, widest_ratio
 from benchmarks.workload import Denormals, Signal, Workload
 
 SLOWER = 1.1
-"""A decaying signal that takes this many times as long as a normal one, with the whole interval, is slower."""
+"""A decaying signal that takes this many times as long as a normal one is slower, with the whole interval above it, and
+not slower with the whole interval below."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,8 +32,7 @@ class Decay:
         decaying, normal = self.cases.get(("decaying", denormals)), self.cases.get(("normal", denormals))
         if decaying is None or normal is None or decaying.estimate is None or normal.estimate is None:
             return None
-        above, below = decaying.estimate, normal.estimate
-        return Estimate(above.median / below.median, above.low / below.high, above.high / below.low)
+        return widest_ratio(decaying.estimate, normal.estimate)
 
     @property
     def changed_modes(self) -> str | None:
@@ -87,33 +87,52 @@ def denormal_section(runs: Sequence[LoadedRun]) -> str:
 
 
 def _answer(found: Sequence[Decay]) -> str:
-    ratios: dict[str, list[Estimate]] = {}
-    flushed: dict[str, list[Estimate]] = {}
-    for decay in found:
-        for into, ratio in ((ratios, decay.slowdown("kept")), (flushed, decay.slowdown("flushed"))):
-            if ratio is not None:
-                into.setdefault(decay.implementation, []).append(ratio)
-    slow = {name: [each for each in of_name if _is_slower(each)] for name, of_name in ratios.items()}
-    said = []
-    for name, of_name in slow.items():
-        if of_name:
-            most = max(of_name, key=lambda ratio: ratio.median)
-            helped = name in flushed and not any(map(_is_slower, flushed[name]))
-            still = max(flushed.get(name, []), key=lambda ratio: ratio.median, default=None)
-            rest = (
-                "flushing takes that away" if helped else f"with flushing still {times(still.median)}" if still else ""
-            )
-            said.append(f"- {code(name)} takes up to {times(most.median)} as long{f'; {rest}' if rest else ''}.")
-    unmoved = [code(name) for name, of_name in slow.items() if not of_name]
-    if unmoved:
-        said.append(f"- {listed(unmoved)}: not slower.")
+    """Who is surely slower and what flushing does to it, who is surely not, of whom it cannot be told, by name."""
+    kept, flushed = _slowdowns(found, "kept"), _slowdowns(found, "flushed")
+    slow = {name: max(slower, key=lambda ratio: ratio.median) for name in kept if (slower := _slower(kept[name]))}
+    level = [code(name) for name in kept if all(map(_is_level, kept[name]))]
+    unknown = [code(name) for name in kept if name not in slow and code(name) not in level]
     changing = sorted({code(decay.implementation) for decay in found if decay.changed_modes})
-    said.append(f"- {listed(changing)}: leaves the process's control bits changed." if changing else "")
-    return "\n".join(each for each in said if each)
+    said = [
+        f"- {code(name)} takes up to {_ratio(most)} as long; {_with_flushing(flushed.get(name, []))}."
+        for name, most in slow.items()
+    ]
+    said += [f"- {listed(level)}: not slower."] if level else []
+    said += [f"- {listed(unknown)}: cannot tell, the intervals are too wide or missing."] if unknown else []
+    said += [f"- {listed(changing)}: leaves the process's control bits changed."] if changing else []
+    return "\n".join(said)
 
 
-def _is_slower(ratio: Estimate) -> bool:
-    return (ratio.low if ratio.low == ratio.low else ratio.median) > SLOWER
+def _slowdowns(found: Sequence[Decay], denormals: Denormals) -> dict[str, list[Estimate]]:
+    """The slow-downs of each implementation over its networks."""
+    ratios: dict[str, list[Estimate]] = {}
+    for decay in found:
+        ratio = decay.slowdown(denormals)
+        if ratio is not None:
+            ratios.setdefault(decay.implementation, []).append(ratio)
+    return ratios
+
+
+def _with_flushing(ratios: Sequence[Estimate]) -> str:
+    """What flushing does to an implementation that is slower without it."""
+    if not ratios:
+        return "not measured with flushing"
+    if all(map(_is_level, ratios)):
+        return "flushing takes that away"
+    slower = _slower(ratios)
+    if not slower:
+        return "whether flushing takes that away cannot be told"
+    return f"with flushing still {_ratio(max(slower, key=lambda ratio: ratio.median))}"
+
+
+def _slower(ratios: Sequence[Estimate]) -> list[Estimate]:
+    """Those that are surely above `SLOWER`."""
+    return [ratio for ratio in ratios if ratio.low > SLOWER]
+
+
+def _is_level(ratio: Estimate) -> bool:
+    """Whether it is surely not above `SLOWER`; not without an interval."""
+    return ratio.high <= SLOWER
 
 
 def _ratio(ratio: Estimate | None) -> str:

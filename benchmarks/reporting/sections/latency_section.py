@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
-from benchmarks.presentation.plain_text import NOTHING, TIMES, code, seconds, share, significant, times
-from benchmarks.reporting.answers.findings import CELL_LABELS
+from benchmarks.presentation.plain_text import NOTHING, TIMES, code, listed, seconds, share, significant
+from benchmarks.reporting.answers.findings import CELL_LABELS, against_fastest, too_close
 from benchmarks.reporting.sections.limited_table import cut
 from benchmarks.reporting.topics.latency import (
     LATE_SHARE,
@@ -18,8 +19,10 @@ from benchmarks.reporting.topics.latency import (
     latency_cases,
     twins,
 )
+from benchmarks.reporting.words.answer_words import ratio
 from benchmarks.runs.loading import LoadedRun
-from benchmarks.statistics import Estimate
+from benchmarks.runs.pooling import contenders
+from benchmarks.statistics import Estimate, widest_ratio
 from benchmarks.workload import Workload
 
 
@@ -66,38 +69,68 @@ def serving_section(runs: Sequence[LoadedRun]) -> str:
 
 
 def _answers(cases: Sequence[LatencyCase], *, several_runs: bool) -> list[str]:
-    """A sentence for each network: the fastest by its typical call, its tail, and the one with the shortest tail."""
-    found: list[str] = []
-    groups: dict[tuple[str, str], list[LatencyCase]] = {}
+    """A sentence for each network: the fastest by its typical call, its tail, and the one with the shortest tail.
+
+    Who is too close to the fastest to call is named in place of a winner.
+    """
+    groups: dict[tuple[str, str], dict[str, LatencyCase]] = {}
     for case in cases:
-        groups.setdefault((case.run, _network(case.workload)), []).append(case)
-    for (run, network), together in groups.items():
-        typical = [(case, case.percentile(50.0)) for case in together]
-        known = sorted(((each.median, case) for case, each in typical if each is not None), key=lambda pair: pair[0])
-        if not known:
+        groups.setdefault((case.run, _network(case.workload)), {})[case.implementation] = case
+    found: list[str] = []
+    for (run, network), group in groups.items():
+        names = contenders({name: case.pooled for name, case in group.items()})
+        together = {name: group[name] for name in names if group[name].percentile(50.0) is not None}
+        if not together:
             continue
-        first = known[0][1]
         where = f"**{code(run)}: {network}.**" if several_runs else f"**{network}.**"
-        said = f"{where} {code(first.implementation)} takes {_estimate(first.percentile(50.0))} in a typical call"
-        tail = first.percentile(99.9)
-        if tail is not None:
-            said += f" and at most {_estimate(tail)} in 99.9 % of calls"
-        others = [case for _, case in known[1:] if case.source != first.source]
-        if others:
-            second = others[0]
-            ratio = known[[case for _, case in known].index(second)][0] / known[0][0]
-            said += f"; the next, {code(second.implementation)}, takes {times(ratio)} as long"
-        surest = _surest(together)
-        if surest is not None and surest is not first:
-            said += f"; the shortest 99.9 % has {code(surest.implementation)}: {_estimate(surest.percentile(99.9))}"
-        found.append(f"{said}.")
+        first, behind = against_fastest({name: case.pooled for name, case in together.items()})
+        parts = [f"{where} {_calls(together[first])}", _next(behind), _shortest_tail(together, first)]
+        found.append(f"{'; '.join(part for part in parts if part)}.")
     return found
 
 
-def _surest(cases: Iterable[LatencyCase]) -> LatencyCase | None:
-    """The case with the least 99.9th percentile."""
-    known = [(found.median, case) for case in cases if (found := case.percentile(99.9)) is not None]
-    return min(known, key=lambda pair: pair[0])[1] if known else None
+def _calls(case: LatencyCase) -> str:
+    """What a typical call and the slowest in a thousand take."""
+    said = f"{code(case.implementation)} takes {_estimate(case.percentile(50.0))} in a typical call"
+    tail = case.percentile(99.9)
+    return said if tail is None else f"{said} and at most {_estimate(tail)} in 99.9 % of calls"
+
+
+def _next(behind: Mapping[str, Estimate]) -> str:
+    """How far behind the next is, or who is too close to call; `behind` are times over that of the fastest."""
+    if not behind:
+        return ""
+    if any(math.isnan(each.low) for each in behind.values()):
+        return "whether that is the fastest is not yet known, of too few blocks for an interval"
+    close = [f"{code(name)} ({ratio(each)})" for name, each in behind.items() if too_close(each.low)]
+    if close:
+        return f"too close to call against {_some(close)}"
+    name, each = next(iter(behind.items()))
+    return f"the next, {code(name)}, takes {ratio(each)} as long"
+
+
+def _shortest_tail(cases: Mapping[str, LatencyCase], first: str) -> str:
+    """Who has the least 99.9th percentile where that is not surely `first`; empty with too few calls."""
+    tails = {name: tail for name, case in cases.items() if (tail := case.percentile(99.9)) is not None}
+    if not tails:
+        return ""
+    least, *others = sorted(tails, key=lambda name: tails[name].median)
+    close = [name for name in others if too_close(widest_ratio(tails[name], tails[least]).low)]
+    if close:
+        return f"the shortest 99.9 % is too close to call between {_some([code(name) for name in (least, *close)])}"
+    if least == first:
+        return ""
+    return f"the shortest 99.9 % has {code(least)}: {_estimate(tails[least])}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few of several names, and how many more there are."""
+    more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+    return listed([*names[:MOST_NAMED], *more])
+
+
+MOST_NAMED = 3
+"""Names that a sentence has of those that are too close to call."""
 
 
 def _percentiles(cases: Sequence[LatencyCase]) -> str:
@@ -174,18 +207,16 @@ def _splits(cases: Sequence[LatencyCase], *, several_runs: bool) -> list[str]:
         many = next((case for case in together if case.workload.processes > 1), None)
         if one is None or many is None:
             continue
-        ratio = many.sequences_per_second.median / one.sequences_per_second.median
-        low = many.sequences_per_second.low / one.sequences_per_second.high
-        high = many.sequences_per_second.high / one.sequences_per_second.low
+        rates = widest_ratio(many.sequences_per_second, one.sequences_per_second)
         latency = [case.percentile(99.0) for case in (many, one)]
         where = f"{code(run)}: {network}" if several_runs else network
         said = (
             f"**{where}, {code(name)}.** {many.workload.processes} processes "
-            f"of one thread: {times(ratio)} ({_bounds(low, high)}) the sequences a second of one process of "
+            f"of one thread: {ratio(rates)} the sequences a second of one process of "
             f"{one.workload.threads} threads"
         )
         if latency[0] is not None and latency[1] is not None:
-            said += f"; 99 % of calls within {seconds(latency[0].median)} against {seconds(latency[1].median)}"
+            said += f"; 99 % of calls within {_estimate(latency[0])} against {_estimate(latency[1])}"
         found.append(f"{said}.")
     return found
 

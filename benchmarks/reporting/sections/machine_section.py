@@ -6,9 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from benchmarks.presentation.plain_text import NOTHING, code, count, escape, listed, significant, table
+from benchmarks.presentation.plain_text import NOTHING, code, count, escape, interval, listed, significant, table
 from benchmarks.reporting.answers.findings import CELL_LABELS
 from benchmarks.reporting.answers.machines import Best, Exchange, Point, Table, changes, exchanges
+from benchmarks.statistics import Estimate
 
 MOST_CHANGES = 30
 """The most workloads that are listed where the fastest changes."""
@@ -23,7 +24,7 @@ def machine_section(found: Table) -> str:
 
 
 def _fastest(found: Table, machines: Sequence[str]) -> str:
-    """A table with a row for each setting: the one that is the fastest on most workloads, on each machine."""
+    """A table with a row for each setting: the one that is surely the fastest on most workloads, on each machine."""
     settings: dict[tuple[str, str, str, str], list[Mapping[str, Best]]] = {}
     for point, bests in found.items():
         settings.setdefault(point.setting, []).append(bests)
@@ -35,11 +36,16 @@ def _fastest(found: Table, machines: Sequence[str]) -> str:
 
 
 def _most(machine: str, of_setting: Sequence[Mapping[str, Best]]) -> str:
-    names = Counter(bests[machine].implementation for bests in of_setting if machine in bests)
-    if not names:
+    there = [bests[machine] for bests in of_setting if machine in bests]
+    if not there:
         return NOTHING
-    (name, wins), *_ = sorted(names.items(), key=lambda item: (-item[1], item[0]))
-    return f"{code(name)} on {wins} of {names.total()}"
+    sure = Counter(best.implementation for best in there if not best.close)
+    tied = Counter(name for best in there if best.close for name in best.possible)
+    name = min(sure.keys() | tied.keys(), key=lambda name: (-sure[name], -tied[name], name))
+    of = f" of {len(there)}"
+    if not sure[name]:
+        return f"{code(name)} tied on {tied[name]}{of}"
+    return f"{code(name)} on {sure[name]}{of}" + (f", tied on {tied[name]}" if tied[name] else "")
 
 
 def _changes(found: Table, machines: Sequence[str]) -> str:
@@ -71,15 +77,24 @@ def _exchanges(found: Sequence[Exchange]) -> str:
             escape(each.machine),
             escape(each.other),
             each.threads or NOTHING,
-            f"{significant(each.seconds)} s ({significant(each.lowest)} to {significant(each.highest)})",
-            f"{significant(each.core_seconds)} s" if math.isfinite(each.core_seconds) else NOTHING,
+            _seconds(each.seconds),
+            f"{significant(each.lowest)} to {significant(each.highest)} s",
+            _seconds(each.core_seconds),
             f"{significant(each.joules)}" if math.isfinite(each.joules) else "energy could not be read on both",
             str(each.workloads),
         ]
         for each in found
     ]
-    header = ["a second on", "is on", "threads", "seconds", "core-seconds for each", "watt-hours for each", "workloads"]
+    header = ["a second on", "is on", "threads", "seconds", "from workload to workload", "core-seconds for each"]
+    header += ["watt-hours for each", "workloads"]
     return (
-        "What a second costs elsewhere, each workload by its fastest on each machine (geometric mean, range over the "
-        f"workloads):\n\n{table(header, rows)}"
+        "What a second costs elsewhere, each workload by its fastest on each machine (geometric mean, with the 95 % "
+        f"interval):\n\n{table(header, rows)}"
     )
+
+
+def _seconds(found: Estimate) -> str:
+    """Seconds with their interval; a dash where there are none."""
+    if not math.isfinite(found.median):
+        return NOTHING
+    return f"{significant(found.median)} s ({interval(found.low, found.high)})"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.presentation.plain_text import NOTHING, code, seconds, significant, times
+from benchmarks.presentation.plain_text import NOTHING, code, seconds, significant
 from benchmarks.reporting.answers.findings import CELL_LABELS
 from benchmarks.reporting.sections.limited_table import cut
+from benchmarks.reporting.words.answer_words import ratio
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import PooledCase
+from benchmarks.statistics import Estimate, estimate_ratio
 
 MIB = 2**20
 
@@ -39,22 +43,39 @@ def many_lengths_section(runs: Sequence[LoadedRun]) -> str:
     rule = (
         "Each visit starts a new process and calls at each length twice, with other inputs, in random order. “A new "
         "length” is the median over lengths of the first call less the second. Memory is how far the resident set rose "
-        "from the first length to the last; the longest had been called before. Each number is the median over visits."
+        "from the first length to the last; the longest had been called before. Each number is the median over visits, "
+        "and each ratio that over blocks of lengths."
     )
     return "\n\n".join((_answer(cases), rule, cut((run for run, _ in cases), header, rows)))
 
 
 def _answer(cases: Sequence[tuple[str, PooledCase]]) -> str:
-    worst: dict[str, float] = {}
+    """A line an implementation: its first calls over its second ones on the network where that is most, surely."""
+    found: dict[str, list[Estimate]] = {}
     for _, case in cases:
-        first, second, _, _ = _costs(case)
-        name = case.case.implementation
-        worst[name] = max(worst.get(name, 0.0), first / second)
-    said = [
-        f"- {code(name)}: the first calls take {times(ratio)} as long as the second ones"
-        for name, ratio in sorted(worst.items(), key=lambda pair: -pair[1])
-    ]
-    return "\n".join(f"{each}." for each in said)
+        found.setdefault(case.case.implementation, []).append(first_over_second(case))
+    worst = {name: max(ratios, key=lambda each: (each.low > 1, each.median)) for name, ratios in found.items()}
+    return "\n".join(f"- {code(name)}: {_said(worst[name])}." for name in sorted(worst, key=lambda n: -worst[n].median))
+
+
+def _said(found: Estimate) -> str:
+    if math.isnan(found.low):
+        return f"whether first calls take longer is {ratio(found)}, of too few blocks for an interval"
+    if found.low <= 1 <= found.high:
+        return f"the first calls take as long as the second ones, or too nearly to tell ({ratio(found)})"
+    return f"the first calls take {ratio(found)} as long as the second ones"
+
+
+def first_over_second(case: PooledCase) -> Estimate:
+    """The time of first calls over that of second ones at the same lengths: the median over blocks of lengths."""
+    ones: list[float] = []
+    others: list[float] = []
+    for trial, _ in case.visits:
+        ends = list(itertools.accumulate(trial.blocks))
+        for begin, end in zip([0, *ends], ends, strict=False):
+            ones.append(math.fsum(trial.seconds[begin:end]))
+            others.append(math.fsum(trial.repeated_seconds[begin:end]))
+    return estimate_ratio(ones, others)
 
 
 def _costs(case: PooledCase) -> tuple[float, float, float, int | None]:

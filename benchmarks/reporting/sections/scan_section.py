@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.presentation.plain_text import code, count, interval, listed, times
 from benchmarks.reporting.sections.limited_table import cut
 from benchmarks.reporting.topics.scan import CLIFF, FIRST, LEAST_VISITS, Line, Neighbours
+from benchmarks.reporting.words.answer_words import ratio
 
 
 def scan_section(lines: Sequence[Line]) -> str:
@@ -21,23 +22,26 @@ def scan_section(lines: Sequence[Line]) -> str:
     rule = (
         f"A cliff is where two sizes that follow one another differ by more than {times(CLIFF)} in the time of a unit "
         f"of work, from {' and '.join(f'{axis} {size}' for axis, size in FIRST.items())} on. A leap is doubtful where "
-        f"its interval includes that, or one of the two was visited fewer than {LEAST_VISITS} times: go on with "
-        "`--resume`."
+        f"its interval includes that, or one of the two was visited fewer than {LEAST_VISITS} times. A pair is open "
+        "where it leaps by its interval alone. Both need more visits: go on with `--resume`."
     )
     return "\n\n".join(part for part in ("\n".join(said), rule, leaps(lines)) if part)
 
 
 def verdict(line: Line) -> str:
-    """One line in a clause: its cliffs, its doubtful leaps, and the pair that is furthest apart."""
+    """One line in a clause: its cliffs, doubtful leaps and open pairs, and the pair that is furthest apart."""
     sizes = f"{line.axis} {line.pairs[0].smaller} to {line.pairs[-1].larger}"
     cliffs = [pair for pair in line.pairs if pair.cliff]
     doubtful = [pair for pair in line.pairs if pair.beyond and not pair.cliff]
-    parts = [_numbered(cliffs, "cliff") if cliffs else "no cliff"]
+    unsettled = [pair for pair in line.pairs if pair.open]
+    none = "no sure cliff" if doubtful or unsettled else "no cliff"
+    parts = [_numbered(cliffs, "cliff") if cliffs else none]
     parts += [_numbered(doubtful, "doubtful leap")] if doubtful else []
+    parts += [_numbered(unsettled, "open pair")] if unsettled else []
     far = line.farthest
     return (
         f"{sizes}, {count(len(line.pairs), 'pair')} of neighbours: {listed(parts)}; the furthest apart are "
-        f"{far.smaller} and {far.larger}, by {times(far.factor)}"
+        f"{far.smaller} and {far.larger}, by {ratio(far.apart)}"
     )
 
 
@@ -58,8 +62,8 @@ def leaps(lines: Sequence[Line]) -> str:
     for line in lines:
         for pair in line.pairs:
             if pair.beyond:
-                ratio = f"{times(pair.ratio.median)} ({interval(pair.ratio.low, pair.ratio.high)})"
+                apart = f"{times(pair.ratio.median)} ({interval(pair.ratio.low, pair.ratio.high)})"
                 place = [code(line.panel.run), line.panel.title(several_runs=False), code(line.implementation)]
                 sure = "yes" if pair.cliff else "doubtful"
-                rows.append([*place, f"{line.axis} {pair.smaller}", f"{line.axis} {pair.larger}", ratio, sure])
+                rows.append([*place, f"{line.axis} {pair.smaller}", f"{line.axis} {pair.larger}", apart, sure])
     return cut((line.panel.run for line in lines), header, rows)

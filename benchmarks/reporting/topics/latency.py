@@ -30,12 +30,25 @@ class LatencyCase:
     """One case whose calls' times were kept, over all its visits."""
 
     run: str
-    workload: Workload
-    implementation: str
-    source: str
+    pooled: PooledCase
     latencies: Latencies
     after_silence: tuple[float, ...]
     """Seconds of the first call after a silence, one a visit."""
+
+    @property
+    def workload(self) -> Workload:
+        """The workload of the case."""
+        return self.pooled.case.workload
+
+    @property
+    def implementation(self) -> str:
+        """Its name in the run."""
+        return self.pooled.case.implementation
+
+    @property
+    def source(self) -> str:
+        """The argument of `rnnimpl.load` for it."""
+        return self.pooled.source
 
     def percentile(self, percent: float) -> Estimate | None:
         """Seconds that so many percent of calls do not exceed; None with too few calls."""
@@ -62,8 +75,7 @@ def _case(run: str, case: PooledCase) -> LatencyCase:
     trials = [trial for trial, _ in case.visits if trial.latencies]
     silent = tuple(t.after_silence_seconds for t in trials if t.after_silence_seconds is not None)
     texts = [text for trial in trials for text in trial.latencies]
-    workload, name = case.case.workload, case.case.implementation
-    return LatencyCase(run, workload, name, case.source, Latencies.decode(texts), silent)
+    return LatencyCase(run, case, Latencies.decode(texts), silent)
 
 
 def latency_frame(cases: Iterable[LatencyCase]) -> pd.DataFrame:

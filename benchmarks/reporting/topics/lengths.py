@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import PooledCase
 from benchmarks.sequence_lengths import LengthsName, bucketed
-from benchmarks.statistics import Estimate
+from benchmarks.statistics import Estimate, widest_ratio
 from benchmarks.workload import Workload
 
 
@@ -18,15 +18,31 @@ from benchmarks.workload import Workload
 class LengthsCase:
     """One network in one implementation on sequences of one distribution, and the same with equal lengths if measured.
 
-    `plain` is the workload with equal lengths.
+    `plain` is the workload with equal lengths, `pooled` and `equally_long` are the cases of `workload` and `plain`,
+    both with times.
     """
 
     run: str
     plain: Workload
     lengths: LengthsName
-    implementation: str
-    time: Estimate
-    equal: Estimate | None
+    pooled: PooledCase
+    equally_long: PooledCase | None
+
+    @property
+    def implementation(self) -> str:
+        """Its name in the run."""
+        return self.pooled.case.implementation
+
+    @property
+    def time(self) -> Estimate:
+        """Seconds of a call."""
+        assert self.pooled.estimate is not None
+        return self.pooled.estimate
+
+    @property
+    def equal(self) -> Estimate | None:
+        """Seconds of a call where all sequences have T steps; None where that has no time."""
+        return None if self.equally_long is None else self.equally_long.estimate
 
     @property
     def workload(self) -> Workload:
@@ -53,19 +69,20 @@ class LengthsCase:
         """The time per valid step over that per step at equal lengths: 1 where padding costs nothing."""
         if self.equal is None:
             return None
-        share = self.valid_share
-        above, below = self.time, self.equal
-        return Estimate(
-            above.median / below.median / share, above.low / below.high / share, above.high / below.low / share
-        )
+        return widest_ratio(self.time, self.equal).scaled(1 / self.valid_share)
 
     @property
-    def bucketed_seconds(self) -> float | None:
+    def bucketed(self) -> Estimate | None:
         """Seconds of a call, about, where sequences are batched by length: so much less padding, at equal lengths."""
         lengths = self.workload.sequence_lengths
         if self.equal is None or lengths is None:
             return None
-        return self.equal.median * bucketed(lengths, self.plain.T)
+        return self.equal.scaled(bucketed(lengths, self.plain.T))
+
+    @property
+    def gain_of_buckets(self) -> Estimate | None:
+        """The time of a call over that in buckets: above 1 where batching by length would be faster."""
+        return None if self.bucketed is None else widest_ratio(self.time, self.bucketed)
 
 
 def lengths_cases(runs: Sequence[LoadedRun]) -> list[LengthsCase]:
@@ -78,9 +95,10 @@ def lengths_cases(runs: Sequence[LoadedRun]) -> list[LengthsCase]:
             plain = dataclasses.replace(workload, lengths="equal")
             equal = run.workloads.get(plain, {})
             for name, case in cases.items():
-                if case.estimate is not None:
-                    of_equal = _estimate(equal.get(name))
-                    found.append(LengthsCase(run.label, plain, workload.lengths, name, case.estimate, of_equal))
+                if case.measured:
+                    of_equal = equal.get(name)
+                    known = of_equal if of_equal is not None and of_equal.measured else None
+                    found.append(LengthsCase(run.label, plain, workload.lengths, case, known))
     return found
 
 
@@ -88,7 +106,7 @@ def lengths_frame(cases: Sequence[LengthsCase]) -> pd.DataFrame:
     """A row a case: `lengths.csv` beside the report."""
     rows = []
     for case in cases:
-        cost = case.cost
+        cost, buckets = case.cost, case.bucketed
         rows.append(
             {
                 "run": case.run,
@@ -102,11 +120,7 @@ def lengths_frame(cases: Sequence[LengthsCase]) -> pd.DataFrame:
                 "cost": None if cost is None else cost.median,
                 "cost_low": None if cost is None else cost.low,
                 "cost_high": None if cost is None else cost.high,
-                "bucketed_seconds": case.bucketed_seconds,
+                "bucketed_seconds": None if buckets is None else buckets.median,
             }
         )
     return pd.DataFrame(rows)
-
-
-def _estimate(case: PooledCase | None) -> Estimate | None:
-    return None if case is None else case.estimate

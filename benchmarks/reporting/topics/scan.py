@@ -8,6 +8,8 @@ Rules:
 - A cliff is a pair of neighbours that differ by more than `CLIFF` in the cost of a unit of work, either way, with the
   whole interval, each visited at least `LEAST_VISITS` times; otherwise a leap is doubtful. The two were not measured in
   turns, so the interval is as wide as theirs allow, and one disturbance can last for a whole visit.
+- A pair is level with the whole interval within `CLIFF`, and open where neither its median nor its whole interval says
+  that it is a leap or none. A line has no cliff where all its pairs are level.
 - The first few sizes are left out, where one more unit or sequence is a large part of all.
 """
 
@@ -43,9 +45,14 @@ class Neighbours:
     """Visits to the one of the two that has fewer."""
 
     @property
+    def apart(self) -> Estimate:
+        """The larger cost over the smaller by the medians, 1 or more."""
+        return self.ratio if self.ratio.median >= 1 else self.ratio.inverse
+
+    @property
     def factor(self) -> float:
-        """The larger cost over the smaller, 1 or more."""
-        return max(self.ratio.median, 1 / self.ratio.median)
+        """The median of `apart`."""
+        return self.apart.median
 
     @property
     def beyond(self) -> bool:
@@ -57,6 +64,12 @@ class Neighbours:
         """Whether they are surely further apart than `CLIFF`: by the whole interval, in several visits."""
         sure = self.ratio.low > CLIFF or self.ratio.high < 1 / CLIFF
         return sure and self.visits >= LEAST_VISITS
+
+    @property
+    def open(self) -> bool:
+        """Whether they are no leap by the medians, but the interval is missing or includes a cliff."""
+        level = self.ratio.low >= 1 / CLIFF and self.ratio.high <= CLIFF
+        return not self.beyond and not level
 
 
 @dataclasses.dataclass(frozen=True)
