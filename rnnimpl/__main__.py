@@ -96,7 +96,7 @@ def _run(implementation: str, device: str, timeout_seconds: float, *, slow: bool
     The class may be in any module that Python can import, also in the current folder.
     """
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from rnnimpl import conformance
     from rnnimpl.conformance.apart import Refused, run_apart
@@ -105,8 +105,11 @@ def _run(implementation: str, device: str, timeout_seconds: float, *, slow: bool
     cases = conformance.cases() + (conformance.slow_cases() if slow else [])
     made = 0
     try:
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-            task = progress.add_task("checking", total=len(cases))
+        # A check may compile for long: the clock goes on.
+        columns = (TextColumn("checking"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+            task = progress.add_task("", total=len(cases))
 
             def advance(_: CheckResult) -> None:
                 nonlocal made

@@ -23,7 +23,7 @@ class Said:
         """Remember what is ahead."""
         self.lines.append(ahead)
 
-    def tick(self, *, timed: bool = False) -> None:
+    def tick(self, *, timed: bool = False, note: str = "") -> None:
         """Nothing."""
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rnnimpl.cache import private_folder
 from rnnimpl.interface import Unavailable
 from rnnimpl.native import build
+from rnnimpl.native.compiling import NOTICE
 
 COMPILER = """#!/bin/sh
 case "$*" in
@@ -202,19 +206,74 @@ def test_kernels_of_a_cell_and_a_dtype_are_compiled_alone(
     assert {path.parent for path in others} == {cache}
 
 
-@pytest.mark.usefixtures("copying")
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_terminal_shows_what_is_compiled(
-    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A terminal gets one line on the first use; without a terminal there is none."""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+class Screen(io.StringIO):
+    """Standard error that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def slow(compiled: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As `copying`, with a compiler that takes more than a second."""
+    compiler = fake_compiler(tmp_path, f'{LAST}; sleep 1.2; cp "{compiled}" "$path"', name="slow")
+    monkeypatch.setenv("CXX", compiler)
     monkeypatch.setattr(build, "library", build.library.__wrapped__)
-    for _ in range(2):
-        build.kernels("lstm", "float32")
+    return cache
+
+
+def test_a_terminal_shows_what_is_compiled_and_for_how_long(slow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one line, which the time that it took replaces; nothing is said of a library that is there."""
+    screen = Screen()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(sys, "__stderr__", screen)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    build.kernels("lstm", "float32")
+    text = screen.getvalue()
+    begun, *clock, done = text.split("\r")[1:]
+    assert begun.startswith("compiling the lstm kernels for float32 with ")
+    assert len(clock) >= 1
+    assert all(len(line) < 60 for line in (begun, *clock))
+    assert re.fullmatch(r"\x1b\[Kcompiled the lstm kernels for float32 with \S+ in [1-9] s, once: .*\n", done)
+    assert str(slow) in done
+    build.kernels("lstm", "float32")
+    assert screen.getvalue() == text
+
+
+@pytest.mark.usefixtures("copying")
+def test_a_log_gets_a_line_for_each_library(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "library", build.library.__wrapped__)
+    for cell in ("lstm", "lstm", "gru"):
+        build.kernels(cell, "float32")
     shown = capsys.readouterr().err.splitlines()
-    assert len(shown) == terminal
-    assert all("compiling the lstm kernels for float32" in line for line in shown)
+    assert [line.partition(" with ")[0] for line in shown] == [
+        "compiling the lstm kernels for float32",
+        "compiling the gru kernels for float32",
+    ]
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_program_that_shows_progress_is_told_by_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is there while it is compiled, and standard error stays empty."""
+    notice = tmp_path / "notice"
+    monkeypatch.setenv(NOTICE, str(notice))
+    seen: list[str] = []
+    compile_to = build.compile_to
+
+    def watched(*given: Any) -> None:
+        seen.append(notice.read_text())
+        compile_to(*given)
+
+    monkeypatch.setattr(build, "compile_to", watched)
+    build.kernels("lstm", "float32")
+    assert seen[0].startswith("compiling the lstm kernels for float32 with ")
+    assert not notice.exists()
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -80,20 +80,23 @@ def test_a_case_is_prepared_sampled_and_finished(workers: list[Worker], tmp_path
 def test_what_is_done_meanwhile_knows_when_the_worker_times(
     workers: list[Worker], tmp_path: Path, results: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clock moves also then, but less often."""
+    """A clock moves also then, but less often. It is handed what the worker says that it compiles."""
     monkeypatch.setattr("benchmarks.measuring.processes.process.POLL_SECONDS", 0.0001)
     worker = start(workers, tmp_path, "numpy_loop")
-    seen: list[bool] = []
+    seen: list[tuple[bool, str]] = []
 
-    def meanwhile(*, timed: bool = False) -> None:
-        seen.append(timed)
+    def meanwhile(*, timed: bool = False, note: str = "") -> None:
+        seen.append((timed, note))
 
     worker.meanwhile = meanwhile
+    (tmp_path / "worker.compiling").write_text("compiling\x1b[31m kernels")
     build(worker, results)
-    assert set(seen) == {False}
+    assert set(seen) == {(False, "compiling [31m kernels")}
     seen.clear()
     worker.ask(BLOCK, 60.0)
-    assert set(seen) == {True}
+    assert set(seen) == {(True, "")}
+    worker.kill()
+    assert not (tmp_path / "worker.compiling").exists()
 
 
 def test_an_idle_worker_is_suspended(workers: list[Worker], tmp_path: Path) -> None:

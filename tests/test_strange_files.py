@@ -73,7 +73,7 @@ class Silent:
     def show_ahead(self, ahead: str) -> None:
         """Nothing."""
 
-    def tick(self, *, timed: bool = False) -> None:
+    def tick(self, *, timed: bool = False, note: str = "") -> None:
         """Nothing."""
 
 

@@ -85,9 +85,13 @@ class Waiting:
         self._console.say(text)
         self._elapsed.begin("")
 
-    def tick(self, *, timed: bool = False) -> None:
-        """Let the clock advance on a terminal, if it was not drawn lately; `timed` says that something is timed."""
+    def tick(self, *, timed: bool = False, note: str = "") -> None:
+        """Let the clock advance on a terminal, if it was not drawn lately; `timed` says that something is timed.
+
+        `note` stands before it, such as what is being compiled.
+        """
         if self._console.is_terminal and is_due(self._drawn, timed=timed):
+            self._elapsed.what = note
             self._drawn = time.monotonic()
             self._live.update(self._elapsed.text(), refresh=True)
 

@@ -57,7 +57,7 @@ class NativeProbes:
     """The compiled loops. Raises Unavailable where they cannot be compiled, ProbeError where one fails."""
 
     def __init__(self) -> None:
-        functions = library(PROBES).functions
+        functions = library(PROBES, what="the probes of this machine").functions
         whole, size, real = ctypes.c_int, ctypes.c_long, ctypes.c_double
 
         def function(name: str, *arguments: type[Any]) -> Callable[..., float]:

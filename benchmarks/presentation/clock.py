@@ -33,11 +33,11 @@ class Elapsed:
 
     def begin(self, what: str) -> None:
         """Begin with something else."""
-        self._what, self._since = what, time.monotonic()
+        self.what, self._since = what, time.monotonic()
 
     def text(self) -> Text:
         """What is being done and the seconds since it began."""
-        return Text(f"{self._what} {time.monotonic() - self._since:.0f} s".strip(), style="dim")
+        return Text(f"{self.what} {time.monotonic() - self._since:.0f} s".strip(), style="dim")
 
 
 @contextmanager

@@ -11,14 +11,15 @@ import platform
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from rnnimpl.cache import check_private, private_folder
 from rnnimpl.interface import Unavailable
+from rnnimpl.native.compiling import said
 
 SOURCE = Path(__file__).parent
 API = SOURCE / "api.cpp"
@@ -55,7 +56,7 @@ def kernels(cell: str, dtype: str) -> Library:
 def library(source: Path, defines: tuple[str, ...] = (), what: str = "") -> Library:
     """The library of a source, compiled for this machine with the headers of this folder; loaded once in a process.
 
-    `what` names it in the line that a terminal shows while it is compiled. Raises Unavailable without a compiler, when
+    `what` names it in what is said while it is compiled. Raises Unavailable without a compiler, when
     the compiler fails, with its first error, and when there is no safe folder for the result.
     """
     compiler = find_compiler()
@@ -64,12 +65,8 @@ def library(source: Path, defines: tuple[str, ...] = (), what: str = "") -> Libr
     path = private_folder("rnnimpl") / f"{library_name(compiler, version, flags, source)}.so"
     # A dangling link exists, too: check_private refuses it, and nothing is written through it.
     if not os.path.lexists(path):
-        if sys.stderr.isatty():
-            print(
-                f"compiling {what or source.name} with {compiler[0]}, once: the result is kept in {path.parent}",
-                file=sys.stderr,
-            )
-        compile_to(path, compiler, flags, source)
+        with said(f"{what or source.name} with {compiler[0]}", path.parent) as tick:
+            compile_to(path, compiler, flags, source, tick)
     try:
         check_private(path)
         return Library(ctypes.CDLL(str(path)), version, path)
@@ -95,12 +92,17 @@ def target_flags(compiler: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def compile_to(path: Path, compiler: list[str], flags: tuple[str, ...], source: Path) -> None:
-    """Compile a source to `path`, which appears complete or not at all, also where processes compile at once."""
+def compile_to(
+    path: Path, compiler: list[str], flags: tuple[str, ...], source: Path, tick: Callable[[], None] = lambda: None
+) -> None:
+    """Compile a source to `path`, which appears complete or not at all, also where processes compile at once.
+
+    `tick` is called once a second meanwhile.
+    """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     os.close(descriptor)
     try:
-        done = _run([*compiler, *flags, f"-I{SOURCE}", str(source), "-o", temporary])
+        done = _run([*compiler, *flags, f"-I{SOURCE}", str(source), "-o", temporary], tick)
         if done.returncode != 0:
             raise Unavailable(f"{compiler[0]} does not compile the source: {_first_error(done.stderr)}")
         # Linkers create their result with a mode by the umask, which often lets a group write.
@@ -129,13 +131,30 @@ def processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], tick: Callable[[], None] = lambda: None) -> subprocess.CompletedProcess[str]:
+    """What a command of the compiler gives; `tick` is called once a second meanwhile. Raises Unavailable."""
+    end = time.monotonic() + COMPILE_SECONDS
     try:
-        return subprocess.run(  # noqa: S603  # the user's own compiler
-            command, capture_output=True, text=True, errors="replace", timeout=COMPILE_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        with subprocess.Popen(  # noqa: S603  # the user's own compiler
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+        ) as process:
+            try:
+                while True:
+                    try:
+                        stdout, stderr = process.communicate(timeout=1.0)
+                    except subprocess.TimeoutExpired:
+                        if time.monotonic() >= end:
+                            raise
+                        tick()
+                    else:
+                        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+            except BaseException:
+                process.kill()
+                raise
+    except OSError as error:
         raise Unavailable(f"the C++ compiler does not run: {error}") from error
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"the C++ compiler does not end: {command[0]} was ended after {COMPILE_SECONDS} s") from None
 
 
 def _first_line(text: str) -> str:

@@ -129,9 +129,9 @@ class _Watched:
         """Say what is ahead so far."""
         self._progress.show_ahead(ahead)
 
-    def tick(self, *, timed: bool = False) -> None:
+    def tick(self, *, timed: bool = False, note: str = "") -> None:
         """Let the clock advance."""
-        self._progress.tick(timed=timed)
+        self._progress.tick(timed=timed, note=note)
 
 
 def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[], None] = lambda: None) -> None:

@@ -23,7 +23,7 @@ class SweepProgress:
         self.console = console
         self._last_done: tuple[int, int] | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._stage = self._what = self._ahead = ""
+        self._stage = self._what = self._note = self._ahead = ""
         self._deadline = self._drawn = 0.0
 
     def __enter__(self) -> SweepProgress:
@@ -38,6 +38,7 @@ class SweepProgress:
 
     def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:
         """Show the number of workloads done, what is being measured, and the time left of the budget."""
+        self._note = ""
         self._stage, self._what = f"{done} of {total} workloads", what
         self._deadline = time.monotonic() + seconds_left
         if self.console.is_terminal:
@@ -55,16 +56,21 @@ class SweepProgress:
         """Say what is ahead so far; it is shown from the next drawing on."""
         self._ahead = ahead
 
-    def tick(self, *, timed: bool = False) -> None:
-        """Let the clock advance on a terminal, if it was not drawn lately; `timed` says that something is timed."""
+    def tick(self, *, timed: bool = False, note: str = "") -> None:
+        """Let the clock advance on a terminal, if it was not drawn lately; `timed` says that something is timed.
+
+        `note` is added to what is being measured.
+        """
         if self.console.is_terminal and is_due(self._drawn, timed=timed):
+            self._note = note
             self._draw()
 
     def _draw(self) -> None:
         self._drawn = time.monotonic()
         left = format_seconds_left(self._deadline - self._drawn)
         # Whole lines, broken between words: no name is cut.
-        lines = [Text(f"{self._stage}, {left} of the budget left"), Text(self._what, style="dim")]
+        what = f"{self._what}; {self._note}" if self._note else self._what
+        lines = [Text(f"{self._stage}, {left} of the budget left"), Text(what, style="dim")]
         lines += [Text(self._ahead)] if self._ahead else []
         self._live.update(Text("\n").join(lines), refresh=True)
 

@@ -51,8 +51,8 @@ class Progress(Protocol):
     def show_ahead(self, ahead: str) -> None:
         """Say what is ahead so far."""
 
-    def tick(self, *, timed: bool = False) -> None:
-        """Let the clock advance; called while an answer is waited for, `timed` where the worker times."""
+    def tick(self, *, timed: bool = False, note: str = "") -> None:
+        """Let the clock advance; called while an answer is waited for, as `Meanwhile` says."""
 
 
 class Sweeper:

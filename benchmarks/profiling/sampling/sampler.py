@@ -49,7 +49,7 @@ class Sampler:
 
     def __init__(self, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self.interval_seconds = interval_seconds
-        self._native = library(SOURCE).functions
+        self._native = library(SOURCE, what="the sampler").functions
         self._native.sampler_pass.restype = ctypes.POINTER(ctypes.c_int32)
         self._native.sampler_callers.argtypes = [ctypes.POINTER(ctypes.c_uint64), ctypes.c_int]
         self._native.sampler_start.argtypes = [ctypes.c_double, ctypes.c_long]
