@@ -65,7 +65,7 @@ class FakeWorker(Worker):
         return {**samples, "began": began, "ended": began + 1e-6, "untimed": 0.0, "calls": 2}
 
 
-CHECK = SpotCheck(CheckedCall(place=0.5, feature=0, seed=1), (0,), 1, weights=False, values={}, limits={})
+CHECK = SpotCheck(CheckedCall(place=0.5, feature=0, seed=1), (0,), 1, weights=False, values={}, limits={}, sizes={})
 """A check of a call without results."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchmarks.measuring.checking.call_checking import limit_of, output_bytes
+from benchmarks.measuring.checking.call_checking import limits_of, output_bytes
 from benchmarks.measuring.modes.many_lengths import LENGTHS, LengthsRequest, length_inputs
 from benchmarks.workload import Workload
 from rnnimpl.interface import NumpyArray, Weights
@@ -31,7 +31,7 @@ class LengthsCheck:
             errors = expectation.errors(results)
         except ValueError as error:
             return str(error)
-        limits = {name: limit_of(self.workload, name, each) for name, each in expectation.tolerances.items()}
+        limits = limits_of(self.workload, expectation.tolerances)
         wrong = [f"{name} has error {error:.2g}" for name, error in errors.items() if not error <= limits[name]]
         return f"the call at T {len(x)} did not compute its input: {', '.join(wrong)}" if wrong else None
 

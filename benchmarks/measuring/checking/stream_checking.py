@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring.checking.call_checking import limit_of, output_bytes
+from benchmarks.measuring.checking.call_checking import errors_of, limits_of, output_bytes, sizes_of
 from benchmarks.measuring.inputs import make_inputs
 from benchmarks.measuring.modes.stream import MOST_CALLS, Stream
 from benchmarks.measuring.modes.streaming import StreamRequest
@@ -40,12 +40,14 @@ LATEST_UNFORGOTTEN = 64
 class StreamExpected:
     """The part of a stream that the state after a call depends on, and the limits of results.
 
-    `memory` is the number of calls before a call; None where the network does not forget.
+    `memory` is the number of calls before a call; None where the network does not forget. `limits` are of errors
+    relative to `sizes`, the largest values of results in other calls, or to a call's own where they are larger.
     """
 
     weights: Weights
     memory: int | None
     limits: Mapping[str, float]
+    sizes: Mapping[str, float]
 
     @property
     def lead(self) -> int:
@@ -84,11 +86,9 @@ class StreamCheck:
         if results.keys() != expected.keys():
             return f"a timed call gave {', '.join(sorted(results)) or 'nothing'}; expected {', '.join(expected)}"
         for name, value in expected.items():
-            actual = results[name]
-            if actual.shape != value.shape:
-                return f"{name} of a timed call has shape {actual.shape}; expected {value.shape}"
-            finite = bool(np.isfinite(actual).all())
-            error = relative(float(np.abs(actual - value).max()), value) if finite else float("inf")
+            if results[name].shape != value.shape:
+                return f"{name} of a timed call has shape {results[name].shape}; expected {value.shape}"
+        for name, error in errors_of(results, expected, self.expected.sizes).items():
             if not error <= self.expected.limits[name]:
                 return (
                     f"timed call {position} did not compute what its inputs and those before it give: {name} has error "
@@ -112,17 +112,16 @@ def expect_stream(workload: Workload, seed: int) -> StreamExpected:
     """How far back a workload's calls depend on others, and the limits, on the weights of `make_inputs` with `seed`."""
     weights = make_inputs(workload, seed).weights
     memory: int | None = 0
-    limits: dict[str, float] = {}
     forgotten = workload.mode != "streaming"
     while True:
         assert memory is not None
         x = Stream(workload, seed, memory + 1).joined(0, memory)
         expectation = expect(workload.config, weights, x, None, None, None)
-        limits = {name: limit_of(workload, name, each) for name, each in expectation.tolerances.items()}
+        limits = limits_of(workload, expectation.tolerances)
         if not forgotten:
             forgotten = _is_forgotten(workload, weights, x, limits)
         if forgotten or (memory + 1) * workload.T >= MOST_FORGETTING_STEPS:
-            return StreamExpected(weights, memory if forgotten else None, limits)
+            return StreamExpected(weights, memory if forgotten else None, limits, sizes_of(expectation.values))
         memory = 2 * memory + 1
 
 
