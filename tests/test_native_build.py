@@ -173,6 +173,26 @@ def test_it_is_compiled_once(compiled: Path, cache: Path, tmp_path: Path, monkey
     assert first.path.parent == cache
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_library_that_another_process_compiled_meanwhile_stays(
+    cache: Path, tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That process may have loaded it. A file system may have no hard links."""
+
+    def no_links(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    private_folder("rnnimpl")
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
+    compiler = fake_compiler(tmp_path, WRITES)
+    build.compile_to(cache / "one.so", [compiler], (), build.API)
+    first = (cache / "one.so").stat()
+    build.compile_to(cache / "one.so", [compiler], (), build.API)
+    assert (cache / "one.so").stat().st_ino == first.st_ino
+    assert [path.name for path in cache.iterdir()] == ["one.so"]
+
+
 def test_processes_that_compile_at_once_leave_one_whole_file(cache: Path, tmp_path: Path) -> None:
     folder = private_folder("rnnimpl")
     compiler = fake_compiler(tmp_path, WRITES)

@@ -97,7 +97,8 @@ def compile_to(
 ) -> None:
     """Compile a source to `path`, which appears complete or not at all, also where processes compile at once.
 
-    `tick` is called once a second meanwhile.
+    A file that another process put there meanwhile stays: that process may have loaded it, and its profiles find the
+    functions of a loaded library by the file's name. `tick` is called once a second meanwhile.
     """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     os.close(descriptor)
@@ -107,9 +108,21 @@ def compile_to(
             raise Unavailable(f"{compiler[0]} does not compile the source: {_first_error(done.stderr)}")
         # Linkers create their result with a mode by the umask, which often lets a group write.
         Path(temporary).chmod(0o700)
-        Path(temporary).replace(path)
+        _move_unless_there(Path(temporary), path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _move_unless_there(file: Path, path: Path) -> None:
+    """Give a file the name `path`, in one step, unless another has it."""
+    try:
+        path.hardlink_to(file)
+    except FileExistsError:
+        return
+    except OSError:
+        # A file system without hard links.
+        if not os.path.lexists(path):
+            file.replace(path)
 
 
 def library_name(compiler: list[str], version: str, flags: tuple[str, ...], source: Path) -> str:
