@@ -68,6 +68,34 @@ def test_the_summary_is_a_sentence_on_the_verdict() -> None:
     )
 
 
+def seeming(shifts: dict[str, float], unconfirmed: set[str]) -> Result:
+    """A result in which the budget ended before these cases, suspected to be slower, could be measured again."""
+    run = result(shifts)
+    assert run.decision is not None
+    first = run.decision.first
+    final = {
+        case: dataclasses.replace(each, verdict="cannot tell") if case in unconfirmed else each
+        for case, each in first.items()
+    }
+    again = {case: each for case, each in run.decision.confirmation_log_ratios.items() if case not in unconfirmed}
+    decision = dataclasses.replace(run.decision, final=final, confirmation_log_ratios=again)
+    return dataclasses.replace(run, decision=decision)
+
+
+def test_a_case_that_seems_slower_and_is_not_confirmed_is_told_and_no_success() -> None:
+    """Twice as slow over a few pairs, and the budget ended: that is no wide interval, whatever other cases are."""
+    alone, beside, more = seeming({"a": 0.7}, {"a"}), seeming({"a": 0.7, "b": 0.0}, {"a"}), {"a": 0.7, "b": 0.1}
+    said = "seems slower (a: 2.01 (2.00\N{EN DASH}2.02) over 5 pairs), and the budget ended before that was confirmed"
+    assert summary(alone) == f"1 of 1 case {said}: give a longer --budget."
+    assert summary(beside) == f"1 of 2 cases {said}: give a longer --budget."
+    assert rows(beside)[0][:3] == ("a", "not confirmed", "2.014")
+    assert "not confirmed" in comment(beside).split("<details>", 1)[0]
+    assert (alone.exit_status, beside.exit_status) == (3, 3)
+    both = seeming(more, {"a"})
+    assert both.exit_status == 1
+    assert summary(both).startswith("1 of 2 cases slower, confirmed in fresh processes. 1 of 2 cases seems slower")
+
+
 def test_the_exit_status_is_that_of_the_verdict() -> None:
     """It is 1 for a slowdown, 2 for a case that broke, 3 where no case can be told, else 0; the first that holds."""
     lost: dict[str, Any] = {"excluded": {"b": Excluded("broken", "head: failed, why")}, "lost": ("b",)}

@@ -116,11 +116,12 @@ def test_suspected_cases_are_measured_again_together_with_undecided_ones() -> No
 
 
 def test_a_suspicion_that_the_budget_cannot_confirm_is_no_verdict() -> None:
-    """The case cannot be told; a confirmation takes three pairs at least."""
+    """The case cannot be told, and is known to be unconfirmed; a confirmation takes three pairs at least."""
     source = Source({"a": 0.0, "b": 0.1}, most=7)
     decision = decide(RULE, source, ["a", "b"], thresholds=thresholds("ab"))
     assert {case: judged.verdict for case, judged in decision.final.items()} == {"a": "same", "b": "cannot tell"}
     assert (decision.suspected, decision.slower, decision.confirmation_log_ratios) == (("b",), (), {})
+    assert decision.unconfirmed == ("b",)
     assert decided(Source({"a": 0.0, "b": 0.1}, most=8)) == ({"a": "same", "b": "slower"}, ("b",))
 
 

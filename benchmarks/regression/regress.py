@@ -33,7 +33,7 @@ from benchmarks.regression.variants import AS_IT_IS, Variant
 from benchmarks.sweeps import parse_duration
 
 SLOWER, NOT_JUDGED, UNFIT = 1, 2, 3
-"""Exit statuses: a confirmed slowdown; a case that broke, or none to judge; no case that could be told."""
+"""Exit statuses: a confirmed slowdown; a case that broke, or none to judge; nothing that could be told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +94,11 @@ class Result:
         return slower_by_far(self.decision, self.control) if self.unfit else self.decision.slower
 
     @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """The cases that seem slower, and that the budget was too short to confirm; none on an unfit machine."""
+        return () if self.decision is None or self.unfit else self.decision.unconfirmed
+
+    @property
     def decided(self) -> int:
         """The number of cases with a verdict other than "cannot tell"."""
         judged = self.decision.final.values() if self.decision is not None else ()
@@ -104,14 +109,15 @@ class Result:
         """The first that holds: `SLOWER` for a confirmed slowdown, `NOT_JUDGED`, `UNFIT`, or 0.
 
         `NOT_JUDGED` stands for a case that broke on head, or errors that left none to judge. `UNFIT` stands for want of
-        cases to compare, of a fit machine or of certainty.
+        cases to compare, of a fit machine or of certainty, also on a single case that seems slower.
         """
         if self.slower:
             return SLOWER
         broken = any(each.kind == "broken" for each in self.excluded.values())
         if self.lost or (self.decision is None and broken):
             return NOT_JUDGED
-        return UNFIT if self.decision is None or self.unfit or not self.decided else 0
+        unknown = self.decision is None or self.unfit or not self.decided or self.unconfirmed
+        return UNFIT if unknown else 0
 
 
 def plan(

@@ -64,6 +64,11 @@ class Decision:
         """The cases with a confirmed slowdown."""
         return tuple(case for case in self.suspected if self.final[case].verdict == "slower")
 
+    @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """The suspected cases whose confirmation the end of the budget cut short: they are neither slower nor not."""
+        return tuple(case for case in self.suspected if case not in self.confirmation_log_ratios)
+
 
 def decide(rule: Rule, draw: Draw, cases: Sequence[str], *, thresholds: Thresholds) -> Decision:
     """Draw pairs until every case is decided or the budget ends, and measure suspected cases again.

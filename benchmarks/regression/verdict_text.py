@@ -13,6 +13,8 @@ LONGEST_COMMENT = 60_000
 """The most characters of a comment: hosts of repositories take some 65,000."""
 COMMENT_MARK = "<!-- rnnbench regress -->"
 """The beginning of a comment, by which it can be found again."""
+UNCONFIRMED = "not confirmed"
+"""The verdict in words on a case that seems slower and that the budget was too short to confirm."""
 _WITHOUT_CHANGE = ("same", "cannot tell")
 
 
@@ -26,7 +28,8 @@ def rows(result: Result) -> list[tuple[str, ...]]:
         for case, judgement in result.decision.final.items():
             each = judgement.estimate
             numbers = (f"{each.ratio:.3f}", interval(each.low, each.high), f"{each.pairs}")
-            found.append((case, judgement.verdict, *numbers, share(judgement.threshold), share(each.detectable)))
+            verdict = UNCONFIRMED if case in result.unconfirmed else judgement.verdict
+            found.append((case, verdict, *numbers, share(judgement.threshold), share(each.detectable)))
     judgeable = {case: each for case, each in result.excluded.items() if each.kind != "not judged"}
     found += [(case, kind, "", reason, "", "", "") for case, (kind, reason) in judgeable.items()]
     return found
@@ -40,6 +43,8 @@ def not_judged(result: Result) -> list[str]:
 def summary(result: Result) -> str:
     """The verdict in a sentence or two."""
     sentences = [_verdict(result)]
+    if result.slower and result.unconfirmed:
+        sentences.append(_unconfirmed(result))
     if result.lost:
         case = result.lost[0]
         sentences.append(
@@ -65,10 +70,24 @@ def _verdict(result: Result) -> str:
         return f"The machine was unfit to judge on: {result.unfit}."
     if result.slower:
         return f"{of}, confirmed in fresh processes."
+    if result.unconfirmed:
+        return _unconfirmed(result)
     cases = count(len(result.decision.final), "case")
     if not result.decided:
         return f"None of {cases} can be told: the intervals are too wide; give a longer --budget or a quieter machine."
     return f"No confirmed slowdown in {cases}."
+
+
+def _unconfirmed(result: Result) -> str:
+    assert result.decision is not None
+    case, number = result.unconfirmed[0], len(result.unconfirmed)
+    each = result.decision.first[case].estimate
+    cases = count(len(result.decision.final), "case")
+    shown = f"{clean(case, LONGEST)}: {each.ratio:.2f} ({interval(each.low, each.high)}) over {each.pairs} pairs"
+    return (
+        f"{number} of {cases} {'seems' if number == 1 else 'seem'} slower ({shown}), and the budget ended before that "
+        "was confirmed: give a longer --budget."
+    )
 
 
 def _why_nothing(result: Result) -> str:
