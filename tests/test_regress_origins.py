@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,18 @@ import pytest
 
 from benchmarks.regression.dry_run import dry_run
 from benchmarks.regression.requirements import Needs
-from tests.own_code_projects import EXTENSION, FALLBACK, SETUP, git, prepared, project, revisions_of, suite_of, write
+from tests.own_code_projects import (
+    EXTENSION,
+    FALLBACK,
+    SETUP,
+    git,
+    prepared,
+    project,
+    ran,
+    revisions_of,
+    suite_of,
+    write,
+)
 
 PACKAGE = "def revision():\n    return REVISION\n"
 NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
@@ -68,6 +80,26 @@ def test_a_package_in_a_subfolder_is_each_sides_own(
     with prepared(top) as (both, said):
         assert [each.dry_run.extra_info["bench/test_it.py::test_revision"]["revision"] for each in both] == [1, 2]
     assert f"base runs again with {folder} first on the path" in said
+
+
+@pytest.mark.parametrize("installed", ["editable", "not at all"])
+def test_packages_of_a_workspace_are_each_sides_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str
+) -> None:
+    """One asks for another, which is missed only once the first is found: both folders come first on the path."""
+    files = {
+        "packages/app/src/app/__init__.py": "from core_lib import revision\n",
+        "packages/core/src/core_lib/__init__.py": PACKAGE,
+        "packages/app/bench/test_it.py": suite_of("app"),
+    }
+    top = project(tmp_path / "project", files)
+    folders = ("packages/app/src", "packages/core/src")
+    if installed == "editable":
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(top / folder) for folder in folders))
+    with prepared(top, suite="packages/app/bench") as (both, said):
+        assert [ran(each) for each in both] == [1, 2]
+    for folder in folders:
+        assert said.count(f"base runs again with {folder} first on the path") == 1
 
 
 def test_build_steps_run_in_a_copy_of_each_revision(tmp_path: Path) -> None:

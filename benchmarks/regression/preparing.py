@@ -7,7 +7,7 @@ The ways to run them are tried in this order, until each side runs its own code:
 3. *own*: in an environment for each, with a build.
 
 A side that took a module from elsewhere, though its tree has it in a folder that is not on the path, runs again with
-that folder first on the path.
+that folder first on the path, and again with that of a module that shows only then.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from benchmarks.regression.variants import AS_IT_IS, Variant
 
 Way = Literal["shared", "built", "own"]
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+_MOST_FOLDERS = 5
+"""Times that a side runs again with further folders first on the path."""
 _SHOWN = 3
 """The number of problems that are named; the others are of the same kind."""
 
@@ -147,15 +149,20 @@ class Preparation:
         self.installed = {side.name: listed[side.python] for side, _ in made}
         self._say_where(way, [side for side, _ in made])
         ready, problems, roots = self._run_dry(made)
-        if problems and any(roots):
+        for _ in range(_MOST_FOLDERS):
+            # A package that is found asks for the next one, which may lie in a folder of its own.
+            if not problems or all(
+                set(more) <= set(side.import_paths) for (side, _), more in zip(made, roots, strict=True)
+            ):
+                break
             for (side, own), folders in zip(made, roots, strict=True):
-                for folder in folders:
+                for folder in (each for each in folders if each not in side.import_paths):
                     self._say(f"{side.name} runs again with {folder.relative_to(own.sources.folder)} first on the path")
             made = [
                 (dataclasses.replace(side, import_paths=_first(side.import_paths, folders, own)), own)
                 for (side, own), folders in zip(made, roots, strict=True)
             ]
-            ready, problems, _ = self._run_dry(made)
+            ready, problems, roots = self._run_dry(made)
         return ready, problems
 
     def _run_dry(

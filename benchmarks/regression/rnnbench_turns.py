@@ -57,11 +57,23 @@ _MARKED = (
     "a function, or one that calls pytest-benchmark's fixture `benchmark`"
 )
 _repetitions: dict[str, int] = {}
+_PROCESS = os.getpid()
+
+
+def _identities() -> list[tuple[int, int]]:
+    """Device and number of the file behind each descriptor of the turns."""
+    return [(found.st_dev, found.st_ino) for found in map(os.fstat, _SETTINGS["turns"])]
+
+
+_PIPES = _identities()
+_CLOSED = "it closed descriptors that it had not opened, those of the process that measures among them"
 
 
 class _Turn:
     """The turn that this process has."""
 
+    test = ""
+    """The node ID of the test that runs."""
     ends = math.inf
     """The time at which the turn ends."""
     time_slice = 0
@@ -179,6 +191,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Wait for the turn before the test, and record its rounds after it."""
     repetitions = _repetitions[item.nodeid] = _repetitions.get(item.nodeid, 0) + 1
     _wait(json.dumps(item.nodeid))
+    _Turn.test = item.nodeid
     _Turn.time_slice, _Turn.of_calls = 0, (0, 0)
     # The set-up of the test is a turn of its own, which ends when the clock is first read.
     _Turn.ends = 0.0 if repetitions > _SETTINGS["warm_up_repetitions"] else math.inf
@@ -199,6 +212,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 def _wait(line: str) -> None:
     read, write = _SETTINGS["turns"]
+    _check_process()
+    try:
+        lost = _identities() != _PIPES
+    except OSError:
+        lost = True
+    if lost:
+        # A file that the suite has opened since may have such a number: nothing is written into it.
+        _record("outcome", _Turn.test, "failed", _CLOSED)
+        os._exit(1)
     try:
         os.write(write, (line + "\n").encode())
         allowed = os.read(read, 1)
@@ -206,6 +228,12 @@ def _wait(line: str) -> None:
         allowed = b""
     if not allowed:
         # The process that measures is gone, and nobody would read the record.
+        os._exit(1)
+
+
+def _check_process() -> None:
+    """End a child that a test has forked and that went on with pytest: its tests and turns are not this process's."""
+    if os.getpid() != _PROCESS:
         os._exit(1)
 
 
@@ -229,6 +257,7 @@ def pytest_sessionfinish() -> Iterator[None]:
 
 def _record(*event: Any) -> None:
     """Add a line to the record, which is opened for it alone: a process that a test starts inherits no open file."""
+    _check_process()
     file = os.open(_SETTINGS["record"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     line = json.dumps(event).encode() + b"\n"
     try:
