@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from benchmarks.regression.revisions import Revision
+    from benchmarks.regression.environments.revisions import Revision
 
 # Read once, when NumPy's BLAS and PyTorch are loaded; pytest imports this file before any test module.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

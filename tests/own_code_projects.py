@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.files import scratch_folder
-from benchmarks.regression.environments import Choice
-from benchmarks.regression.loaded import PLUGIN, read_loaded
-from benchmarks.regression.outcomes import Outcome
-from benchmarks.regression.preparing import Preparation, PreparedSide
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side, environment
-from benchmarks.regression.requirements import NOTHING_ELSE, Needs
-from benchmarks.regression.revisions import check_out, remove_worktrees
+from benchmarks.regression.environments.kept_environments import Choice
+from benchmarks.regression.environments.preparing import Preparation, PreparedSide
+from benchmarks.regression.environments.requirements import NOTHING_ELSE, Needs
+from benchmarks.regression.environments.revisions import check_out, remove_worktrees
+from benchmarks.regression.plugins import ORIGINS
+from benchmarks.regression.processes.loaded import read_loaded
+from benchmarks.regression.processes.outcomes import Outcome
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side, environment
 
 SETUP = """
 from setuptools import Extension, setup
@@ -97,10 +98,10 @@ def quick_dry_run(side: Side) -> ProcessRecord:
     """A dry run with the paths of the real one and without pytest-benchmark, which takes a second to start."""
     with scratch_folder("process") as scratch:
         write(scratch / "quick_benchmark.py", BENCHMARK)
-        shutil.copy(PLUGIN, scratch)
+        shutil.copy(ORIGINS, scratch)
         variables = environment(side, scratch, 0) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = [side.python, "-m", "pytest", side.suite, "--rootdir=.", "-p", "no:cacheprovider", "-q"]
-        command += ["-p", PLUGIN.stem, "-p", "quick_benchmark"]
+        command += ["-p", ORIGINS.stem, "-p", "quick_benchmark"]
         subprocess.run(command, cwd=side.folder, env=variables, check=False, capture_output=True)
         infos, given, broken = json.loads((scratch / "seen.json").read_text())
         outcomes = {case: Outcome(*each) for case, each in given.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.regression.judging import RatioEstimate, Thresholds, estimate_each
+from benchmarks.regression.judging.verdicts import RatioEstimate, Thresholds, estimate_each
 
 NOISE = (0.004, -0.006, 0.001, 0.003, -0.002, 0.005, -0.001, -0.004, 0.002, 0.000, 0.006, -0.003)
 

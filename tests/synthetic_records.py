@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.regression.outcomes import Outcome, TestStatus
-from benchmarks.regression.process_record import ProcessRecord, Round
+from benchmarks.regression.processes.outcomes import Outcome, TestStatus
+from benchmarks.regression.processes.process_record import ProcessRecord, Round
 
 FAILED = Outcome("failed", "why")
 

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from typer.core import TyperGroup
 
 from benchmarks.__main__ import app
-from benchmarks.regression.sources import normalized, toml
+from benchmarks.regression.environments.sources import normalized, toml
 from tests.tracked_project import git
 
 ROOT = Path(__file__).parent.parent

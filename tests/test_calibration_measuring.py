@@ -11,11 +11,11 @@ import pytest
 
 from benchmarks.regression.calibration import measuring
 from benchmarks.regression.calibration.measuring import INJECTED_SIZES, measure, read_groups, read_record, summary
-from benchmarks.regression.control import ControlTimes
 from benchmarks.regression.measuring import REPETITIONS, SECONDS_A_CASE
-from benchmarks.regression.outcomes import PASSED, Outcome
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
+from benchmarks.regression.processes.control import ControlTimes
+from benchmarks.regression.processes.outcomes import PASSED, Outcome
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 from tests.synthetic_records import record, rounds
 
 IDS = {

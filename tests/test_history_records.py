@@ -12,7 +12,7 @@ import pytest
 from benchmarks.history import folder as histories
 from benchmarks.history.plan import digest
 from benchmarks.history.record import CaseTimes, Measurement
-from benchmarks.regression.installed import installed_packages
+from benchmarks.regression.environments.installed import installed_packages
 from tests.synthetic_history import CASE, process
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from benchmarks.history.plan import plan_track
 from benchmarks.history.suite_check import refuse_measured_code, refuse_suite_with_code
-from benchmarks.regression.loaded import Loaded
-from benchmarks.regression.origins import OwnCode
-from benchmarks.regression.outcomes import PASSED
-from benchmarks.regression.preparing import PreparedSide
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.sources import sources_of
+from benchmarks.regression.environments.origins import OwnCode
+from benchmarks.regression.environments.preparing import PreparedSide
+from benchmarks.regression.environments.sources import sources_of
+from benchmarks.regression.processes.loaded import Loaded
+from benchmarks.regression.processes.outcomes import PASSED
+from benchmarks.regression.processes.pytest_command import Side
 from tests.own_code_projects import project
 from tests.synthetic_records import record
 

@@ -55,6 +55,16 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "sections plots page tables",
         "report notebook splicing",
     ),
+    "benchmarks.regression": (
+        "plugins",
+        "processes",
+        "environments judging",
+        "measuring configuration suite_kinds",
+        "dry_run",
+        "regress calibration",
+        "verdict_text",
+        "output",
+    ),
     "benchmarks.profiling": (
         "records replies call_passes",
         "sampling",

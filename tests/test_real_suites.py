@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.regression.environments.revisions import git
 from benchmarks.regression.real_suites import (
     Project,
     RegressRun,
@@ -23,7 +24,6 @@ from benchmarks.regression.real_suites import (
     read_projects,
     repository_of,
 )
-from benchmarks.regression.revisions import git
 from benchmarks.regression.slowed import slowed
 
 PROJECT = Project("some-project", "1.0", "2.0", "bench", install=("six",), pytest="-m fast")

@@ -13,17 +13,17 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
-from benchmarks.regression.budget import Budget
-from benchmarks.regression.control import ControlTimes, measure_control
-from benchmarks.regression.judging import noise_floor
+from benchmarks.regression.environments.revisions import check_out
+from benchmarks.regression.judging.budget import Budget
+from benchmarks.regression.judging.stopping import Rule
+from benchmarks.regression.judging.suite_cases import by_importance, sort_cases, tolerance_of
+from benchmarks.regression.judging.verdicts import noise_floor
 from benchmarks.regression.measuring import PairMeasuring
-from benchmarks.regression.outcomes import PASSED, Excluded, Outcome
-from benchmarks.regression.pairing import ProcessPair
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.revisions import check_out
-from benchmarks.regression.stopping import Rule
-from benchmarks.regression.suite_cases import by_importance, sort_cases, tolerance_of
+from benchmarks.regression.processes.control import ControlTimes, measure_control
+from benchmarks.regression.processes.outcomes import PASSED, Excluded, Outcome
+from benchmarks.regression.processes.pairing import ProcessPair
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 from tests.synthetic_records import record
 
 RULE = Rule(interim_analyses=(5, 8), confirmation_pairs=5)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks.regression.configuration import Configuration, read_configuration
+from benchmarks.regression.environments.requirements import Needs, extras_of, requirements_of
 from benchmarks.regression.regress import Request
-from benchmarks.regression.requirements import Needs, extras_of, requirements_of
 from benchmarks.store import StoreError
 from tests.verbs_in_a_place import run
 

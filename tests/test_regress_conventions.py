@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 from benchmarks.regression.suite_kinds import other_kind
 
 FILES = {

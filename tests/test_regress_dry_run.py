@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.regression.dry_run import DryRuns
-from benchmarks.regression.loaded import Loaded
-from benchmarks.regression.outcomes import PASSED, Outcome
-from benchmarks.regression.preparing import Preparation
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.requirements import Needs
-from benchmarks.regression.revisions import Revision
-from benchmarks.regression.suite_process import BudgetOver, TimeLimits
+from benchmarks.regression.environments.preparing import Preparation
+from benchmarks.regression.environments.requirements import Needs
+from benchmarks.regression.environments.revisions import Revision
+from benchmarks.regression.processes.loaded import Loaded
+from benchmarks.regression.processes.outcomes import PASSED, Outcome
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
+from benchmarks.regression.processes.suite_process import BudgetOver, TimeLimits
 from tests.own_code_projects import project
 
 RAN = ProcessRecord(outcomes={"a": PASSED}, loaded=None)

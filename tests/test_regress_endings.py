@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks.files.scratch import abandoned, scratch_folder
 from benchmarks.measuring.processes.ending import ended_in_order
-from benchmarks.regression.installing import failure
-from benchmarks.regression.revisions import remove_abandoned
+from benchmarks.regression.environments.installing import failure
+from benchmarks.regression.environments.revisions import remove_abandoned
 
 ROOT = Path(__file__).parent.parent
 HOLDS = """

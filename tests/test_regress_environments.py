@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.regression.environments import dependency_key, import_paths
-from benchmarks.regression.installed import differences, packages_of
-from benchmarks.regression.loaded import Loaded
-from benchmarks.regression.outcomes import PASSED
-from benchmarks.regression.preparing import Preparation
-from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.environments.installed import differences, packages_of
+from benchmarks.regression.environments.kept_environments import dependency_key, import_paths
+from benchmarks.regression.environments.preparing import Preparation
+from benchmarks.regression.environments.requirements import Needs
+from benchmarks.regression.environments.revisions import Revision
+from benchmarks.regression.processes.loaded import Loaded
+from benchmarks.regression.processes.outcomes import PASSED
+from benchmarks.regression.processes.process_record import ProcessRecord
 from benchmarks.regression.regress import plan
-from benchmarks.regression.requirements import Needs
-from benchmarks.regression.revisions import Revision
 from tests.two_revisions import both_sides, chosen
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from benchmarks.regression.fitness import (
+from benchmarks.regression.judging.fitness import (
     BY_FAR_ERROR,
     early_warning,
     judge_control,
@@ -17,9 +17,9 @@ from benchmarks.regression.fitness import (
     stays_unfit,
     unfit,
 )
-from benchmarks.regression.judging import RatioEstimate, bounds
-from benchmarks.regression.pairing import CONTROLS
-from benchmarks.regression.stopping import Decision, Rule, decide
+from benchmarks.regression.judging.stopping import Decision, Rule, decide
+from benchmarks.regression.judging.verdicts import RatioEstimate, bounds
+from benchmarks.regression.processes.pairing import CONTROLS
 from tests.synthetic_ratios import NOISE, estimate, shifted, thresholds
 
 WIDE = [0.05, -0.06, 0.09, -0.08, 0.02]

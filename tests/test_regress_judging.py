@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from benchmarks.regression.judging import estimate_each, holm, judge, noise_floor
+from benchmarks.regression.judging.verdicts import estimate_each, holm, judge, noise_floor
 from benchmarks.regression.measuring import floor_pairs
 from tests.synthetic_ratios import estimate, shifted, thresholds
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.regression.environments import (
+from benchmarks.regression.environments.kept_environments import (
     environment_of,
     kept_folder,
 )
-from benchmarks.regression.requirements import Needs, extras_for_tests, requirements_for_tests
-from benchmarks.regression.revisions import Revision
+from benchmarks.regression.environments.requirements import Needs, extras_for_tests, requirements_for_tests
+from benchmarks.regression.environments.revisions import Revision
 from tests.two_revisions import chosen
 
 
@@ -37,7 +37,7 @@ def test_an_environment_that_could_not_be_built_is_built_again(
         return "no such package"
 
     with monkeypatch.context() as failing:
-        failing.setattr("benchmarks.regression.environments.failure", broken)
+        failing.setattr("benchmarks.regression.environments.kept_environments.failure", broken)
         with pytest.raises(ValueError, match=r"the environment of base .* cannot be built: no such package; mend that"):
             chosen(revisions, "own")
     pythons, _ = chosen(revisions, "own")
@@ -71,7 +71,9 @@ def test_a_python_without_venv_is_refused_with_the_remedy(
     revisions: tuple[Revision, Revision], pip_commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Debian's Python has no venv without python3-venv."""
-    monkeypatch.setattr("benchmarks.regression.environments.failure", lambda *_: "Error: ensurepip returned 1")
+    monkeypatch.setattr(
+        "benchmarks.regression.environments.kept_environments.failure", lambda *_: "Error: ensurepip returned 1"
+    )
     with pytest.raises(ValueError, match=r"cannot be made by .* ensurepip returned 1; install .*python3-venv.* shared"):
         chosen(revisions, "own")
     assert pip_commands == []

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.regression.budget import Budget
-from benchmarks.regression.control import ControlTimes
-from benchmarks.regression.judging import Thresholds
+from benchmarks.regression.judging.budget import Budget
+from benchmarks.regression.judging.stopping import Rule, decide
+from benchmarks.regression.judging.verdicts import Thresholds
 from benchmarks.regression.measuring import Failure, PairMeasuring, dry_run_limits, pair_limits
-from benchmarks.regression.outcomes import PASSED, Outcome
-from benchmarks.regression.pairing import ProcessPair
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.stopping import Rule, decide
-from benchmarks.regression.suite_process import BudgetOver, TimeLimits
+from benchmarks.regression.processes.control import ControlTimes
+from benchmarks.regression.processes.outcomes import PASSED, Outcome
+from benchmarks.regression.processes.pairing import ProcessPair
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
+from benchmarks.regression.processes.suite_process import BudgetOver, TimeLimits
 from tests.synthetic_ratios import NOISE, thresholds
 from tests.synthetic_records import record
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.requirements import Needs
+from benchmarks.regression.environments.requirements import Needs
 from tests.own_code_projects import (
     EXTENSION,
     FALLBACK,

@@ -11,12 +11,12 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from benchmarks.regression.judging import Thresholds, estimate_each, judge
-from benchmarks.regression.outcomes import Excluded
+from benchmarks.regression.environments.variants import Variant
+from benchmarks.regression.judging.stopping import Decision
+from benchmarks.regression.judging.verdicts import Thresholds, estimate_each, judge
 from benchmarks.regression.output import draw, prepare, terminal_lines, write, write_plot
+from benchmarks.regression.processes.outcomes import Excluded
 from benchmarks.regression.regress import Result
-from benchmarks.regression.stopping import Decision
-from benchmarks.regression.variants import Variant
 from benchmarks.regression.verdict_text import comment, markdown, rows, summary
 from benchmarks.store import StoreError
 

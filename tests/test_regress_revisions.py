@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.regression.revisions import (
+from benchmarks.regression.environments.revisions import (
     HOOK_VARIABLES,
     Revision,
     check_out,
@@ -17,7 +17,7 @@ from benchmarks.regression.revisions import (
     top_of_checkout,
     worktree,
 )
-from benchmarks.regression.revisions import (
+from benchmarks.regression.environments.revisions import (
     git as ask_git,
 )
 
@@ -166,7 +166,7 @@ def test_a_submodule_without_its_commit_is_named(project: Path, tmp_path: Path) 
 
 def test_git_that_does_not_end_is_stopped(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may wait for a network or a lock."""
-    monkeypatch.setattr("benchmarks.regression.revisions.GIT_SECONDS", 0.2)
+    monkeypatch.setattr("benchmarks.regression.environments.revisions.GIT_SECONDS", 0.2)
     git(project, "config", "alias.waits", "!sleep 5")
     with pytest.raises(ValueError, match=r"git waits in .*project did not end within 0.2 s"):
         ask_git(project, "waits")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from benchmarks.regression.budget import Budget
-from benchmarks.regression.stopping import Decision, Rule, decide
+from benchmarks.regression.judging.budget import Budget
+from benchmarks.regression.judging.stopping import Decision, Rule, decide
 from tests.synthetic_ratios import NOISE, estimate, shifted, thresholds
 
 RULE = Rule(interim_analyses=(5, 8), confirmation_pairs=5)

@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.outcomes import PASSED, Excluded, Outcome
-from benchmarks.regression.process_record import ProcessRecord, Round, read_record
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.suite_cases import sort_cases
-from benchmarks.regression.suite_process import BudgetOver, SuiteProcess, TimeLimits
+from benchmarks.regression.judging.suite_cases import sort_cases
+from benchmarks.regression.processes.outcomes import PASSED, Excluded, Outcome
+from benchmarks.regression.processes.process_record import ProcessRecord, Round, read_record
+from benchmarks.regression.processes.pytest_command import Side
+from benchmarks.regression.processes.suite_process import BudgetOver, SuiteProcess, TimeLimits
 from tests.synthetic_records import FAILED, record
 
 FAILS_FIRST = """

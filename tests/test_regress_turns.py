@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from benchmarks.measuring.conditions.address_space import fixed_layout
-from benchmarks.regression.control import measure_control
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.outcomes import TestStatus
-from benchmarks.regression.pairing import (
+from benchmarks.regression.processes.control import measure_control
+from benchmarks.regression.processes.outcomes import TestStatus
+from benchmarks.regression.processes.pairing import (
     LEAST_CONTROLS,
     ProcessPair,
     first_decile,
@@ -27,8 +27,8 @@ from benchmarks.regression.pairing import (
     measure_together,
     slice_times,
 )
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import PLUGINS, Side, command_line, environment
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import PLUGINS, Side, command_line, environment
 from tests.synthetic_records import record, rounds
 
 
@@ -90,7 +90,7 @@ def test_order(benchmark):
 
 def test_both_sides_take_turns_within_a_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither side calls while the other has its turn, and each has many turns."""
-    monkeypatch.setattr("benchmarks.regression.suite_process.TIME_SLICE_SECONDS", 0.002)
+    monkeypatch.setattr("benchmarks.regression.processes.suite_process.TIME_SLICE_SECONDS", 0.002)
     (tmp_path / "test_turns.py").write_text(TURNS)
     side, case = Side("base", tmp_path, sys.executable, "test_turns.py"), "test_turns.py::test_order"
     measured, _ = measure_together((side, side), [case], number=0, repetitions=1, seconds_a_case=0.05)
@@ -106,8 +106,8 @@ def test_both_sides_take_turns_within_a_test(tmp_path: Path, monkeypatch: pytest
 MEASURES = """
 import sys
 from pathlib import Path
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.suite_process import SuiteProcess
+from benchmarks.regression.processes.pytest_command import Side
+from benchmarks.regression.processes.suite_process import SuiteProcess
 
 with SuiteProcess(Side("base", Path(sys.argv[1]), sys.executable, "test_turns.py")) as process:
     print(process.next_turn(), process.pid, flush=True)

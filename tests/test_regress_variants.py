@@ -11,14 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
-from benchmarks.regression import environments
-from benchmarks.regression.environments import dependency_key, environment_of
-from benchmarks.regression.preparing import Preparation
-from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.environments import kept_environments
+from benchmarks.regression.environments.kept_environments import dependency_key, environment_of
+from benchmarks.regression.environments.preparing import Preparation
+from benchmarks.regression.environments.requirements import Needs
+from benchmarks.regression.environments.revisions import Revision, check_out
+from benchmarks.regression.environments.variants import AS_IT_IS, Variant, interpreter, variant
+from benchmarks.regression.processes.process_record import ProcessRecord
 from benchmarks.regression.regress import plan
-from benchmarks.regression.requirements import Needs
-from benchmarks.regression.revisions import Revision, check_out
-from benchmarks.regression.variants import AS_IT_IS, Variant, interpreter, variant
 from tests.own_code_projects import project, quick_dry_run
 
 
@@ -98,7 +98,7 @@ def test_a_variant_stands_in_front_of_the_constraints(
     folder = revisions[0].folder
     (folder / "constraints.txt").write_text("# pins\nMy.Engine==1.2  # the newest\nnumpy==2.1\n")
     seen: list[str] = []
-    stand_in: Any = vars(environments)["failure"]
+    stand_in: Any = vars(kept_environments)["failure"]
 
     def reads(command: list[str], where: Path, **given: object) -> str:
         if "--constraint" in command:
@@ -106,7 +106,7 @@ def test_a_variant_stands_in_front_of_the_constraints(
             seen.append((where / file).read_text())
         return str(stand_in(command, where, **given))
 
-    monkeypatch.setattr("benchmarks.regression.environments.failure", reads)
+    monkeypatch.setattr("benchmarks.regression.environments.kept_environments.failure", reads)
     said: list[str] = []
     environment_of(revisions[0], folder, said.append, variant=Variant(("my-engine==1.1",), variables={"CC": "clang"}))
     environment_of(revisions[0], folder, said.append, variant=Variant(("six",)))
@@ -132,13 +132,13 @@ def test_another_python_makes_the_environment(
 ) -> None:
     """Its own venv does, by an option that old ones know; the environment is not that of this Python."""
     made: list[list[str]] = []
-    stand_in: Any = vars(environments)["failure"]
+    stand_in: Any = vars(kept_environments)["failure"]
 
     def note(command: list[str], where: Path, **given: object) -> str:
         made.append(command)
         return str(stand_in(command, where, **given))
 
-    monkeypatch.setattr("benchmarks.regression.environments.failure", note)
+    monkeypatch.setattr("benchmarks.regression.environments.kept_environments.failure", note)
     other = Variant(python="/opt/python3.9", python_version="3.9.1")
     environment_of(revisions[0], revisions[0].folder, lambda _: None, variant=other)
     assert made[0][:4] == ["/opt/python3.9", "-I", "-m", "venv"]

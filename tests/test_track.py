@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.history import folder as histories
 from benchmarks.history.track import track
-from benchmarks.regression.control import ControlTimes
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
+from benchmarks.regression.processes.control import ControlTimes
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 from tests.synthetic_history import CASE
 from tests.tracked_project import Suite, git, invoke, planned, tracked
 

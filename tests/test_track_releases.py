@@ -15,13 +15,13 @@ from benchmarks.history.findings import find_history
 from benchmarks.history.plan import digest
 from benchmarks.history.report import write_history
 from benchmarks.history.track_releases import ReleasesPlan, track_releases
-from benchmarks.regression.control import ControlTimes
-from benchmarks.regression.outcomes import PASSED
-from benchmarks.regression.preparing import Preparation
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.releases import Release, days_of_files, releases_of
-from benchmarks.regression.requirements import Needs
+from benchmarks.regression.environments.preparing import Preparation
+from benchmarks.regression.environments.releases import Release, days_of_files, releases_of
+from benchmarks.regression.environments.requirements import Needs
+from benchmarks.regression.processes.control import ControlTimes
+from benchmarks.regression.processes.outcomes import PASSED
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 from tests.synthetic_history import CASE
 from tests.synthetic_records import record, rounds
 from tests.tracked_project import git, invoke

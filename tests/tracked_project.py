@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from benchmarks.__main__ import app
 from benchmarks.history.plan import TrackPlan, digest
 from benchmarks.history.track import track
-from benchmarks.regression.control import ControlTimes
-from benchmarks.regression.outcomes import PASSED
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
+from benchmarks.regression.processes.control import ControlTimes
+from benchmarks.regression.processes.outcomes import PASSED
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 from tests.synthetic_history import CASE
 from tests.synthetic_records import record, rounds
 

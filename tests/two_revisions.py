@@ -9,10 +9,10 @@ from typing import Literal
 import pytest
 from filelock import FileLock, Timeout
 
-from benchmarks.regression.preparing import Preparation
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.revisions import Revision
+from benchmarks.regression.environments.preparing import Preparation
+from benchmarks.regression.environments.revisions import Revision
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 
 NOTHING = ProcessRecord()
 
@@ -30,9 +30,9 @@ def two_revisions(folder: Path) -> tuple[Revision, Revision]:
 
 def without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for git: the revisions are plain folders."""
-    monkeypatch.setattr("benchmarks.regression.sources.git_files", lambda *_: ["pyproject.toml"])
-    monkeypatch.setattr("benchmarks.regression.preparing.worktrees", lambda _: [])
-    monkeypatch.setattr("benchmarks.regression.origins.git_files", lambda *_: [])
+    monkeypatch.setattr("benchmarks.regression.environments.sources.git_files", lambda *_: ["pyproject.toml"])
+    monkeypatch.setattr("benchmarks.regression.environments.preparing.worktrees", lambda _: [])
+    monkeypatch.setattr("benchmarks.regression.environments.origins.git_files", lambda *_: [])
 
 
 def stand_in_for_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
@@ -42,8 +42,8 @@ def stand_in_for_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[li
     """
     commands: list[list[str]] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("benchmarks.regression.preparing.packages_of", lambda python: {"python": python})
-    monkeypatch.setattr("benchmarks.regression.preparing.build", lambda *_: None)
+    monkeypatch.setattr("benchmarks.regression.environments.preparing.packages_of", lambda python: {"python": python})
+    monkeypatch.setattr("benchmarks.regression.environments.preparing.build", lambda *_: None)
 
     def note(command: list[str], folder: Path, **_: object) -> str:
         if command[2:4] == ["-m", "venv"]:
@@ -67,7 +67,7 @@ def stand_in_for_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[li
             FileLock(f"{environment}.lock", timeout=0).acquire()
         return ""
 
-    monkeypatch.setattr("benchmarks.regression.environments.failure", note)
+    monkeypatch.setattr("benchmarks.regression.environments.kept_environments.failure", note)
     return commands
 
 

@@ -14,7 +14,7 @@ from tests.precious_files import content
 MEASURING = (
     *("measuring.sweeping.launch.measure_peaks", "profiling.profile.measure_peaks", "training.train.reference_losses"),
     *("regression.calibration.measuring.dry_run", "regression.regress.regress", "history.findings.find_history"),
-    *("measuring.conditions.lock.open_lock_file", "regression.revisions.worktree"),
+    *("measuring.conditions.lock.open_lock_file", "regression.environments.revisions.worktree"),
 )
 """The functions of `benchmarks` with which the verbs begin to measure or to compute."""
 

@@ -114,8 +114,8 @@ def regress(
     from benchmarks.measuring.processes.ending import ended_in_order
     from benchmarks.regression import output
     from benchmarks.regression.configuration import configuration_for
+    from benchmarks.regression.environments.variants import variant
     from benchmarks.regression.regress import plan, regress
-    from benchmarks.regression.variants import variant
     from benchmarks.regression.verdict_text import summary
 
     configured = configuration_for(Path.cwd(), config)

@@ -27,7 +27,7 @@ def track_releases_of(
     from benchmarks.history.track_releases import plan_releases, track_releases
     from benchmarks.measuring.processes.ending import ended_in_order
     from benchmarks.regression.configuration import configuration_for
-    from benchmarks.regression.releases import releases_of
+    from benchmarks.regression.environments.releases import releases_of
 
     if span is not None or cluster is not None or len(rev) > 1:
         raise ValueError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.files.scratch import scratch_folder
-from benchmarks.regression.revisions import git, remove_worktrees, resolve, worktree
+from benchmarks.regression.environments.revisions import git, remove_worktrees, resolve, worktree
 
 
 def commits_in_range(top: Path, span: str) -> list[str]:

@@ -13,8 +13,8 @@ from benchmarks.history.commits import in_order, subjects_between
 from benchmarks.history.record import Measurement
 from benchmarks.history.series import CaseSeries, series_of
 from benchmarks.history.steps import Noise, StepChange, find_steps, levels_end, noise_of
-from benchmarks.regression.releases import in_order_of_versions
-from benchmarks.regression.revisions import top_of_checkout
+from benchmarks.regression.environments.releases import in_order_of_versions
+from benchmarks.regression.environments.revisions import top_of_checkout
 from benchmarks.store import StoreError
 
 

@@ -21,12 +21,12 @@ from typing import Any, Generic, Protocol, TypeVar
 from benchmarks.history import folder as histories
 from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.presentation.plain_text import count
-from benchmarks.regression.control import ControlTimes
 from benchmarks.regression.measuring import REPETITIONS, SECONDS_A_CASE
-from benchmarks.regression.pairing import measure_together
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.suite_process import WARM_UP_REPETITIONS
+from benchmarks.regression.processes.control import ControlTimes
+from benchmarks.regression.processes.pairing import measure_together
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
+from benchmarks.regression.processes.suite_process import WARM_UP_REPETITIONS
 
 TOGETHER = 4
 """The most processes of a group, with the anchor's: each holds a framework in memory."""

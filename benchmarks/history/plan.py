@@ -12,9 +12,9 @@ from benchmarks.history import folder as histories
 from benchmarks.history.commits import commits_in_range, in_order
 from benchmarks.history.record import Measurement
 from benchmarks.history.suite_check import refuse_measured_code
-from benchmarks.regression.installed import installed_packages
+from benchmarks.regression.environments.installed import installed_packages
+from benchmarks.regression.environments.revisions import resolve, top_of_checkout
 from benchmarks.regression.regress import suite_path
-from benchmarks.regression.revisions import resolve, top_of_checkout
 
 
 @dataclasses.dataclass(frozen=True)

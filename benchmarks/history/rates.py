@@ -23,7 +23,7 @@ from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.history.series import series_of
 from benchmarks.history.steps import CONFIDENCE, SHORTEST, StepChange, find_steps, levels_end, values
 from benchmarks.presentation.plain_text import NOTHING, share, table
-from benchmarks.regression.revisions import top_of_checkout
+from benchmarks.regression.environments.revisions import top_of_checkout
 from benchmarks.store import StoreError
 
 SIZES = (0.03, 0.05, 0.10)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.quoting import quoted
-from benchmarks.regression.pairing import first_decile
+from benchmarks.regression.processes.pairing import first_decile
 
 LARGEST_SECONDS = 1e15
 """The bound of a number that can be a measurement; larger ones would break the arithmetic."""

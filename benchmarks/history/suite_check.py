@@ -6,9 +6,9 @@ import ast
 import os
 from pathlib import Path, PurePosixPath
 
-from benchmarks.regression.preparing import PreparedSide
-from benchmarks.regression.revisions import git_files
-from benchmarks.regression.sources import SOURCE_ROOTS, read_text
+from benchmarks.regression.environments.preparing import PreparedSide
+from benchmarks.regression.environments.revisions import git_files
+from benchmarks.regression.environments.sources import SOURCE_ROOTS, read_text
 
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _NO_CODE = ("conftest.py", "__init__.py")

@@ -24,10 +24,10 @@ from benchmarks.history.record import Measurement
 from benchmarks.history.suite_check import refuse_suite_with_code
 from benchmarks.measuring.conditions.lock import measuring_alone
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.preparing import Preparation
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.revisions import Revision, remove_abandoned
+from benchmarks.regression.environments.preparing import Preparation
+from benchmarks.regression.environments.revisions import Revision, remove_abandoned
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 
 
 def track(

@@ -27,14 +27,20 @@ from benchmarks.history.plan import digest
 from benchmarks.history.record import Measurement
 from benchmarks.measuring.conditions.lock import measuring_alone
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.preparing import Preparation
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
+from benchmarks.regression.environments.preparing import Preparation
+from benchmarks.regression.environments.releases import Release, in_order_of_versions
+from benchmarks.regression.environments.requirements import Needs
+from benchmarks.regression.environments.revisions import (
+    Revision,
+    remove_abandoned,
+    remove_worktrees,
+    resolve,
+    top_of_checkout,
+)
+from benchmarks.regression.environments.variants import Variant
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 from benchmarks.regression.regress import suite_path
-from benchmarks.regression.releases import Release, in_order_of_versions
-from benchmarks.regression.requirements import Needs
-from benchmarks.regression.revisions import Revision, remove_abandoned, remove_worktrees, resolve, top_of_checkout
-from benchmarks.regression.variants import Variant
 
 
 @dataclasses.dataclass(frozen=True)

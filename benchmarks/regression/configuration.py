@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.regression.requirements import Needs
+from benchmarks.regression.environments.requirements import Needs
 
 TABLE = "tool.rnnbench.regress"
 

@@ -6,12 +6,12 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks.regression.loaded import PLUGIN as ORIGINS
 from benchmarks.regression.measuring import dry_run_limits
-from benchmarks.regression.outcomes import Outcome
-from benchmarks.regression.process_record import ProcessRecord, ending
-from benchmarks.regression.pytest_command import PLUGINS, Side
-from benchmarks.regression.suite_process import UNLIMITED, BudgetOver, SuiteProcess, TimeLimits
+from benchmarks.regression.plugins import ORIGINS
+from benchmarks.regression.processes.outcomes import Outcome
+from benchmarks.regression.processes.process_record import ProcessRecord, ending
+from benchmarks.regression.processes.pytest_command import PLUGINS, Side
+from benchmarks.regression.processes.suite_process import UNLIMITED, BudgetOver, SuiteProcess, TimeLimits
 
 
 def dry_run(side: Side, limits: TimeLimits = UNLIMITED) -> ProcessRecord:

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.presentation.plain_text import count
-from benchmarks.regression.budget import Budget, cases_within
-from benchmarks.regression.fitness import early_warning, first_warning
-from benchmarks.regression.judging import LEAST_PAIRS, NoiseFloor, noise_floor
-from benchmarks.regression.pairing import ProcessPair, measure_pair
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.stopping import Rule
-from benchmarks.regression.suite_cases import last_line
-from benchmarks.regression.suite_process import UNLIMITED, BudgetOver, TimeLimits
+from benchmarks.regression.judging.budget import Budget, cases_within
+from benchmarks.regression.judging.fitness import early_warning, first_warning
+from benchmarks.regression.judging.stopping import Rule
+from benchmarks.regression.judging.suite_cases import last_line
+from benchmarks.regression.judging.verdicts import LEAST_PAIRS, NoiseFloor, noise_floor
+from benchmarks.regression.processes.pairing import ProcessPair, measure_pair
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
+from benchmarks.regression.processes.suite_process import UNLIMITED, BudgetOver, TimeLimits
 
 FLOOR_LOG_RATIOS = 8
 """The least number of log ratios of base against itself that the noise floor rests on."""

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import files
 from benchmarks.presentation.plain_text import LONGEST, clean
 from benchmarks.presentation.text_table import GAP, Column, text_table
-from benchmarks.regression.judging import Judgement
+from benchmarks.regression.judging.verdicts import Judgement
 from benchmarks.regression.regress import Result
 from benchmarks.regression.verdict_text import HEADER, comment, markdown, rows, summary
 

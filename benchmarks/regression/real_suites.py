@@ -28,8 +28,8 @@ from typing import Any
 from benchmarks import program
 from benchmarks.files import make_folder, make_named, open_to_append, scratch_folder, write
 from benchmarks.presentation.plain_text import LONGEST, NOTHING, clean, code, escape, table
-from benchmarks.regression.installing import failure
-from benchmarks.regression.revisions import git
+from benchmarks.regression.environments.installing import failure
+from benchmarks.regression.environments.revisions import git
 from benchmarks.regression.slowed import slowed
 from benchmarks.sweeps import parse_duration
 

@@ -14,22 +14,22 @@ from typing import Any, get_args
 from benchmarks import machine
 from benchmarks.files import scratch_folder
 from benchmarks.measuring.conditions.lock import measuring_alone
-from benchmarks.regression.budget import Budget
 from benchmarks.regression.dry_run import DryRuns, say_failures
-from benchmarks.regression.environments import Choice
-from benchmarks.regression.fitness import judge_control, slower_by_far, unfit
-from benchmarks.regression.judging import RatioEstimate, Thresholds
+from benchmarks.regression.environments.kept_environments import Choice
+from benchmarks.regression.environments.preparing import Preparation
+from benchmarks.regression.environments.requirements import NOTHING_ELSE, Needs
+from benchmarks.regression.environments.revisions import check_out, remove_abandoned, remove_worktrees, top_of_checkout
+from benchmarks.regression.environments.variants import AS_IT_IS, Variant
+from benchmarks.regression.judging.budget import Budget
+from benchmarks.regression.judging.fitness import judge_control, slower_by_far, unfit
+from benchmarks.regression.judging.stopping import Decision, Rule, decide
+from benchmarks.regression.judging.suite_cases import by_importance, sort_cases, tolerance_of
+from benchmarks.regression.judging.verdicts import RatioEstimate, Thresholds
 from benchmarks.regression.measuring import PairMeasuring, pair_limits
-from benchmarks.regression.outcomes import Excluded
-from benchmarks.regression.pairing import ProcessPair
-from benchmarks.regression.preparing import Preparation
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.requirements import NOTHING_ELSE, Needs
-from benchmarks.regression.revisions import check_out, remove_abandoned, remove_worktrees, top_of_checkout
-from benchmarks.regression.stopping import Decision, Rule, decide
-from benchmarks.regression.suite_cases import by_importance, sort_cases, tolerance_of
+from benchmarks.regression.processes.outcomes import Excluded
+from benchmarks.regression.processes.pairing import ProcessPair
+from benchmarks.regression.processes.process_record import ProcessRecord
 from benchmarks.regression.suite_kinds import other_kind
-from benchmarks.regression.variants import AS_IT_IS, Variant
 from benchmarks.sweeps import parse_duration
 
 SLOWER, NOT_JUDGED, UNFIT = 1, 2, 3

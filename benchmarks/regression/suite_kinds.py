@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmarks.regression.sources import read_text
+from benchmarks.regression.environments.sources import read_text
 
 _REWRITE = "def test_it(benchmark): benchmark(work)"
 _KINDS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.presentation.plain_text import LONGEST, NOTHING, clean, code, count, escape, interval, share, table
-from benchmarks.regression.installed import PYTHON, PackageDifference, package_differences
+from benchmarks.regression.environments.installed import PYTHON, PackageDifference, package_differences
 from benchmarks.regression.regress import Result
 
 HEADER = ("case", "verdict", "ratio", "interval, or why none", "pairs", "matters from", "could have found")

@@ -18,7 +18,7 @@ from benchmarks.regression.calibration.trials import (
     regress_within,
     t_test_on,
 )
-from benchmarks.regression.stopping import Rule
+from benchmarks.regression.judging.stopping import Rule
 from benchmarks.workload import Case
 
 RESAMPLES = 50

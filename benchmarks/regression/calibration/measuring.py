@@ -27,12 +27,12 @@ from benchmarks.json_lines import COMPRESSED, lines_of_both
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.regression.calibration.injection import refined_amounts
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.environments import import_paths
+from benchmarks.regression.environments.kept_environments import import_paths
 from benchmarks.regression.measuring import REPETITIONS, SECONDS_A_CASE
-from benchmarks.regression.pairing import log_ratios, measure_pair, measure_together, slice_times
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.suite_process import WARM_UP_REPETITIONS
+from benchmarks.regression.processes.pairing import log_ratios, measure_pair, measure_together, slice_times
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
+from benchmarks.regression.processes.suite_process import WARM_UP_REPETITIONS
 
 RECORD_FILE = "calibration.json"
 GROUPS_FILE = "groups.jsonl"

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from benchmarks.regression.budget import Budget
 from benchmarks.regression.calibration.measuring import AGAIN, BASE, Group
-from benchmarks.regression.control import ControlTimes
-from benchmarks.regression.fitness import judge_control, slower_by_far, unfit
-from benchmarks.regression.judging import Thresholds, noise_floor
+from benchmarks.regression.judging.budget import Budget
+from benchmarks.regression.judging.fitness import judge_control, slower_by_far, unfit
+from benchmarks.regression.judging.stopping import Rule, decide
+from benchmarks.regression.judging.verdicts import Thresholds, noise_floor
 from benchmarks.regression.measuring import floor_pairs
-from benchmarks.regression.pairing import ProcessPair
-from benchmarks.regression.stopping import Rule, decide
+from benchmarks.regression.processes.control import ControlTimes
+from benchmarks.regression.processes.pairing import ProcessPair
 
 COMPARE = {"mean > 5 %": ("mean", 0.05), "min > 5 %": ("min", 0.05), "median > 10 %": ("median", 0.10)}
 """Rules of pytest-benchmark's `--benchmark-compare-fail`: the field, and the share by which it may rise."""

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from benchmarks.regression.loaded import Loaded
-from benchmarks.regression.revisions import git_files
-from benchmarks.regression.sources import SOURCE_ROOTS, Sources, in_site_packages, is_extension, normalized
+from benchmarks.regression.environments.revisions import git_files
+from benchmarks.regression.environments.sources import SOURCE_ROOTS, Sources, in_site_packages, is_extension, normalized
+from benchmarks.regression.processes.loaded import Loaded
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.measuring.environment import worker_environment
+from benchmarks.regression.plugins import CONVENTIONS, OPTIONS, TURNS
 
-TURNS, OPTIONS, CONVENTIONS = (
-    Path(__file__).parent / f"rnnbench_{name}.py" for name in ("turns", "options", "conventions")
-)
 PLUGINS = (TURNS, OPTIONS, CONVENTIONS)
 """The plugins of every process; each is copied to it, since it runs in the environment of the revision."""
 _INHERITED = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")

@@ -12,7 +12,7 @@ from configparser import Error as ConfigError
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from benchmarks.regression.revisions import git_files
+from benchmarks.regression.environments.revisions import git_files
 
 SOURCE_ROOTS = (".", "src", "python", "lib")
 """The folders in which projects keep their packages, from the top of the tree."""

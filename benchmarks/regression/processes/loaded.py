@@ -7,9 +7,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-PLUGIN = Path(__file__).parent / "rnnbench_origins.py"
-"""The pytest plugin that records the modules: it writes `loaded.json` beside the copy of itself that a process runs."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
@@ -41,7 +38,7 @@ class Loaded:
 
 
 def read_loaded(folder: Path) -> Loaded | None:
-    """The record that `PLUGIN` wrote in a folder; None where the process ended before it wrote one."""
+    """The record that the plugin `rnnbench_origins` wrote in a folder; None where the process ended before that."""
     try:
         content = json.loads((folder / "loaded.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.files import write
-from benchmarks.regression.installing import failure
-from benchmarks.regression.revisions import Revision
-from benchmarks.regression.sources import SOURCE_ROOTS, is_extension
-from benchmarks.regression.variants import AS_IT_IS, Variant, isolated
+from benchmarks.regression.environments.installing import failure
+from benchmarks.regression.environments.revisions import Revision
+from benchmarks.regression.environments.sources import SOURCE_ROOTS, is_extension
+from benchmarks.regression.environments.variants import AS_IT_IS, Variant, isolated
 
 
 def run_steps(revision: Revision, python: str, steps: Sequence[Sequence[str]], variant: Variant) -> None:

@@ -16,13 +16,13 @@ from typing import Literal
 from filelock import FileLock
 
 from benchmarks.files import scratch_folder, write
-from benchmarks.regression.installed import names_of
-from benchmarks.regression.installing import failure
-from benchmarks.regression.origins import local_folder
-from benchmarks.regression.requirements import NOTHING_ELSE, Needs, extras_of, requirements_of
-from benchmarks.regression.revisions import Revision
-from benchmarks.regression.sources import read_text
-from benchmarks.regression.variants import AS_IT_IS, Variant, isolated
+from benchmarks.regression.environments.installed import names_of
+from benchmarks.regression.environments.installing import failure
+from benchmarks.regression.environments.origins import local_folder
+from benchmarks.regression.environments.requirements import NOTHING_ELSE, Needs, extras_of, requirements_of
+from benchmarks.regression.environments.revisions import Revision
+from benchmarks.regression.environments.sources import read_text
+from benchmarks.regression.environments.variants import AS_IT_IS, Variant, isolated
 from rnnimpl.cache import check_private, private_folder
 from rnnimpl.interface import Unavailable
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from benchmarks.regression.installing import output_of
+from benchmarks.regression.environments.installing import output_of
 
 _OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONHASHSEED", "RNNBENCH_TURNS")
 """The variables that `regress` sets itself: by these a side runs its own code, and both hash alike."""

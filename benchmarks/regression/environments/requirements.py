@@ -9,7 +9,7 @@ from configparser import Error as ConfigError
 from pathlib import Path
 from typing import Any
 
-from benchmarks.regression.sources import normalized, read_text, toml
+from benchmarks.regression.environments.sources import normalized, read_text, toml
 
 FOR_TESTS = ("test", "tests", "testing", "bench", "benchmark", "benchmarks")
 """The names of extras and groups that a suite may need."""

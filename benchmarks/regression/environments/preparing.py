@@ -20,16 +20,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.regression.building import build, run_steps
-from benchmarks.regression.environments import Choice, dependency_key, environment_of, import_paths
-from benchmarks.regression.installed import differences, packages_of
-from benchmarks.regression.origins import OriginProblem, Origins, OwnCode, problems_between, problems_of, roots_of
-from benchmarks.regression.process_record import ProcessRecord
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.requirements import NOTHING_ELSE, Needs
-from benchmarks.regression.revisions import Revision, copy_of_checkout, worktrees
-from benchmarks.regression.sources import Sources, sources_of
-from benchmarks.regression.variants import AS_IT_IS, Variant
+from benchmarks.regression.environments.building import build, run_steps
+from benchmarks.regression.environments.installed import differences, packages_of
+from benchmarks.regression.environments.kept_environments import Choice, dependency_key, environment_of, import_paths
+from benchmarks.regression.environments.origins import (
+    OriginProblem,
+    Origins,
+    OwnCode,
+    problems_between,
+    problems_of,
+    roots_of,
+)
+from benchmarks.regression.environments.requirements import NOTHING_ELSE, Needs
+from benchmarks.regression.environments.revisions import Revision, copy_of_checkout, worktrees
+from benchmarks.regression.environments.sources import Sources, sources_of
+from benchmarks.regression.environments.variants import AS_IT_IS, Variant
+from benchmarks.regression.processes.process_record import ProcessRecord
+from benchmarks.regression.processes.pytest_command import Side
 
 Way = Literal["shared", "built", "own"]
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.regression.loaded import Loaded
-from benchmarks.regression.outcomes import PASSED, Outcome, TestStatus
+from benchmarks.regression.processes.loaded import Loaded
+from benchmarks.regression.processes.outcomes import PASSED, Outcome, TestStatus
 
 _BY_SEVERITY: tuple[TestStatus, ...] = ("passed", "skipped", "failed")
 _LONGEST_OUTPUT = 4000

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from benchmarks.regression.installing import output_of
+from benchmarks.regression.environments.installing import output_of
 
 _ASK_SECONDS = 120
 _PAGE = re.compile(r"^\* (https?://\S+)$", re.MULTILINE)

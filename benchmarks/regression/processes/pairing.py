@@ -19,10 +19,16 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from benchmarks.regression.control import ControlTimes, measure_control
-from benchmarks.regression.process_record import ProcessRecord, Round
-from benchmarks.regression.pytest_command import Side
-from benchmarks.regression.suite_process import UNLIMITED, WARM_UP_REPETITIONS, WITHIN_A_TEST, SuiteProcess, TimeLimits
+from benchmarks.regression.processes.control import ControlTimes, measure_control
+from benchmarks.regression.processes.process_record import ProcessRecord, Round
+from benchmarks.regression.processes.pytest_command import Side
+from benchmarks.regression.processes.suite_process import (
+    UNLIMITED,
+    WARM_UP_REPETITIONS,
+    WITHIN_A_TEST,
+    SuiteProcess,
+    TimeLimits,
+)
 
 CONTROLS = ("control: matrix product", "control: Python loop")
 """The names of the control's two parts among the cases."""

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from benchmarks.regression.installing import output_of
-from benchmarks.regression.sources import normalized
+from benchmarks.regression.environments.installing import output_of
+from benchmarks.regression.environments.sources import normalized
 
 PYTHON = "python"
 """The name of the interpreter among the packages."""

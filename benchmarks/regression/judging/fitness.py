@@ -6,7 +6,8 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from benchmarks.regression.judging import (
+from benchmarks.regression.judging.stopping import Decision
+from benchmarks.regression.judging.verdicts import (
     CONFIDENCE,
     LEAST_PAIRS,
     RatioEstimate,
@@ -14,8 +15,7 @@ from benchmarks.regression.judging import (
     estimate_each,
     student_quantile,
 )
-from benchmarks.regression.pairing import CONTROLS
-from benchmarks.regression.stopping import Decision
+from benchmarks.regression.processes.pairing import CONTROLS
 
 CONTROL_ERROR = 0.01
 CONTROL_SHIFT = 0.01

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from scipy import special
 
-from benchmarks.regression.outcomes import Verdict
+from benchmarks.regression.processes.outcomes import Verdict
 
 CONFIDENCE = 0.95
 POWER = 0.8

@@ -18,10 +18,10 @@ import psutil
 
 from benchmarks.files import open_to_append, scratch_folder, write
 from benchmarks.measuring.conditions.address_space import SHIFT_BYTES, fixed_layout
-from benchmarks.regression.leftovers import end_group, end_marked
-from benchmarks.regression.loaded import read_loaded
-from benchmarks.regression.process_record import ProcessRecord, read_record
-from benchmarks.regression.pytest_command import PLUGINS, Side, command_line, environment
+from benchmarks.regression.processes.leftovers import end_group, end_marked
+from benchmarks.regression.processes.loaded import read_loaded
+from benchmarks.regression.processes.process_record import ProcessRecord, read_record
+from benchmarks.regression.processes.pytest_command import PLUGINS, Side, command_line, environment
 
 TIME_SLICE_SECONDS = 0.01
 """How long a side measures before the other side's turn: some rounds, so that an interrupted one is not the lowest, and

@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.regression.outcomes import Excluded
-from benchmarks.regression.process_record import ProcessRecord
+from benchmarks.regression.processes.outcomes import Excluded
+from benchmarks.regression.processes.process_record import ProcessRecord
 
 _NO_BENCHMARK = "Skipping non-benchmark"
 """The beginning of the reason with which pytest-benchmark skips every other test."""

@@ -17,7 +17,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.regression.judging import LEAST_PAIRS, Judgement, RatioEstimate, Thresholds, estimate_each, judge
+from benchmarks.regression.judging.verdicts import (
+    LEAST_PAIRS,
+    Judgement,
+    RatioEstimate,
+    Thresholds,
+    estimate_each,
+    judge,
+)
 
 Draw = Callable[[Sequence[str]], Mapping[str, float] | None]
 """The log ratios of the named cases in a fresh pair, without those that cannot be measured any more; None when the

@@ -1,0 +1,1 @@
+"""The revisions, and the environments in which each runs its own code."""
