@@ -130,9 +130,9 @@ class Trial:
     """CUDA: clocks, temperature and throttle reasons after the last block."""
 
     after_silence_seconds: float | None = quantity()
-    """In streaming: the first call after a second in which the process slept."""
+    """The time of the first call after a second in which the process slept; in mode streaming alone."""
     growth_bytes: int | None = quantity("count", column="largest")
-    """In mode many-lengths: how far the resident memory rose from the first length to the last."""
+    """How far the resident memory rose from the first length to the last; in mode many-lengths alone."""
     float_modes: Mapping[str, str] = quantity("mapping", answer="finish")
     """The control bits of floating point (`floating_point`) of the thread that makes the calls: at its `start`, once
     the implementation was `loaded`, and when it had been `called`."""

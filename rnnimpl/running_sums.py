@@ -1,4 +1,7 @@
-"""The errors of running sums, estimated on samples of the results."""
+"""The errors of running sums, estimated on samples of the results.
+
+A running sum adds the terms of a matrix product one after another and is rounded after each, as in a textbook's loop.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,10 @@ def running_errors(
     plain_errors: Mapping[str | LayerKey, float],
 ) -> dict[str | LayerKey, float]:
     """The errors of running sums, for all results and pre-activations but the gradients of biases.
+
+    `exact` are the float64 results of the problem, `plain` those of the plain loop, and `plain_errors` its errors by
+    the same names. `active` has masks (T, B, H) by layer of the units that count as active, in a kinked cell such as
+    relu; None: those that the computation itself finds.
 
     Running sums are slow, so samples estimate their errors: the first sequence, and for a weight's gradient, a sum over
     all sequences, the rows with the largest partial sums. The error is the largest of three: that of the plain loop,

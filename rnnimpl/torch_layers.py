@@ -13,9 +13,10 @@ TorchState = State[torch.Tensor]
 LayerFunction = Callable[
     [torch.Tensor, TorchState, LayerWeights[torch.Tensor], str, torch.Tensor | None], tuple[torch.Tensor, TorchState]
 ]
-"""One layer in one direction: x (T, B, I), state (B, H), weights, cell, valid steps -> y (T, B, H) and the last state.
+"""One layer in one direction: x (T, B, I), state, weights, cell, valid steps -> y (T, B, H) and the last state.
 
-The valid steps (T, B, 1) are true but in padding, where a layer keeps its state; None: there is no padding.
+A state is a tuple of arrays (B, H): (h,), or (h, c) of an LSTM. The valid steps (T, B, 1) are true but in padding,
+where a layer keeps its state; None: there is no padding.
 """
 
 

@@ -16,16 +16,16 @@ NONE = Doubts(8, 0, 0, 0, (), None, {}, 0)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"held_back": ("OPENBLAS_CORETYPE=Haswell",)}, "OPENBLAS_CORETYPE=Haswell was set: libraries that heed this"),
-        ({"unbounded": 2}, "2 of 8 cases have too few blocks for an interval: give a larger --budget"),
+        ({"held_back": ("OPENBLAS_CORETYPE=Haswell",)}, "OPENBLAS_CORETYPE=Haswell was set: a library that heeds it"),
+        ({"without_interval": 2}, "2 of 8 cases have too few blocks for an interval: give a larger --budget"),
         ({"disturbed": 2}, "Other programs took 10 % or more of the cores in 2 of 8 cases"),
         ({"noisy": 3}, "3 of 8 cases are noisy (interval wider than asked for): go on with --resume."),
         (
             {"too_fast": TooFast(1, "mine", "T1", 1.5)},
-            "1 case passed the hardware limit, at most mine on T1 with 150 %",
+            "1 case took less time than the hardware limit allows, most of all mine on T1 with 150 % of it",
         ),
         ({"processes": {"mine": OwnProcesses(3, 0.0)}}, "mine has up to 3 processes of its own at a time"),
-        ({"processes": {"mine": OwnProcesses(0, 0.1)}}, "mine used up to 0.1 s of the cores in others' turns"),
+        ({"processes": {"mine": OwnProcesses(0, 0.1)}}, "mine used up to 0.1 s of the cores while others"),
         ({"lost": 1}, "Visits to 1 case were cut short from outside"),
     ],
 )

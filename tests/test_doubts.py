@@ -66,7 +66,7 @@ def test_a_time_below_the_limit_calls_for_caution(tmp_path: Path, share: float, 
 
 def test_cases_without_an_interval_call_for_caution(tmp_path: Path) -> None:
     few = trial("nn_rnn", CENTRE, blocks=(3,) * 5)
-    assert doubts(tmp_path / "run", few, trial("mine", CENTRE)).unbounded == 1
+    assert doubts(tmp_path / "run", few, trial("mine", CENTRE)).without_interval == 1
 
 
 @pytest.mark.parametrize(

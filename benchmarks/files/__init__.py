@@ -7,13 +7,13 @@ The rules:
 - A command replaces or removes only files whose bytes it wrote itself, by the record that it keeps there; any other
   file under such a name is refused before anything is computed (`outputs`).
 - A file that is only added to (trials, histories, logs) has to be a regular file with one name (`writing`).
-- A tree is laid into another without leaving either (`copying`).
+- Part of a tree is copied into another tree without leaving either (`copying`).
 - Temporary files are in folders that belong to one run and are removed when it ends (`scratch`).
 
 A test reads the source of the project and finds every call that writes or removes elsewhere.
 """
 
-from benchmarks.files.copying import lay
+from benchmarks.files.copying import copy_across
 from benchmarks.files.outputs import CommandFiles, check_outputs, replacing
 from benchmarks.files.scratch import remove_abandoned, scratch_folder
 from benchmarks.files.writing import (
@@ -40,9 +40,9 @@ __all__ = [
     "check_no_link",
     "check_outputs",
     "check_writable",
+    "copy_across",
     "explained",
     "folder_for",
-    "lay",
     "make_folder",
     "make_named",
     "open_to_append",

@@ -1,6 +1,6 @@
-"""Lay a folder or file of one tree into another in place of what is there, without leaving either tree.
+"""Copy a folder or file of one tree into another in place of what is there, without leaving either tree.
 
-Links are laid as links: one that leads to a place in the first tree leads to the same place in the second. So a suite
+Links are copied as links: one that leads to a place in the first tree leads to the same place in the second. So a suite
 that links to the project's code gets the code of its own revision.
 """
 
@@ -29,8 +29,10 @@ class _Trees:
     left_out: Collection[str]
 
 
-def lay(source: Path, target: Path, name: str, *, left_out: Collection[str] = ("__pycache__",)) -> list[str]:
-    """Copy what has a name in the tree `source` to the same name in the tree `target`; sentences on what differs.
+def copy_across(source: Path, target: Path, name: str, *, left_out: Collection[str] = ("__pycache__",)) -> list[str]:
+    """Copy the file or folder `name`, a path from the top, of the tree `source` to that of the tree `target`.
+
+    What is there in `target` is removed first. Returns sentences on what could not be copied as it is.
 
     Files and folders with a name of `left_out` are not copied. Raises ValueError, and changes nothing, where the name
     leads out of the second tree or is that of the tree itself.
@@ -41,7 +43,7 @@ def lay(source: Path, target: Path, name: str, *, left_out: Collection[str] = ("
     place = parent / last
     if place.is_symlink():
         _resolved_inside(trees.target, place, name)
-    with explained(place, "lay files into"):
+    with explained(place, "copy files into"):
         for above in (parent, *parent.parents):
             # A file, where the other tree has a folder.
             if above.is_relative_to(trees.target) and above.is_file():

@@ -11,7 +11,7 @@ from benchmarks.files import CommandFiles, StoreError, append_to_named, explaine
 from benchmarks.history.findings import CaseHistory, CodeChange, MachineHistory
 from benchmarks.history.plot import draw_history
 from benchmarks.history.steps import FALSE_ALARMS, LEAST_STEP, SHORTEST
-from benchmarks.history.words import commits, short_names, size, visible
+from benchmarks.history.words import commits_around, short_names, smallest_step_text, step_text
 from benchmarks.presentation.csv_text import rows_csv
 from benchmarks.presentation.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
 from benchmarks.presentation.text_table import GAP, Column, text_table
@@ -21,7 +21,9 @@ _STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "firs
 
 `last_before` and `first_after` are revisions; for a step that is not the code's they are the times of two sessions."""
 _SERIES_COLUMNS = ("machine", "case", "revision", "interleaved", "process", "seconds")
+"""The columns of series.csv, a row a process; `interleaved`: whether it took turns with other revisions' processes."""
 _MOST_COMMITS = 12
+"""Commits that are listed of those around a step."""
 
 
 def write_history(histories: Sequence[MachineHistory], folder: Path, job_summary: str | None = None) -> Path:
@@ -76,7 +78,7 @@ def markdown(histories: Sequence[MachineHistory], plots: dict[str, list[str]]) -
         parts.append(table(columns, [_case_cells(names, case) for case in history.cases]))
         notes = [*history.problems, *(f"cannot run the suite: {failure}" for failure in history.failures)]
         parts += ["\n".join(f"- {escape(note)}" for note in notes)] if notes else []
-    parts.append(_how())
+    parts.append(_method())
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -86,12 +88,12 @@ def terminal_lines(history: MachineHistory, width: int) -> list[str]:
     rows: list[tuple[str, ...]] = []
     for case in history.cases:
         for change in case.changes:
-            rows.append((names[case.series.case], size(change.step), *commits(case, change), change.kind))
+            rows.append((names[case.series.case], step_text(change.step), *commits_around(case, change), change.kind))
     for case in history.cases:
         for each in case.environment_changes:
             sessions = (case.series.sessions[each.step.last_before], case.series.sessions[each.step.first_after])
             times = (session.measured_at for session in sessions)
-            rows.append((names[case.series.case], size(each.step), *times, f"{each.cause.kind}: {each.cause.why}"))
+            rows.append((names[case.series.case], step_text(each.step), *times, f"{each.cause.kind}: {each.cause.why}"))
     header = ("case", "change", "last before", "first after", "made by")
     columns = [Column(name, [clean(row[place]) for row in rows]) for place, name in enumerate(header)]
     return [f"{clean(history.title)}: {_answer(history)}", *text_table(columns, width, indent=GAP)]
@@ -108,6 +110,7 @@ def _release_days(history: MachineHistory) -> list[str]:
 
 
 def _answer(history: MachineHistory) -> str:
+    """A sentence with the numbers of steps, cases and revisions."""
     steps = sum(len(case.changes) for case in history.cases)
     revisions = {each.revision for case in history.cases for each in case.series.revisions}
     searched = f"{count(len(history.cases), 'case')} over {count(len(revisions), _noun(history))}"
@@ -115,9 +118,9 @@ def _answer(history: MachineHistory) -> str:
 
 
 def _step_cells(names: dict[str, str], case: CaseHistory, change: CodeChange) -> list[str]:
-    before, after = commits(case, change)
+    before, after = commits_around(case, change)
     between = f"{code(before)} and {code(after)}"
-    return [code(names[case.series.case]), size(change.step), between, change.kind]
+    return [code(names[case.series.case]), step_text(change.step), between, change.kind]
 
 
 def _environment_changes(history: MachineHistory, names: dict[str, str]) -> list[str]:
@@ -125,7 +128,7 @@ def _environment_changes(history: MachineHistory, names: dict[str, str]) -> list
     rows = [
         [
             code(names[case.series.case]),
-            size(each.step),
+            step_text(each.step),
             f"{case.series.sessions[each.step.last_before].measured_at} and "
             f"{case.series.sessions[each.step.first_after].measured_at}",
             each.cause.kind,
@@ -148,9 +151,11 @@ def _between(history: MachineHistory, names: dict[str, str], case: CaseHistory, 
 
 def _package_list(history: MachineHistory, names: dict[str, str], case: CaseHistory, change: CodeChange) -> str:
     """The packages that came along with a release, and the command that measures the two releases once more."""
-    before, after = (f"{history.package}=={version}" for version in commits(case, change))
+    before, after = (f"{history.package}=={version}" for version in commits_around(case, change))
     command = code(f"python -m benchmarks regress --base-with {before} --head-with {after}")
-    title = f"{code(names[case.series.case])}, {size(change.step)}: {count(len(change.commits), 'package')} differ:"
+    title = (
+        f"{code(names[case.series.case])}, {step_text(change.step)}: {count(len(change.commits), 'package')} differ:"
+    )
     listed = [f"- {escape(line)}" for line in change.commits]
     return "\n".join([title, "", *listed, "", f"To measure the two against each other once more: {command}"])
 
@@ -160,8 +165,8 @@ def _commit_list(names: dict[str, str], case: CaseHistory, change: CodeChange) -
     shown = [f"- {code(line[:10].split()[0])} {escape(line.partition(' ')[2])}" for line in change.commits]
     if len(shown) > _MOST_COMMITS:
         shown = [*shown[:_MOST_COMMITS], f"- and {len(shown) - _MOST_COMMITS} more"]
-    title = f"{code(names[case.series.case])}, {size(change.step)}: {count(len(change.commits), 'commit')}"
-    before, after = commits(case, change)
+    title = f"{code(names[case.series.case])}, {step_text(change.step)}: {count(len(change.commits), 'commit')}"
+    before, after = commits_around(case, change)
     command = code(f"python -m benchmarks regress --base {before} --head {after}")
     again = f"To measure the two against each other once more: {command}"
     return "\n".join([f"{title}:", "", *shown, "", again]) if shown else f"{title}."
@@ -176,11 +181,12 @@ def _case_cells(names: dict[str, str], case: CaseHistory) -> list[str]:
         f"{sum(len(each.seconds) for each in revisions)}",
         seconds(latest),
         NOTHING if case.noise is None else share(case.noise.deviation),
-        visible(case),
+        smallest_step_text(case),
     ]
 
 
-def _how() -> str:
+def _method() -> str:
+    """A paragraph on how the times were corrected and the steps found."""
     return (
         "A revision's time is corrected for the sessions in which it was measured, by the revisions that were "
         f"interleaved with it. A step is a change of level that at least {SHORTEST} revisions on each side show, of "

@@ -91,6 +91,6 @@ def _is_importable(top: Path, stem: PurePosixPath, parts: int) -> bool:
 
 def _refusal(suite: str, reason: str) -> ValueError:
     return ValueError(
-        f"--suite is {suite}, which holds code that it measures ({reason}): it is laid over every revision, and would "
-        "replace theirs; expected a folder or file of benchmarks alone"
+        f"--suite is {suite}, which holds code that it measures ({reason}): it is copied over every revision, and "
+        "would replace theirs; expected a folder or file of benchmarks alone"
     )

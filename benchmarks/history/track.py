@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from benchmarks.files import check_writable, lay, scratch_folder
+from benchmarks.files import check_writable, copy_across, scratch_folder
 from benchmarks.history import folder as histories
 from benchmarks.history.commits import checked_out
 from benchmarks.history.grouping import (
@@ -38,19 +38,21 @@ def track(
     measure: MeasureTogether = measure_as_regress,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """Measure the processes that the plan still needs, and return how many were recorded, with the anchor's.
+    """Measure the processes that the plan still needs, and return how many were recorded.
 
-    An interrupt keeps the groups that were recorded. Raises NoBenchmarks when the suite has none, StoreError where the
-    history cannot be added to.
+    Those of the anchor, the revision that is in every group of interleaved processes, count too. `say` is told of
+    problems and progress, `clock` gives seconds. An interrupt keeps the groups that were recorded. Raises NoBenchmarks
+    when the suite has none, StoreError where the history cannot be added to.
     """
     histories.check(plan.folder, plan.machine)
     for problem in histories.read(plan.folder, plan.machine)[1]:
         say(problem)
     missing = plan.missing()
-    there = sum(plan.processes - lacking for lacking in missing.values())
-    if there:
+    recorded = sum(plan.processes - lacking for lacking in missing.values())
+    if recorded:
         total = plan.processes * len(missing)
-        say(f"{there} of {total} processes were recorded before or cannot be: they are not measured again")
+        why = "they were recorded before, or their revision cannot run the suite"
+        say(f"{recorded} of {total} processes are not measured: {why}")
     missing = {revision: lacking for revision, lacking in missing.items() if lacking}
     if not missing:
         return 0
@@ -87,7 +89,7 @@ class _PreparedRevisions(PreparedMembers[TrackPlan]):
         plan = self._plan
         files = self._stack.enter_context(checked_out(plan.top, member))
         # Every revision is measured by the same suite, that of the checkout.
-        for note in lay(plan.top, files, plan.suite):
+        for note in copy_across(plan.top, files, plan.suite):
             self._say_once(note)
         builds = self._stack.enter_context(scratch_folder("builds"))
         preparation = Preparation(plan.top, plan.suite, builds, dry_run=self._dry_run, say=self._say)

@@ -128,10 +128,11 @@ def track_releases(
     measure: MeasureTogether = measure_as_regress,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """Measure the processes that the plan still needs, and return how many were recorded, with the anchor's.
+    """Measure the processes that the plan still needs, and return how many were recorded.
 
-    Raises ValueError where an environment cannot be built for any release, StoreError where the history cannot be added
-    to.
+    Those of the anchor, the release that is in every group of interleaved processes, count too. `say` is told of
+    problems and progress, `clock` gives seconds. Raises ValueError where an environment cannot be
+    built for any release, StoreError where the history cannot be added to.
     """
     histories.check(plan.folder, plan.machine)
     missing = {version: lacking for version, lacking in plan.missing().items() if lacking}

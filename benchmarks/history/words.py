@@ -11,12 +11,12 @@ from benchmarks.history.steps import StepChange
 from benchmarks.presentation.plain_text import NOTHING, share
 
 
-def size(step: StepChange) -> str:
+def step_text(step: StepChange) -> str:
     """The change of the time with its interval: `+12.3 % (+10.1 to +14.6)`."""
     return f"{_percent(step.ratio)} % ({_percent(step.low)} to {_percent(step.high)})"
 
 
-def commits(case: CaseHistory, change: CodeChange) -> tuple[str, str]:
+def commits_around(case: CaseHistory, change: CodeChange) -> tuple[str, str]:
     """The last revision that surely has the old time, and the first that surely has the new one, abbreviated."""
     revisions = case.series.revisions
     return short(revisions[change.step.last_before].revision), short(revisions[change.step.first_after].revision)
@@ -27,7 +27,7 @@ def short(revision: str, letters: int = 10) -> str:
     return revision[:letters] if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision) else revision
 
 
-def visible(case: CaseHistory) -> str:
+def smallest_step_text(case: CaseHistory) -> str:
     """The smallest step that would have been found; a dash where none would."""
     return NOTHING if case.least_visible is None else share(math.expm1(case.least_visible))
 
@@ -38,12 +38,12 @@ def finding(case: CaseHistory) -> str:
         revisions = len(case.series.revisions)
         if case.least_visible is None:
             return f"too few to tell: {revisions} revisions, {sum(map(len, case.series.processes))} processes"
-        return f"no step; one of {visible(case)} would have been found"
+        return f"no step; one of {smallest_step_text(case)} would have been found"
     latest = case.changes[-1]
-    before, after = commits(case, latest)
+    before, after = commits_around(case, latest)
     more = f"; {len(case.changes) - 1} before" if len(case.changes) > 1 else ""
     between = f"{before} to {after}" if latest.origin == "release" else f"{before[:7]} to {after[:7]}"
-    return f"{size(latest.step)}, {between}: {latest.kind}{more}"
+    return f"{step_text(latest.step)}, {between}: {latest.kind}{more}"
 
 
 def short_names(cases: Sequence[str]) -> dict[str, str]:

@@ -6,10 +6,11 @@ import statistics
 from collections.abc import Callable
 
 BLOCKS = 3
+"""The most blocks; each gives the median of its samples, and the smallest of these medians is the result."""
 SAMPLES = 5
-"""Samples in a block; a block gives their median, and the smallest median is the result."""
+"""The most samples of a block."""
 LEAST_SAMPLES = 3
-"""Samples in each block, also when time is up: a single one may be an interruption."""
+"""The fewest samples of a block, also when time is up: a single sample may hold an interruption."""
 
 
 def seconds_per_call(
@@ -17,7 +18,8 @@ def seconds_per_call(
 ) -> float:
     """Seconds of one call: the smallest median of a few blocks, within about `seconds`, one block at least.
 
-    Calls are queued back to back and waited for once a sample, as a loop over time queues them.
+    The calls of a sample follow each other without a wait, as those of a recurrent network's time steps do;
+    `synchronize` then waits until a GPU has done them all. `clock` gives seconds.
     """
 
     def sample(calls: int) -> float:

@@ -16,7 +16,7 @@ FORWARD = 1
 BACKWARD = 2
 """The numbers of the passes in samples and records; 0 is the time between calls."""
 UNSAMPLED = ctypes.c_int32()
-"""In place of the number of the pass that a sampler reads, where there is none."""
+"""The place for the number of the present pass in calls that no sampler watches: nobody reads it."""
 
 
 def is_torch(subject: Subject) -> bool:

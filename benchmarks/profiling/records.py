@@ -29,7 +29,7 @@ from typing import Any
 PASS_NAMES: Mapping[str, str] = MappingProxyType({"1": "forward", "2": "backward"})
 """The passes of a call by their keys in a record."""
 GPU = "GPU, microseconds a call"
-"""In place of a function's library: the function is a kernel, and its number is this and no number of samples."""
+"""The library that a kernel of a GPU is recorded under: its number is microseconds a call, and not samples."""
 
 OLD_NAMES: Mapping[str, str] = MappingProxyType(
     {

@@ -37,7 +37,7 @@ class Part:
     kind: str
     workloads: tuple[Workload, ...] = ()
     revisions: tuple[str, ...] = ()
-    """Of a campaign that tracks: the commits to measure, of which the first is in every part of a kind."""
+    """The commits to measure, in a campaign that tracks a history; the first is in every part of a kind of machine."""
 
     def to_json(self) -> dict[str, Any]:
         """A mapping of JSON values."""

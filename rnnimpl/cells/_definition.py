@@ -24,11 +24,14 @@ class Stepped(NamedTuple):
 
 
 class SteppedBack(NamedTuple):
-    """Gradients of one step: of both sums (B, G*H), and of the states before it, without the part through the sums."""
+    """The gradients of one step."""
 
     of_input: NumpyArray
+    """The gradient of the sum of the input (B, G*H)."""
     of_state: NumpyArray
+    """The gradient of the sum of the state (B, G*H)."""
     states: States
+    """The gradients of the states before the step, without their part through the sum of the state."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Cell:
     roundings_beyond_bound: int = 0
     """The number of roundings in a step by which a right output may exceed the bound."""
     kinked: bool = False
-    """Whether the slope jumps; `saved[0]` of a step is then a mask of the active units."""
+    """Whether the activation's slope jumps, as relu's at 0; `saved[0]` of a step is then a mask of the active units."""
 
     @property
     def num_gates(self) -> int:

@@ -102,7 +102,7 @@ def check_order_of_lengths(implementation: type[Rnn[Any]], example: Example, dev
 def check_order_of_gradients_of_lengths(
     implementation: type[Rnn[Any]], example: Example, device: str = "cpu"
 ) -> MeasuredError:
-    """In training, too, sequences in another order give the results in that order."""
+    """Sequences of a batch in another order give the same results and gradients, in that order."""
     rnn = _build(implementation, example, device, "vjp")
     order = np.argsort(-np.array(example.lengths()), kind="stable")
     data = example.data()

@@ -38,12 +38,16 @@ class TorchScriptLoop(NotCopied, TorchRnn):
     def layer(
         self, x: torch.Tensor, state: TorchState, weights: LayerWeights[torch.Tensor], *_: object
     ) -> tuple[torch.Tensor, TorchState]:
-        """One layer in one direction: x (T, B, I), state (B, H) -> y (T, B, H) and the last state (B, H)."""
+        """A `LayerFunction`: x (T, B, I), a state of arrays (B, H) -> y (T, B, H) and the last state, alike.
+
+        The cell is that of the network, and no sequence has padding, so both further arguments are left aside.
+        """
         y, last = self.scripted(x, list(state), *weights)
         return y, tuple(last)
 
 
-# The loops below are written in the part of Python that TorchScript compiles.
+# The loops below are written in the part of Python that TorchScript compiles. Of a cell with G gates, the weights w_ih
+# are (G*H, I), w_hh (G*H, H), and the biases (G*H,), or None in a network without them.
 
 
 def scan_tanh(

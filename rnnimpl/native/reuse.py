@@ -12,16 +12,17 @@ from typing import Any, Generic, TypeVar
 
 
 class Reusable:
-    """Something of a size that holds arrays; a subclass sets both in its constructor, and `Reused` calls `settle`."""
+    """Arrays for the results of one call, of one size; a subclass sets both in its constructor."""
 
     __slots__ = ("_counts", "arrays", "size")
 
     size: tuple[int, ...]
+    """The sizes that the shapes of the arrays follow from; only an equal size fits."""
     arrays: Sequence[Any]
-    """All that a caller is given, and no part of another of them."""
+    """Every array that a caller is given; none is a view of another."""
 
-    def settle(self) -> None:
-        """Note the number of references to each array while no caller has one."""
+    def count_references(self) -> None:
+        """Keep the number of references to each array; `Reused` calls this while no caller has one."""
         self._counts = list(map(getrefcount, self.arrays))
 
     def is_unused(self) -> bool:
@@ -33,9 +34,9 @@ _Item = TypeVar("_Item", bound=Reusable)
 
 
 class Reused(Generic[_Item]):
-    """Items that were given out before, the last `most` of them; `make` makes one of a size.
+    """Items to be given out again, at most `most`; `make` makes one of a size where none fits.
 
-    Any number of threads may take and give back.
+    Any number of threads may take items and give them back.
     """
 
     def __init__(self, make: Callable[[tuple[int, ...]], _Item], most: int) -> None:
@@ -45,7 +46,7 @@ class Reused(Generic[_Item]):
     def take(self, size: tuple[int, ...]) -> _Item:
         """An item of this size that nobody else has."""
         items = self._items
-        # The oldest one is free in a loop that keeps the results of one call.
+        # In a loop that keeps the results of one call only, the oldest item is free.
         try:
             item = items.popleft()
         except IndexError:
@@ -65,12 +66,12 @@ class Reused(Generic[_Item]):
 
     def _new(self, size: tuple[int, ...]) -> _Item:
         item = self._make(size)
-        item.settle()
+        item.count_references()
         return item
 
     def give_back(self, item: _Item) -> None:
         """Keep an item, to be taken again once no caller refers to its arrays.
 
-        The caller refers to them already: another thread may take the item at once.
+        The arrays have to be referred to before: otherwise another thread may take the item at once.
         """
         self._items.append(item)

@@ -62,7 +62,7 @@ class Results(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Of x (T, B, I), h0 and c0 (L*D, B, H), and all weights one after the other; empty where it was not asked for."""
+    """The gradients of x (T, B, I), h0, c0 (L*D, B, H), and all weights in one array; one not asked for is empty."""
 
     x: torch.Tensor
     h0: torch.Tensor

@@ -13,9 +13,9 @@ from rnnimpl.cache import VARIABLE
 from rnnimpl.registry import listing
 
 LEAST_BUDGET_SECONDS = 300.0
-"""A shorter sweep has no time for it."""
+"""The shortest budget of a sweep that measures first uses too."""
 MOST_SHARE = 0.1
-"""Of the budget, for each implementation."""
+"""The most of the budget that the first use of one implementation may take."""
 
 
 def first_uses(

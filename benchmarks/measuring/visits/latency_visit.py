@@ -49,7 +49,7 @@ class LatencyVisit(Visit):
         for other in others:
             if self.goes_on:
                 other.begin_visit()
-                self._settle(functools.partial(self._prepare_other, other, expected))
+                self._received(functools.partial(self._prepare_other, other, expected))
 
     def take_block(self, check: BlockCheck) -> None:
         """Have the calls of a block made, in all processes at once, and check one of each."""
@@ -98,10 +98,10 @@ class LatencyVisit(Visit):
         super().finish()
         for other in self.workers[1:]:
             if self.goes_on:
-                self._settle(functools.partial(self._request, {"do": "finish"}, other))
+                self._received(functools.partial(self._request, {"do": "finish"}, other))
 
     def _prepare_other(self, other: Worker, expected: Expected) -> dict[str, Any]:
-        """Build and check the case in a further process; only a refusal is told of it."""
+        """Build and check the case in a further process; the reply where it refuses, else an empty one."""
 
         def ask(request: dict[str, Any]) -> dict[str, Any]:
             return self._request(request, other)
@@ -110,7 +110,7 @@ class LatencyVisit(Visit):
         return reply if "status" in reply else {}
 
     def _stream(self, checks: Sequence[StreamCheck]) -> list[dict[str, Any]]:
-        """The replies of as many workers as there are checks, which work at once; none where one cannot go on."""
+        """The replies of one worker for each check, all at work at once; empty where one of them cannot go on."""
         requests = [{"do": "stream", "calls": dataclasses.asdict(check.request)} for check in checks]
         if len(requests) == 1:
             reply = self._ask(requests[0])
@@ -120,7 +120,7 @@ class LatencyVisit(Visit):
                 threads.submit(self._request, request, worker)
                 for request, worker in zip(requests, self.workers, strict=True)
             ]
-        replies = [self._settle(each.result) for each in asked]
+        replies = [self._received(each.result) for each in asked]
         return replies if self.goes_on else []
 
     def _checked(self, worker: Worker, check: StreamCheck, reply: Mapping[str, Any]) -> latencies.Nanoseconds:
@@ -128,7 +128,7 @@ class LatencyVisit(Visit):
         nothing = np.zeros(0, np.int64)
         if not self.goes_on:
             return nothing
-        self._settle(lambda: self._request({"do": "streamed", "results": str(self.results)}, worker))
+        self._received(lambda: self._request({"do": "streamed", "results": str(self.results)}, worker))
         if not self.goes_on:
             return nothing
         try:

@@ -119,7 +119,7 @@ class Visit:
         if self.case.workload.device == "cuda":
             self.record(gpu_before=gpu_state())
         start = time.monotonic()
-        reply = self._settle(lambda: call_checking.prepare(self._request, self.case.workload, expected, results))
+        reply = self._received(lambda: call_checking.prepare(self._request, self.case.workload, expected, results))
         spent = sum(reply.get(name, 0.0) for name in ("setup_seconds", "first_call_seconds", "warmup_seconds"))
         self.record(check_seconds=max(0.0, time.monotonic() - start - spent), **reply)
 
@@ -221,9 +221,9 @@ class Visit:
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The worker's reply; where it cannot continue, the visit has ended with its reason."""
-        return self._settle(lambda: self._request(dict(request)))
+        return self._received(lambda: self._request(dict(request)))
 
-    def _settle(self, replied: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _received(self, replied: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The reply of `replied`; where the case cannot continue, the visit has ended with the reason."""
         try:
             reply = replied()

@@ -19,9 +19,9 @@ CAPACITY = 500_000
 """Sampled threads that are kept; later ones are dropped."""
 
 WAITS = 0
-"""In place of an address: the thread waited in the kernel."""
+"""The address that is stored for a thread that waited in the kernel."""
 PREEMPTED = 1
-"""In place of an address: the thread was runnable, and another program had its core."""
+"""The address that is stored for a thread that was runnable while another program had its core."""
 
 SAMPLED_THREAD = np.dtype(
     [

@@ -1,4 +1,4 @@
-"""The trace of one call, laid together from samples of many calls, for code that records nothing of itself.
+"""The trace of one call, put together from samples of many calls, for code that records nothing of itself.
 
 Calls of one case are alike: a sample of any of them, at a fraction of its time, shows what a call does there. It works
 for whatever the sampler can attribute: BLAS within NumPy, the C++ of `fused_cpu`, engines that run a call as a whole.
@@ -27,7 +27,7 @@ _GROUP = 3
 
 
 class Overlay(NamedTuple):
-    """One pass of a call, laid together from samples of many calls."""
+    """One pass of a call, put together from samples of many calls."""
 
     name: str
     seconds: float
@@ -99,7 +99,7 @@ def sampled_tracks(overlays: Sequence[Overlay], phase_of: Callable[[Sample], str
                 _extend(tracks["phases"], named.most_common(1)[0][0], start, end)
         now += microseconds
     shown = [Track("calls", calls), *(Track(name, slices) for name, slices in tracks.items() if slices)]
-    return process(_GROUP, f"one call, laid together from {samples} samples of many calls", shown) + counters
+    return process(_GROUP, f"one call, put together from {samples} samples of many calls", shown) + counters
 
 
 def _extend(track: list[Slice], name: str, start: float, end: float) -> None:

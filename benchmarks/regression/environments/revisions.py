@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.files import lay, remove, scratch_folder, write
+from benchmarks.files import copy_across, remove, scratch_folder, write
 from benchmarks.files.scratch import abandoned
 
 HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
@@ -101,7 +101,7 @@ def copy_of_checkout(top: Path, revision: Revision, folder: Path) -> Revision:
     for name in (*changed, *new):
         if (top / name).is_symlink() or (top / name).exists():
             # The `.git` of a submodule, or of another repository within, belongs to the checkout.
-            lay(top, folder, name.rstrip("/"), left_out=("__pycache__", ".git"))
+            copy_across(top, folder, name.rstrip("/"), left_out=("__pycache__", ".git"))
     return dataclasses.replace(revision, folder=folder)
 
 

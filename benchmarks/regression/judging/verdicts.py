@@ -20,10 +20,10 @@ from benchmarks.regression.processes.outcomes import Verdict
 CONFIDENCE = 0.95
 POWER = 0.8
 LEAST_PAIRS = 3
-"""The fewest pairs of which an interval is made: that of two is too wide to be of use."""
+"""The fewest pairs of which an interval is made: the interval of two is too wide to be of use."""
 
 NoiseFloor = Callable[[int], float]
-"""From a number of pairs to the ratio, as a share, by which equal code may differ over so many pairs."""
+"""A function of the number of pairs: the share by which the ratio of equal code may differ from 1 over so many."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Judgement:
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """From which size on a change of a case matters."""
+    """The size from which on a change counts, case by case."""
 
     tolerances: Mapping[str, float]
     """The share by case: 0.03 is three percent."""

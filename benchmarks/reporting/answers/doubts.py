@@ -17,9 +17,9 @@ from benchmarks.presentation.plain_text import clean
 DISTURBED = 0.1
 """A case is disturbed where others used at least this share of the cores' time."""
 UNSUSPENDED_SECONDS = 0.1
-"""Core time in others' turns from which on it is a reason to doubt them: several ticks of the clock."""
+"""Core time in the turns of others from which on their times are doubted: several ticks of the clock."""
 MANY = 0.25
-"""Disturbance and noise are reasons where they affect at least this share of the measured cases."""
+"""Disturbance and noise are reasons to doubt a run where they affect at least this share of the measured cases."""
 TOO_FAST = 1.1
 """Share of the hardware limit from which on a time is doubted: the limit is accurate to a few percent."""
 
@@ -27,7 +27,7 @@ HOLDING_BACK = (
     *("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE"),
     *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES"),
 )
-"""Environment variables by which a library does not choose its code by the processor."""
+"""Environment variables that keep a library from the fastest code that the processor can run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +42,12 @@ class TooFast:
 
 @dataclasses.dataclass(frozen=True)
 class OwnProcesses:
-    """Processes of an implementation's own: the most at a time, and their core time in others' turns, if many ticks."""
+    """The processes that an implementation started, which are suspended while other implementations are measured."""
 
     most: int
+    """The most at a time."""
     unsuspended_seconds: float
+    """The core time that it used while others were measured; 0 where it is less than `UNSUSPENDED_SECONDS`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,13 +60,13 @@ class Doubts:
     """Disturbed cases, where there are many."""
     noisy: int
     """Noisy cases with an interval, where there are many."""
-    unbounded: int
+    without_interval: int
     """Cases with too few blocks for an interval."""
     held_back: tuple[str, ...]
-    """The variables of `HOLDING_BACK` that were set, each as NAME=value."""
+    """The environment variables of `HOLDING_BACK` that were set, each as NAME=value."""
     too_fast: TooFast | None
     processes: Mapping[str, OwnProcesses]
-    """{implementation: its processes}, where it has some or used cores in others' turns."""
+    """{implementation: its processes}, where it has some, or they used cores while others were measured."""
     lost: int
     """Cases with visits that were cut short from outside."""
 
@@ -78,7 +80,7 @@ def find_doubts(frame: pd.DataFrame, record: Mapping[str, Any]) -> Doubts:
         measured=len(measured),
         disturbed=disturbed if disturbed >= MANY * len(measured) else 0,
         noisy=noisy if noisy >= MANY * len(measured) else 0,
-        unbounded=int(measured["relative_half_width"].isna().sum()),
+        without_interval=int(measured["relative_half_width"].isna().sum()),
         held_back=_held_back(record),
         too_fast=_too_fast(measured),
         processes=_processes(measured),

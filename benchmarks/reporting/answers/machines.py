@@ -63,7 +63,7 @@ class Best(NamedTuple):
 
     implementation: str
     close: frozenset[str]
-    """Those that are too close to it to call."""
+    """The implementations that are too close to the fastest to call."""
     seconds: Estimate
     cores: float
     """Threads of all processes; NaN on a GPU."""
@@ -78,7 +78,10 @@ class Best(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """What takes a second on one machine, on another: geometric means over the workloads of both, by the fastest."""
+    """The cost on another machine of what takes one second on `machine`, each computed by its fastest.
+
+    Costs are geometric means over the workloads that both measured.
+    """
 
     machine: str
     other: str
@@ -87,11 +90,11 @@ class Exchange:
     workloads: int
     seconds: Estimate
     lowest: float
-    """The least of any workload, by the medians."""
+    """The lowest ratio of medians of any workload."""
     highest: float
     core_seconds: Estimate
     joules: float
-    """NaN unless the energy of every workload could be read on both."""
+    """The ratio of energies; NaN unless the energy of every workload could be read on both machines."""
 
 
 Table = Mapping[Point, Mapping[str, Best]]

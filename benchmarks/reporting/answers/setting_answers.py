@@ -77,7 +77,7 @@ class SettingAnswer:
     setting: Setting
     mode: Mode
     workloads: tuple[Workload, ...]
-    """Those that were compared."""
+    """The workloads on which implementations were compared."""
     fastest: str
     close: tuple[str, ...]
     """The implementations that are too close to call over all workloads, the nearest first."""

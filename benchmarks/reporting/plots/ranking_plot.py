@@ -72,7 +72,7 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], scale: tuple[flo
 
 
 def finding(rows: pd.DataFrame) -> str:
-    """On how many workloads the subject is surely ahead, behind, and neither."""
+    """A line with the numbers of workloads on which the subject is surely ahead, surely behind, and neither."""
     ahead, behind = int((rows["ratio_low"] > 1).sum()), int((rows["ratio_high"] < 1).sum())
     close = len(rows) - ahead - behind
     said = [f"surely ahead on {ahead} of {len(rows)}"]

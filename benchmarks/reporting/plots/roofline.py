@@ -31,7 +31,7 @@ _SMALL, _ROW = 8, 10
 
 
 def has_roof(rows: pd.DataFrame, peaks: Mapping[str, Sequence[Peak]]) -> pd.Series:
-    """Which rows belong to a run and setting whose bandwidths were measured."""
+    """A mask of the rows whose run measured bandwidths in their setting."""
     known: dict[tuple[object, ...], bool] = {}
     keys = list(zip(*(rows[name] for name in ("run", "device", "dtype", "precision", "threads")), strict=True))
     for run, *setting in dict.fromkeys(keys):

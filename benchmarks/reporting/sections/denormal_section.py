@@ -126,7 +126,7 @@ def _with_flushing(ratios: Sequence[Estimate]) -> str:
 
 
 def _slower(ratios: Sequence[Estimate]) -> list[Estimate]:
-    """Those that are surely above `SLOWER`."""
+    """The ratios that are surely above `SLOWER`."""
     return [ratio for ratio in ratios if ratio.low > SLOWER]
 
 

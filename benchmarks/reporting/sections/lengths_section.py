@@ -90,7 +90,7 @@ def _answer(cases: Sequence[LengthsCase]) -> str:
 
 
 def _place(name: str, batches: Sequence[_Batch]) -> str:
-    """On how many batches it is the fastest, surely or perhaps, and its mean ratio to the best other or the fastest."""
+    """A clause on one implementation: on how many batches it is the fastest, and its mean ratio to the best other."""
     compared = [each for each in batches if name == each.fastest or name in each.behind]
     if not compared:
         return ""

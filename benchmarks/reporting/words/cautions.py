@@ -8,19 +8,22 @@ from benchmarks.reporting.words.answer_words import Mark
 
 
 def cautions(doubts: Doubts, mark: Mark) -> list[str]:
-    """A sentence for each doubt, the one that matters most first; none without doubts."""
+    """A sentence for each doubt, the one that matters most first; none without doubts.
+
+    `mark` marks names as code, as Markdown or a terminal does.
+    """
     said = []
     if doubts.held_back:
-        settings = listed([mark(setting) for setting in doubts.held_back])
-        are = "were" if len(doubts.held_back) > 1 else "was"
+        variables = listed([mark(variable) for variable in doubts.held_back])
+        several = len(doubts.held_back) > 1
         said.append(
-            f"{settings} {are} set: libraries that heed this may have run below what the processor can; unset it and "
-            "measure again."
+            f"{variables} {'were' if several else 'was'} set: a library that heeds {'them' if several else 'it'} may "
+            f"have run slower code than the processor allows; unset {'them' if several else 'it'} and measure again."
         )
-    if doubts.unbounded:
+    if doubts.without_interval:
         said.append(
-            f"{doubts.unbounded} of {count(doubts.measured, 'case')} have too few blocks for an interval: give a "
-            f"larger {mark('--budget')}, or go on with {mark('--resume')}."
+            f"{doubts.without_interval} of {count(doubts.measured, 'case')} have too few blocks for an interval: give "
+            f"a larger {mark('--budget')}, or go on with {mark('--resume')}."
         )
     if doubts.disturbed:
         said.append(
@@ -35,9 +38,9 @@ def cautions(doubts: Doubts, mark: Mark) -> list[str]:
     if doubts.too_fast:
         fastest = doubts.too_fast
         said.append(
-            f"{count(fastest.cases, 'case')} passed the hardware limit, at most {mark(fastest.implementation)} on "
-            f"{mark(fastest.workload)} with {share(fastest.share_of_attainable)}: the limit was measured too low, or "
-            "the time was not earned."
+            f"{count(fastest.cases, 'case')} took less time than the hardware limit allows, most of all "
+            f"{mark(fastest.implementation)} on {mark(fastest.workload)} with {share(fastest.share_of_attainable)} of "
+            "it: the limit was measured too low, or the calls did not compute all that they should."
         )
     for name, own in doubts.processes.items():
         said += _own_processes(name, own, mark)
@@ -49,12 +52,13 @@ def cautions(doubts: Doubts, mark: Mark) -> list[str]:
 
 
 def _own_processes(name: str, own: OwnProcesses, mark: Mark) -> list[str]:
+    """Sentences on the processes that the implementation `name` started."""
     said = []
     if own.most:
         said.append(f"{mark(name)} has up to {own.most} processes of its own at a time; they are measured with it.")
     if own.unsuspended_seconds:
         said.append(
-            f"{mark(name)} used up to {own.unsuspended_seconds:.1f} s of the cores in others' turns: what was measured "
-            "beside it may look slower than it is."
+            f"{mark(name)} used up to {own.unsuspended_seconds:.1f} s of the cores while others were measured: these "
+            "may look slower than they are."
         )
     return said

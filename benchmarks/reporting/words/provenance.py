@@ -19,7 +19,7 @@ from benchmarks.reporting.answers.findings import describe_conditions
 from benchmarks.runs.loading import LoadedRun
 
 MEASURING = ("warm-up", "sampling")
-"""The activities of a sweep that are measuring proper."""
+"""The activities of a sweep in which implementations are measured; the others prepare and check that."""
 
 
 def how_measured(run: LoadedRun, frame: pd.DataFrame) -> str:
@@ -175,7 +175,7 @@ def _peaks(run: LoadedRun) -> str:
         rows.append([describe_conditions(*setting), escape(rate), moved, escape(", ".join(calls)) or NOTHING])
     if not rows:
         return ""
-    header = ["setting", "fastest matrix product", "memory bandwidth", "least call"]
+    header = ["setting", "fastest matrix product", "memory bandwidth", "shortest call"]
     return f"Peaks, measured in the same run:\n\n{table(header, rows)}"
 
 
@@ -205,30 +205,31 @@ def _activities(record: Mapping[str, Any]) -> str:
 
 
 def _paths(frame: pd.DataFrame, packages: Mapping[str, Any]) -> str:
-    """The paths that ran, as each implementation says; a path that several settings or implementations share is one.
+    """The code paths that ran (kernels, formats, settings), as `describe` of each implementation names them.
 
-    What a run says of its software is left out, and what is but a number, as `threads: 2`.
+    Implementations that share a path are listed together. Parts that only repeat `packages`, {library: version}, or are
+    a number alone, such as `threads: 2`, are left out.
     """
     known = frame[frame["describe"].notna()]
     software = {f"library: {name} {version}" for name, version in packages.items()}
     paths: dict[str, dict[str, None]] = {}
     for name, path in zip(known["implementation"], known["describe"], strict=True):
-        # What differs by numbers alone, such as threads, is one path.
+        # Paths that differ by numbers alone, such as threads, count as one.
         parts = [_NUMBER.sub("n", part) for part in path.split("; ") if part not in software]
         paths.setdefault(str(name), {}).setdefault("; ".join(part for part in parts if not part.endswith(": n")), None)
     names: dict[str, list[str]] = {}
     for name, found in paths.items():
         names.setdefault(_shared_once(list(found)), []).append(name)
     lines = [f"- {', '.join(map(code, own))}: {escape(path)}" for path, own in names.items() if path]
-    return "\n".join(["Which path ran, with n for numbers:", "", *lines[:_MOST_PATHS]]) if lines else ""
+    return "\n".join(["The code path of each, with n for numbers:", "", *lines[:_MOST_PATHS]]) if lines else ""
 
 
 def _shared_once(paths: Sequence[str]) -> str:
-    """Paths of one implementation: the parts that all have, then what each has beside them."""
+    """The paths of one implementation as one text: the parts that all share, then the other parts of each."""
     split = [path.split("; ") for path in paths]
     shared = [part for part in split[0] if all(part in each for each in split)]
     own = ["; ".join(part for part in each if part not in shared) for each in split]
-    # What each has of one name has the name once: `path: A | B`.
+    # A name that all of these begin with is written once: `path: A | B`.
     name = own[0].partition(": ")[0] + ": "
     own = own[:1] + [each.removeprefix(name) if "; " not in each else each for each in own[1:]]
     return "; ".join([*shared, *([" | ".join(own)] if len(paths) > 1 else [])])

@@ -1,4 +1,4 @@
-"""A suite is laid into another revision's files: neither tree is left, whatever links either has."""
+"""A suite is copied into another revision's files: neither tree is left, whatever links either has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.files import lay
+from benchmarks.files import copy_across
 from tests.precious_files import content
 
 
@@ -44,7 +44,7 @@ def test_a_suite_takes_the_place_of_an_older_one(here: Path, there: Path) -> Non
     """All of it, without what Python compiled, and nothing else."""
     (there / "bench" / "suite").mkdir(parents=True)
     (there / "bench" / "suite" / "test_old.py").write_text("then")
-    assert lay(here, there, "bench/suite") == []
+    assert copy_across(here, there, "bench/suite") == []
     assert content(there) == LAID
 
 
@@ -53,7 +53,7 @@ def test_a_file_gives_way_to_a_folder(was: str, here: Path, there: Path) -> None
     """A file in the middle of the path, or at its end, is replaced."""
     (there / was).parent.mkdir(exist_ok=True)
     (there / was).write_text("then")
-    lay(here, there, "bench/suite")
+    copy_across(here, there, "bench/suite")
     assert content(there) == LAID
 
 
@@ -62,7 +62,7 @@ def test_a_folder_gives_way_to_a_file(here: Path, there: Path) -> None:
     (there / "test_a.py").mkdir()
     (here / "test_a.py").write_text("now")
     (here / "test_a.py").chmod(0o750)
-    lay(here, there, "test_a.py")
+    copy_across(here, there, "test_a.py")
     assert content(there) == {"code.py": "code then", "test_a.py": "now"}
     assert (there / "test_a.py").stat().st_mode & 0o777 == 0o750
 
@@ -82,7 +82,7 @@ def test_a_link_out_of_the_revision_is_refused(
     place.symlink_to(os.path.relpath(target, place.parent) if is_relative else target)
     before = content(precious.parent)
     with pytest.raises(ValueError, match=r"bench/suite leads out of .* by a link, to .*nothing there was changed"):
-        lay(here, there, "bench/suite")
+        copy_across(here, there, "bench/suite")
     assert content(precious.parent) == before
 
 
@@ -92,14 +92,14 @@ def test_a_link_in_a_circle_is_refused(link: str, here: Path, there: Path) -> No
     (there / link).parent.mkdir(exist_ok=True)
     (there / link).symlink_to(Path(link).name)
     with pytest.raises(ValueError, match="bench/suite leads out of"):
-        lay(here, there, "bench/suite")
+        copy_across(here, there, "bench/suite")
 
 
 def test_a_link_within_the_revision_gives_way(here: Path, there: Path) -> None:
     """The link is replaced and not its target, which may be code."""
     (there / "bench").mkdir()
     (there / "bench" / "suite").symlink_to("../code.py")
-    lay(here, there, "bench/suite")
+    copy_across(here, there, "bench/suite")
     assert content(there) == LAID
 
 
@@ -107,7 +107,7 @@ def test_links_in_the_replaced_suite_are_not_followed(here: Path, there: Path, p
     """The links are removed, and their targets stay."""
     (there / "bench" / "suite").mkdir(parents=True)
     (there / "bench" / "suite" / "data").symlink_to(precious)
-    lay(here, there, "bench/suite")
+    copy_across(here, there, "bench/suite")
     assert content(there) == LAID
     assert content(precious) == {"suite/thesis.txt": "years of work"}
 
@@ -116,7 +116,7 @@ def test_links_in_the_replaced_suite_are_not_followed(here: Path, there: Path, p
 def test_a_name_that_leads_out_is_refused(name: str, here: Path, there: Path) -> None:
     """The name of the whole tree is refused too, as it would replace the revision's code."""
     with pytest.raises(ValueError, match="no name of something in a folder"):
-        lay(here, there, name)
+        copy_across(here, there, name)
     assert content(there) == {"code.py": "code then"}
 
 
@@ -125,17 +125,17 @@ def test_a_link_to_the_projects_code_leads_to_the_revisions_own(is_relative: boo
     """The checkout's code behind the link is not measured in place of the revision's."""
     target = here / "code.py"
     (here / "bench" / "suite" / "code.py").symlink_to("../../code.py" if is_relative else target)
-    assert lay(here, there, "bench/suite") == []
+    assert copy_across(here, there, "bench/suite") == []
     assert (there / "bench" / "suite" / "code.py").read_text() == "code then"
 
 
 def test_a_link_out_of_the_checkout_is_said(here: Path, there: Path, precious: Path) -> None:
-    """The link is laid as a link, so its target is neither copied nor written to."""
+    """The link is copied as a link, so its target is neither copied nor written to."""
     (here / "bench" / "suite" / "data").symlink_to(precious)
-    (said,) = lay(here, there, "bench/suite")
+    (said,) = copy_across(here, there, "bench/suite")
     assert said.endswith(f"data is a link out of the checkout: every revision meets what is in {precious} now")
     assert content(there)["bench/suite/data"] == f"-> {precious}"
-    lay(here, there, "bench/suite")
+    copy_across(here, there, "bench/suite")
     assert content(precious) == {"suite/thesis.txt": "years of work"}
 
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_laid_is_passed_over_and_said(here: Path, there: Path) ->
     os.mkfifo(suite / "pipe")
     (suite / "dangling").symlink_to("none")
     (suite / "circle").symlink_to("circle")
-    said = lay(here, there, "bench/suite")
+    said = copy_across(here, there, "bench/suite")
     assert content(there) == LAID
     assert [line.rpartition("/suite/")[2] for line in said] == [
         "circle is a link that leads nowhere and was passed over",
@@ -158,5 +158,5 @@ def test_many_notes_are_counted(here: Path, there: Path) -> None:
     """An environment in the suite's folder has hundreds of links."""
     for number in range(9):
         (here / "bench" / "suite" / f"link-{number}").symlink_to("none")
-    said = lay(here, there, "bench/suite")
+    said = copy_across(here, there, "bench/suite")
     assert (len(said), said[-1]) == (6, "and 4 more such files in bench/suite")
