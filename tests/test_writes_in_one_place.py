@@ -50,9 +50,12 @@ ALLOWED = {
     ("rnnimpl/onednn.py", "TemporaryFile"): "what oneDNN writes to standard output",
     ("rnnimpl/torch_inductor.py", "rmtree"): "the folder of what PyTorch compiled",
     ("rnnimpl/native/build.py", "chmod"): "the cache of compiled code",
+    ("rnnimpl/native/build.py", "hardlink_to"): "the cache of compiled code",
     ("rnnimpl/native/build.py", "mkstemp"): "the cache of compiled code",
     ("rnnimpl/native/build.py", "replace"): "the cache of compiled code",
     ("rnnimpl/native/build.py", "unlink"): "the cache of compiled code",
+    ("rnnimpl/native/compiling.py", "unlink"): "what is being compiled, for the program that shows it",
+    ("rnnimpl/native/compiling.py", "write_text"): "what is being compiled, for the program that shows it",
 }
 """{(file, call): why it may}; each is there."""
 LOADERS = {
