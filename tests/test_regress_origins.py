@@ -140,6 +140,40 @@ def test_an_editable_install_by_an_import_hook_is_refused(tmp_path: Path, monkey
         revisions_of(top, "shared")
 
 
+LOADERS = {
+    "runpy": "import runpy\nrevision = runpy.run_path({file!r})['revision']\n",
+    "a loader": (
+        "from importlib.util import module_from_spec, spec_from_file_location\n"
+        "spec = spec_from_file_location('anything', {file!r})\n"
+        "module = module_from_spec(spec)\nspec.loader.exec_module(module)\nrevision = module.revision\n"
+    ),
+    "exec": "space = {{}}\nexec(open({file!r}).read(), space)\nrevision = space['revision']\n",
+}
+"""Ways to run a file that leave no module behind."""
+
+
+@pytest.mark.parametrize("way", LOADERS)
+def test_code_of_the_checkout_that_is_no_module_is_refused(tmp_path: Path, way: str) -> None:
+    """A suite that runs a file by its full name runs head's on both sides; by a name beside itself, each its own."""
+    top = tmp_path / "project"
+    files = {"tool/work.py": PACKAGE, "bench/test_it.py": LOADERS[way].format(file=str(top / "tool/work.py"))}
+    files["bench/test_it.py"] += suite_of("x").partition("\n\n")[2]
+    project(top, files)
+    with pytest.raises(ValueError, match=r"base runs work.py of .*/project/tool/work.py, which is not of its revision"):
+        revisions_of(top)
+    beside = files["bench/test_it.py"].replace(repr(str(top / "tool/work.py")), "__file__[:-16] + 'tool/work.py'")
+    assert revisions_of(project(tmp_path / "other", files | {"bench/test_it.py": beside})) == [1, 2]
+
+
+def test_temporary_files_within_the_checkout_are_not_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugins of a process are copied to where temporary files are, which may be in the checkout."""
+    files = {"pkg.py": PACKAGE, ".gitignore": "temporary\n", "bench/test_it.py": suite_of("pkg")}
+    top = project(tmp_path / "project", files)
+    (top / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(top / "temporary"))
+    assert revisions_of(top, "shared") == [1, 2]
+
+
 def test_a_link_to_the_checkout_is_the_checkout(tmp_path: Path) -> None:
     """A revision whose package is a link to the checkout's runs the checkout's code."""
     top = project(tmp_path / "project", {"code/pkg/__init__.py": PACKAGE, "bench/test_it.py": suite_of("pkg")})

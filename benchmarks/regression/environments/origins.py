@@ -2,7 +2,8 @@
 
 A module is the project's when its file lies in any checkout of the repository, when it comes from a distribution that
 is a build of the project, or when the side's tree has a module of its name and no other distribution owns the file.
-Each such module must come from the side's own tree or from a build of it.
+Each such module must come from the side's own tree or from a build of it. Mapped libraries, and files of Python code
+that were opened, count as modules where they lie in a checkout.
 """
 
 from __future__ import annotations
@@ -149,7 +150,8 @@ class Origins:
     def _sort(self) -> None:
         packages: set[str] = set()
         loaded = [(name, file) for name in sorted(self._loaded.modules) for file in self._loaded.modules[name]]
-        for module, file in [*loaded, *((library.name, library) for library in self._libraries())]:
+        others = [*self._libraries(), *self._read_elsewhere()]
+        for module, file in [*loaded, *((other.name, other) for other in others)]:
             real = _real(file)
             if self._is_own(real):
                 self.own.append((module, file))
@@ -171,6 +173,12 @@ class Origins:
         modules = {_real(file) for files in self._loaded.modules.values() for file in files}
         libraries = [_real(library) for library in self._loaded.libraries]
         return [each for each in libraries if each not in modules and self._checkout_of(each) is not None]
+
+    def _read_elsewhere(self) -> list[Path]:
+        """The files of code that were opened in another checkout and are not modules."""
+        modules = {_real(file) for files in self._loaded.modules.values() for file in files}
+        files = {_real(file) for file in self._loaded.read} - modules
+        return sorted(file for file in files if self._checkout_of(file) not in (None, self._folder))
 
     def _is_own(self, file: Path) -> bool:
         if self._build is not None and file.is_relative_to(self._build):

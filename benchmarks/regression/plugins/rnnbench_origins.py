@@ -5,6 +5,7 @@ this file it writes `loaded.json`, again after each test that has loaded more:
 
     {"modules": {NAME: [FILE, ...]}, "missing": {NAME: [FOLDER that was searched, ...]},
      "libraries": [FILE of a shared library that is mapped, ...], "path": [sys.path],
+     "read": [FILE of Python code that was opened and is no module's, ...],
      "standard": [FOLDER of Python's own library, ...], "prefixes": [FOLDER of the environment, ...]}
 
 A namespace package has no file and no code of its own, so only its modules are recorded. Files are absolute, under the
@@ -13,6 +14,7 @@ names that the import system gave them, and links are not followed.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import sysconfig
@@ -25,7 +27,8 @@ _HERE = Path(__file__).parent
 _modules: dict[str, list[str]] = {}
 _missing: dict[str, list[str]] = {}
 _raw: set[tuple[str, str]] = set()
-_written = (-1, -1)
+_read: dict[str, None] = {}
+_written = (-1, -1, -1)
 
 
 class _NotFound:
@@ -37,6 +40,21 @@ class _NotFound:
 
 
 sys.meta_path.append(_NotFound)
+
+
+def _note_read(event: str, arguments: tuple[object, ...]) -> None:
+    """Record a file of code that is opened: what runs by runpy, exec or a loader of its own is no module."""
+    if event != "open" or not isinstance(arguments[0], str) or not arguments[0].endswith((".py", ".pyc")):
+        return
+    try:
+        # A relative name has to be resolved before a test changes the current folder.
+        file = str(Path(arguments[0]).absolute())
+        _read.setdefault(importlib.util.source_from_cache(file) if file.endswith("c") else file)
+    except (OSError, ValueError):
+        return
+
+
+sys.addaudithook(_note_read)
 
 
 def _note_modules() -> None:
@@ -67,14 +85,17 @@ def _libraries() -> list[str]:
 def _write() -> None:
     global _written
     _note_modules()
-    if _written == (len(_raw), len(_missing)):
+    counts = len(_raw), len(_missing), len(_read)
+    if _written == counts:
         return
-    _written = (len(_raw), len(_missing))
+    _written = counts
+    of_modules = {file for files in _modules.values() for file in files}
     standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     content = {
         "modules": _modules,
         "missing": {name: folders for name, folders in _missing.items() if name not in sys.modules},
         "libraries": _libraries(),
+        "read": [file for file in _read if file not in of_modules and Path(file).parent != _HERE],
         "path": [str(Path(entry).absolute()) for entry in sys.path],
         "standard": sorted(standard),
         "prefixes": sorted({sys.prefix, sys.base_prefix, sys.exec_prefix}),
@@ -99,5 +120,5 @@ def pytest_runtest_logfinish() -> None:
 def pytest_sessionfinish() -> None:
     """Record the modules that are loaded at the end, and the libraries that are mapped."""
     global _written
-    _written = (-1, -1)
+    _written = (-1, -1, -1)
     _write()

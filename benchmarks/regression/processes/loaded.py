@@ -18,6 +18,8 @@ class Loaded:
     """{module that was not found: the folders that were searched}."""
     libraries: tuple[Path, ...] = ()
     """The shared libraries that are mapped."""
+    read: tuple[Path, ...] = ()
+    """The files of Python code that were opened and are no module's, as by runpy, exec or a loader of the suite's."""
     path: tuple[Path, ...] = ()
     """`sys.path`."""
     standard: tuple[Path, ...] = ()
@@ -31,6 +33,7 @@ class Loaded:
             modules=_joined(self.modules, later.modules),
             missing=_joined(self.missing, later.missing),
             libraries=_once(self.libraries, later.libraries),
+            read=_once(self.read, later.read),
             path=_once(self.path, later.path),
             standard=_once(self.standard, later.standard),
             prefixes=_once(self.prefixes, later.prefixes),
@@ -47,6 +50,7 @@ def read_loaded(folder: Path) -> Loaded | None:
         modules={name: _paths(files) for name, files in content["modules"].items()},
         missing={name: _paths(folders) for name, folders in content["missing"].items()},
         libraries=_paths(content["libraries"]),
+        read=_paths(content["read"]),
         path=_paths(content["path"]),
         standard=_paths(content["standard"]),
         prefixes=_paths(content["prefixes"]),
