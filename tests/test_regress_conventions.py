@@ -58,6 +58,29 @@ def test_calls_what_makes_a_coroutine(benchmark):
 
 def test_runs_a_coroutine(benchmark):
     benchmark(lambda: asyncio.run(work()))
+
+def numbers():
+    yield from range(9)
+
+async def later():
+    yield 1
+
+def begun():
+    found = numbers()
+    next(found)
+    return found
+
+def test_makes_a_generator(benchmark):
+    benchmark(numbers)
+
+def test_makes_an_async_generator(benchmark):
+    benchmark.pedantic(later, rounds=2)
+
+def test_exhausts_a_generator(benchmark):
+    benchmark(lambda: list(numbers()))
+
+def test_begins_a_generator(benchmark):
+    benchmark(begun)
 """,
 }
 
@@ -82,7 +105,10 @@ def test_files_and_functions_named_bench_are_collected_where_they_use_the_fixtur
     assert found.broken == {}
 
 
-@pytest.mark.parametrize("name", ["whole[1]", "whole[2]", "by_the_other_name", "with_the_fixture", "runs_a_coroutine"])
+MEASURED = ("whole[1]", "whole[2]", "by_the_other_name", "with_the_fixture", "runs_a_coroutine")
+
+
+@pytest.mark.parametrize("name", [*MEASURED, "exhausts_a_generator", "begins_a_generator"])
 def test_a_test_with_a_mark_is_measured(name: str, found: ProcessRecord) -> None:
     """Without the fixture it is measured whole; options that pytest-benchmark's mark does not know are dropped."""
     case = f"bench/test_marks.py::test_{name}"
@@ -96,6 +122,14 @@ def test_a_coroutine_that_nobody_awaits_is_no_measurement(name: str, found: Proc
     outcome = found.outcomes[f"bench/test_marks.py::test_{name}"]
     assert outcome.status == "failed"
     assert "only its making would be measured: benchmark a function that runs it" in outcome.reason
+
+
+@pytest.mark.parametrize("name", ["makes_a_generator", "makes_an_async_generator"])
+def test_a_generator_that_nobody_exhausts_is_no_measurement(name: str, found: ProcessRecord) -> None:
+    """Head would be the same as base however slow it is; the reason has the remedy."""
+    outcome = found.outcomes[f"bench/test_marks.py::test_{name}"]
+    assert outcome.status == "failed"
+    assert "only its making would be measured: benchmark a function that exhausts it" in outcome.reason
 
 
 def test_a_method_of_unittest_is_not_measured_and_told_why(found: ProcessRecord) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from benchmarks.regression.processes.outcomes import PASSED, Excluded, Outcome
 from benchmarks.regression.processes.process_record import ProcessRecord, Round, read_record
 from benchmarks.regression.processes.pytest_command import Side
 from benchmarks.regression.processes.suite_process import BudgetOver, SuiteProcess, TimeLimits
+from tests.suite_sides import suite
 from tests.synthetic_records import FAILED, record
 
 FAILS_FIRST = """
@@ -29,14 +29,6 @@ def test_works(benchmark, cache, tmp_path):
     cache.set("rnnbench/seen", 1)
     benchmark(sum, range(9))
 """
-
-
-def suite(folder: Path, files: dict[str, str]) -> Side:
-    """A side whose suite is the folder `bench` with these files; a name `../x` puts a file above it."""
-    (folder / "bench").mkdir()
-    for name, text in files.items():
-        (folder / "bench" / name).write_text(text)
-    return Side("head", folder, sys.executable, "bench")
 
 
 @pytest.mark.parametrize(
@@ -216,41 +208,6 @@ def test_a_daemon_of_the_suite_ends_with_its_process(tmp_path: Path) -> None:
     assert measured.outcomes == {"bench/test_a.py::test_a": PASSED}
     daemon = int((tmp_path / "daemon").read_text())
     assert not psutil.pid_exists(daemon) or psutil.Process(daemon).status() == psutil.STATUS_ZOMBIE
-
-
-MEDDLES = """
-import json, os, pathlib
-
-def test_closes_the_turns(benchmark):
-    turns = json.loads(pathlib.Path(os.environ["RNNBENCH_TURNS"]).read_text())["turns"]
-    # What is opened next may get the number of a descriptor that was closed.
-    with open("kept.txt", "r+") as file:
-        for number in turns:
-            os.dup2(file.fileno(), number)
-        benchmark(sum, range(9))
-
-def test_has_a_child_that_goes_on(benchmark):
-    if os.fork() == 0:
-        return
-    os.wait()
-    benchmark(sum, range(9))
-
-def test_works_last(benchmark):
-    benchmark(sum, range(9))
-"""
-
-
-def test_a_suite_that_closes_or_inherits_the_turns_has_none_of_its_files_changed(tmp_path: Path) -> None:
-    """A file that took the place of a closed descriptor is not written to, and a forked child takes no turns."""
-    side = suite(tmp_path, {"test_a.py": MEDDLES, "../kept.txt": "mine\n"})
-    found = dry_run(side, TimeLimits(turn_seconds=20.0))
-    assert (tmp_path / "kept.txt").read_text() == "mine\n"
-    closed, forked, last = (
-        found.outcomes[f"bench/test_a.py::test_{name}"]
-        for name in ("closes_the_turns", "has_a_child_that_goes_on", "works_last")
-    )
-    assert "it closed descriptors that it had not opened" in closed.reason
-    assert (forked, last) == (PASSED, PASSED), found.output
 
 
 def test_a_wait_ends_with_the_budget(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ name is one that no module of the project has.
 - Files and functions whose names begin with `bench` are collected beside those of the project's own patterns, where
   they use the fixture.
 - A test with the mark of pytest-codspeed that does not use the fixture is measured whole, as pytest-codspeed does.
-- A benchmark of a function that returns a coroutine fails: only the making of the coroutine would be measured.
+- A benchmark of a function that returns a coroutine, or a generator of which nothing has run, fails: only the making of
+  it would be measured.
 """
 
 from __future__ import annotations
@@ -35,12 +36,16 @@ _COROUTINE = (
     "the measured function returns a coroutine, and only its making would be measured: benchmark a function that runs "
     "it, such as benchmark(lambda: loop.run_until_complete(work()))"
 )
+_GENERATOR = (
+    "the measured function returns a generator, and only its making would be measured: benchmark a function that "
+    "exhausts it, such as benchmark(lambda: list(work()))"
+)
 _measured_whole: set[str] = set()
 _added_functions = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have benchmarks collected by their usual names, and coroutines found."""
+    """Have benchmarks collected by their usual names, and coroutines and generators found."""
     global _added_functions
     config.addinivalue_line("markers", "codspeed_benchmark: pytest-codspeed measures the test")
     patterns = config.getini("python_files")
@@ -49,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not any(fnmatch.fnmatch("bench_it", pattern) for pattern in config.getini("python_functions")):
         _added_functions = True
         config.addinivalue_line("python_functions", _FUNCTIONS)
-    _find_coroutines()
+    _find_lazy_results()
 
 
 def _files_of_benchmarks(arguments: list[str], patterns: list[str]) -> set[str]:
@@ -114,17 +119,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-def _find_coroutines() -> None:
-    """Have pytest-benchmark's fixture fail where what it measures returns a coroutine."""
+def _find_lazy_results() -> None:
+    """Have pytest-benchmark's fixture fail where what it measures returns work that has still to be done."""
     from pytest_benchmark.fixture import BenchmarkFixture
 
     for name in ("_raw", "_raw_pedantic"):
         measure: Callable[..., Any] | None = getattr(BenchmarkFixture, name, None)
         if measure is not None:
-            setattr(BenchmarkFixture, name, _refusing_coroutines(measure))
+            setattr(BenchmarkFixture, name, _refusing_lazy_results(measure))
 
 
-def _refusing_coroutines(measure: Callable[..., Any]) -> Callable[..., Any]:
+def _refusing_lazy_results(measure: Callable[..., Any]) -> Callable[..., Any]:
     def measured(self: Any, function: Callable[..., Any], *words: Any, **named: Any) -> Any:
         if inspect.iscoroutinefunction(function):
             pytest.fail(_COROUTINE, pytrace=False)
@@ -132,6 +137,9 @@ def _refusing_coroutines(measure: Callable[..., Any]) -> Callable[..., Any]:
         if inspect.iscoroutine(result):
             result.close()
             pytest.fail(_COROUTINE, pytrace=False)
+        has_not_begun = inspect.isgenerator(result) and inspect.getgeneratorstate(result) == inspect.GEN_CREATED
+        if has_not_begun or inspect.isasyncgen(result):
+            pytest.fail(_GENERATOR, pytrace=False)
         return result
 
     return measured

@@ -7,6 +7,7 @@ name is one that no module of the project has.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,8 +63,21 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, value in _FILES.items():
         if hasattr(config.option, name):
             setattr(config.option, name, value)
+    if hasattr(config.option, "randomly_seed"):
+        # pytest-randomly: the two processes of a pair draw the same numbers, in the order of the suite.
+        config.option.randomly_seed = int(os.environ.get("PYTHONHASHSEED", "0"))
+        config.option.randomly_reorganize = False
     suite = [Path(word.partition("::")[0]).resolve() for word in config.args]
     ignored = config.option.ignore or ()
     config.option.ignore = [
         path for path in ignored if not any(each.is_relative_to(Path(path).resolve()) for each in suite)
     ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take back the limits of pytest-timeout by marks: they count the time in which the other side has its turn."""
+    if config.pluginmanager.hasplugin("timeout"):
+        for item in items:
+            if item.get_closest_marker("timeout") is not None:
+                item.add_marker(pytest.mark.timeout(0), append=False)
