@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,16 @@ def test_a_file_with_two_names_is_replaced_under_one(folder: Path, precious: Pat
     (folder / "x").hardlink_to(precious / "thesis.txt")
     files.write(folder, "x", "ours")
     assert ((folder / "x").read_text(), (precious / "thesis.txt").read_text()) == ("ours", "years of work")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o755])
+def test_a_file_that_is_replaced_keeps_its_permissions(mode: int, folder: Path) -> None:
+    """A private file stays private."""
+    (folder / "a.md").write_text("old")
+    (folder / "a.md").chmod(mode)
+    files.write(folder, "a.md", "new")
+    assert (folder / "a.md").read_text() == "new"
+    assert stat.S_IMODE((folder / "a.md").stat().st_mode) == mode
 
 
 def test_a_new_file_takes_no_place(folder: Path) -> None:

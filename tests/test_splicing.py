@@ -62,9 +62,15 @@ def test_a_text_that_is_filled_again_is_the_same(runs: list[Path], tmp_path: Pat
     [
         ("nothing", "the text has no block to fill"),
         (f"<!-- rnnbench: x -->\n{END}", "the block is 'x'; expected one of"),
+        (
+            f"<!-- rnnbench: results -->\nmine\n<!-- rnnbench: terminal -->\n{END}\n",
+            "the block results has no end before the next block",
+        ),
+        (f"<!-- rnnbench: results -->\n{END}\n<!-- rnnbench: terminal -->\nmine\n", "the block terminal has no end"),
     ],
 )
 def test_a_text_without_a_known_block_is_refused(text: str, words: str, runs: list[Path], tmp_path: Path) -> None:
+    """Where an end is missing, the user's text after it is no block's."""
     with pytest.raises(ValueError, match=re.escape(words)):
         spliced(text, runs, tmp_path)
 

@@ -35,18 +35,21 @@ class StoreError(Exception):
 def write(folder: Path, name: str, content: bytes | str, *, replace: bool = True, durable: bool = False) -> None:
     """Write a file in one step, and the folders below `folder` that its name needs: all of it, or nothing.
 
-    An existing regular file is replaced, or with `replace=False` refused. With `durable` it is on disk on return.
+    An existing regular file is replaced and its permissions stay, or with `replace=False` it is refused. With `durable`
+    the file is on disk on return.
     Raises StoreError for a link or anything else that is no regular file, OSError for an error of the system.
     """
     data = content.encode() if isinstance(content, str) else content
     with directory(folder, name) as (parent, last):
-        _check_replaceable(folder / name, parent, last, replace=replace)
+        mode = _check_replaceable(folder / name, parent, last, replace=replace)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         # A new file gets its name at once, so a file that another process makes meanwhile is an error.
         written = f".{last[:100]}.{secrets.token_hex(6)}" if replace else last
         descriptor = os.open(written, flags, 0o666, dir_fd=parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                if mode is not None:
+                    os.fchmod(descriptor, stat.S_IMODE(mode))
                 file.write(data)
                 file.flush()
                 if durable:
@@ -242,15 +245,17 @@ def _explained(error: OSError, path: Path, parent: int, last: str) -> Exception:
     return StoreError(_refusal(path, os.stat(last, dir_fd=parent, follow_symlinks=False).st_mode))
 
 
-def _check_replaceable(path: Path, parent: int, last: str, *, replace: bool) -> None:
+def _check_replaceable(path: Path, parent: int, last: str, *, replace: bool) -> int | None:
+    """The mode of the file that is there; None where none is. Raises StoreError where it cannot be replaced."""
     try:
         mode = os.stat(last, dir_fd=parent, follow_symlinks=False).st_mode
     except FileNotFoundError:
-        return
+        return None
     if not stat.S_ISREG(mode):
         raise StoreError(_refusal(path, mode))
     if not replace:
         raise StoreError(f"{path} is there already; expected a new file: nothing was changed, choose another folder")
+    return mode
 
 
 def _refusal(path: Path, mode: int, expected: str = "a file of its own") -> str:

@@ -29,7 +29,9 @@ END = "<!-- rnnbench: end -->"
 WIDTH = 80
 """Places of the terminal in the block `terminal`."""
 _LARGEST_FILE = 10_000_000
-_BLOCK = re.compile(r"(<!-- rnnbench: (\w+) -->\n)(.*?)(<!-- rnnbench: end -->)", re.DOTALL)
+_MARK = re.compile(r"<!-- rnnbench: (\w+) -->\n")
+# A block has no mark in it: where an end is missing, what follows is the user's up to the next mark and beyond.
+_BLOCK = re.compile(r"(<!-- rnnbench: (\w+) -->\n)((?:(?!<!-- rnnbench: ).)*)(<!-- rnnbench: end -->)", re.DOTALL)
 
 
 def splice_file(path: Path, runs: Sequence[Folder]) -> None:
@@ -41,7 +43,7 @@ def splice_file(path: Path, runs: Sequence[Folder]) -> None:
 def spliced(text: str, runs: Sequence[Folder], beside: Path) -> str:
     """The text with its blocks generated from runs, with links relative to the folder `beside`.
 
-    Raises ValueError for a text without a block, and for a block that is unknown.
+    Raises ValueError for a text without a block, for a block that is unknown, and for one without an end.
     """
     analyses = [Analysis([run]) for run in load_runs(list(runs))]
     blocks: Mapping[str, Callable[[], str]] = {
@@ -56,6 +58,10 @@ def spliced(text: str, runs: Sequence[Folder], beside: Path) -> str:
             raise ValueError(f"the block is {name!r}; expected one of {', '.join(blocks)}")
         return f"{begin}{blocks[name]()}\n{end}"
 
+    ended = {found.start() for found in _BLOCK.finditer(text)}
+    for mark in _MARK.finditer(text):
+        if mark[1] != "end" and mark.start() not in ended:
+            raise ValueError(f"the block {mark[1]} has no end before the next block; expected a line {END} after it")
     filled, number = _BLOCK.subn(fill, text)
     if not number:
         raise ValueError(f"the text has no block to fill; expected a line <!-- rnnbench: results --> and one {END}")
