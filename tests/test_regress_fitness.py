@@ -8,17 +8,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from benchmarks.regression.judging.fitness import (
     BY_FAR_ERROR,
+    CONTROL_WIDTH,
     early_warning,
+    first_warning,
     judge_control,
     slower_by_far,
     stays_unfit,
     unfit,
 )
 from benchmarks.regression.judging.stopping import Decision, Rule, decide
-from benchmarks.regression.judging.verdicts import RatioEstimate, bounds
+from benchmarks.regression.judging.verdicts import Judgement, RatioEstimate, bounds
 from benchmarks.regression.processes.pairing import CONTROLS
 from tests.synthetic_ratios import NOISE, estimate, shifted, thresholds
 
@@ -78,6 +81,17 @@ def test_a_machine_that_stays_unfit_is_unfit_after_any_further_pairs() -> None:
     assert early > 20
 
 
+@pytest.mark.parametrize("times", [0.999, 1.001])
+def test_the_early_rule_is_that_of_the_narrowest_interval(times: float) -> None:
+    """Two pairs that differ, and all others at their mean: the interval reaches just as far as it may, or farther."""
+    most = Rule().most_pairs
+    # The standard error of the mean is that of 2 * apart**2 over all pairs.
+    apart = math.log1p(CONTROL_WIDTH) * math.sqrt(most * (most - 1) / 2) / stats.t.ppf(0.975, most - 1)
+    pairs = [times * apart, -times * apart]
+    assert stays_unfit(both_parts(pairs), most) is (times > 1)
+    assert bool(unfit(control([*pairs, *[0.0] * (most - 2)]))) is (times > 1)
+
+
 def test_no_run_that_ends_on_a_fit_machine_was_said_to_stay_unfit() -> None:
     """At no number of pairs does the early rule speak against a run that all of its pairs show to be fit."""
     random, most, fit = np.random.default_rng(4), Rule().most_pairs, 0
@@ -99,6 +113,23 @@ def test_an_early_warning_says_whether_further_pairs_can_show_a_fit_machine() ->
     assert early_warning(both_parts([0.5, -0.5, 0.4]), most).startswith("the machine is unfit to judge on, whatever")
     # A certain shift may be outweighed later.
     assert early_warning(both_parts(shifted(0.05)), most).startswith("so far")
+
+
+def test_a_warning_says_what_is_known_and_what_can_be_done() -> None:
+    """The first pair is named as such; pairs without a control, or whose control differs by 5 %, give no warning."""
+    name, _ = CONTROLS
+    later = "with the same code on both; further pairs may show that it is fit, and Ctrl-C ends the run"
+    said = f"so far the machine is unfit to judge on: {name} differed by 10% between the sides of"
+    unlike = both_parts([math.log(1.1)])
+    assert first_warning(unlike) == f"{said} the first pair, {later}"
+    assert first_warning([{}, *unlike]) == f"{said} a pair, {later}"
+    assert first_warning(both_parts([math.log1p(CONTROL_WIDTH), -math.log1p(CONTROL_WIDTH)])) == ""
+    assert first_warning([{"a": 0.5}]) == ""
+    assert early_warning(both_parts([0.5, -0.5, 0.4]), Rule().most_pairs) == (
+        "the machine is unfit to judge on, whatever further pairs give: "
+        f"{unfit(control([0.5, -0.5, 0.4]))}; only a slowdown that it does not explain will count, and Ctrl-C ends the "
+        "run"
+    )
 
 
 def test_a_twofold_slowdown_is_certain_beside_a_wide_control() -> None:
@@ -123,6 +154,18 @@ def test_an_uncertain_slowdown_does_not_count() -> None:
     assert decision.slower == ("a",)
     assert decision.final["a"].estimate.low > 1.03 * explained
     assert slower_by_far(decision, wide) == ()
+
+
+def test_a_slowdown_in_one_of_many_cases_has_to_be_as_certain_as_all_together() -> None:
+    """Its lower bound at 1 % exceeds what the machine explains; that at a tenth of it, for ten cases, does not."""
+    wide = control(WIDE)
+    limit = math.log(1.03 * bounds(wide[CONTROLS[0]], BY_FAR_ERROR / 2)[1])
+    found = estimate([limit + 0.09 + 0.02 * step for step in (-2, -1, 0, 1, 2)])
+    assert [math.log(bounds(found, error)[0]) > limit for error in (BY_FAR_ERROR, BY_FAR_ERROR / 10)] == [True, False]
+    slower, same = Judgement("slower", found, 0.03), Judgement("same", estimate(shifted(0.0)), 0.03)
+    for others, said in ((0, ("a",)), (9, ())):
+        judged = {"a": slower, **{f"{number}": same for number in range(others)}}
+        assert slower_by_far(Decision(judged, judged, ("a",), {}, {}), wide) == said
 
 
 def test_bounds_are_those_of_their_error() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from benchmarks.regression.judging.budget import Budget
+from benchmarks.regression.judging.budget import Budget, cases_within
 from benchmarks.regression.judging.stopping import Decision, Rule, decide
 from tests.synthetic_ratios import NOISE, estimate, shifted, thresholds
 
@@ -133,13 +133,52 @@ def test_undecided_cases_are_judged_by_all_their_pairs_when_the_budget_ends() ->
 
 def test_too_few_pairs_for_any_verdict_are_refused() -> None:
     """The refusal names the remedy."""
-    with pytest.raises(ValueError, match="give a longer --budget"):
+    with pytest.raises(
+        ValueError, match=r"after 2 pairs .* needs 3 at least, and 8 to be of use: give a longer --budget"
+    ):
         decided(Source({"a": 0.0}, most=2))
+
+
+def test_an_undecided_case_is_measured_until_the_last_of_all_analyses() -> None:
+    """It is not decided by any of five."""
+    drawn: list[float] = []
+
+    def draw(_: Sequence[str]) -> dict[str, float]:
+        drawn.append((0.3, -0.3)[len(drawn) % 2])
+        return {"a": drawn[-1]}
+
+    decision = decide(Rule(), draw, ["a"], thresholds=thresholds("a"))
+    assert (len(drawn), decision.final["a"].verdict) == (18, "cannot tell")
+
+
+def test_a_case_that_drops_out_is_in_no_part_of_the_decision() -> None:
+    """It drops out after it was suspected, and the case that was suspected with it is confirmed by itself."""
+    drawn = 0
+
+    def draw(cases: Sequence[str]) -> dict[str, float]:
+        nonlocal drawn
+        drawn += 1
+        return {case: 0.1 + NOISE[drawn] for case in cases if case == "a" or drawn < 7}
+
+    decision = decide(RULE, draw, ["a", "b"], thresholds=thresholds("ab"))
+    parts = (decision.first, decision.final, decision.log_ratios, decision.confirmation_log_ratios)
+    assert [list(part) for part in parts] == [["a"]] * 4
+    assert decision.slower == decision.suspected == ("a",)
+
+
+def test_cases_that_are_confirmed_together_share_the_error() -> None:
+    """Each of two has half of it, which makes the smallest slowdown to be found larger."""
+    decision = decide(RULE, Source({"a": 0.1, "b": 0.1}), ["a", "b"], thresholds=thresholds("ab"))
+    again = decision.confirmation_log_ratios
+    assert {case: judged.estimate.detectable for case, judged in decision.final.items()} == pytest.approx(
+        {case: estimate(again[case], 0.05 / 2).detectable for case in "ab"}
+    )
 
 
 def test_a_pair_is_expected_to_take_as_long_as_the_longest_of_its_size() -> None:
     """A pair of few cases is expected to take as long as one of many until one of few was measured."""
     budget = Budget(39.0)
+    assert budget.expected(16) == 0.0
     assert budget.allows(16)
     for cases, seconds in ((16, 10.0), (16, 12.0), (2, 5.0)):
         budget.spend(cases, seconds)
@@ -150,3 +189,14 @@ def test_a_pair_is_expected_to_take_as_long_as_the_longest_of_its_size() -> None
     assert budget.left == 7.0
     budget.spend(16, 10.0)
     assert budget.left == 0.0
+
+
+def test_the_cases_of_a_budget_are_those_of_which_all_pairs_end_in_it() -> None:
+    """Five pairs in ten seconds have two seconds each, one of them to start; there may be time for none."""
+    assert [cases_within(10.0, pairs=5, start_seconds=1.0, seconds_a_case=each) for each in (0.3, 0.5, 1.1, 9.0)] == [
+        3,
+        2,
+        0,
+        0,
+    ]
+    assert cases_within(4.0, pairs=5, start_seconds=1.0, seconds_a_case=0.1) == 0

@@ -9,13 +9,11 @@ import psutil
 import pytest
 
 from benchmarks.regression.dry_run import dry_run
-from benchmarks.regression.judging.suite_cases import sort_cases
-from benchmarks.regression.processes.outcomes import PASSED, Excluded, Outcome
+from benchmarks.regression.processes.outcomes import PASSED, Outcome
 from benchmarks.regression.processes.process_record import ProcessRecord, Round, read_record
 from benchmarks.regression.processes.pytest_command import Side
 from benchmarks.regression.processes.suite_process import BudgetOver, SuiteProcess, TimeLimits
 from tests.suite_sides import suite
-from tests.synthetic_records import FAILED, record
 
 FAILS_FIRST = """
 import pytest
@@ -259,46 +257,6 @@ def test_a_record_is_read_as_far_as_it_was_written(tmp_path: Path) -> None:
     assert found.repetitions == {"a": [[Round(1.0, 0)]]}
     assert found.outcomes == {"a": Outcome("failed", "ended its process by SIGSEGV")}
     assert len(found.output) < 9999
-
-
-def test_a_case_that_fails_on_head_alone_is_lost() -> None:
-    """A case that fails on both sides or on base is not, nor is one that head skips: head does not have it."""
-    skips = Outcome("skipped", "too slow here")
-    base = record({"f.py::a": PASSED, "f.py::b": FAILED, "f.py::c": FAILED, "f.py::d": PASSED, "f.py::e": PASSED})
-    head = record({"f.py::a": FAILED, "f.py::b": FAILED, "f.py::c": PASSED, "f.py::d": skips, "f.py::f": PASSED})
-    found = sort_cases(base, head)
-    assert found.lost == ("f.py::a",)
-    assert found.excluded["f.py::b"] == Excluded("broken", "base: failed, why; head: failed, why")
-    assert found.excluded["f.py::d"] == Excluded("gone", "head: skipped, too slow here")
-    assert (found.excluded["f.py::e"], found.excluded["f.py::f"]) == (Excluded("gone"), Excluded("new"))
-
-
-def test_an_import_that_fails_on_head_loses_its_cases() -> None:
-    """The cases of a file that cannot be imported are broken, though head does not name them."""
-    base = record({"f.py::a": PASSED, "g.py::b": PASSED})
-    found = sort_cases(base, record({"f.py::a": PASSED}, broken={"g.py": "ImportError: x"}))
-    assert (found.compared, found.lost) == (("f.py::a",), ("g.py::b",))
-    assert found.excluded["g.py::b"] == Excluded("broken", "head: ImportError: x")
-
-
-@pytest.mark.parametrize(
-    ("head", "reason"),
-    [
-        (record({"f.py::a": Outcome("skipped", "needs --slow")}), "f.py::a is skipped: needs --slow (--pytest hands"),
-        (record({}, unmeasured={"f.py::a": "deselected"}), "f.py::a does not run: deselected"),
-        (
-            record({"f.py::a": Outcome("skipped", "Skipping non-benchmark (--benchmark-only active).")}),
-            "no test of it uses",
-        ),
-        (record({}, status=4, output="ERROR: no module named x\n"), "no module named x"),
-    ],
-    ids=["skipped", "deselected", "no benchmark", "pytest refuses"],
-)
-def test_a_suite_without_a_benchmark_that_works_says_why(head: ProcessRecord, reason: str) -> None:
-    """The reason names the option for pytest where it might help."""
-    with pytest.raises(ValueError, match="head has no benchmark that works in this suite: ") as refusal:
-        sort_cases(record({}), head)
-    assert reason in str(refusal.value)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads the environment of processes by /proc")

@@ -137,6 +137,4 @@ def _why_not_measured(case: str, record: ProcessRecord) -> str:
     if case not in record.outcomes:
         return record.unmeasured.get(case, "")
     status, reason = record.outcomes[case]
-    if status == "skipped":
-        return f"skipped, {reason}"
-    return "passes and measures nothing" if status == "passed" else record.unmeasured.get(case, "")
+    return f"skipped, {reason}" if status == "skipped" else "passes and measures nothing"
