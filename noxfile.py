@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import nox
@@ -173,7 +174,14 @@ def real_suites(session: nox.Session) -> None:
 
 @nox.session
 def mutations(session: nox.Session) -> None:
-    """Change the code of the verdicts in small ways, and name each change that no test notices: an hour; not in CI."""
+    """Name the small changes to the code of verdicts that no test notices: hours; `-- '*.verdicts.*'` for a module."""
     install(session, "tests", "mutation", project=".[history]")
     session.run("mutmut", "run", "--max-children", "1", *session.posargs)
-    session.run("mutmut", "results")
+    by_module: dict[str, Counter[str]] = {}
+    for line in str(session.run("mutmut", "results", "--all", "true", silent=True)).splitlines():
+        name, _, status = line.strip().rpartition(": ")
+        by_module.setdefault(name.rpartition(".")[0], Counter())[status] += 1
+        if status not in ("killed", "not checked"):
+            session.log(f"{name}: {status}")
+    for module, statuses in by_module.items():
+        session.log(f"{module}: " + ", ".join(f"{number} {status}" for status, number in statuses.most_common()))

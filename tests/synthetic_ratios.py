@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 from benchmarks.regression.judging.verdicts import RatioEstimate, Thresholds, estimate_each
@@ -22,3 +23,9 @@ def thresholds(cases: Iterable[str], noise: float = 0.0) -> Thresholds:
 def estimate(log_ratios: Sequence[float], error: float = 0.05) -> RatioEstimate:
     """The ratio of a case that is judged by itself."""
     return estimate_each({"case": log_ratios}, error)["case"]
+
+
+def exactly(**fields: float) -> RatioEstimate:
+    """An estimate from five pairs of equal code without any spread, with these fields changed."""
+    equal = RatioEstimate(pairs=5, ratio=1.0, low=1.0, high=1.0, p_slower=1.0, p_faster=1.0, detectable=0.0)
+    return dataclasses.replace(equal, **fields)  # type: ignore[arg-type]  # pairs is a whole number

@@ -12,6 +12,8 @@ from scipy import stats
 
 from benchmarks.regression.judging.fitness import (
     BY_FAR_ERROR,
+    CONTROL_ERROR,
+    CONTROL_SHIFT,
     CONTROL_WIDTH,
     early_warning,
     first_warning,
@@ -23,7 +25,7 @@ from benchmarks.regression.judging.fitness import (
 from benchmarks.regression.judging.stopping import Decision, Rule, decide
 from benchmarks.regression.judging.verdicts import Judgement, RatioEstimate, bounds
 from benchmarks.regression.processes.pairing import CONTROLS
-from tests.synthetic_ratios import NOISE, estimate, shifted, thresholds
+from tests.synthetic_ratios import NOISE, estimate, exactly, shifted, thresholds
 
 WIDE = [0.05, -0.06, 0.09, -0.08, 0.02]
 """Log ratios of a control whose ratio is known to 10 % only."""
@@ -54,6 +56,29 @@ def test_a_control_that_drifts_makes_the_machine_unfit() -> None:
     assert certain.p_slower < 1e-6
     assert unfit({"control": certain}) == ""
     assert "too noisy" in unfit({"control": estimate([0.3, -0.3, 0.2, -0.2, 0.1])})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ratio": 1 + CONTROL_SHIFT, "high": 1.02, "p_slower": 0.0},
+        {"ratio": 1 / (1 + CONTROL_SHIFT), "p_faster": 0.0},
+        {"ratio": 1.04, "high": 1.05, "p_slower": CONTROL_ERROR / 2},
+        {"ratio": 1.0, "high": 1 + CONTROL_WIDTH},
+    ],
+    ids=["slower", "faster", "uncertain", "wide"],
+)
+def test_a_control_that_just_reaches_a_limit_is_fit(fields: dict[str, float]) -> None:
+    """A machine is unfit beyond it."""
+    assert unfit({"control": exactly(**fields)}) == ""
+
+
+def test_a_slowdown_of_just_what_the_machine_explains_does_not_count() -> None:
+    """Neither the case nor the control has any spread."""
+    control = {"control": exactly(ratio=1.5, low=1.5, high=1.5)}
+    for ratio, said in (((1 + 0.03) * 1.5, ()), (1.03 * 1.5001, ("a",))):
+        judged = {"a": Judgement("slower", exactly(ratio=ratio, low=ratio, high=ratio), 0.03)}
+        assert slower_by_far(Decision(judged, judged, ("a",), {}, {}), control) == said
 
 
 def test_two_parts_of_the_control_drift_by_chance_as_rarely_as_one() -> None:

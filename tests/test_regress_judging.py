@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 import pytest
+from scipy import stats
 
 from benchmarks.regression.judging.verdicts import estimate_each, holm, judge, noise_floor
 from benchmarks.regression.measuring import floor_pairs
-from tests.synthetic_ratios import estimate, shifted, thresholds
+from tests.synthetic_ratios import estimate, exactly, shifted, thresholds
 
 
 def verdicts(log_ratios: Mapping[str, Sequence[float]], noise: float = 0.0) -> dict[str, str]:
@@ -37,6 +38,23 @@ def test_an_interval_across_the_tolerance_is_undecided() -> None:
     assert verdicts(near) == {"above": "cannot tell", "below": "cannot tell"}
 
 
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({"ratio": 1.03, "high": 1.1, "p_slower": 0.0}, "cannot tell"),
+        ({"ratio": 1 / 1.03, "low": 0.9, "p_faster": 0.0}, "cannot tell"),
+        ({"ratio": 1.2, "high": 1.3, "p_slower": 0.1}, "cannot tell"),
+        ({"ratio": 0.8, "low": 0.7, "p_faster": 0.1}, "cannot tell"),
+        ({"low": 1 / 1.03, "high": 1.03}, "same"),
+    ],
+    ids=["slower by the threshold", "faster by it", "uncertain slowdown", "uncertain speed-up", "interval up to it"],
+)
+def test_what_just_reaches_a_limit_does_not_exceed_it(fields: Mapping[str, float], verdict: str) -> None:
+    """The threshold is 3 % and the error 0.1."""
+    judged = judge({"case": exactly(**fields)}, error=0.1, thresholds=thresholds(["case"]))
+    assert judged["case"].verdict == verdict
+
+
 def test_a_clock_that_stands_still_has_a_verdict() -> None:
     """Ratios without any spread are the same."""
     assert verdicts({"case": [0.0] * 5}) == {"case": "same"}
@@ -52,6 +70,14 @@ def test_the_interval_of_the_mean_is_students() -> None:
     found = estimate([1.0, 2.0, 3.0, 4.0, 5.0])
     assert math.log(found.high) == pytest.approx(3 + 2.7764 * math.sqrt(0.5), abs=1e-3)
     assert math.log(found.low) == pytest.approx(3 - 2.7764 * math.sqrt(0.5), abs=1e-3)
+
+
+def test_the_p_values_are_those_of_students_test_on_either_side() -> None:
+    """They are SciPy's of a one-sided test of a mean above zero, and below."""
+    log_ratios = [0.01, 0.02, -0.01, 0.03, 0.02]
+    found = estimate(log_ratios)
+    assert found.p_slower == pytest.approx(stats.ttest_1samp(log_ratios, 0.0, alternative="greater").pvalue)
+    assert found.p_faster == pytest.approx(stats.ttest_1samp(log_ratios, 0.0, alternative="less").pvalue)
 
 
 def test_the_detectable_slowdown_is_found_four_times_in_five() -> None:

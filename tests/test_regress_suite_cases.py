@@ -156,7 +156,12 @@ def test_refusals_name_what_is_expected() -> None:
 def test_the_first_reason_that_the_user_can_act_on_is_given(head: ProcessRecord, reason: str) -> None:
     """What is known of the suite's kind follows where pytest collected nothing."""
     refusal = f"head has no benchmark that works in this suite: {reason}"
-    for collected, said in ((("x",), refusal), ((), f"{refusal}; it is a suite of asv")):
+    kinds: tuple[dict[str, str], ...] = ({}, {"kind": "it is a suite of asv"})
+    for collected, kind, said in (
+        ((), kinds[0], refusal),
+        (("x",), kinds[1], refusal),
+        ((), kinds[1], f"{refusal}; it is a suite of asv"),
+    ):
         with pytest.raises(ValueError, match="head has no") as refused:
-            sort_cases(record({}), dataclasses.replace(head, collected=collected), kind="it is a suite of asv")
+            sort_cases(record({}), dataclasses.replace(head, collected=collected), **kind)
         assert str(refused.value) == said
