@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from benchmarks.machine import usable_cores
+from benchmarks.measuring.calls.changing_input import ChangingInput
 from rnnimpl import RnnConfig, Unavailable, Unsupported, Weights, conformance, load, names, registry
 from rnnimpl.conformance.examples import Example, representative
 from rnnimpl.impls.torch_cudagraph import Compute, TorchCudaGraph
@@ -96,6 +98,18 @@ def test_jax_waits_for_what_was_dropped() -> None:
     rnn.synchronize()
     assert h_n.is_ready()
     assert rnn.queued == []
+
+
+@pytest.mark.engines
+def test_an_input_of_jax_is_changed_once_it_is_there() -> None:
+    """JAX copies an array after it has returned; what is written into it before would be lost."""
+    rnn = built("jax_scan", RnnConfig(input_size=64, hidden_size=4))
+    x = np.zeros((128, 16, 64), np.float32)
+    for _ in range(300):
+        changing = ChangingInput(rnn, x, rnn.from_numpy(x))
+        changing.change_all(np.ones_like(x))
+        time.sleep(0.002)
+        assert rnn.to_numpy(changing.array).all()
 
 
 @pytest.mark.engines

@@ -83,6 +83,8 @@ def _memory(array: Any) -> NumpyArray | None:
         memory: NumpyArray = detached.view(torch.uint16).numpy() if is_half else detached.numpy()
         return memory
     if _is_jax(array):
+        # The array may still be being copied into this memory.
+        array.block_until_ready()
         stored = np.dtype(np.uint16) if str(array.dtype) == "bfloat16" else np.dtype(array.dtype)
         held = (ctypes.c_byte * array.nbytes).from_address(array.unsafe_buffer_pointer())
         return np.frombuffer(held, stored).reshape(array.shape)

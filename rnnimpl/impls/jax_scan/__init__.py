@@ -80,7 +80,9 @@ class JaxScan(NotCopied, Rnn[jax.Array]):
 
     def from_numpy(self, array: NumpyArray) -> jax.Array:
         self.check_dtype(array)
-        return self._put(array)
+        on_device = self._put(array)
+        self._queue(on_device)
+        return on_device
 
     def to_numpy(self, array: jax.Array) -> NumpyArray:
         return np.array(array).astype(self.config.carrier)
