@@ -9,6 +9,11 @@ import numpy as np
 
 from rnnimpl.interface import Array, Grads, NumpyArray, Rnn, RnnConfig, State
 
+DENORMAL_DIFFERENCE = 1024 * float(np.finfo(np.float32).tiny)
+"""The largest difference that makes no error: a sum of a thousand products below the smallest normal float32.
+
+Some libraries take such products for zero, and others compute them."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Expectation:
@@ -24,7 +29,8 @@ class Expectation:
     def error(self, name: str, actual: NumpyArray) -> float:
         """max|actual - expected| / max|expected|; max|actual - expected| where every expected value is zero.
 
-        NaN or infinity in `actual` is an infinite error. Raises ValueError for an array of another shape.
+        It is 0 for differences up to `DENORMAL_DIFFERENCE`, and infinite where `actual` has NaN or infinity. Raises
+        ValueError for an array of another shape.
         """
         expected = self.values[name]
         if actual.shape != expected.shape:
@@ -88,6 +94,15 @@ def is_per_sequence(name: str) -> bool:
 
 
 def relative(difference: float, expected: NumpyArray) -> float:
-    """A difference divided by max|expected|; the difference itself where every expected value is zero."""
-    size = float(np.abs(expected).max())
+    """A difference divided by max|expected|; the difference itself where every expected value is zero.
+
+    A difference of denormal numbers is none (`DENORMAL_DIFFERENCE`).
+    """
+    return relative_to(difference, float(np.abs(expected).max()))
+
+
+def relative_to(difference: float, size: float) -> float:
+    """A difference divided by the size of values, as `relative` has it."""
+    if difference <= DENORMAL_DIFFERENCE:
+        return 0.0
     return difference / size if size > 0 else difference

@@ -59,6 +59,13 @@ def test_error_is_absolute_where_all_expected_is_zero(expectation: Expectation) 
     assert expectation.error("h_n", np.array([0.25, 0])) == 0.25
 
 
+def test_denormal_numbers_may_be_taken_for_zero() -> None:
+    """A processor that flushes them computes zeros where others compute the smallest numbers of float32."""
+    expectation = Expectation({"h_n": np.array([3e-40, -1e-44])}, {"h_n": 1e-6})
+    assert expectation.error("h_n", np.zeros(2)) == 0
+    assert expectation.error("h_n", np.array([1e-30, 0.0])) > 1
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_infinitely_wrong(expectation: Expectation, value: float) -> None:
     """NaN and infinity have an infinite error, which exceeds the tolerance."""

@@ -28,7 +28,7 @@ from benchmarks.measuring.measure import CheckedCall, Wrong, check_results
 from benchmarks.workload import Workload
 from rnnimpl import reference
 from rnnimpl.cells import CELLS
-from rnnimpl.expectation import Expectation, is_per_sequence, name_arrays
+from rnnimpl.expectation import Expectation, is_per_sequence, name_arrays, relative_to
 from rnnimpl.interface import NumpyArray
 
 SPOT_FLOPS = 5e8
@@ -230,9 +230,9 @@ def errors_of(
 
     It is infinite where a value is not finite. Results have the shapes that are expected.
     """
-    largest = {name: max(size, sizes[name]) or 1.0 for name, size in sizes_of(expected).items()}
+    largest = {name: max(size, sizes[name]) for name, size in sizes_of(expected).items()}
     return {
-        name: float(np.abs(results[name] - value).max()) / largest[name]
+        name: relative_to(float(np.abs(results[name] - value).max()), largest[name])
         if bool(np.isfinite(results[name]).all())
         else math.inf
         for name, value in expected.items()
