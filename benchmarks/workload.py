@@ -176,9 +176,19 @@ class Workload:
 
     @property
     def valid_steps(self) -> int:
-        """Steps of all sequences that are no padding: T*B where lengths are equal."""
+        """Steps of all sequences that are no padding: T*B where lengths are equal.
+
+        In mode many-lengths they are those of a call at the median of the lengths below T.
+        """
+        if self.mode == "many-lengths":
+            return self.T // 2 * self.B
         lengths = self.sequence_lengths
         return self.T * self.B if lengths is None else sum(lengths)
+
+    @property
+    def has_one_length(self) -> bool:
+        """Whether each sequence of each call has T steps."""
+        return self.lengths == "equal" and self.mode != "many-lengths"
 
     @property
     def conditions(self) -> str:

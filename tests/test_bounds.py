@@ -14,6 +14,7 @@ from benchmarks.limits.bounds import (
     bound,
 )
 from benchmarks.limits.peak import Peak
+from benchmarks.limits.peaks import shapes_by_importance
 from benchmarks.limits.reached import Reached
 from benchmarks.workload import Workload
 from tests.synthetic_peaks import gemm, multiply_add, peak, read
@@ -34,6 +35,15 @@ def test_many_operations_are_bound_by_the_multipliers() -> None:
     assert found.compute_seconds == pytest.approx(necessary_flops(WORKLOAD) / 1e9)
     assert found.attainable_seconds == pytest.approx(found.compute_seconds)
     assert (found.binds, found.multiply_adds_measured) == ("compute", True)
+
+
+@pytest.mark.parametrize("changes", [{"lengths": "text"}, {"mode": "many-lengths", "T": 40}])
+def test_sequences_of_several_lengths_have_no_bound(changes: dict[str, Any]) -> None:
+    """Most calls have fewer steps than the longest, and so a limit of the longest would be passed."""
+    workload = dataclasses.replace(WORKLOAD, **changes)
+    assert bound(workload, (multiply_add(1e9), read(W, 1e12, "L2"), peak("step", seconds=1e-9))) is None
+    assert not shapes_by_importance([workload])
+    assert workload.valid_steps < workload.T * workload.B
 
 
 def test_slow_weights_bind_the_steps_but_not_the_projection() -> None:

@@ -72,9 +72,10 @@ class Bound:
 def bound(workload: Workload, peaks: Iterable[Peak]) -> Bound | None:
     """The bounds of a workload from the peaks of its run; None when they hold no rate of its settings.
 
-    Unequal lengths have none: at each step another number of sequences shares the weights.
+    Sequences of several lengths have none: in a batch another number of them shares the weights at each step, and
+    calls at different lengths have different times.
     """
-    if workload.lengths != "equal":
+    if not workload.has_one_length:
         return None
     reached = Reached(workload, peaks)
     rate = reached.rate(workload.threads)

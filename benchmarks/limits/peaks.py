@@ -35,8 +35,8 @@ def shapes_by_importance(workloads: Sequence[Workload]) -> tuple[Shape, ...]:
     """The shapes to measure, first those with the largest share of some workload's operations."""
     shares: dict[Shape, float] = {}
     for workload in workloads:
-        # Unequal lengths have a product of another shape at nearly every step, and no bounds.
-        if workload.lengths != "equal":
+        # Sequences of several lengths have products of many shapes, and no bounds.
+        if not workload.has_one_length:
             continue
         of_this: dict[Shape, float] = {}
         for product in products(workload):
