@@ -120,5 +120,6 @@ def test_both_tables_are_printed_and_wrong_use_is_refused(monkeypatch: pytest.Mo
     assert said.exit_code == 0
     assert "| quiet | 0 of 2 | 0 % to 84 % |" in said.output
     assert "| quiet | 10 % | 100 % | 100 % | 100 % | 1.0 | 0 |" in said.output
+    assert CliRunner().invoke(app, ["--trials", "1", "--revisions", "4"]).exit_code == 0
     for words in (["--trials", "0"], ["--revisions", "3"], ["--history", "nowhere"]):
         assert CliRunner().invoke(app, words).exit_code == 2

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from benchmarks.history.causes import environment_changes
+from benchmarks.history.causes import changed, environment_changes
 from benchmarks.history.record import CaseTimes, Measurement
 from benchmarks.history.series import CaseSeries, series_of
 from benchmarks.history.steps import find_steps
@@ -114,3 +114,18 @@ def test_only_cases_with_the_pattern_in_their_name_have_a_series() -> None:
     assert [one.case for one in series_of(measured, order, "b*2")] == ["speed::b[x-2]"]
     assert series_of(measured, order, "B") == []
     assert series_of(measured, []) == []
+
+
+def test_a_difference_names_what_only_one_side_has() -> None:
+    """They are in the order of their names, and what is alike is left out."""
+    assert changed({"b": "1", "c": "3", "d": "4"}, {"a": "2", "c": "3", "d": "5"}) == [
+        "a none \N{RIGHTWARDS ARROW} 2",
+        "b 1 \N{RIGHTWARDS ARROW} none",
+        "d 4 \N{RIGHTWARDS ARROW} 5",
+    ]
+
+
+def test_a_change_of_the_environment_has_to_be_certain_among_all_cases() -> None:
+    """The same step is certain in one case, and not as the largest of a million."""
+    found = series(in_groups([0.0, 0.0, 0.0], [0.0] * 6 + [0.03] * 6, noise=0.004))
+    assert [len(environment_changes(found, cases)) for cases in (1, 10**6)] == [1, 0]

@@ -121,6 +121,27 @@ def test_a_process_in_which_nothing_begins_breaks_its_cases(monkeypatch: pytest.
     assert found.pairs == []
 
 
+def test_a_process_that_is_stopped_before_anything_begins_is_not_waited_for_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reason is that it was stopped, whatever it printed."""
+    why = "it had not begun after 5 s, and was stopped"
+    pairs = Pairs({0: ({"a": None}, {"stopped": why, "output": "ERROR: no server\n", "broken": {"": "no server"}})})
+    found = measuring(monkeypatch, pairs, ["a"])
+    found.draw(["a"])
+    assert found.broken == {"a": Failure("head", why, endless=True)}
+    assert len(pairs.measured) == 1
+
+
+def test_a_rule_of_a_single_analysis_fits_into_a_budget_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its only analysis stands in for the second of all; no case is left out."""
+    monkeypatch.setattr("benchmarks.regression.measuring.measure_pair", Pairs({}))
+    rule = Rule(interim_analyses=(3,))
+    found = PairMeasuring((BASE, HEAD), ["a"], Budget(60.0), lambda _: None, TimeLimits(turn_seconds=7.0), rule)
+    found.noise_floor()
+    assert (found.cases, found.not_judged, found.why_not_judged) == (["a"], [], "")
+
+
 def test_a_budget_that_ends_within_a_pair_ends_the_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     """That pair does not count; without a noise floor there is no verdict, and the refusal names the remedy."""
 
