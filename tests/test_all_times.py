@@ -32,6 +32,11 @@ def test_every_time_stands_in_one_table(tmp_path: Path) -> None:
     assert "### Inference, tanh RNN, cpu, float32, 2 threads" in text
 
 
+def test_one_implementation_is_not_the_fastest_of_anything(tmp_path: Path) -> None:
+    text = table_of(tmp_path / "run", measured(CENTRE, {"mine": 1.0}))
+    assert row_of(text, "T64 B16 H256")[1:] == ["1.00 s"]
+
+
 def test_too_close_to_the_fastest_is_marked(tmp_path: Path) -> None:
     """An implementation whose interval includes the fastest's time is marked ≈, not called slower."""
     text = table_of(tmp_path / "run", measured(CENTRE, {"mine": 1.0, "one": 1.01, "two": 1.5}, one=0.05))
@@ -68,7 +73,7 @@ def test_what_a_row_does_not_say_is_the_default(tmp_path: Path) -> None:
     """Sizes beyond T, B and H and options are named where they differ from the defaults."""
     of = workload(I=3, H=8, L=2, bidirectional=True, cell="relu", bias=False)
     text = table_of(tmp_path / "run", [trial("mine", of)])
-    assert row_of(text, "T64 B16 H8 I3 L2 two directions no bias")[1] == "**1.00 ms**"
+    assert row_of(text, "T64 B16 H8 I3 L2 two directions no bias")[1] == "1.00 ms"
 
 
 def test_a_run_without_times_has_no_table(tmp_path: Path) -> None:
@@ -80,4 +85,4 @@ def test_many_times_are_in_the_summary_alone(tmp_path: Path) -> None:
     """With 151 cases the report would be long."""
     trials = [trial("mine", workload(T=T)) for T in range(1, 152)]
     assert table_of(tmp_path / "many", trials) == ""
-    assert table_of(tmp_path / "few", trials[:150]).count("**1.00 ms**") == 30
+    assert table_of(tmp_path / "few", trials[:150]).count("1.00 ms") == 30

@@ -18,6 +18,7 @@ NONE = Doubts(8, 0, 0, 0, (), None, {}, 0)
     [
         ({"held_back": ("OPENBLAS_CORETYPE=Haswell",)}, "OPENBLAS_CORETYPE=Haswell was set: a library that heeds it"),
         ({"without_interval": 2}, "2 of 8 cases have too few blocks for an interval: give a larger --budget"),
+        ({"unfinished": 5}, "The sweep ended before all of its workloads were measured; 5 were: go on with --resume."),
         ({"disturbed": 2}, "Other programs took 10 % or more of the cores in 2 of 8 cases"),
         ({"noisy": 3}, "3 of 8 cases are noisy (interval wider than asked for): go on with --resume."),
         (

@@ -47,6 +47,8 @@ def test_help_shows_an_example_of_each_verb(runner: CliRunner, verb: str) -> Non
     result = run(runner, verb, "--help")
     assert result.exit_code == 0
     assert f"Example: python -m benchmarks {verb}" in " ".join(result.output.split())
+    assert "<bool>" not in result.output
+    assert "<str>" not in result.output
 
 
 def test_the_verbs_are_all_tested() -> None:

@@ -54,6 +54,15 @@ def test_one_case_with_processes_or_a_lost_visit_calls_for_caution(
     assert (of_run.processes, of_run.lost) == (processes, lost)
 
 
+@pytest.mark.parametrize(("finished", "workloads"), [({"finished_at": None}, 2), ({"finished_at": "now"}, 0), ({}, 0)])
+def test_a_sweep_that_was_not_finished_calls_for_caution(
+    tmp_path: Path, finished: dict[str, Any], workloads: int
+) -> None:
+    """Its workloads are counted once each; a record that does not say when it ended is of an early version."""
+    run_of(tmp_path / "run", [trial(name, each) for each in (CENTRE, workload(T=9)) for name in ("nn_rnn", "mine")])
+    assert find_doubts(runs_frame(load_runs(tmp_path / "run")), finished).unfinished == workloads
+
+
 @pytest.mark.parametrize(("share", "cases"), [(1.09, 0), (1.11, 1), (2507.77, 1)])
 def test_a_time_below_the_limit_calls_for_caution(tmp_path: Path, share: float, cases: int) -> None:
     """A single impossible time is a doubt: either the limit or the time is wrong."""

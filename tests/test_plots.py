@@ -30,7 +30,17 @@ from benchmarks.reporting.plots.report_plots import write_plots
 from benchmarks.runs.frames import load_run
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
-from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, run_of, trial, typed, workload
+from tests.synthetic_runs import (
+    COSTS,
+    default_workloads,
+    failed,
+    realistic_trials,
+    run_of,
+    trial,
+    typed,
+    workload,
+)
+from tests.synthetic_runs import measured as measured_trials
 
 MANY = [
     *COSTS,
@@ -211,6 +221,22 @@ def test_the_first_use_on_a_machine_is_a_ring(tmp_path: Path) -> None:
     assert "10 s" in words
 
 
+def test_what_pays_back_after_the_first_use_is_not_said_to_do_so_at_once(tmp_path: Path) -> None:
+    """The seconds of the first use stand before the calls that the set-up alone needs."""
+    trials = [trial("nn_rnn", workload(), 2.0), trial("mine", workload(), 1.0)]
+    run_of(tmp_path / "run", trials, once_per_machine={"mine": {"a": 10.0}})
+    write_plots(Analysis(load_runs(tmp_path / "run")), tmp_path)
+    assert "10.0 s, then at once" in words_of(tmp_path / "set-up.svg")
+
+
+@pytest.mark.parametrize(("wide", "said"), [(0.0, "mine leads"), (0.3, "too close to call: mine or nn_rnn")])
+def test_nobody_leads_where_it_is_too_close_to_call(tmp_path: Path, wide: float, said: str) -> None:
+    """The line above a panel is the answer's, and not the order of the means."""
+    sizes = [workload(T=T) for T in (16, 64, 256)]
+    drawn(tmp_path, [each for of in sizes for each in measured_trials(of, {"nn_rnn": 1.02, "mine": 1.0}, mine=wide)])
+    assert said in words_of(tmp_path / "speedup.svg")
+
+
 def test_device_times_are_drawn_where_there_are_any(tmp_path: Path) -> None:
     """Spans and kernels of CUDA cases have a plot, also where one of the two is missing."""
     of = workload(device="cuda", threads=1)
@@ -284,6 +310,16 @@ def test_labels_of_a_narrow_logarithmic_axis_do_not_touch(low: float, high: floa
     assert len(boxes) >= 2
     assert all(after.x0 - before.x1 > 4 for before, after in itertools.pairwise(boxes))
     assert 1.0 in axes.get_xticks()
+
+
+def test_decades_that_would_touch_are_left_out_evenly() -> None:
+    """A reader takes labels of a logarithmic axis to be equal steps."""
+    figure = Figure(figsize=(2.4, 2.0))
+    axes = figure.add_axes((0.2, 0.2, 0.6, 0.6))
+    axes.set_xscale("log")
+    axes.set_xlim(4e-4, 10)
+    log_axis(axes.xaxis, 4e-4, 10, plain_seconds)
+    assert np.allclose(np.diff(np.log10(axes.get_xticks())), 2.0)
 
 
 def test_ticks_are_plain_numbers() -> None:

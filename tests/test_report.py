@@ -18,7 +18,17 @@ from benchmarks.reporting.report import build_report
 from benchmarks.runs.frames import COLUMNS, load_run
 from benchmarks.store import StoreError
 from tests.reports_of_trials import report, section
-from tests.synthetic_runs import COSTS, default_workloads, failed, realistic_trials, run_of, trial, typed, workload
+from tests.synthetic_runs import (
+    COSTS,
+    default_workloads,
+    failed,
+    measured,
+    realistic_trials,
+    run_of,
+    trial,
+    typed,
+    workload,
+)
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.usefixtures("unrendered")
@@ -109,6 +119,23 @@ def test_what_is_measured_on_part_of_the_workloads_is_starred(tmp_path: Path) ->
     text = section(report(tmp_path / "run", trials), "Times as fast as nn_rnn")
     assert "| inference | 1.41x | 0.500x* |" in text
     assert r"\* over part of the workloads." in text
+
+
+def test_what_is_too_close_to_the_baseline_is_marked(tmp_path: Path) -> None:
+    """A mean whose interval holds 1 is neither faster nor slower."""
+    trials = measured(CENTRE, {"nn_rnn": 1.02, "mine": 1.0, "slow": 2.0}, mine=0.3)
+    text = section(report(tmp_path / "run", trials), "Times as fast as nn_rnn")
+    assert "| inference | ≈ 1.02x | 0.510x |" in text
+    assert "≈ is too close to `nn_rnn` to call." in text
+
+
+def test_the_price_names_what_the_first_use_needs(tmp_path: Path) -> None:
+    """An implementation of this project says it; one that is not known says nothing."""
+    made = ", for the kernels of a cell and dtype, by the machine's C++ compiler."
+    for name, said in (("fused_cpu", f"once{made}"), ("mine", "once.")):
+        trials = [trial("nn_rnn", CENTRE, 2.0), trial(name, CENTRE, 1.0)]
+        text = report(tmp_path / name, trials, once_per_machine={name: {"tanh float32": 10.0}})
+        assert f"and 10.0 s at the first use on a machine, {said}" in text
 
 
 def test_a_default_report_is_short(tmp_path: Path) -> None:

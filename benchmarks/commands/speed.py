@@ -165,8 +165,8 @@ def train(
         typer.Option(metavar="NAME|module:Class", help="Only this implementation; may be repeated."),
     ] = None,
     cell: Annotated[str, typer.Option(metavar="CELL", help="tanh, relu, lstm or gru")] = "tanh",
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N")] = "cpu",
+    dtype: Annotated[str, typer.Option(metavar="DTYPE", help="float32 or float64")] = "float32",
     steps: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Steps of gradient descent.")
     ] = None,

@@ -33,9 +33,9 @@ def escape(text: object) -> str:
     return _MARKUP.sub(r"\\\1", plain)
 
 
-def code(text: object) -> str:
+def code(text: object, longest: int = LONGEST) -> str:
     """The text as a Markdown code span, without the backticks and bars that would end it or its cell."""
-    return f"`{clean(text, LONGEST).replace('`', chr(39)).replace('|', '¦') or ' '}`"
+    return f"`{clean(text, longest).replace('`', chr(39)).replace('|', '¦') or ' '}`"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import math
 import re
 import zlib
@@ -121,7 +122,7 @@ _STEPS: tuple[tuple[float, ...], ...] = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3,
 def log_axis(axis: Any, low: float, high: float, text: Callable[[float], str]) -> None:
     """Label a logarithmic axis between two values with plain numbers, at decades or finer when there are few.
 
-    Of labels that would touch, those of decades stay, and of these the one nearest to 1.
+    Of labels that would touch, those of decades stay; where these would touch, every second or third decade with 1.
     """
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     for chosen in _STEPS:
@@ -137,7 +138,7 @@ def log_axis(axis: Any, low: float, high: float, text: Callable[[float], str]) -
     axis.set_minor_formatter(NullFormatter())
 
 
-_LETTER_INCHES, _LINE_INCHES = 0.09, 0.2
+_LETTER_INCHES, _LINE_INCHES = 0.08, 0.2
 """The width of a digit and the height of a line in labels of ticks."""
 
 
@@ -147,14 +148,26 @@ def _apart(axis: Any, ticks: Sequence[float], ends: tuple[float, float], text: C
     box = axis.axes.get_position()
     across = axis.axis_name == "x"
     inches = (box.width * width if across else box.height * height) / math.log(ends[1] / ends[0])
-    kept: list[float] = []
-    for tick in sorted(ticks, key=lambda tick: (not math.log10(tick).is_integer(), abs(math.log10(tick)))):
-        nearest = [
-            (len(text(tick)) + len(text(other)) + 2) / 2 * _LETTER_INCHES if across else _LINE_INCHES for other in kept
-        ]
-        if all(abs(math.log(tick / other)) * inches >= least for other, least in zip(kept, nearest, strict=True)):
-            kept.append(tick)
+
+    def touch(one: float, other: float) -> bool:
+        letters = (len(text(one)) + len(text(other))) / 2 + 1
+        return bool(abs(math.log(one / other)) * inches < (letters * _LETTER_INCHES if across else _LINE_INCHES))
+
+    decades = [tick for tick in ticks if _decade(tick) is not None]
+    kept, step = decades, 1
+    while any(touch(*pair) for pair in itertools.pairwise(kept)):
+        step += 1
+        kept = [tick for tick in decades if (_decade(tick) or 0) % step == 0]
+    for tick in ticks if step == 1 else ():
+        if not any(touch(tick, other) for other in kept):
+            kept = [*kept, tick]
     return sorted(kept)
+
+
+def _decade(tick: float) -> int | None:
+    """The exponent of a power of ten; None for other numbers."""
+    exponent = round(math.log10(tick))
+    return exponent if math.isclose(tick, 10.0**exponent) else None
 
 
 _NEAREST_SIZES = 0.1

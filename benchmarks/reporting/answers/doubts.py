@@ -1,7 +1,7 @@
 """Reasons to doubt the numbers of a run, as data.
 
-They are disturbance, noise, missing intervals, libraries that were held back, impossible times, processes of an
-implementation's own, and lost visits.
+They are a sweep that was not finished, disturbance, noise, missing intervals, libraries that were held back, impossible
+times, processes of an implementation's own, and lost visits.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Doubts:
     """{implementation: its processes}, where it has some, or they used cores while others were measured."""
     lost: int
     """Cases with visits that were cut short from outside."""
+    unfinished: int = 0
+    """Workloads that were measured before the sweep was stopped or its budget ended; 0 where it measured all."""
 
 
 def find_doubts(frame: pd.DataFrame, record: Mapping[str, Any]) -> Doubts:
@@ -85,6 +87,7 @@ def find_doubts(frame: pd.DataFrame, record: Mapping[str, Any]) -> Doubts:
         too_fast=_too_fast(measured),
         processes=_processes(measured),
         lost=int((frame["lost_visits"] > 0).sum()),
+        unfinished=frame["workload"].nunique() if record.get("finished_at", "") is None else 0,
     )
 
 

@@ -14,10 +14,11 @@ from typing import TypeAlias
 import pandas as pd
 
 from benchmarks.limits.peak import Peak
-from benchmarks.presentation.figures import Figure, own_settings
+from benchmarks.presentation.figures import Axes, Figure, own_settings
 from benchmarks.presentation.plain_text import count
 from benchmarks.presentation.plot_style import SETTINGS, Style, choose_styles
 from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.answers.setting_answers import SettingAnswer
 from benchmarks.reporting.answers.slices import Panel, central, measured, panels, short_name
 from benchmarks.reporting.plots import (
     device_times_plot,
@@ -69,6 +70,12 @@ def _orders(rows: pd.DataFrame, column: str) -> dict[tuple[str, str, str, str, s
     for panel in panels(rows):
         of_page.setdefault(page_of(panel), []).append(panel.rows)
     return {page: row_plots.order_by(pd.concat(found), column) for page, found in of_page.items()}
+
+
+def _answer_of(analysis: Analysis, panel: Panel) -> SettingAnswer | None:
+    """The answer in the panel's mode and setting."""
+    place = (panel.run, panel.setting, panel.mode)
+    return next((each for each in analysis.answers if (each.run, each.setting, each.mode) == place), None)
 
 
 def _kinds(analysis: Analysis) -> list[PlotKind]:
@@ -167,6 +174,11 @@ def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
     kept = chosen.merge(others[["run", "cell", "device"]].drop_duplicates(), on=["run", "cell", "device"])
     orders = _orders(kept, "speedup")
     scale = _around_one(others["speedup"].min(), others["speedup"].max())
+
+    def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _: float) -> str:
+        row_plots.speedups(axes, panel, styles, orders[page_of(panel)], scale)
+        return row_plots.lead_in_words(_answer_of(analysis, panel))
+
     return [
         PlotKind(
             stem="speedup",
@@ -175,9 +187,7 @@ def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
             "mean as a line with its 95 % interval as a bar.",
             panels=panels(kept),
             fixed="A dot a workload; line and bar: geometric mean with its 95 % interval",
-            drawer=lambda axes, panel, styles, _: row_plots.speedups(
-                axes, panel, styles, orders[page_of(panel)], scale
-            ),
+            drawer=draw,
             height=lambda panel: row_plots.rows_height(len(orders[page_of(panel)])),
             styles=_by_role(analysis),
             left=inches_of(list(map(str, kept["implementation"]))),
@@ -260,13 +270,20 @@ def _setup(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
     beside = (
         f" Beside it the median number of calls after which it has paid back against `{BASELINE}`." if compared else ""
     )
+    shown = _a_panel_a_mode(chosen)
+    beside_panels = [
+        row_plots.payback_in_words(calls, once.get(str(name)))
+        for panel in shown
+        for name, calls in panel.rows.groupby("implementation")["payback_calls"]
+        if name != BASELINE
+    ] or [""]
     right = f"; right: calls until it pays back against {BASELINE}" if compared else ""
     return [
         PlotKind(
             stem="set-up",
             title="Set-up cost",
             caption=f"Set-up and first call together: median and range over workloads.{beside}{hollow}",
-            panels=_a_panel_a_mode(chosen),
+            panels=shown,
             fixed=f"Median and range over workloads{right}{ring}",
             drawer=lambda axes, panel, styles, _: row_plots.set_up(
                 axes, panel, styles, order, (low / 1.4, high * 1.4), once
@@ -275,7 +292,7 @@ def _setup(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
             styles=_by_role(analysis),
             left=inches_of(order),
             inner_left=0.15,
-            right=0.95,
+            right=max(0.95, 0.15 + 0.07 * max(len(said) for said in beside_panels)),
         )
     ]
 

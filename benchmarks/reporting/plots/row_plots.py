@@ -1,6 +1,6 @@
 """Panels with a row an implementation: speed-ups, shares of the limit, set-up.
 
-Every function returns the finding in a few words. The scale and the order of the rows are the same in all panels of a
+The scale and the order of the rows are the same in all panels of a
 figure.
 """
 
@@ -14,14 +14,17 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.presentation.figures import Axes
-from benchmarks.presentation.plain_text import at_least, interval, share, significant, times
+from benchmarks.presentation.plain_text import at_least, interval, listed, seconds, share, significant, times
 from benchmarks.presentation.plot_style import MUTED, TEXT, Style, log_axis, plain_seconds, plain_share, plain_times
+from benchmarks.reporting.answers.setting_answers import SettingAnswer
 from benchmarks.reporting.answers.slices import Panel
 from benchmarks.reporting.plots.plot_labels import label
 from benchmarks.reporting.words.answer_words import UNKNOWN
 from benchmarks.runs.pooling import BASELINE
 
 ROW_INCHES = 0.27
+MOST_CLOSE = 2
+"""Names in the line above a panel that are too close to call; of more there is the number."""
 SMALL = 8.5
 """Points of the numbers beside a panel."""
 
@@ -39,13 +42,12 @@ def order_by(rows: pd.DataFrame, column: str, *, largest_on_top: bool = True) ->
 
 def speedups(
     axes: Axes, panel: Panel, styles: Mapping[str, Style], order: Sequence[str], scale: tuple[float, float]
-) -> str:
+) -> None:
     """Times as fast as the baseline: a dot a workload, the geometric mean with its interval as a bar."""
     groups = dict(list(panel.rows.groupby("implementation")))
     axes.set_xscale("log")
     axes.set_xlim(*scale)
     axes.axvline(1.0, color=MUTED, linewidth=1.2)
-    means: dict[str, float] = {}
     for at, name in enumerate(order):
         if name == BASELINE:
             axes.plot(1.0, at, styles[name].marker, color=styles[name].colour, markersize=6)
@@ -54,7 +56,6 @@ def speedups(
             continue
         rows, colour = groups[name], styles[name].colour
         mean, low, high = (_mean(rows[column]) for column in ("speedup", "speedup_low", "speedup_high"))
-        means[name] = mean
         axes.plot(rows["speedup"], [at] * len(rows), "o", color=colour, markersize=4, alpha=0.45, markeredgewidth=0)
         if math.isfinite(low):
             axes.plot([low, high], [at, at], color=colour, linewidth=7, alpha=0.45, solid_capstyle="butt")
@@ -64,10 +65,18 @@ def speedups(
     name_rows(axes, order)
     log_axis(axes.xaxis, *scale, plain_times)
     axes.set_xlabel(f"times as fast as {BASELINE}")
-    if not means:
+
+
+def lead_in_words(answer: SettingAnswer | None) -> str:
+    """Who leads in a panel, or between whom it is too close to call; empty where nothing was compared."""
+    if answer is None or not answer.leads:
         return ""
-    best = max(means, key=lambda name: means[name])
-    return f"{best} leads" if means[best] > 1 else f"none is faster on the whole; {best} comes nearest"
+    if not answer.known:
+        return "too few blocks to say who leads"
+    if not answer.close:
+        return f"{answer.fastest} leads"
+    near = list(map(label, (answer.fastest, *answer.close)))
+    return f"too close to call: {listed(near, 'or')}" if len(near) <= MOST_CLOSE else f"too close to call: {len(near)}"
 
 
 def _mean(values: pd.Series) -> float:
@@ -123,11 +132,17 @@ def set_up(
             ring: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.6}
             axes.plot(once[name], at, "o", color=style.colour, **ring)
         if name != BASELINE:
-            _beside(axes, at, calls_in_words(calls))
+            _beside(axes, at, payback_in_words(calls, once.get(name)))
     name_rows(axes, order)
     log_axis(axes.xaxis, *scale, plain_seconds)
     axes.set_xlabel("set-up and first call")
     return ""
+
+
+def payback_in_words(calls: pd.Series, once: float | None) -> str:
+    """After which calls a cost has paid back, and before them the seconds of the first use on a machine."""
+    said = calls_in_words(calls)
+    return f"{seconds(once)}, then {said}" if once is not None and said else said
 
 
 def calls_in_words(calls: pd.Series) -> str:

@@ -38,6 +38,9 @@ def speedups(frame: pd.DataFrame) -> str:
     body = [row for row in body if row[0] not in unknown]
     shown = table(["", *map(code, names)], body) if body else ""
     notes = [r"\* over part of the workloads."] if any("*" in cell for row in body for cell in row[1:]) else []
+    notes += (
+        [f"≈ is too close to {code(BASELINE)} to call."] if any("≈" in cell for row in body for cell in row[1:]) else []
+    )
     notes += [f"{UNKNOWN.capitalize()}: {'; '.join(unknown)}."] if unknown else []
     notes += [f"{len(found) - MOST_ROWS} more settings: `summary.csv`."] if len(found) > MOST_ROWS else []
     return "\n\n".join(part for part in [shown, *notes] if part)
@@ -49,5 +52,5 @@ def _cell(rows: pd.DataFrame, most: int) -> str:
         return NOTHING
     if rows["speedup_low"].isna().any():
         return UNKNOWN
-    mean = math.exp(float(np.log(rows["speedup"]).mean()))
-    return times(mean) + ("*" if len(rows) < most else "")
+    mean, low, high = (math.exp(float(np.log(rows[f"speedup{end}"]).mean())) for end in ("", "_low", "_high"))
+    return ("≈ " if low <= 1 <= high else "") + times(mean) + ("*" if len(rows) < most else "")

@@ -13,6 +13,11 @@ def cautions(doubts: Doubts, mark: Mark) -> list[str]:
     `mark` marks names as code, as Markdown or a terminal does.
     """
     said = []
+    if doubts.unfinished:
+        said.append(
+            f"The sweep ended before all of its workloads were measured; {doubts.unfinished} were: go on with "
+            f"{mark('--resume')}."
+        )
     if doubts.held_back:
         variables = listed([mark(variable) for variable in doubts.held_back])
         several = len(doubts.held_back) > 1

@@ -9,6 +9,7 @@ import pandas as pd
 from benchmarks.presentation.plain_text import error, seconds
 from benchmarks.reporting.answers.setting_answers import SettingAnswer
 from benchmarks.reporting.words.answer_words import Mark
+from rnnimpl.registry import listing, names
 
 MOST_NAMES = 3
 """Answers of several settings whose price is told; the table of set-up has all."""
@@ -25,11 +26,17 @@ def prices(
     for name in list(dict.fromkeys(answer.fastest for answer in answers if answer.leads))[:MOST_NAMES]:
         rows = measured[measured["implementation"] == name]
         before = (rows["setup_seconds"] + rows["first_call_seconds"]).dropna()
-        first = f", and {seconds(once[name])} at the first use on a machine, once" if name in once else ""
+        first = f", and {seconds(once[name])} at the first use on a machine{_for_what(name)}" if name in once else ""
         if len(before):
             least = f"{seconds(float(before.median()))} for set-up and first call (at most {seconds(before.max())})"
             said.append(f"{mark(name)} takes {least}{first}.")
     return said
+
+
+def _for_what(name: str) -> str:
+    """What the first use makes and keeps, as a clause; empty where it is not known."""
+    made = listing(name).keeps_compiled if name in names() else ""
+    return f", once, for {made}" if made else ", once"
 
 
 def accuracy(measured: pd.DataFrame, mark: Mark) -> str:

@@ -20,6 +20,8 @@ from benchmarks.runs.loading import LoadedRun
 
 MEASURING = ("warm-up", "sampling")
 """The activities of a sweep in which implementations are measured; the others prepare and check that."""
+LONGEST_COMMAND = 2000
+"""A command that is cut cannot be used again."""
 
 
 def how_measured(run: LoadedRun, frame: pd.DataFrame) -> str:
@@ -34,7 +36,7 @@ def _marked(name: str, said: str) -> str:
     if name == "commit":
         revision, space, more = said.partition(" ")
         return f"{code(revision)}{space}{escape(more)}"
-    return code(said) if name == "command" else escape(said)
+    return code(said, LONGEST_COMMAND) if name == "command" else escape(said)
 
 
 def facts(run: LoadedRun, frame: pd.DataFrame) -> list[tuple[str, str]]:

@@ -32,7 +32,8 @@ function render() {
 function drawHeader() {
   const run = currentRun();
   const parts = [run.machine, run.commit && `commit ${run.commit.slice(0, 10)}${run.commit.slice(40)}`, run.date];
-  const fixed = SETTINGS.filter((field) => valuesOf(field).length === 1 && !(field === "precision" && setting[field] === "ieee"));
+  const isUsual = (field) => setting[field] === "" || (field === "precision" && setting[field] === "ieee");
+  const fixed = SETTINGS.filter((field) => valuesOf(field).length === 1 && !isUsual(field));
   parts.push(...fixed.map((field) => valueLabel(field, setting[field])));
   $("place").textContent = parts.filter(Boolean).join(" · ");
   const said = [...run.cautions, ...run.problems.map((problem) => `Not read: ${problem}`)];

@@ -1,7 +1,7 @@
 // The ranking: a row an implementation, with a dot for each workload.
 "use strict";
 
-const STRIP = { width: 224, height: 26, margin: 10 };
+const STRIP = { width: 160, height: 26, margin: 10 };
 const RANKING_COLUMNS = {
   engine: { words: "implementation", key: (row) => row.name },
   against: { words: () => `× ${STATE.against === BEST ? "best other" : STATE.against}`, key: (row) => -row.against.median },
