@@ -91,8 +91,9 @@ def cause_of(after: Mapping[str, object] | None = None, *, size: float = 0.2) ->
         ({"controls": {"fixed Python loop": 1.2}}, "machine", "the fixed Python loop, which uses none of this code"),
         ({"controls": {"fixed Python loop": 1.2}, "packages": {"torch": "2.13"}}, "machine", "+20.0%"),
         ({"controls": {"fixed Python loop": 1.01}, "packages": {"torch": "2.13"}}, "packages", "torch"),
+        ({"controls": {"fixed Python loop": 1.085}, "packages": {"torch": "2.13"}}, "packages", "torch"),
         ({"controls": {"fixed Python loop": 0.8}, "packages": {"torch": "2.13"}}, "packages", "torch"),
-        (None, "machine", "no recorded difference explains it"),
+        (None, "machine", "the same revisions changed, and no recorded difference explains it"),
     ],
 )
 def test_a_step_of_the_same_revisions_is_not_the_codes(
@@ -123,6 +124,13 @@ def test_a_difference_names_what_only_one_side_has() -> None:
         "b 1 \N{RIGHTWARDS ARROW} none",
         "d 4 \N{RIGHTWARDS ARROW} 5",
     ]
+
+
+def test_a_control_explains_a_change_between_few_sessions() -> None:
+    """Its noise is that about the levels before and after, as for the case."""
+    after = {"controls": {"fixed Python loop": 1.2}}
+    (one,) = environment_changes(series(in_groups([0.0, 0.0, 0.0], [0.0, 0.0, 0.2, 0.2], after=after, late=2)), 1)
+    assert (one.cause.kind, one.cause.why.partition(",")[0]) == ("machine", "the fixed Python loop")
 
 
 def test_a_change_of_the_environment_has_to_be_certain_among_all_cases() -> None:
