@@ -149,6 +149,9 @@ def test_markdown_marks_every_name(tmp_path: Path) -> None:
     assert text.startswith("**Use `mine`.** It is surely the fastest on all 2 workloads.")
     assert "| inference | 6.00x (6.00-6.00) | 2.45x (2.45-2.45) | 2.00x `one` |" in text
     assert "All: tanh RNN, 2 threads, cpu, float32." in text
+    assert "geometric mean over the 2 workloads of a row" in text
+    alone = answer_section(answers(tmp_path / "alone", measured(SHORT, {"nn_rnn": 4.0, "mine": 1.0})))
+    assert "Times as fast: on the workload of a row" in alone
 
 
 def test_of_many_that_are_tied_three_are_named(tmp_path: Path) -> None:

@@ -48,9 +48,10 @@ def _explained(answers: Sequence[SettingAnswer]) -> str:
     _, shared = answer_labels(answers)
     sizes = {len(answer.workloads) for answer in answers}
     number = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
+    counted = "on the workload of a row" if sizes == {1} else f"geometric mean over the {number} workloads of a row"
     return (
-        f"Times as fast: geometric mean over the {number} workloads of a row, 95 % interval in parentheses, by blocks "
-        f"of samples that took turns. All: {shared}. The best other is whichever is fastest on each workload. "
+        f"Times as fast: {counted}, 95 % interval in parentheses, by blocks of "
+        f"samples that took turns. All: {shared}. The best other is whichever is fastest on each workload. "
         "≈ is too close to call. The limit is the least time that this machine allows (median)."
     )
 
