@@ -127,6 +127,14 @@ def test_a_replayed_verdict_ends_with_its_budget() -> None:
     assert replay_verdict(pairs, for_floor, CASES, COSTS, 100.0).slower == CASES
 
 
+def test_a_replayed_verdict_has_the_cases_of_each_kind() -> None:
+    """One case is faster by a third; the pairs of the other are too far apart to tell."""
+    equal = replay([group(number) for number in range(12)]).equal
+    pairs = [{**each, "a": -0.3 + each["a"], "b": (0.3, -0.3)[number % 2]} for number, each in enumerate(equal)]
+    verdict = replay_verdict(pairs, equal[:2], CASES, COSTS, 100.0)
+    assert (verdict.slower, verdict.faster, verdict.undecided) == ((), ("a",), ("b",))
+
+
 def test_a_verdict_on_an_unfit_machine_is_no_alarm() -> None:
     """Cases that are as much slower as the control raise none; a larger slowdown does."""
     for again, said in ((1.3, ()), (2.0, CASES)):

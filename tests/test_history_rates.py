@@ -33,6 +33,19 @@ def test_steps_that_are_too_small_to_matter_are_not_found() -> None:
     assert [(one.steps, one.off, one.width) for one in found.injected[0.005]] == [(0, None, None)] * 5
 
 
+def test_an_injected_step_is_judged_by_the_step_next_to_it() -> None:
+    """The machine doubles the time after the second of twenty revisions, whatever is injected."""
+
+    def doubled(_: np.random.Generator, revisions: int) -> list[list[list[float]]]:
+        return [[[level * 0.999, level * 1.001] for level in (1.0, 1.0, *[2.0] * (revisions - 2))]]
+
+    found = rates(doubled, revisions=20, trials=10, sizes=(0.1,))
+    assert found.false == 10
+    # Injected just after the machine's, it is found one place off.
+    assert {one.off for one in found.injected[0.1]} <= {0, 1}
+    assert 2 in {one.steps for one in found.injected[0.1]}
+
+
 def test_simulated_noise_has_the_given_deviations() -> None:
     """A process has its noise and that of the anchor, a revision its own, and neither that of the sessions."""
     drawn = SyntheticNoise(0.01, 0.03, session=0.5, cases=30, pushed=True)(np.random.default_rng(0), 20)

@@ -137,3 +137,14 @@ def test_a_change_of_the_environment_has_to_be_certain_among_all_cases() -> None
     """The same step is certain in one case, and not as the largest of a million."""
     found = series(in_groups([0.0, 0.0, 0.0], [0.0] * 6 + [0.03] * 6, noise=0.004))
     assert [len(environment_changes(found, cases)) for cases in (1, 10**6)] == [1, 0]
+
+
+def test_a_series_of_short_calls_names_its_revisions_and_sessions() -> None:
+    """Calls of a tenth of a millisecond have the levels that they were measured with; sessions are in their order."""
+    levels = [math.log(1e-4), math.log(2e-4)]
+    found = series(in_groups(levels, [0.0] * 6)[::-1])
+    assert [each.revision for each in found.revisions] == [f"{number:040x}" for number in range(2)]
+    assert [statistics.median(each.seconds) for each in found.revisions] == pytest.approx([1e-4, 2e-4], rel=0.01)
+    assert [each.measured_at for each in found.sessions] == [
+        f"2026-01-01T{number:02}:00:00+00:00" for number in range(6)
+    ]

@@ -265,7 +265,7 @@ def _decide(rule: Rule, measuring: PairMeasuring, head: ProcessRecord) -> Decisi
 
 def suite_path(here: Path, top: Path, suite: str) -> str:
     """The suite's path from the top of the checkout. Raises ValueError when it lies outside."""
-    path = Path(suite) if Path(suite).is_absolute() else here / suite
+    path = here / suite
     try:
         return str(path.resolve().relative_to(top.resolve()))
     except ValueError:
