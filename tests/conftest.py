@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,14 +41,28 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
-@pytest.fixture(autouse=True)
-def precisions_of_torch() -> Iterator[None]:
-    """Precisions that a test sets for the whole process end with it."""
+@contextmanager
+def precisions_restored() -> Iterator[None]:
+    """Precisions of PyTorch that are set for the whole process end with the block."""
     before = [backend.fp32_precision for backend in _BACKENDS]
     yield
     for backend, precision in zip(_BACKENDS, before, strict=True):
         if backend.fp32_precision != precision:
             backend.fp32_precision = precision
+
+
+@pytest.fixture(autouse=True, scope="module")
+def precisions_of_a_module() -> Iterator[None]:
+    """What the fixtures of a module set ends with the module."""
+    with precisions_restored():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def precisions_of_a_test() -> Iterator[None]:
+    """What a test sets ends with the test."""
+    with precisions_restored():
+        yield
 
 
 @pytest.fixture

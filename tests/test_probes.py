@@ -195,7 +195,7 @@ def test_the_kernels_chain_is_measured_for_the_cells_that_it_computes(monkeypatc
 
 
 def test_without_a_compiler_the_libraries_are_measured_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_: Any) -> None:
+    def missing(*_: Any, **__: Any) -> None:
         raise Unavailable("no C++ compiler: none")
 
     monkeypatch.setattr(probes, "library", missing)

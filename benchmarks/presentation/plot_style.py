@@ -149,17 +149,17 @@ def _apart(axis: Any, ticks: Sequence[float], ends: tuple[float, float], text: C
     across = axis.axis_name == "x"
     inches = (box.width * width if across else box.height * height) / math.log(ends[1] / ends[0])
 
-    def touch(one: float, other: float) -> bool:
+    def are_close(one: float, other: float) -> bool:
         letters = (len(text(one)) + len(text(other))) / 2 + 1
         return bool(abs(math.log(one / other)) * inches < (letters * _LETTER_INCHES if across else _LINE_INCHES))
 
     decades = [tick for tick in ticks if _decade(tick) is not None]
     kept, step = decades, 1
-    while any(touch(*pair) for pair in itertools.pairwise(kept)):
+    while any(are_close(*pair) for pair in itertools.pairwise(kept)):
         step += 1
         kept = [tick for tick in decades if (_decade(tick) or 0) % step == 0]
     for tick in ticks if step == 1 else ():
-        if not any(touch(tick, other) for other in kept):
+        if not any(are_close(tick, other) for other in kept):
             kept = [*kept, tick]
     return sorted(kept)
 
