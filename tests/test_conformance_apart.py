@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 import textwrap
@@ -10,12 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from rnnimpl import conformance
 from rnnimpl.conformance import CheckResult
 from rnnimpl.conformance.apart import CheckRun, Refused, run_apart
+from tests.ended_processes import is_gone, until
 
 ROOT = Path(__file__).parent.parent
 CASES = [
@@ -250,7 +249,7 @@ def test_an_interrupt_of_the_parent_ends_the_process(check: Callable[..., CheckR
 
     with pytest.raises(KeyboardInterrupt):
         check(before=f"open({str(pid)!r}, 'w').write(str(os.getpid()))", progress=interrupt)
-    assert is_gone(int(pid.read_text()))
+    until(lambda: is_gone(int(pid.read_text())))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
@@ -275,18 +274,3 @@ def test_a_parent_that_is_killed_takes_the_process_with_it(tmp_path: Path) -> No
             parent.kill()
     worker = int(pid.read_text())
     until(lambda: is_gone(worker))
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Poll a condition for half a minute."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended, also as a zombie."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    return True

@@ -17,6 +17,7 @@ from benchmarks.files.scratch import abandoned, scratch_folder
 from benchmarks.measuring.processes.ending import ended_in_order
 from benchmarks.regression.environments.installing import failure
 from benchmarks.regression.environments.revisions import remove_abandoned
+from tests.ended_processes import is_gone, until
 
 ROOT = Path(__file__).parent.parent
 HOLDS = """
@@ -326,4 +327,4 @@ def test_a_build_that_does_not_end_is_ended(tmp_path: Path) -> None:
     script = f"sleep 1000 & echo $! > {tmp_path / 'started'}; wait"
     assert failure(["sh", "-c", script], tmp_path, seconds=0.3) == "sh did not end within 0 s"
     started = int((tmp_path / "started").read_text())
-    assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE
+    until(lambda: is_gone(started))

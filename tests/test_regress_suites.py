@@ -13,6 +13,7 @@ from benchmarks.regression.processes.outcomes import PASSED, Outcome
 from benchmarks.regression.processes.process_record import ProcessRecord, Round, read_record
 from benchmarks.regression.processes.pytest_command import Side
 from benchmarks.regression.processes.suite_process import BudgetOver, SuiteProcess, TimeLimits
+from tests.ended_processes import is_gone, until
 from tests.suite_sides import suite
 
 FAILS_FIRST = """
@@ -205,7 +206,7 @@ def test_a_daemon_of_the_suite_ends_with_its_process(tmp_path: Path) -> None:
     measured = dry_run(side)
     assert measured.outcomes == {"bench/test_a.py::test_a": PASSED}
     daemon = int((tmp_path / "daemon").read_text())
-    assert not psutil.pid_exists(daemon) or psutil.Process(daemon).status() == psutil.STATUS_ZOMBIE
+    until(lambda: is_gone(daemon))
 
 
 def test_a_wait_ends_with_the_budget(tmp_path: Path) -> None:
