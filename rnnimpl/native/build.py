@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import functools
@@ -12,14 +13,13 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from rnnimpl.cache import check_private, private_folder
 from rnnimpl.interface import Unavailable
-from rnnimpl.native.compiling import said
+from rnnimpl.native.compiling import announced
 
 SOURCE = Path(__file__).parent
 API = SOURCE / "api.cpp"
@@ -56,8 +56,8 @@ def kernels(cell: str, dtype: str) -> Library:
 def library(source: Path, defines: tuple[str, ...] = (), what: str = "") -> Library:
     """The library of a source, compiled for this machine with the headers of this folder; loaded once in a process.
 
-    `what` names it in what is said while it is compiled. Raises Unavailable without a compiler, when
-    the compiler fails, with its first error, and when there is no safe folder for the result.
+    `what` names it in the message that it is compiled. Raises Unavailable without a compiler, when the compiler fails,
+    with its first error, and when there is no safe folder for the result.
     """
     compiler = find_compiler()
     version = _first_line(_run([*compiler, "--version"]).stdout)
@@ -65,7 +65,7 @@ def library(source: Path, defines: tuple[str, ...] = (), what: str = "") -> Libr
     path = private_folder("rnnimpl") / f"{library_name(compiler, version, flags, source)}.so"
     # A dangling link exists, too: check_private refuses it, and nothing is written through it.
     if not os.path.lexists(path):
-        with said(f"{what or source.name} with {compiler[0]}", path.parent) as tick:
+        with announced(f"{what or source.name} with {compiler[0]}", path.parent) as tick:
             compile_to(path, compiler, flags, source, tick)
     try:
         check_private(path)
@@ -146,28 +146,21 @@ def processor() -> str:
 
 def _run(command: list[str], tick: Callable[[], None] = lambda: None) -> subprocess.CompletedProcess[str]:
     """What a command of the compiler gives; `tick` is called once a second meanwhile. Raises Unavailable."""
-    end = time.monotonic() + COMPILE_SECONDS
     try:
         with subprocess.Popen(  # noqa: S603  # the user's own compiler
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
         ) as process:
             try:
-                while True:
-                    try:
+                for _ in range(COMPILE_SECONDS):
+                    with contextlib.suppress(subprocess.TimeoutExpired):
                         stdout, stderr = process.communicate(timeout=1.0)
-                    except subprocess.TimeoutExpired:
-                        if time.monotonic() >= end:
-                            raise
-                        tick()
-                    else:
                         return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
-            except BaseException:
+                    tick()
+            finally:
                 process.kill()
-                raise
     except OSError as error:
         raise Unavailable(f"the C++ compiler does not run: {error}") from error
-    except subprocess.TimeoutExpired:
-        raise Unavailable(f"the C++ compiler does not end: {command[0]} was ended after {COMPILE_SECONDS} s") from None
+    raise Unavailable(f"the C++ compiler does not end: {command[0]} was ended after {COMPILE_SECONDS} s")
 
 
 def _first_line(text: str) -> str:

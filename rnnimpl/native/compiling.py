@@ -16,7 +16,7 @@ there. A program that shows the progress of others sets it."""
 
 
 @contextmanager
-def said(what: str, folder: Path) -> Iterator[Callable[[], None]]:
+def announced(what: str, folder: Path) -> Iterator[Callable[[], None]]:
     """Say that `what` is being compiled into `folder` until the block ends, which is handed a function to call often.
 
     A terminal shows for how long on a line of its own, which then says how long it took.

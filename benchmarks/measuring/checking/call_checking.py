@@ -85,18 +85,8 @@ class SpotCheck:
 
     def problem(self, results: Mapping[str, NumpyArray]) -> str | None:
         """Why the results are not those of the call's input, in a sentence; None where they are."""
-        if results.keys() != self.values.keys():
-            return f"a timed call gave {', '.join(sorted(results)) or 'nothing'}; expected {', '.join(self.values)}"
-        for name, expected in self.values.items():
-            if results[name].shape != expected.shape:
-                return f"{name} of a timed call has shape {results[name].shape}; expected {expected.shape}"
-        for name, error in errors_of(results, self.values, self.sizes).items():
-            if not error <= self.limits[name]:
-                return (
-                    f"a timed call did not compute its input: {name} has error {error:.2g}; expected "
-                    f"{self.limits[name]:.2g} or less"
-                )
-        return None
+        failing = "a timed call did not compute its input"
+        return problem_in_results(results, self.values, limits=self.limits, sizes=self.sizes, failing=failing)
 
 
 def prepare(ask: Ask, workload: Workload, expected: Expected, results: Path) -> dict[str, Any]:
@@ -169,8 +159,8 @@ def make_spot_checks(workload: Workload, inputs: Inputs, expected: Expected, blo
     whole = drawn.randrange(blocks)
     checks = [_spot_check(workload, inputs, expected, drawn, is_whole=number == whole) for number in range(blocks)]
     largest = sizes_of(expected.expectation.values)
-    for sizes in [sizes_of(check.values) for check in checks]:
-        largest |= {name: max(largest[name], size) for name, size in sizes.items()}
+    for check in checks:
+        largest |= {name: max(largest[name], size) for name, size in check.sizes.items()}
     return [dataclasses.replace(check, sizes=largest) for check in checks]
 
 
@@ -223,20 +213,30 @@ def sizes_of(values: Mapping[str, NumpyArray]) -> dict[str, float]:
     return {name: float(np.abs(value).max()) for name, value in values.items()}
 
 
-def errors_of(
-    results: Mapping[str, NumpyArray], expected: Mapping[str, NumpyArray], sizes: Mapping[str, float]
-) -> dict[str, float]:
-    """The error of each result, relative to the largest expected value, and to `sizes` where it is larger.
+def problem_in_results(
+    results: Mapping[str, NumpyArray],
+    expected: Mapping[str, NumpyArray],
+    *,
+    limits: Mapping[str, float],
+    sizes: Mapping[str, float],
+    failing: str,
+) -> str | None:
+    """Why results of a timed call are not what is expected, in a sentence that begins with `failing`, or None.
 
-    It is infinite where a value is not finite. Results have the shapes that are expected.
+    `limits` are of errors relative to the largest expected value, or to `sizes` where it is larger.
     """
-    largest = {name: max(size, sizes[name]) for name, size in sizes_of(expected).items()}
-    return {
-        name: relative_to(float(np.abs(results[name] - value).max()), largest[name])
-        if bool(np.isfinite(results[name]).all())
-        else math.inf
-        for name, value in expected.items()
-    }
+    if results.keys() != expected.keys():
+        return f"a timed call gave {', '.join(sorted(results)) or 'nothing'}; expected {', '.join(expected)}"
+    for name, value in expected.items():
+        if results[name].shape != value.shape:
+            return f"{name} of a timed call has shape {results[name].shape}; expected {value.shape}"
+    for name, size in sizes_of(expected).items():
+        finite = bool(np.isfinite(results[name]).all())
+        difference = float(np.abs(results[name] - expected[name]).max()) if finite else math.inf
+        error = relative_to(difference, max(size, sizes[name]))
+        if not error <= limits[name]:
+            return f"{failing}: {name} has error {error:.2g}; expected {limits[name]:.2g} or less"
+    return None
 
 
 def limits_of(workload: Workload, tolerances: Mapping[str, float], growth: float = 1.0) -> dict[str, float]:

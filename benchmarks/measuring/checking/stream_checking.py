@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring.checking.call_checking import errors_of, limits_of, output_bytes, sizes_of
+from benchmarks.measuring.checking.call_checking import limits_of, output_bytes, problem_in_results, sizes_of
 from benchmarks.measuring.inputs import make_inputs
 from benchmarks.measuring.modes.stream import MOST_CALLS, Stream
 from benchmarks.measuring.modes.streaming import StreamRequest
@@ -83,18 +83,9 @@ class StreamCheck:
     def problem(self, results: Mapping[str, NumpyArray], position: int) -> str | None:
         """Why the results are not those of the stream's inputs, in a sentence; None where they are."""
         expected = self.values(position)
-        if results.keys() != expected.keys():
-            return f"a timed call gave {', '.join(sorted(results)) or 'nothing'}; expected {', '.join(expected)}"
-        for name, value in expected.items():
-            if results[name].shape != value.shape:
-                return f"{name} of a timed call has shape {results[name].shape}; expected {value.shape}"
-        for name, error in errors_of(results, expected, self.expected.sizes).items():
-            if not error <= self.expected.limits[name]:
-                return (
-                    f"timed call {position} did not compute what its inputs and those before it give: {name} has error "
-                    f"{error:.2g}; expected {self.expected.limits[name]:.2g} or less"
-                )
-        return None
+        failing = f"timed call {position} did not compute what its inputs and those before it give"
+        limits, sizes = self.expected.limits, self.expected.sizes
+        return problem_in_results(results, expected, limits=limits, sizes=sizes, failing=failing)
 
 
 def make_stream_checks(workload: Workload, expected: StreamExpected, blocks: int) -> list[StreamCheck]:

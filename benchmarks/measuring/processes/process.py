@@ -21,19 +21,18 @@ from benchmarks.measuring.conditions.address_space import fixed_layout
 from benchmarks.measuring.environment import worker_environment
 from benchmarks.measuring.processes import replies, supervisor
 from benchmarks.measuring.processes.channel import LOST_CONNECTION, ChannelError, Closed, SweepEnd
+from benchmarks.measuring.processes.compiling_notice import CompilingNotice
 from benchmarks.measuring.processes.ended import how_ended, last_words, opened_log, printable, was_killed_by_kernel
 from benchmarks.measuring.processes.interference import CoreSeconds, read_core_seconds
 from benchmarks.measuring.processes.lost import WorkerLost
 from benchmarks.measuring.processes.process_tree import ProcessTree
 from benchmarks.measuring.processes.watch import Watch, now
-from rnnimpl.native.compiling import NOTICE
 
 START_SECONDS = 120.0
 """Limit for importing a framework."""
 LEAST_START_SECONDS = 5.0
 """Least limit for a worker that was started long ago and is waited for only now."""
 POLL_SECONDS = 0.2
-LONGEST_NOTE = 100
 LINK_SECONDS = 60.0
 """Limit for the supervisor to start the worker, which takes milliseconds."""
 LAST_MESSAGE_SECONDS = 10.0
@@ -93,8 +92,8 @@ class Worker:
         """Seconds for which this process, and perhaps the worker, did not run during the last wait for an answer."""
         self._started = now()
         self._killed = False
-        self._notice = log.with_suffix(".compiling").absolute()
-        environment = {**worker_environment(threads, compiled=compiled), **variables, NOTICE: str(self._notice)}
+        self._notice = CompilingNotice(log.with_suffix(".compiling").absolute())
+        environment = {**worker_environment(threads, compiled=compiled), **variables, **self._notice.variables}
         # The worker can import what this process can, as a module:Class may come from anywhere.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         cores = _cores(threads, place) if device == "cpu" else "all"
@@ -201,19 +200,11 @@ class Worker:
         self.processes.kill(find=False)
         self._killed = True
         self._close()
-        with contextlib.suppress(OSError):
-            remove(self._notice.parent, self._notice.name)
+        self._notice.remove()
         # Empty logs are removed; a log that cannot be examined stays.
         with contextlib.suppress(OSError):
             if not self.log.stat().st_size:
                 remove(self.log.parent, self.log.name)
-
-    def _note(self) -> str:
-        """What the worker says that it compiles; empty where it does not."""
-        try:
-            return printable(self._notice.read_text(encoding="utf-8", errors="replace"))[:LONGEST_NOTE]
-        except OSError:
-            return ""
 
     def _close(self) -> None:
         self._link.close()
@@ -261,7 +252,7 @@ class Worker:
             return
         if self.meanwhile is not None:
             timed = doing in TIMED
-            self.meanwhile(timed=timed, note="" if timed else self._note())
+            self.meanwhile(timed=timed, note="" if timed else self._notice.read())
         if _readable(self._link):
             raise self._lost()
         free = psutil.virtual_memory()

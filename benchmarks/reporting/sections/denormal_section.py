@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from benchmarks.presentation.plain_text import NOTHING, code, interval, listed, times
+from benchmarks.presentation.plain_text import NOTHING, code, listed
 from benchmarks.reporting.answers.findings import CELL_LABELS
 from benchmarks.reporting.sections.limited_table import cut
+from benchmarks.reporting.words.answer_words import with_interval
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import PooledCase
 from benchmarks.statistics import Estimate, widest_ratio
@@ -89,12 +90,12 @@ def denormal_section(runs: Sequence[LoadedRun]) -> str:
 def _answer(found: Sequence[Decay]) -> str:
     """Who is surely slower and what flushing does to it, who is surely not, of whom it cannot be told, by name."""
     kept, flushed = _slowdowns(found, "kept"), _slowdowns(found, "flushed")
-    slow = {name: max(slower, key=lambda ratio: ratio.median) for name in kept if (slower := _slower(kept[name]))}
+    slow = {name: max(slower, key=lambda each: each.median) for name in kept if (slower := _slower(kept[name]))}
     level = [code(name) for name in kept if all(map(_is_level, kept[name]))]
     unknown = [code(name) for name in kept if name not in slow and code(name) not in level]
     changing = sorted({code(decay.implementation) for decay in found if decay.changed_modes})
     said = [
-        f"- {code(name)} takes up to {_ratio(most)} as long; {_with_flushing(flushed.get(name, []))}."
+        f"- {code(name)} takes up to {with_interval(most)} as long; {_with_flushing(flushed.get(name, []))}."
         for name, most in slow.items()
     ]
     said += [f"- {listed(level)}: not slower."] if level else []
@@ -107,9 +108,9 @@ def _slowdowns(found: Sequence[Decay], denormals: Denormals) -> dict[str, list[E
     """The slow-downs of each implementation over its networks."""
     ratios: dict[str, list[Estimate]] = {}
     for decay in found:
-        ratio = decay.slowdown(denormals)
-        if ratio is not None:
-            ratios.setdefault(decay.implementation, []).append(ratio)
+        slowdown = decay.slowdown(denormals)
+        if slowdown is not None:
+            ratios.setdefault(decay.implementation, []).append(slowdown)
     return ratios
 
 
@@ -122,21 +123,21 @@ def _with_flushing(ratios: Sequence[Estimate]) -> str:
     slower = _slower(ratios)
     if not slower:
         return "whether flushing takes that away cannot be told"
-    return f"with flushing still {_ratio(max(slower, key=lambda ratio: ratio.median))}"
+    return f"with flushing still {with_interval(max(slower, key=lambda each: each.median))}"
 
 
 def _slower(ratios: Sequence[Estimate]) -> list[Estimate]:
     """The ratios that are surely above `SLOWER`."""
-    return [ratio for ratio in ratios if ratio.low > SLOWER]
+    return [each for each in ratios if each.low > SLOWER]
 
 
-def _is_level(ratio: Estimate) -> bool:
+def _is_level(slowdown: Estimate) -> bool:
     """Whether it is surely not above `SLOWER`; not without an interval."""
-    return ratio.high <= SLOWER
+    return slowdown.high <= SLOWER
 
 
-def _ratio(ratio: Estimate | None) -> str:
-    return NOTHING if ratio is None else f"{times(ratio.median)} ({interval(ratio.low, ratio.high)})"
+def _ratio(slowdown: Estimate | None) -> str:
+    return NOTHING if slowdown is None else with_interval(slowdown)
 
 
 def _network(workload: Workload) -> str:

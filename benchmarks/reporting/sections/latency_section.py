@@ -25,6 +25,9 @@ from benchmarks.runs.pooling import contenders
 from benchmarks.statistics import Estimate, widest_ratio
 from benchmarks.workload import Workload
 
+MOST_NAMED = 3
+"""Names that a sentence has of those that are too close to call."""
+
 
 def streaming_section(runs: Sequence[LoadedRun]) -> str:
     """The answer for streams, percentiles with intervals, and deadlines; empty without streams."""
@@ -127,10 +130,6 @@ def _some(names: Sequence[str]) -> str:
     """The first few of several names, and how many more there are."""
     more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
     return listed([*names[:MOST_NAMED], *more])
-
-
-MOST_NAMED = 3
-"""Names that a sentence has of those that are too close to call."""
 
 
 def _percentiles(cases: Sequence[LatencyCase]) -> str:

@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from benchmarks.presentation.plain_text import NOTHING, code, count, interval, listed, seconds, share, times
+from benchmarks.presentation.plain_text import NOTHING, code, count, listed, seconds, share
 from benchmarks.reporting.answers.findings import CELL_LABELS, against_fastest, mean_of, too_close
 from benchmarks.reporting.sections.limited_table import cut
 from benchmarks.reporting.topics.lengths import LengthsCase
-from benchmarks.reporting.words.answer_words import ratio
+from benchmarks.reporting.words.answer_words import ratio, with_interval
 from benchmarks.runs.pooling import contenders
 from benchmarks.sequence_lengths import BUCKETS
 from benchmarks.statistics import Estimate
@@ -44,7 +44,7 @@ def lengths_section(cases: Sequence[LengthsCase]) -> str:
                 *(code(case.run), _network(case.plain), case.lengths, share(case.valid_share)),
                 *(code(case.implementation), seconds(case.time.median)),
                 *(seconds(case.per_valid_step), seconds(case.per_padded_step)),
-                NOTHING if cost is None else f"{times(cost.median)} ({interval(cost.low, cost.high)})",
+                NOTHING if cost is None else with_interval(cost),
                 NOTHING if buckets is None else seconds(buckets.median),
             ]
         )
@@ -115,8 +115,8 @@ def _cost(of_name: Iterable[LengthsCase]) -> str:
     costs = sorted((case.cost for case in of_name if case.cost is not None), key=lambda cost: cost.median)
     if not costs:
         return ""
-    shown = [f"{times(cost.median)} ({interval(cost.low, cost.high)})" for cost in costs]
-    return f"a valid step takes {' to '.join(dict.fromkeys((shown[0], shown[-1])))} of its time at equal lengths"
+    shown = dict.fromkeys((with_interval(costs[0]), with_interval(costs[-1])))
+    return f"a valid step takes {' to '.join(shown)} of its time at equal lengths"
 
 
 def _buckets(of_name: Sequence[LengthsCase]) -> str:

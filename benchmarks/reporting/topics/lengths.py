@@ -18,13 +18,10 @@ from benchmarks.workload import Workload
 class LengthsCase:
     """One network in one implementation on sequences of one distribution, and the same with equal lengths if measured.
 
-    `plain` is the workload with equal lengths, `pooled` and `equally_long` are the cases of `workload` and `plain`,
-    both with times.
+    `pooled` and `equally_long` are the cases of `workload` and `plain`, both with times.
     """
 
     run: str
-    plain: Workload
-    lengths: LengthsName
     pooled: PooledCase
     equally_long: PooledCase | None
 
@@ -47,7 +44,17 @@ class LengthsCase:
     @property
     def workload(self) -> Workload:
         """The workload of the case."""
-        return dataclasses.replace(self.plain, lengths=self.lengths)
+        return self.pooled.case.workload
+
+    @property
+    def plain(self) -> Workload:
+        """The workload with equal lengths."""
+        return dataclasses.replace(self.workload, lengths="equal")
+
+    @property
+    def lengths(self) -> LengthsName:
+        """The distribution of the lengths."""
+        return self.workload.lengths
 
     @property
     def valid_share(self) -> float:
@@ -92,13 +99,12 @@ def lengths_cases(runs: Sequence[LoadedRun]) -> list[LengthsCase]:
         for workload, cases in run.workloads.items():
             if workload.lengths == "equal":
                 continue
-            plain = dataclasses.replace(workload, lengths="equal")
-            equal = run.workloads.get(plain, {})
+            equal = run.workloads.get(dataclasses.replace(workload, lengths="equal"), {})
             for name, case in cases.items():
                 if case.measured:
                     of_equal = equal.get(name)
                     known = of_equal if of_equal is not None and of_equal.measured else None
-                    found.append(LengthsCase(run.label, plain, workload.lengths, case, known))
+                    found.append(LengthsCase(run.label, case, known))
     return found
 
 

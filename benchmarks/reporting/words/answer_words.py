@@ -120,7 +120,12 @@ def ratio(value: Estimate | None) -> str:
     """A ratio with its interval; `not yet known` without one, a dash where there is no ratio."""
     if value is None:
         return NOTHING
-    return UNKNOWN if math.isnan(value.low) else f"{times(value.median)} ({interval(value.low, value.high)})"
+    return UNKNOWN if math.isnan(value.low) else with_interval(value)
+
+
+def with_interval(value: Estimate) -> str:
+    """A ratio with its interval; with the words that there is none where it has none."""
+    return f"{times(value.median)} ({interval(value.low, value.high)})"
 
 
 def short_ratio(value: Estimate | None) -> str:
