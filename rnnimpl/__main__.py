@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from rnnimpl.verbs import PlainVerbs
+
 if TYPE_CHECKING:
     from rnnimpl.conformance import CheckResult
     from rnnimpl.conformance.apart import CheckRun
 
 app = typer.Typer(
+    cls=PlainVerbs,
     help="List the implementations of a recurrent network, and check whether one is right.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -32,34 +36,21 @@ def list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
         print(json.dumps([vars(each) for each in listings], indent=2))
         return
     from rich.console import Console
-    from rich.table import Table
 
-    devices = sorted({device for each in listings for device in each.unavailable})
-    table = Table(box=None, pad_edge=False)
-    for heading in ("implementation", *devices):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("cells")
-    table.add_column("what it is")
-    reasons: dict[str, None] = {}
-    for each in listings:
-        here = []
-        for device in devices:
-            reason = each.unavailable.get(device)
-            if reason is not None:
-                reasons[f"no {device}: {reason}"] = None
-            here.append("-" if device not in each.unavailable else "available" if reason is None else f"no {device}")
-        table.add_row(each.name, *here, ", ".join(each.cells), each.summary)
+    from rnnimpl.listing_text import implementation_lines
+
     console = Console()
-    console.print(table)
-    for reason in reasons:
-        console.print(reason, markup=False, highlight=False, soft_wrap=True)
+    for line in implementation_lines(listings, console.width):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: python -m rnnimpl check my_package.my_module:MyRnn --device cpu")
 def check(
     implementation: Annotated[str, typer.Argument(metavar="NAME|module:Class", help="What to check.")],
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one check may take, or the import.")] = 300,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N.")] = "cpu",
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="How long one check may take, or the import.")
+    ] = 300,
     slow: Annotated[
         bool, typer.Option("--slow", help="Check every structure of network, too, and 65,536 rows (T*B) and more.")
     ] = False,

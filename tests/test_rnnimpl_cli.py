@@ -37,6 +37,21 @@ def test_list_shows_every_implementation() -> None:
         assert name in result.output
 
 
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_list_fits_with_whole_names(width: int) -> None:
+    result = CliRunner(env={"COLUMNS": str(width)}).invoke(app, ["list"])
+    assert {f"  {name}" for name in rnnimpl.names()} <= set(result.output.splitlines())
+    assert all(len(line) <= width for line in result.output.splitlines())
+
+
+@pytest.mark.parametrize("words", [(), ("list",), ("check",)])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_the_help_names_no_types_of_python(words: tuple[str, ...], option: str) -> None:
+    said = invoke(*words, option)
+    assert said.exit_code == 0
+    assert not [name for name in ("<bool>", "<str>", "<float") if name in said.output]
+
+
 def test_list_as_json_says_why_not() -> None:
     """The JSON has a record for each implementation, with a reason or null for each device."""
     records = json.loads(invoke("list", "--json").output)

@@ -44,7 +44,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         shown = {entry.name: {field: getattr(entry, field) for field in fields} for entry in listings}
         typer.echo(json.dumps({"implementations": shown, "sweeps": sweeps}, indent=2))
         return
-    from benchmarks.commands.lists import implementation_lines, sweep_lines
+    from benchmarks.commands.lists import sweep_lines
+    from rnnimpl.listing_text import implementation_lines
 
     console = Terminal()
     console.lines([*implementation_lines(listings, console.width), "", *sweep_lines(sweeps, console.width)])
