@@ -100,7 +100,9 @@ def limit_shares(
         medians[name] = float(values.median())
         colour = styles[name].colour
         axes.barh(at, medians[name], height=0.6, color=colour, linewidth=0)
-        axes.plot([values.min(), values.max()], [at, at], color=TEXT, linewidth=1.2)
+        # White around the line, so that it is seen on a dark bar.
+        for line_colour, width in (("white", 3.2), (TEXT, 1.2)):
+            axes.plot([values.min(), values.max()], [at, at], color=line_colour, linewidth=width)
         _beside(axes, at, share(medians[name]))
     name_rows(axes, order)
     axes.xaxis.set_major_formatter(lambda value, _: plain_share(round(value, 4)))
