@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -132,8 +133,9 @@ def test_names_are_whole_at_any_width(tmp_path: Path, width: int) -> None:
     modes, cells, threads = ("inference", "training"), ("lstm", "tanh"), (1, 2)
     workloads = [workload(mode, cell=cell, threads=n) for cell in cells for n in threads for mode in modes]
     found = answers(tmp_path / "run", realistic_trials(workloads, names))
-    caution = "torch_compile_module used up to 3.0 s of the cores in others' turns: go on with --resume."
-    lines = answer_lines(found, [caution], width)
+    caution = "torch_compile_module used up to 3.0 s of the cores in others' turns."
+    command = "python -m benchmarks sweep --resume results/default-20260101-120000"
+    lines = answer_lines(found, [caution], width, [command])
     assert all(cell_len(line) <= width for line in lines)
     text = "\n".join(lines)
     for answer in found:
@@ -141,6 +143,8 @@ def test_names_are_whole_at_any_width(tmp_path: Path, width: int) -> None:
         assert answer.alternative.fastest in text
     assert ("of limit" in text) == (width >= 80)
     assert "! torch_compile_module used" in text
+    assert "  To measure longer:\n    python -m benchmarks sweep" in text
+    assert shlex.split(text.partition("longer:")[2].replace("\\\n", "")) == command.split()
 
 
 def test_markdown_marks_every_name(tmp_path: Path) -> None:

@@ -20,16 +20,14 @@ from benchmarks.measuring.conditions.lock import measuring_alone
 from benchmarks.measuring.environment import allocator_settings
 from benchmarks.measuring.processes.ending import ended_in_order
 from benchmarks.measuring.sweeping.first_use import first_uses
-from benchmarks.measuring.sweeping.implementations import as_options
 from benchmarks.measuring.sweeping.peak_processes import measure_peaks, peak_seconds
 from benchmarks.measuring.sweeping.progress import SweepProgress
 from benchmarks.measuring.sweeping.runner import Progress, Sweeper
 from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, check_plan, trusted_implementations
 from benchmarks.presentation.clock import doing
-from benchmarks.store import Run, StoreError, create_run, open_run
+from benchmarks.store import Run, StoreError, create_run, open_run, resume_command
 from benchmarks.sweeps import Sweep, parse_duration
 from benchmarks.trial import SCHEMA
-from rnnimpl.registry import names
 
 RESULTS = Path("results")
 _SCRATCH = "sweep"
@@ -144,8 +142,7 @@ def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[
         # On one line, however narrow the terminal is: a command in it can be copied.
         console.print(message, highlight=False, markup=False, soft_wrap=True)
 
-    own = {name: source for name, source in plan.implementations.items() if source not in names()}
-    resume = f"go on with {program.command('sweep', '--resume', str(run.folder), *as_options(own))}"
+    resume = f"go on with {resume_command(run.folder, plan.implementations)}"
     try:
         with (
             ended_in_order(),

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import textwrap
 from collections.abc import Sequence
+
+from rich.cells import cell_len
 
 from benchmarks.presentation.text_table import Column, text_table
 from benchmarks.reporting.answers.setting_answers import SettingAnswer
 from benchmarks.reporting.words.answer_words import AnswerRow, headline, plain, rows, short_ratio
+from benchmarks.reporting.words.cautions import LONGER
 from benchmarks.runs.pooling import BASELINE
 
 MOST_ROWS = 12
 """Settings that are shown; the report has the rest."""
 
 
-def answer_lines(answers: Sequence[SettingAnswer], cautions: Sequence[str], width: int) -> list[str]:
-    """The lines that end a sweep: what to use, its leads in each setting, and what to be careful of."""
+def answer_lines(
+    answers: Sequence[SettingAnswer], cautions: Sequence[str], width: int, resumes: Sequence[str] = ()
+) -> list[str]:
+    """The lines that end a sweep: what to use, its leads in each setting, and what to be careful of.
+
+    `resumes` are commands that measure longer, for the caution.
+    """
     lines = wrapped(" ".join(headline(answers, plain)), width)
     if any(answer.leads for answer in answers):
         lines += _table(answers, width)
     for caution in cautions:
         lines += wrapped(caution, width, first="! ", rest="  ")
+    if resumes:
+        lines += [f"  {LONGER}"]
+    for command in resumes:
+        lines += command_lines(command, width, indent=4)
     return lines
 
 
@@ -46,6 +60,34 @@ def _against(answer: SettingAnswer) -> str:
 def _instead(answer: SettingAnswer, row: AnswerRow) -> str:
     """The alternative's name alone: the report says where another is better than it."""
     return row.otherwise if answer.alternative is None else answer.alternative.fastest
+
+
+def command_lines(command: str, width: int, indent: int) -> list[str]:
+    """A shell's command in lines of at most `width` places, which can be pasted as they are.
+
+    No word is broken; one that is wider has a line of its own.
+    """
+    if cell_len(command) + indent <= width:
+        return [" " * indent + command]
+    parts: list[str] = []
+    for word in map(shlex.quote, shlex.split(command)):
+        # An option stays with its value.
+        if parts and re.fullmatch(r"--\S+", parts[-1]):
+            parts[-1] += f" {word}"
+        else:
+            parts.append(word)
+    room = width - indent - len(_CONTINUED)
+    lines: list[str] = []
+    for part in parts:
+        if lines and cell_len(lines[-1]) + 1 + cell_len(part) <= room:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"  {part}" if lines else part)
+    return [" " * indent + line for line in (*(f"{line}{_CONTINUED}" for line in lines[:-1]), lines[-1])]
+
+
+_CONTINUED = " \\"
+"""Ends a line of a command that goes on in the next."""
 
 
 def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
