@@ -64,8 +64,8 @@ def sweep(
     impl: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME|module:Class|LABEL=either|all",
-            help="Only this implementation; may be repeated.",
+            metavar="NAME",
+            help="Only this one: a name, module:Class, LABEL=either, or all; may be repeated.",
             autocompletion=completing.implementations,
         ),
     ] = None,
