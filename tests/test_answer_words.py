@@ -84,6 +84,19 @@ def test_without_intervals_there_is_no_number(tmp_path: Path) -> None:
     assert not any("9.0" in line for line in lines)
 
 
+def test_without_an_answer_there_is_no_alternative_to_it(tmp_path: Path) -> None:
+    """Two of three can be compared, and whether the third is faster is not known."""
+    trials = [
+        trial(name, CENTRE, time, blocks=(3,) * blocks)
+        for name, time, blocks in (("nn_rnn", 9.0, 6), ("mine", 1.0, 5), ("one", 2.0, 6))
+    ]
+    found = answers(tmp_path / "run", trials)
+    assert found[0].alternative is not None
+    assert found[0].alternative.known
+    assert rows(found, plain)[0].otherwise == "not yet known"
+    assert not any("one" in line for line in answer_lines(found, [], 80))
+
+
 @pytest.mark.parametrize(
     ("trials", "words"),
     [

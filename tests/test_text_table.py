@@ -36,6 +36,19 @@ def test_what_is_kept_stands_below_where_it_does_not_fit() -> None:
     ]
 
 
+def test_more_columns_stand_above_where_the_rest_does_not_fit() -> None:
+    """As few as leave room for the others; where none do, the first alone."""
+    columns = [Column("a", ["one", "eleven"]), Column("b", ["second " * 3] * 2), Column("c", ["1", "22"], right=True)]
+    assert text_table(columns, 25) == [
+        "   c",
+        "one  second second second ",
+        "   1",
+        "eleven  second second second ",
+        "  22",
+    ]
+    assert text_table(columns, 3)[1] == "one"
+
+
 def test_wide_letters_have_two_places() -> None:
     lines = text_table([Column("a", ["\u4e2d", "x"]), Column("b", ["1", "2"])], 80)
     assert lines == ["a   b", "\u4e2d  1", "x   2"]

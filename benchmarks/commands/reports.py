@@ -141,7 +141,7 @@ def show_report(
     _passed_over([problem for run in analysis.runs for problem in run.problems])
     if len(analysis.frame):
         lines = workload_lines(analysis.frame, analysis.winners, console.width) if table else []
-        console.lines(lines or without_times(analysis.frame))
+        console.lines(lines or without_times(analysis.frame, console.width))
     said = [caution for run in analysis.runs for caution in run.cautions]
     several = len(analysis.doubts) > 1
     for label, doubts in analysis.doubts.items():

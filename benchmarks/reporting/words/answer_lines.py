@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from benchmarks.presentation.text_table import Column, text_table
 from benchmarks.reporting.answers.setting_answers import SettingAnswer
-from benchmarks.reporting.words.answer_words import AnswerRow, headline, plain, rows, short_ratio
+from benchmarks.reporting.words.answer_words import UNKNOWN, AnswerRow, headline, plain, rows, short_ratio
 from benchmarks.reporting.words.cautions import LONGER
 from benchmarks.runs.pooling import BASELINE
 
@@ -59,7 +59,9 @@ def _against(answer: SettingAnswer) -> str:
 
 def _instead(answer: SettingAnswer, row: AnswerRow) -> str:
     """The alternative's name alone: the report says where another is better than it."""
-    return row.otherwise if answer.alternative is None else answer.alternative.fastest
+    if answer.alternative is None or row.otherwise == UNKNOWN:
+        return row.otherwise
+    return answer.alternative.fastest
 
 
 def command_lines(command: str, width: int, indent: int) -> list[str]:

@@ -181,7 +181,7 @@ def otherwise(answer: SettingAnswer, mark: Mark) -> str:
     other = answer.alternative
     if other is None:
         return NOTHING
-    if _is_unknown(other):
+    if _is_unknown(answer) or _is_unknown(other):
         return UNKNOWN
     said = " ≈ ".join(map(mark, (other.fastest, *other.close)))
     if other.baseline != other.fastest and other.against_baseline and not math.isnan(other.against_baseline.low):
