@@ -84,6 +84,19 @@ def test_without_intervals_there_is_no_number(tmp_path: Path) -> None:
     assert not any("9.0" in line for line in lines)
 
 
+def test_an_answer_in_one_setting_is_none_in_another(tmp_path: Path) -> None:
+    """What cannot be compared is not counted among the workloads, and the choice is for the settings that can."""
+    trials = [
+        *measured(CENTRE, {"nn_rnn": 9.0, "mine": 1.0}),
+        *(trial(name, workload("training"), time, blocks=(3,)) for name, time in (("nn_rnn", 9.0), ("mine", 1.0))),
+    ]
+    assert said(tmp_path / "run", trials) == (
+        "Use mine for inference. It is surely the fastest on the only workload that can be compared. The smallest lead "
+        "is 9.00x (9.00-9.00), over nn_rnn: inference, T64 B16 H256. The fastest is not yet known for training: too "
+        "few blocks were measured for an interval."
+    )
+
+
 def test_without_an_answer_there_is_no_alternative_to_it(tmp_path: Path) -> None:
     """Two of three can be compared, and whether the third is faster is not known."""
     trials = [

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from benchmarks import program
+from benchmarks.presentation.lines import command_lines, with_command
 from benchmarks.reporting.answers.doubts import Doubts, OwnProcesses, TooFast
-from benchmarks.reporting.words.answer_lines import command_lines
 from benchmarks.reporting.words.answer_words import plain
 from benchmarks.reporting.words.cautions import cautions, helps_to_go_on
 
@@ -64,3 +64,14 @@ def test_the_command_that_goes_on_can_be_pasted(width: int, folder: str) -> None
     script = 'python() { printf "%s\\n" "$@"; }\n' + "\n".join(lines)
     shown = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
     assert ["python", *shown.stdout.splitlines()] == shlex.split(command)
+
+
+def test_a_command_stands_below_its_sentence_where_there_is_no_room() -> None:
+    command = program.command("sweep", "--resume", "results/default-20260101-120000")
+    assert with_command("go on with", command, 100) == [f"go on with {command}"]
+    assert with_command("the budget ended before every workload was measured; go on with", command, 60) == [
+        "the budget ended before every workload was measured; go on",
+        "with",
+        "  python -m benchmarks sweep \\",
+        "    --resume results/default-20260101-120000",
+    ]

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-import textwrap
 from collections.abc import Sequence
 
-from rich.cells import cell_len
-
+from benchmarks.presentation.lines import command_lines, wrapped
 from benchmarks.presentation.text_table import Column, text_table
 from benchmarks.reporting.answers.setting_answers import SettingAnswer
 from benchmarks.reporting.words.answer_words import UNKNOWN, AnswerRow, headline, plain, rows, short_ratio
@@ -62,38 +58,3 @@ def _instead(answer: SettingAnswer, row: AnswerRow) -> str:
     if answer.alternative is None or row.otherwise == UNKNOWN:
         return row.otherwise
     return answer.alternative.fastest
-
-
-def command_lines(command: str, width: int, indent: int) -> list[str]:
-    """A shell's command in lines of at most `width` places, which can be pasted as they are.
-
-    No word is broken; one that is wider has a line of its own.
-    """
-    if cell_len(command) + indent <= width:
-        return [" " * indent + command]
-    parts: list[str] = []
-    for word in map(shlex.quote, shlex.split(command)):
-        # An option stays with its value.
-        if parts and re.fullmatch(r"--\S+", parts[-1]):
-            parts[-1] += f" {word}"
-        else:
-            parts.append(word)
-    room = width - indent - len(_CONTINUED)
-    lines: list[str] = []
-    for part in parts:
-        if lines and cell_len(lines[-1]) + 1 + cell_len(part) <= room:
-            lines[-1] += f" {part}"
-        else:
-            lines.append(f"  {part}" if lines else part)
-    return [" " * indent + line for line in (*(f"{line}{_CONTINUED}" for line in lines[:-1]), lines[-1])]
-
-
-_CONTINUED = " \\"
-"""Ends a line of a command that goes on in the next."""
-
-
-def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
-    """The text in lines of at most `width` places, broken between words and never within a name."""
-    return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
-    )
