@@ -49,7 +49,18 @@ def text_table(columns: Sequence[Column], width: int, indent: int = 0) -> list[s
     headings, *rows = _rows(rest)
     lines = [_line(headings, rest, inner)]
     for names, row in zip(zip(*(column.cells for column in first), strict=True), rows, strict=True):
-        lines += [" " * indent + (" " * GAP).join(names), _line(row, rest, inner)]
+        lines += [*_above(names, width, indent), _line(row, rest, inner)]
+    return lines
+
+
+def _above(names: Sequence[str], width: int, indent: int) -> list[str]:
+    """The cells that stand above the rest of a row: on one line where there is room, else on several."""
+    lines = [" " * indent + names[0]]
+    for name in names[1:]:
+        if cell_len(lines[-1]) + GAP + cell_len(name) <= width:
+            lines[-1] += " " * GAP + name
+        else:
+            lines.append(" " * (indent + GAP) + name)
     return lines
 
 
