@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.presentation.text_table import Column, text_table
+from rnnimpl.text_table import Column, text_table
 
 COLUMNS = [
     Column("", ["inference", "training"]),

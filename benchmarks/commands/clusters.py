@@ -143,7 +143,7 @@ def show_status(campaign: Campaign) -> None:
     """Show where each part is."""
     from benchmarks.cluster.front import measured_workloads, status, summary
     from benchmarks.presentation.plain_text import clean, count
-    from benchmarks.presentation.text_table import Column, text_table
+    from rnnimpl.text_table import Column, text_table
 
     states, measured = status(campaign), measured_workloads(campaign)
     rows = []

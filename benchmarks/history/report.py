@@ -15,7 +15,7 @@ from benchmarks.history.words import commits_around, short_names, smallest_step_
 from benchmarks.presentation.csv_text import rows_csv
 from benchmarks.presentation.lines import wrapped
 from benchmarks.presentation.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
-from benchmarks.presentation.text_table import GAP, Column, text_table
+from rnnimpl.text_table import GAP, Column, text_table
 
 _STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "first_after", "commits", "cause", "why")
 """The columns of steps.csv.
