@@ -161,6 +161,16 @@ def test_colour_is_a_role(tmp_path: Path) -> None:
     assert [training[name] for name in ("b", "nn_rnn", "a")] == [ANSWER, THE_BASELINE, OTHERS]
 
 
+def test_what_is_not_known_has_no_colour(tmp_path: Path) -> None:
+    """Where too few blocks were measured for an interval, only one that was asked for stands out."""
+    trials = [trial(name, workload(), seconds, blocks=(3,)) for name, seconds in (("a", 1.0), ("b", 2.0))]
+    run_of(tmp_path / "run", trials)
+    analysis = Analysis(load_runs(tmp_path / "run"))
+    (panel,) = panels(analysis.measured)
+    assert set(panel_styles(panel, analysis.answers).values()) == {OTHERS, THE_BASELINE}
+    assert panel_styles(panel, analysis.answers, "b")["b"] == ANSWER
+
+
 def test_a_panel_names_the_fastest_where_the_title_cannot(tmp_path: Path) -> None:
     """Of two modes, each with another that is the fastest."""
     times = {"inference": {"mine": 1.0, "nn_rnn": 2.0}, "training": {"mine": 4.0, "nn_rnn": 2.0}}
@@ -168,10 +178,10 @@ def test_a_panel_names_the_fastest_where_the_title_cannot(tmp_path: Path) -> Non
     drawn(tmp_path, trials)
     words = words_of(tmp_path / "ranking.svg").split("\n")
     assert "The fastest against the best of the others" in words
-    assert {"mine: surely ahead on 1 of 1", "nn_rnn: surely ahead on 1 of 1"} <= set(words)
+    assert {"mine: surely the fastest on 1 of 1", "nn_rnn: surely the fastest on 1 of 1"} <= set(words)
     (tmp_path / "one").mkdir()
     drawn(tmp_path / "one", [each for each in trials if each.case.workload.mode == "inference"])
-    assert "surely ahead on 1 of 1" in words_of(tmp_path / "one" / "ranking.svg").split("\n")
+    assert "surely the fastest on 1 of 1" in words_of(tmp_path / "one" / "ranking.svg").split("\n")
 
 
 def test_the_range_of_a_dark_bar_is_seen(tmp_path: Path) -> None:

@@ -133,6 +133,13 @@ def test_what_is_too_close_to_the_baseline_is_marked(tmp_path: Path) -> None:
     assert "≈ is too close to `nn_rnn` to call." in text
 
 
+def test_what_is_not_known_to_be_fastest_has_no_price(tmp_path: Path) -> None:
+    """It is no answer, so nobody pays it."""
+    few = [trial(name, CENTRE, time, blocks=(3,)) for name, time in (("nn_rnn", 9.0), ("mine", 1.0))]
+    assert "**Price.**" not in report(tmp_path / "few", few)
+    assert "**Price.** `mine` takes" in report(tmp_path / "run", PAIR)
+
+
 def test_the_price_names_what_the_first_use_needs(tmp_path: Path) -> None:
     """An implementation of this project says it; one that is not known says nothing."""
     made = ", for the kernels of a cell and dtype, by the machine's C++ compiler."

@@ -38,16 +38,15 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], scale: tuple[flo
     axes.set_xlim(*scale)
     axes.axvline(1.0, color=MUTED, linewidth=1.2)
     for at, row in enumerate(rows.to_dict("records")):
-        sure = row["ratio_low"] > 1 or row["ratio_high"] < 1
-        colour = ANSWER.colour if sure else OTHERS.colour
+        known = bool(row["sure"]) or row["ratio_high"] < 1
+        colour = ANSWER.colour if known else OTHERS.colour
         if np.isfinite(row["ratio_low"]):
             axes.plot([row["ratio_low"], row["ratio_high"]], [at, at], color=colour, linewidth=4, alpha=0.4)
         axes.plot(
             row["ratio"], at, "|" if named else "o", color=colour, markersize=10 if named else 3, markeredgewidth=2
         )
         if named:
-            known = np.isfinite(row["ratio_low"])
-            said = f"{times(row['ratio']) if known else UNKNOWN} {label(row['peer'])}"
+            said = f"{times(row['ratio']) if np.isfinite(row['ratio_low']) else UNKNOWN} {label(row['peer'])}"
             axes.text(
                 1.02,
                 at,
@@ -72,12 +71,12 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], scale: tuple[flo
 
 
 def finding(rows: pd.DataFrame) -> str:
-    """A line with the numbers of workloads on which the subject is surely ahead, surely behind, and neither."""
-    ahead, behind = int((rows["ratio_low"] > 1).sum()), int((rows["ratio_high"] < 1).sum())
-    close = len(rows) - ahead - behind
-    said = [f"surely ahead on {ahead} of {len(rows)}"]
-    said += [f"behind on {behind}"] if behind else []
-    said += [f"too close on {close}"] if close else []
+    """A line with the numbers of workloads on which the subject is surely the fastest, surely slower, and neither."""
+    ahead, behind = int(rows["sure"].astype(bool).sum()), int((rows["ratio_high"] < 1).sum())
+    tied = len(rows) - ahead - behind
+    said = [f"surely the fastest on {ahead} of {len(rows)}"]
+    said += [f"tied on {tied}"] if tied else []
+    said += [f"slower on {behind}"] if behind else []
     return ", ".join(said)
 
 

@@ -165,7 +165,7 @@ def _ranking(analysis: Analysis) -> list[PlotKind]:
             stem="ranking",
             title=f"{subject} against the best of the others",
             caption="How many times as fast as the fastest of all others on the same workload, with the 95 % interval. "
-            "Grey is too close to call.",
+            "Grey is tied: the interval of one of the others reaches 1.",
             panels=shown,
             fixed="Times as fast as whichever other is the fastest there, with the 95 % interval",
             drawer=draw,

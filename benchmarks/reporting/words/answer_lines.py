@@ -40,8 +40,8 @@ def _table(answers: Sequence[SettingAnswer], width: int) -> list[str]:
     columns = [Column("", [row.label for _, row in shown])]
     columns += [Column("fastest", [row.fastest for _, row in shown])] if several else []
     columns += [
-        Column(f"vs {BASELINE}", [_against(answer) for answer, _ in shown], right=True, dropped=3),
-        Column("vs best other", [short_ratio(answer.against_best_other) for answer, _ in shown], right=True, dropped=2),
+        Column(f"vs {BASELINE}", [_against(answer, row) for answer, row in shown], right=True, dropped=3),
+        Column("vs best other", [_best_other(answer, row) for answer, row in shown], right=True, dropped=2),
         Column("of limit", [row.of_limit for _, row in shown], right=True, dropped=1),
         Column("if not", [_instead(answer, row) for answer, row in shown]),
     ]
@@ -49,7 +49,13 @@ def _table(answers: Sequence[SettingAnswer], width: int) -> list[str]:
     return [*text_table(columns, width, indent=2), *([f"  and {left} more settings in the report"] if left else [])]
 
 
-def _against(answer: SettingAnswer) -> str:
+def _best_other(answer: SettingAnswer, row: AnswerRow) -> str:
+    return UNKNOWN if row.fastest == UNKNOWN else short_ratio(answer.against_best_other)
+
+
+def _against(answer: SettingAnswer, row: AnswerRow) -> str:
+    if row.fastest == UNKNOWN:
+        return UNKNOWN
     return short_ratio(None if answer.baseline == answer.fastest else answer.against_baseline)
 
 

@@ -147,6 +147,9 @@ def rows(answers: Sequence[SettingAnswer], mark: Mark) -> list[AnswerRow]:
 
 
 def _row(answer: SettingAnswer, label: str, mark: Mark) -> AnswerRow:
+    if _is_unknown(answer):
+        # No number of the one that happens to be the first.
+        return AnswerRow(label, *[UNKNOWN] * 4, NOTHING, UNKNOWN)
     against = None if answer.baseline == answer.fastest else answer.against_baseline
     return AnswerRow(
         label,
@@ -160,10 +163,10 @@ def _row(answer: SettingAnswer, label: str, mark: Mark) -> AnswerRow:
 
 
 def _smallest_lead(answer: SettingAnswer, mark: Mark) -> str:
-    """A ratio and whom it is over; `not yet known` where the fastest is."""
+    """A ratio and whom it is over."""
     least = answer.smallest_lead
-    if least is None or _is_unknown(answer):
-        return NOTHING if least is None else UNKNOWN
+    if least is None:
+        return NOTHING
     return f"{short_ratio(least.ratio)} {mark(least.peer.case.implementation)}"
 
 
@@ -173,9 +176,7 @@ def _is_unknown(answer: SettingAnswer) -> bool:
 
 
 def _fastest(answer: SettingAnswer, mark: Mark) -> str:
-    """The fastest of a row with one that is too close to call, and how many more are; `not yet known` for noise."""
-    if _is_unknown(answer):
-        return UNKNOWN
+    """The fastest of a row with one that is too close to call, and how many more are."""
     names = [mark(name) for name in (answer.fastest, *answer.close)]
     more = f" + {len(names) - _MOST_NAMES}" if len(names) > _MOST_NAMES else ""
     return " ≈ ".join(names[:_MOST_NAMES]) + more
@@ -186,7 +187,7 @@ def otherwise(answer: SettingAnswer, mark: Mark) -> str:
     other = answer.alternative
     if other is None:
         return NOTHING
-    if _is_unknown(answer) or _is_unknown(other):
+    if _is_unknown(other):
         return UNKNOWN
     said = " ≈ ".join(map(mark, (other.fastest, *other.close)))
     if other.baseline != other.fastest and other.against_baseline and not math.isnan(other.against_baseline.low):
