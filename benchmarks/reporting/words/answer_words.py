@@ -149,7 +149,7 @@ def rows(answers: Sequence[SettingAnswer], mark: Mark) -> list[AnswerRow]:
 def _row(answer: SettingAnswer, label: str, mark: Mark) -> AnswerRow:
     if _is_unknown(answer):
         # No number of the one that happens to be the first.
-        return AnswerRow(label, *[UNKNOWN] * 4, NOTHING, UNKNOWN)
+        return AnswerRow(label, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, NOTHING, UNKNOWN)
     against = None if answer.baseline == answer.fastest else answer.against_baseline
     return AnswerRow(
         label,
