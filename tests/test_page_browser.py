@@ -379,7 +379,11 @@ def test_a_printed_page_has_no_controls(running: Browser, pages: dict[str, Path]
     visit.page.emulate_media(media="print")
     assert visit.page.locator(".bar").is_hidden()
     assert visit.page.get_by_text("Arrow keys move between cells").is_hidden()
+    assert visit.page.locator("#scaling-controls").is_hidden()
     assert visit.page.locator("#heat").is_visible()
+    visit.page.get_by_label("dark").evaluate("button => button.click()")
+    caution = "getComputedStyle(document.querySelector('.caution')).backgroundColor"
+    assert visit.ask(caution) == "rgb(255, 244, 214)"
 
 
 def test_two_runs_are_side_by_side_with_what_differs(running: Browser, pages: dict[str, Path], both: Analysis) -> None:
