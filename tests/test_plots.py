@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.presentation.figures import mpl
+from benchmarks.presentation.figures import FigureCanvasAgg, mpl
 from benchmarks.presentation.plot_style import (
     TEXT,
     choose_styles,
@@ -28,8 +28,8 @@ from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.answers.slices import along, central, measured, panels
 from benchmarks.reporting.plots.plot_labels import spread
 from benchmarks.reporting.plots.plot_roles import ANSWER, OTHERS, RUNNER_UP, THE_BASELINE, panel_styles
-from benchmarks.reporting.plots.report_plots import write_plots
-from benchmarks.reporting.plots.row_plots import limit_shares
+from benchmarks.reporting.plots.report_plots import figures, write_plots
+from benchmarks.reporting.plots.row_plots import limit_shares, speedup_ends
 from benchmarks.runs.frames import load_run
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
@@ -161,6 +161,47 @@ def test_colour_is_a_role(tmp_path: Path) -> None:
     assert [training[name] for name in ("b", "nn_rnn", "a")] == [ANSWER, THE_BASELINE, OTHERS]
 
 
+def test_intervals_are_within_the_axes_of_speed_ups(tmp_path: Path) -> None:
+    """Those of the means are wider than the workloads lie apart."""
+    sizes = [workload(T=T) for T in (16, 64, 256)]
+    rows = load(
+        tmp_path / "run",
+        *(each for of in sizes for each in measured_trials(of, {"nn_rnn": 1.02, "mine": 1.0}, mine=0.4)),
+    )
+    others = measured(rows)[rows["implementation"] == "mine"]
+    least, largest = speedup_ends(others)
+    assert least == pytest.approx(float(np.exp(np.log(others["speedup_low"]).mean())))
+    assert largest == pytest.approx(float(np.exp(np.log(others["speedup_high"]).mean())))
+    assert least < others["speedup"].min() <= others["speedup"].max() < largest
+
+
+def test_nobody_comes_nearest_to_the_limit_where_nobody_surely_leads(tmp_path: Path) -> None:
+    """A copy under a second name, or one that is too close to call, is not nearer for the last digit of a share."""
+    for name, trials, said in (
+        ("copy", [trial("nn_rnn", workload()), trial("twin", workload(), 9e-4, source="nn_rnn")], False),
+        ("close", measured_trials(workload(), {"nn_rnn": 1.02, "mine": 1.0}, mine=0.3), False),
+        ("sure", measured_trials(workload(), {"nn_rnn": 2.0, "mine": 1.0}), True),
+    ):
+        (tmp_path / name).mkdir()
+        drawn(tmp_path / name, trials)
+        assert ("comes nearest" in words_of(tmp_path / name / "limit.svg")) == said
+
+
+def test_names_beside_a_ranking_stay_in_their_half(tmp_path: Path) -> None:
+    """Also where no ratio is known, and the panels show other workloads."""
+    times = {"nn_rnn": 9.0, "torch_compile_module": 8.0, "mine": 1.0}
+    trials = [trial(name, workload(), time, blocks=(3,)) for name, time in times.items()]
+    trials += [trial(name, workload("training", T=16), time) for name, time in times.items()]
+    run_of(tmp_path / "run", trials)
+    figure = figures(Analysis(load_runs(tmp_path / "run")))["ranking"]
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    left, right = figure.axes
+    said = next(text for text in left.texts if "not yet known torch_compile_module" in text.get_text())
+    names = [text.get_window_extent().x0 for text in right.get_yticklabels()]
+    assert said.get_window_extent().x1 < min(names)
+    assert "not yet known on 1" in "\n".join(text.get_text() for text in figure.texts)
+
+
 def test_what_is_not_known_has_no_colour(tmp_path: Path) -> None:
     """Where too few blocks were measured for an interval, only one that was asked for stands out."""
     trials = [trial(name, workload(), seconds, blocks=(3,)) for name, seconds in (("a", 1.0), ("b", 2.0))]
@@ -169,6 +210,9 @@ def test_what_is_not_known_has_no_colour(tmp_path: Path) -> None:
     (panel,) = panels(analysis.measured)
     assert set(panel_styles(panel, analysis.answers).values()) == {OTHERS, THE_BASELINE}
     assert panel_styles(panel, analysis.answers, "b")["b"] == ANSWER
+    run_of(tmp_path / "alone", [trial("nn_rnn", workload())])
+    alone = Analysis(load_runs(tmp_path / "alone"))
+    assert panel_styles(panels(alone.measured)[0], alone.answers)["nn_rnn"] == THE_BASELINE
 
 
 def test_a_panel_names_the_fastest_where_the_title_cannot(tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def _ranking(analysis: Analysis) -> list[PlotKind]:
     subject = subjects[0] if len(subjects) == 1 else "The fastest"
     shown = panels(rows)
     longest = max(len(short_name(Workload.parse(name))) for name in rows["workload"].unique())
+    beside = [said for panel in shown for said in ranking_plot.beside(panel.rows)]
     same = len({tuple(sorted(set(_sizes(panel)))) for panel in shown}) == 1
     scale = _around_one(rows[["ratio", "ratio_low"]].min().min(), rows[["ratio", "ratio_high"]].max().max())
 
@@ -173,7 +174,7 @@ def _ranking(analysis: Analysis) -> list[PlotKind]:
             styles=_by_role(analysis),
             left=max(1.0, 0.078 * longest + 0.1),
             inner_left=0.15 if same else None,
-            right=inches_of(ranking_plot.names_of(rows), 0.6) * 0.9,
+            right=0.15 + ranking_plot.LETTER_INCHES * max(len(said) for said in beside),
         )
     ]
 
@@ -196,7 +197,7 @@ def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
         return []
     kept = chosen.merge(others[["run", "cell", "device"]].drop_duplicates(), on=["run", "cell", "device"])
     orders = _orders(kept, "speedup")
-    scale = _around_one(others["speedup"].min(), others["speedup"].max())
+    scale = _around_one(*row_plots.speedup_ends(others))
 
     def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _: float) -> str:
         row_plots.speedups(axes, panel, styles, orders[page_of(panel)], scale)
@@ -257,6 +258,14 @@ def _limits(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
         return []
     orders = _orders(chosen, "share_of_attainable")
     scale = 0.0, max(1.0, float(chosen["share_of_attainable"].max()) * 1.03)
+
+    def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _: float) -> str:
+        best = row_plots.limit_shares(axes, panel, styles, orders[page_of(panel)], scale)
+        answer = _answer_of(analysis, panel)
+        # Who is nearest is told where it is surely the fastest on the whole: shares have no interval of their own.
+        is_sure = answer is not None and answer.known and not answer.close and answer.fastest == best
+        return f"{best} comes nearest" if is_sure else ""
+
     return [
         PlotKind(
             stem="limit",
@@ -265,9 +274,7 @@ def _limits(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
             "bar, the range as a line. What sets the limit: `docs/limits.md` in the project.",
             panels=panels(chosen),
             fixed="The least possible time over the measured one: median over workloads, and the range as a line",
-            drawer=lambda axes, panel, styles, _: row_plots.limit_shares(
-                axes, panel, styles, orders[page_of(panel)], scale
-            ),
+            drawer=draw,
             height=lambda panel: row_plots.rows_height(len(orders[page_of(panel)])),
             styles=_by_role(analysis),
             left=inches_of(list(map(str, chosen["implementation"]))),
