@@ -187,6 +187,17 @@ def test_nobody_comes_nearest_to_the_limit_where_nobody_surely_leads(tmp_path: P
         assert ("comes nearest" in words_of(tmp_path / name / "limit.svg")) == said
 
 
+def test_titles_beside_each_other_are_level(tmp_path: Path) -> None:
+    """Also where one has a line below it and the other none."""
+    times = {"inference": {"nn_rnn": 2.0, "mine": 1.0}, "training": {"nn_rnn": 1.02, "mine": 1.0}}
+    trials = [each for mode, of in times.items() for each in measured_trials(workload(mode), of, mine=0.1)]
+    run_of(tmp_path / "run", trials)
+    figure = figures(Analysis(load_runs(tmp_path / "run")))["limit"]
+    heights = {text.get_text(): text.get_position()[1] for text in figure.texts}
+    assert "mine comes nearest" in heights
+    assert heights["Inference"] == heights["Training"]
+
+
 def test_names_beside_a_ranking_stay_in_their_half(tmp_path: Path) -> None:
     """Also where no ratio is known, and the panels show other workloads."""
     times = {"nn_rnn": 9.0, "torch_compile_module": 8.0, "mine": 1.0}

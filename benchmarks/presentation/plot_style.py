@@ -223,12 +223,15 @@ def plain_times(value: float) -> str:
     return f"{value:g}{TIMES}"
 
 
-def panel_heading(figure: Figure, left: float, bottom: float, title: str, finding: str) -> None:
-    """A panel's title with its finding below; `left` and `bottom` are inches of the figure."""
+def panel_heading(figure: Figure, left: float, bottom: float, title: str, finding: str, *, has_room: bool) -> None:
+    """A panel's title with its finding below; `left` and `bottom` are inches of the figure.
+
+    `has_room` is whether the title stands above a line for a finding, also where there is none.
+    """
     width, height = figure.get_figwidth(), figure.get_figheight()
     at = (left / width, bottom / height)
     figure.text(*at, finding, fontsize=9, va="bottom")
-    above = 0.19 / height if finding else 0.0
+    above = 0.19 / height if has_room else 0.0
     figure.text(at[0], at[1] + above, title, fontsize=10, fontweight="bold", va="bottom")
 
 

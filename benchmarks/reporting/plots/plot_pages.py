@@ -168,17 +168,19 @@ def _figure(kind: PlotKind, page: _Page) -> Figure:
     lefts = [kind.left, kind.left if kind.inner_left is None else kind.inner_left][:columns]
     inner = WIDTH / columns - kind.right - sum(lefts) / columns
     for row, height in zip(grid, heights, strict=True):
+        headings = []
         for column, (name, panel) in enumerate(row):
             begin = column * (lefts[0] + inner + kind.right)
             left = begin + lefts[column]
             axes = figure.add_axes((left / WIDTH, (top - height) / total, inner / WIDTH, height / total))
             found = kind.drawer(axes, panel, kind.styles(panel), height)
-            if column and kind.inner_left is not None:
+            is_inner = bool(column) and kind.inner_left is not None
+            if is_inner:
                 axes.tick_params(labelleft=False)
             what = AXIS_NAMES[panel.axis] if panel.axis else panel.detail
-            said = f"{name}, {what}" if what else name
-            panel_heading(
-                figure, (left if column and kind.inner_left is not None else begin + _MARGIN), top + 0.08, said, found
-            )
+            headings.append((left if is_inner else begin + _MARGIN, f"{name}, {what}" if what else name, found))
+        for place, said, found in headings:
+            has_room = any(each for *_, each in headings)
+            panel_heading(figure, place, top + 0.08, said, found, has_room=has_room)
         top -= height + _BETWEEN
     return figure
