@@ -239,7 +239,9 @@ def test_a_caution_has_the_command_that_goes_on(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     run_of(tmp_path / "my run", [trial("mine", CENTRE, blocks=(3,), source="code.of:Mine")])
     command = "python -m benchmarks sweep --resume 'my run' --impl mine=code.of:Mine"
-    assert f"an interval. To measure longer: `{command}`.\n" in build_report("my run").read_text(encoding="utf-8")
+    text = build_report("my run").read_text(encoding="utf-8")
+    assert "1 of 1 case has too few blocks for an interval." in text
+    assert f" To measure longer: `{command}`.\n" in text
     (run,) = load_runs(tmp_path / "my run")
     assert run.resume_command == command
     analysis = Analysis([run])
