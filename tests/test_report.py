@@ -142,11 +142,11 @@ def test_what_is_not_known_to_be_fastest_has_no_price(tmp_path: Path) -> None:
 
 def test_the_price_names_what_the_first_use_needs(tmp_path: Path) -> None:
     """An implementation of this project says it; one that is not known says nothing."""
-    made = ", for the kernels of a cell and dtype, by the machine's C++ compiler."
+    made = ": it compiles the kernels of a cell and dtype with the machine's C++ compiler."
     for name, said in (("fused_cpu", f"once{made}"), ("mine", "once.")):
         trials = [trial("nn_rnn", CENTRE, 2.0), trial(name, CENTRE, 1.0)]
         text = report(tmp_path / name, trials, once_per_machine={name: {"tanh float32": 10.0}})
-        assert f"and 10.0 s at the first use on a machine, {said}" in text
+        assert f" Its first use on a machine takes 10.0 s, {said}" in text
 
 
 def test_a_default_report_is_short(tmp_path: Path) -> None:
