@@ -165,8 +165,8 @@ def _ranking(analysis: Analysis) -> list[PlotKind]:
         PlotKind(
             stem="ranking",
             title=f"{subject} against the best of the others",
-            caption="How many times as fast as the fastest of all others on a workload, with the 95 % interval. Grey is "
-            "tied: the interval of one of the others reaches 1.",
+            caption="How many times as fast as the fastest of all others on a workload, with the 95 % interval. Grey "
+            "is tied: the interval of one of the others reaches 1.",
             panels=shown,
             fixed="Times as fast as whichever other is the fastest there, with the 95 % interval",
             drawer=draw,
