@@ -125,7 +125,8 @@ def _pages(kind: PlotKind) -> list[_Page]:
     """
     cells = {panel.setting.cell for panel in kind.panels}
     groups: dict[PageKey, list[tuple[str, Panel]]] = {}
-    for name, panel in zip(_names(kind.panels), kind.panels, strict=True):
+    names = _names(kind.panels)
+    for name, panel in zip(names, kind.panels, strict=True):
         groups.setdefault(page_of(panel), []).append((name, panel))
     pages = []
     for (_, cell, *_), members in groups.items():
@@ -134,8 +135,9 @@ def _pages(kind: PlotKind) -> list[_Page]:
         title = f"{own}: {plain}" if own else kind.title
         for at in range(0, len(members), LARGEST_PAGE):
             shown = members[at : at + LARGEST_PAGE]
-            pages.append(_Page(title, ", ".join(filter(None, (own, *_shared(kind, shown)))) or title, shown))
-    return pages
+            pages.append(_Page(title, ", ".join(filter(None, (own, *_shared(shown, names)))) or title, shown))
+    alternatives = _numbered([page.alternative for page in pages])
+    return [dataclasses.replace(page, alternative=said) for page, said in zip(pages, alternatives, strict=True)]
 
 
 def _names(panels: Sequence[Panel]) -> list[str]:
@@ -147,12 +149,21 @@ def _names(panels: Sequence[Panel]) -> list[str]:
     return names if len(runs) > 1 else [f"{name[0].upper()}{name[1:]}" for name in names]
 
 
-def _shared(kind: PlotKind, shown: Sequence[tuple[str, Panel]]) -> list[str]:
-    """What the names of a page's panels share; nothing where the page is the only one."""
-    if len(shown) == len(kind.panels):
-        return []
-    first, *others = [name.split(", ") for name, _ in shown]
-    return [part for part in first if all(part in other for other in others)]
+def _shared(shown: Sequence[tuple[str, Panel]], names: Sequence[str]) -> list[str]:
+    """What the names of a page's panels share and those of others, all in `names`, do not."""
+    first, *others = [set(name.split(", ")) for name in names]
+    everywhere = first.intersection(*others)
+    first, *others = [set(name.split(", ")) for name, _ in shown]
+    own = first.intersection(*others) - everywhere
+    return [part for part in shown[0][0].split(", ") if part in own]
+
+
+def _numbered(texts: Sequence[str]) -> list[str]:
+    """The texts, with a number after those that occur several times: LSTM (2 of 3)."""
+    return [
+        text if texts.count(text) == 1 else f"{text} ({texts[: at + 1].count(text)} of {texts.count(text)})"
+        for at, text in enumerate(texts)
+    ]
 
 
 def _figure(kind: PlotKind, page: _Page) -> Figure:
