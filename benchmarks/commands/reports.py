@@ -129,9 +129,10 @@ def show_report(
     with console.doing("reading") as say:
         from benchmarks.reporting.analysis import Analysis
         from benchmarks.reporting.report import PAGE_FILE, write_report
-        from benchmarks.reporting.words.answer_lines import answer_lines
+        from benchmarks.reporting.words.answer_lines import answer_lines, wrapped
         from benchmarks.reporting.words.answer_words import plain
         from benchmarks.reporting.words.cautions import cautions
+        from benchmarks.reporting.words.same_code_words import same_code_sentences
         from benchmarks.reporting.words.unmeasured import check_measured
         from benchmarks.reporting.words.workload_lines import without_times, workload_lines
         from benchmarks.runs.loading import load_runs
@@ -145,6 +146,8 @@ def show_report(
     said = [caution for run in analysis.runs for caution in run.cautions]
     said += [caution for doubts in analysis.doubts.values() for caution in cautions(doubts, plain)]
     console.lines(answer_lines(analysis.answers, said, console.width))
+    for sentence in same_code_sentences(analysis.frame, plain):
+        console.lines(wrapped(sentence, console.width))
     console.say(f"page: {path.with_name(PAGE_FILE)}")
     console.say(f"report: {path}")
     check_measured(analysis.runs)
