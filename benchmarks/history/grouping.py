@@ -147,7 +147,7 @@ def measure_missing(
         records = [prepared.record(member) for member in members]
         recorded += _measure_group(plan, records, sides, cases, number=earlier + number, measure=measure, say=say)
         left = (clock() - began) / done * (len(turns) - done)
-        say(f"{done} of {len(turns)} groups; about {max(0.0, left) / 60:.1f} minutes left")
+        say(f"{done} of {len(turns)} groups; about {left / 60:.1f} minutes left")
     return recorded
 
 
@@ -155,8 +155,8 @@ def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[
     """The groups to measure: the number of the round from 0, and the members, of which the anchor is the first.
 
     `missing` are {member: processes that it lacks}. A round has each member that lacks one more. Neighbours in the
-    history are kept apart: the noise of the anchor in a group is shared by all of its members, and would make a step of
-    neighbours.
+    history are kept apart where a round takes several groups: the noise of the anchor in a group is shared by all of
+    its members, and would make a step of neighbours.
     """
     for number in range(max(missing.values())):
         turn = [member for member, lacking in missing.items() if lacking > number and member != anchor]
