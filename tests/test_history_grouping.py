@@ -102,13 +102,13 @@ class Processes:
 
 
 class Clock:
-    """A clock that goes on by a minute whenever it is read."""
+    """A clock that goes on by ten minutes whenever it is read."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        self.now += 60.0
+        self.now += 600.0
         return self.now
 
 
@@ -119,7 +119,7 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def measured(plan: Plan, prepared: Prepared, missing: Mapping[str, int], measure: Processes) -> int:
-    """Measure what is missing, a minute between two looks at the clock."""
+    """Measure what is missing, ten minutes between two looks at the clock."""
     return measure_missing(plan, missing, prepared, prepared.said.append, measure=measure, clock=Clock())
 
 
@@ -224,9 +224,9 @@ def test_all_members_are_measured_beside_the_anchor_round_by_round(plan: Plan) -
     assert processes.ran == [(1, "abdf", "one"), (1, "ace", "one"), (2, "abdf", "one"), (2, "ace", "one")]
     assert prepared.said == [
         *(f"member {member} is ready: 1 case" for member in "abcdef"),
-        "1 of 4 groups; about 3.0 minutes left",
-        "2 of 4 groups; about 2.0 minutes left",
-        "3 of 4 groups; about 1.0 minutes left",
+        "1 of 4 groups; about 30.0 minutes left",
+        "2 of 4 groups; about 20.0 minutes left",
+        "3 of 4 groups; about 10.0 minutes left",
         "4 of 4 groups; about 0.0 minutes left",
     ]
     assert "".join(each.packages["engine"] for each in plan.kept()) == "abdfaceabdface"

@@ -85,14 +85,14 @@ def test_what_is_no_python_here_is_refused(pythons: Pythons, name: str, says: st
 
 def test_a_variant_has_what_the_options_of_its_side_name(pythons: Pythons) -> None:
     """Without a Python none is asked; a variable that is set twice has its last value."""
-    found = variant("head", ["six==1.*", "numpy"], "3.13", ["A=1", "_b2=x=y", "A=2", "EMPTY="])
+    found = variant("head", ["six==1.*", "numpy"], "3.13", ["A=1", "_b2=x=y", "A=2", "empty="])
     assert found == Variant(
         requirements=("six==1.*", "numpy"),
         python="/opt/python3.13",
         python_version="3.13.5 (main)  [GCC 14]",
-        variables={"A": "2", "_b2": "x=y", "EMPTY": ""},
+        variables={"A": "2", "_b2": "x=y", "empty": ""},
     )
-    assert found.label == " with six==1.*, numpy, /opt/python3.13, A=2, _b2=x=y, EMPTY=''"
+    assert found.label == " with six==1.*, numpy, /opt/python3.13, A=2, _b2=x=y, empty=''"
     assert len(pythons.asked) == 1
     assert variant("head", ["six"], None, []) == Variant(("six",))
     assert variant("head", [], None, ["A=a b"]) == Variant(variables={"A": "a b"})
