@@ -168,7 +168,7 @@ def rates(noise: NoiseSource, *, revisions: int, trials: int, seed: int = 0, siz
 
 
 def recorded(here: Path, folder: Path | None = None) -> dict[str, RecordedNoise]:
-    """The noise of each machine's history, from the cases that are measured on all of its revisions.
+    """The noise of each machine's history, from the cases that are measured on the most of its revisions.
 
     Raises ValueError outside of a checkout, StoreError when no machine has enough revisions and processes.
     """
