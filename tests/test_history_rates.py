@@ -88,10 +88,9 @@ def test_heavy_tails_have_the_given_deviation() -> None:
 
 @pytest.mark.parametrize("tails", [math.inf, 5.0])
 def test_a_simulated_time_is_the_sum_of_session_revision_and_process(tails: float) -> None:
-    """A seed gives the same history again; each process alone keeps its session effect, which follows the one before."""
-    noise = SyntheticNoise(
-        0.01, 0.02, session=0.3, correlation=0.8, tails=tails, pushed=True, anchor=False, processes=3
-    )
+    """A seed gives the same history again. A process alone keeps its session effect, which follows the one before."""
+    alone = SyntheticNoise(0.01, 0.02, pushed=True, anchor=False, processes=3)
+    noise = dataclasses.replace(alone, session=0.3, correlation=0.8, tails=tails)
     draw = np.random.default_rng(7)
     revision = 0.02 * draw.standard_normal((6, 16))
     effect = draw.standard_normal()
