@@ -371,7 +371,9 @@ def invoke(*words: str) -> tuple[int, str, str]:
     return said.exit_code, said.stdout, said.stderr
 
 
-def test_each_noise_is_named_before_it_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_noise_is_named_before_it_is_searched(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Without options 100 histories of 20 revisions are searched in each of the kinds."""
     asked: list[tuple[object, int, int]] = []
 
@@ -383,7 +385,8 @@ def test_each_noise_is_named_before_it_is_searched(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(rates_module, "KINDS", {"quiet": "a", "loud": "b"})
     found = {name: Rates(100, 0, {0.1: (FOUND,)}) for name in ("quiet", "loud")}
     tables = f"{false_table(found)}\n\n{injected_table(found)}\n"
-    assert invoke() == (0, tables, "1 of 2: quiet\n2 of 2: loud\n")
+    rates_module.main()
+    assert capsys.readouterr() == (tables, "1 of 2: quiet\n2 of 2: loud\n")
     assert asked == [("a", 20, 100), ("b", 20, 100)]
     monkeypatch.setattr(rates_module, "recorded", lambda here, folder: {"zen": (here, folder)})
     assert invoke("--history", "kept", "--trials", "1", "--revisions", "4")[2] == "1 of 1: zen\n"
@@ -399,8 +402,9 @@ def test_each_noise_is_named_before_it_is_searched(monkeypatch: pytest.MonkeyPat
     ],
 )
 @pytest.mark.usefixtures("revisions")
-def test_wrong_use_of_the_rates_is_exit_status_2(words: list[str], why: str) -> None:
+def test_wrong_use_of_the_rates_is_exit_status_2(words: list[str], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence goes to the errors, and nothing is printed."""
+    monkeypatch.setattr(rates_module, "KINDS", {"quiet": QUIET})
     status, said, errors = invoke(*words)
     assert (status, said) == (2, "")
     assert errors.startswith(f"error: {why}")
