@@ -215,6 +215,8 @@ def test_a_file_of_another_program_is_no_record(tmp_path: Path, content: str) ->
 def test_a_record_has_its_machine_its_cases_and_how_it_was_settled(tmp_path: Path, missing: str) -> None:
     """One of an older version may have other fields."""
     content = {name: KNOWN[name] for name in ("machine", "cases", "settled_by")}
+    (tmp_path / RECORD_FILE).write_text(json.dumps(content))
+    assert read_record(tmp_path) == content
     (tmp_path / RECORD_FILE).write_text(json.dumps({**content, "more": "ü"}, ensure_ascii=False), encoding="utf-8")
     assert read_record(tmp_path) == {**content, "more": "ü"}
     (tmp_path / RECORD_FILE).write_text(json.dumps({name: content[name] for name in content if name != missing}))
@@ -366,6 +368,35 @@ def test_a_case_that_fails_in_any_process_ends_the_calibration(together: Togethe
         with pytest.raises(RuntimeError, match=f"^{re.escape(why)}$"):
             measure(tmp_path, 1.0, lambda _: None)
     assert list(read_groups(tmp_path)) == []
+
+
+def test_a_calibration_of_no_time_has_no_group(together: Together, tmp_path: Path) -> None:
+    """A group is measured while there is time left."""
+    measure(tmp_path, 0.0, lambda _: None)
+    assert (together.numbers, (tmp_path / GROUPS_FILE).exists()) == ([], False)
+
+
+@pytest.mark.usefixtures("together")
+def test_a_new_calibration_is_begun_and_then_measured(tmp_path: Path) -> None:
+    """What it does is said from the beginning; its time includes the beginning."""
+    said: list[str] = []
+    measure(tmp_path / "new", 130.0, said.append)
+    assert said == [
+        "2 cases; measuring how much work makes each size of slowdown",
+        "timing a plain run, a dry run and a pair",
+        "group 1: 60 s",
+    ]
+    assert read_record(tmp_path / "new")["cases"] == IDS
+
+
+def test_a_line_that_a_kill_has_torn_is_passed_over(together: Together, tmp_path: Path) -> None:
+    """The calibration goes on after it: the groups behind it are read."""
+    measure(tmp_path, 1.0, lambda _: None)
+    whole = (tmp_path / GROUPS_FILE).read_text()
+    (tmp_path / GROUPS_FILE).write_text(whole + whole[:50])
+    measure(tmp_path, 1.0, lambda _: None)
+    assert [number for number, _ in together.numbers] == [0, 1]
+    assert len(list(read_groups(tmp_path))) == 2
 
 
 @pytest.mark.usefixtures("together")

@@ -342,6 +342,14 @@ def test_a_case_is_judged_by_its_own_tolerance_on_head(machine: Machine) -> None
     assert found.decision.final["small"].threshold == 0.2
 
 
+def test_a_tolerance_that_is_no_share_is_refused_with_its_case(machine: Machine) -> None:
+    """Nothing is measured for it."""
+    dry_runs(machine, {"one": "passed"}, {"one": "passed"}, one={"tolerance": "a lot"})
+    with pytest.raises(ValueError, match=r"^one has extra_info"):
+        compared(machine)
+    assert machine.limits == []
+
+
 def test_the_noise_floor_is_a_threshold_too(machine: Machine) -> None:
     """Base came out 20 % apart from itself, so that 15 % are none that count."""
     machine.apart, machine.slower = 1.2, {"one": 1.15}
