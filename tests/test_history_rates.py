@@ -341,14 +341,14 @@ def test_the_noise_is_what_the_levels_leave(
 def test_a_machine_with_too_little_has_no_noise(
     revisions: list[str], tmp_path: Path, number: int, processes: int
 ) -> None:
-    """Four revisions of two processes are enough; the refusal says which folder has none, and what to measure."""
+    """Four revisions of two processes are enough, whatever machine comes before; the refusal says what to measure."""
     kept = tmp_path / histories.HISTORY
     for place in range(max(1, number)):
         for one in range(processes):
-            add(kept, "little", revisions[place], 10 * place + one, a=1.0)
+            add(kept, "a little", revisions[place], 10 * place + one, a=1.0)
     if not number:
         failed = Measurement(revisions[0], "speed", "one", "1", "2026-01-01T00:00:00+00:00", {}, {}, {}, failure="why")
-        histories.append(kept, "little", failed)
+        histories.append(kept, "a little", failed)
     expected = (
         f"{kept.resolve()} holds no machine with 4 revisions of 2 processes or more; "
         "measure them by `python -m benchmarks track --range A..B`"

@@ -315,12 +315,13 @@ def test_without_a_case_to_judge_there_is_no_decision(
     lost: tuple[str, ...],
     status: int,
 ) -> None:
-    """The machine is not judged then, either."""
+    """The machine is not judged then, either; nothing is measured where nothing can be compared."""
     dry_runs(machine, base, {"one": "passed"})
     machine.breaking = breaking
     found = compared(machine)
     assert (found.decision, found.control, found.unfit, found.pairs) == (None, {}, "", ())
     assert (found.excluded, found.lost, found.exit_status) == (excluded, lost, status)
+    assert any("noise floor" in each for each in machine.done) == bool(machine.limits) == bool(breaking)
     assert len(found.floor_pairs) == (2 if breaking else 0)
     assert found.installed
 
