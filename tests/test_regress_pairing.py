@@ -81,7 +81,9 @@ def test_cases_without_a_time_slice_in_common_have_no_times() -> None:
 def test_only_controls_beside_turns_of_both_sides_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """One process ended early, and the turns of the other went on; the arguments are handed on."""
     side = Side("base", Path(), sys.executable, "speed")
-    ended, whole = record({"a": "passed"}), record({"a": "passed"})
+    ended, whole = (
+        record({"a": "passed"}, repetitions={"a": [rounds([9.0]), rounds([seconds])]}) for seconds in (1.0, 2.0)
+    )
     given: dict[str, Any] = {}
 
     def measure(sides: Sequence[Side], cases: Sequence[str], **more: Any) -> tuple[list[ProcessRecord], list[Any]]:
@@ -92,7 +94,7 @@ def test_only_controls_beside_turns_of_both_sides_count(monkeypatch: pytest.Monk
     limits = TimeLimits(turn_seconds=7.0)
     pair, *records = measure_pair(side, side, ["a"], number=3, repetitions=2, seconds_a_case=0.3, limits=limits)
     assert (pair.base_control, pair.head_control) == (PAIR.base_control[:2], PAIR.head_control[:2])
-    assert records == [ended, whole]
+    assert (pair.base, pair.head, records) == ({"a": (1.0,)}, {"a": (2.0,)}, [ended, whole])
     assert given == {
         "sides": (side, side),
         "cases": ["a"],
@@ -137,8 +139,10 @@ class Processes:
 
 
 class _Process:
+    """One of them; a process that has announced its end can be given no turn."""
+
     def __init__(self, held: Processes, name: str) -> None:
-        self.held, self.name = held, name
+        self.held, self.name, self.ended = held, name, False
 
     def __enter__(self) -> _Process:
         return self
@@ -154,6 +158,7 @@ class _Process:
         return self._next()
 
     def turn(self) -> str | None:
+        assert not self.ended
         self.held.events.append(f"turn {self.name}")
         return self._next()
 
@@ -163,7 +168,8 @@ class _Process:
 
     def _next(self) -> str | None:
         script = self.held.scripts[self.name]
-        return script.pop(0) if script else None
+        self.ended = not script
+        return None if self.ended else script.pop(0)
 
 
 LIMITS = TimeLimits(turn_seconds=7.0)
