@@ -153,8 +153,10 @@ def test_a_rule_of_a_single_analysis_fits_into_a_budget_too(monkeypatch: pytest.
 
 def test_a_budget_that_ends_within_a_pair_ends_the_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     """That pair does not count; without a noise floor there is no verdict, and the refusal names the remedy."""
+    calls = iter(range(2))
 
     def over(*_: object, **__: object) -> None:
+        next(calls)
         raise BudgetOver
 
     found = measuring(monkeypatch, over)
@@ -205,8 +207,8 @@ def test_a_wait_may_take_a_part_of_the_budget_and_then_a_multiple_of_the_dry_run
     """A limit is never so short that a busy machine exceeds it."""
     assert dry_run_limits(300.0, 9.0) == TimeLimits(start_seconds=300.0, turn_seconds=30.0, deadline=9.0)
     assert dry_run_limits(15.0, 9.0).turn_seconds == 5.0
-    dry_runs = [record({}, start_seconds=1.0, turn_seconds=0.1), record({}, start_seconds=0.1, turn_seconds=2.0)]
-    assert pair_limits(dry_runs, 9.0) == TimeLimits(start_seconds=10.0, turn_seconds=20.0, deadline=9.0)
+    dry_runs = [record({}, start_seconds=2.0, turn_seconds=0.1), record({}, start_seconds=0.1, turn_seconds=3.0)]
+    assert pair_limits(dry_runs, 9.0) == TimeLimits(start_seconds=20.0, turn_seconds=30.0, deadline=9.0)
 
 
 def test_a_budget_too_short_for_all_cases_is_spent_on_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,20 +274,23 @@ def test_a_machine_that_is_unfit_from_the_first_pair_is_said_then(
 
 def test_each_pair_has_a_number_of_its_own_and_the_settings_of_regress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the noise floor and those that complete a pair count, too: no two have the same layout."""
-    given: list[tuple[str, str, int, int, float]] = []
+    given: list[tuple[Side, Side, int, int, float]] = []
     pairs = Pairs({2: (FAILS, {})})
 
     def measure(base: Side, head: Side, cases: Sequence[str], **options: Any) -> Any:
-        given.append((base.name, head.name, options["number"], options["repetitions"], options["seconds_a_case"]))
+        given.append((base, head, options["number"], options["repetitions"], options["seconds_a_case"]))
         return pairs(base, head, cases, **options)
 
     said: list[str] = []
     found = measuring(monkeypatch, measure, say=said.append)
+    other = dataclasses.replace(HEAD, folder=Path("head"))
+    found.both = (BASE, other)
     found.noise_floor()
     for cases in (["a", "b"], ["b"]):
         assert found.draw(cases) is not None
-    floor = [("base", "base again", number, REPETITIONS, SECONDS_A_CASE) for number in range(2)]
-    assert given == [*floor, *(("base", "head", number, REPETITIONS, SECONDS_A_CASE) for number in (2, 3, 4))]
+    again = dataclasses.replace(BASE, name="base again")
+    floor = [(BASE, again, number, REPETITIONS, SECONDS_A_CASE) for number in range(2)]
+    assert given == [*floor, *((BASE, other, number, REPETITIONS, SECONDS_A_CASE) for number in (2, 3, 4))]
     assert said == [
         "2 cases; the noise floor: base against itself",
         "a failed on head: AssertionError: once",
@@ -296,15 +301,16 @@ def test_each_pair_has_a_number_of_its_own_and_the_settings_of_regress(monkeypat
 
 
 class Answers:
-    """A stand-in for `measure_pair`: the records of both processes, in which no case has a time."""
+    """A stand-in for `measure_pair`: the records of both processes; case `a` has a time on one side at most."""
 
-    def __init__(self, base: ProcessRecord, head: ProcessRecord) -> None:
-        self.records = base, head
+    def __init__(self, base: ProcessRecord, head: ProcessRecord, timed: str = "") -> None:
+        self.records, self.timed = (base, head), timed
         self.measured = 0
 
     def __call__(self, *_: object, **__: object) -> tuple[ProcessPair, ProcessRecord, ProcessRecord]:
         self.measured += 1
-        return ProcessPair({}, {}, CONTROLS, CONTROLS), *self.records
+        base, head = ({"a": (1.0,)} if name == self.timed else {} for name in ("base", "head"))
+        return ProcessPair(base, head, CONTROLS, CONTROLS), *self.records
 
 
 PASSES = record({"a": "passed"})
@@ -324,11 +330,17 @@ PASSES = record({"a": "passed"})
         (PASSES, record({"a": "failed"}, stopped="another"), Failure("head", "why"), 2),
     ],
 )
-def test_a_case_without_a_time_breaks_with_the_reason_of_its_side(
-    monkeypatch: pytest.MonkeyPatch, base: ProcessRecord, head: ProcessRecord, failure: Failure, measured: int
+@pytest.mark.parametrize("timed", ["", "base", "head"])
+def test_a_case_without_a_time_on_a_side_breaks_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+    base: ProcessRecord,
+    head: ProcessRecord,
+    failure: Failure,
+    measured: int,
+    timed: str,
 ) -> None:
     """Base counts where both failed; a case that its process was stopped for is not measured again."""
-    answers, said = Answers(base, head), list[str]()
+    answers, said = Answers(base, head, timed), list[str]()
     found = measuring(monkeypatch, answers, ["a"], said.append)
     assert found.draw(["a"]) is not None
     assert found.broken == {"a": failure}
@@ -405,8 +417,10 @@ def test_a_budget_that_ends_in_the_noise_floor_is_told_with_what_the_dry_runs_to
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All of the budget is spent then."""
+    calls = iter(range(1))
 
     def over(*_: object, **__: object) -> None:
+        next(calls)
         raise BudgetOver
 
     monkeypatch.setattr("benchmarks.regression.measuring.measure_pair", over)
@@ -459,3 +473,42 @@ def test_cases_that_are_left_out_later_come_before_those_left_out_first(monkeypa
     ]
     assert (found.cases, found.not_judged) == (cases[:1], cases[1:])
     assert found.why_not_judged == why.format("1 case")
+
+
+def test_the_rule_settles_how_many_pairs_a_budget_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first analysis has to fit in, and cases are left out for its second; without a rule it is that of `regress`."""
+    Clocked(monkeypatch, 0.0, 4.0, {})
+    limits = TimeLimits(turn_seconds=7.0)
+    for rule, needs in ((None, 20), (Rule(interim_analyses=(6, 7)), 32)):
+        short = PairMeasuring((BASE, HEAD), ["a"], Budget(10.0), lambda _: None, limits, rule)
+        with pytest.raises(ValueError, match=f"so a verdict needs {needs}s at least"):
+            short.noise_floor()
+    # Six pairs of 0.8 s a case, or eight, in a minute.
+    cases = [f"{number}" for number in range(20)]
+    for rule, kept in ((None, 12), (Rule(interim_analyses=(6, 7)), 9)):
+        pairs = Clocked(monkeypatch, 0.0, 0.0, {})
+        found = PairMeasuring((BASE, HEAD), cases, Budget(60.0), lambda _: None, limits, rule)
+        found.noise_floor()
+        assert (len(found.cases), len(pairs.measured)) == (kept, 1)
+
+
+def test_a_start_is_taken_for_half_of_a_pair_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dry run began late, and the pairs do not."""
+    Clocked(monkeypatch, 0.0, 3.0, {})
+    limits = TimeLimits(turn_seconds=7.0)
+    found = PairMeasuring((BASE, HEAD), "abcd", Budget(100.0), lambda _: None, limits, RULE, start_seconds=10.0)
+    found.noise_floor()
+    # The first pair takes 12 s, 6 s of it for the cases. 88 s are left for six pairs of 14.7 s, in which three cases of
+    # 1.5 s fit after a start of 10 s.
+    assert (found.cases, found.not_judged) == (["a", "b", "c"], ["d"])
+
+
+def test_three_pairs_are_judged_by_their_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four percent in a single pair are no warning; three pairs that agree on them are one."""
+    said: list[str] = []
+    found = measuring(monkeypatch, Pairs({}, [1.04] * 9), ["a"], said.append)
+    for _ in range(4):
+        found.draw(["a"])
+    assert [each.partition(":")[0] for each in said] == [
+        *("pair 1", "pair 2", "pair 3", "so far the machine is unfit to judge on", "pair 4")
+    ]

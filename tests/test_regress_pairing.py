@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.regression.processes import pairing
 from benchmarks.regression.processes.control import ControlTimes
+from benchmarks.regression.processes.outcomes import PASSED, Outcome
 from benchmarks.regression.processes.pairing import (
     CONTROLS,
     ProcessPair,
@@ -24,7 +25,7 @@ from benchmarks.regression.processes.pairing import (
 from benchmarks.regression.processes.process_record import ProcessRecord
 from benchmarks.regression.processes.pytest_command import Side
 from benchmarks.regression.processes.suite_process import WARM_UP_REPETITIONS, WITHIN_A_TEST, TimeLimits
-from tests.synthetic_records import record, rounds
+from tests.synthetic_records import FAILED, record, rounds
 
 PAIR = ProcessPair(
     {"a": (1.0, 2.0, 4.0), "on base": (1.0,)},
@@ -66,16 +67,32 @@ def test_the_first_decile_is_that_of_all_rounds() -> None:
 
 
 def test_cases_without_a_time_slice_in_common_have_no_times() -> None:
-    """The cases after one of them have."""
+    """Neither has one that did not pass in each process, or that one of them did not repeat; those after it have."""
     together = [rounds([9.0]), rounds([1.0, 2.0], [1, 2])]
+    fails: tuple[dict[str, Outcome], ...] = ({}, {"failed": FAILED})
+    cases = ("failed", "idle", "early", "late", "one")
     base, head = (
         record(
-            dict.fromkeys(cases, "passed"),
-            repetitions={"early": [rounds([9.0]), rounds([1.0], [place])], "late": together, "one": together[:1]},
+            {**dict.fromkeys(cases, PASSED), **failed},
+            repetitions={
+                **({"failed": together, "idle": together} if not place else {}),
+                "early": [rounds([9.0]), rounds([1.0], [place])],
+                "late": together,
+                "one": together[:1],
+            },
         )
-        for place, cases in enumerate([("failed", "early", "late", "one"), ("early", "late", "one")])
+        for place, failed in enumerate(fails)
     )
     assert slice_times([base, head]) == [{"late": (1.0, 2.0)}] * 2
+
+
+def test_repetitions_that_one_process_has_alone_do_not_count() -> None:
+    """It ended a repetition that the other had not begun."""
+    first, second = rounds([1.0, 2.0], [1, 2]), rounds([3.0])
+    longer, shorter = (
+        record({"a": "passed"}, repetitions={"a": [rounds([9.0]), *counted]}) for counted in ([first, second], [first])
+    )
+    assert slice_times([longer, shorter]) == slice_times([shorter, longer]) == [{"a": (1.0, 2.0)}] * 2
 
 
 def test_only_controls_beside_turns_of_both_sides_count(monkeypatch: pytest.MonkeyPatch) -> None:
