@@ -476,7 +476,7 @@ def test_cases_that_are_left_out_later_come_before_those_left_out_first(monkeypa
 
 
 def test_the_rule_settles_how_many_pairs_a_budget_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its first analysis has to fit in, and cases are left out for its second; without a rule it is that of `regress`."""
+    """Its first analysis has to fit in, and cases are left out for its second; the usual rule is that of `regress`."""
     Clocked(monkeypatch, 0.0, 4.0, {})
     limits = TimeLimits(turn_seconds=7.0)
     for rule, needs in ((None, 20), (Rule(interim_analyses=(6, 7)), 32)):
