@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from benchmarks.regression.calibration import curves as curves_of_rules
 from benchmarks.regression.calibration import measuring
@@ -69,9 +70,14 @@ def test_the_noise_floor_is_that_of_the_groups_just_before() -> None:
     slowed = [group(number) for number in range(most_pairs(COSTS, len(CASES), 100.0))]
     found = [
         [each.slower for each in regress_on_injected(replay(groups), "0.2", "b", 100.0)]
-        for groups in ((*unlike, *alike, *slowed), (*alike, *unlike, *slowed), (*slowed, *alike, *unlike))
+        for groups in (
+            (*unlike, *alike, *slowed),
+            (*alike, *unlike, *slowed),
+            (*slowed, *alike, *unlike),
+            (*unlike, *unlike, *alike, *slowed),
+        )
     ]
-    assert found == [[("b",)], [()], [("b",)]]
+    assert found == [[("b",)], [()], [("b",)], [("b",)]]
     assert regress_on_injected(replay([*alike[:1], *slowed]), "0.2", "b", 100.0) == []
 
 
@@ -158,6 +164,10 @@ def test_compare_calls_what_is_beyond_its_limit() -> None:
         rule = compare_of(groups, "mean > 5 %", 1, order)
         assert rule.alarms(groups) == [False] * trials
     assert compare_of(groups, "mean > 5 %", 1, INTERLEAVED).finds(groups, "0.2", "a") == [True] * 6
+    # The checkout beside itself took a fifth longer: that is an alarm, and its base is the first of the processes.
+    apart = replay([group(number, again=1.2, slowed=1.2) for number in range(6)])
+    assert compare_of(apart, "mean > 5 %", 1, INTERLEAVED).alarms(apart) == [True] * 6
+    assert compare_of(apart, "mean > 5 %", 1, INTERLEAVED).finds(apart, "0.2", "a") == [True] * 6
     # The first group's base is slow: only a run that is compared with it comes out faster.
     slow = dataclasses.replace(groups.groups[0], summaries=({case: {"mean": 1.5} for case in CASES},) * 3)
     moved = replay([slow, *groups.groups[1:]])
@@ -172,6 +182,7 @@ def test_compare_of_several_runs_takes_them_as_one() -> None:
     assert not compare_fails(base, head, "min", 0.30)
     assert compare_fails(base, head, "mean", 0.05)
     assert not compare_fails(base, head, "mean", 0.10)
+    assert [compare_fails([{"min": 1.0}], [{"min": each}], "min", 0.25) for each in (1.25, 1.26)] == [False, True]
 
 
 def test_the_t_test_asks_for_certainty_and_effect() -> None:
@@ -180,6 +191,11 @@ def test_the_t_test_asks_for_certainty_and_effect() -> None:
     small = [0.02, 0.021, 0.019, 0.02, 0.022]
     uncertain = [0.3, -0.2, 0.1, 0.0, 0.05]
     assert t_test([both, small, uncertain]) == [True, False, False]
+    # Means of exactly 3 %, and of a little more.
+    limit = math.log1p(0.03)
+    assert t_test([[limit - far, limit, limit + far] for far in (2**-10, 2**-12)]) == [False, False]
+    assert t_test([[limit, limit + 2**-12, limit + 2**-12]]) == [True]
+    assert t_test([]) == []
 
 
 def test_the_cost_of_a_pair_is_interpolated_between_few_cases_and_all() -> None:
