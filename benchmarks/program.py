@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGE = __name__.partition(".")[0]
@@ -22,6 +23,15 @@ _TOP = Path(__file__).resolve().parent.parent
 def command(*words: str) -> str:
     """The command line with these words, quoted for a shell."""
     return f"{COMMAND} {shlex.join(words)}"
+
+
+def implementation_options(implementations: Mapping[str, str]) -> list[str]:
+    """The options that name these implementations, {name in the run: source}."""
+    return [
+        word
+        for name, source in implementations.items()
+        for word in ("--impl", source if name == source else f"{name}={source}")
+    ]
 
 
 def started_as() -> str:

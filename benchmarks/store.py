@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import program
 from benchmarks.files import CommandFiles, check_outputs, make_named, open_to_append, write
 from benchmarks.files import StoreError as StoreError
 from benchmarks.files import explained as explained
@@ -26,6 +27,7 @@ from benchmarks.quoting import quoted
 from benchmarks.reading import parse_json, read_whole
 from benchmarks.stored_trial import is_number, parse_trial
 from benchmarks.trial import SCHEMA, Trial
+from rnnimpl.registry import names
 
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
@@ -140,6 +142,17 @@ class Run:
         return self.read().trials
 
 
+def resume_command(folder: str | os.PathLike[str], implementations: Mapping[str, object]) -> str:
+    """The command that goes on with a run, whose implementations are {name: source}.
+
+    It names those again that are not in the registry: a run's folder is not trusted to name code that is imported.
+    """
+    own = {
+        name: source for name, source in implementations.items() if isinstance(source, str) and source not in names()
+    }
+    return program.command("sweep", "--resume", os.fspath(folder), *program.implementation_options(own))
+
+
 def create_run(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> Run:
     """Begin a run in a folder, which is made when it is not there; `record` becomes `run.json`, with the schema.
 
@@ -151,8 +164,8 @@ def create_run(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> Run
         present = [name for name in (RUN_FILE, TRIALS_FILE, COMPRESSED_FILE, *DERIVED) if os.path.lexists(path / name)]
     if present:
         raise StoreError(
-            f"{path} already holds {', '.join(present)}; expected a new folder: nothing was changed, "
-            "choose another --out or go on with this run by --resume"
+            f"{path} already holds {', '.join(present)}; expected a new folder: nothing was changed, choose another "
+            f"--out or go on with this run: {program.command('sweep', '--resume', str(path))}"
         )
     complete = {"schema": SCHEMA, **record}
     _write_record(path, complete)

@@ -6,19 +6,23 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+from rnnimpl.verbs import PlainVerbs
 
 if TYPE_CHECKING:
     from rnnimpl.conformance import CheckResult
     from rnnimpl.conformance.apart import CheckRun
 
 app = typer.Typer(
+    cls=PlainVerbs,
     help="List the implementations of a recurrent network, and check whether one is right.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -32,34 +36,21 @@ def list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
         print(json.dumps([vars(each) for each in listings], indent=2))
         return
     from rich.console import Console
-    from rich.table import Table
 
-    devices = sorted({device for each in listings for device in each.unavailable})
-    table = Table(box=None, pad_edge=False)
-    for heading in ("implementation", *devices):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("cells")
-    table.add_column("what it is")
-    reasons: dict[str, None] = {}
-    for each in listings:
-        here = []
-        for device in devices:
-            reason = each.unavailable.get(device)
-            if reason is not None:
-                reasons[f"no {device}: {reason}"] = None
-            here.append("-" if device not in each.unavailable else "available" if reason is None else f"no {device}")
-        table.add_row(each.name, *here, ", ".join(each.cells), each.summary)
+    from rnnimpl.listing_text import implementation_lines
+
     console = Console()
-    console.print(table)
-    for reason in reasons:
-        console.print(reason, markup=False, highlight=False, soft_wrap=True)
+    for line in implementation_lines(listings, console.width):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: python -m rnnimpl check my_package.my_module:MyRnn --device cpu")
 def check(
     implementation: Annotated[str, typer.Argument(metavar="NAME|module:Class", help="What to check.")],
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one check may take, or the import.")] = 300,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N.")] = "cpu",
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="How long one check may take, or the import.")
+    ] = 300,
     slow: Annotated[
         bool, typer.Option("--slow", help="Check every structure of network, too, and 65,536 rows (T*B) and more.")
     ] = False,
@@ -74,7 +65,8 @@ def check(
     if not failed and not passed and not outcome.ended:
         _wrong_use(f"{implementation} cannot be checked on {device}: {results[0].message}")
     console = Console()
-    console.print(_table(results))
+    for line, is_failed in _table(results, console.width):
+        console.print(line, style="red" if is_failed else None, markup=False, highlight=False, soft_wrap=True)
     for check_name in dict.fromkeys(result.check for result in failed):
         mine = [result for result in failed if result.check == check_name]
         failure = f"{check_name} failed {len(mine)} times, first on {mine[0].example}:\n    {mine[0].message}"
@@ -127,29 +119,33 @@ def _run(implementation: str, device: str, timeout_seconds: float, *, slow: bool
     return outcome, len(cases)
 
 
-def _table(results: Sequence[CheckResult]) -> Any:
-    """A rich table with a line for each check: its counts, and the error that is nearest to its tolerance.
+def _table(results: Sequence[CheckResult], width: int) -> Sequence[tuple[str, bool]]:
+    """Lines of a table with a row for each check, and whether each is of a check that failed.
 
-    For a check that compares two calls it has the number of examples in which both are equal to the last bit.
+    A row has its counts, and the error that is nearest to its tolerance; for a check that compares two calls it has
+    the number of examples in which both are equal to the last bit.
     """
-    from rich.table import Table
+    from rnnimpl.text_table import Column, text_table
 
     statuses = [s for s in ("passed", "failed", "unsupported", "unavailable") if any(r.status == s for r in results)]
-    table = Table(box=None, pad_edge=False)
-    table.add_column("check", no_wrap=True)
-    for heading in (*statuses, "error", "tolerance", "same bits"):
-        table.add_column(heading, justify="right")
+    rows: dict[str, Sequence[str]] = {}
     for check in dict.fromkeys(result.check for result in results):
         mine = [result for result in results if result.check == check]
-        counts = {status: sum(result.status == status for result in mine) for status in statuses}
+        counts = [sum(result.status == status for result in mine) for status in statuses]
         measured = [result.measured for result in mine if result.measured is not None]
         nearest = max(measured, key=lambda each: each.error / each.tolerance, default=None)
         errors = ("", "") if nearest is None else (f"{nearest.error:.2g}", f"{nearest.tolerance:.2g}")
         identical = [each.identical for each in measured if each.identical is not None]
         bits = f"{sum(identical)} of {len(identical)}" if identical else ""
-        style = "red" if counts.get("failed") else None
-        table.add_row(check, *(str(count or "") for count in counts.values()), *errors, bits, style=style)
-    return table
+        rows[check] = [check, *(str(count or "") for count in counts), *errors, bits]
+    # What a narrow terminal leaves out first.
+    dropped = {"same bits": 1, "error": 2, "tolerance": 2}
+    columns = [
+        Column(name, [row[at] for row in rows.values()], right=at > 0, dropped=dropped.get(name, 0))
+        for at, name in enumerate(("check", *statuses, "error", "tolerance", "same bits"))
+    ]
+    failed = {result.check for result in results if result.status == "failed"}
+    return [(line, line.split()[0] in failed) for line in text_table(columns, width)]
 
 
 def _wrong_use(message: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,6 +84,32 @@ def test_without_intervals_there_is_no_number(tmp_path: Path) -> None:
     assert not any("9.0" in line for line in lines)
 
 
+def test_an_answer_in_one_setting_is_none_in_another(tmp_path: Path) -> None:
+    """What cannot be compared is not counted among the workloads, and the choice is for the settings that can."""
+    trials = [
+        *measured(CENTRE, {"nn_rnn": 9.0, "mine": 1.0}),
+        *(trial(name, workload("training"), time, blocks=(3,)) for name, time in (("nn_rnn", 9.0), ("mine", 1.0))),
+    ]
+    assert said(tmp_path / "run", trials) == (
+        "Use mine for inference. It is surely the fastest on the only workload that can be compared. The smallest lead "
+        "is 9.00x (9.00-9.00), over nn_rnn: inference, T64 B16 H256. The fastest is not yet known for training: too "
+        "few blocks were measured for an interval."
+    )
+
+
+def test_without_an_answer_there_is_no_alternative_to_it(tmp_path: Path) -> None:
+    """Two of three can be compared, and whether the third is faster is not known."""
+    trials = [
+        trial(name, CENTRE, time, blocks=(3,) * blocks)
+        for name, time, blocks in (("nn_rnn", 9.0, 6), ("mine", 1.0, 5), ("one", 2.0, 6))
+    ]
+    found = answers(tmp_path / "run", trials)
+    assert found[0].alternative is not None
+    assert found[0].alternative.known
+    assert rows(found, plain)[0].otherwise == "not yet known"
+    assert not any("one" in line for line in answer_lines(found, [], 80))
+
+
 @pytest.mark.parametrize(
     ("trials", "words"),
     [
@@ -132,8 +159,9 @@ def test_names_are_whole_at_any_width(tmp_path: Path, width: int) -> None:
     modes, cells, threads = ("inference", "training"), ("lstm", "tanh"), (1, 2)
     workloads = [workload(mode, cell=cell, threads=n) for cell in cells for n in threads for mode in modes]
     found = answers(tmp_path / "run", realistic_trials(workloads, names))
-    caution = "torch_compile_module used up to 3.0 s of the cores in others' turns: go on with --resume."
-    lines = answer_lines(found, [caution], width)
+    caution = "torch_compile_module used up to 3.0 s of the cores in others' turns."
+    command = "python -m benchmarks sweep --resume results/default-20260101-120000"
+    lines = answer_lines(found, [caution], width, [command])
     assert all(cell_len(line) <= width for line in lines)
     text = "\n".join(lines)
     for answer in found:
@@ -141,6 +169,8 @@ def test_names_are_whole_at_any_width(tmp_path: Path, width: int) -> None:
         assert answer.alternative.fastest in text
     assert ("of limit" in text) == (width >= 80)
     assert "! torch_compile_module used" in text
+    assert "  To measure longer:\n    python -m benchmarks sweep" in text
+    assert shlex.split(text.partition("longer:")[2].replace("\\\n", "")) == command.split()
 
 
 def test_markdown_marks_every_name(tmp_path: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
+import subprocess
 
 import pytest
 
+from benchmarks import program
+from benchmarks.presentation.lines import command_lines, with_command
 from benchmarks.reporting.answers.doubts import Doubts, OwnProcesses, TooFast
 from benchmarks.reporting.words.answer_words import plain
-from benchmarks.reporting.words.cautions import cautions
+from benchmarks.reporting.words.cautions import cautions, helps_to_go_on
 
 NONE = Doubts(8, 0, 0, 0, (), None, {}, 0)
 
@@ -17,10 +21,10 @@ NONE = Doubts(8, 0, 0, 0, (), None, {}, 0)
     ("change", "words"),
     [
         ({"held_back": ("OPENBLAS_CORETYPE=Haswell",)}, "OPENBLAS_CORETYPE=Haswell was set: a library that heeds it"),
-        ({"without_interval": 2}, "2 of 8 cases have too few blocks for an interval: give a larger --budget"),
-        ({"unfinished": 5}, "The sweep ended before all of its workloads were measured; 5 were: go on with --resume."),
+        ({"without_interval": 2}, "2 of 8 cases have too few blocks for an interval."),
+        ({"unfinished": 5}, "The sweep was not finished: it measured 5 workloads."),
         ({"disturbed": 2}, "Other programs took 10 % or more of the cores in 2 of 8 cases"),
-        ({"noisy": 3}, "3 of 8 cases are noisy (interval wider than asked for): go on with --resume."),
+        ({"noisy": 3}, "3 of 8 cases are noisy (interval wider than asked for)."),
         (
             {"too_fast": TooFast(1, "mine", "T1", 1.5)},
             "1 case took less time than the hardware limit allows, most of all mine on T1 with 150 % of it",
@@ -37,3 +41,37 @@ def test_each_doubt_is_a_sentence(change: dict[str, object], words: str) -> None
 
 def test_without_doubts_there_is_no_caution() -> None:
     assert cautions(NONE, plain) == []
+    assert not helps_to_go_on(NONE)
+
+
+@pytest.mark.parametrize(
+    ("change", "helps"),
+    [({"unfinished": 5}, True), ({"without_interval": 2}, True), ({"noisy": 3}, True), ({"disturbed": 2}, False)],
+)
+def test_going_on_helps_against_noise(change: dict[str, int], helps: bool) -> None:
+    """A disturbed run has to be measured again."""
+    assert helps_to_go_on(dataclasses.replace(NONE, **change)) == helps  # type: ignore[arg-type]  # fields by name
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("folder", ["results/default-20260101-120000", "it's --mine --all", "r"])
+def test_the_command_that_goes_on_can_be_pasted(width: int, folder: str) -> None:
+    """A shell reads it as one command, however many lines it has, and no line is too long."""
+    command = program.command("sweep", "--resume", folder, "--impl", "mine=a_package.of_mine:Rnn")
+    lines = command_lines(command, width, indent=4)
+    assert all(len(line) <= width for line in lines)
+    assert (len(lines) == 1) == (len(command) + 4 <= width)
+    script = 'python() { printf "%s\\n" "$@"; }\n' + "\n".join(lines)
+    shown = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
+    assert ["python", *shown.stdout.splitlines()] == shlex.split(command)
+
+
+def test_a_command_stands_below_its_sentence_where_there_is_no_room() -> None:
+    command = program.command("sweep", "--resume", "results/default-20260101-120000")
+    assert with_command("go on with", command, 100) == [f"go on with {command}"]
+    assert with_command("the budget ended before every workload was measured; go on with", command, 60) == [
+        "the budget ended before every workload was measured; go on",
+        "with",
+        "  python -m benchmarks sweep \\",
+        "    --resume results/default-20260101-120000",
+    ]

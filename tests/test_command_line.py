@@ -9,9 +9,12 @@ import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import typer
+from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 from benchmarks.__main__ import app, main
@@ -49,6 +52,21 @@ def test_help_shows_an_example_of_each_verb(runner: CliRunner, verb: str) -> Non
     assert f"Example: python -m benchmarks {verb}" in " ".join(result.output.split())
     assert "<bool>" not in result.output
     assert "<str>" not in result.output
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_cuts_and_folds_no_word(verb: str, width: int) -> None:
+    """Forms of values and examples in texts are whole on a narrow terminal."""
+    result = run(CliRunner(env={"COLUMNS": str(width)}), verb, "--help")
+    lines = result.output.splitlines()
+    assert "…" not in result.output
+    assert all(cell_len(line) <= width for line in lines)
+    command: Any = typer.main.get_command(app)
+    forms = [parameter.metavar for parameter in command.commands[verb].params if parameter.metavar]
+    assert all(any(form in line for line in lines) for form in forms)
+    words = {word.lstrip("\\") for each in command.commands[verb].params for word in (each.help or "").split()}
+    assert words <= {word for line in lines for word in line.split()}
 
 
 def test_the_verbs_are_all_tested() -> None:

@@ -209,7 +209,7 @@ def test_a_budget_that_ends_before_the_first_case_is_reported(
     assert result.exit_code == endings.INCONCLUSIVE, result.output
     assert (
         "nothing was measured in run: the budget ended before any case was: peaks took 4.50 s, starting workers took "
-        "500 ms; give a larger --budget, and go on with --resume run"
+        "500 ms; go on with a larger budget: python -m benchmarks sweep --resume run --budget 10m"
     ) in result.output
     assert "The fastest implementation" not in result.output
 

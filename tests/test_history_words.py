@@ -134,6 +134,8 @@ def test_the_report_has_the_environment_changes(tmp_path: Path) -> None:
         "torch 1 → 2",
     ]
     assert any("packages: torch 1 → 2" in line for line in terminal_lines(machine, 200))
+    long = dataclasses.replace(machine, machine="AMD-EPYC-23.1-2cores-24GiB, a machine that has a long name")
+    assert all(len(line) <= 60 for line in terminal_lines(long, 60))
     with (tmp_path / "steps.csv").open(newline="") as file:
         (written,) = csv.DictReader(file)
     assert (written["last_before"], written["first_after"]) == ("2026-01-03", "2026-01-06")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.commands.lists import implementation_lines, sweep_lines
+from benchmarks.commands.lists import sweep_lines
+from rnnimpl.listing_text import implementation_lines
 from rnnimpl.registry import Listing, listing, names
 
 NO_GPU = "no CUDA device: the NVIDIA driver does not answer"

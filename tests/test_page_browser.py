@@ -18,6 +18,8 @@ from benchmarks.presentation.plain_text import error, interval, seconds, share, 
 from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.answers.setting_answers import SettingAnswer, setting_answers
 from benchmarks.reporting.page.build import page, run_data
+from benchmarks.reporting.words.answer_words import plain as plain_name
+from benchmarks.reporting.words.answer_words import rows
 from benchmarks.runs.loading import LoadedRun, load_runs
 from benchmarks.runs.packing import write_pack
 from benchmarks.runs.pooling import contenders, time_ratio
@@ -377,7 +379,11 @@ def test_a_printed_page_has_no_controls(running: Browser, pages: dict[str, Path]
     visit.page.emulate_media(media="print")
     assert visit.page.locator(".bar").is_hidden()
     assert visit.page.get_by_text("Arrow keys move between cells").is_hidden()
+    assert visit.page.locator("#scaling-controls").is_hidden()
     assert visit.page.locator("#heat").is_visible()
+    visit.page.get_by_label("dark").evaluate("button => button.click()")
+    caution = "getComputedStyle(document.querySelector('.caution')).backgroundColor"
+    assert visit.ask(caution) == "rgb(255, 244, 214)"
 
 
 def test_two_runs_are_side_by_side_with_what_differs(running: Browser, pages: dict[str, Path], both: Analysis) -> None:
@@ -414,6 +420,30 @@ def test_text_of_strangers_is_text(running: Browser, tmp_path: Path) -> None:
     assert STRANGE in visit.text("#case .status")
     assert visit.errors == []
     assert visit.outside() == []
+
+
+def test_what_is_not_known_has_no_number_and_no_name(running: Browser, tmp_path: Path) -> None:
+    """In a setting with too few blocks nobody is the answer, and nobody what to use in its place, as in the report."""
+    few = [trial(name, workload("training"), time, blocks=(3,)) for name, time in (("nn_rnn", 9.0), ("mine", 1.0))]
+    trials = [*measured(workload(), {"nn_rnn": 9.0, "mine": 1.0}), *few]
+    run_of(tmp_path / "run", trials)
+    analysis = Analysis(load_runs(tmp_path / "run"))
+    (tmp_path / "page.html").write_text(page(analysis), encoding="utf-8")
+    visit = Visit(running, tmp_path / "page.html")
+    shown = {cells[0]: cells[1:] for cells in visit.ask(CELLS, "#settings tbody tr")}
+    for row in rows(analysis.answers, plain_name):
+        cells = [row.fastest, row.against_baseline, row.against_best_other, row.smallest_lead, row.of_limit]
+        assert shown[row.label] == [*cells, row.otherwise]
+    visit.open("#mode=training")
+    assert visit.text("#say").startswith("Not yet known for training")
+    assert visit.texts("#figures dd") == []
+    assert visit.ask(CELLS, "#ranking tr.answer, #ranking tr.second") == []
+    assert visit.errors == []
+
+
+CELLS = """selector => [...document.querySelectorAll(selector)].map(
+  row => [...row.children].map(cell => cell.textContent)
+)"""
 
 
 def test_a_run_of_one_implementation_of_one_size_is_shown(running: Browser, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.presentation.figures import FigureCanvasAgg, mpl
 from benchmarks.presentation.plot_style import (
+    TEXT,
     choose_styles,
     log_axis,
     plain_seconds,
@@ -26,14 +28,17 @@ from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.answers.slices import along, central, measured, panels
 from benchmarks.reporting.plots.plot_labels import spread
 from benchmarks.reporting.plots.plot_roles import ANSWER, OTHERS, RUNNER_UP, THE_BASELINE, panel_styles
-from benchmarks.reporting.plots.report_plots import write_plots
+from benchmarks.reporting.plots.report_plots import figures, write_plots
+from benchmarks.reporting.plots.row_plots import limit_shares, speedup_ends
 from benchmarks.runs.frames import load_run
 from benchmarks.runs.loading import load_runs
 from benchmarks.trial import Trial
+from rnnimpl.registry import names
 from tests.synthetic_runs import (
     COSTS,
     default_workloads,
     failed,
+    load,
     realistic_trials,
     run_of,
     trial,
@@ -156,6 +161,96 @@ def test_colour_is_a_role(tmp_path: Path) -> None:
     assert [training[name] for name in ("b", "nn_rnn", "a")] == [ANSWER, THE_BASELINE, OTHERS]
 
 
+def test_intervals_are_within_the_axes_of_speed_ups(tmp_path: Path) -> None:
+    """Those of the means are wider than the workloads lie apart."""
+    sizes = [workload(T=T) for T in (16, 64, 256)]
+    rows = load(
+        tmp_path / "run",
+        *(each for of in sizes for each in measured_trials(of, {"nn_rnn": 1.02, "mine": 1.0}, mine=0.4)),
+    )
+    others = measured(rows)[rows["implementation"] == "mine"]
+    least, largest = speedup_ends(others)
+    assert least == pytest.approx(float(np.exp(np.log(others["speedup_low"]).mean())))
+    assert largest == pytest.approx(float(np.exp(np.log(others["speedup_high"]).mean())))
+    assert least < others["speedup"].min() <= others["speedup"].max() < largest
+
+
+def test_nobody_comes_nearest_to_the_limit_where_nobody_surely_leads(tmp_path: Path) -> None:
+    """A copy under a second name, or one that is too close to call, is not nearer for the last digit of a share."""
+    for name, trials, said in (
+        ("copy", [trial("nn_rnn", workload()), trial("twin", workload(), 9e-4, source="nn_rnn")], False),
+        ("close", measured_trials(workload(), {"nn_rnn": 1.02, "mine": 1.0}, mine=0.3), False),
+        ("sure", measured_trials(workload(), {"nn_rnn": 2.0, "mine": 1.0}), True),
+    ):
+        (tmp_path / name).mkdir()
+        drawn(tmp_path / name, trials)
+        assert ("comes nearest" in words_of(tmp_path / name / "limit.svg")) == said
+
+
+def test_titles_beside_each_other_are_level(tmp_path: Path) -> None:
+    """Also where one has a line below it and the other none."""
+    times = {"inference": {"nn_rnn": 2.0, "mine": 1.0}, "training": {"nn_rnn": 1.02, "mine": 1.0}}
+    trials = [each for mode, of in times.items() for each in measured_trials(workload(mode), of, mine=0.1)]
+    run_of(tmp_path / "run", trials)
+    figure = figures(Analysis(load_runs(tmp_path / "run")))["limit"]
+    heights = {text.get_text(): text.get_position()[1] for text in figure.texts}
+    assert "mine comes nearest" in heights
+    assert heights["Inference"] == heights["Training"]
+
+
+def test_names_beside_a_ranking_stay_in_their_half(tmp_path: Path) -> None:
+    """Also where no ratio is known, and the panels show other workloads."""
+    times = {"nn_rnn": 9.0, "torch_compile_module": 8.0, "mine": 1.0}
+    trials = [trial(name, workload(), time, blocks=(3,)) for name, time in times.items()]
+    trials += [trial(name, workload("training", T=16), time) for name, time in times.items()]
+    run_of(tmp_path / "run", trials)
+    figure = figures(Analysis(load_runs(tmp_path / "run")))["ranking"]
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    left, right = figure.axes
+    said = next(text for text in left.texts if "not yet known torch_compile_module" in text.get_text())
+    names = [text.get_window_extent().x0 for text in right.get_yticklabels()]
+    assert said.get_window_extent().x1 < min(names)
+    assert "not yet known on 1" in "\n".join(text.get_text() for text in figure.texts)
+
+
+def test_what_is_not_known_has_no_colour(tmp_path: Path) -> None:
+    """Where too few blocks were measured for an interval, only one that was asked for stands out."""
+    trials = [trial(name, workload(), seconds, blocks=(3,)) for name, seconds in (("a", 1.0), ("b", 2.0))]
+    run_of(tmp_path / "run", trials)
+    analysis = Analysis(load_runs(tmp_path / "run"))
+    (panel,) = panels(analysis.measured)
+    assert set(panel_styles(panel, analysis.answers).values()) == {OTHERS, THE_BASELINE}
+    assert panel_styles(panel, analysis.answers, "b")["b"] == ANSWER
+    run_of(tmp_path / "alone", [trial("nn_rnn", workload())])
+    alone = Analysis(load_runs(tmp_path / "alone"))
+    assert panel_styles(panels(alone.measured)[0], alone.answers)["nn_rnn"] == THE_BASELINE
+
+
+def test_a_panel_names_the_fastest_where_the_title_cannot(tmp_path: Path) -> None:
+    """Of two modes, each with another that is the fastest."""
+    times = {"inference": {"mine": 1.0, "nn_rnn": 2.0}, "training": {"mine": 4.0, "nn_rnn": 2.0}}
+    trials = [trial(name, workload(mode), seconds) for mode, of in times.items() for name, seconds in of.items()]
+    drawn(tmp_path, trials)
+    words = words_of(tmp_path / "ranking.svg").split("\n")
+    assert "The fastest against the best of the others" in words
+    assert {"mine: surely the fastest on 1 of 1", "nn_rnn: surely the fastest on 1 of 1"} <= set(words)
+    (tmp_path / "one").mkdir()
+    drawn(tmp_path / "one", [each for each in trials if each.case.workload.mode == "inference"])
+    assert "surely the fastest on 1 of 1" in words_of(tmp_path / "one" / "ranking.svg").split("\n")
+
+
+def test_the_range_of_a_dark_bar_is_seen(tmp_path: Path) -> None:
+    """The range over workloads is a dark line on white, since the bar of the baseline is as dark."""
+    frame = load(tmp_path / "run", *realistic_trials(default_workloads()[:3], ["nn_rnn"]))
+    (panel,) = panels(measured(frame))
+    axes = Figure().add_subplot()
+    limit_shares(axes, panel, {"nn_rnn": THE_BASELINE}, ["nn_rnn"], (0.0, 1.0))
+    below, line = axes.lines
+    assert (below.get_color(), line.get_color()) == ("white", TEXT)
+    assert below.get_linewidth() > line.get_linewidth()
+    np.testing.assert_array_equal(below.get_xdata(), line.get_xdata())
+
+
 def test_panels_that_are_compared_share_their_scale(tmp_path: Path) -> None:
     """Labels of the ticks are the same in all panels of a plot, on all its pages."""
     workloads = [
@@ -170,6 +265,33 @@ def test_panels_that_are_compared_share_their_scale(tmp_path: Path) -> None:
         first, second = ({word for word in page if re.fullmatch(r"[\d.]+x", word)} for page in pages)
         assert len(first) >= 2
         assert first == second
+
+
+def test_panels_on_several_pages_say_what_sets_them_apart(tmp_path: Path) -> None:
+    """Threads and runs are named where the pages of a plot differ in them, also where those of one page do not."""
+    trials = [
+        lengthened
+        for threads in (1, 2)
+        for mode in ("inference", "training")
+        for B in (16, 64)
+        for lengths in ("equal", "text")
+        for lengthened in realistic_trials([workload(mode, B=B, threads=threads, lengths=lengths)], MANY[:3])
+    ]
+    run_of(tmp_path / "run", trials)
+    plots = {plot.stem: plot for plot in write_plots(Analysis(load_runs(tmp_path / "run")), tmp_path)}
+    for stem, threads in (("padding", "1 thread"), ("padding-2", "2 threads")):
+        assert f"Inference, {threads}, T 64, B 16, H 256" in words_of(tmp_path / f"{stem}.svg")
+        assert plots[stem].alternative == threads
+
+
+def test_the_panels_of_two_runs_name_their_run(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run_of(tmp_path / name, realistic_trials([workload()], MANY[:3]))
+    plots = write_plots(Analysis(load_runs([tmp_path / "one", tmp_path / "two"])), tmp_path)
+    for plot in plots:
+        run = "two" if plot.stem.endswith("-2") else "one"
+        assert f"{run}, inference" in words_of(tmp_path / f"{plot.stem}.svg")
+        assert plot.alternative == f"{run}, inference"
 
 
 def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
@@ -201,6 +323,7 @@ def test_a_caption_names_the_threads_of_its_lines(tmp_path: Path) -> None:
     run_of(tmp_path / "run", trials)
     plots = write_plots(Analysis(load_runs(tmp_path / "run")), tmp_path)
     assert next(plot.caption for plot in plots if plot.stem == "scaling").endswith("interval; 1 thread.")
+    assert "with the 95 % interval, on 1 thread; logarithmic axes" in words_of(tmp_path / "scaling.svg")
 
 
 def test_too_few_sizes_are_no_line(tmp_path: Path) -> None:
@@ -270,9 +393,30 @@ def test_styles_are_apart_and_fixed() -> None:
     alone = {name: choose_styles([name])[name] for name in COSTS}
     together = choose_styles([*MANY, *(f"further_{number}" for number in range(20))])
     assert alone.items() <= together.items()
-    drawn = [(style.colour, style.marker, str(style.line)) for style in together.values()]
-    assert len(set(drawn)) == len(drawn)
     assert choose_styles(["zebra"])["zebra"] == choose_styles(["zebra", "nn_rnn"])["zebra"]
+
+
+def test_no_two_implementations_have_a_colour() -> None:
+    """A second name of an implementation has a colour of its own; few names have colours that are far apart."""
+    many = [style.colour.lower() for style in choose_styles(f"further_{number}" for number in range(80)).values()]
+    assert len(set(many)) == len(many) > 90
+    few = choose_styles(["twin", "nn_rnn_again", "fused_again", *"abcde"])
+    colours = [lightness_and_hue(style.colour) for style in few.values()]
+    assert len(few) == len(names()) + 8
+    assert min(np.linalg.norm(one - other) for one, other in itertools.combinations(colours, 2)) > 20
+
+
+def lightness_and_hue(colour: str) -> NDArray[np.float64]:
+    """A colour in CIELAB, in which distances are about as large as they look."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in mpl.colors.to_rgb(colour)
+    ]
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = (
+        np.cbrt(each) if each > 216 / 24389 else (24389 / 27 * each + 16) / 116
+        for each in np.array(to_xyz) @ linear / [0.9505, 1.0, 1.089]
+    )
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def test_labels_are_spread_without_touching() -> None:

@@ -95,7 +95,7 @@ def test_elsewhere_half_a_minute_without_a_line_is_followed_by_one(clock: Clock)
 
 def test_the_standing_counts_workloads_that_compete() -> None:
     """The one with most first places, and its mean lead over the next there; a workload measured again counts once."""
-    ahead = Leaders()
+    ahead = Leaders({"nn_rnn": "nn_rnn", "mine": "a.b:Mine"})
     assert ahead.words() == ""
     ahead.update(SHORT, {"nn_rnn": 1.0})
     assert ahead.words() == ""
@@ -105,3 +105,12 @@ def test_the_standing_counts_workloads_that_compete() -> None:
     assert typed(ahead.words()) == "ahead so far: mine on 2 of 2, about 4.0x as fast as the next"
     ahead.update(workload(B=1), {"nn_rnn": 1.0, "mine": 9.0})
     assert typed(ahead.words()) == "ahead so far: mine on 2 of 3, about 4.0x as fast as the next"
+
+
+def test_a_copy_under_a_second_name_is_ahead_of_nothing() -> None:
+    """One of a pair competes, as in the report; a large lead is told to two digits."""
+    ahead = Leaders({"again": "nn_rnn", "nn_rnn": "nn_rnn", "mine": "a.b:Mine", "mine_2": "a.b:Mine"})
+    ahead.update(SHORT, {"again": 1.0, "nn_rnn": 1.1})
+    assert ahead.words() == ""
+    ahead.update(CENTRE, {"again": 1.0, "nn_rnn": 362.1, "mine": 1.0, "mine_2": 0.9})
+    assert typed(ahead.words()) == "ahead so far: mine on 1 of 1, about 360x as fast as the next"

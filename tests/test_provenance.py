@@ -43,6 +43,24 @@ def test_paths_that_differ_by_numbers_are_told_once(tmp_path: Path) -> None:
     assert "- `mine`: by: n threads of ISPC 1.2; kernel: avx2 \\| avx512" in text
 
 
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        (
+            ("RNN operator of opset 14, CPU", "GRU operator of opset 14, CPU"),
+            r"path: RNN \| GRU operator of opset n, CPU",
+        ),
+        (("oneDNN rnn avx2", "oneDNN gru avx2", "oneDNN lstm avx2"), r"path: oneDNN rnn \| gru \| lstm avx2"),
+        (("ATen", "oneDNN lstm avx2", "oneDNN lstm ref"), r"path: ATen \| oneDNN lstm avx2 \| oneDNN lstm ref"),
+        (("nn.LSTM", "nn.LSTM packed"), r"path: nn.LSTM \| nn.LSTM packed"),
+    ],
+)
+def test_words_that_paths_share_are_told_once(paths: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    """Before and after what differs; a path that is all shared stands whole."""
+    trials = [trial("mine", workload(T=T), describe={"path": path}) for T, path in enumerate(paths, start=1)]
+    assert f"- `mine`: {words}\n" in report(tmp_path / "run", trials)
+
+
 def test_what_the_software_says_is_no_path(tmp_path: Path) -> None:
     """Nor is what is but a number; implementations of one path share a line."""
     described = {"library": "torch 2.13.0", "blas": "mkl", "threads": "2"}

@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks.limits.peak import Peak
 from benchmarks.reporting.answers.ranking import RANKING_COLUMNS, Ranking, largest_error, ranking_frame, rankings
+from benchmarks.reporting.answers.setting_answers import setting_answers
+from benchmarks.reporting.plots.ranking_plot import finding
 from benchmarks.workload import Workload
 from tests.synthetic_runs import CENTRE, LONG, SHORT, THREE, failed, loaded, measured, trial, workload
 
@@ -123,6 +125,24 @@ def test_ahead_and_behind_are_by_the_whole_interval(tmp_path: Path) -> None:
     ]
     ranking = only(rankings([loaded(tmp_path / "run", trials)]))
     assert [[each.workload for each in side] for side in (ranking.ahead, ranking.behind)] == [[SHORT], [LONG]]
+
+
+def test_the_counts_are_those_of_the_answer(tmp_path: Path) -> None:
+    """The best other is surely slower, and the next, with a wider interval, may be as fast: that is tied."""
+    trials = [
+        *measured(CENTRE, {"mine": 1.0, "one": 1.05, "two": 1.1}, two=0.2),
+        *measured(LONG, {"mine": 1.0, "one": 2.0, "two": 3.0}),
+    ]
+    run = loaded(tmp_path / "run", trials)
+    ranking = only(rankings([run]))
+    assert all(each.peer.case.implementation == "one" and each.ratio.low > 1 for each in ranking.compared)
+    (answer,) = setting_answers(run)
+    assert ([each.workload for each in ranking.ahead], ranking.behind) == ([LONG], ())
+    assert (list(answer.sure), answer.tied) == ([LONG], 1)
+    frame = ranking_frame([ranking]).set_index("workload")
+    assert frame["sure"].to_dict() == {CENTRE.id: False, LONG.id: True}
+    said = finding(frame)
+    assert said == "surely the fastest on 1 of 2, tied on 1"
 
 
 def test_a_ratio_without_interval_is_neither_ahead_nor_behind(tmp_path: Path) -> None:

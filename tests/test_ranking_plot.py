@@ -37,7 +37,7 @@ def test_the_plot_names_each_peer(tmp_path: Path) -> None:
         "T64 B16 H256",
         "T16 B16 H256",
     ]
-    assert said == "surely ahead on 2 of 3, behind on 1"
+    assert said == "surely the fastest on 2 of 3, slower on 1"
 
 
 def test_what_is_too_close_is_grey(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_what_is_too_close_is_grey(tmp_path: Path) -> None:
         *measured(CENTRE, {"mine": 1.0, "one": 1.01}, mine=0.1),
     ]
     said, _, _, figure = drawn(tmp_path / "run", trials)
-    assert said == "surely ahead on 1 of 2, too close on 1"
+    assert said == "surely the fastest on 1 of 2, tied on 1"
     marks = [line for line in figure.axes[0].lines if line.get_marker() == "|"]
     assert [line.get_color() for line in marks] == [OTHERS.colour, ANSWER.colour]
 
@@ -60,4 +60,4 @@ def test_many_workloads_share_a_legend(tmp_path: Path) -> None:
     said, texts, rows, _ = drawn(tmp_path / "run", trials)
     assert len(rows) == 49
     assert texts == ["one (40)", "two (9)"]
-    assert said == "surely ahead on 49 of 49"
+    assert said == "surely the fastest on 49 of 49"

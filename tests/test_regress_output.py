@@ -160,6 +160,7 @@ def test_a_terminal_shows_a_name_on_one_line(width: int) -> None:
     """A long name is neither cut nor folded: where there is no room beside it, its figures stand below it."""
     lines = terminal_lines(result({STRANGE: 0.0}, excluded={"old": Excluded("gone", "head lacks it")}), width)
     assert any("why none" in line for line in lines)
+    assert all(len(line) <= width for line in lines if STRANGE not in line)
     named, gone = (next(line for line in lines if name in line) for name in (STRANGE, "  old"))
     following = lines[lines.index(named) + 1]
     assert ("1.000" in named) == (width == 300)

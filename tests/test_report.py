@@ -14,8 +14,12 @@ import pandas as pd
 import pytest
 
 from benchmarks.reporting import report as reports
+from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.page.build import run_data
 from benchmarks.reporting.report import build_report
 from benchmarks.runs.frames import COLUMNS, load_run
+from benchmarks.runs.loading import load_runs
+from benchmarks.runs.packing import SUFFIX, write_pack
 from benchmarks.store import StoreError
 from tests.reports_of_trials import report, section
 from tests.synthetic_runs import (
@@ -129,6 +133,13 @@ def test_what_is_too_close_to_the_baseline_is_marked(tmp_path: Path) -> None:
     assert "≈ is too close to `nn_rnn` to call." in text
 
 
+def test_what_is_not_known_to_be_fastest_has_no_price(tmp_path: Path) -> None:
+    """It is no answer, so nobody pays it."""
+    few = [trial(name, CENTRE, time, blocks=(3,)) for name, time in (("nn_rnn", 9.0), ("mine", 1.0))]
+    assert "**Price.**" not in report(tmp_path / "few", few)
+    assert "**Price.** `mine` takes" in report(tmp_path / "run", PAIR)
+
+
 def test_the_price_names_what_the_first_use_needs(tmp_path: Path) -> None:
     """An implementation of this project says it; one that is not known says nothing."""
     made = ", for the kernels of a cell and dtype, by the machine's C++ compiler."
@@ -221,6 +232,21 @@ def test_a_caution_stands_before_the_answer(tmp_path: Path) -> None:
     text = report(tmp_path / "run", [trial("nn_rnn", CENTRE, elsewhere_share=0.5)])
     assert text.index("> **Caution.** Other programs took") < text.index("## The answer")
     assert "Caution" not in report(tmp_path / "calm", [trial("nn_rnn", CENTRE, 0.004)])
+
+
+def test_a_caution_has_the_command_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the report and on the page, as it can be pasted; those who are given a run in one file have no folder."""
+    monkeypatch.chdir(tmp_path)
+    run_of(tmp_path / "my run", [trial("mine", CENTRE, blocks=(3,), source="code.of:Mine")])
+    command = "python -m benchmarks sweep --resume 'my run' --impl mine=code.of:Mine"
+    assert f"an interval. To measure longer: `{command}`.\n" in build_report("my run").read_text(encoding="utf-8")
+    (run,) = load_runs(tmp_path / "my run")
+    assert run.resume_command == command
+    analysis = Analysis([run])
+    assert run_data(analysis)["runs"][0]["cautions"][-1] == f"To measure longer: {command}"
+    assert "longer" not in str(run_data(analysis, is_for_others=True)["runs"][0]["cautions"])
+    write_pack(tmp_path / "my run", run_data(analysis, is_for_others=True), tmp_path / f"given{SUFFIX}")
+    assert load_runs(tmp_path / f"given{SUFFIX}")[0].resume_command == ""
 
 
 def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:

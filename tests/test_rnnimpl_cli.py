@@ -37,6 +37,21 @@ def test_list_shows_every_implementation() -> None:
         assert name in result.output
 
 
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_list_fits_with_whole_names(width: int) -> None:
+    result = CliRunner(env={"COLUMNS": str(width)}).invoke(app, ["list"])
+    assert {f"  {name}" for name in rnnimpl.names()} <= set(result.output.splitlines())
+    assert all(len(line) <= width for line in result.output.splitlines())
+
+
+@pytest.mark.parametrize("words", [(), ("list",), ("check",)])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_the_help_names_no_types_of_python(words: tuple[str, ...], option: str) -> None:
+    said = invoke(*words, option)
+    assert said.exit_code == 0
+    assert not [name for name in ("<bool>", "<str>", "<float") if name in said.output]
+
+
 def test_list_as_json_says_why_not() -> None:
     """The JSON has a record for each implementation, with a reason or null for each device."""
     records = json.loads(invoke("list", "--json").output)
@@ -84,11 +99,23 @@ def test_list_shows_the_cells() -> None:
 @pytest.mark.usefixtures("few_cases")
 def test_check_says_which_calls_gave_the_same_to_the_last_bit() -> None:
     """The table has the number of examples, for each check that compares two calls."""
-    lines = invoke("check", "numpy_loop").output.splitlines()
+    lines = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["check", "numpy_loop"]).output.splitlines()
     identical = {line.split()[0]: line.rstrip().endswith("1 of 1") for line in lines if line.startswith("check_")}
     assert identical["check_repeatable"]
     assert identical["check_batch_independence"]
     assert not identical["check_output"]
+
+
+@pytest.mark.usefixtures("few_cases")
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_table_of_checks_fits_without_a_cut_number(width: int) -> None:
+    """What has no room is left out: which calls were the same first, then errors and tolerances."""
+    output = CliRunner(env={"COLUMNS": str(width)}).invoke(app, ["check", "numpy_loop"]).output
+    lines = [line for line in output.splitlines() if line.startswith("check")]
+    assert len(lines) == len({case.check for case in conformance.cases()}) + 1
+    assert all(len(line) <= width for line in lines)
+    assert "…" not in output
+    assert ("tolerance" in lines[0]) == (width == 80)
 
 
 @pytest.mark.usefixtures("few_cases")

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from benchmarks.counts import flops
 from benchmarks.presentation.plot_style import choose_styles
 from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.answers.slices import Panel
 from benchmarks.reporting.plots import scan_plot
 from benchmarks.reporting.report import build_report
 from benchmarks.reporting.sections.scan_section import leaps, scan_section, verdict
@@ -115,7 +116,7 @@ def test_level_pairs_whose_intervals_include_a_cliff_are_open(tmp_path: Path) ->
         assert "22 pairs of neighbours: no sure cliff and 22 open pairs (8/9, 9/10, " in verdict(line)
         (panel,) = analysis.scan_panels
         axes = Figure().add_subplot()
-        assert scan_plot.unit_times(axes, panel, choose_styles(["mine"]), 3.3) == "no sure cliff"
+        assert units_drawn(axes, panel, "mine") == "no sure cliff"
     assert "not yet known" in verdict(line)
 
 
@@ -167,10 +168,15 @@ def test_the_plot_rings_the_cliffs(tmp_path: Path) -> None:
     trials = [*along(range(1, 31), lambda H: 2.0 if H > 20 else 1.0), *along(range(1, 31), name="other")]
     (panel,) = analysis_of(tmp_path / "run", trials).scan_panels
     axes = Figure(figsize=(5, 3)).add_subplot()
-    assert scan_plot.unit_times(axes, panel, choose_styles(["mine", "other"]), 3.3) == "1 cliff, ringed"
+    assert units_drawn(axes, panel, "mine", "other") == "1 cliff, ringed"
     assert rings(axes) == [[[21, pytest.approx(2e-9)]], []]
     (level,) = analysis_of(tmp_path / "level", along(range(1, 31))).scan_panels
-    assert scan_plot.unit_times(Figure().add_subplot(), level, choose_styles(["mine"]), 3.3) == "no cliff"
+    assert units_drawn(Figure().add_subplot(), level, "mine") == "no cliff"
+
+
+def units_drawn(axes: Axes, panel: Panel, *names: str) -> str:
+    """What the plot of units of work says of a panel."""
+    return scan_plot.unit_times(axes, panel, choose_styles(names), scan_plot.unit_scale(panel), 3.3)
 
 
 def rings(axes: Axes) -> list[object]:
@@ -183,7 +189,7 @@ def test_each_size_is_drawn_against_the_one_before(tmp_path: Path) -> None:
     trials = [*along(range(1, 31), lambda H: 0.5 if H > 20 else 1.0), *along(range(1, 31), name="other")]
     (panel,) = analysis_of(tmp_path / "run", trials).scan_panels
     axes = Figure(figsize=(5, 3)).add_subplot()
-    said = scan_plot.steps(axes, panel, choose_styles(["mine", "other"]), 3.3)
+    said = scan_plot.steps(axes, panel, choose_styles(["mine", "other"]), scan_plot.step_scale(panel), 3.3)
     assert typed(said) == "furthest apart: mine, H 20 and 21, by 2.00x (2.00-2.00)"
     assert rings(axes) == [[[21, pytest.approx(0.5)]], []]
     drawn = np.asarray(axes.lines[0].get_xydata())

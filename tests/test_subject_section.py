@@ -12,7 +12,7 @@ SHORT, CENTRE, LONG = (workload(T=T) for T in (16, 64, 256))
 
 
 def test_a_row_has_the_mean_the_counts_and_the_least(tmp_path: Path) -> None:
-    """Ahead of, behind and too close to the best of the others, and where it has no time."""
+    """The fastest, tied and slower than the best of the others, and where it has no time."""
     trials = [
         *measured(SHORT, {"mine": 1.0, "one": 4.0, "two": 2.0}),
         *measured(CENTRE, {"mine": 1.0, "one": 8.0, "two": 9.0}),
@@ -22,7 +22,7 @@ def test_a_row_has_the_mean_the_counts_and_the_least(tmp_path: Path) -> None:
     ]
     text = typed(subject_section(rankings([loaded(tmp_path / "run", trials, peaks=[])], "mine")))
     assert text.splitlines()[-1] == (
-        "| inference | 3 | 2.00x (2.00-2.00) | - | 2 | 1 | 0 | 0.500x (0.500-0.500) T256 B16 H256 | "
+        "| inference | 3 | 2.00x (2.00-2.00) | - | 2 | 0 | 1 | 0.500x (0.500-0.500) T256 B16 H256 | "
         "`one` on 2 and `two` on 1 | out of memory on 1 |"
     )
 

@@ -84,6 +84,31 @@ def test_progress_shows_no_control_characters_of_a_name(is_terminal: bool, monke
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_message_fits_a_terminal(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are whole; a log has a message a line."""
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    terminal.file = screen = Screen()
+    screen.is_terminal = is_terminal
+    terminal.width = 60
+    message, command = "submit these again by", "python -m benchmarks sweep --cluster slurm.toml --resume results/mine"
+    terminal.say(f"{'word ' * 20}and fused_cpu/cpu/inference/T16-B1-I64-H64-L1-tanh-float32")
+    terminal.say_command(message, command)
+    lines = screen.getvalue().splitlines()
+    assert any("fused_cpu/cpu/inference/T16-B1-I64-H64-L1-tanh-float32" in line for line in lines)
+    if is_terminal:
+        assert all(len(line) <= 60 for line in lines)
+        assert lines[-3:] == [
+            message,
+            "  python -m benchmarks sweep --cluster slurm.toml \\",
+            "    --resume results/mine",
+        ]
+    else:
+        assert len(lines) == 2
+        assert lines[1] == f"{message} {command}"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
 def test_a_clock_is_below_what_is_waited_for(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere than on a terminal the message is all, and what is being done is not shown."""
     monkeypatch.setenv("TERM", "xterm")

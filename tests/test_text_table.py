@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.presentation.text_table import Column, text_table
+from rnnimpl.text_table import Column, text_table
 
 COLUMNS = [
     Column("", ["inference", "training"]),
@@ -34,6 +34,20 @@ def test_what_is_kept_stands_below_where_it_does_not_fit() -> None:
         "training",
         "  one",
     ]
+
+
+def test_more_columns_stand_above_where_the_rest_does_not_fit() -> None:
+    """As few as leave room for the others; where none do, the first alone."""
+    columns = [Column("a", ["one", "eleven"]), Column("b", ["second " * 3] * 2), Column("c", ["1", "22"], right=True)]
+    assert text_table(columns, 26) == [
+        "   c",
+        "one  second second second ",
+        "   1",
+        "eleven",
+        "  second second second ",
+        "  22",
+    ]
+    assert text_table(columns, 3)[1] == "one"
 
 
 def test_wide_letters_have_two_places() -> None:

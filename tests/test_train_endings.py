@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.store import StoreError
 from benchmarks.training.learning_curve import Curve, TrainResult
-from benchmarks.training.report import table, write_report
+from benchmarks.training.report import table, terminal_lines, write_report
 from benchmarks.training.tasks import TASKS
 from benchmarks.training.train import train
 from benchmarks.trial import NothingMeasured
@@ -156,6 +156,28 @@ def test_a_training_that_nothing_could_do_is_reported(tmp_path: Path) -> None:
         result.check_trained()
 
 
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_table_fits_a_terminal_with_whole_names(tmp_path: Path, width: int) -> None:
+    curves = tuple(
+        Curve(implementation=name, status="unavailable", reason=f"{name} needs what this machine does not have at all")
+        for name in ("torch_compile_module", "onnxruntime_rnn")
+    )
+    result = TrainResult(
+        task=TANH,
+        curves=curves,
+        reference=np.ones(1),
+        tolerance=1.0,
+        device="cpu",
+        dtype="float32",
+        folder=tmp_path,
+    )
+    lines = terminal_lines(result, width)
+    assert all(len(line) <= width for line in lines)
+    for name in ("torch_compile_module", "onnxruntime_rnn"):
+        assert any(name in line.split() for line in lines)
+        assert f"  {name}: {name} needs" in "\n".join(lines)
+
+
 def test_markup_and_formulas_of_a_reason_are_shown_as_they_are(tmp_path: Path) -> None:
     """Markdown in the table and formulas in the CSV files are text."""
     reason = "=cmd()|[link](http://example.org) **bold** <b>\x1b[31m"
@@ -169,6 +191,8 @@ def test_markup_and_formulas_of_a_reason_are_shown_as_they_are(tmp_path: Path) -
         dtype="float32",
         folder=tmp_path,
     )
+    said = " ".join(terminal_lines(result, 200))
+    assert "@mine: =cmd()|[link](http://example.org) **bold** <b> [31m" in said
     row = table(result).splitlines()[6]
     assert row.count(" | ") == 6
     assert r"=cmd()\|\[link\](http://example.org) \*\*bold\*\* &lt;b&gt;" in row

@@ -42,7 +42,11 @@ def test_settings_have_headings(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_lines_fit_and_names_are_whole(tmp_path: Path, width: int) -> None:
     names = ["nn_rnn", "torch_compile_module", "onnxruntime_rnn"]
-    lines = printed(tmp_path / "run", realistic_trials(default_workloads(), names), width)
+    trials = realistic_trials(default_workloads(), names)
+    trials += [failed("other", workload(T=T), status, "why") for T, status in enumerate(("crashed", "failed"), 1)]
+    trials += [failed(f"other_{at}", CENTRE, "unsupported", "why") for at in range(3)]
+    lines = printed(tmp_path / "run", trials, width)
+    assert " 3 unsupported, 1 crashed, 1 failed; the report says why" in " ".join(lines)
     assert all(cell_len(line) <= width for line in lines)
     assert "torch_compile_module" in "\n".join(lines)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperArgument, TyperGroup
 
 from benchmarks import program
 from benchmarks.commands.endings import INTERRUPTED, answered
 from benchmarks.commands.terminal import echo
+from rnnimpl.verbs import PlainVerbs
 
 MOST_VALUES = 10_000
 """The most values that one option takes: more are a mistake, and take long to check."""
@@ -24,7 +24,7 @@ MEASURE, UNDERSTAND, MAINTAIN = "Measure", "Understand", "Maintain"
 _PANELS = (MEASURE, UNDERSTAND, MAINTAIN)
 
 
-class Verbs(TyperGroup):
+class Verbs(PlainVerbs):
     """The verbs; each ends with an exit status of `endings`, and with a sentence for every exception."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # typer's signature
@@ -32,32 +32,9 @@ class Verbs(TyperGroup):
         places = {name: _PANELS.index(getattr(verb, "rich_help_panel", "")) for name, verb in self.commands.items()}
         return sorted(places, key=lambda name: places[name])
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # as above
-        """The verb of this name, whose help does not name Python's types: a flag has no value to describe."""
-        verb: Any = super().get_command(ctx, cmd_name)
-        if verb is not None:
-            _describe_values_alone([*verb.params, verb.get_help_option(ctx)])
-        return verb
-
-    def get_help_option(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # as above
-        """The option --help, and with it all others of the program itself."""
-        option: Any = super().get_help_option(ctx)
-        _describe_values_alone([*self.params, option])
-        return option
-
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # the context that typer hands to commands
         with answered():
             return super().invoke(ctx)
-
-
-def _describe_values_alone(parameters: Sequence[Any]) -> None:
-    """Have the help show the form of a value where a parameter says it, and nothing else: no `<bool>`."""
-    for parameter in parameters:
-        if getattr(parameter, "is_flag", False):
-            parameter.metavar = ""
-        elif isinstance(parameter, TyperArgument):
-            # Its name in the help is its form already.
-            parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]  # noqa: ARG005
 
 
 app = typer.Typer(

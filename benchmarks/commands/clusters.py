@@ -136,26 +136,26 @@ def measure(campaign: Campaign, cluster_file: Path, verb: str = "sweep") -> None
     for each in failed:
         echo(f"caution: {each.part.name} failed: {each.detail}", err=True)
     if failed:
-        console.say(f"submit these again by {_again(campaign, cluster_file, verb)}")
+        console.say_command("submit these again by", _again(campaign, cluster_file, verb))
 
 
 def show_status(campaign: Campaign) -> None:
     """Show where each part is."""
-    from rich.table import Table
-    from rich.text import Text
-
     from benchmarks.cluster.front import measured_workloads, status, summary
-    from benchmarks.presentation.plain_text import count
+    from benchmarks.presentation.plain_text import clean, count
+    from rnnimpl.text_table import Column, text_table
 
     states, measured = status(campaign), measured_workloads(campaign)
-    table = Table("part", "state", "measured", "where, or why")
+    rows = []
     for each in states:
         workloads, revisions = len(each.part.workloads), len(each.part.revisions)
         size = f"{measured[each.part.name]} of {workloads}" if workloads else f"of {count(revisions, 'revision')}"
-        table.add_row(*map(Text, (each.part.name, each.state, size, each.detail)))
+        rows.append([clean(cell) for cell in (each.part.name, each.state, size, each.detail)])
+    header = ("part", "state", "measured", "where, or why")
     console = Terminal()
     console.say(str(campaign.folder))
-    console.print(table)
+    columns = [Column(name, [row[at] for row in rows]) for at, name in enumerate(header)]
+    console.lines(text_table(columns, console.width))
     console.say(summary(states))
 
 

@@ -39,7 +39,7 @@ def _check_suite(verb: str, suite: str) -> None:
 
 _Requirements = Annotated[
     list[str] | None,
-    typer.Option(metavar="REQ", help="Install this into the environment of one side: 'onnxruntime==1.31.*'; repeat."),
+    typer.Option(metavar="REQ", help="Install this into the environment of one side: 'six==1.17'; may be repeated."),
 ]
 _Python = Annotated[
     str | None, typer.Option(metavar="PYTHON", help="The Python of one side: 3.13, or the path of an interpreter.")
@@ -101,7 +101,7 @@ def regress(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.toml", help="The configuration; [tool.rnnbench.regress] of pyproject.toml if none."),
+        typer.Option(metavar="FILE.toml", help="The configuration; its table in pyproject.toml if not given."),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for JSON, Markdown and plot.")] = Path(
         "results/regress"
@@ -174,7 +174,7 @@ def track(
         str | None,
         typer.Option(
             metavar="REQ",
-            help="Measure the releases of a package instead, with one revision: 'onnxruntime>=1.20,<1.30'.",
+            help="Measure the releases of a package instead, with one revision: 'onnx>=1.17,<2'.",
         ),
     ] = None,
     install: Annotated[

@@ -77,7 +77,7 @@ def pack(
         from benchmarks.runs.packing import SUFFIX, write_pack
 
         target = out or run.absolute().with_name(f"{run.absolute().name}{SUFFIX}")
-        size = write_pack(run, run_data(Analysis(load_runs(run))), target)
+        size = write_pack(run, run_data(Analysis(load_runs(run)), is_for_others=True), target)
     console.say(f"packed: {target} ({size / 1e6:.2f} MB)")
 
 
@@ -131,7 +131,7 @@ def show_report(
         from benchmarks.reporting.report import PAGE_FILE, write_report
         from benchmarks.reporting.words.answer_lines import answer_lines, wrapped
         from benchmarks.reporting.words.answer_words import plain
-        from benchmarks.reporting.words.cautions import cautions
+        from benchmarks.reporting.words.cautions import cautions, helps_to_go_on
         from benchmarks.reporting.words.same_code_words import same_code_sentences
         from benchmarks.reporting.words.unmeasured import check_measured
         from benchmarks.reporting.words.workload_lines import without_times, workload_lines
@@ -142,10 +142,13 @@ def show_report(
     _passed_over([problem for run in analysis.runs for problem in run.problems])
     if len(analysis.frame):
         lines = workload_lines(analysis.frame, analysis.winners, console.width) if table else []
-        console.lines(lines or without_times(analysis.frame))
+        console.lines(lines or without_times(analysis.frame, console.width))
     said = [caution for run in analysis.runs for caution in run.cautions]
-    said += [caution for doubts in analysis.doubts.values() for caution in cautions(doubts, plain)]
-    console.lines(answer_lines(analysis.answers, said, console.width))
+    several = len(analysis.doubts) > 1
+    for label, doubts in analysis.doubts.items():
+        said += [f"{label}: {caution}" if several else caution for caution in cautions(doubts, plain)]
+    longer = {run.resume_command: None for run in analysis.runs if helps_to_go_on(analysis.doubts[run.label])}
+    console.lines(answer_lines(analysis.answers, said, console.width, list(filter(None, longer))))
     for sentence in same_code_sentences(analysis.frame, plain):
         console.lines(wrapped(sentence, console.width))
     console.say(f"page: {path.with_name(PAGE_FILE)}")

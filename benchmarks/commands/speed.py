@@ -44,7 +44,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         shown = {entry.name: {field: getattr(entry, field) for field in fields} for entry in listings}
         typer.echo(json.dumps({"implementations": shown, "sweeps": sweeps}, indent=2))
         return
-    from benchmarks.commands.lists import implementation_lines, sweep_lines
+    from benchmarks.commands.lists import sweep_lines
+    from rnnimpl.listing_text import implementation_lines
 
     console = Terminal()
     console.lines([*implementation_lines(listings, console.width), "", *sweep_lines(sweeps, console.width)])
@@ -63,8 +64,8 @@ def sweep(
     impl: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME|module:Class|LABEL=either|all",
-            help="Only this implementation; may be repeated.",
+            metavar="NAME",
+            help="Only this one: a name, module:Class, LABEL=either, or all; may be repeated.",
             autocompletion=completing.implementations,
         ),
     ] = None,
@@ -178,9 +179,7 @@ def train(
     Example: python -m benchmarks train --cell lstm --impl numpy_loop --impl nn_rnn
     """
     with Terminal(stderr=True).doing("loading"):
-        from rich.markdown import Markdown
-
-        from benchmarks.training.report import table
+        from benchmarks.training.report import terminal_lines
         from benchmarks.training.train import train
         from rnnimpl.registry import default_names, listing
 
@@ -189,7 +188,8 @@ def train(
     here = [name for name in default_names() if kind in listing(name).unavailable]
     with interruptible("nothing is kept"):
         result = train(implementations=impl or here, cell=cell, device=device, dtype=dtype, steps=steps, out=out)
-    Terminal().print(Markdown(table(result)))
+    console = Terminal()
+    console.lines(terminal_lines(result, console.width))
     echo(f"curves, tables and plots: {result.folder}")
     result.check_trained()
     if not result.passed:
@@ -227,11 +227,12 @@ def profile(
 
     Example: python -m benchmarks profile torch_loop/cpu/inference/T128-B1-I128-H128-L1-tanh-float32 --impl fused_cpu
     """
-    from benchmarks.profiling.cases import parse_cases, vary
-    from benchmarks.profiling.profile import profile_cases
-    from benchmarks.profiling.reporting.summary import summary_lines
-
     console = Terminal()
+    with console.doing("loading"):
+        from benchmarks.profiling.cases import parse_cases, vary
+        from benchmarks.profiling.profile import profile_cases
+        from benchmarks.profiling.reporting.summary import summary_lines
+
     sys.path.insert(0, str(Path.cwd()))
 
     axes = {

@@ -229,7 +229,7 @@ def explained(path: Path, action: str) -> Iterator[None]:
             ) from error
         raise StoreError(
             f"cannot {action} {path}: {error.strerror or error}. What was written before is whole: "
-            "free space or allow writing, or choose another folder, and go on with --resume"
+            "free space or allow writing, or choose another folder; a sweep goes on with sweep --resume FOLDER"
         ) from error
 
 

@@ -66,7 +66,7 @@ def _figure(history: MachineHistory, cases: Sequence[CaseHistory], names: dict[s
         axes = figure.add_axes((left / WIDTH, bottom / height, _PANEL[0] / WIDTH, _PANEL[1] / height))
         _panel(axes, case, history.released)
         title = clean(names[case.series.case], 64)
-        panel_heading(figure, left, bottom + _PANEL[1] + 0.1, title, clean(finding(case), 78))
+        panel_heading(figure, left, bottom + _PANEL[1] + 0.1, title, clean(finding(case), 78), has_room=True)
     return figure
 
 

@@ -13,8 +13,9 @@ from benchmarks.history.plot import draw_history
 from benchmarks.history.steps import FALSE_ALARMS, LEAST_STEP, SHORTEST
 from benchmarks.history.words import commits_around, short_names, smallest_step_text, step_text
 from benchmarks.presentation.csv_text import rows_csv
+from benchmarks.presentation.lines import wrapped
 from benchmarks.presentation.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
-from benchmarks.presentation.text_table import GAP, Column, text_table
+from rnnimpl.text_table import GAP, Column, text_table
 
 _STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "first_after", "commits", "cause", "why")
 """The columns of steps.csv.
@@ -96,7 +97,7 @@ def terminal_lines(history: MachineHistory, width: int) -> list[str]:
             rows.append((names[case.series.case], step_text(each.step), *times, f"{each.cause.kind}: {each.cause.why}"))
     header = ("case", "change", "last before", "first after", "made by")
     columns = [Column(name, [clean(row[place]) for row in rows]) for place, name in enumerate(header)]
-    return [f"{clean(history.title)}: {_answer(history)}", *text_table(columns, width, indent=GAP)]
+    return [*wrapped(f"{clean(history.title)}: {_answer(history)}", width), *text_table(columns, width, indent=GAP)]
 
 
 def _noun(history: MachineHistory) -> str:

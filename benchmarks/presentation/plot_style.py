@@ -1,7 +1,7 @@
 """The style of plots: one colour and marker an implementation, plain numbers on axes, small files.
 
 Colours are Okabe and Ito's (2008), which people with any kind of colour vision can distinguish, then darker ones of
-Paul Tol's muted set; markers distinguish implementations without colour.
+Paul Tol's muted set, then those that are farthest from both; markers distinguish implementations without colour.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,28 +86,47 @@ _FURTHER = (
     *(Style("#CC79A7", "X"), Style("#332288", "<"), Style("#999933", ">")),
     *(Style("#661100", "h"), Style("#117733", "p"), Style("#AA4499", "d"), Style("#7F7F7F", "8")),
 )
+"""As many as this project has implementations without a fixed style."""
+_STRANGERS = (
+    *(Style("#228888", "s"), Style("#AA6644", "D"), Style("#66AA00", "^"), Style("#4455EE", "v")),
+    *(Style("#EE6666", "P"), Style("#AA66FF", "X"), Style("#EE1188", "<"), Style("#444400", ">")),
+)
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def choose_styles(strangers: Iterable[str]) -> dict[str, Style]:
-    """A style for each implementation of this project and each of the strangers.
+    """A style for each implementation of this project and each of the strangers, no colour twice.
 
-    An implementation without a fixed style takes a further one that its name chooses, or the next free one; when none
-    is free, dashed lines begin. The project's own come first, so that a style does not depend on the others in a run.
+    An implementation without a fixed style takes one of the further ones that its name chooses, or the next free one.
+    The project's own come first, so that a style does not depend on the others in a run. A second name of an
+    implementation is a stranger, too.
     """
     chosen = dict(_FIXED)
-    free: list[tuple[int, int]] = []
+    sets = _further_sets()
+    free: dict[int, Style] = {}
+    size = 0
     for name in dict.fromkeys([*names(), *sorted(strangers)]):
         if name in chosen:
             continue
         if not free:
-            turn = (len(chosen) - len(_FIXED)) // len(_FURTHER)
-            free = [(turn, slot) for slot in range(len(_FURTHER))]
-        start = zlib.crc32(name.encode()) % len(_FURTHER)
-        place = min(free, key=lambda place: (place[1] - start) % len(_FURTHER))
-        free.remove(place)
-        turn, slot = place
-        chosen[name] = dataclasses.replace(_FURTHER[slot], line="-" if turn == 0 else (0, (4, 1 + turn)))
+            free = dict(enumerate(next(sets)))
+            size = len(free)
+        start = zlib.crc32(name.encode()) % size
+        chosen[name] = free.pop(min(free, key=lambda slot: (slot - start) % size))
     return chosen
+
+
+def _further_sets() -> Iterator[Sequence[Style]]:
+    """Sets of styles that are free, each handed out before the next; from the third set on lines are dashed."""
+    yield _FURTHER
+    yield _STRANGERS
+    for turn in itertools.count(1):
+        hues = [(turn * len(_STRANGERS) + slot) * _GOLDEN % 1 for slot in range(len(_STRANGERS))]
+        colours = [mpl.colors.to_hex(tuple(mpl.colors.hsv_to_rgb((hue, 0.7, 0.65)))) for hue in hues]
+        yield [
+            dataclasses.replace(style, colour=colour, line=(0, (4, 1 + turn)))
+            for style, colour in zip(_STRANGERS, colours, strict=True)
+        ]
 
 
 def lighter(colour: str, towards_white: float) -> tuple[float, float, float]:
@@ -204,12 +223,15 @@ def plain_times(value: float) -> str:
     return f"{value:g}{TIMES}"
 
 
-def panel_heading(figure: Figure, left: float, bottom: float, title: str, finding: str) -> None:
-    """A panel's title with its finding below; `left` and `bottom` are inches of the figure."""
+def panel_heading(figure: Figure, left: float, bottom: float, title: str, finding: str, *, has_room: bool) -> None:
+    """A panel's title with its finding below; `left` and `bottom` are inches of the figure.
+
+    `has_room` is whether the title stands above a line for a finding, also where there is none.
+    """
     width, height = figure.get_figwidth(), figure.get_figheight()
     at = (left / width, bottom / height)
     figure.text(*at, finding, fontsize=9, va="bottom")
-    above = 0.19 / height if finding else 0.0
+    above = 0.19 / height if has_room else 0.0
     figure.text(at[0], at[1] + above, title, fontsize=10, fontweight="bold", va="bottom")
 
 

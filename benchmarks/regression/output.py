@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import files
+from benchmarks.presentation.lines import wrapped
 from benchmarks.presentation.plain_text import LONGEST, clean
-from benchmarks.presentation.text_table import GAP, Column, text_table
 from benchmarks.regression.judging.verdicts import Judgement
 from benchmarks.regression.regress import Result
 from benchmarks.regression.verdict_text import HEADER, comment, markdown, rows, summary
+from rnnimpl.text_table import GAP, Column, text_table
 
 SCHEMA = 3
 """The form of regress.json.
@@ -48,7 +49,7 @@ def terminal_lines(result: Result, width: int) -> list[str]:
         intervals = ["" if reason else clean(row[_REASON]) for row, reason in zip(found, reasons, strict=True)]
         columns[_REASON] = Column("interval", intervals)
         columns.append(Column("why none", reasons))
-    return [title, *text_table(columns, width, indent=GAP)]
+    return [*wrapped(title, width), *text_table(columns, width, indent=GAP)]
 
 
 def to_json(result: Result) -> dict[str, Any]:

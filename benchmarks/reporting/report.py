@@ -13,6 +13,7 @@ from benchmarks.files import check_no_link, check_outputs, make_folder, replacin
 from benchmarks.presentation.csv_text import frame_csv
 from benchmarks.presentation.plain_text import code, escape
 from benchmarks.reporting.analysis import Analysis
+from benchmarks.reporting.answers.doubts import Doubts
 from benchmarks.reporting.answers.machines import by_machine
 from benchmarks.reporting.page.build import page
 from benchmarks.reporting.plots.plot_pages import Plot
@@ -29,9 +30,9 @@ from benchmarks.reporting.sections.scan_section import scan_section
 from benchmarks.reporting.sections.subject_section import subject_section
 from benchmarks.reporting.topics.latency import latency_cases, latency_frame
 from benchmarks.reporting.topics.lengths import lengths_cases, lengths_frame
-from benchmarks.reporting.words.cautions import cautions
+from benchmarks.reporting.words.cautions import LONGER, cautions, helps_to_go_on
 from benchmarks.reporting.words.price import accuracy, prices
-from benchmarks.reporting.words.provenance import how_measured
+from benchmarks.reporting.words.provenance import LONGEST_COMMAND, how_measured
 from benchmarks.reporting.words.same_code_words import same_code_sentences
 from benchmarks.runs.loading import Folder, LoadedRun, load_runs
 from benchmarks.store import REPORT, TOGETHER
@@ -147,11 +148,17 @@ def _problems(runs: Sequence[LoadedRun]) -> list[str]:
 
 
 def _cautions(analysis: Analysis) -> list[str]:
-    found = {label: cautions(doubts, code) for label, doubts in analysis.doubts.items()}
+    found = {run.label: caution_sentences(run, analysis.doubts[run.label]) for run in analysis.runs}
     names = {label: f"{code(label)}: " if len(found) > 1 else "" for label in found}
     of_machines = [escape(caution) for run in analysis.runs for caution in run.cautions]
     by_run = [f"{names[label]}{' '.join(said)}" for label, said in found.items() if said]
     return [f"> **Caution.** {caution}" for caution in (*of_machines, *by_run)]
+
+
+def caution_sentences(run: LoadedRun, doubts: Doubts) -> list[str]:
+    """The cautions of a run in Markdown, the last with the command that measures longer."""
+    longer = run.resume_command if helps_to_go_on(doubts) else ""
+    return [*cautions(doubts, code), *([f"{LONGER} {code(longer, LONGEST_COMMAND)}."] if longer else [])]
 
 
 def _price(analysis: Analysis) -> str:

@@ -18,12 +18,13 @@ from benchmarks.presentation.plain_text import code, escape
 from benchmarks.reading import read_whole
 from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.answers.ranking import Ranking
-from benchmarks.reporting.sections.answer_section import answer_table
+from benchmarks.reporting.sections.answer_section import answer_table, explained
 from benchmarks.reporting.words.answer_lines import answer_lines
 from benchmarks.reporting.words.answer_words import headline, plain
-from benchmarks.reporting.words.cautions import cautions
+from benchmarks.reporting.words.cautions import cautions, helps_to_go_on
 from benchmarks.reporting.words.provenance import machine_words
 from benchmarks.runs.loading import Folder, load_runs
+from benchmarks.store import resume_command
 
 END = "<!-- rnnbench: end -->"
 WIDTH = 80
@@ -70,8 +71,11 @@ def spliced(text: str, runs: Sequence[Folder], beside: Path) -> str:
 
 def _terminal(analysis: Analysis, beside: Path) -> str:
     (run,) = analysis.runs
-    said = [caution for doubts in analysis.doubts.values() for caution in cautions(doubts, plain)]
-    lines = [*answer_lines(analysis.answers, said, WIDTH), f"report: {_relative(run.folder, beside)}/report.md"]
+    (doubts,) = analysis.doubts.values()
+    folder = _relative(run.folder, beside)
+    helps = helps_to_go_on(doubts) and run.resume_command
+    resumes = [resume_command(folder, run.record.get("implementations", {}))] if helps else []
+    lines = [*answer_lines(analysis.answers, cautions(doubts, plain), WIDTH, resumes), f"report: {folder}/report.md"]
     return "\n".join(["```text", *lines, "```"])
 
 
@@ -95,7 +99,9 @@ def _run_in_full(analysis: Analysis, beside: Path) -> str:
     (run,) = analysis.runs
     said = [f"{escape(machine_words(run.record))}. {' '.join(headline(analysis.answers, code))}"]
     doubts = [caution for found in analysis.doubts.values() for caution in cautions(found, code)]
-    said += [answer_table(analysis.answers), *([" ".join(doubts)] if doubts else [])]
+    compared = any(answer.leads for answer in analysis.answers)
+    said += [answer_table(analysis.answers), explained(analysis.answers)] if compared else []
+    said += [" ".join(doubts)] if doubts else []
     return "\n\n".join([*said, f"[The whole report]({_link(run.folder / 'report.md', beside)})"])
 
 

@@ -22,7 +22,7 @@ from benchmarks.runs.merging import MergedRun, merged
 from benchmarks.runs.packing import is_pack, pack_stem, read_pack
 from benchmarks.runs.peaks_in_records import read_peaks
 from benchmarks.runs.pooling import PooledCase, by_workload, pool
-from benchmarks.store import StoreError, open_run
+from benchmarks.store import StoreError, open_run, resume_command
 from benchmarks.trial import Trial
 from benchmarks.workload import Case, Workload
 
@@ -51,6 +51,20 @@ class LoadedRun:
     def report_folder(self) -> Path:
         """The folder for a report of it: its own, or one beside a packed run."""
         return self.folder.with_name(f"{pack_stem(self.folder)}-report") if is_pack(self.folder) else self.folder
+
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on with it; empty for a packed run, and for a campaign, which its jobs go on with.
+
+        A folder within the current one is named from there.
+        """
+        if is_pack(self.folder) or is_campaign(self.folder):
+            return ""
+        found = self.record.get("implementations")
+        folder = self.folder.absolute()
+        here = Path.cwd()
+        named = folder.relative_to(here) if folder.is_relative_to(here) else self.folder
+        return resume_command(named, found if isinstance(found, dict) else {})
 
     @functools.cached_property
     def workloads(self) -> dict[Workload, dict[str, PooledCase]]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from benchmarks.files import write
 from benchmarks.presentation.csv_text import frame_csv
-from benchmarks.presentation.plain_text import escape
+from benchmarks.presentation.lines import wrapped
+from benchmarks.presentation.plain_text import clean, escape
 from benchmarks.training.learning_curve import (
     FINAL_STEPS,
     FIRST_STEPS,
@@ -23,6 +24,7 @@ from benchmarks.training.learning_curve import (
     relative_deviation,
 )
 from benchmarks.training.task import Task
+from rnnimpl.text_table import Column, text_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,42 +74,76 @@ def summary_frame(result: TrainResult) -> pd.DataFrame:
     return pd.DataFrame([_summary(curve, result) for curve in result.curves])
 
 
+_HEADER = ("implementation", "status", "final loss", "largest deviation", "ms a step", "of it building", "reason")
+
+
 def table(result: TrainResult) -> str:
     """The summary as Markdown, with an explanation."""
-    task = result.task
-    lines = [
-        f"# Training {task.cell} on {result.device} in {result.dtype}",
-        "",
-        f"{task.summary}: T {task.T}, B {task.B}, H {task.H}, one {task.cell} layer; "
-        f"plain SGD, learning rate {task.learning_rate}, {result.reference.size} steps.",
-        "",
-        "| implementation | status | final loss | largest deviation | ms a step | of it building | reason |",
-        "|---|---|---:|---:|---:|---:|---|",
+    rows = [[escape(cell) for cell in row] for row in _rows(result)]
+    lines = [f"# {_title(result)}", "", f"{_setting(result)}.", "", f"| {' | '.join(_HEADER)} |"]
+    lines += ["|---|---|---:|---:|---:|---:|---|", *(f"| {' | '.join(row)} |" for row in rows), ""]
+    return "\n".join([*lines, *(f"- {note}" for note in _notes(result)), ""])
+
+
+def terminal_lines(result: TrainResult, width: int) -> list[str]:
+    """The same for a terminal of `width` places, without a cut name."""
+    rows = [[clean(cell) for cell in row] for row in _rows(result)]
+    columns = [
+        Column(name, [row[at] for row in rows], right=2 <= at < 6, dropped=_DROPPED.get(name, 0))
+        for at, name in enumerate(_HEADER)
+        if name != "reason"
     ]
-    for row in (_summary(curve, result) for curve in result.curves):
-        cells = [
-            escape(row["implementation"]),
-            row["status"],
+    lines = [*wrapped(f"{_title(result)}: {_setting(result)}.", width), *text_table(columns, width, indent=2)]
+    for row in rows:
+        lines += wrapped(f"{row[0]}: {row[-1]}", width, first="  ", rest="    ") if row[-1] else []
+    return [*lines, *(line for note in _notes(result) for line in wrapped(note, width))]
+
+
+_DROPPED = {"of it building": 1, "ms a step": 2}
+"""What a narrow terminal leaves out first: the times, which are not what the curves are for."""
+
+
+def _title(result: TrainResult) -> str:
+    return f"Training {result.task.cell} on {result.device} in {result.dtype}"
+
+
+def _setting(result: TrainResult) -> str:
+    task = result.task
+    return (
+        f"{task.summary}: T {task.T}, B {task.B}, H {task.H}, one {task.cell} layer; "
+        f"plain SGD, learning rate {task.learning_rate}, {result.reference.size} steps"
+    )
+
+
+def _rows(result: TrainResult) -> list[list[str]]:
+    """The cells of each implementation, as `_HEADER` names them; names and reasons are as a stranger wrote them."""
+    return [
+        [
+            str(row["implementation"]),
+            str(row["status"]),
             _shown(row["final_loss"], "{:.6f}"),
             _shown(row["largest_deviation"], "{:.1e}"),
             _shown(row["seconds_per_step"], "{:.2f}", 1e3),
             _shown(row["setup_seconds_per_step"], "{:.2f}", 1e3),
-            escape(row["reason"]),
+            str(row["reason"]),
         ]
-        lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
+        for row in (_summary(curve, result) for curve in result.curves)
+    ]
+
+
+def _notes(result: TrainResult) -> list[str]:
+    """What the numbers are, a sentence or a few for each."""
+    task = result.task
     judged = "" if result.reference.size >= task.steps_to_learn else f"; asked for from {task.steps_to_learn} steps on"
     known = "; ".join(f"{what} costs {loss:.4f}" for what, loss in task.known_losses.items())
-    lines += [
-        "",
-        f"- Final loss: mean over the last {FINAL_STEPS} steps, each on sequences not seen before. To reach: less "
+    return [
+        f"Final loss: mean over the last {FINAL_STEPS} steps, each on sequences not seen before. To reach: less "
         f"than {task.target_loss:.4f}, {task.target_meaning}{judged}. To compare with: {known}.",
-        f"- Largest deviation: of the loss from {REFERENCE}'s on the CPU, relative, over the first {FIRST_STEPS} "
+        f"Largest deviation: of the loss from {REFERENCE}'s on the CPU, relative, over the first {FIRST_STEPS} "
         f"steps. Allowed: {result.tolerance:.1e}, what rounding in {result.dtype} explains.",
-        "- Times are medians of one training that builds the network again at each step, on "
+        "Times are medians of one training that builds the network again at each step, on "
         f"{platform.system()} {platform.machine()} with {os.cpu_count()} CPUs; they are not a comparison of speed.",
-        "",
     ]
-    return "\n".join(lines)
 
 
 def plot(result: TrainResult) -> Figure:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from benchmarks.quoting import quoted
 from benchmarks.workload import check_name
 from rnnimpl.registry import listing, names
@@ -36,12 +34,3 @@ def split_label(text: str) -> tuple[str, str]:
     """(label, implementation) of `LABEL=IMPLEMENTATION`; an implementation without a label is its own."""
     name, equals, source = text.partition("=")
     return name, source if equals else name
-
-
-def as_options(implementations: Mapping[str, str]) -> list[str]:
-    """The options of a command line that name these implementations, {name in the run: source}."""
-    return [
-        word
-        for name, source in implementations.items()
-        for word in ("--impl", source if name == source else f"{name}={source}")
-    ]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from benchmarks import machine, program
 from benchmarks.files import remove_abandoned, scratch_folder
@@ -20,16 +19,15 @@ from benchmarks.measuring.conditions.lock import measuring_alone
 from benchmarks.measuring.environment import allocator_settings
 from benchmarks.measuring.processes.ending import ended_in_order
 from benchmarks.measuring.sweeping.first_use import first_uses
-from benchmarks.measuring.sweeping.implementations import as_options
 from benchmarks.measuring.sweeping.peak_processes import measure_peaks, peak_seconds
 from benchmarks.measuring.sweeping.progress import SweepProgress
 from benchmarks.measuring.sweeping.runner import Progress, Sweeper
 from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, check_plan, trusted_implementations
 from benchmarks.presentation.clock import doing
-from benchmarks.store import Run, StoreError, create_run, open_run
+from benchmarks.presentation.lines import with_command, wrapped
+from benchmarks.store import Run, StoreError, create_run, open_run, resume_command
 from benchmarks.sweeps import Sweep, parse_duration
 from benchmarks.trial import SCHEMA
-from rnnimpl.registry import names
 
 RESULTS = Path("results")
 _SCRATCH = "sweep"
@@ -43,8 +41,9 @@ def start_sweep(plan: SweepPlan, *, out: Path | None, console: Console) -> Run:
     """
     folder = out or RESULTS / f"{plan.sweep.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     run = begin_run(plan, folder)
-    begun = Text.assemble((plan.sweep.name, "bold"), f": {plan.sweep.summary}; writing to {folder}")
-    console.print(begun, highlight=False, soft_wrap=True)
+    begun = f"{plan.sweep.name}: {plan.sweep.summary}; writing to {folder}"
+    for line in wrapped(begun, console.width) if console.is_terminal else [begun]:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     measure_alone(run, plan, console)
     return run
 
@@ -140,12 +139,13 @@ def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[
     `watch` is called between measurements; the sweep ends with what it raises.
     """
 
-    def say(message: str) -> None:
-        # On one line, however narrow the terminal is: a command in it can be copied.
-        console.print(message, highlight=False, markup=False, soft_wrap=True)
+    def say(message: str, command: str = "") -> None:
+        lines = with_command(message, command, console.width) if command else wrapped(message, console.width)
+        # A log has a message a line.
+        for line in lines if console.is_terminal else [f"{message} {command}".strip()]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    own = {name: source for name, source in plan.implementations.items() if source not in names()}
-    resume = f"go on with {program.command('sweep', '--resume', str(run.folder), *as_options(own))}"
+    resume = resume_command(run.folder, plan.implementations)
     try:
         with (
             ended_in_order(),
@@ -156,12 +156,12 @@ def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[
             remove_abandoned(_SCRATCH, say)
             complete = measure_missing(run, plan, scratch, _Watched(progress, watch), say)
     except (KeyboardInterrupt, SystemExit):
-        say(f"what it says so far: {program.command('report', str(run.folder))}")
-        say(f"stopped; what was measured is kept: {resume}")
+        say("what it says so far:", program.command("report", str(run.folder)))
+        say("stopped; what was measured is kept: go on with", resume)
         raise
     run.update(finished_at=datetime.now(UTC).isoformat(timespec="seconds") if complete else None)
     if not complete:
-        say(f"the budget ended before every workload was measured; {resume}")
+        say("the budget ended before every workload was measured; go on with", resume)
 
 
 def measure_missing(run: Run, plan: SweepPlan, scratch: Path, progress: Progress, say: Callable[[str], None]) -> bool:

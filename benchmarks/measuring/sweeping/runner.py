@@ -95,7 +95,7 @@ class Sweeper:
         self.visits: dict[Workload, int] = defaultdict(int)
         self.visit_seconds: dict[Workload, float] = defaultdict(float)
         self.widest: dict[Workload, float] = {}
-        self.leaders = Leaders()
+        self.leaders = Leaders(implementations)
         for trial in run.trials():
             self._add(trial)
 

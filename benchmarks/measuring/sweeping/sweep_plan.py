@@ -7,11 +7,12 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks import machine, program
-from benchmarks.measuring.sweeping.implementations import ALL, as_options, parse_implementation, split_label
+from benchmarks import machine
+from benchmarks.measuring.sweeping.implementations import ALL, parse_implementation, split_label
 from benchmarks.memory_needed import too_large
+from benchmarks.program import implementation_options
 from benchmarks.quoting import quoted
-from benchmarks.store import Run, StoreError
+from benchmarks.store import Run, StoreError, resume_command
 from benchmarks.sweeps import Sweep, load_sweep, parse_duration
 from benchmarks.workload import Workload
 from rnnimpl.registry import default_names, names
@@ -71,12 +72,12 @@ def trusted_implementations(run: Run, named: Sequence[str]) -> Mapping[str, str]
     others = {name: source for name, source in given.items() if recorded.get(name) != source}
     if others:
         raise ValueError(
-            f"{' '.join(as_options(others))} is not in {run.folder}; expected none, or those of the run: "
-            f"{' '.join(as_options(recorded))}"
+            f"{' '.join(implementation_options(others))} is not in {run.folder}; expected none, or those of the run: "
+            f"{' '.join(implementation_options(recorded))}"
         )
     strange = {name: source for name, source in recorded.items() if name not in given and source not in names()}
     if strange:
-        again = program.command("sweep", "--resume", str(run.folder), *as_options(strange))
+        again = resume_command(run.folder, strange)
         raise ValueError(
             f"{run.folder} was measured with {', '.join(strange.values())}, which is not in the registry: code that a "
             f"run's folder names is not run unless you name it too: {again}"

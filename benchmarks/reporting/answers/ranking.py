@@ -7,7 +7,8 @@ Rules:
   that it is compared by, so its luck is selected with it, and a ratio is too low rather than too high.
 - A wrong or failed case has no time. Among the others it does not count; where it is the subject's, the workload is
   listed as missing, and is in no mean.
-- Ahead, behind and too close to call follow from the interval of the ratio.
+- It is ahead where the intervals of all others lie above 1, and not that of the best alone; behind where the best
+  other's lies below 1. So the counts are those of the answer.
 - The mean is the geometric mean of ratios, its interval that of the bounds, which is wider than it need be.
 """
 
@@ -49,6 +50,8 @@ class Comparison:
     peer: PooledCase
     ratio: Estimate
     """The peer's time over the subject's."""
+    sure: bool
+    """Whether the subject is surely faster than every other. One with a wider interval than the peer's may be tied."""
     allowed: float | None
     """The ratio at the machine's limit: the peer's time over the workload's bound; None when unknown."""
     share_of_gemm: float | None
@@ -96,8 +99,8 @@ class Ranking:
 
     @property
     def ahead(self) -> tuple[Comparison, ...]:
-        """Comparisons in which the subject is surely faster than the best of the others."""
-        return tuple(each for each in self.compared if each.ratio.low > 1)
+        """Comparisons in which the subject is surely faster than all others."""
+        return tuple(each for each in self.compared if each.sure)
 
     @property
     def behind(self) -> tuple[Comparison, ...]:
@@ -143,14 +146,15 @@ def rank(
         if not ours.measured and peer is not None:
             missing.append((workload, ours.status))
         elif peer is not None:
-            compared.append(_compare(run, workload, ours, peer))
+            sure = all(time_ratio(other, ours).low > 1 for other in others)
+            compared.append(_compare(run, workload, ours, peer, sure))
     if subject is None or not compared:
         return None
     compared.sort(key=lambda each: each.ratio.median)
     return Ranking(run.label, setting, mode, subject, tuple(compared), tuple(missing), tuple(wrong))
 
 
-def _compare(run: LoadedRun, workload: Workload, subject: PooledCase, peer: PooledCase) -> Comparison:
+def _compare(run: LoadedRun, workload: Workload, subject: PooledCase, peer: PooledCase, sure: bool) -> Comparison:
     seconds, limit = _seconds(subject), run.bounds[workload]
     of_workload = run.peaks_of(workload)
     products, peak = blas_seconds(workload, of_workload), peak_flops(workload, of_workload)
@@ -159,6 +163,7 @@ def _compare(run: LoadedRun, workload: Workload, subject: PooledCase, peer: Pool
         subject,
         peer,
         time_ratio(peer, subject),
+        sure,
         allowed=None if limit is None else _seconds(peer) / limit.attainable_seconds,
         share_of_gemm=None if products is None else products / seconds,
         share_of_peak=None if peak is None else flops(workload) / seconds / peak,
@@ -194,7 +199,7 @@ RANKING_COLUMNS = (
         "L",
     ),
     *("subject", "subject_seconds", "subject_error", "peer", "peer_seconds", "peer_error"),
-    *("ratio", "ratio_low", "ratio_high", "ratio_allowed", "share_of_gemm", "share_of_peak", "status"),
+    *("ratio", "ratio_low", "ratio_high", "sure", "ratio_allowed", "share_of_gemm", "share_of_peak", "status"),
 )
 RANKING_TEXTS = (
     *("run", "cell", "mode", "device", "dtype", "precision", "conditions"),
@@ -217,6 +222,7 @@ def ranking_frame(found: Iterable[Ranking]) -> pd.DataFrame:
                 "ratio": each.ratio.median,
                 "ratio_low": each.ratio.low,
                 "ratio_high": each.ratio.high,
+                "sure": each.sure,
                 "ratio_allowed": each.allowed,
                 "share_of_gemm": each.share_of_gemm,
                 "share_of_peak": each.share_of_peak,
@@ -224,7 +230,8 @@ def ranking_frame(found: Iterable[Ranking]) -> pd.DataFrame:
             }
             rows.append(common | _sizes(each.workload) | measured)
         rows += [common | _sizes(workload) | {"status": status} for workload, status in ranking.missing]
-    return pd.DataFrame(rows, columns=list(RANKING_COLUMNS)).astype(dict.fromkeys(RANKING_TEXTS, "str"))
+    types = dict.fromkeys(RANKING_TEXTS, "str") | {"sure": "boolean"}
+    return pd.DataFrame(rows, columns=list(RANKING_COLUMNS)).astype(types)
 
 
 def _seconds_and_error(case: PooledCase) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ from benchmarks.presentation.figures import Axes
 from benchmarks.presentation.plain_text import at_least
 from benchmarks.presentation.plot_style import GRID, MUTED, Style, log_axis, plain_seconds
 from benchmarks.reporting.answers.slices import Panel
+from benchmarks.reporting.plots.plot_pages import Scale
 from benchmarks.reporting.plots.row_plots import SMALL, name_rows
 
 _CLOCKS = {
@@ -19,7 +20,13 @@ _CLOCKS = {
 }
 
 
-def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) -> str:
+def scale(panel: Panel) -> Scale:
+    """The times on the axis, in seconds."""
+    times = panel.rows[list(_CLOCKS)]
+    return float(times.min().min()) / 1.3, float(times.max().max()) * 1.3
+
+
+def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], times: Scale) -> str:
     """A row an implementation: one call by three clocks."""
     rows = panel.rows.sort_values("median_seconds", ascending=False).reset_index(drop=True)
     axes.set_xscale("log")
@@ -44,8 +51,7 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _height: float) 
         handletextpad=0.2,
     )
     name_rows(axes, list(map(str, rows["implementation"])))
-    low, high = rows[list(_CLOCKS)].min().min(), rows[list(_CLOCKS)].max().max()
-    axes.set_xlim(low / 1.3, high * 1.3)
-    log_axis(axes.xaxis, *axes.get_xlim(), plain_seconds)
+    axes.set_xlim(*times)
+    log_axis(axes.xaxis, *times, plain_seconds)
     axes.grid(color=GRID, axis="x")
     return ""

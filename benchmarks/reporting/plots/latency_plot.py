@@ -14,7 +14,8 @@ from benchmarks.presentation.plain_text import seconds
 from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_seconds, plain_share
 from benchmarks.reporting.answers.findings import Setting
 from benchmarks.reporting.answers.slices import Panel
-from benchmarks.reporting.plots.plot_labels import end_labels
+from benchmarks.reporting.plots.plot_labels import end_labels, with_close
+from benchmarks.reporting.plots.plot_pages import Scale
 from benchmarks.reporting.topics.latency import LatencyCase, latency_frame
 
 Points: TypeAlias = NDArray[np.float64]
@@ -42,24 +43,28 @@ def latency_panels(cases: Sequence[LatencyCase]) -> list[Panel]:
     return panels
 
 
-def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
+def scale(panel: Panel) -> Scale:
+    """The times of calls on the axis, in seconds."""
+    lines = [_thinned(*case.latencies.beyond())[0] for case in panel.rows["case"]]
+    return min(float(values[0]) for values in lines) / 1.15, max(float(values[-1]) for values in lines) * 1.15
+
+
+def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], times: Scale, height: float) -> str:
     """A line an implementation; returns who has the shortest typical call and the shortest tail, or nearly."""
     axes.set_xscale("log")
     axes.set_yscale("log")
-    low, high = float("inf"), 0.0
     ends: dict[str, tuple[float, float]] = {}
     for case in panel.rows["case"]:
         values, beyond = _thinned(*case.latencies.beyond())
         style = styles[case.implementation]
         axes.plot(values, beyond, color=style.colour, linestyle=style.line, linewidth=style.width)
-        low, high = min(low, float(values[0])), max(high, float(values[-1]))
         ends[case.implementation] = float(values[-1]), float(beyond[-1])
     for marked in _MARKED:
         axes.axhline(marked, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set_ylim(LEAST_SHARE, 1.0)
-    axes.set_xlim(low / 1.15, high * 1.15)
+    axes.set_xlim(*times)
     log_axis(axes.yaxis, LEAST_SHARE, 1.0, plain_share)
-    log_axis(axes.xaxis, *axes.get_xlim(), plain_seconds)
+    log_axis(axes.xaxis, *times, plain_seconds)
     axes.set_xlabel("time of a call")
     axes.set_ylabel("calls that take longer")
     end_labels(axes, ends, styles, height)
@@ -82,10 +87,10 @@ def _thinned(
 def _finding(panel: Panel) -> str:
     said = []
     for words, name in (("typical", "p50"), ("99.9 %", "p99_9")):
-        known = panel.rows[panel.rows[f"{name}_seconds"].notna()].sort_values(f"{name}_seconds")
+        time, low, high = f"{name}_seconds", f"{name}_low", f"{name}_high"
+        known = panel.rows[panel.rows[time].notna()].sort_values(time)
         if len(known):
             least, *others = known.to_dict("records")
-            close = sum(not other[f"{name}_low"] > least[f"{name}_high"] for other in others)
-            more = f" ≈ {close} more" if close else ""
-            said.append(f"{words}: {least['implementation']}{more}, {seconds(least[f'{name}_seconds'])}")
+            close = [str(other["implementation"]) for other in others if not other[low] > least[high]]
+            said.append(f"{words}: {with_close(least['implementation'], close)}, {seconds(least[time])}")
     return "; ".join(said)

@@ -12,7 +12,8 @@ from benchmarks.presentation.plain_text import times
 from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_share, plain_times
 from benchmarks.reporting.answers.findings import Setting
 from benchmarks.reporting.answers.slices import Panel
-from benchmarks.reporting.plots.plot_labels import end_labels
+from benchmarks.reporting.plots.plot_labels import end_labels, with_close
+from benchmarks.reporting.plots.plot_pages import Scale
 from benchmarks.reporting.topics.lengths import LengthsCase, lengths_frame
 
 
@@ -31,7 +32,18 @@ def lengths_panels(cases: Sequence[LengthsCase]) -> list[Panel]:
     return panels
 
 
-def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
+def share_scale(panel: Panel) -> Scale:
+    """The shares of valid steps on the axis."""
+    return float(panel.rows["valid_share"].min()) / 1.06, 1.06
+
+
+def cost_scale(panel: Panel) -> Scale:
+    """The costs on the axis."""
+    low, high = float(panel.rows["cost"].min()), float(panel.rows["cost"].max())
+    return min(0.9, low / 1.1), max(1 / float(panel.rows["valid_share"].min()), high) * 1.1
+
+
+def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], valid: Scale, cost: Scale, height: float) -> str:
     """A line an implementation from equal lengths on, and what computing all padding costs; returns the least cost."""
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -45,12 +57,10 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -
     padded = np.array([1.0, least])
     axes.plot(padded, 1 / padded, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.axhline(1.0, color=MUTED, linewidth=0.8)
-    axes.set_xlim(1.06, least / 1.06)
-    low, high = float(panel.rows["cost"].min()), float(panel.rows["cost"].max())
-    low, high = min(0.9, low / 1.1), max(1 / least, high) * 1.1
-    axes.set_ylim(low, high)
-    log_axis(axes.xaxis, least / 1.06, 1.06, plain_share)
-    log_axis(axes.yaxis, low, high, plain_times)
+    axes.set_xlim(valid[1], valid[0])
+    axes.set_ylim(*cost)
+    log_axis(axes.xaxis, *valid, plain_share)
+    log_axis(axes.yaxis, *cost, plain_times)
     axes.set_xlabel("share of the padded steps that are valid")
     axes.set_ylabel("a valid step over equal lengths")
     end_labels(axes, ends, styles, height)
@@ -60,6 +70,5 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -
 def _finding(rows: pd.DataFrame) -> str:
     worst = rows.sort_values("cost").drop_duplicates("implementation", keep="last")
     least, *others = worst.to_dict("records")
-    close = sum(not other["cost_low"] > least["cost_high"] for other in others)
-    more = f" ≈ {close} more" if close else ""
-    return f"least at worst: {least['implementation']}{more}, {times(float(least['cost']))}"
+    close = [str(other["implementation"]) for other in others if not other["cost_low"] > least["cost_high"]]
+    return f"least at worst: {with_close(least['implementation'], close)}, {times(float(least['cost']))}"

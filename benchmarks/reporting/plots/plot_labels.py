@@ -20,6 +20,13 @@ def label(name: str) -> str:
     return clean(name, LONGEST_LABEL)
 
 
+def with_close(name: str, close: Sequence[str]) -> str:
+    """The name, and with ≈ the one that is too close to it to call, or how many are."""
+    if not close:
+        return label(name)
+    return f"{label(name)} ≈ {label(close[0]) if len(close) == 1 else f'{len(close)} others'}"
+
+
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
     """Positions in 0..1 nearest to those wanted, in their order, with a gap between neighbours.
 

@@ -36,7 +36,7 @@ class Plot:
     """The same for all figures of a kind."""
     caption: str
     alternative: str
-    """What stands for the picture where it is not seen: its cell where several have the title, else the title."""
+    """What stands for the picture where it is not seen: what sets it apart where several have the title, else that."""
 
 
 Drawer: TypeAlias = Callable[[Axes, Panel, Mapping[str, Style], float], str]
@@ -77,15 +77,31 @@ def write_pages(folder: Path, kinds: Sequence[PlotKind], say: Callable[[str], No
 def draw_pages(kinds: Sequence[PlotKind], say: Callable[[str], None]) -> Iterator[tuple[Plot, Figure]]:
     """Each plot with its figure, page by page, drawn with the settings in force."""
     for kind in kinds:
-        for page, (title, shown) in enumerate(_pages(kind), start=1):
-            stem = kind.stem if page == 1 else f"{kind.stem}-{page}"
+        for number, page in enumerate(_pages(kind), start=1):
+            stem = kind.stem if number == 1 else f"{kind.stem}-{number}"
             say(f"drawing {stem}")
-            yield Plot(stem, kind.title, kind.caption, title.partition(": ")[0]), _figure(kind, title, shown)
+            yield Plot(stem, kind.title, kind.caption, page.alternative), _figure(kind, page)
 
 
-def page_of(panel: Panel) -> tuple[str, str, str, str, str]:
-    """What the panels of a figure share: run, cell, device, dtype and precision."""
+PageKey: TypeAlias = tuple[str, str, str, str, str]
+"""What the panels of a figure share: run, cell, device, dtype and precision."""
+Scale: TypeAlias = tuple[float, float]
+"""The least and the largest value on an axis."""
+
+
+def page_of(panel: Panel) -> PageKey:
+    """The key of the panel's figure, or of its figures where it has more panels than fit."""
     return (panel.run, *panel.setting[:4])
+
+
+def scales(panels: Sequence[Panel], scale: Callable[[Panel], Scale]) -> dict[PageKey, Scale]:
+    """The scale of each figure, from those that its panels would have alone."""
+    found: dict[PageKey, Scale] = {}
+    for panel in panels:
+        low, high = scale(panel)
+        before = found.get(page_of(panel), (low, high))
+        found[page_of(panel)] = min(low, before[0]), max(high, before[1])
+    return found
 
 
 def inches_of(names: Sequence[str], more: float = 0.2) -> float:
@@ -93,46 +109,78 @@ def inches_of(names: Sequence[str], more: float = 0.2) -> float:
     return max((_LETTER * len(label(name)) for name in names), default=0.0) + more
 
 
-def _pages(kind: PlotKind) -> list[tuple[str, list[Panel]]]:
-    """The figures of a kind, each with its title: a cell of a run and a device each, and no more panels than fit."""
-    groups: dict[tuple[str, str, str, str, str], list[Panel]] = {}
-    for panel in kind.panels:
-        groups.setdefault(page_of(panel), []).append(panel)
-    several = len({panel.setting.cell for panel in kind.panels}) > 1
+@dataclasses.dataclass(frozen=True)
+class _Page:
+    """A figure's title, what stands for it where it is not seen, and its panels, each with its name."""
+
+    title: str
+    alternative: str
+    panels: Sequence[tuple[str, Panel]]
+
+
+def _pages(kind: PlotKind) -> list[_Page]:
+    """The figures of a kind: a cell of a run and a device each, and no more panels than fit.
+
+    The name of a panel has all by which it differs from the panels of any figure, but for the cell.
+    """
+    cells = {panel.setting.cell for panel in kind.panels}
+    groups: dict[PageKey, list[tuple[str, Panel]]] = {}
+    for name, panel in zip(_names(kind.panels), kind.panels, strict=True):
+        groups.setdefault(page_of(panel), []).append((name, panel))
     pages = []
     for (_, cell, *_), members in groups.items():
         plain = f"{kind.title[0].lower()}{kind.title[1:]}"
-        title = f"{CELL_LABELS.get(cell, cell)}: {plain}" if several else kind.title
-        pages += [(title, members[at : at + LARGEST_PAGE]) for at in range(0, len(members), LARGEST_PAGE)]
+        own = CELL_LABELS.get(cell, cell) if len(cells) > 1 else ""
+        title = f"{own}: {plain}" if own else kind.title
+        for at in range(0, len(members), LARGEST_PAGE):
+            shown = members[at : at + LARGEST_PAGE]
+            pages.append(_Page(title, ", ".join(filter(None, (own, *_shared(kind, shown)))) or title, shown))
     return pages
 
 
-def _figure(kind: PlotKind, title: str, drawn: Sequence[Panel]) -> Figure:
+def _names(panels: Sequence[Panel]) -> list[str]:
+    """The names of panels but for their cells; a run's name is cut to fit where runs differ also then."""
+    runs = {panel.run: label(panel.run) for panel in panels}
+    if len(set(runs.values())) < len(runs):
+        runs = {run: run for run in runs}
+    names, _ = setting_labels([(runs[panel.run], panel.setting._replace(cell=""), panel.mode) for panel in panels])
+    return names if len(runs) > 1 else [f"{name[0].upper()}{name[1:]}" for name in names]
+
+
+def _shared(kind: PlotKind, shown: Sequence[tuple[str, Panel]]) -> list[str]:
+    """What the names of a page's panels share; nothing where the page is the only one."""
+    if len(shown) == len(kind.panels):
+        return []
+    first, *others = [name.split(", ") for name, _ in shown]
+    return [part for part in first if all(part in other for other in others)]
+
+
+def _figure(kind: PlotKind, page: _Page) -> Figure:
     """Panels in two columns; their places are fixed in inches, so that figures have the same form."""
+    drawn = page.panels
     columns = min(kind.columns, len(drawn))
     grid = [drawn[start : start + columns] for start in range(0, len(drawn), columns)]
-    heights = [max(map(kind.height, row)) for row in grid]
+    heights = [max(kind.height(panel) for _, panel in row) for row in grid]
     total = _TOP + sum(heights) + _BETWEEN * (len(grid) - 1) + _BOTTOM
     figure = Figure(figsize=(WIDTH, total))
-    heading(figure, title, kind.fixed)
-    names, _ = setting_labels([(panel.run, panel.setting, panel.mode) for panel in drawn])
+    heading(figure, page.title, kind.fixed)
     top = total - _TOP
     lefts = [kind.left, kind.left if kind.inner_left is None else kind.inner_left][:columns]
     inner = WIDTH / columns - kind.right - sum(lefts) / columns
-    labels = iter(names)
     for row, height in zip(grid, heights, strict=True):
-        for column, panel in enumerate(row):
+        headings = []
+        for column, (name, panel) in enumerate(row):
             begin = column * (lefts[0] + inner + kind.right)
             left = begin + lefts[column]
             axes = figure.add_axes((left / WIDTH, (top - height) / total, inner / WIDTH, height / total))
             found = kind.drawer(axes, panel, kind.styles(panel), height)
-            if column and kind.inner_left is not None:
+            is_inner = bool(column) and kind.inner_left is not None
+            if is_inner:
                 axes.tick_params(labelleft=False)
-            name = next(labels)
             what = AXIS_NAMES[panel.axis] if panel.axis else panel.detail
-            said = f"{name[0].upper()}{name[1:]}{f', {what}' if what else ''}"
-            panel_heading(
-                figure, (left if column and kind.inner_left is not None else begin + _MARGIN), top + 0.08, said, found
-            )
+            headings.append((left if is_inner else begin + _MARGIN, f"{name}, {what}" if what else name, found))
+        for place, said, found in headings:
+            has_room = any(each for *_, each in headings)
+            panel_heading(figure, place, top + 0.08, said, found, has_room=has_room)
         top -= height + _BETWEEN
     return figure

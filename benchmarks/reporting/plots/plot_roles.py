@@ -18,18 +18,19 @@ OTHERS = Style("#9A9A9A", "o", width=1.1)
 def panel_styles(panel: Panel, answers: Iterable[SettingAnswer], subject: str | None = None) -> Mapping[str, Style]:
     """{implementation: style} of a panel by the answer in its mode and setting.
 
-    `subject` has the answer's colour where it is given. The runner-up is the alternative to the answer.
+    `subject` has the answer's colour where it is given. The runner-up is the alternative to the answer. Where
+    nothing was compared, or the fastest is not known, neither has a colour.
     """
     names = dict.fromkeys(map(str, panel.rows["implementation"]))
     styles = dict.fromkeys(names, OTHERS)
     styles[BASELINE] = THE_BASELINE
     for answer in answers:
         if (answer.run, answer.setting, answer.mode) == (panel.run, panel.setting, panel.mode):
-            first = subject or answer.fastest
-            second = answer.alternative.fastest if answer.alternative else None
+            second = answer.alternative.fastest if answer.alternative and answer.known else None
             if second not in (None, BASELINE):
                 styles[str(second)] = RUNNER_UP
-            styles[first] = ANSWER
+            if subject or answer.known:
+                styles[subject or answer.fastest] = ANSWER
     return styles
 
 

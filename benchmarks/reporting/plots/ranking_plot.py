@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from benchmarks.workload import Workload
 
 MOST_NAMED = 40
 """With more workloads than this, dots are close together and a legend counts the peers."""
+LETTER_INCHES = 0.068
+"""The width of a letter beside a panel, at the most."""
 _ROW_INCHES = 0.185
 _CLOUD_INCHES = 4.0
 
@@ -38,20 +41,18 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], scale: tuple[flo
     axes.set_xlim(*scale)
     axes.axvline(1.0, color=MUTED, linewidth=1.2)
     for at, row in enumerate(rows.to_dict("records")):
-        sure = row["ratio_low"] > 1 or row["ratio_high"] < 1
-        colour = ANSWER.colour if sure else OTHERS.colour
+        known = bool(row["sure"]) or row["ratio_high"] < 1
+        colour = ANSWER.colour if known else OTHERS.colour
         if np.isfinite(row["ratio_low"]):
             axes.plot([row["ratio_low"], row["ratio_high"]], [at, at], color=colour, linewidth=4, alpha=0.4)
         axes.plot(
             row["ratio"], at, "|" if named else "o", color=colour, markersize=10 if named else 3, markeredgewidth=2
         )
         if named:
-            known = np.isfinite(row["ratio_low"])
-            said = f"{times(row['ratio']) if known else UNKNOWN} {label(row['peer'])}"
             axes.text(
                 1.02,
                 at,
-                said,
+                _beside(row),
                 transform=axes.get_yaxis_transform(),
                 va="center",
                 fontsize=SMALL - 0.5,
@@ -72,18 +73,27 @@ def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], scale: tuple[flo
 
 
 def finding(rows: pd.DataFrame) -> str:
-    """A line with the numbers of workloads on which the subject is surely ahead, surely behind, and neither."""
-    ahead, behind = int((rows["ratio_low"] > 1).sum()), int((rows["ratio_high"] < 1).sum())
-    close = len(rows) - ahead - behind
-    said = [f"surely ahead on {ahead} of {len(rows)}"]
-    said += [f"behind on {behind}"] if behind else []
-    said += [f"too close on {close}"] if close else []
+    """A line with the numbers of workloads on which the subject is surely the fastest, tied, slower, and not known."""
+    ahead, behind = int(rows["sure"].astype(bool).sum()), int((rows["ratio_high"] < 1).sum())
+    unknown = int(rows["ratio_low"].isna().sum())
+    tied = len(rows) - ahead - behind - unknown
+    said = [f"surely the fastest on {ahead} of {len(rows)}"]
+    said += [f"tied on {tied}"] if tied else []
+    said += [f"slower on {behind}"] if behind else []
+    said += [f"{UNKNOWN} on {unknown}"] if unknown else []
     return ", ".join(said)
 
 
-def names_of(rows: pd.DataFrame) -> Sequence[str]:
-    """The peers, the most frequent first."""
-    return [str(name) for name in rows["peer"].value_counts().index]
+def _beside(row: Mapping[Hashable, Any]) -> str:
+    """The ratio and the peer: 1.23× nn_rnn."""
+    return f"{times(row['ratio']) if np.isfinite(row['ratio_low']) else UNKNOWN} {label(row['peer'])}"
+
+
+def beside(rows: pd.DataFrame) -> Sequence[str]:
+    """What stands beside the rows of a panel: the ratio and the peer of each, or with many the peers of the legend."""
+    if len(rows) > MOST_NAMED:
+        return [f"{label(str(name))} (00)" for name in rows["peer"].unique()]
+    return [_beside(row) for row in rows.to_dict("records")]
 
 
 def _legend(axes: Axes, rows: pd.DataFrame) -> None:

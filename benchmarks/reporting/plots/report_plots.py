@@ -32,7 +32,18 @@ from benchmarks.reporting.plots import (
 )
 from benchmarks.reporting.plots.latency_plot import latency_panels
 from benchmarks.reporting.plots.lengths_plot import lengths_panels
-from benchmarks.reporting.plots.plot_pages import Plot, PlotKind, draw_pages, inches_of, page_of, write_pages
+from benchmarks.reporting.plots.plot_labels import label
+from benchmarks.reporting.plots.plot_pages import (
+    PageKey,
+    Plot,
+    PlotKind,
+    Scale,
+    draw_pages,
+    inches_of,
+    page_of,
+    scales,
+    write_pages,
+)
 from benchmarks.reporting.plots.plot_roles import panel_styles
 from benchmarks.reporting.topics.latency import latency_cases
 from benchmarks.reporting.topics.lengths import lengths_cases
@@ -42,7 +53,6 @@ from benchmarks.workload import Workload
 
 Peaks: TypeAlias = Mapping[str, Sequence[Peak]]
 """{label of a run: its peaks}."""
-Scale: TypeAlias = tuple[float, float]
 
 
 def write_plots(analysis: Analysis, folder: Path, say: Callable[[str], None] = lambda _: None) -> list[Plot]:
@@ -64,9 +74,9 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
         return {plot.stem: figure for plot, figure in draw_pages(_kinds(analysis), lambda _: None)}
 
 
-def _orders(rows: pd.DataFrame, column: str) -> dict[tuple[str, str, str, str, str], list[str]]:
+def _orders(rows: pd.DataFrame, column: str) -> dict[PageKey, list[str]]:
     """The implementations of each figure by the geometric mean of a column, the largest last."""
-    of_page: dict[tuple[str, str, str, str, str], list[pd.DataFrame]] = {}
+    of_page: dict[PageKey, list[pd.DataFrame]] = {}
     for panel in panels(rows):
         of_page.setdefault(page_of(panel), []).append(panel.rows)
     return {page: row_plots.order_by(pd.concat(found), column) for page, found in of_page.items()}
@@ -93,6 +103,7 @@ def _by_role(analysis: Analysis) -> Callable[[Panel], Mapping[str, Style]]:
 
 def _latencies(analysis: Analysis) -> PlotKind:
     shown = latency_panels([case for case in latency_cases(analysis.runs) if case.workload.mode == "streaming"])
+    times = scales(shown, latency_plot.scale)
     styles = choose_styles(analysis.frame["implementation"])
     return PlotKind(
         stem="latency-tail",
@@ -102,7 +113,9 @@ def _latencies(analysis: Analysis) -> PlotKind:
         "one in a hundred, one in a thousand. Further left is faster, steeper is steadier.",
         panels=shown,
         fixed="Share of calls that take longer than a time; the dashed lines are 50 %, 1 % and 0.1 % of the calls",
-        drawer=latency_plot.draw,
+        drawer=lambda axes, panel, styles, height: latency_plot.draw(
+            axes, panel, styles, times[page_of(panel)], height
+        ),
         height=lambda _: 2.8,
         styles=lambda _: styles,
         columns=1,
@@ -110,6 +123,8 @@ def _latencies(analysis: Analysis) -> PlotKind:
 
 
 def _padding(analysis: Analysis) -> PlotKind:
+    shown = lengths_panels(lengths_cases(analysis.runs))
+    shares, costs = scales(shown, lengths_plot.share_scale), scales(shown, lengths_plot.cost_scale)
     styles = choose_styles(analysis.frame["implementation"])
     return PlotKind(
         stem="padding",
@@ -117,9 +132,11 @@ def _padding(analysis: Analysis) -> PlotKind:
         caption="The time per valid step of batches of unequal lengths, over the implementation's own time per step at "
         "equal lengths. Further right more of a batch is padding. The level line is 1: padding costs nothing. Dashed: "
         "all steps are computed, padding too.",
-        panels=lengths_panels(lengths_cases(analysis.runs)),
+        panels=shown,
         fixed="Time per valid step over equal lengths; dashed: all padding is computed",
-        drawer=lengths_plot.draw,
+        drawer=lambda axes, panel, styles, height: lengths_plot.draw(
+            axes, panel, styles, shares[page_of(panel)], costs[page_of(panel)], height
+        ),
         height=lambda _: 2.8,
         styles=lambda _: styles,
         columns=1,
@@ -135,22 +152,29 @@ def _ranking(analysis: Analysis) -> list[PlotKind]:
     subject = subjects[0] if len(subjects) == 1 else "The fastest"
     shown = panels(rows)
     longest = max(len(short_name(Workload.parse(name))) for name in rows["workload"].unique())
+    beside = [said for panel in shown for said in ranking_plot.beside(panel.rows)]
     same = len({tuple(sorted(set(_sizes(panel)))) for panel in shown}) == 1
     scale = _around_one(rows[["ratio", "ratio_low"]].min().min(), rows[["ratio", "ratio_high"]].max().max())
+
+    def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _: float) -> str:
+        said = ranking_plot.draw(axes, panel, styles, scale)
+        # Where the title cannot name the fastest, each panel does.
+        return said if len(subjects) == 1 else f"{label(str(panel.rows['subject'].iloc[0]))}: {said}"
+
     return [
         PlotKind(
             stem="ranking",
             title=f"{subject} against the best of the others",
             caption="How many times as fast as the fastest of all others on the same workload, with the 95 % interval. "
-            "Grey is too close to call.",
+            "Grey is tied: the interval of one of the others reaches 1.",
             panels=shown,
             fixed="Times as fast as whichever other is the fastest there, with the 95 % interval",
-            drawer=lambda axes, panel, styles, _: ranking_plot.draw(axes, panel, styles, scale),
+            drawer=draw,
             height=ranking_plot.height,
             styles=_by_role(analysis),
             left=max(1.0, 0.078 * longest + 0.1),
             inner_left=0.15 if same else None,
-            right=inches_of(ranking_plot.names_of(rows), 0.6) * 0.9,
+            right=0.15 + ranking_plot.LETTER_INCHES * max(len(said) for said in beside),
         )
     ]
 
@@ -173,7 +197,7 @@ def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
         return []
     kept = chosen.merge(others[["run", "cell", "device"]].drop_duplicates(), on=["run", "cell", "device"])
     orders = _orders(kept, "speedup")
-    scale = _around_one(others["speedup"].min(), others["speedup"].max())
+    scale = _around_one(*row_plots.speedup_ends(others))
 
     def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _: float) -> str:
         row_plots.speedups(axes, panel, styles, orders[page_of(panel)], scale)
@@ -183,8 +207,7 @@ def _speedups(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
         PlotKind(
             stem="speedup",
             title=f"Times as fast as {BASELINE}",
-            caption=f"How many times as fast as `{BASELINE}` on the same workload: a dot a workload, the geometric "
-            "mean as a line with its 95 % interval as a bar.",
+            caption="A dot a workload; the geometric mean as a line, its 95 % interval as a bar.",
             panels=panels(kept),
             fixed="A dot a workload; line and bar: geometric mean with its 95 % interval",
             drawer=draw,
@@ -218,7 +241,8 @@ def _scaling(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
             caption=f"How many times as fast as `{BASELINE}`, over each size with the others fixed, with the 95 % "
             f"interval; {count(most, 'thread')}.",
             panels=shown,
-            fixed=f"Times as fast as {BASELINE} (the line at 1), with the 95 % interval; both axes are logarithmic",
+            fixed=f"Times as fast as {BASELINE} (the line at 1), with the 95 % interval, on {count(most, 'thread')}; "
+            "logarithmic axes",
             drawer=lambda axes, panel, styles, height: scaling_plot.draw(axes, panel, styles, scale, height),
             height=lambda _: 2.3,
             styles=_by_role(analysis),
@@ -234,18 +258,23 @@ def _limits(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
         return []
     orders = _orders(chosen, "share_of_attainable")
     scale = 0.0, max(1.0, float(chosen["share_of_attainable"].max()) * 1.03)
+
+    def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], _: float) -> str:
+        best = row_plots.limit_shares(axes, panel, styles, orders[page_of(panel)], scale)
+        answer = _answer_of(analysis, panel)
+        # Who is nearest is told where it is surely the fastest on the whole: shares have no interval of their own.
+        is_sure = answer is not None and answer.known and not answer.close and answer.fastest == best
+        return f"{best} comes nearest" if is_sure else ""
+
     return [
         PlotKind(
             stem="limit",
             title="Share of the limit of this machine",
-            caption="The least time that this machine allows, by rates measured in the same run, over the measured "
-            "time: the median over workloads as a bar, the range as a line. What sets the limit: `docs/limits.md` in "
-            "the project.",
+            caption="The least time that this machine allows over the measured time: the median over workloads as a "
+            "bar, the range as a line. What sets the limit: `docs/limits.md` in the project.",
             panels=panels(chosen),
             fixed="The least possible time over the measured one: median over workloads, and the range as a line",
-            drawer=lambda axes, panel, styles, _: row_plots.limit_shares(
-                axes, panel, styles, orders[page_of(panel)], scale
-            ),
+            drawer=draw,
             height=lambda panel: row_plots.rows_height(len(orders[page_of(panel)])),
             styles=_by_role(analysis),
             left=inches_of(list(map(str, chosen["implementation"]))),
@@ -311,6 +340,8 @@ def _a_panel_a_mode(rows: pd.DataFrame) -> list[Panel]:
 def _roofline(rows: pd.DataFrame, peaks: Peaks) -> PlotKind:
     known = rows[roofline.has_roof(rows, peaks)]
     joined, said = roofline.joined_rows(known)
+    shown = panels(known)
+    rates = scales(shown, lambda panel: roofline.rates(panel, peaks))
     styles = choose_styles(rows["implementation"])
     return PlotKind(
         stem="roofline",
@@ -319,9 +350,9 @@ def _roofline(rows: pd.DataFrame, peaks: Peaks) -> PlotKind:
         "multiply-adds in registers, and what the threads read from each cache and from memory. Dotted: what no "
         "implementation can be faster than at these sizes; dashed: the same with the fastest chain of (B, H) products "
         "that was measured. How to read it: `docs/limits.md` in the project.",
-        panels=panels(known),
+        panels=shown,
         fixed=f"{said}. All ceilings were measured in the same run",
-        drawer=roofline.drawer(peaks, joined),
+        drawer=roofline.drawer(peaks, joined, scales(shown, roofline.intensities), rates),
         height=lambda _: roofline.HEIGHT,
         styles=lambda _: styles,
         columns=1,
@@ -331,6 +362,7 @@ def _roofline(rows: pd.DataFrame, peaks: Peaks) -> PlotKind:
 def _scans(of_scan: Sequence[Panel]) -> list[PlotKind]:
     """Over consecutive sizes: the time of a unit of work, and each size against the one before."""
     styles = choose_styles(name for panel in of_scan for name in panel.rows["implementation"])
+    units, ratios = scales(of_scan, scan_plot.unit_scale), scales(of_scan, scan_plot.step_scale)
     scan = PlotKind(
         stem="scan",
         title="Any size: the time of a unit of work",
@@ -339,27 +371,35 @@ def _scans(of_scan: Sequence[Panel]) -> list[PlotKind]:
         "visits.",
         panels=of_scan,
         fixed="Time of a call over its operations, over sizes that follow one another",
-        drawer=scan_plot.unit_times,
+        drawer=lambda axes, panel, styles, height: scan_plot.unit_times(
+            axes, panel, styles, units[page_of(panel)], height
+        ),
         height=lambda _: 2.8,
         styles=lambda _: styles,
         columns=1,
     )
     fixed = f"A unit of work at each size over one at the size before; dashed, {CLIFF} times as much or as little"
-    return [scan, dataclasses.replace(scan, stem="scan-steps", fixed=fixed, drawer=scan_plot.steps)]
+
+    def steps(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
+        return scan_plot.steps(axes, panel, styles, ratios[page_of(panel)], height)
+
+    return [scan, dataclasses.replace(scan, stem="scan-steps", fixed=fixed, drawer=steps)]
 
 
 def _gpu_times(rows: pd.DataFrame) -> list[PlotKind]:
     chosen, fixed = central(rows[rows["kernel_seconds"].notna() | rows["device_span_seconds"].notna()])
     styles = choose_styles(chosen["implementation"])
+    shown = panels(chosen)
+    times = scales(shown, device_times_plot.scale)
     return [
         PlotKind(
             stem="device-times",
             title="Wall time, span on the device, and sum of kernels",
             caption="Time of one call as the wall clock, the device's events and the sum of its kernels see it; a wide "
             "gap between the last and the first is launching. On the right, kernels launched.",
-            panels=panels(chosen),
+            panels=shown,
             fixed=f"{fixed}. On the right, kernels launched in one call",
-            drawer=device_times_plot.draw,
+            drawer=lambda axes, panel, styles, _: device_times_plot.draw(axes, panel, styles, times[page_of(panel)]),
             height=lambda panel: max(1.2, row_plots.rows_height(panel.rows["implementation"].nunique())),
             styles=lambda _: styles,
             left=inches_of(list(map(str, chosen["implementation"]))),

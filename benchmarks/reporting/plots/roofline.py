@@ -15,6 +15,7 @@ from benchmarks.presentation.plain_text import share, significant
 from benchmarks.presentation.plot_style import MUTED, TEXT, Style, log_axis
 from benchmarks.reporting.answers.slices import Panel, along, central, panels, short_name
 from benchmarks.reporting.plots.plot_labels import end_labels
+from benchmarks.reporting.plots.plot_pages import PageKey, Scale, page_of
 from benchmarks.workload import Workload
 
 HEIGHT = 4.4
@@ -53,26 +54,44 @@ def joined_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return chosen, f"Joined: {fixed}. Faint: all other sizes"
 
 
+def intensities(panel: Panel) -> Scale:
+    """The operations a byte on the axis; to the left there is room for the slopes and their names."""
+    return float(panel.rows["intensity"].min()) / 20, float(panel.rows["intensity"].max()) * 1.35
+
+
+def rates(panel: Panel, peaks: Mapping[str, Sequence[Peak]]) -> Scale:
+    """The operations a second on the axis."""
+    return float(panel.rows["flops_per_second"].min()) / 1.6, _roof_of(panel, peaks).flops_per_second * 2.1
+
+
+def _roof_of(panel: Panel, peaks: Mapping[str, Sequence[Peak]]) -> Roof:
+    setting = panel.setting
+    measured_for = setting.device, setting.dtype, setting.precision, setting.threads
+    found = roof(measured_for, peaks[panel.run])  # type: ignore[arg-type]  # a column holds any text
+    assert found is not None
+    return found
+
+
 def drawer(
-    peaks: Mapping[str, Sequence[Peak]], slice_: pd.DataFrame
+    peaks: Mapping[str, Sequence[Peak]],
+    slice_: pd.DataFrame,
+    across: Mapping[PageKey, Scale],
+    up: Mapping[PageKey, Scale],
 ) -> Callable[[Axes, Panel, Mapping[str, Style], float], str]:
-    """A drawer of rooflines; `slice_` are the rows that are joined and named, of all panels."""
+    """A drawer of rooflines; `slice_` are the rows that are joined and named, of all panels.
+
+    `across` and `up` are the scales of figures, by `intensities` and `rates`.
+    """
 
     def draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
-        setting = panel.setting
-        measured_for = setting.device, setting.dtype, setting.precision, setting.threads
-        found = roof(measured_for, peaks[panel.run])  # type: ignore[arg-type]  # a column holds any text
-        assert found is not None
+        found = _roof_of(panel, peaks)
         rows = panel.rows
         joined = rows[rows["workload"].isin(slice_["workload"])].sort_values("intensity")
         axes.set_xscale("log")
         axes.set_yscale("log")
-        # To the left there is room for the slopes and their names.
-        low, high = rows["intensity"].min() / 20, rows["intensity"].max() * 1.35
-        bottom = rows["flops_per_second"].min() / 1.6
-        axes.set_xlim(low, high)
-        axes.set_ylim(bottom, found.flops_per_second * 2.1)
-        log_axis(axes.xaxis, low, high, lambda value: f"{value:g}")
+        axes.set_xlim(*across[page_of(panel)])
+        axes.set_ylim(*up[page_of(panel)])
+        log_axis(axes.xaxis, *axes.get_xlim(), lambda value: f"{value:g}")
         log_axis(axes.yaxis, *axes.get_ylim(), lambda value: f"{value / 1e9:g}")
         axes.set_xlabel("operations for each byte that must reach the cores")
         axes.set_ylabel("GFLOP/s")

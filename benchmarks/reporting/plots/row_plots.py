@@ -17,7 +17,7 @@ from benchmarks.presentation.figures import Axes
 from benchmarks.presentation.plain_text import at_least, interval, listed, seconds, share, significant, times
 from benchmarks.presentation.plot_style import MUTED, TEXT, Style, log_axis, plain_seconds, plain_share, plain_times
 from benchmarks.reporting.answers.setting_answers import SettingAnswer
-from benchmarks.reporting.answers.slices import Panel
+from benchmarks.reporting.answers.slices import Panel, panels
 from benchmarks.reporting.plots.plot_labels import label
 from benchmarks.reporting.words.answer_words import UNKNOWN
 from benchmarks.runs.pooling import BASELINE
@@ -67,6 +67,15 @@ def speedups(
     axes.set_xlabel(f"times as fast as {BASELINE}")
 
 
+def speedup_ends(rows: pd.DataFrame) -> tuple[float, float]:
+    """The least and the largest speed-up that a plot shows: of workloads, and of the intervals of means."""
+    ends = [float(rows["speedup"].min()), float(rows["speedup"].max())]
+    for panel in panels(rows):
+        for _, of_one in panel.rows.groupby("implementation"):
+            ends += [mean for mean in (_mean(of_one[f"speedup{end}"]) for end in ("_low", "_high")) if mean > 0]
+    return min(ends), max(ends)
+
+
 def lead_in_words(answer: SettingAnswer | None) -> str:
     """Who leads in a panel, or between whom it is too close to call; empty where nothing was compared."""
     if answer is None or not answer.leads:
@@ -87,7 +96,10 @@ def _mean(values: pd.Series) -> float:
 def limit_shares(
     axes: Axes, panel: Panel, styles: Mapping[str, Style], order: Sequence[str], scale: tuple[float, float]
 ) -> str:
-    """How much of the limit of the machine each reaches: the median over workloads as a bar, and the range."""
+    """How much of the limit of the machine each reaches: the median over workloads as a bar, and the range.
+
+    Returns the name of the one with the largest median.
+    """
     shares = panel.rows.groupby("implementation")["share_of_attainable"]
     axes.set_xlim(*scale)
     if scale[1] > 1:
@@ -100,13 +112,14 @@ def limit_shares(
         medians[name] = float(values.median())
         colour = styles[name].colour
         axes.barh(at, medians[name], height=0.6, color=colour, linewidth=0)
-        axes.plot([values.min(), values.max()], [at, at], color=TEXT, linewidth=1.2)
+        # White around the line, so that it is seen on a dark bar.
+        for line_colour, width in (("white", 3.2), (TEXT, 1.2)):
+            axes.plot([values.min(), values.max()], [at, at], color=line_colour, linewidth=width)
         _beside(axes, at, share(medians[name]))
     name_rows(axes, order)
     axes.xaxis.set_major_formatter(lambda value, _: plain_share(round(value, 4)))
     axes.set_xlabel("of the limit of this machine")
-    best = max(medians, key=lambda name: medians[name])
-    return f"{best} comes nearest" if len(order) > 1 else ""
+    return max(medians, key=lambda name: medians[name])
 
 
 def set_up(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from benchmarks.presentation.figures import Axes
 from benchmarks.presentation.plain_text import count
 from benchmarks.presentation.plot_style import MUTED, Style, log_axis, plain_seconds, plain_times, size_axis
 from benchmarks.reporting.answers.slices import AXIS_NAMES, Panel
 from benchmarks.reporting.plots.plot_labels import end_labels
+from benchmarks.reporting.plots.plot_pages import Scale
 from benchmarks.reporting.topics.scan import CLIFF, axis_of, neighbours
 from benchmarks.reporting.words.answer_words import ratio
 
@@ -18,14 +21,31 @@ OPERATIONS = 1000
 _CLIFF = "#CC0000"
 
 
-def unit_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
+def _with_units(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the seconds of a unit of work in the column `unit`."""
+    return rows.assign(unit=OPERATIONS * rows["median_seconds"] / rows["flops"])
+
+
+def unit_scale(panel: Panel) -> Scale:
+    """The times of a unit of work on the axis, in seconds."""
+    units = _with_units(panel.rows)["unit"]
+    return float(units.min()) / 1.25, float(units.max()) * 1.25
+
+
+def step_scale(panel: Panel) -> Scale:
+    """The ratios of neighbours on the axis."""
+    pairs = [neighbours(cases, axis_of(panel)) for _, cases in panel.rows.groupby("implementation")]
+    ratios = [pair.ratio.median for of_line in pairs for pair in of_line]
+    return min([1 / CLIFF, *ratios]) / 1.1, max([CLIFF, *ratios]) * 1.1
+
+
+def unit_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], units: Scale, height: float) -> str:
     """A line an implementation; a ring around the larger size of each cliff."""
     axis = axis_of(panel)
-    rows = panel.rows.assign(unit=OPERATIONS * panel.rows["median_seconds"] / panel.rows["flops"])
+    rows = _with_units(panel.rows)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    low, high = rows["unit"].min() / 1.25, rows["unit"].max() * 1.25
-    axes.set_ylim(low, high)
+    axes.set_ylim(*units)
     ends: dict[str, tuple[float, float]] = {}
     cliffs = 0
     sure = True
@@ -40,7 +60,7 @@ def unit_times(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: fl
         cliffs += len(found)
         ends[str(name)] = (float(points.index[-1]), float(points.iloc[-1]))
     size_axis(axes.xaxis, rows[axis])
-    log_axis(axes.yaxis, low, high, plain_seconds)
+    log_axis(axes.yaxis, *units, plain_seconds)
     axes.set_xlabel(AXIS_NAMES[axis])
     axes.set_ylabel(f"time of {OPERATIONS} operations")
     end_labels(axes, ends, styles, height)
@@ -53,13 +73,12 @@ def _ring(axes: Axes, places: Mapping[int, float]) -> None:
     axes.plot(list(places), list(places.values()), "o", **style)
 
 
-def steps(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) -> str:
+def steps(axes: Axes, panel: Panel, styles: Mapping[str, Style], scale: Scale, height: float) -> str:
     """A line an implementation: a unit of work at each size over one at the size before, and how far a cliff is."""
     axis = axis_of(panel)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     ends: dict[str, tuple[float, float]] = {}
-    lowest, highest = 1 / CLIFF, CLIFF
     furthest: tuple[float, str] = 0.0, ""
     starts: list[int] = []
     for name, cases in panel.rows.groupby("implementation", sort=True):
@@ -72,14 +91,13 @@ def steps(axes: Axes, panel: Panel, styles: Mapping[str, Style], height: float) 
         _ring(axes, {pair.larger: pair.ratio.median for pair in pairs if pair.cliff})
         starts.append(sizes[0])
         ends[str(name)] = (sizes[-1], ratios[-1])
-        lowest, highest = min(lowest, *ratios), max(highest, *ratios)
         far = max(pairs, key=lambda pair: pair.factor)
         place = f"{name}, {axis} {far.smaller} and {far.larger}, by {ratio(far.apart)}"
         furthest = max(furthest, (far.factor, place))
     for level in (1 / CLIFF, 1.0, CLIFF):
         axes.axhline(level, color=MUTED, linewidth=1, linestyle="-" if level == 1 else (0, (4, 3)))
-    axes.set_ylim(lowest / 1.1, highest * 1.1)
-    log_axis(axes.yaxis, *axes.get_ylim(), plain_times)
+    axes.set_ylim(*scale)
+    log_axis(axes.yaxis, *scale, plain_times)
     size_axis(axes.xaxis, range(min(starts), int(panel.rows[axis].max()) + 1))
     axes.set_xlabel(AXIS_NAMES[axis])
     axes.set_ylabel("against the size before")

@@ -18,7 +18,7 @@ def answer_section(answers: Sequence[SettingAnswer]) -> str:
     first, *more = headline(answers, code)
     parts = [" ".join([f"**{first}**", *more])]
     if any(answer.leads for answer in answers):
-        parts += [answer_table(answers), _explained(answers), *_exceptions(answers)]
+        parts += [answer_table(answers), explained(answers), *_exceptions(answers)]
     return "\n\n".join(parts)
 
 
@@ -44,15 +44,15 @@ def _cells(row: AnswerRow, *, several: bool) -> list[str]:
     ]
 
 
-def _explained(answers: Sequence[SettingAnswer]) -> str:
+def explained(answers: Sequence[SettingAnswer]) -> str:
+    """What the numbers of the table are."""
     _, shared = answer_labels(answers)
     sizes = {len(answer.workloads) for answer in answers}
     number = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
     counted = "on the workload of a row" if sizes == {1} else f"geometric mean over the {number} workloads of a row"
     return (
-        f"Times as fast: {counted}, 95 % interval in parentheses, by blocks of "
-        f"samples that took turns. All: {shared}. The best other is whichever is fastest on each workload. "
-        "≈ is too close to call. The limit is the least time that this machine allows (median)."
+        f"Times as fast: {counted}, with the 95 % interval. All: {shared}. The best other is whichever is fastest on "
+        "each workload. ≈ is too close to call. The limit is the least time that this machine allows (median)."
     )
 
 

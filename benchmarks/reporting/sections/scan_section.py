@@ -23,7 +23,7 @@ def scan_section(lines: Sequence[Line]) -> str:
         f"A cliff is where two sizes that follow one another differ by more than {times(CLIFF)} in the time of a unit "
         f"of work, from {' and '.join(f'{axis} {size}' for axis, size in FIRST.items())} on. A leap is doubtful where "
         f"its interval includes that, or one of the two was visited fewer than {LEAST_VISITS} times. A pair is open "
-        "where it leaps by its interval alone. Both need more visits: go on with `--resume`."
+        "where it leaps by its interval alone. Both need more visits: `sweep --resume` makes them."
     )
     return "\n\n".join(part for part in ("\n".join(said), rule, leaps(lines)) if part)
 

@@ -13,11 +13,20 @@ from benchmarks.reporting.words.answer_words import ratio
 
 
 def subject_section(found: Sequence[Ranking]) -> str:
-    """A row a setting: the mean ratio, on how many workloads it is ahead and behind, and the least ratio."""
+    """A row a setting: the mean ratio, on how many workloads it is the fastest and slower, and the least ratio."""
     if not found:
         return ""
     labels, _ = setting_labels([(each.run, each.setting, each.mode) for each in found])
-    header = ["", "workloads", "against the best other", "at the limit", "ahead", "behind", "too close", "least"]
+    header = [
+        "",
+        "workloads",
+        "against the best other",
+        "at the limit",
+        "surely the fastest",
+        "tied",
+        "slower",
+        "least",
+    ]
     header += ["the best other", "no time"]
     return table(header, [[label, *_cells(ranking)] for label, ranking in zip(labels, found, strict=True)])
 
@@ -31,7 +40,7 @@ def _cells(ranking: Ranking) -> list[str]:
         str(number),
         ratio(ranking.mean),
         NOTHING if ranking.allowed is None else times(ranking.allowed),
-        *(str(ahead), str(behind), str(number - ahead - behind)),
+        *(str(ahead), str(number - ahead - behind), str(behind)),
         f"{ratio(least.ratio)} {short_name(least.workload)}",
         listed([f"{code(name)} on {count}" for name, count in peers]),
         listed([f"{status} on {count}" for status, count in missing.items()]) if missing else NOTHING,

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-from benchmarks.presentation.text_table import Column, text_table
+from benchmarks.presentation.lines import command_lines, wrapped
 from benchmarks.reporting.answers.setting_answers import SettingAnswer
-from benchmarks.reporting.words.answer_words import AnswerRow, headline, plain, rows, short_ratio
+from benchmarks.reporting.words.answer_words import UNKNOWN, AnswerRow, headline, plain, rows, short_ratio
+from benchmarks.reporting.words.cautions import LONGER
 from benchmarks.runs.pooling import BASELINE
+from rnnimpl.text_table import Column, text_table
 
 MOST_ROWS = 12
 """Settings that are shown; the report has the rest."""
 
 
-def answer_lines(answers: Sequence[SettingAnswer], cautions: Sequence[str], width: int) -> list[str]:
-    """The lines that end a sweep: what to use, its leads in each setting, and what to be careful of."""
+def answer_lines(
+    answers: Sequence[SettingAnswer], cautions: Sequence[str], width: int, resumes: Sequence[str] = ()
+) -> list[str]:
+    """The lines that end a sweep: what to use, its leads in each setting, and what to be careful of.
+
+    `resumes` are commands that measure longer, for the caution.
+    """
     lines = wrapped(" ".join(headline(answers, plain)), width)
     if any(answer.leads for answer in answers):
         lines += _table(answers, width)
     for caution in cautions:
         lines += wrapped(caution, width, first="! ", rest="  ")
+    if resumes:
+        lines += [f"  {LONGER}"]
+    for command in resumes:
+        lines += command_lines(command, width, indent=4)
     return lines
 
 
@@ -30,8 +40,8 @@ def _table(answers: Sequence[SettingAnswer], width: int) -> list[str]:
     columns = [Column("", [row.label for _, row in shown])]
     columns += [Column("fastest", [row.fastest for _, row in shown])] if several else []
     columns += [
-        Column(f"vs {BASELINE}", [_against(answer) for answer, _ in shown], right=True, dropped=3),
-        Column("vs best other", [short_ratio(answer.against_best_other) for answer, _ in shown], right=True, dropped=2),
+        Column(f"vs {BASELINE}", [_against(answer, row) for answer, row in shown], right=True, dropped=3),
+        Column("vs best other", [_best_other(answer, row) for answer, row in shown], right=True, dropped=2),
         Column("of limit", [row.of_limit for _, row in shown], right=True, dropped=1),
         Column("if not", [_instead(answer, row) for answer, row in shown]),
     ]
@@ -39,17 +49,18 @@ def _table(answers: Sequence[SettingAnswer], width: int) -> list[str]:
     return [*text_table(columns, width, indent=2), *([f"  and {left} more settings in the report"] if left else [])]
 
 
-def _against(answer: SettingAnswer) -> str:
+def _best_other(answer: SettingAnswer, row: AnswerRow) -> str:
+    return UNKNOWN if row.fastest == UNKNOWN else short_ratio(answer.against_best_other)
+
+
+def _against(answer: SettingAnswer, row: AnswerRow) -> str:
+    if row.fastest == UNKNOWN:
+        return UNKNOWN
     return short_ratio(None if answer.baseline == answer.fastest else answer.against_baseline)
 
 
 def _instead(answer: SettingAnswer, row: AnswerRow) -> str:
     """The alternative's name alone: the report says where another is better than it."""
-    return row.otherwise if answer.alternative is None else answer.alternative.fastest
-
-
-def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
-    """The text in lines of at most `width` places, broken between words and never within a name."""
-    return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
-    )
+    if answer.alternative is None or row.otherwise == UNKNOWN:
+        return row.otherwise
+    return answer.alternative.fastest

@@ -61,7 +61,10 @@ def headline(answers: Sequence[SettingAnswer], mark: Mark) -> list[str]:
     unknown = [answer for answer in compared if not answer.known]
     labels, _ = answer_labels(answers)
     by_answer = dict(zip(map(id, answers), labels, strict=True))
-    said = [_use(known, by_answer, mark), _counts(known), _smallest(known, by_answer, mark)] if known else []
+    said = []
+    if known:
+        of_known = " that can be compared" if unknown else ""
+        said = [_use(known, by_answer, mark), _counts(known, of_known), _smallest(known, by_answer, mark)]
     if unknown:
         where = "" if not known else f" for {_which([by_answer[id(answer)] for answer in unknown], len(answers))}"
         said.append(f"The fastest is {UNKNOWN}{where}: too few blocks were measured for an interval.")
@@ -73,12 +76,13 @@ def _use(answers: Sequence[SettingAnswer], labels: dict[int, str], mark: Mark) -
     for answer in answers:
         by_choice.setdefault((answer.fastest, *answer.close), []).append(labels[id(answer)])
     ordered = sorted(by_choice.items(), key=lambda item: -len(item[1]))
-    several = len(ordered) > 1
+    # One choice stands for all settings, unless the fastest of some is not known.
+    several = len(ordered) > 1 or len(answers) < len(labels)
     parts = []
     for names, where in ordered:
         choice = mark(names[0]) if len(names) == 1 else f"{listed([mark(name) for name in names], 'or')}"
         tied = ", too close to call," if len(names) > 1 and several else ""
-        parts.append(choice + (f"{tied} for {_which(where, len(answers))}" if several else ""))
+        parts.append(choice + (f"{tied} for {_which(where, len(labels))}" if several else ""))
     only = ordered[0][0]
     if not several and len(only) > 1:
         return f"Too close to call between {listed([mark(name) for name in only])}."
@@ -91,17 +95,18 @@ def _which(labels: Sequence[str], of: int) -> str:
     return f"{len(labels)} of {of} settings"
 
 
-def _counts(answers: Sequence[SettingAnswer]) -> str:
+def _counts(answers: Sequence[SettingAnswer], which: str) -> str:
+    """On how many workloads the fastest of each setting is surely so, tied, beaten; `which` says which they are."""
     workloads = sum(len(answer.workloads) for answer in answers)
     sure = sum(len(answer.sure) for answer in answers)
     tied, beaten = sum(answer.tied for answer in answers), sum(answer.beaten for answer in answers)
     several = len({answer.fastest for answer in answers}) > 1
     subject = "Each is" if several else "It is"
     if workloads == 1:
-        return f"{subject} {'surely the fastest' if sure else 'tied'} on the only workload."
+        return f"{subject} {'surely the fastest' if sure else 'tied'} on the only workload{which}."
     if sure == workloads:
-        return f"{subject} surely the fastest on all {workloads} workloads."
-    parts = [f"surely the fastest on {sure} of {count(workloads, 'workload')}"]
+        return f"{subject} surely the fastest on all {workloads} workloads{which}."
+    parts = [f"surely the fastest on {sure} of {count(workloads, 'workload')}{which}"]
     parts += [f"tied on {tied}"] if tied else []
     parts += [f"slower than another on {beaten}"] if beaten else []
     return f"{subject} {listed(parts)}."
@@ -142,6 +147,9 @@ def rows(answers: Sequence[SettingAnswer], mark: Mark) -> list[AnswerRow]:
 
 
 def _row(answer: SettingAnswer, label: str, mark: Mark) -> AnswerRow:
+    if _is_unknown(answer):
+        # No number of the one that happens to be the first.
+        return AnswerRow(label, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, NOTHING, UNKNOWN)
     against = None if answer.baseline == answer.fastest else answer.against_baseline
     return AnswerRow(
         label,
@@ -155,10 +163,10 @@ def _row(answer: SettingAnswer, label: str, mark: Mark) -> AnswerRow:
 
 
 def _smallest_lead(answer: SettingAnswer, mark: Mark) -> str:
-    """A ratio and whom it is over; `not yet known` where the fastest is."""
+    """A ratio and whom it is over."""
     least = answer.smallest_lead
-    if least is None or _is_unknown(answer):
-        return NOTHING if least is None else UNKNOWN
+    if least is None:
+        return NOTHING
     return f"{short_ratio(least.ratio)} {mark(least.peer.case.implementation)}"
 
 
@@ -168,9 +176,7 @@ def _is_unknown(answer: SettingAnswer) -> bool:
 
 
 def _fastest(answer: SettingAnswer, mark: Mark) -> str:
-    """The fastest of a row with one that is too close to call, and how many more are; `not yet known` for noise."""
-    if _is_unknown(answer):
-        return UNKNOWN
+    """The fastest of a row with one that is too close to call, and how many more are."""
     names = [mark(name) for name in (answer.fastest, *answer.close)]
     more = f" + {len(names) - _MOST_NAMES}" if len(names) > _MOST_NAMES else ""
     return " ≈ ".join(names[:_MOST_NAMES]) + more

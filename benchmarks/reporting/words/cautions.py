@@ -1,10 +1,18 @@
-"""Doubts about a run in words: a sentence each, with the remedy."""
+"""Doubts about a run in words: a sentence each."""
 
 from __future__ import annotations
 
 from benchmarks.presentation.plain_text import count, listed, share
 from benchmarks.reporting.answers.doubts import DISTURBED, Doubts, OwnProcesses
 from benchmarks.reporting.words.answer_words import Mark
+
+LONGER = "To measure longer:"
+"""Stands before the command that does."""
+
+
+def helps_to_go_on(doubts: Doubts) -> bool:
+    """Whether a doubt would go if the sweep went on."""
+    return bool(doubts.unfinished or doubts.without_interval or doubts.noisy)
 
 
 def cautions(doubts: Doubts, mark: Mark) -> list[str]:
@@ -14,10 +22,7 @@ def cautions(doubts: Doubts, mark: Mark) -> list[str]:
     """
     said = []
     if doubts.unfinished:
-        said.append(
-            f"The sweep ended before all of its workloads were measured; {doubts.unfinished} were: go on with "
-            f"{mark('--resume')}."
-        )
+        said.append(f"The sweep was not finished: it measured {count(doubts.unfinished, 'workload')}.")
     if doubts.held_back:
         variables = listed([mark(variable) for variable in doubts.held_back])
         several = len(doubts.held_back) > 1
@@ -27,8 +32,8 @@ def cautions(doubts: Doubts, mark: Mark) -> list[str]:
         )
     if doubts.without_interval:
         said.append(
-            f"{doubts.without_interval} of {count(doubts.measured, 'case')} have too few blocks for an interval: give "
-            f"a larger {mark('--budget')}, or go on with {mark('--resume')}."
+            f"{doubts.without_interval} of {count(doubts.measured, 'case')} "
+            f"{'has' if doubts.without_interval == 1 else 'have'} too few blocks for an interval."
         )
     if doubts.disturbed:
         said.append(
@@ -36,10 +41,8 @@ def cautions(doubts: Doubts, mark: Mark) -> list[str]:
             f"{count(doubts.measured, 'case')}: measure again on an idle machine."
         )
     if doubts.noisy:
-        said.append(
-            f"{doubts.noisy} of {count(doubts.measured, 'case')} are noisy (interval wider than asked for): go on with "
-            f"{mark('--resume')}."
-        )
+        verb = "is" if doubts.noisy == 1 else "are"
+        said.append(f"{doubts.noisy} of {count(doubts.measured, 'case')} {verb} noisy (interval wider than asked for).")
     if doubts.too_fast:
         fastest = doubts.too_fast
         said.append(

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks.presentation.plain_text import code, count, escape, interval, seconds, significant, table
-from benchmarks.presentation.text_table import Column, text_table
 from benchmarks.reporting.answers.compare import FLOOR, Summary, summary
 from benchmarks.reporting.answers.findings import Setting
 from benchmarks.reporting.answers.setting_labels import setting_labels
 from benchmarks.reporting.answers.slices import short_name
 from benchmarks.statistics import Estimate
 from benchmarks.workload import Workload
+from rnnimpl.text_table import Column, text_table
 
 MOST_CHANGES = 10
 """Cases that are shown, unless all are asked for."""

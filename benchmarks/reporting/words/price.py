@@ -23,7 +23,7 @@ def prices(
     `measured` are the rows of `load_run` with times, `once` the seconds that the first use on a machine costs.
     """
     said = []
-    for name in list(dict.fromkeys(answer.fastest for answer in answers if answer.leads))[:MOST_NAMES]:
+    for name in list(dict.fromkeys(answer.fastest for answer in answers if answer.known))[:MOST_NAMES]:
         rows = measured[measured["implementation"] == name]
         before = (rows["setup_seconds"] + rows["first_call_seconds"]).dropna()
         first = f", and {seconds(once[name])} at the first use on a machine{_for_what(name)}" if name in once else ""

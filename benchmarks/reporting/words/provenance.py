@@ -231,10 +231,26 @@ def _shared_once(paths: Sequence[str]) -> str:
     split = [path.split("; ") for path in paths]
     shared = [part for part in split[0] if all(part in each for each in split)]
     own = ["; ".join(part for part in each if part not in shared) for each in split]
-    # A name that all of these begin with is written once: `path: A | B`.
-    name = own[0].partition(": ")[0] + ": "
-    own = own[:1] + [each.removeprefix(name) if "; " not in each else each for each in own[1:]]
-    return "; ".join([*shared, *([" | ".join(own)] if len(paths) > 1 else [])])
+    return "; ".join([*shared, *([_alternatives(own)] if len(paths) > 1 else [])])
+
+
+def _alternatives(texts: Sequence[str]) -> str:
+    """Texts that differ, with the words that all begin or end with written once: `path: RNN | GRU operator`."""
+    if any("; " in text for text in texts):
+        return " | ".join(texts)
+    split = [text.split() for text in texts]
+    shortest = min(map(len, split))
+
+    def same(at: int) -> bool:
+        return len({words[at] for words in split}) == 1
+
+    begin = next((at for at in range(shortest) if not same(at)), shortest)
+    end = next((at for at in range(shortest - begin) if not same(-1 - at)), shortest - begin)
+    if shortest == begin + end:
+        # One has no words of its own, so it needs those that it shares but for the name.
+        begin, end = (1 if begin and split[0][0].endswith(":") else 0), 0
+    own = [" ".join(words[begin : len(words) - end]) for words in split]
+    return " ".join([*split[0][:begin], " | ".join(own), *split[0][len(split[0]) - end :]])
 
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")

@@ -37,4 +37,5 @@ def _what_took_the_budget(run: LoadedRun) -> str:
     if not spent:
         return "it holds no trials"
     said = ", ".join(f"{name} took {seconds(value)}" for name, value in spent.items())
-    return f"the budget ended before any case was: {said}; give a larger --budget, and go on with --resume {run.folder}"
+    again = f"; go on with a larger budget: {run.resume_command} --budget 10m" if run.resume_command else ""
+    return f"the budget ended before any case was: {said}{again}"

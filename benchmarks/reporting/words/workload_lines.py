@@ -8,14 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.presentation.lines import wrapped
 from benchmarks.presentation.plain_text import NOTHING, clean, count, seconds, times
-from benchmarks.presentation.text_table import Column, text_table
 from benchmarks.reporting.answers.setting_labels import setting_labels
 from benchmarks.reporting.answers.slices import panels, short_name
 from benchmarks.reporting.words.answer_words import UNKNOWN
 from benchmarks.runs.pooling import BASELINE
 from benchmarks.trial import MEASURED, STATUSES
 from benchmarks.workload import Workload
+from rnnimpl.text_table import Column, text_table
 
 MOST_ROWS = 200
 """Workloads that are shown; `summary.csv` has them all."""
@@ -29,14 +30,14 @@ def workload_lines(frame: pd.DataFrame, winners: pd.DataFrame, width: int) -> li
     of_workload = {(row["run"], row["workload"]): row for row in winners.to_dict("records")}
     found = panels(frame)
     labels, shared = setting_labels([(panel.run, panel.setting, panel.mode) for panel in found])
-    lines, left = [f"All: {shared}"] if shared else [], MOST_ROWS
+    lines, left = wrapped(f"All: {shared}", width) if shared else [], MOST_ROWS
     for label, panel in zip(labels, found, strict=True):
         known = [name for name in dict.fromkeys(panel.rows["workload"]) if (panel.run, name) in of_workload]
         if known and left > 0:
             rows = [of_workload[panel.run, name] for name in known[:left]]
-            lines += ["", label, *text_table(_columns(rows), width, indent=2)]
+            lines += ["", *wrapped(label, width), *text_table(_columns(rows), width, indent=2)]
         left -= len(known)
-    return [*lines, *([f"and {-left} more in summary.csv"] if left < 0 else []), "", *without_times(frame)]
+    return [*lines, *([f"and {-left} more in summary.csv"] if left < 0 else []), "", *without_times(frame, width)]
 
 
 def _columns(rows: list[dict[Hashable, Any]]) -> list[Column]:
@@ -66,10 +67,10 @@ def _ahead_of(row: Mapping[Hashable, Any]) -> str:
     return f"{row['second']} {times(row['lead'])}"
 
 
-def without_times(frame: pd.DataFrame) -> list[str]:
-    """A line that counts cases by status; none without cases."""
+def without_times(frame: pd.DataFrame, width: int) -> list[str]:
+    """A sentence that counts cases by status, in lines of at most `width` places; none without cases."""
     counts = frame["status"].value_counts()
     said = [f"{counts[status]} {status.replace('_', ' ')}" for status in STATUSES if status in counts]
     unmeasured = [status for status in STATUSES if status not in MEASURED and status in counts]
     ending = "; the report says why" if unmeasured else ""
-    return [f"{count(len(frame), 'case')}: {', '.join(said)}{ending}"] if said else []
+    return wrapped(f"{count(len(frame), 'case')}: {', '.join(said)}{ending}", width) if said else []

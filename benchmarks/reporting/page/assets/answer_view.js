@@ -3,6 +3,18 @@
 
 const label = () => settingLabel(setting, [setting, ...settingsOf(currentRun())]);
 
+const MOST_NAMES = 2;
+/** Whether a lead of the answer has no interval: which is the fastest would be told from noise. */
+const isUnknown = (answer) => answer.leads.length > 0 && !answer.known;
+
+/** The fastest with one that is too close to call, and how many more are; `not yet known` for noise. */
+function fastestWords(answer) {
+  if (isUnknown(answer)) return UNKNOWN;
+  const names = [answer.fastest, ...answer.close];
+  const more = names.length > MOST_NAMES ? ` + ${names.length - MOST_NAMES}` : "";
+  return names.slice(0, MOST_NAMES).join(" ≈ ") + more;
+}
+
 /** The sentence on what to use, as text and emphasised names. */
 function sentence(answer, place) {
   if (!answer) return ["Nothing is left to choose from."];
@@ -45,7 +57,7 @@ function drawAnswer(answer) {
 
 /** What the answer's figures are: a name, the figure, and a note on it. */
 function figuresOf(answer) {
-  if (!answer) return [];
+  if (!answer || isUnknown(answer)) return [];
   const found = [];
   const bounds = (ratio) => (isNumber(ratio.low) ? interval(ratio) : "no interval");
   if (answer.againstBaseline && answer.baseline !== answer.fastest) {
@@ -69,7 +81,7 @@ function figuresOf(answer) {
   const other = answer.alternative;
   if (other) {
     const lead = other.baseline !== other.fastest ? other.againstBaseline : null;
-    found.push(["if you cannot use it", other.fastest, lead ? `${shortRatio(lead)} against ${other.baseline}` : null]);
+    found.push(["if you cannot use it", fastestWords(other), lead && !isUnknown(other) ? `${shortRatio(lead)} against ${other.baseline}` : null]);
   }
   return found;
 }
@@ -93,15 +105,15 @@ function settingRow(each, answer, settings) {
   const button = make("button", { type: "button", class: "plain", "data-key": `setting:${text}`, onclick: () => change(each) }, text);
   const head = make("th", { scope: "row", "aria-current": isShown ? "true" : null }, button);
   if (!answer) return make("tr", {}, head, make("td", { colspan: 6 }, NOTHING));
-  const least = answer.leads[0];
+  const [least] = answer.leads;
   const other = answer.alternative;
-  const cells = [
-    [answer.fastest, ...answer.close].join(" ≈ "),
+  const cells = isUnknown(answer) ? [...Array(4).fill(UNKNOWN), NOTHING, UNKNOWN] : [
+    fastestWords(answer),
     answer.baseline === answer.fastest ? NOTHING : longRatio(answer.againstBaseline),
     longRatio(answer.againstBestOther),
     least ? `${shortRatio(least.ratio)} ${least.peer.implementation}` : NOTHING,
     share(answer.limit?.share),
-    other ? [other.fastest, ...other.close].join(" ≈ ") : NOTHING,
+    other ? fastestWords(other) : NOTHING,
   ];
   return make("tr", { class: isShown ? "shown" : null }, head, cells.map((cell) => make("td", {}, cell)));
 }

@@ -31,16 +31,19 @@ function interval({ low, high }) {
   return [low, high].map((bound) => significant(bound, bound > 1 && bound < 1.01 ? 4 : 3)).join(NOTHING);
 }
 
+/** Stands for what would be told from noise. */
+const UNKNOWN = "not yet known";
+
 /** A ratio for one line; without an interval it is not yet known, as it would be a number from noise. */
 function shortRatio(ratio) {
   if (!ratio) return NOTHING;
-  return isNumber(ratio.low) ? times(ratio.median) : "not yet known";
+  return isNumber(ratio.low) ? times(ratio.median) : UNKNOWN;
 }
 
 /** A ratio with its interval: 1.23× (1.20–1.26). */
 function longRatio(ratio) {
   if (!ratio) return NOTHING;
-  return isNumber(ratio.low) ? `${times(ratio.median)} (${interval(ratio)})` : "not yet known";
+  return isNumber(ratio.low) ? `${times(ratio.median)} (${interval(ratio)})` : UNKNOWN;
 }
 
 /** A share in percent: 12 %, 0.5 %. */

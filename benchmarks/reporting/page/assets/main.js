@@ -3,9 +3,10 @@
 
 /** The role of an implementation, which gives its colour: the answer, the next, the baseline, or another. */
 function roleOf(name, answer) {
-  if (name === answer?.fastest) return "answer";
+  const isKnown = answer && !isUnknown(answer);
+  if (isKnown && name === answer.fastest) return "answer";
   if (name === (STATE.against === BEST ? DATA.baseline : STATE.against)) return "base";
-  return name === answer?.alternative?.fastest ? "second" : "other";
+  return isKnown && name === answer.alternative?.fastest ? "second" : "other";
 }
 
 function render() {

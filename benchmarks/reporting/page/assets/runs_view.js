@@ -23,9 +23,9 @@ function drawRuns() {
 /** The answer of a run in one setting; the button shows it. */
 function runCell(run, each, answer) {
   if (!answer) return NOTHING;
-  const names = [answer.fastest, ...answer.close].join(" ≈ ");
   const key = `run:${run.label}:${JSON.stringify(each)}`;
-  const button = make("button", { type: "button", class: "plain", "data-key": key, onclick: () => change({ run: run.label, ...each }) }, strong(names));
+  const button = make("button", { type: "button", class: "plain", "data-key": key, onclick: () => change({ run: run.label, ...each }) }, strong(fastestWords(answer)));
+  if (isUnknown(answer)) return [button];
   const base = answer.againstBaseline && answer.baseline !== answer.fastest ? `${shortRatio(answer.againstBaseline)} ${answer.baseline}` : "";
   const best = answer.leads.length ? `${shortRatio(answer.againstBestOther)} the best other` : "";
   const sure = answer.known ? `surely fastest on ${answer.sure.length} of ${answer.workloads.length}` : "";
@@ -37,7 +37,7 @@ function differences(settings, answers) {
   const found = [];
   settings.forEach((each, at) => {
     const known = RUNS.map((run, column) => [run.label, answers[at][column]]).filter(([, answer]) => answer?.leads.length);
-    const choices = known.map(([run, { fastest, close }]) => [run, [fastest, ...close]]);
+    const choices = known.map(([run, answer]) => [run, isUnknown(answer) ? [UNKNOWN] : [answer.fastest, ...answer.close]]);
     const first = choices[0]?.[1][0];
     if (choices.some(([, names]) => names.length > 1 || names[0] !== first)) {
       const parts = choices.flatMap(([run, names], part) => [part ? "; " : "", strong(names.join(" ≈ ")), ` in ${run}`]);

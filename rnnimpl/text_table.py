@@ -31,8 +31,8 @@ class Column:
 def text_table(columns: Sequence[Column], width: int, indent: int = 0) -> list[str]:
     """The lines of a table, headings first, at most `width` places wide as long as columns can be dropped for it.
 
-    Where what is kept is still too wide, the first column of a row has a line of its own, and the rest of the row
-    stands below it.
+    Where what is kept is still too wide, the first columns of a row have a line of their own, and the rest of the row
+    stands below it: as few columns as leave room for the others.
     """
     shown = list(columns)
     for turn in sorted({column.dropped for column in columns} - {0}):
@@ -43,12 +43,24 @@ def text_table(columns: Sequence[Column], width: int, indent: int = 0) -> list[s
         return []
     if _width(shown, indent) <= width or len(shown) == 1:
         return [_line(row, shown, indent) for row in _rows(shown)]
-    first, rest = shown[0], shown[1:]
     inner = indent + GAP
+    above = next((at for at in range(1, len(shown)) if _width(shown[at:], inner) <= width), 1)
+    first, rest = shown[:above], shown[above:]
     headings, *rows = _rows(rest)
     lines = [_line(headings, rest, inner)]
-    for name, row in zip(first.cells, rows, strict=True):
-        lines += [" " * indent + name, _line(row, rest, inner)]
+    for names, row in zip(zip(*(column.cells for column in first), strict=True), rows, strict=True):
+        lines += [*_above(names, width, indent), _line(row, rest, inner)]
+    return lines
+
+
+def _above(names: Sequence[str], width: int, indent: int) -> list[str]:
+    """The cells that stand above the rest of a row: on one line where there is room, else on several."""
+    lines = [" " * indent + names[0]]
+    for name in names[1:]:
+        if cell_len(lines[-1]) + GAP + cell_len(name) <= width:
+            lines[-1] += " " * GAP + name
+        else:
+            lines.append(" " * (indent + GAP) + name)
     return lines
 
 
