@@ -12,6 +12,7 @@ from benchmarks.commands import completing
 from benchmarks.commands.app import UNDERSTAND, app, folder
 from benchmarks.commands.endings import INCONCLUSIVE, VERDICT_AGAINST
 from benchmarks.commands.terminal import Terminal, echo
+from benchmarks.presentation.lines import wrapped
 
 TABLE = "Show the fastest of each workload, too."
 """The help of the option `--table`."""
@@ -129,7 +130,7 @@ def show_report(
     with console.doing("reading") as say:
         from benchmarks.reporting.analysis import Analysis
         from benchmarks.reporting.report import PAGE_FILE, write_report
-        from benchmarks.reporting.words.answer_lines import answer_lines, wrapped
+        from benchmarks.reporting.words.answer_lines import answer_lines
         from benchmarks.reporting.words.answer_words import plain
         from benchmarks.reporting.words.cautions import cautions, helps_to_go_on
         from benchmarks.reporting.words.same_code_words import same_code_sentences
