@@ -131,6 +131,9 @@ def test_a_replayed_verdict_ends_with_its_budget() -> None:
     verdict = replay_verdict(pairs, for_floor, CASES, COSTS, 22.5)
     assert (verdict.pairs, verdict.seconds, verdict.slower) == (3, 22.0, ())
     assert replay_verdict(pairs, for_floor, CASES, COSTS, 100.0).slower == CASES
+    slow_start = dataclasses.replace(COSTS, dry_run=2.0)
+    verdict = replay_verdict(pairs, for_floor, CASES, slow_start, 27.5)
+    assert (verdict.pairs, verdict.seconds) == (3, 24.0)
 
 
 def test_a_replayed_verdict_has_the_cases_of_each_kind() -> None:
@@ -139,6 +142,14 @@ def test_a_replayed_verdict_has_the_cases_of_each_kind() -> None:
     pairs = [{**each, "a": -0.3 + each["a"], "b": (0.3, -0.3)[number % 2]} for number, each in enumerate(equal)]
     verdict = replay_verdict(pairs, equal[:2], CASES, COSTS, 100.0)
     assert (verdict.slower, verdict.faster, verdict.undecided) == ((), ("a",), ("b",))
+
+
+def test_a_small_slowdown_on_a_fit_machine_is_an_alarm() -> None:
+    """It is confirmed, though it would not be far enough from what an unfit machine explains."""
+    equal = replay([group(number) for number in range(26)]).equal
+    pairs = [{**each, "a": 0.05 + (0.012, -0.012, 0.0)[number % 3]} for number, each in enumerate(equal)]
+    verdict = replay_verdict(pairs, equal[:2], CASES, COSTS, 100.0)
+    assert (verdict.slower, verdict.unfit, verdict.alarm) == (("a",), False, True)
 
 
 def test_a_verdict_on_an_unfit_machine_is_no_alarm() -> None:
@@ -226,6 +237,15 @@ def test_slowdowns_of_unsettled_amounts_are_no_trial() -> None:
 
 def test_a_trial_draws_the_pairs_that_there_is_time_for() -> None:
     """Pairs have all cases until the first analysis, then one; the last analysis and a confirmation are the end."""
-    costs = Costs(plain=10.0, dry_run=1.0, pairs={1: 2.0, 16: 16.0})
-    # 2 s of dry runs and 16 s for the noise floor leave two pairs of all cases, three, and three with two of one case.
-    assert [most_pairs(costs, 16, seconds) for seconds in (50.0, 66.0, 70.0, 1000.0)] == [2, 3, 5, 23]
+    costs = Costs(plain=10.0, dry_run=2.0, pairs={1: 2.0, 16: 16.0})
+    # 4 s of dry runs and 16 s for the noise floor leave two pairs of all cases, three, and three with two of one case.
+    assert [most_pairs(costs, 16, seconds) for seconds in (52.0, 68.0, 72.0, 1000.0)] == [2, 3, 5, 23]
+    assert [most_pairs(costs, 16, seconds) for seconds in (1.0, 20.0, 35.9, 36.0)] == [0, 0, 0, 1]
+
+
+def test_a_trial_begins_where_there_are_groups_enough() -> None:
+    """It may take two for the noise floor and five to judge by; equal code is told by three of the five."""
+    assert (floor_pairs(len(CASES)), most_pairs(COSTS, len(CASES), 26.0)) == (2, 5)
+    for number, pairs in ((6, []), (7, [3]), (11, [3]), (12, [3, 3])):
+        found = regress_on_equal_code(replay([group(each) for each in range(number)]), 26.0)
+        assert [each.pairs for each in found] == pairs

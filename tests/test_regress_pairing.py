@@ -18,6 +18,7 @@ from benchmarks.regression.processes.pairing import (
     CONTROLS,
     ProcessPair,
     first_decile,
+    log_ratio,
     measure_pair,
     measure_together,
     slice_times,
@@ -41,6 +42,13 @@ def test_a_pair_has_the_median_log_ratio_of_each_case_and_each_part_of_the_contr
         {"a": math.log(2), CONTROLS[0]: math.log(1.1), CONTROLS[1]: math.log(0.8)}
     )
     assert ProcessPair(PAIR.base, PAIR.head, (), ()).log_ratios() == pytest.approx({"a": math.log(2)})
+
+
+def test_sides_with_other_numbers_of_time_slices_are_no_pair() -> None:
+    """Slices of the same place are next to each other in time; one without a counterpart is not passed over."""
+    for base, head in (((1.0,), (1.0, 2.0)), ((1.0, 2.0), (1.0,))):
+        with pytest.raises(ValueError, match=r"zip\(\)"):
+            log_ratio(base, head)
 
 
 def test_a_pair_completes_another_with_its_cases_and_controls() -> None:
