@@ -142,11 +142,11 @@ def test_what_is_not_known_to_be_fastest_has_no_price(tmp_path: Path) -> None:
 
 def test_the_price_names_what_the_first_use_needs(tmp_path: Path) -> None:
     """An implementation of this project says it; one that is not known says nothing."""
-    made = ", for the kernels of a cell and dtype, by the machine's C++ compiler."
+    made = ": it compiles the kernels of a cell and dtype with the machine's C++ compiler."
     for name, said in (("fused_cpu", f"once{made}"), ("mine", "once.")):
         trials = [trial("nn_rnn", CENTRE, 2.0), trial(name, CENTRE, 1.0)]
         text = report(tmp_path / name, trials, once_per_machine={name: {"tanh float32": 10.0}})
-        assert f"and 10.0 s at the first use on a machine, {said}" in text
+        assert f" Its first use on a machine takes 10.0 s, {said}" in text
 
 
 def test_a_default_report_is_short(tmp_path: Path) -> None:
@@ -239,7 +239,9 @@ def test_a_caution_has_the_command_that_goes_on(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     run_of(tmp_path / "my run", [trial("mine", CENTRE, 0.004, blocks=(3,), source="code.of:Mine")])
     command = "python -m benchmarks sweep --resume 'my run' --impl mine=code.of:Mine"
-    assert f"an interval. To measure longer: `{command}`.\n" in build_report("my run").read_text(encoding="utf-8")
+    text = build_report("my run").read_text(encoding="utf-8")
+    assert "1 of 1 case has too few blocks for an interval." in text
+    assert f" To measure longer: `{command}`.\n" in text
     (run,) = load_runs(tmp_path / "my run")
     assert run.resume_command == command
     analysis = Analysis([run])

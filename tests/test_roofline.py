@@ -14,12 +14,15 @@ from matplotlib.text import Annotation
 
 from benchmarks.limits.peak import Level, Peak, settings
 from benchmarks.limits.roof import Roof, roof
+from benchmarks.presentation.plot_style import choose_styles
+from benchmarks.reporting.answers.slices import panels
 from benchmarks.reporting.plots import roofline
+from benchmarks.reporting.plots.plot_pages import page_of, scales
 from benchmarks.reporting.plots.report_plots import write_roofline
 from benchmarks.reporting.plots.roofline import FEW
 from benchmarks.runs.frames import load_run
 from benchmarks.runs.peaks_in_records import read_peaks
-from tests.synthetic_runs import peaks, realistic_trials, run_of, workload
+from tests.synthetic_runs import peaks, realistic_trials, run_of, trial, workload
 
 COMMON: dict[str, Any] = {"device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 2}
 SETTINGS = settings(workload())
@@ -144,6 +147,28 @@ def test_names_that_would_lie_on_one_another_get_rows_of_their_own() -> None:
     rows = {text.get_text(): text.xyann[1] for text in axes.texts if isinstance(text, Annotation)}
     assert rows.keys() == {"T64 B16 H1024", "T128 B32 H1760", "T256 B64 H512 L2"}
     assert rows["T64 B16 H1024"] == rows["T256 B64 H512 L2"] < rows["T128 B32 H1760"]
+
+
+def test_every_point_of_every_panel_is_within_the_axes(tmp_path: Path) -> None:
+    """Also of a case that takes a million times as long as it might; panels of a figure have one scale."""
+    workloads = [workload(mode, B=B) for mode in ("inference", "training") for B in (1, 16)]
+    trials = [trial(name, of, seconds) for of in workloads for name, seconds in (("nn_rnn", 1e-3), ("slow", 1e3))]
+    run = run_of(tmp_path / "run", trials, peaks=[*peaks(set(workloads)), *(peak.to_json() for peak in ROOF)])
+    rows = load_run(run.folder)
+    found = {"run": read_peaks(run.record)}
+    shown = panels(rows)
+    across = scales(shown, roofline.intensities)
+    up = scales(shown, lambda panel: roofline.rates(panel, found))
+    assert len(across) == len(up) == 1
+    for panel in shown:
+        low, high = up[page_of(panel)]
+        assert ((rows["flops_per_second"] > low) & (rows["flops_per_second"] < high)).all()
+        low, high = across[page_of(panel)]
+        assert ((rows["intensity"] > low) & (rows["intensity"] < high)).all()
+        axes = Figure(figsize=(8, 5)).subplots()
+        styles = choose_styles(rows["implementation"])
+        roofline.drawer(found, panel.rows, across, up)(axes, panel, styles, roofline.HEIGHT)
+        assert (axes.get_xlim(), axes.get_ylim()) == ((low, high), up[page_of(panel)])
 
 
 def test_of_many_workloads_one_shape_is_named(tmp_path: Path) -> None:

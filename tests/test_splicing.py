@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.reporting.splicing import END, splice_file, spliced
-from tests.synthetic_runs import measured, run_of, typed, workload
+from tests.synthetic_runs import measured, record, run_of, typed, workload
 
 ROOT = Path(__file__).parent.parent
 TEXT = f"""# Mine
@@ -30,12 +30,14 @@ def runs(tmp_path: Path) -> list[Path]:
     """Two runs with different answers; the first one is the earlier."""
     for name, seconds, day in (("one", 1.0, 1), ("two", 4.0, 2)):
         trials = measured(workload(), {"nn_rnn": 2.0, "mine": seconds})
-        run_of(tmp_path / "results" / name, trials, started_at=f"2026-01-0{day}T00:00:00+00:00")
+        variables = {"OPENBLAS_CORETYPE": "Haswell"} if name == "two" else {}
+        machine = record(trials)["machine"] | {"thread_environment": variables}
+        run_of(tmp_path / "results" / name, trials, started_at=f"2026-01-0{day}T00:00:00+00:00", machine=machine)
     return [tmp_path / "results" / name for name in ("one", "two")]
 
 
 def test_blocks_hold_the_answers_and_nothing_else_changes(runs: list[Path], tmp_path: Path) -> None:
-    """The run that is named first in full, the other in a sentence, with links from where the file is."""
+    """The run that is named first in full, the other in sentences, the doubts included, with links from the file."""
     text = typed(spliced(TEXT, runs, tmp_path))
     assert text.startswith("# Mine\n\n<!-- rnnbench: terminal -->\n```text\nUse mine.")
     assert "old" not in text
@@ -46,6 +48,7 @@ def test_blocks_hold_the_answers_and_nothing_else_changes(runs: list[Path], tmp_
     assert "| inference | 2.00x (2.00-2.00) | 2.00x (2.00-2.00) |" in text
     assert "- [Synthetic CPU" in text
     assert "(results/two/report.md): Use `nn_rnn`." in text
+    assert text.count("OPENBLAS_CORETYPE") == 1
 
 
 def test_a_text_that_is_filled_again_is_the_same(runs: list[Path], tmp_path: Path) -> None:

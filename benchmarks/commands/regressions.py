@@ -143,11 +143,11 @@ def regress(
     with interruptible("nothing is judged"), ended_in_order(), console.saying() as say:
         result = regress(request, say)
     console.lines(output.terminal_lines(result, console.width))
-    echo(summary(result))
+    console.say(summary(result))
     with console.doing("writing the plot"):
         output.write(result, out, job_summary)
         problem = output.write_plot(result, out)
-    echo(f"every pair, summary and plot: {out}{f' ({problem})' if problem else ''}")
+    console.say(f"every pair, summary and plot: {out}{f' ({problem})' if problem else ''}")
     raise typer.Exit(result.exit_status)
 
 

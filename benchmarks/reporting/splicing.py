@@ -107,7 +107,8 @@ def _run_in_full(analysis: Analysis, beside: Path) -> str:
 
 def _run_in_short(analysis: Analysis, beside: Path) -> str:
     (run,) = analysis.runs
-    said = " ".join(headline(analysis.answers, code))
+    doubts = [caution for found in analysis.doubts.values() for caution in cautions(found, code)]
+    said = " ".join([*headline(analysis.answers, code), *doubts])
     return f"- [{escape(machine_words(run.record))}]({_link(run.folder / 'report.md', beside)}): {said}"
 
 

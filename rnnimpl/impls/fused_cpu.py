@@ -57,7 +57,7 @@ class FusedCpu(NotCopied, NumpyArrays):
     devices = ("cpu",)
     cells = ("tanh", "relu", "lstm", "gru")
     dtypes = ("float32", "float64")
-    keeps_compiled = "the kernels of a cell and dtype, by the machine's C++ compiler"
+    keeps_compiled = "the kernels of a cell and dtype with the machine's C++ compiler"
 
     threads: ClassVar[int | None] = None
     """CPU threads of instances built from now on; None: OMP_NUM_THREADS, else one for each core of the process."""

@@ -165,8 +165,8 @@ def _ranking(analysis: Analysis) -> list[PlotKind]:
         PlotKind(
             stem="ranking",
             title=f"{subject} against the best of the others",
-            caption="How many times as fast as the fastest of all others on the same workload, with the 95 % interval. "
-            "Grey is tied: the interval of one of the others reaches 1.",
+            caption="How many times as fast as the fastest of all others on a workload, with the 95 % interval. Grey "
+            "is tied: the interval of one of the others reaches 1.",
             panels=shown,
             fixed="Times as fast as whichever other is the fastest there, with the 95 % interval",
             drawer=draw,
@@ -271,7 +271,7 @@ def _limits(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
             stem="limit",
             title="Share of the limit of this machine",
             caption="The least time that this machine allows over the measured time: the median over workloads as a "
-            "bar, the range as a line. What sets the limit: `docs/limits.md` in the project.",
+            "bar, the range as a line.",
             panels=panels(chosen),
             fixed="The least possible time over the measured one: median over workloads, and the range as a line",
             drawer=draw,
@@ -293,12 +293,10 @@ def _setup(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
     once = analysis.once
     low, high = chosen["before"].min(), max([chosen["before"].max(), *(once[name] for name in order if name in once)])
     rings = bool(set(once) & set(order))
-    hollow = " A ring is what the first use on a machine costs." if rings else ""
+    hollow = " A ring is the first use on a machine." if rings else ""
     ring = "; ring: the first use on a machine" if rings else ""
     compared = bool(chosen.loc[chosen["implementation"] != BASELINE, "payback_calls"].notna().any())
-    beside = (
-        f" Beside it the median number of calls after which it has paid back against `{BASELINE}`." if compared else ""
-    )
+    beside = f" Beside it, after how many calls it has paid back against `{BASELINE}` (median)." if compared else ""
     shown = _a_panel_a_mode(chosen)
     beside_panels = [
         row_plots.payback_in_words(calls, once.get(str(name)))

@@ -26,17 +26,19 @@ def prices(
     for name in list(dict.fromkeys(answer.fastest for answer in answers if answer.known))[:MOST_NAMES]:
         rows = measured[measured["implementation"] == name]
         before = (rows["setup_seconds"] + rows["first_call_seconds"]).dropna()
-        first = f", and {seconds(once[name])} at the first use on a machine{_for_what(name)}" if name in once else ""
+        first = (
+            f" Its first use on a machine takes {seconds(once[name])}, once{_what_for(name)}." if name in once else ""
+        )
         if len(before):
             least = f"{seconds(float(before.median()))} for set-up and first call (at most {seconds(before.max())})"
-            said.append(f"{mark(name)} takes {least}{first}.")
+            said.append(f"{mark(name)} takes {least}.{first}")
     return said
 
 
-def _for_what(name: str) -> str:
+def _what_for(name: str) -> str:
     """What the first use makes and keeps, as a clause; empty where it is not known."""
     made = listing(name).keeps_compiled if name in names() else ""
-    return f", once, for {made}" if made else ", once"
+    return f": it compiles {made}" if made else ""
 
 
 def accuracy(measured: pd.DataFrame, mark: Mark) -> str:
