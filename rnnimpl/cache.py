@@ -28,7 +28,7 @@ def cache_home() -> Path:
         home = Path.home()
     except RuntimeError as error:
         raise Unavailable(
-            f"this user has no home folder for compiled code: HOME is not set and passwd has no entry; "
+            f"this user has no home folder to hold a cache: HOME is not set and passwd has no entry; "
             f"set {VARIABLE} to a folder of your own"
         ) from error
     if not home.is_absolute():
@@ -56,7 +56,7 @@ def private_folder(name: str) -> Path:
             if not folder.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     except OSError as error:
-        raise Unavailable(f"there can be no folder for compiled code: {error}; set {VARIABLE} to another") from error
+        raise Unavailable(f"the folder {folder} cannot be made: {error}; set {VARIABLE} to another") from error
     return folder
 
 

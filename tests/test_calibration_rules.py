@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from benchmarks.regression.calibration import curves as curves_of_rules
 from benchmarks.regression.calibration import measuring
@@ -69,9 +70,14 @@ def test_the_noise_floor_is_that_of_the_groups_just_before() -> None:
     slowed = [group(number) for number in range(most_pairs(COSTS, len(CASES), 100.0))]
     found = [
         [each.slower for each in regress_on_injected(replay(groups), "0.2", "b", 100.0)]
-        for groups in ((*unlike, *alike, *slowed), (*alike, *unlike, *slowed), (*slowed, *alike, *unlike))
+        for groups in (
+            (*unlike, *alike, *slowed),
+            (*alike, *unlike, *slowed),
+            (*slowed, *alike, *unlike),
+            (*unlike, *unlike, *alike, *slowed),
+        )
     ]
-    assert found == [[("b",)], [()], [("b",)]]
+    assert found == [[("b",)], [()], [("b",)], [("b",)]]
     assert regress_on_injected(replay([*alike[:1], *slowed]), "0.2", "b", 100.0) == []
 
 
@@ -125,6 +131,9 @@ def test_a_replayed_verdict_ends_with_its_budget() -> None:
     verdict = replay_verdict(pairs, for_floor, CASES, COSTS, 22.5)
     assert (verdict.pairs, verdict.seconds, verdict.slower) == (3, 22.0, ())
     assert replay_verdict(pairs, for_floor, CASES, COSTS, 100.0).slower == CASES
+    slow_start = dataclasses.replace(COSTS, dry_run=2.0)
+    verdict = replay_verdict(pairs, for_floor, CASES, slow_start, 27.5)
+    assert (verdict.pairs, verdict.seconds) == (3, 24.0)
 
 
 def test_a_replayed_verdict_has_the_cases_of_each_kind() -> None:
@@ -133,6 +142,14 @@ def test_a_replayed_verdict_has_the_cases_of_each_kind() -> None:
     pairs = [{**each, "a": -0.3 + each["a"], "b": (0.3, -0.3)[number % 2]} for number, each in enumerate(equal)]
     verdict = replay_verdict(pairs, equal[:2], CASES, COSTS, 100.0)
     assert (verdict.slower, verdict.faster, verdict.undecided) == ((), ("a",), ("b",))
+
+
+def test_a_small_slowdown_on_a_fit_machine_is_an_alarm() -> None:
+    """It is confirmed, though it would not be far enough from what an unfit machine explains."""
+    equal = replay([group(number) for number in range(26)]).equal
+    pairs = [{**each, "a": 0.05 + (0.012, -0.012, 0.0)[number % 3]} for number, each in enumerate(equal)]
+    verdict = replay_verdict(pairs, equal[:2], CASES, COSTS, 100.0)
+    assert (verdict.slower, verdict.unfit, verdict.alarm) == (("a",), False, True)
 
 
 def test_a_verdict_on_an_unfit_machine_is_no_alarm() -> None:
@@ -158,6 +175,10 @@ def test_compare_calls_what_is_beyond_its_limit() -> None:
         rule = compare_of(groups, "mean > 5 %", 1, order)
         assert rule.alarms(groups) == [False] * trials
     assert compare_of(groups, "mean > 5 %", 1, INTERLEAVED).finds(groups, "0.2", "a") == [True] * 6
+    # The checkout beside itself took a fifth longer: that is an alarm, and its base is the first of the processes.
+    apart = replay([group(number, again=1.2, slowed=1.2) for number in range(6)])
+    assert compare_of(apart, "mean > 5 %", 1, INTERLEAVED).alarms(apart) == [True] * 6
+    assert compare_of(apart, "mean > 5 %", 1, INTERLEAVED).finds(apart, "0.2", "a") == [True] * 6
     # The first group's base is slow: only a run that is compared with it comes out faster.
     slow = dataclasses.replace(groups.groups[0], summaries=({case: {"mean": 1.5} for case in CASES},) * 3)
     moved = replay([slow, *groups.groups[1:]])
@@ -172,6 +193,7 @@ def test_compare_of_several_runs_takes_them_as_one() -> None:
     assert not compare_fails(base, head, "min", 0.30)
     assert compare_fails(base, head, "mean", 0.05)
     assert not compare_fails(base, head, "mean", 0.10)
+    assert [compare_fails([{"min": 1.0}], [{"min": each}], "min", 0.25) for each in (1.25, 1.26)] == [False, True]
 
 
 def test_the_t_test_asks_for_certainty_and_effect() -> None:
@@ -180,6 +202,11 @@ def test_the_t_test_asks_for_certainty_and_effect() -> None:
     small = [0.02, 0.021, 0.019, 0.02, 0.022]
     uncertain = [0.3, -0.2, 0.1, 0.0, 0.05]
     assert t_test([both, small, uncertain]) == [True, False, False]
+    # Means of exactly 3 %, and of a little more.
+    limit = math.log1p(0.03)
+    assert t_test([[limit - far, limit, limit + far] for far in (2**-10, 2**-12)]) == [False, False]
+    assert t_test([[limit, limit + 2**-12, limit + 2**-12]]) == [True]
+    assert t_test([]) == []
 
 
 def test_the_cost_of_a_pair_is_interpolated_between_few_cases_and_all() -> None:
@@ -210,6 +237,15 @@ def test_slowdowns_of_unsettled_amounts_are_no_trial() -> None:
 
 def test_a_trial_draws_the_pairs_that_there_is_time_for() -> None:
     """Pairs have all cases until the first analysis, then one; the last analysis and a confirmation are the end."""
-    costs = Costs(plain=10.0, dry_run=1.0, pairs={1: 2.0, 16: 16.0})
-    # 2 s of dry runs and 16 s for the noise floor leave two pairs of all cases, three, and three with two of one case.
-    assert [most_pairs(costs, 16, seconds) for seconds in (50.0, 66.0, 70.0, 1000.0)] == [2, 3, 5, 23]
+    costs = Costs(plain=10.0, dry_run=2.0, pairs={1: 2.0, 16: 16.0})
+    # 4 s of dry runs and 16 s for the noise floor leave two pairs of all cases, three, and three with two of one case.
+    assert [most_pairs(costs, 16, seconds) for seconds in (52.0, 68.0, 72.0, 1000.0)] == [2, 3, 5, 23]
+    assert [most_pairs(costs, 16, seconds) for seconds in (1.0, 20.0, 35.9, 36.0)] == [0, 0, 0, 1]
+
+
+def test_a_trial_begins_where_there_are_groups_enough() -> None:
+    """It may take two for the noise floor and five to judge by; equal code is told by three of the five."""
+    assert (floor_pairs(len(CASES)), most_pairs(COSTS, len(CASES), 26.0)) == (2, 5)
+    for number, pairs in ((6, []), (7, [3]), (11, [3]), (12, [3, 3])):
+        found = regress_on_equal_code(replay([group(each) for each in range(number)]), 26.0)
+        assert [each.pairs for each in found] == pairs

@@ -278,6 +278,13 @@ def test_one_implementation_can_be_entered_under_two_names(mine: Path) -> None:
     assert sources == {"numpy_loop": "numpy_loop", "numpy_hoisted": "numpy_hoisted", "again": "numpy_loop"}
 
 
+def test_the_terminal_says_how_far_two_names_of_one_implementation_differ(runner: CliRunner, mine: Path) -> None:
+    result = run(runner, "report", str(mine))
+    assert "again and numpy_loop are both numpy_loop (run mine): their medians are within" in " ".join(
+        result.output.split()
+    )
+
+
 def test_a_report_is_built_again_from_the_trials(runner: CliRunner, mine: Path) -> None:
     """Derived files can be deleted and made again."""
     (mine / "report.md").unlink()

@@ -73,7 +73,7 @@ def test_what_is_ahead_is_shown() -> None:
 
 
 def test_elsewhere_each_workload_has_a_line(clock: Clock) -> None:
-    """A file or pipe is told when the number of workloads changes, and never by the clock."""
+    """A file or pipe has a line when the number of workloads changes, and none by the clock alone."""
     console = terminal(is_terminal=False)
     with SweepProgress(console) as progress:
         for done in (0, 0, 1):
@@ -81,6 +81,16 @@ def test_elsewhere_each_workload_has_a_line(clock: Clock) -> None:
             clock.now += 10
             progress.tick()
     assert written(console) == "0 of 2 workloads, 1:30 left: nn_rnn\n1 of 2 workloads, 1:30 left: nn_rnn\n"
+
+
+def test_elsewhere_half_a_minute_without_a_line_is_followed_by_one(clock: Clock) -> None:
+    """The later rounds of a sweep measure for minutes before one more workload is done."""
+    console = terminal(is_terminal=False)
+    with SweepProgress(console) as progress:
+        for name in ("a", "b", "c", "d"):
+            progress.show(done=0, total=2, what=name, seconds_left=90.0)
+            clock.now += 15
+    assert written(console) == "0 of 2 workloads, 1:30 left: a\n0 of 2 workloads, 1:30 left: c\n"
 
 
 def test_the_standing_counts_workloads_that_compete() -> None:

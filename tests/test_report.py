@@ -237,7 +237,7 @@ def test_a_caution_stands_before_the_answer(tmp_path: Path) -> None:
 def test_a_caution_has_the_command_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the report and on the page, as it can be pasted; those who are given a run in one file have no folder."""
     monkeypatch.chdir(tmp_path)
-    run_of(tmp_path / "my run", [trial("mine", CENTRE, blocks=(3,), source="code.of:Mine")])
+    run_of(tmp_path / "my run", [trial("mine", CENTRE, 0.004, blocks=(3,), source="code.of:Mine")])
     command = "python -m benchmarks sweep --resume 'my run' --impl mine=code.of:Mine"
     text = build_report("my run").read_text(encoding="utf-8")
     assert "1 of 1 case has too few blocks for an interval." in text

@@ -95,15 +95,13 @@ class PreparedMembers(abc.ABC, Generic[_AnyPlan]):
         if member not in self._cases:
             ready = self._prepare(member)
             self._cases[member] = []
-            if isinstance(ready, str):
-                failure = ready
-            else:
+            if not isinstance(ready, str):
                 self.sides[member], record = ready
                 self._cases[member] = [case for case in record.outcomes if record.passed(case)]
-                failure = "" if self._cases[member] else _failure_of(self._plan.suite, record)
             if self._cases[member]:
                 self._say(f"{self.name(member)} is ready: {count(len(self._cases[member]), 'case')}")
             else:
+                failure = ready if isinstance(ready, str) else _failure_of(self._plan.suite, ready[1])
                 self._say(f"{self.name(member)} cannot run the suite: {failure}")
                 histories.append(self._plan.folder, self._plan.machine, self.record(member, failure))
                 self.failures += 1
@@ -137,17 +135,19 @@ def measure_missing(
     """
     anchor = next((member for member in plan.anchors() if prepared.cases_of(member)), None)
     runs = {member: lacking for member, lacking in missing.items() if prepared.cases_of(member)}
-    turns = list(groups(runs, anchor)) if anchor is not None and runs else []
     recorded = prepared.failures
+    if anchor is None or not runs:
+        return recorded
+    turns = list(groups(runs, anchor))
+    earlier = plan.processes - max(runs.values())
     began = clock()
-    earlier = plan.processes - max(runs.values(), default=0)
     for done, (number, members) in enumerate(turns, start=1):
         sides = [prepared.sides[member] for member in members]
         cases = list(dict.fromkeys(case for member in members for case in prepared.cases_of(member)))
         records = [prepared.record(member) for member in members]
         recorded += _measure_group(plan, records, sides, cases, number=earlier + number, measure=measure, say=say)
         left = (clock() - began) / done * (len(turns) - done)
-        say(f"{done} of {len(turns)} groups; about {max(0.0, left) / 60:.1f} minutes left")
+        say(f"{done} of {len(turns)} groups; about {left / 60:.1f} minutes left")
     return recorded
 
 
@@ -155,8 +155,8 @@ def groups(missing: Mapping[str, int], anchor: str) -> Iterator[tuple[int, list[
     """The groups to measure: the number of the round from 0, and the members, of which the anchor is the first.
 
     `missing` are {member: processes that it lacks}. A round has each member that lacks one more. Neighbours in the
-    history are kept apart: the noise of the anchor in a group is shared by all of its members, and would make a step of
-    neighbours.
+    history are kept apart where a round takes several groups: the noise of the anchor in a group is shared by all of
+    its members, and would make a step of neighbours.
     """
     for number in range(max(missing.values())):
         turn = [member for member, lacking in missing.items() if lacking > number and member != anchor]

@@ -168,7 +168,7 @@ def rates(noise: NoiseSource, *, revisions: int, trials: int, seed: int = 0, siz
 
 
 def recorded(here: Path, folder: Path | None = None) -> dict[str, RecordedNoise]:
-    """The noise of each machine's history, from the cases that are measured on all of its revisions.
+    """The noise of each machine's history, from the cases that are measured on the most of its revisions.
 
     Raises ValueError outside of a checkout, StoreError when no machine has enough revisions and processes.
     """
@@ -179,9 +179,11 @@ def recorded(here: Path, folder: Path | None = None) -> dict[str, RecordedNoise]
         measured = histories.read(folder, machine)[0]
         series = series_of(measured, in_order(top, (process.revision for process in measured)))
         most = max((len(each.revisions) for each in series), default=0)
+        if most < _LEAST_REVISIONS:
+            continue
         whole = [each.processes for each in series if len(each.revisions) == most]
-        least = min((len(seconds) for case in whole for seconds in case), default=0)
-        if most >= _LEAST_REVISIONS and least >= _LEAST_PROCESSES:
+        least = min(len(seconds) for case in whole for seconds in case)
+        if least >= _LEAST_PROCESSES:
             found[machine] = RecordedNoise(np.array([_residuals(case, least, len(series)) for case in whole]))
     if not found:
         raise StoreError(

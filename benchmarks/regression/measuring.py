@@ -154,9 +154,10 @@ class PairMeasuring:
     def _warn(self) -> None:
         """Say, once for each kind of warning, that the pairs speak against the machine. Nothing depends on it."""
         ratios = [pair.log_ratios() for pair in self.pairs]
-        warning = early_warning(ratios, self._rule.most_pairs) if len(ratios) >= LEAST_PAIRS else ""
         if len(ratios) < LEAST_PAIRS:
             warning = first_warning([*(pair.log_ratios() for pair in self.floor_pairs), *ratios])
+        else:
+            warning = early_warning(ratios, self._rule.most_pairs)
         state = warning.partition(":")[0]
         if state and state != self._warning:
             self._warning = state

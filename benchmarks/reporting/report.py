@@ -33,6 +33,7 @@ from benchmarks.reporting.topics.lengths import lengths_cases, lengths_frame
 from benchmarks.reporting.words.cautions import LONGER, cautions, helps_to_go_on
 from benchmarks.reporting.words.price import accuracy, prices
 from benchmarks.reporting.words.provenance import LONGEST_COMMAND, how_measured
+from benchmarks.reporting.words.same_code_words import same_code_sentences
 from benchmarks.runs.loading import Folder, LoadedRun, load_runs
 from benchmarks.store import REPORT, TOGETHER
 
@@ -119,7 +120,7 @@ def report_text(analysis: Analysis, plots: Sequence[Plot], target: Path) -> str:
     parts += _section("A hundred lengths in one process", many_lengths_section(runs))
     parts += _section("Where the time of a case goes", case_sections.profiles(runs, target))
     parts += _section("What could not run, and why", case_sections.not_run(frame))
-    parts += _section("The same implementation under two names", case_sections.same_code(frame))
+    parts += _section("The same implementation under two names", "\n\n".join(same_code_sentences(frame, code)))
     parts += _section("Beside DeepBench's published times", case_sections.published(frame))
     for run in runs:
         name = f": {escape(run.label)}" if len(runs) > 1 else ""

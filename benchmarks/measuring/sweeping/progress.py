@@ -1,4 +1,7 @@
-"""The progress of a sweep: a few lines that move on a terminal, a line for each workload elsewhere."""
+"""The progress of a sweep: a few lines that move on a terminal; elsewhere a line whenever a workload is done.
+
+Elsewhere there is also a line after half a minute without one: the later rounds of a sweep finish few workloads.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from rich.live import Live
 from rich.text import Text
 
 from benchmarks.presentation.clock import is_due
+
+MOST_SECONDS_BETWEEN_LINES = 30.0
+"""Without a terminal: after how many seconds without a line the next step is shown, whatever is done."""
 
 
 class SweepProgress:
@@ -24,7 +30,7 @@ class SweepProgress:
         self._last_done: tuple[int, int] | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._stage = self._what = self._note = self._ahead = ""
-        self._deadline = self._drawn = 0.0
+        self._deadline = self._drawn = self._printed = 0.0
 
     def __enter__(self) -> SweepProgress:
         if self.console.is_terminal:
@@ -43,7 +49,8 @@ class SweepProgress:
         self._deadline = time.monotonic() + seconds_left
         if self.console.is_terminal:
             self._draw()
-        elif (done, total) != self._last_done:
+        elif (done, total) != self._last_done or time.monotonic() - self._printed >= MOST_SECONDS_BETWEEN_LINES:
+            self._printed = time.monotonic()
             self.console.print(
                 f"{self._stage}, {format_seconds_left(seconds_left)} left: {what}",
                 highlight=False,

@@ -61,7 +61,7 @@ class Rate:
         if not self.trials:
             return "none measured"
         low, high = self.interval
-        return f"{self.hits} of {self.trials} ({share(low) if low else '0 %'} to {share(high)})"
+        return f"{self.hits} of {self.trials} ({share(low)} to {share(high)})"
 
 
 @dataclasses.dataclass(frozen=True)

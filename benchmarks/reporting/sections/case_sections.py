@@ -1,4 +1,4 @@
-"""Sections that are a table of cases each: set-up, failures, clocks, profiles, one source twice, published times."""
+"""Sections that are a table of cases each: set-up, failures, clocks, profiles, published times."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from benchmarks.presentation.plain_text import (
     count,
     escape,
     seconds,
-    share,
     times,
 )
 from benchmarks.reporting.sections.limited_table import LONGEST_TABLE, cut, limited
 from benchmarks.reporting.topics.deepbench import join_published
-from benchmarks.reporting.topics.same_code import SAME_WITHIN, two_names
 from benchmarks.runs.loading import LoadedRun
 from benchmarks.runs.pooling import BASELINE
 from benchmarks.trial import MEASURED
@@ -110,17 +108,6 @@ def device_times(frame: pd.DataFrame) -> str:
         over = row["median_seconds"] / row["kernel_seconds"] if row["kernel_seconds"] > 0 else math.nan
         rows.append([code(row["run"]), code(row["case"]), *clocks, launches, times(over)])
     return cut(frame["run"], header, rows)
-
-
-def same_code(frame: pd.DataFrame) -> str:
-    """The differences of one implementation under two names."""
-    said = [
-        f"{code(row['one'])} and {code(row['other'])} are both {code(row['source'])} (run {code(row['run'])}): their "
-        f"medians are within {share(SAME_WITHIN)} of each other on {share(row['within'])} of "
-        f"{count(row['workloads'], 'workload')}, at worst {share(row['apart'])} apart, on {code(row['workload'])}."
-        for row in two_names(frame).to_dict("records")
-    ]
-    return "\n\n".join(said)
 
 
 def published(frame: pd.DataFrame) -> str:
