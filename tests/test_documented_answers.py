@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.advice.question import Input, Question, Share
 from benchmarks.advice.verdict import judge
-from benchmarks.advice.words import answer
+from benchmarks.advice.words import answer, terminal_lines
 from benchmarks.models.layers import Found, Layer
 from benchmarks.models.source import Source
 from benchmarks.runs.loading import LoadedRun, load_runs
@@ -51,6 +51,17 @@ def test_an_answer_in_the_docs_is_that_of_its_run(folder: Path) -> None:
         verdict = judge(question_of(asked, run), run)
         said = answer(verdict, Source.parse(model["source"]), found, folder.relative_to(ROOT))
         assert said in documented()
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_an_answer_fits_a_terminal(width: int) -> None:
+    """But for code to be pasted; names and the command are whole, and nothing is left out."""
+    (block, *_) = documented().split("\n$ python -m benchmarks advise ")[1].split("\n```")
+    said = block.split("\n", 1)[1]
+    lines = terminal_lines(said, width)
+    assert all(len(each) <= width for each in lines if not each.startswith("do "))
+    # A command that goes on in the next line has a backslash before.
+    assert " ".join(" ".join(lines).split()).replace("\\ ", "") == " ".join(said.split())
 
 
 def test_every_answer_in_the_docs_has_a_run() -> None:

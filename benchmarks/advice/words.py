@@ -12,11 +12,13 @@ from benchmarks.advice.use import how_to_use
 from benchmarks.advice.verdict import Verdict
 from benchmarks.models.layers import Found
 from benchmarks.models.source import Source
+from benchmarks.presentation.lines import command_lines, wrapped
 from benchmarks.presentation.plain_text import at_least, count, error, interval, listed, seconds, share, times
 from benchmarks.reporting.answers.findings import describe_conditions
 from benchmarks.statistics import Estimate
 
 _COLUMN = 9
+_ALL = "all that was measured: "
 MOST_LAYERS = 3
 """The most layers, or others, that a line names."""
 
@@ -33,9 +35,22 @@ def answer(verdict: Verdict, source: Source, found: Found, run: Path) -> str:
         ("limit", _limit(verdict)),
         ("whole", _whole(verdict)),
         ("do", how_to_use(verdict, source, found)),
-        ("run", f"{run}; all that was measured: {program.command('report', str(run))}"),
+        ("run", f"{run}; {_ALL}{program.command('report', str(run))}"),
     ]
     return "\n".join(f"{word:<{_COLUMN}}{said}" for word, said in lines)
+
+
+def terminal_lines(text: str, width: int) -> list[str]:
+    """The lines of an answer for a terminal of `width` places: names are whole, code and the command can be pasted."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        said, _, command = line.partition(_ALL)
+        if command:
+            lines += wrapped(f"{said}{_ALL}".rstrip(), width, rest=" " * _COLUMN)
+            lines += command_lines(command, width, indent=_COLUMN)
+        else:
+            lines += [line] if line.startswith("do ") else wrapped(line, width, rest=" " * _COLUMN)
+    return lines
 
 
 def _asked(question: Question) -> str:

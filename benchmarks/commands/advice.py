@@ -10,7 +10,7 @@ import typer
 
 from benchmarks.commands import completing
 from benchmarks.commands.app import MEASURE, app, check_temporary, folder, numbers, words
-from benchmarks.commands.terminal import Terminal, echo
+from benchmarks.commands.terminal import Terminal
 
 
 @app.command(rich_help_panel=MEASURE)
@@ -47,7 +47,7 @@ def advise(
     """
     from benchmarks.advice.advise import Request, advise, default_threads
     from benchmarks.advice.question import parse_input
-    from benchmarks.advice.words import answer, left_out
+    from benchmarks.advice.words import answer, left_out, terminal_lines
     from benchmarks.models.source import Source
     from benchmarks.reporting.analysis import Analysis
     from benchmarks.reporting.report import write_report
@@ -70,7 +70,7 @@ def advise(
     with console.doing("writing the report"):
         write_report(Analysis(load_runs([advice.run.folder])))
     for line in left_out(advice.found):
-        echo(line)
+        console.say(line)
     for verdict in advice.verdicts:
-        echo("")
-        echo(answer(verdict, request.source, advice.found, advice.run.folder))
+        said = answer(verdict, request.source, advice.found, advice.run.folder)
+        console.lines(["", *(terminal_lines(said, console.width) if console.is_terminal else said.splitlines())])
