@@ -33,6 +33,7 @@ constexpr int kMostThreads = 256;
 constexpr int kSamplesBetweenLists = 64;  // after so many samples the threads are listed again
 constexpr std::uint64_t kWaits = 0;       // in place of an address
 constexpr std::uint64_t kPreempted = 1;
+constexpr std::uint64_t kSliceNanoseconds = 100000;  // the least that Linux grants a thread
 
 // One thread in one sample, in the layout that the Python side reads.
 struct SampledThread {
@@ -196,6 +197,7 @@ class Sampler {
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, nullptr);
+        ask_for_short_slice();
         // Random intervals do not fall into step with a loop. With one seed for all, the mean of the few intervals of a
         // short block would be off in the same direction in every block.
         std::mt19937 random(std::random_device{}());
@@ -226,6 +228,22 @@ class Sampler {
         timespec pause{0, 20000000};
         nanosleep(&pause, nullptr);
         collect();
+    }
+
+    // From Linux 6.12 on, a thread with a shorter slice than the running one preempts it when it wakes (sched_setattr(2),
+    // "sched_runtime"). Without that the scheduler lets a thread that has just slept run on for milliseconds: samples of
+    // what it computes then come when it sleeps again, and count as waiting. Older kernels have no slice to set.
+    static void ask_for_short_slice() {
+        struct {
+            std::uint32_t size, policy;
+            std::uint64_t flags;
+            std::int32_t nice;
+            std::uint32_t priority;
+            std::uint64_t runtime, deadline, period;
+        } attributes{};  // struct sched_attr, which glibc has from version 2.41 on
+        if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
+        attributes.runtime = kSliceNanoseconds;
+        syscall(SYS_sched_setattr, 0, &attributes, 0);
     }
 
     // Threads are also asked between calls: the main thread may be in a call when it answers.
