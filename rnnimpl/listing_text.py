@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from rnnimpl.registry import Listing
+from rnnimpl.wrapping import wrapped
 
-_INDENT = "    "
+INDENT = "    "
+"""Before what is said of a name."""
 
 
 def implementation_lines(listings: Sequence[Listing], width: int) -> list[str]:
@@ -24,16 +25,9 @@ def implementation_lines(listings: Sequence[Listing], width: int) -> list[str]:
                 reasons.setdefault(reason, []).append(f"{entry.name} on {device}")
         runs = f"runs here on {' and '.join(here)}" if here else "cannot run here"
         named = f", only when named: {entry.only_when_named}" if entry.only_when_named else ""
-        lines += ["", f"  {entry.name}", *indented(entry.summary, width)]
-        lines += indented(f"{', '.join(entry.cells)}; {runs}{named}", width)
+        lines += ["", f"  {entry.name}", *wrapped(entry.summary, width, INDENT, INDENT)]
+        lines += wrapped(f"{', '.join(entry.cells)}; {runs}{named}", width, INDENT, INDENT)
     lines += ["", "Cannot run here"] if reasons else []
     for reason, places in reasons.items():
-        lines += [*indented(f"{reason}:", width, "  "), *indented(", ".join(places), width)]
+        lines += wrapped(f"{reason}:", width, "  ", "  ") + wrapped(", ".join(places), width, INDENT, INDENT)
     return lines
-
-
-def indented(text: str, width: int, indent: str = _INDENT) -> list[str]:
-    """The text in lines of at most `width` places, broken between words."""
-    return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )

@@ -13,6 +13,7 @@ class PlainVerbs(TyperGroup):
     """Verbs with a help in which no option is described as `<bool>`, nor an argument by a type beside its name."""
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # typer's signature
+        """The verb of this name, with such a help."""
         verb: Any = super().get_command(ctx, cmd_name)
         if verb is not None:
             _describe_values_alone([*verb.params, verb.get_help_option(ctx)])

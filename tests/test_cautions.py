@@ -12,7 +12,7 @@ from benchmarks import program
 from benchmarks.presentation.lines import command_lines, with_command
 from benchmarks.reporting.answers.doubts import Doubts, OwnProcesses, TooFast
 from benchmarks.reporting.words.answer_words import plain
-from benchmarks.reporting.words.cautions import cautions, helps_to_go_on
+from benchmarks.reporting.words.cautions import cautions, command_that_helps
 
 NONE = Doubts(8, 0, 0, 0, (), None, {}, 0)
 
@@ -41,7 +41,7 @@ def test_each_doubt_is_a_sentence(change: dict[str, object], words: str) -> None
 
 def test_without_doubts_there_is_no_caution() -> None:
     assert cautions(NONE, plain) == []
-    assert not helps_to_go_on(NONE)
+    assert command_that_helps(NONE, "go on") == ""
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,8 @@ def test_without_doubts_there_is_no_caution() -> None:
 )
 def test_going_on_helps_against_noise(change: dict[str, int], helps: bool) -> None:
     """A disturbed run has to be measured again."""
-    assert helps_to_go_on(dataclasses.replace(NONE, **change)) == helps  # type: ignore[arg-type]  # fields by name
+    doubts = dataclasses.replace(NONE, **change)  # type: ignore[arg-type]  # fields by name
+    assert command_that_helps(doubts, "go on") == ("go on" if helps else "")
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.advice.question import Input, Question, Share
-from benchmarks.advice.verdict import judge
+from benchmarks.advice.verdict import Verdict, judge
 from benchmarks.advice.words import answer, terminal_lines
 from benchmarks.models.layers import Found, Layer
 from benchmarks.models.source import Source
@@ -42,26 +42,30 @@ def question_of(asked: dict[str, Any], run: LoadedRun) -> Question:
     )
 
 
-@pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)
-def test_an_answer_in_the_docs_is_that_of_its_run(folder: Path) -> None:
+def answers_of(folder: Path) -> list[tuple[Verdict, Source, Found, Path]]:
+    """What is said of the verdicts of a run, as `answer` takes it."""
     model = json.loads((folder / "run.json").read_text(encoding="utf-8"))["model"]
     found = Found(tuple(Layer.from_json(layer) for layer in model["layers"]))
     (run,) = load_runs([folder])
-    for asked in model["asked"]:
-        verdict = judge(question_of(asked, run), run)
-        said = answer(verdict, Source.parse(model["source"]), found, folder.relative_to(ROOT))
-        assert said in documented()
+    verdicts = [judge(question_of(asked, run), run) for asked in model["asked"]]
+    return [(verdict, Source.parse(model["source"]), found, folder.relative_to(ROOT)) for verdict in verdicts]
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)
+def test_an_answer_in_the_docs_is_that_of_its_run(folder: Path) -> None:
+    for said in answers_of(folder):
+        assert answer(*said) in documented()
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_an_answer_fits_a_terminal(width: int) -> None:
+@pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)
+def test_an_answer_fits_a_terminal(folder: Path, width: int) -> None:
     """But for code to be pasted; names and the command are whole, and nothing is left out."""
-    (block, *_) = documented().split("\n$ python -m benchmarks advise ")[1].split("\n```")
-    said = block.split("\n", 1)[1]
-    lines = terminal_lines(said, width)
-    assert all(len(each) <= width for each in lines if not each.startswith("do "))
-    # A command that goes on in the next line has a backslash before.
-    assert " ".join(" ".join(lines).split()).replace("\\ ", "") == " ".join(said.split())
+    for said in answers_of(folder):
+        lines = terminal_lines(*said, width)
+        assert all(len(each) <= width for each in lines if not each.startswith("do "))
+        # A command that goes on in the next line has a backslash before.
+        assert " ".join(" ".join(lines).split()).replace("\\ ", "") == " ".join(answer(*said).split())
 
 
 def test_every_answer_in_the_docs_has_a_run() -> None:

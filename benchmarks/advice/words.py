@@ -12,20 +12,42 @@ from benchmarks.advice.use import how_to_use
 from benchmarks.advice.verdict import Verdict
 from benchmarks.models.layers import Found
 from benchmarks.models.source import Source
-from benchmarks.presentation.lines import command_lines, wrapped
+from benchmarks.presentation.lines import command_lines
 from benchmarks.presentation.plain_text import at_least, count, error, interval, listed, seconds, share, times
 from benchmarks.reporting.answers.findings import describe_conditions
 from benchmarks.statistics import Estimate
+from rnnimpl.wrapping import wrapped
 
 _COLUMN = 9
-_ALL = "all that was measured: "
+_ALL = "all that was measured:"
+_CODE = "do"
+"""The word before code, which is not broken into lines."""
 MOST_LAYERS = 3
 """The most layers, or others, that a line names."""
 
 
 def answer(verdict: Verdict, source: Source, found: Found, run: Path) -> str:
-    """The answer to a question; `run` is the folder that has every sample."""
-    lines = [
+    """The answer to a question on lines without an end; `run` is the folder that has every sample."""
+    lines = [*_lines(verdict, source, found), ("run", f"{run}; {_ALL} {_report_command(run)}")]
+    return "\n".join(f"{word:<{_COLUMN}}{said}" for word, said in lines)
+
+
+def terminal_lines(verdict: Verdict, source: Source, found: Found, run: Path, width: int) -> list[str]:
+    """The same for a terminal of `width` places: names are whole, code and the command can be pasted."""
+    lines: list[str] = []
+    for word, said in [*_lines(verdict, source, found), ("run", f"{run}; {_ALL}")]:
+        line = f"{word:<{_COLUMN}}{said}"
+        lines += [line] if word == _CODE else wrapped(line, width, rest=" " * _COLUMN)
+    return [*lines, *command_lines(_report_command(run), width, indent=_COLUMN)]
+
+
+def _report_command(run: Path) -> str:
+    return program.command("report", str(run))
+
+
+def _lines(verdict: Verdict, source: Source, found: Found) -> list[tuple[str, str]]:
+    """What is said under each word, but for the run."""
+    return [
         ("model", f"{source.text}, {_asked(verdict.question)}"),
         ("layers", _layers(verdict.question, found)),
         ("answer", _answer(verdict)),
@@ -34,23 +56,8 @@ def answer(verdict: Verdict, source: Source, found: Found, run: Path) -> str:
         ("exact", _exact(verdict)),
         ("limit", _limit(verdict)),
         ("whole", _whole(verdict)),
-        ("do", how_to_use(verdict, source, found)),
-        ("run", f"{run}; {_ALL}{program.command('report', str(run))}"),
+        (_CODE, how_to_use(verdict, source, found)),
     ]
-    return "\n".join(f"{word:<{_COLUMN}}{said}" for word, said in lines)
-
-
-def terminal_lines(text: str, width: int) -> list[str]:
-    """The lines of an answer for a terminal of `width` places: names are whole, code and the command can be pasted."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        said, _, command = line.partition(_ALL)
-        if command:
-            lines += wrapped(f"{said}{_ALL}".rstrip(), width, rest=" " * _COLUMN)
-            lines += command_lines(command, width, indent=_COLUMN)
-        else:
-            lines += [line] if line.startswith("do ") else wrapped(line, width, rest=" " * _COLUMN)
-    return lines
 
 
 def _asked(question: Question) -> str:

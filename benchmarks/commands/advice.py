@@ -72,5 +72,6 @@ def advise(
     for line in left_out(advice.found):
         console.say(line)
     for verdict in advice.verdicts:
-        said = answer(verdict, request.source, advice.found, advice.run.folder)
-        console.lines(["", *(terminal_lines(said, console.width) if console.is_terminal else said.splitlines())])
+        subject = verdict, request.source, advice.found, advice.run.folder
+        lines = terminal_lines(*subject, console.width) if console.is_terminal else answer(*subject).splitlines()
+        console.lines(["", *lines])

@@ -12,7 +12,7 @@ from benchmarks.commands import completing
 from benchmarks.commands.app import UNDERSTAND, app, folder
 from benchmarks.commands.endings import INCONCLUSIVE, VERDICT_AGAINST
 from benchmarks.commands.terminal import Terminal, echo
-from benchmarks.presentation.lines import wrapped
+from rnnimpl.wrapping import wrapped
 
 TABLE = "Show the fastest of each workload, too."
 """The help of the option `--table`."""
@@ -132,7 +132,7 @@ def show_report(
         from benchmarks.reporting.report import PAGE_FILE, write_report
         from benchmarks.reporting.words.answer_lines import answer_lines
         from benchmarks.reporting.words.answer_words import plain
-        from benchmarks.reporting.words.cautions import cautions, helps_to_go_on
+        from benchmarks.reporting.words.cautions import cautions, command_that_helps
         from benchmarks.reporting.words.same_code_words import same_code_sentences
         from benchmarks.reporting.words.unmeasured import check_measured
         from benchmarks.reporting.words.workload_lines import without_times, workload_lines
@@ -148,7 +148,7 @@ def show_report(
     several = len(analysis.doubts) > 1
     for label, doubts in analysis.doubts.items():
         said += [f"{label}: {caution}" if several else caution for caution in cautions(doubts, plain)]
-    longer = {run.resume_command: None for run in analysis.runs if helps_to_go_on(analysis.doubts[run.label])}
+    longer = dict.fromkeys(command_that_helps(analysis.doubts[run.label], run.resume_command) for run in analysis.runs)
     console.lines(answer_lines(analysis.answers, said, console.width, list(filter(None, longer))))
     for sentence in same_code_sentences(analysis.frame, plain):
         console.lines(wrapped(sentence, console.width))

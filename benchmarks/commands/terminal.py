@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.segment import Segment
 
 from benchmarks.presentation.clock import Elapsed, doing, is_due, ticking
-from benchmarks.presentation.lines import with_command, wrapped
+from benchmarks.presentation.lines import message_lines
 from benchmarks.presentation.plain_text import clean
 
 LONGEST_LINE = 2000
@@ -40,11 +40,11 @@ class Terminal(Console):
 
     def say(self, text: str) -> None:
         """Print a message: on a terminal in lines that fit, broken between words, elsewhere on one line."""
-        self.lines(wrapped(text, self.width) if self.is_terminal else [text])
+        self.lines(message_lines(self, text))
 
     def say_command(self, text: str, command: str) -> None:
         """Print a message and the command that it leads to, which can be pasted as it stands."""
-        self.lines(with_command(text, command, self.width) if self.is_terminal else [f"{text} {command}"])
+        self.lines(message_lines(self, text, command))
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines that are as wide as they should be, each unbroken."""

@@ -13,9 +13,9 @@ from benchmarks.history.plot import draw_history
 from benchmarks.history.steps import FALSE_ALARMS, LEAST_STEP, SHORTEST
 from benchmarks.history.words import commits_around, short_names, smallest_step_text, step_text
 from benchmarks.presentation.csv_text import rows_csv
-from benchmarks.presentation.lines import wrapped
 from benchmarks.presentation.plain_text import NOTHING, clean, code, count, escape, seconds, share, table
 from rnnimpl.text_table import GAP, Column, text_table
+from rnnimpl.wrapping import wrapped
 
 _STEP_COLUMNS = ("machine", "case", "ratio", "low", "high", "last_before", "first_after", "commits", "cause", "why")
 """The columns of steps.csv.

@@ -1,19 +1,14 @@
-"""Sentences and commands in lines that fit a terminal, without a name that is cut or folded."""
+"""Messages and commands in lines that fit a terminal, without a name that is cut or folded."""
 
 from __future__ import annotations
 
 import re
 import shlex
-import textwrap
 
 from rich.cells import cell_len
+from rich.console import Console
 
-
-def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
-    """The text in lines of at most `width` places, broken between words and never within a name."""
-    return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
-    )
+from rnnimpl.wrapping import wrapped
 
 
 def command_lines(command: str, width: int, indent: int) -> list[str]:
@@ -50,3 +45,10 @@ def with_command(sentence: str, command: str, width: int) -> list[str]:
     if cell_len(whole) <= width:
         return [whole]
     return [*wrapped(sentence, width), *command_lines(command, width, indent=2)]
+
+
+def message_lines(console: Console, sentence: str, command: str = "") -> list[str]:
+    """A message, and the command that it may lead to: in lines that fit a terminal, elsewhere on one line."""
+    if not console.is_terminal:
+        return [f"{sentence} {command}".strip()]
+    return with_command(sentence, command, console.width) if command else wrapped(sentence, console.width)

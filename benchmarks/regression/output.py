@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import files
-from benchmarks.presentation.lines import wrapped
 from benchmarks.presentation.plain_text import LONGEST, clean
 from benchmarks.regression.judging.verdicts import Judgement
 from benchmarks.regression.regress import Result
 from benchmarks.regression.verdict_text import HEADER, comment, markdown, rows, summary
 from rnnimpl.text_table import GAP, Column, text_table
+from rnnimpl.wrapping import wrapped
 
 SCHEMA = 3
 """The form of regress.json.

@@ -30,7 +30,7 @@ from benchmarks.reporting.sections.scan_section import scan_section
 from benchmarks.reporting.sections.subject_section import subject_section
 from benchmarks.reporting.topics.latency import latency_cases, latency_frame
 from benchmarks.reporting.topics.lengths import lengths_cases, lengths_frame
-from benchmarks.reporting.words.cautions import LONGER, cautions, helps_to_go_on
+from benchmarks.reporting.words.cautions import LONGER, cautions, command_that_helps
 from benchmarks.reporting.words.price import accuracy, prices
 from benchmarks.reporting.words.provenance import LONGEST_COMMAND, how_measured
 from benchmarks.reporting.words.same_code_words import same_code_sentences
@@ -157,7 +157,7 @@ def _cautions(analysis: Analysis) -> list[str]:
 
 def caution_sentences(run: LoadedRun, doubts: Doubts) -> list[str]:
     """The cautions of a run in Markdown, the last with the command that measures longer."""
-    longer = run.resume_command if helps_to_go_on(doubts) else ""
+    longer = command_that_helps(doubts, run.resume_command)
     return [*cautions(doubts, code), *([f"{LONGER} {code(longer, LONGEST_COMMAND)}."] if longer else [])]
 
 

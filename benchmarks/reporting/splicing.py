@@ -21,7 +21,7 @@ from benchmarks.reporting.answers.ranking import Ranking
 from benchmarks.reporting.sections.answer_section import answer_table, explained
 from benchmarks.reporting.words.answer_lines import answer_lines
 from benchmarks.reporting.words.answer_words import headline, plain
-from benchmarks.reporting.words.cautions import cautions, helps_to_go_on
+from benchmarks.reporting.words.cautions import cautions, command_that_helps
 from benchmarks.reporting.words.provenance import machine_words
 from benchmarks.runs.loading import Folder, load_runs
 from benchmarks.store import resume_command
@@ -73,7 +73,7 @@ def _terminal(analysis: Analysis, beside: Path) -> str:
     (run,) = analysis.runs
     (doubts,) = analysis.doubts.values()
     folder = _relative(run.folder, beside)
-    helps = helps_to_go_on(doubts) and run.resume_command
+    helps = command_that_helps(doubts, run.resume_command)
     resumes = [resume_command(folder, run.record.get("implementations", {}))] if helps else []
     lines = [*answer_lines(analysis.answers, cautions(doubts, plain), WIDTH, resumes), f"report: {folder}/report.md"]
     return "\n".join(["```text", *lines, "```"])

@@ -12,7 +12,6 @@ import numpy as np
 
 from benchmarks.files import write
 from benchmarks.presentation.csv_text import frame_csv
-from benchmarks.presentation.lines import wrapped
 from benchmarks.presentation.plain_text import clean, escape
 from benchmarks.training.learning_curve import (
     FINAL_STEPS,
@@ -25,6 +24,7 @@ from benchmarks.training.learning_curve import (
 )
 from benchmarks.training.task import Task
 from rnnimpl.text_table import Column, text_table
+from rnnimpl.wrapping import wrapped
 
 if TYPE_CHECKING:
     import pandas as pd

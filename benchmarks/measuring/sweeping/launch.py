@@ -24,7 +24,7 @@ from benchmarks.measuring.sweeping.progress import SweepProgress
 from benchmarks.measuring.sweeping.runner import Progress, Sweeper
 from benchmarks.measuring.sweeping.sweep_plan import SweepPlan, check_plan, trusted_implementations
 from benchmarks.presentation.clock import doing
-from benchmarks.presentation.lines import with_command, wrapped
+from benchmarks.presentation.lines import message_lines
 from benchmarks.store import Run, StoreError, create_run, open_run, resume_command
 from benchmarks.sweeps import Sweep, parse_duration
 from benchmarks.trial import SCHEMA
@@ -41,8 +41,7 @@ def start_sweep(plan: SweepPlan, *, out: Path | None, console: Console) -> Run:
     """
     folder = out or RESULTS / f"{plan.sweep.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     run = begin_run(plan, folder)
-    begun = f"{plan.sweep.name}: {plan.sweep.summary}; writing to {folder}"
-    for line in wrapped(begun, console.width) if console.is_terminal else [begun]:
+    for line in message_lines(console, f"{plan.sweep.name}: {plan.sweep.summary}; writing to {folder}"):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     measure_alone(run, plan, console)
     return run
@@ -140,9 +139,7 @@ def measure_alone(run: Run, plan: SweepPlan, console: Console, watch: Callable[[
     """
 
     def say(message: str, command: str = "") -> None:
-        lines = with_command(message, command, console.width) if command else wrapped(message, console.width)
-        # A log has a message a line.
-        for line in lines if console.is_terminal else [f"{message} {command}".strip()]:
+        for line in message_lines(console, message, command):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     resume = resume_command(run.folder, plan.implementations)

@@ -9,7 +9,7 @@ from benchmarks.reporting.analysis import Analysis
 from benchmarks.reporting.page.data import page_data
 from benchmarks.reporting.page.html import page_html
 from benchmarks.reporting.words.answer_words import plain
-from benchmarks.reporting.words.cautions import LONGER, cautions, helps_to_go_on
+from benchmarks.reporting.words.cautions import LONGER, cautions, command_that_helps
 
 MOST_IN_TITLE = 3
 
@@ -27,6 +27,6 @@ def run_data(analysis: Analysis, *, is_for_others: bool = False) -> dict[str, An
     said = {}
     for run in analysis.runs:
         doubts = analysis.doubts[run.label]
-        longer = run.resume_command if helps_to_go_on(doubts) and not is_for_others else ""
+        longer = "" if is_for_others else command_that_helps(doubts, run.resume_command)
         said[run.label] = [*run.cautions, *cautions(doubts, plain), *([f"{LONGER} {clean(longer)}"] if longer else [])]
     return page_data(analysis.runs, analysis.frame, said, f"rnnbench · {shown}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.presentation.lines import command_lines, wrapped
+from benchmarks.presentation.lines import command_lines
 from benchmarks.reporting.answers.setting_answers import SettingAnswer
 from benchmarks.reporting.words.answer_words import UNKNOWN, AnswerRow, headline, plain, rows, short_ratio
 from benchmarks.reporting.words.cautions import LONGER
 from benchmarks.runs.pooling import BASELINE
 from rnnimpl.text_table import Column, text_table
+from rnnimpl.wrapping import wrapped
 
 MOST_ROWS = 12
 """Settings that are shown; the report has the rest."""

@@ -10,9 +10,9 @@ LONGER = "To measure longer:"
 """Stands before the command that does."""
 
 
-def helps_to_go_on(doubts: Doubts) -> bool:
-    """Whether a doubt would go if the sweep went on."""
-    return bool(doubts.unfinished or doubts.without_interval or doubts.noisy)
+def command_that_helps(doubts: Doubts, resume: str) -> str:
+    """`resume`, the command that goes on with the sweep, where that would end a doubt; else empty."""
+    return resume if doubts.unfinished or doubts.without_interval or doubts.noisy else ""
 
 
 def cautions(doubts: Doubts, mark: Mark) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.presentation.lines import wrapped
 from benchmarks.presentation.plain_text import NOTHING, clean, count, seconds, times
 from benchmarks.reporting.answers.setting_labels import setting_labels
 from benchmarks.reporting.answers.slices import panels, short_name
@@ -17,6 +16,7 @@ from benchmarks.runs.pooling import BASELINE
 from benchmarks.trial import MEASURED, STATUSES
 from benchmarks.workload import Workload
 from rnnimpl.text_table import Column, text_table
+from rnnimpl.wrapping import wrapped
 
 MOST_ROWS = 200
 """Workloads that are shown; `summary.csv` has them all."""
