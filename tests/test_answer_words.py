@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from benchmarks.presentation.plain_text import code
 from benchmarks.reporting.answers.setting_answers import SettingAnswer, setting_answers
 from benchmarks.reporting.sections.answer_section import answer_section
 from benchmarks.reporting.words.answer_lines import answer_lines
-from benchmarks.reporting.words.answer_words import exceptions, headline, plain, rows
+from benchmarks.reporting.words.answer_words import exceptions, headline, plain, rows, shares_of_the_limit
 from benchmarks.trial import Trial
 from tests.synthetic_runs import loaded, measured, realistic_trials, trial, typed, workload
 
@@ -126,6 +127,26 @@ def test_without_a_comparison_there_is_a_sentence_alone(tmp_path: Path, trials: 
     found = answers(tmp_path / "run", trials)
     assert headline(found, plain) == [words]
     assert "|" not in answer_section(found)
+
+
+def test_the_share_of_the_limit_in_the_fastest_samples_is_told_where_it_is_much_larger(tmp_path: Path) -> None:
+    """The range over settings, of the median and of the fastest samples; where they are near, nothing is told."""
+    of_run = answers(tmp_path / "run", CLEAR)
+    assert shares_of_the_limit(of_run) == ""
+    assert shares_of_the_limit(_with_shares(of_run, 0.4, 0.41)) == ""
+    assert shares_of_the_limit([*_with_shares(of_run, 0.4, 0.8), *_with_shares(of_run, 0.6, 0.9)]) == (
+        "By its median time the fastest reaches 40 % to 60 % of the limit, and 80 % to 90 % in the fastest tenth of "
+        "its samples: noise makes the difference."
+    )
+    assert shares_of_the_limit([]) == ""
+
+
+def _with_shares(of: Sequence[SettingAnswer], typical: float, fast: float) -> list[SettingAnswer]:
+    return [
+        dataclasses.replace(each, limit=dataclasses.replace(each.limit, share=typical, fast_share=fast))
+        for each in of
+        if each.limit is not None
+    ]
 
 
 def test_a_row_has_the_leads_the_limit_and_the_alternative(tmp_path: Path) -> None:

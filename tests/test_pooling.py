@@ -22,6 +22,15 @@ def test_the_median_is_that_of_the_blocks(tmp_path: Path) -> None:
     assert (found["rounds"], found["samples"], found["blocks"]) == (1, 18, 6)
 
 
+def test_the_fast_time_is_the_tenth_percentile_of_all_samples(tmp_path: Path) -> None:
+    """Of 1 to 31 over two visits it is 4: samples count, not blocks."""
+    first = trial("nn_rnn", CENTRE, [float(each) for each in range(1, 16)], blocks=[15])
+    second = trial("nn_rnn", CENTRE, [float(each) for each in range(31, 15, -1)], blocks=[8, 8], round_number=1)
+    assert row(load(tmp_path / "run", first, second), "nn_rnn")["fast_seconds"] == pytest.approx(4.0)
+    lost = row(load(tmp_path / "failed", failed("nn_rnn", CENTRE, "crashed", "SIGSEGV")), "nn_rnn")
+    assert math.isnan(lost["fast_seconds"])
+
+
 def test_rounds_are_pooled(tmp_path: Path) -> None:
     """The blocks of all visits make one estimate, and ok or noisy is decided anew by all of them."""
     first = trial("nn_rnn", CENTRE, blocks_of(1, 1, 1, 1, 1, 5), status="noisy", reason="too wide")

@@ -117,6 +117,21 @@ def test_shares_of_the_limit_follow_the_bounds(tmp_path: Path) -> None:
     assert only(setting_answers(loaded(tmp_path / "bare", THREE, peaks=[]))).limit is None
 
 
+def test_the_limit_is_also_compared_with_the_fastest_samples(tmp_path: Path) -> None:
+    """A fifth of the samples take 0.5 and 1 s, the others 1 and 4 s: they alone decide."""
+    trials = [
+        trial(name, CENTRE, [fast] * 6 + [slow] * 24, blocks=[3] * 10)
+        for name, fast, slow in (("mine", 0.5, 1.0), ("nn_rnn", 1.0, 4.0))
+    ]
+    run = loaded(tmp_path / "run", trials)
+    limit, bound = only(setting_answers(run)).limit, run.bounds[CENTRE]
+    assert limit is not None
+    assert bound is not None
+    least = bound.attainable_seconds
+    assert (limit.share, limit.fast_share) == pytest.approx((least / 1.0, least / 0.5))
+    assert (limit.lead_allowed, limit.fast_lead_allowed) == pytest.approx((4.0 / least, 1.0 / least))
+
+
 def test_the_frame_has_a_row_an_answer(tmp_path: Path) -> None:
     """Numbers of `answer.csv` are those of the answers, also through a file."""
     answers = setting_answers(loaded(tmp_path / "run", realistic_trials(default_workloads())))
@@ -134,3 +149,6 @@ def test_the_frame_has_a_row_an_answer(tmp_path: Path) -> None:
         assert row["smallest_lead_workload"] == answer.smallest_lead.workload.id
         assert row["sure"] + row["tied"] + row["beaten"] == row["workloads"] == 17
         assert row["alternative"] == answer.alternative.fastest
+        assert answer.limit is not None
+        assert row["fast_share"] == pytest.approx(answer.limit.fast_share)
+        assert row["fast_lead_allowed"] == pytest.approx(answer.limit.fast_lead_allowed)

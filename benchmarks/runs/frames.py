@@ -42,7 +42,7 @@ COLUMNS: Mapping[str, str] = {
     **dict.fromkeys(("rounds", "samples", "blocks"), "int64"),
     **dict.fromkeys(
         (
-            *("median_seconds", "low_seconds", "high_seconds", "relative_half_width"),
+            *("median_seconds", "low_seconds", "high_seconds", "relative_half_width", "fast_seconds"),
             *("forward_seconds", "backward_seconds", "step_seconds", "sequences_per_second"),
             *("flops", "flops_per_second", "share_of_peak", "intensity"),
             *("bound_seconds", "share_of_attainable", "chain_seconds", "reached_seconds", "blas_seconds"),
@@ -180,6 +180,7 @@ def _own_columns(case: PooledCase) -> dict[str, Any]:
         "low_seconds": estimate.low,
         "high_seconds": estimate.high,
         "relative_half_width": estimate.relative_half_width,
+        "fast_seconds": case.fast_seconds,
         "forward_seconds": case.part_median("forward"),
         "backward_seconds": case.part_median("backward"),
         "lost_visits": len(case.lost),

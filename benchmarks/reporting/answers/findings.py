@@ -170,6 +170,12 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
+def mean_of_known(ratios: Sequence[float | None]) -> float | None:
+    """The geometric mean; None where a ratio is unknown or there is none."""
+    known = [ratio for ratio in ratios if ratio is not None]
+    return geometric_mean(known) if known and len(known) == len(ratios) else None
+
+
 def _log_mean(column: Sequence[PooledCase]) -> float:
     return math.fsum(math.log(case.estimate.median) for case in column if case.estimate) / len(column)
 

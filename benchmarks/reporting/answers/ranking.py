@@ -26,8 +26,8 @@ from benchmarks.reporting.answers.findings import (
     Setting,
     contenders_without,
     find_winner,
-    geometric_mean,
     mean_of,
+    mean_of_known,
     members,
     settings,
 )
@@ -54,6 +54,8 @@ class Comparison:
     """Whether the subject is surely faster than every other. One with a wider interval than the peer's may be tied."""
     allowed: float | None
     """The ratio at the machine's limit: the peer's time over the workload's bound; None when unknown."""
+    fast_allowed: float | None
+    """The same for the tenth percentile of the peer's samples; None when unknown."""
     share_of_gemm: float | None
     """The subject's rate over that of the workload's products, each a call of the library that is fastest at its shape
     in this run; None when a shape was not measured."""
@@ -94,8 +96,7 @@ class Ranking:
     @property
     def allowed(self) -> float | None:
         """The mean of the ratios at the machine's limit; None when that of a workload is unknown."""
-        allowed = [each.allowed for each in self.compared if each.allowed is not None]
-        return geometric_mean(allowed) if len(allowed) == len(self.compared) else None
+        return mean_of_known([each.allowed for each in self.compared])
 
     @property
     def ahead(self) -> tuple[Comparison, ...]:
@@ -165,6 +166,7 @@ def _compare(run: LoadedRun, workload: Workload, subject: PooledCase, peer: Pool
         time_ratio(peer, subject),
         sure,
         allowed=None if limit is None else _seconds(peer) / limit.attainable_seconds,
+        fast_allowed=None if limit is None else peer.fast_seconds / limit.attainable_seconds,
         share_of_gemm=None if products is None else products / seconds,
         share_of_peak=None if peak is None else flops(workload) / seconds / peak,
     )

@@ -28,8 +28,8 @@ from benchmarks.reporting.answers.findings import (
     Setting,
     contenders_without,
     find_winner,
-    geometric_mean,
     mean_of,
+    mean_of_known,
     members,
     settings,
     too_close,
@@ -63,10 +63,15 @@ class Limit:
     """The median over workloads of the least possible time over the measured one."""
     lowest: float
     highest: float
+    fast_share: float
+    """The median of the shares in the fastest tenth of the samples. The limit is measured while little else uses the
+    machine; so are these, and where they are much larger than `share`, others used the machine most of the time."""
     bound_by: str
     """What binds most of the workloads."""
     lead_allowed: float | None
     """The mean lead over the best of the others at the limit; None where that of a workload is unknown."""
+    fast_lead_allowed: float | None
+    """The same lead over the fastest tenth of the samples of the others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,22 +199,26 @@ def _exceptions(
 
 def _limit(run: LoadedRun, name: str, shared: Iterable[Workload], leads: Sequence[Comparison]) -> Limit | None:
     shares: list[float] = []
+    fast_shares: list[float] = []
     binding: list[str] = []
     for workload in shared:
         bound = run.bounds[workload]
         if bound is not None:
-            seconds = _seconds(run.workloads[workload][name])
+            case = run.workloads[workload][name]
+            seconds = _seconds(case)
             shares.append(share_of_attainable(seconds, bound))
+            fast_shares.append(share_of_attainable(case.fast_seconds, bound))
             binding.append(LIMIT_NAMES[what_bounds(seconds, bound)])
     if not shares:
         return None
-    allowed = [each.allowed for each in leads if each.allowed is not None]
     return Limit(
         statistics.median(shares),
         min(shares),
         max(shares),
+        statistics.median(fast_shares),
         max(dict.fromkeys(binding), key=binding.count),
-        geometric_mean(allowed) if allowed and len(allowed) == len(leads) else None,
+        mean_of_known([each.allowed for each in leads]),
+        mean_of_known([each.fast_allowed for each in leads]),
     )
 
 
@@ -236,7 +245,8 @@ ANSWER_COLUMNS = (
     *("beaten", "baseline", "against_baseline", "against_baseline_low", "against_baseline_high"),
     *("against_best_other", "against_best_other_low", "against_best_other_high"),
     *("smallest_lead", "smallest_lead_low", "smallest_lead_high", "smallest_lead_workload", "smallest_lead_over"),
-    *("share_of_limit", "lowest_share", "highest_share", "bound_by", "lead_allowed"),
+    *("share_of_limit", "lowest_share", "highest_share", "fast_share"),
+    *("bound_by", "lead_allowed", "fast_lead_allowed"),
     *("alternative", "alternative_against_baseline"),
 )
 _TEXTS = ("run", "cell", "device", "dtype", "precision", "conditions", "mode", "fastest", "baseline")
@@ -263,7 +273,7 @@ def _row(answer: SettingAnswer) -> dict[str, object]:
     if answer.limit is not None:
         limit = answer.limit
         row |= {"share_of_limit": limit.share, "lowest_share": limit.lowest, "highest_share": limit.highest}
-        row |= {"bound_by": limit.bound_by, "lead_allowed": limit.lead_allowed}
+        row |= {name: getattr(limit, name) for name in ("fast_share", "bound_by", "lead_allowed", "fast_lead_allowed")}
     if other is not None:
         row |= {"alternative": other.fastest}
         row |= {"alternative_against_baseline": other.against_baseline.median if other.against_baseline else None}

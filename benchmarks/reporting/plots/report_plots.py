@@ -48,6 +48,7 @@ from benchmarks.reporting.plots.plot_roles import panel_styles
 from benchmarks.reporting.topics.latency import latency_cases
 from benchmarks.reporting.topics.lengths import lengths_cases
 from benchmarks.reporting.topics.scan import CLIFF
+from benchmarks.reporting.words.answer_words import shares_of_the_limit
 from benchmarks.runs.pooling import BASELINE
 from benchmarks.workload import Workload
 
@@ -271,7 +272,7 @@ def _limits(analysis: Analysis, rows: pd.DataFrame) -> list[PlotKind]:
             stem="limit",
             title="Share of the limit of this machine",
             caption="The least time that this machine allows over the measured time: the median over workloads as a "
-            "bar, the range as a line.",
+            f"bar, the range as a line. {shares_of_the_limit(analysis.answers)}".rstrip(),
             panels=panels(chosen),
             fixed="The least possible time over the measured one: median over workloads, and the range as a line",
             drawer=draw,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.presentation.plain_text import NOTHING, count, interval, listed, share, times
 from benchmarks.reporting.answers.setting_answers import Exceptional, SettingAnswer
@@ -23,6 +24,8 @@ UNKNOWN = "not yet known"
 _MOST_LABELS = 3
 _MOST_NAMES = 2
 _MOST_TIED = 3
+_MUCH_NEARER = 0.05
+"""The least difference between two shares of the limit that is told."""
 
 
 def plain(name: str) -> str:
@@ -194,6 +197,24 @@ def otherwise(answer: SettingAnswer, mark: Mark) -> str:
         said += f" {times(other.against_baseline.median)}"
     faster = [each for each in other.exceptions if not each.tied]
     return "; ".join([said, *(f"{mark(each.names[0])} {each.where}" for each in faster)])
+
+
+def shares_of_the_limit(answers: Sequence[SettingAnswer]) -> str:
+    """A sentence where the fastest samples are much nearer to the limit than the median; otherwise nothing."""
+    limits = [answer.limit for answer in answers if answer.limit]
+    if not limits or statistics.median(limit.fast_share - limit.share for limit in limits) < _MUCH_NEARER:
+        return ""
+    typical, fast = _range(limit.share for limit in limits), _range(limit.fast_share for limit in limits)
+    return (
+        f"By its median time the fastest reaches {typical} of the limit, and {fast} in the fastest tenth of its "
+        "samples: noise makes the difference."
+    )
+
+
+def _range(shares: Iterable[float]) -> str:
+    """The least and the largest in percent: 38 % to 66 %."""
+    ordered = sorted(shares)
+    return " to ".join(dict.fromkeys((share(ordered[0]), share(ordered[-1]))))
 
 
 def exceptions(answers: Sequence[SettingAnswer], mark: Mark) -> list[str]:
