@@ -14,10 +14,14 @@ class Said:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.counts: list[tuple[int, int]] = []
+        """(workloads done, all of them), beside each line of `show`, without repetitions."""
 
     def show(self, *, done: int, total: int, what: str, seconds_left: float) -> None:  # a Progress
         """Remember what is being measured."""
         self.lines.append(what)
+        if self.counts[-1:] != [(done, total)]:
+            self.counts.append((done, total))
 
     def show_ahead(self, ahead: str) -> None:
         """Remember what is ahead."""

@@ -103,10 +103,11 @@ def test_a_noisy_case_is_visited_again(tmp_path: Path, monkeypatch: pytest.Monke
     sweep = small_sweep(target_interval=1e-9)
     implementations = {"numpy_loop": "numpy_loop", "numpy_hoisted": "numpy_hoisted"}
     run = new_run(tmp_path, sweep, implementations)
-    measure(run, sweep, implementations, tmp_path)
+    _, said = measure(run, sweep, implementations, tmp_path)
     trials = open_run(run.folder).trials()
     rounds = [trial.round for trial in trials]
     assert rounds == [number for number in range(3) for _ in range(4)]
+    assert said.counts == [(0, 2), (1, 2)] * 3
     assert {trial.status for trial in trials} == {"measured"}
     cases = load_runs(run.folder)[0].cases.values()
     assert {case.status for case in cases} == {"noisy"}

@@ -106,6 +106,18 @@ def test_what_noise_can_explain_is_doubtful(tmp_path: Path) -> None:
         assert "| doubtful |" in leaps([line])
 
 
+def test_the_fastest_samples_tell_noise_from_the_code(tmp_path: Path) -> None:
+    """From H 18 on five blocks of six take three times as long; by the sixth, H 25 costs 1.2 times as much as H 24."""
+    sizes = range(8, 31)
+    late = along(sizes[10:], lambda H: 1.2 if H > 24 else 1.0, noise=(1.0,) + (3.0,) * 5)
+    (line,) = lines_of(tmp_path / "run", [*along(sizes[:10]), *late])
+    assert line.farthest.smaller == 17
+    assert (line.fast_farthest.smaller, line.fast_farthest.fast_ratio) == (24, pytest.approx(1.2))
+    assert typed(verdict(line)).endswith(", and in the fastest tenth of the samples 24 and 25, by 1.20x")
+    (line,) = lines_of(tmp_path / "cheaper", along(sizes, lambda H: 0.8 if H > 17 else 1.0))
+    assert line.fast_farthest.fast_factor == pytest.approx(1.25)
+
+
 def test_level_pairs_whose_intervals_include_a_cliff_are_open(tmp_path: Path) -> None:
     """No cliff is said only where every pair is surely none: not of wide intervals, nor of too few blocks for one."""
     wide = along(range(8, 31), noise=(0.7, 0.7, 1.0, 1.0, 1.3, 1.3))

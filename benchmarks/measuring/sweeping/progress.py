@@ -1,6 +1,6 @@
 """The progress of a sweep: a few lines that move on a terminal; elsewhere a line whenever a workload is done.
 
-Elsewhere there is also a line after half a minute without one: the later rounds of a sweep finish few workloads.
+Elsewhere there is also a line after half a minute without one: a workload may take longer.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class Sweeper:
             # All measured cases are measured again, so that implementations are compared block by block.
             names = [case.implementation for case in self._to_visit(workload)]
             total = len(self.workloads)
-            done = total - len(wide)
+            done = total - sum(self.visits[each] <= self.visits[workload] for each in wide)
             self._renew_workers(self.visits[workload], wide, done=done, total=total)
             self._visit(workload, names, self.visits[workload], done=done, total=total)
         return True

@@ -38,10 +38,11 @@ def verdict(line: Line) -> str:
     parts = [_numbered(cliffs, "cliff") if cliffs else none]
     parts += [_numbered(doubtful, "doubtful leap")] if doubtful else []
     parts += [_numbered(unsettled, "open pair")] if unsettled else []
-    far = line.farthest
+    far, fast = line.farthest, line.fast_farthest
     return (
         f"{sizes}, {count(len(line.pairs), 'pair')} of neighbours: {listed(parts)}; the furthest apart are "
-        f"{far.smaller} and {far.larger}, by {ratio(far.apart)}"
+        f"{far.smaller} and {far.larger}, by {ratio(far.apart)}, and in the fastest tenth of the samples "
+        f"{fast.smaller} and {fast.larger}, by {times(fast.fast_factor)}"
     )
 
 

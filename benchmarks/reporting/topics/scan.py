@@ -10,6 +10,8 @@ Rules:
   turns, so the interval is as wide as theirs allow, and one disturbance can last for a whole visit.
 - A pair is level with the whole interval within `CLIFF`, and open where neither its median nor its whole interval says
   that it is a leap or none. A line has no cliff where all its pairs are level.
+- The tenth percentiles of the samples say what is left of a leap without noise. They have no interval, so they settle
+  nothing.
 - The first few sizes are left out, where one more unit or sequence is a large part of all.
 """
 
@@ -41,6 +43,8 @@ class Neighbours:
     larger: int
     ratio: Estimate
     """The cost of a unit of work at the larger size over that at the smaller."""
+    fast_ratio: float
+    """The same by the tenth percentiles of the samples, which noise does not reach: what the code itself does."""
     visits: int
     """Visits to the one of the two that has fewer."""
 
@@ -53,6 +57,11 @@ class Neighbours:
     def factor(self) -> float:
         """The median of `apart`."""
         return self.apart.median
+
+    @property
+    def fast_factor(self) -> float:
+        """The larger cost over the smaller by the tenth percentiles, 1 or more."""
+        return max(self.fast_ratio, 1 / self.fast_ratio)
 
     @property
     def beyond(self) -> bool:
@@ -88,6 +97,11 @@ class Line:
         """The pair that is furthest apart."""
         return max(self.pairs, key=lambda pair: pair.factor)
 
+    @property
+    def fast_farthest(self) -> Neighbours:
+        """The pair that is furthest apart by the tenth percentiles of the samples."""
+        return max(self.pairs, key=lambda pair: pair.fast_factor)
+
 
 def scan_lines(of_scan: Iterable[Panel]) -> list[Line]:
     """Every line of the panels of `scan_panels` that has neighbours enough."""
@@ -121,7 +135,7 @@ def axis_of(panel: Panel) -> Axis:
 
 def neighbours(rows: pd.DataFrame, axis: Axis) -> tuple[Neighbours, ...]:
     """The pairs among one implementation's rows of a line, in order of size."""
-    columns = [axis, "flops", "median_seconds", "low_seconds", "high_seconds", "rounds"]
+    columns = [axis, "flops", "median_seconds", "low_seconds", "high_seconds", "fast_seconds", "rounds"]
     points = rows.sort_values(axis)[columns].to_dict("records")
     return tuple(
         _pair(one, other, axis)
@@ -137,4 +151,5 @@ def _pair(one: Mapping[Hashable, Any], other: Mapping[Hashable, Any], axis: Axis
         other["low_seconds"] / one["high_seconds"] * scale,
         other["high_seconds"] / one["low_seconds"] * scale,
     )
-    return Neighbours(one[axis], other[axis], ratio, min(one["rounds"], other["rounds"]))
+    fast_ratio = other["fast_seconds"] / one["fast_seconds"] * scale
+    return Neighbours(one[axis], other[axis], ratio, fast_ratio, min(one["rounds"], other["rounds"]))
