@@ -62,10 +62,11 @@ def test_any_number_of_threads_with_gates(threads: int, bidirectional: bool, cel
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", GATED)
-def test_more_than_caches_hold_with_gates(threads: int, cell: CellName) -> None:
+def test_more_than_caches_hold_with_gates(threads: int, bidirectional: bool, cell: CellName) -> None:
     """Gradients are right when they are computed in chunks of steps, with memory fetched ahead."""
-    config = RnnConfig(cell=cell, input_size=150, hidden_size=140, dtype="float64")
+    config = RnnConfig(cell=cell, input_size=150, hidden_size=140, bidirectional=bidirectional, dtype="float64")
     check(Example(config, T=130, B=9), threads)
 
 

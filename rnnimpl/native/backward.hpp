@@ -116,10 +116,11 @@ class Backward {
     // The rows of a chunk. It has two steps at least: da of a single step would be written where that of the step after
     // it is still read.
     long rows_at_once() const {
-        // Directions run through time from both ends, and dx is the sum of both. Helpers who come for the products
-        // alone come once.
-        if (config_.D > 1 || threads_ > plan_.threads) return batch_.T * batch_.B;
-        const long rows = static_cast<long>(Caches::here().second / (kShareOfSecond * sizeof(S))) / da_row();
+        // Of unequal lengths the reverse direction has more rows with each step, of which da would be written where that
+        // of the step after is still read. Helpers who come for the products alone come once.
+        if ((config_.D > 1 && !batch_.equal()) || threads_ > plan_.threads) return batch_.T * batch_.B;
+        const long rows =
+            static_cast<long>(Caches::here().second / (kShareOfSecond * sizeof(S))) / (config_.D * da_row());
         return plan_.teams * std::max(rows, WeightProducts<S>::kRowsAtOnce);
     }
 
@@ -343,66 +344,92 @@ class Backward {
     }
 
   public:
-    // dx = da @ w_ih, summed over directions, for the part's share of the time steps.
+    // dx = da @ w_ih, summed over directions, for the part's share of the times at which the chunk has steps.
     [[gnu::always_inline]] void multiply_input(const Work& work, int part) {
-        const long I = config_.layer_input(work.layer);
         S* dx = work.layer == 0 ? call_.dx : between(work.layer - 1);
         if (dx == nullptr) return;
-        const long end = share_begins(work, part + 1);
-        for (long t = share_begins(work, part); t < end;) {
-            long count = 1;
-            while (t + count < end && work.rows.before(0, t + count + 1) - work.rows.before(0, t) <= kRows) ++count;
-            multiply_input_at(work, t, count, dx, I);
-            t += count;
+        for (const Times& times : times_of(work.chunk)) {
+            const long end = share_begins(work, times, part + 1);
+            for (long t = share_begins(work, times, part); t < end;) {
+                long count = 1;
+                while (t + count < end && work.rows.before(0, t + count + 1) - work.rows.before(0, t) <= kRows) ++count;
+                multiply_input_at(work, {t, t + count, times.first, times.last, times.added}, dx);
+                t += count;
+            }
         }
     }
 
   private:
-    // The step at which a part's share of the chunk begins; shares have about the same rows.
-    long share_begins(const Work& work, int part) const {
-        const long steps = work.chunk.end - work.chunk.begin;
-        if (batch_.equal() || part == 0 || part == parts_) return work.chunk.begin + steps * part / parts_;
-        const long before = work.rows.before(0, work.chunk.begin), rows = work.rows.before(0, work.chunk.end) - before;
+    // Times at which the directions from `first` to `last` have a step in a chunk. `added`: to dx of the other
+    // direction, which had its step in an earlier chunk.
+    struct Times {
+        long begin, end;
+        int first, last;
+        bool added;
+    };
+
+    // All times of a chunk. Two directions have the same steps in it and run from opposite ends: where only one has its
+    // step here, dx is that of one in the first half of the chunks, and is added to the other's in the second half.
+    std::array<Times, 3> times_of(const Chunk& chunk) const {
+        if (config_.D == 1) return {Times{chunk.begin, chunk.end, 0, 0, false}};
+        const long reverse_begin = batch_.T - chunk.end, reverse_end = batch_.T - chunk.begin;
+        const bool forward_late = chunk.begin > reverse_begin, added = !forward_late;
+        const auto [early, late] = std::minmax(chunk.begin, reverse_begin);
+        const auto [early_end, late_end] = std::minmax(chunk.end, reverse_end);
+        const long both_end = std::max(late, early_end);
+        return {Times{early, std::min(late, early_end), forward_late, forward_late, added},
+                Times{late, both_end, 0, 1, false},
+                Times{both_end, late_end, !forward_late, !forward_late, added}};
+    }
+
+    // The time at which a part's share begins; shares have about the same rows.
+    long share_begins(const Work& work, const Times& times, int part) const {
+        const long count = times.end - times.begin;
+        if (batch_.equal() || part == 0 || part == parts_) return times.begin + count * part / parts_;
+        const long before = work.rows.before(0, times.begin), rows = work.rows.before(0, times.end) - before;
         return work.rows.step_of(0, before + rows * part / parts_);
     }
 
-    // dx of `count` times from `t` on.
-    [[gnu::always_inline]] void multiply_input_at(const Work& work, long t, long count, S* dx, long I) {
+    // dx of some times.
+    [[gnu::always_inline]] void multiply_input_at(const Work& work, const Times& times, S* dx) {
+        const long I = config_.layer_input(work.layer), t = times.begin, count = times.end - times.begin;
         const long size = work.rows.size(), rows = work.rows.before(0, t + count) - work.rows.before(0, t);
         thread_local Buffer<S> buffer;
         S* sums = buffer.reserve(rows * kBlockVectors * kLanes<S>);
         const auto result = [&](long time, long r) { return dx + batch_.place(time, work.rows.sequence(r)) * I; };
         // In the padding dx is zero; that of a layer above is not read there.
-        for (long time = t; work.layer == 0 && time < t + count; ++time)
+        for (long time = t; work.layer == 0 && !times.added && time < t + count; ++time)
             work.rows.each_padded(time, [&](long first, long padded) { clear(dx + (time * batch_.B + first) * I, padded * I); });
         if (rows == 0) return;
         thread_local std::vector<const S*> tables[2];
         std::array<Rows<S>, 2> of_direction;
-        for (int direction = 0; direction < config_.D; ++direction)
+        for (int direction = times.first; direction <= times.last; ++direction)
             of_direction[static_cast<std::size_t>(direction)] = da_rows(work, direction, t, count, tables[direction]);
         // The product writes into dx itself where the panel has no padding and its rows have one stride.
-        const bool one_stride = batch_.equal() && config_.D == 1 && size == batch_.B;
+        const bool one_stride = batch_.equal() && times.first == times.last && size == batch_.B;
         const Panels<S>& panels = packed(work).input;
         for_each_unit(panels, {.begin = 0, .end = panels.count()}, [&](long panel, long, long next) {
-            const long column = panels[panel].column, width = panels.width(panel);
-            const bool straight = one_stride && width <= I - column;
+            const long column = panels[panel].column, width = panels.width(panel), columns = std::min(width, I - column);
+            const bool straight = one_stride && width == columns;
             S* to = straight ? result(t, 0) + column : sums;
             const long stride = straight ? I : width;
-            for (int direction = 0; direction < config_.D; ++direction)
+            const auto each_result = [&](auto&& use) {
+                S* sum = sums;
+                for (long time = t; time < t + count; ++time)
+                    for (long r = 0; r < work.rows.at(0, time); ++r, sum += width) use(sum, result(time, r) + column);
+            };
+            if (times.added && !straight) each_result([&](S* sum, S* known) { copy(known, columns, sum); });
+            for (int direction = times.first; direction <= times.last; ++direction)
                 multiply_panel<S>(network_.backward(work.layer, direction).input, panel, {
                     .rows = of_direction[static_cast<std::size_t>(direction)],
                     .count = rows,
-                    .from = direction == 0 ? nullptr : to,
+                    .from = direction > times.first || times.added ? to : nullptr,
                     .from_stride = stride,
                     .to = to,
                     .to_stride = stride,
                     .next = next,
                 });
-            if (straight) return;
-            const S* from = sums;
-            for (long time = t; time < t + count; ++time)
-                for (long r = 0; r < work.rows.at(0, time); ++r, from += width)
-                    copy(from, std::min(width, I - column), result(time, r) + column);
+            if (!straight) each_result([&](S* sum, S* known) { copy(sum, columns, known); });
         });
     }
 
