@@ -18,9 +18,18 @@ CONTROLS = ((1.0, 1.0),) * 3
 
 
 def group(
-    number: int, again: float = 1.0, slowed: float = 1.2, size: str = "0.2", amount: int = 1, settled: bool = True
+    number: int,
+    again: float = 1.0,
+    slowed: float | None = None,
+    size: str = "0.2",
+    amount: int = 1,
+    settled: bool = True,
 ) -> Group:
-    """Two cases of about a second; the second process takes `again` times as long, the third `slowed` times."""
+    """Two cases of about a second; the second process takes `again` times as long, the third `slowed` times.
+
+    Without `slowed`, the third takes as much longer as `size` says.
+    """
+    slowed = 1 + float(size) if slowed is None else slowed
     wobble = 1 + 0.002 * (number % 3)
     factors = (1.0, again * wobble, slowed * wobble)
     sides = tuple(dict.fromkeys(CASES, (factor, factor)) for factor in factors)

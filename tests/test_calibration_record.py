@@ -76,7 +76,7 @@ class Machine:
             assert options == {"cwd": PROJECT, "env": environment, **captured}
             self.done.append("probes")
             return self.probes
-        assert command == [sys.executable, "-m", "pytest", "benchmarks", "--quiet"]
+        assert command == [sys.executable, "-m", "pytest", SUITE, "--quiet"]
         assert options == {"cwd": PROJECT, "check": True, "stdout": subprocess.DEVNULL}
         self.now += 10.0
         self.done.append("plain run")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import pytest
+
 from benchmarks.regression.calibration import curves as curves_of_rules
 from benchmarks.regression.calibration import measuring
 from benchmarks.regression.calibration.rules import (
@@ -40,6 +42,17 @@ def test_equal_code_raises_no_alarm_and_a_slower_twin_does() -> None:
         for number in range(first + most_pairs(COSTS, len(CASES), 100.0))
     ]
     assert [each.slower for each in regress_on_equal_code(replay(slower), 100.0)] == [CASES]
+
+
+def test_a_slowdown_that_is_not_as_intended_is_in_no_trial() -> None:
+    """A quarter more or less counts, more than that does not: of 20 %, 15 to 25 % in the median over all groups."""
+    for factor, counts in ((1.14, False), (1.16, True), (1.24, True), (1.26, False)):
+        groups = replay([group(number, slowed=1.0 if number == 5 else factor) for number in range(40)])
+        assert groups.measured("a", "0.2") == pytest.approx(factor - 1, abs=0.003)
+        assert groups.as_intended("a", "0.2") == counts
+        assert groups.of_size("a", "0.2") == (list(range(40)) if counts else [])
+    assert groups.measured("a", "0.1") is None
+    assert not groups.as_intended("a", "0.1")
 
 
 def test_trials_of_regress_share_no_group() -> None:
@@ -105,7 +118,7 @@ def test_a_slowdown_that_the_machine_explains_is_neither_found_nor_an_alarm() ->
 
 def test_the_t_test_takes_each_trials_pairs_once() -> None:
     """An alarm is one in any case; a detection is one in the slowed case, in groups of its size."""
-    groups = replay([group(number, size=("0.2", "0.02")[number % 2]) for number in range(13)])
+    groups = replay([group(number, size=("0.2", "0.1")[number % 2]) for number in range(13)])
     rule = t_test_on(groups, 3)
     assert rule.alarms(groups) == [False] * 4
     assert rule.finds(groups, "0.2", "a") == [True] * 2

@@ -211,7 +211,7 @@ def _costs(cases: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
     def pair(number: int, at: int) -> None:
         measure_pair(side, again, cases[:number], number=at, repetitions=REPETITIONS, seconds_a_case=SECONDS_A_CASE)
 
-    plain = [sys.executable, "-m", "pytest", "benchmarks", "--quiet"]
+    plain = [sys.executable, "-m", "pytest", SUITE, "--quiet"]
     pairs = {
         str(number): [_seconds(functools.partial(pair, number, at)) for at in range(COSTED)]
         for number in (1, len(cases))

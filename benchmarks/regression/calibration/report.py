@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import files
-from benchmarks.presentation.plain_text import count, interval, share, significant, table
+from benchmarks.presentation.plain_text import NOTHING, count, interval, share, significant, table
 from benchmarks.regression.calibration import curves, plotting
 from benchmarks.regression.calibration.curves import ALL, EQUAL, GEMM_BOUND, PLAIN_RUNS, PYTHON_BOUND, CurvePoint
 from benchmarks.regression.calibration.injection import SIZES
-from benchmarks.regression.calibration.measuring import FILES, read_groups, read_record
+from benchmarks.regression.calibration.measuring import FILES, SUITE, read_groups, read_record
 from benchmarks.regression.calibration.rules import COMPARE, Costs, ReplayedVerdict
 from benchmarks.regression.calibration.trials import (
     INTERLEAVED,
+    OFF,
     ONE_AFTER_ANOTHER,
     REGRESS,
     T_TEST,
@@ -132,8 +132,12 @@ def tables(record: Mapping[str, Any], replay: Replay, points: Sequence[CurvePoin
             table(["plain runs", *header[1:]], again),
             "`curves.csv` has all rules at all costs, and by what bounds the case.",
             "## The injected slowdowns",
-            "The median over the groups with each size, least and most over the cases:",
-            table(["intended", "measured factor"], [[share(float(size)), _measured(replay, size)] for size in NAMES]),
+            "The median over the groups with each size, least and most over the cases that count. A case does not "
+            f"count where its median is off by more than {share(OFF)} of the intended slowdown:",
+            table(
+                ["intended", "measured factor", "cases that do not count"],
+                [[share(float(size)), *_measured(replay, size)] for size in NAMES],
+            ),
         )
     )
 
@@ -181,17 +185,18 @@ def _equal_code_sentence(verdicts: Sequence[ReplayedVerdict], replay: Replay) ->
 def _costs_sentence(costs: Costs, cases: int) -> str:
     few = min(costs.pairs)
     return (
-        f"A plain `pytest benchmarks` takes {significant(costs.plain)} s here, a dry run of a revision "
+        f"A plain `pytest {SUITE}` takes {significant(costs.plain)} s here, a dry run of a revision "
         f"{significant(costs.dry_run)} s, a pair of all {cases} cases {significant(costs.pair(cases))} s, of "
         f"{count(few, 'case')} {significant(costs.pair(few))} s. The minutes of `regress` include its two dry runs, "
         "the pairs for the noise floor and all further pairs; those of other rules only the pairs."
     )
 
 
-def _measured(replay: Replay, size: str) -> str:
-    """The measured slowdown of this size, as a factor: the least and the most over cases."""
-    numbers = {case: replay.of_size(case, size) for case in replay.cases}
-    slower = [
-        statistics.median(replay.injected[each][case] for each in found) for case, found in numbers.items() if found
-    ]
-    return interval(math.exp(min(slower)), math.exp(max(slower))) if slower else "none measured"
+def _measured(replay: Replay, size: str) -> tuple[str, str]:
+    """The measured slowdown of this size as a factor, least and most over cases; and how many cases do not count."""
+    measured = {case: found for case in replay.cases if (found := replay.measured(case, size)) is not None}
+    counted = [1 + found for case, found in measured.items() if replay.as_intended(case, size)]
+    return (
+        interval(min(counted), max(counted)) if counted else "none measured",
+        f"{len(measured) - len(counted)} of {len(measured)}" if measured else NOTHING,
+    )

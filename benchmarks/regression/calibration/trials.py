@@ -7,9 +7,13 @@ processes.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
+import math
 import random
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scipy import special
@@ -31,6 +35,9 @@ from benchmarks.regression.measuring import floor_pairs
 
 REGRESS = "regress"
 T_TEST = "t-test over pairs, p < 0.05, effect > 3 %"
+OFF = 0.25
+"""By which share of the intended slowdown the measured one may be off. The least work that can be injected into a short
+call may be more, or less than was interpolated."""
 ONE_AFTER_ANOTHER = "one run after another"
 INTERLEAVED = "interleaved"
 
@@ -94,8 +101,29 @@ class Replay:
         )
 
     def of_size(self, case: str, size: str) -> list[int]:
-        """The numbers of the groups in which the case had an injected slowdown of this size, by settled amounts."""
-        return [at for at, group in enumerate(self.groups) if group.settled and group.sizes[case] == size]
+        """The numbers of the groups in which the case had an injected slowdown of this size, by settled amounts.
+
+        None where the slowdown is not `as_intended`.
+        """
+        return self._of_size.get((case, size), []) if self.as_intended(case, size) else []
+
+    def measured(self, case: str, size: str) -> float | None:
+        """The slowdown that was measured where this one was intended, as a share: the median over groups, if any."""
+        found = [self.injected[at][case] for at in self._of_size.get((case, size), [])]
+        return math.expm1(statistics.median(found)) if found else None
+
+    def as_intended(self, case: str, size: str) -> bool:
+        """Whether the measured slowdown is off by at most `OFF` of the intended one, by all groups alike."""
+        measured = self.measured(case, size)
+        return measured is not None and abs(measured - float(size)) <= OFF * float(size)
+
+    @functools.cached_property
+    def _of_size(self) -> Mapping[tuple[str, str], list[int]]:
+        found: dict[tuple[str, str], list[int]] = collections.defaultdict(list)
+        for at, group in enumerate(self.groups):
+            for case in self.cases if group.settled else ():
+                found[case, group.sizes[case]].append(at)
+        return found
 
 
 def regress_on_equal_code(replay: Replay, seconds: float) -> list[ReplayedVerdict]:
