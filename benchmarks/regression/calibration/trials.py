@@ -103,7 +103,7 @@ class Replay:
     def of_size(self, case: str, size: str) -> list[int]:
         """The numbers of the groups in which the case had an injected slowdown of this size, by settled amounts.
 
-        None where the slowdown is not `as_intended`.
+        There are none where the slowdown is not `as_intended`.
         """
         return self._of_size.get((case, size), []) if self.as_intended(case, size) else []
 

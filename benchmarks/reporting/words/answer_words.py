@@ -212,7 +212,7 @@ def shares_of_the_limit(answers: Sequence[SettingAnswer]) -> str:
 
 
 def _range(shares: Iterable[float]) -> str:
-    """The least and the largest in percent: 38 % to 66 %."""
+    """The least and the largest in percent, one of them where they are alike: 38 % to 66 %."""
     ordered = sorted(shares)
     return " to ".join(dict.fromkeys((share(ordered[0]), share(ordered[-1]))))
 
