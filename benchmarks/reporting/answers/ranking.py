@@ -55,7 +55,7 @@ class Comparison:
     allowed: float | None
     """The ratio at the machine's limit: the peer's time over the workload's bound; None when unknown."""
     fast_allowed: float | None
-    """The same for the tenth percentile of the peer's samples; None when unknown."""
+    """The tenth percentile of the peer's samples over the workload's bound; None when unknown."""
     share_of_gemm: float | None
     """The subject's rate over that of the workload's products, each a call of the library that is fastest at its shape
     in this run; None when a shape was not measured."""

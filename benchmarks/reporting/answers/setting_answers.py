@@ -64,14 +64,14 @@ class Limit:
     lowest: float
     highest: float
     fast_share: float
-    """The median of the shares in the fastest tenth of the samples. The limit is measured while little else uses the
-    machine; so are these, and where they are much larger than `share`, others used the machine most of the time."""
+    """The median over workloads of the least possible time over the tenth percentile of the samples. It is far above
+    `share` where the machine was slower most of the time."""
     bound_by: str
     """What binds most of the workloads."""
     lead_allowed: float | None
     """The mean lead over the best of the others at the limit; None where that of a workload is unknown."""
     fast_lead_allowed: float | None
-    """The same lead over the fastest tenth of the samples of the others."""
+    """The mean lead at the limit over the tenth percentile of the best other's samples; None where one is unknown."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Neighbours:
     ratio: Estimate
     """The cost of a unit of work at the larger size over that at the smaller."""
     fast_ratio: float
-    """The same by the tenth percentiles of the samples, which noise does not reach: what the code itself does."""
+    """The cost at the larger size over that at the smaller by the tenth percentiles of the samples, with less noise."""
     visits: int
     """Visits to the one of the two that has fewer."""
 
