@@ -51,6 +51,13 @@ template <int R, class T, class Use>
     }
 }
 
+// How many k a turn of a block's loop has. With one, 12 multiply-adds come with 8 loads and 5 instructions that prefetch,
+// count and branch: more than a core begins meanwhile whose other half is busy. With vectors of 512 bits there are twice as
+// many multiply-adds, which take longer than that. Where sums and factors fill all registers, sums would be stored in each turn.
+constexpr int steps_of_turn(int rows, int vectors) {
+    return kVectorBytes == 64 || rows * vectors + vectors + 1 >= 16 ? 1 : 4;
+}
+
 // A block's product, to (R rows of V vectors) = from + left (R, K) @ panel (K rows of V vectors); strides in elements.
 template <class S>
 struct Block {
@@ -76,6 +83,10 @@ void multiply_block(const Block<S>& block) {
     const long K = block.K, from_stride = block.from_stride, to_stride = block.to_stride, ahead_step = block.ahead_step;
     constexpr int sets = R * V < 4 ? 4 : (2 * R * V <= kBlockRows * kBlockVectors ? 2 : 1);
     constexpr long width = V * kLanes<S>;
+    constexpr int turn = std::max(sets, steps_of_turn(R, V));
+    constexpr bool unrolled = turn > sets;
+    // A line of 64 bytes of what is `ahead` is two vectors of 256 bits, and at least two blocks share the panel.
+    constexpr int prefetch_every = std::clamp(128 / (V * kVectorBytes), 1, turn);
     const Left<S, R> left(block.left);
     Vector<S> sum[sets][R][V];
 #pragma GCC unroll 8
@@ -94,25 +105,37 @@ void multiply_block(const Block<S>& block) {
             for (int v = 0; v < V; ++v) __builtin_prefetch(row + v * kLanes<S>, 1);
         });
     const auto add = [&](int set, long k) __attribute__((always_inline)) {
-        // With fewer rows loads are the bottleneck, and a prefetch is one more.
-        if (R >= 3) __builtin_prefetch(ahead + k * ahead_step, 0, 2);
         Vector<S> right[V];
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) {
             right[v] = load(panel + k * width + v * kLanes<S>);
-            if (R > 1 && R < 5) hold_in_register(right[v]);  // of larger blocks it is what the compiler does
+            // Of larger blocks in a loop that is not unrolled it is what the compiler does.
+            if (R > 1 && (R < 5 || unrolled)) hold_in_register(right[v]);
         }
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
             const Vector<S> element = broadcast(left.at(r, k));
 #pragma GCC unroll 8
-            for (int v = 0; v < V; ++v) sum[set][r][v] += element * right[v];
+            for (int v = 0; v < V; ++v) {
+                sum[set][r][v] += element * right[v];
+                if (unrolled) hold_in_register(sum[set][r][v]);
+            }
+            if (unrolled) hold_until_here(element);
+        }
+        // So each sum stays in its register: g++ 12 would compute some in place of a factor's last use, and move them.
+        if constexpr (unrolled) {
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) hold_until_here(right[v]);
         }
     };
     long k = 0;
-    for (; k + sets <= K; k += sets)
+    for (; k + turn <= K; k += turn)
 #pragma GCC unroll 8
-        for (int set = 0; set < sets; ++set) add(set, k + set);
+        for (int i = 0; i < turn; ++i) {
+            // With fewer rows loads are the bottleneck, and a prefetch is one more.
+            if (R >= 3 && i % prefetch_every == 0) __builtin_prefetch(ahead + (k + i) * ahead_step, 0, 2);
+            add(i % sets, k + i);
+        }
     for (; k < K; ++k) add(0, k);
 #pragma GCC unroll 8
     for (int set = 1; set < sets; ++set)

@@ -70,16 +70,29 @@ inline void store(S* to, const Vector<S>& vector) {
     std::memcpy(to, &vector, sizeof vector);
 }
 
+// The constraint of an operand in a vector register.
+#if defined(__AVX512F__)
+#define RNN_IN_REGISTER "v"
+#elif defined(__SSE2__)
+#define RNN_IN_REGISTER "x"
+#elif defined(__aarch64__)
+#define RNN_IN_REGISTER "w"
+#endif
+
 // Keeps a vector in a register. A compiler counts operands in memory as free and would load the vector again for each
 // use; a cycle has fewer loads than uses.
 template <class V>
-[[gnu::always_inline]] inline void hold_in_register(V& vector) {
-#if defined(__AVX512F__)
-    asm("" : "+v"(vector));
-#elif defined(__SSE2__)
-    asm("" : "+x"(vector));
-#elif defined(__aarch64__)
-    asm("" : "+w"(vector));
+[[gnu::always_inline]] inline void hold_in_register([[maybe_unused]] V& vector) {
+#if defined(RNN_IN_REGISTER)
+    asm("" : "+" RNN_IN_REGISTER(vector));
+#endif
+}
+
+// Keeps a vector in its register up to here: nothing is computed in place of it before.
+template <class V>
+[[gnu::always_inline]] inline void hold_until_here([[maybe_unused]] const V& vector) {
+#if defined(RNN_IN_REGISTER)
+    asm("" : : RNN_IN_REGISTER(vector));
 #endif
 }
 
