@@ -55,7 +55,7 @@ class Backward {
         const long between_size = config_.L > 1 ? 2 * batch_.T * batch_.B * config_.D * config_.H : 0;
         da_ = network_.layer_scratch.reserve(da_size + between_size);
         between_ = da_ + da_size;
-        blocks_ = weight_blocks<Cell>(config_.H, kProductRows, 2L * threads_ / config_.D);
+        blocks_ = weight_blocks<Cell>(config_.H, kProductRows, threads_ > 1 ? 2L * threads_ / config_.D : 1);
         // With fewer blocks of rows than threads, the columns are divided among threads too.
         columns_ = std::clamp(threads_ / (config_.D * block_count()), 1L,
                               WeightProducts<S>::panel_count(config_.layer_input(0), config_.H));
@@ -92,7 +92,7 @@ class Backward {
 
   private:
     static constexpr long kRows = 96;          // of dx at once, and of da between barriers
-    static constexpr long kProductRows = 384;  // of a weight's gradient at once
+    static constexpr long kProductRows = 512;  // of a weight's gradient at once
     static constexpr long kShareOfSecond = 4;  // one part in so many of the second-level cache is for da
 
     // Cycles of the products of all weight gradients on one thread, at one vector a cycle.

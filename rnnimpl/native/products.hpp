@@ -79,7 +79,7 @@ class WeightProducts {
           block_((which.size + blocks_ - 1) / blocks_),
           factors_(share_of_factors(which, rows.H, I, part, parts)),
           left_(scratch(0, kRowsAtOnce * blocks_ * block_)),
-          right_(scratch(1, kRowsAtOnce * kBlockVectors * kLanes<S>)),
+          right_(scratch(1, kPackedTogether * kRightSize)),
           bias_(sums),
           sums_(sums + bias_size(which.size)) {}
 
@@ -97,10 +97,13 @@ class WeightProducts {
             const long count = std::min(kRowsAtOnce, K - k);
             pack_left(k, count);
             if (with_bias_) add_to_bias(k, count);
-            for (std::size_t i = 0; i < factors_.size(); ++i) {
-                pack_right(factors_[i], k, count);
-                const Factor* next = rows_.exceed_caches && i + 1 < factors_.size() ? &factors_[i + 1] : nullptr;
-                multiply(factors_[i], next, k, count, sums_ + sums_before(i), first && k == 0);
+            for (std::size_t begin = 0, end = 0; begin < factors_.size(); begin = end) {
+                end = pack_right(begin, k, count);
+                for (std::size_t i = begin; i < end; ++i) {
+                    const std::size_t next = rows_.exceed_caches ? i + (end - begin) : factors_.size();
+                    multiply(factors_[i], packed(i - begin), next < factors_.size() ? &factors_[next] : nullptr, k, count,
+                             sums_ + sums_before(i), first && k == 0);
+                }
             }
         }
         if (!last) return;
@@ -217,18 +220,36 @@ class WeightProducts {
 
     long columns(const Factor& factor) const { return (factor.of_states ? rows_.H : I_) - factor.panel.column; }
 
-    void pack_right(const Factor& factor, long k, long count) {
-        const long width = factor.panel.vectors * kLanes<S>;
-        RightRows rows(rows_, factor, k);
-        for (S *to = right_, *end = to + count * width; to < end; to += width) {
+    // Factors that are packed together: 256 bytes of each row of x or of the states. One line of 64 bytes of each row at a
+    // time would be waited for.
+    static constexpr std::size_t kPackedTogether = std::max(1, 256 / (kBlockVectors * kVectorBytes));
+    static constexpr long kRightSize = kRowsAtOnce * kBlockVectors * kLanes<S>;
+
+    S* packed(std::size_t i) const { return right_ + static_cast<long>(i) * kRightSize; }
+
+    // Packs a few factors from `begin` on, all of x or all of the states. Returns the one after them.
+    std::size_t pack_right(std::size_t begin, long k, long count) const {
+        std::size_t end = begin + 1;
+        while (end < std::min(begin + kPackedTogether, factors_.size()) && factors_[end].of_states == factors_[begin].of_states)
+            ++end;
+        RightRows rows(rows_, factors_[begin], k);
+        for (long i = 0; i < count; ++i) {
             const S* from = rows.next();
-            for (long j = 0; j < width; j += kLanes<S>)
-                store(to + j, from == nullptr ? Vector<S>{} : load_first(from + j, columns(factor) - j));
+            for (std::size_t f = begin; f < end; ++f) {
+                const Panel& panel = factors_[f].panel;
+                const long width = panel.vectors * kLanes<S>, distance = panel.column - factors_[begin].panel.column;
+                S* to = packed(f - begin) + i * width;
+                for (long j = 0; j < width; j += kLanes<S>) {
+                    const long left = columns(factors_[f]) - j;
+                    store(to + j, from == nullptr ? Vector<S>{} : load_first(from + distance + j, left));
+                }
+            }
         }
+        return end;
     }
 
     // Multiplies a packed factor, and prefetches the rows of the factor that is packed next.
-    void multiply(const Factor& factor, const Factor* next, long k, long count, S* sums, bool first) {
+    void multiply(const Factor& factor, const S* right, const Factor* next, long k, long count, S* sums, bool first) {
         const long width = factor.panel.vectors * kLanes<S>;
         const auto multiply_one = multiply_block_for<S, Interleaved>(block_, factor.panel.vectors);
         RightRows rows(rows_, next == nullptr ? factor : *next, k);
@@ -241,13 +262,13 @@ class WeightProducts {
             S* to = sums + block * block_ * width;
             multiply_one({
                 .left = &left,
-                .panel = right_,
+                .panel = right,
                 .K = count,
                 .from = first ? nullptr : to,
                 .from_stride = width,
                 .to = to,
                 .to_stride = width,
-                .ahead = right_,
+                .ahead = right,
             });
         }
     }
