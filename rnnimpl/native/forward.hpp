@@ -52,7 +52,8 @@ class Forward {
           batch_(call.batch),
           call_(call),
           plan_(make_plan<S, Cell>(network, call.batch, true)),
-          parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members),
+          projects_ahead_(plan_.threads > 1 && plan_.members == 1 && !plan_.layers_apart),
+          parts_(plan_.layers_apart ? config_.L : config_.D * (projects_ahead_ ? 2 : plan_.members)),
           exceeds_caches_(network.exceeds_caches(call.batch.total)),
           all_rows_(batch_, 0, 1) {
         const long rows = (batch_.B + plan_.teams - 1) / plan_.teams;
@@ -61,24 +62,27 @@ class Forward {
             Chunks& chunks = chunks_[static_cast<std::size_t>(direction)];
             chunks = Chunks(batch_, direction, plan_.teams, kProjectionRows, 1L, most);
             chunk_rows_ = std::max(chunk_rows_, chunks.most_rows());
-            barriers_per_layer_ = std::max(barriers_per_layer_, plan_.members > 1 ? batch_.T : chunks.count());
+            const long steps = plan_.members > 1 ? batch_.T : chunks.count() + (projects_ahead_ ? 1 : 0);
+            barriers_per_layer_ = std::max(barriers_per_layer_, steps);
         }
         const long barriers =
             plan_.layers_apart ? barriers_per_layer_ + config_.L - 1 : barriers_per_layer_ * config_.L;
         row_width_ = Net::kGated ? network_.unit_vectors() * Net::kUnitWidth : network_.forward(0, 0).state.padded();
         projection_size_ = chunk_rows_ * row_width_;
-        part_scratch_ = projection_size_ + (Net::kGated ? network_.unit_vectors() * kLanes<S> * rows : 0);
+        memory_begin_ = (projects_ahead_ ? 2 : 1) * projection_size_;
+        part_scratch_ = memory_begin_ + (Net::kGated ? network_.unit_vectors() * kLanes<S> * rows : 0);
         network_.team_scratch.reserve(part_scratch_ * sequential_parts() * plan_.teams);
         for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(batch_, team, plan_, barriers, parts_);
     }
 
     void run() {
         Pool::shared().run(plan_.threads, [this](int thread) {
+            const int preferred = thread / plan_.teams * (projects_ahead_ ? 2 : 1) % parts_;
             // A thread whose team is done helps the other teams.
             for (int i = 0; i < plan_.teams; ++i) {
                 const int team = (thread + i) % plan_.teams;
                 teams_[static_cast<std::size_t>(team)].steps.run(
-                    thread / plan_.teams % parts_, [&](long step, int part) { this->step(team, step, part); });
+                    preferred, [&](long step, int part) { this->step(team, step, part); });
             }
         });
     }
@@ -88,6 +92,7 @@ class Forward {
         int layer, direction, member;
         const TeamRows& rows;  // sequences
         S* projection;
+        S* memory;       // of all rows, where units keep something from step to step
         long begin, end;  // units of work: panels, or vectors of units with all their gates
         long chunk_begin, chunk_end;  // steps that are projected at once
         bool one_row;  // at every step of the chunk
@@ -95,35 +100,47 @@ class Forward {
 
   private:
     void step(int team, long step, int part) {
-        long barrier = step % barriers_per_layer_;
-        int layer = static_cast<int>(step / barriers_per_layer_), direction = part / plan_.members;
-        if (plan_.layers_apart) {
-            layer = part, direction = 0;
-            barrier = step - part;
-        }
+        const int layer = plan_.layers_apart ? part : static_cast<int>(step / barriers_per_layer_);
+        const int direction = plan_.layers_apart ? 0 : part / (parts_ / config_.D);
+        const long at = plan_.layers_apart ? step - part : step % barriers_per_layer_;
         const Chunks& chunks = chunks_[static_cast<std::size_t>(direction)];
+        if (plan_.members > 1) {
+            const Work work = work_of(team, layer, direction, part % plan_.members, chunks.of(at));
+            if (at == work.chunk_begin) rnn_phase_projection(*this, work);
+            return recur_and_keep(work, at, at + 1);
+        }
+        const bool projects = !projects_ahead_ || part % 2 != 0, recurs = !projects_ahead_ || part % 2 == 0;
+        const long chunk = projects ? at : at - 1;
         // Directions may have different numbers of chunks.
-        if (barrier < 0 || barrier >= (plan_.members > 1 ? batch_.T : chunks.count())) return;
-        const int member = plan_.layers_apart ? 0 : part % plan_.members;
+        if (chunk < 0 || chunk >= chunks.count()) return;
+        const Work work = work_of(team, layer, direction, 0, chunk);
+        if (projects) rnn_phase_projection(*this, work);
+        if (recurs) recur_and_keep(work, work.chunk_begin, work.chunk_end);
+    }
+
+    Work work_of(int team, int layer, int direction, int member, long chunk) {
+        const Chunks& chunks = chunks_[static_cast<std::size_t>(direction)];
+        const TeamRows& rows = teams_[static_cast<std::size_t>(team)].rows;
         const int sequential = plan_.layers_apart ? layer : direction;
         const Share units = share_of(network_.forward(layer, direction).state.units(), member, plan_.members);
-        const long chunk = plan_.members > 1 ? chunks.of(barrier) : barrier;
-        const TeamRows& rows = teams_[static_cast<std::size_t>(team)].rows;
         const long begin = chunks.begin(chunk), end = chunks.end(chunk);
-        const Work work{
+        S* const scratch = network_.team_scratch.data() + (team * sequential_parts() + sequential) * part_scratch_;
+        return {
             .layer = layer,
             .direction = direction,
             .member = member,
             .rows = rows,
-            .projection = network_.team_scratch.data() + (team * sequential_parts() + sequential) * part_scratch_,
+            .projection = scratch + (projects_ahead_ && chunk % 2 != 0 ? projection_size_ : 0),
+            .memory = scratch + memory_begin_,
             .begin = units.begin,
             .end = units.begin + units.size,
             .chunk_begin = begin,
             .chunk_end = end,
             .one_row = std::max(rows.at(direction, begin), rows.at(direction, end - 1)) == 1,
         };
-        const long first = plan_.members > 1 ? barrier : begin, last = plan_.members > 1 ? barrier + 1 : end;
-        if (first == begin) rnn_phase_projection(*this, work);
+    }
+
+    void recur_and_keep(const Work& work, long first, long last) {
         rnn_phase_recurrence(*this, work, first, last);
         if (last == batch_.T) keep_last(work);
     }
@@ -316,7 +333,7 @@ class Forward {
 
     // What a unit keeps from step to step beside its output (c of an LSTM): a vector for each of the team's rows.
     S* memory_of(const Work& work, long unit) const {
-        return work.projection + projection_size_ + unit * work.rows.size() * kLanes<S>;
+        return work.memory + unit * work.rows.size() * kLanes<S>;
     }
 
     // The output and the memory of a vector of units after the p-th step, from the sums of its gates, row by row.
@@ -400,9 +417,12 @@ class Forward {
     const Batch& batch_;
     const ForwardCall<S>& call_;
     const Plan plan_;
+    // Whether the projection of a chunk is a part of its own, in the step before that of the chunk's recurrence, so that a
+    // thread whose team is done can take it. Two chunks are projected at a time then.
+    const bool projects_ahead_;
     const int parts_;
     const bool exceeds_caches_;  // x and y
-    long chunk_rows_ = 0, barriers_per_layer_ = 0, row_width_, projection_size_, part_scratch_;
+    long chunk_rows_ = 0, barriers_per_layer_ = 0, row_width_, projection_size_, memory_begin_, part_scratch_;
     const TeamRows all_rows_;
     std::array<Chunks, 2> chunks_;  // of each direction
     std::deque<RowsAndSteps> teams_;  // neither copied nor moved
