@@ -25,7 +25,10 @@ def install(session: nox.Session, *groups: str, project: str = ".") -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, a process a core; what follows -- goes to pytest."""
     install(session, "tests")
-    session.run("python", "-m", "pytest", "--numprocesses", "logical", "--dist", "loadscope", *session.posargs)
+    # Without bytecode files each process that a test starts compiles all that it imports.
+    may_write_bytecode = {"PYTHONDONTWRITEBYTECODE": None}
+    spread = ("--numprocesses", "logical", "--dist", "loadscope")
+    session.run("python", "-m", "pytest", *spread, *session.posargs, env=may_write_bytecode)
 
 
 @nox.session
