@@ -103,7 +103,7 @@ class Session:
         """Note the packages."""
         self.installed |= set(words)
 
-    def run(self, *words: str, success_codes: object = None) -> None:
+    def run(self, *words: str, success_codes: object = None, env: object = None) -> None:
         """Note the command."""
         self.ran.append(list(words))
 
