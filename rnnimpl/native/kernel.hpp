@@ -52,8 +52,9 @@ template <int R, class T, class Use>
 }
 
 // How many k a turn of a block's loop has. With one, 12 multiply-adds come with 8 loads and 5 instructions that prefetch,
-// count and branch: more than a core begins meanwhile whose other half is busy. With vectors of 512 bits there are twice as
-// many multiply-adds, which take longer than that. Where sums and factors fill all registers, sums would be stored in each turn.
+// count and branch; a core whose other half is busy does not begin so many in the time of the multiply-adds. With vectors of
+// 512 bits there are twice as many multiply-adds, and they bind. Where sums and factors fill all registers, a longer turn
+// would store sums.
 constexpr int steps_of_turn(int rows, int vectors) {
     return kVectorBytes == 64 || rows * vectors + vectors + 1 >= 16 ? 1 : 4;
 }
@@ -84,7 +85,7 @@ void multiply_block(const Block<S>& block) {
     constexpr int sets = R * V < 4 ? 4 : (2 * R * V <= kBlockRows * kBlockVectors ? 2 : 1);
     constexpr long width = V * kLanes<S>;
     constexpr int turn = std::max(sets, steps_of_turn(R, V));
-    constexpr bool unrolled = turn > sets;
+    constexpr bool unrolled = turn > sets, full = sets * R * V == kBlockRows * kBlockVectors;
     // A line of 64 bytes of what is `ahead` is two vectors of 256 bits, and at least two blocks share the panel.
     constexpr int prefetch_every = std::clamp(128 / (V * kVectorBytes), 1, turn);
     const Left<S, R> left(block.left);
@@ -118,11 +119,12 @@ void multiply_block(const Block<S>& block) {
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v) {
                 sum[set][r][v] += element * right[v];
-                if (unrolled) hold_in_register(sum[set][r][v]);
+                if (unrolled && full) hold_in_register(sum[set][r][v]);
             }
             if (unrolled) hold_until_here(element);
         }
-        // So each sum stays in its register: g++ 12 would compute some in place of a factor's last use, and move them.
+        // A factor keeps its register to the end: g++ 12 would compute a sum in place of it and then move the sum. Sums that
+        // fill all registers but four are held as well; holding fewer made it move some.
         if constexpr (unrolled) {
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v) hold_until_here(right[v]);
