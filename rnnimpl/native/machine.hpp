@@ -92,6 +92,8 @@ double multiply_adds_per_cycle() {
 // Trials of a few barriers by threads that do nothing but exchange some lines, as states are exchanged after a step.
 class BarrierTrials {
   public:
+    static constexpr double kLateHelp = 3000;  // as barriers cost where cores share no cache
+
     // Cycles: the lower quartile of the trials in which all threads helped throughout, since anything else only makes a
     // barrier longer. Where that is rare, help comes late: the cores are far apart, or other processes have them.
     static double cycles(int members) {
@@ -108,7 +110,6 @@ class BarrierTrials {
   private:
     static constexpr std::size_t kTrials = 40, kLines = 4;
     static constexpr long kBarriers = 64;
-    static constexpr double kLateHelp = 3000;  // as barriers cost where cores share no cache
 
     struct alignas(64) Line {
         float value = 0;
@@ -139,14 +140,15 @@ class BarrierTrials {
     bool all_helped_ = false;
 };
 
-// Cycles of a barrier of so many threads, measured once a process in about a millisecond.
+// Cycles of a barrier of so many threads, measured in about a millisecond: once a process, or again for each network that is
+// built while help comes late, for then other processes may have had the cores.
 inline double measured_barrier_cycles(int members) {
     static std::mutex lock;
     static std::map<int, double> measured;
     const std::scoped_lock locked(lock);
-    const auto [place, is_new] = measured.try_emplace(members);
-    if (is_new) place->second = BarrierTrials::cycles(members);
-    return place->second;
+    double& cycles = measured.try_emplace(members, BarrierTrials::kLateHelp).first->second;
+    if (cycles >= BarrierTrials::kLateHelp) cycles = BarrierTrials::cycles(members);
+    return cycles;
 }
 
 // The cost of a barrier of some of up to `threads` threads: measured for two and for all, and linear between.
