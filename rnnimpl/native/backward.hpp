@@ -130,7 +130,7 @@ class Backward {
 
   public:
     struct Work {
-        int layer, direction, member;
+        int layer, direction;
         Chunk chunk;
         const TeamRows& rows;  // sequences
         S* sums;
@@ -144,7 +144,6 @@ class Backward {
         const Work work{
             .layer = layer,
             .direction = direction,
-            .member = member,
             .chunk = chunk,
             .rows = plan_.teams > 1 ? rows_[static_cast<std::size_t>(team)] : all_rows_,
             .sums = network_.team_scratch.data() + (team * config_.D + direction) * direction_scratch_,

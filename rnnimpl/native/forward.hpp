@@ -52,8 +52,8 @@ class Forward {
           batch_(call.batch),
           call_(call),
           plan_(make_plan<S, Cell>(network, call.batch, true)),
-          projects_ahead_(plan_.threads > 1 && plan_.members == 1 && !plan_.layers_apart),
-          parts_(plan_.layers_apart ? config_.L : config_.D * (projects_ahead_ ? 2 : plan_.members)),
+          phases_(plan_.threads > 1 && plan_.members == 1 && !plan_.layers_apart ? 2 : 1),
+          parts_(plan_.layers_apart ? config_.L : config_.D * plan_.members * phases_),
           exceeds_caches_(network.exceeds_caches(call.batch.total)),
           all_rows_(batch_, 0, 1) {
         const long rows = (batch_.B + plan_.teams - 1) / plan_.teams;
@@ -62,22 +62,21 @@ class Forward {
             Chunks& chunks = chunks_[static_cast<std::size_t>(direction)];
             chunks = Chunks(batch_, direction, plan_.teams, kProjectionRows, 1L, most);
             chunk_rows_ = std::max(chunk_rows_, chunks.most_rows());
-            const long steps = plan_.members > 1 ? batch_.T : chunks.count() + (projects_ahead_ ? 1 : 0);
+            const long steps = plan_.members > 1 ? batch_.T : chunks.count() + phases_ - 1;
             barriers_per_layer_ = std::max(barriers_per_layer_, steps);
         }
         const long barriers =
             plan_.layers_apart ? barriers_per_layer_ + config_.L - 1 : barriers_per_layer_ * config_.L;
         row_width_ = Net::kGated ? network_.unit_vectors() * Net::kUnitWidth : network_.forward(0, 0).state.padded();
         projection_size_ = chunk_rows_ * row_width_;
-        memory_begin_ = (projects_ahead_ ? 2 : 1) * projection_size_;
-        part_scratch_ = memory_begin_ + (Net::kGated ? network_.unit_vectors() * kLanes<S> * rows : 0);
+        part_scratch_ = phases_ * projection_size_ + (Net::kGated ? network_.unit_vectors() * kLanes<S> * rows : 0);
         network_.team_scratch.reserve(part_scratch_ * sequential_parts() * plan_.teams);
         for (int team = 0; team < plan_.teams; ++team) teams_.emplace_back(batch_, team, plan_, barriers, parts_);
     }
 
     void run() {
         Pool::shared().run(plan_.threads, [this](int thread) {
-            const int preferred = thread / plan_.teams * (projects_ahead_ ? 2 : 1) % parts_;
+            const int preferred = thread / plan_.teams * phases_ % parts_;
             // A thread whose team is done helps the other teams.
             for (int i = 0; i < plan_.teams; ++i) {
                 const int team = (thread + i) % plan_.teams;
@@ -89,10 +88,10 @@ class Forward {
 
     // The work of one part of a step.
     struct Work {
-        int layer, direction, member;
+        int layer, direction;
         const TeamRows& rows;  // sequences
         S* projection;
-        S* memory;       // of all rows, where units keep something from step to step
+        S* memory;  // of all rows, where units keep something from step to step
         long begin, end;  // units of work: panels, or vectors of units with all their gates
         long chunk_begin, chunk_end;  // steps that are projected at once
         bool one_row;  // at every step of the chunk
@@ -109,7 +108,7 @@ class Forward {
             if (at == work.chunk_begin) rnn_phase_projection(*this, work);
             return recur_and_keep(work, at, at + 1);
         }
-        const bool projects = !projects_ahead_ || part % 2 != 0, recurs = !projects_ahead_ || part % 2 == 0;
+        const bool projects = phases_ == 1 || part % phases_ == 1, recurs = phases_ == 1 || part % phases_ == 0;
         const long chunk = projects ? at : at - 1;
         // Directions may have different numbers of chunks.
         if (chunk < 0 || chunk >= chunks.count()) return;
@@ -128,10 +127,9 @@ class Forward {
         return {
             .layer = layer,
             .direction = direction,
-            .member = member,
             .rows = rows,
-            .projection = scratch + (projects_ahead_ && chunk % 2 != 0 ? projection_size_ : 0),
-            .memory = scratch + memory_begin_,
+            .projection = scratch + chunk % phases_ * projection_size_,
+            .memory = scratch + phases_ * projection_size_,
             .begin = units.begin,
             .end = units.begin + units.size,
             .chunk_begin = begin,
@@ -417,12 +415,12 @@ class Forward {
     const Batch& batch_;
     const ForwardCall<S>& call_;
     const Plan plan_;
-    // Whether the projection of a chunk is a part of its own, in the step before that of the chunk's recurrence, so that a
-    // thread whose team is done can take it. Two chunks are projected at a time then.
-    const bool projects_ahead_;
+    // Two where the projection of a chunk is a part of its own, in the step before that of the chunk's recurrence, so that a
+    // thread whose team is done can take it; as many chunks have room for their projections.
+    const int phases_;
     const int parts_;
     const bool exceeds_caches_;  // x and y
-    long chunk_rows_ = 0, barriers_per_layer_ = 0, row_width_, projection_size_, memory_begin_, part_scratch_;
+    long chunk_rows_ = 0, barriers_per_layer_ = 0, row_width_, projection_size_, part_scratch_;
     const TeamRows all_rows_;
     std::array<Chunks, 2> chunks_;  // of each direction
     std::deque<RowsAndSteps> teams_;  // neither copied nor moved
