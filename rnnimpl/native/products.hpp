@@ -151,6 +151,9 @@ class WeightProducts {
         return vectors * kLanes<S> * blocks_ * block_;
     }
 
+    // Rows of da that are packed at once: fewer than the ways of a first-level cache, for they may all lie in the same set.
+    static constexpr int kLeftTogether = 8;
+
     // da.T in blocks of rows, the rows of a block interleaved.
     void pack_left(long k, long count) {
         static_assert(kBlockRows == 6);
@@ -167,15 +170,25 @@ class WeightProducts {
 
     template <int R>
     void pack_blocks(const S* from, long count) {
-        const long whole = size_ / R;
-        for (long i = 0; i < count; ++i, from += rows_.da_row) {
-            S* to = left_ + i * R;
-            for (long block = 0; block < whole; ++block, to += kRowsAtOnce * R)
-                std::memcpy(to, from + block * R, R * sizeof(S));
-            // The last block is padded with zeros.
-            if (whole < blocks_)
-                for (long r = 0; r < R; ++r) to[r] = whole * R + r < size_ ? from[whole * R + r] : S(0);
-        }
+        const long row = rows_.da_row;
+        S* to = left_;
+        long begin = 0;
+        for (; begin + kLeftTogether <= count; begin += kLeftTogether, from += kLeftTogether * row, to += kLeftTogether * R)
+            pack_rows<R, kLeftTogether>(from, to);
+        for (; begin < count; ++begin, from += row, to += R) pack_rows<R, 1>(from, to);
+    }
+
+    // A few rows at a time: a block is far from the next, and a line of it is written at once so, instead of row by row.
+    template <int R, int together>
+    void pack_rows(const S* from, S* to) {
+        const long whole = size_ / R, row = rows_.da_row;
+        for (long block = 0; block < whole; ++block, from += R, to += kRowsAtOnce * R)
+#pragma GCC unroll 8
+            for (int i = 0; i < together; ++i) std::memcpy(to + i * R, from + i * row, R * sizeof(S));
+        if (whole == blocks_) return;
+        // The last block is padded with zeros.
+        for (int i = 0; i < together; ++i)
+            for (long r = 0; r < R; ++r) to[i * R + r] = whole * R + r < size_ ? from[i * row + r] : S(0);
     }
 
     // The bias' gradient is the sum of da: first over a piece, so that its rounding error stays small.
