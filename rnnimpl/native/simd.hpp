@@ -96,6 +96,36 @@ template <class V>
 #endif
 }
 
+// `x`, but `limit` where x is below, or above, it. NaN stays NaN: of two numbers of which one is NaN these instructions take the
+// second. Compilers make a comparison and a choice of the same in C++.
+template <class S>
+[[gnu::always_inline]] inline Vector<S> at_least(const Vector<S>& x, S limit) {
+#if defined(__AVX__)
+    Vector<S> larger;
+    if constexpr (sizeof(S) == 4)
+        asm("vmaxps %2, %1, %0" : "=" RNN_IN_REGISTER(larger) : RNN_IN_REGISTER(broadcast(limit)), RNN_IN_REGISTER(x));
+    else
+        asm("vmaxpd %2, %1, %0" : "=" RNN_IN_REGISTER(larger) : RNN_IN_REGISTER(broadcast(limit)), RNN_IN_REGISTER(x));
+    return larger;
+#else
+    return x < limit ? broadcast(limit) : x;
+#endif
+}
+
+template <class S>
+[[gnu::always_inline]] inline Vector<S> at_most(const Vector<S>& x, S limit) {
+#if defined(__AVX__)
+    Vector<S> smaller;
+    if constexpr (sizeof(S) == 4)
+        asm("vminps %2, %1, %0" : "=" RNN_IN_REGISTER(smaller) : RNN_IN_REGISTER(broadcast(limit)), RNN_IN_REGISTER(x));
+    else
+        asm("vminpd %2, %1, %0" : "=" RNN_IN_REGISTER(smaller) : RNN_IN_REGISTER(broadcast(limit)), RNN_IN_REGISTER(x));
+    return smaller;
+#else
+    return limit < x ? broadcast(limit) : x;
+#endif
+}
+
 // The first `count` lanes from memory, zeros in the others; nothing beyond `from + count` is touched.
 template <class S>
 inline Vector<S> load_first(const S* from, long count) {

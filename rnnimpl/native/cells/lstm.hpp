@@ -11,7 +11,7 @@ namespace rnn {
 struct Lstm {
     static constexpr int kGates = 4, kStored = 4, kStates = 2, kSaved = 6;
     static constexpr std::array<int, 4> kOfInput{0, 1, 2, 3}, kOfState{0, 1, 2, 3};
-    static constexpr double kPointwiseCycles = 110.0;
+    static constexpr double kPointwiseCycles = 75.0;
 
     // sums: of i, f, g and o. c: before the step, then after it. Saved are i, f, g, o, tanh(c) and c before the step.
     template <class S, std::size_t N>
