@@ -137,6 +137,11 @@ def test_weights_larger_than_caches(threads: int) -> None:
     check(Example(RnnConfig(input_size=5, hidden_size=900, dtype="float64"), T=3, B=13), threads)
 
 
+def test_gradients_of_weights_larger_than_caches() -> None:
+    """Gradients of so many weights are right, for which more steps are multiplied at once, in pieces."""
+    check(Example(RnnConfig(input_size=300, hidden_size=512, dtype="float64"), T=9, B=130), threads=1)
+
+
 @pytest.mark.parametrize("cell", ["tanh", *GATED])
 def test_a_row_of_nan_stays_in_its_sequence(cell: CellName) -> None:
     """NaN stays in its sequence within a block of rows, forward and backward."""

@@ -43,6 +43,13 @@ class Backward {
           parts_(config_.D * plan_.members),
           exceeds_caches_(network.exceeds_caches(call.batch.total)),
           threads_(plan_.threads > 1 || product_cycles() > 4 * kWakingCycles ? config_.threads : 1),
+          blocks_(weight_blocks<Cell>(config_.H, kProductRows, threads_ > 1 ? 2L * threads_ / config_.D : 1)),
+          // With fewer blocks of rows than threads, the columns are divided among threads too.
+          columns_(std::clamp(threads_ / (config_.D * block_count()), 1L,
+                              WeightProducts<S>::panel_count(config_.layer_input(0), config_.H))),
+          product_parts_(static_cast<int>(config_.D * block_count() * columns_)),
+          sums_size_(WeightProducts<S>::sums_size(config_.H, most_inputs(), largest_block(), columns_)),
+          product_depth_(WeightProducts<S>::depth(sums_size_)),
           chunks_(batch_, 0, 1, rows_at_once(), std::min(2L, batch_.T), batch_.T),
           all_rows_(batch_, 0, 1) {
         const long rows = (batch_.B + plan_.teams - 1) / plan_.teams;
@@ -55,15 +62,6 @@ class Backward {
         const long between_size = config_.L > 1 ? 2 * batch_.T * batch_.B * config_.D * config_.H : 0;
         da_ = network_.layer_scratch.reserve(da_size + between_size);
         between_ = da_ + da_size;
-        blocks_ = weight_blocks<Cell>(config_.H, kProductRows, threads_ > 1 ? 2L * threads_ / config_.D : 1);
-        // With fewer blocks of rows than threads, the columns are divided among threads too.
-        columns_ = std::clamp(threads_ / (config_.D * block_count()), 1L,
-                              WeightProducts<S>::panel_count(config_.layer_input(0), config_.H));
-        product_parts_ = static_cast<int>(config_.D * block_count() * columns_);
-        const long most_inputs = std::max(config_.layer_input(0), config_.layer_input(config_.L - 1));
-        long largest = 0;
-        for (const WeightBlock& block : blocks_) largest = std::max(largest, block.size);
-        sums_size_ = WeightProducts<S>::sums_size(config_.H, most_inputs, largest, columns_);
         network_.product_scratch.reserve(product_parts_ * sums_size_);
         for (long i = 0; i < config_.L * chunks_.count(); ++i) {
             const Chunk chunk = chunk_of(i % chunks_.count());
@@ -121,7 +119,7 @@ class Backward {
         if ((config_.D > 1 && !batch_.equal()) || threads_ > plan_.threads) return batch_.T * batch_.B;
         const long rows =
             static_cast<long>(Caches::here().second / (kShareOfSecond * sizeof(S))) / (config_.D * da_row());
-        return plan_.teams * std::max(rows, WeightProducts<S>::kRowsAtOnce);
+        return std::max(plan_.teams * std::max(rows, WeightProducts<S>::kLeastDepth), product_depth_);
     }
 
     long barriers(const Chunk& chunk) const {
@@ -163,6 +161,14 @@ class Backward {
 
     // Gradients of a step's sums and sequence: H of each, one sum after the other.
     long da_row() const { return Cell::kStored * config_.H; }
+
+    long most_inputs() const { return std::max(config_.layer_input(0), config_.layer_input(config_.L - 1)); }
+
+    long largest_block() const {
+        long largest = 0;
+        for (const WeightBlock& block : blocks_) largest = std::max(largest, block.size);
+        return largest;
+    }
 
     long block_count() const { return static_cast<long>(blocks_.size()); }
 
@@ -461,7 +467,7 @@ class Backward {
                                      da(chunk, direction, chunk.begin, 0), da_row(), x,
                                      {y.data + direction * config_.H, y.step, y.row, y.packed}, h0};
         WeightProducts<S> products(factors, config_.layer_input(layer), block, part % columns_, columns_,
-                                   network_.product_scratch.data() + part * sums_size_);
+                                   product_depth_, network_.product_scratch.data() + part * sums_size_);
         rnn_phase_weight_gradients(products, chunk.end == batch_.T, chunk.begin == 0,
                                    call_.gradients[static_cast<std::size_t>(index)]);
     }
@@ -474,12 +480,14 @@ class Backward {
     const int parts_;
     const bool exceeds_caches_;  // x, y and their gradients
     const long threads_;
+    const std::vector<WeightBlock> blocks_;
+    const long columns_;
+    const int product_parts_;
+    const long sums_size_, product_depth_;
     const Chunks chunks_;
     const TeamRows all_rows_;
     std::vector<TeamRows> rows_;  // of each team; none where one team has all
-    long steps_per_barrier_, sums_scratch_, direction_scratch_, columns_, sums_size_;
-    int product_parts_;
-    std::vector<WeightBlock> blocks_;
+    long steps_per_barrier_, sums_scratch_, direction_scratch_;
     S *da_, *between_;
     std::deque<Team> teams_, products_;  // neither copied nor moved
 };

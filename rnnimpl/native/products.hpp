@@ -64,22 +64,30 @@ std::vector<WeightBlock> weight_blocks(long H, long most, long wanted) {
 template <class S>
 class WeightProducts {
   public:
-    // Depth of the products: a packed panel and the packed left factor of this depth stay in the second-level cache.
-    static constexpr long kRowsAtOnce = 256;
+    static constexpr long kLeastDepth = 256;
 
-    // The products of a block of rows with the `part`-th of `parts` shares of the panels of x and h. `sums` holds the
-    // sums over the steps of earlier runs.
-    WeightProducts(const ProductRows<S>& rows, long I, const WeightBlock& which, long part, long parts, S* sums)
+    // Depth of the products, for `sums_size` elements of sums: the rows of da, x and h that are packed at once. With the least
+    // depth packed panels and the packed left factor stay in the second-level cache. Where the sums exceed that cache they come
+    // from memory each time, and seldom is better.
+    static long depth(long sums_size) {
+        const bool exceed = static_cast<double>(sums_size) * sizeof(S) > 1.5 * Caches::here().second;
+        return exceed ? 4 * kLeastDepth : kLeastDepth;
+    }
+
+    // The products of a block of rows with the `part`-th of `parts` shares of the panels of x and h, of this depth. `sums` holds
+    // the sums over the steps of earlier runs.
+    WeightProducts(const ProductRows<S>& rows, long I, const WeightBlock& which, long part, long parts, long depth, S* sums)
         : rows_(rows),
           I_(I),
+          depth_(depth),
           which_(which),
           size_(which.size),
           with_bias_(part == 0),
           blocks_((which.size + kBlockRows - 1) / kBlockRows),
           block_((which.size + blocks_ - 1) / blocks_),
           factors_(share_of_factors(which, rows.H, I, part, parts)),
-          left_(scratch(0, kRowsAtOnce * blocks_ * block_)),
-          right_(scratch(1, kPackedTogether * kRightSize)),
+          left_(scratch(0, depth * blocks_ * block_)),
+          right_(scratch(1, kPackedTogether * right_size())),
           bias_(sums),
           sums_(sums + bias_size(which.size)) {}
 
@@ -93,8 +101,8 @@ class WeightProducts {
     [[gnu::always_inline]] void run(bool first, bool last, const LayerGradients<S>& gradients) {
         if (first) std::fill_n(bias_, size_, S(0));
         const long K = rows_.rows.before(rows_.direction, rows_.end) - rows_.rows.before(rows_.direction, rows_.begin);
-        for (long k = 0; k < K; k += kRowsAtOnce) {
-            const long count = std::min(kRowsAtOnce, K - k);
+        for (long k = 0; k < K; k += depth_) {
+            const long count = std::min(depth_, K - k);
             pack_left(k, count);
             if (with_bias_) add_to_bias(k, count);
             for (std::size_t begin = 0, end = 0; begin < factors_.size(); begin = end) {
@@ -182,7 +190,7 @@ class WeightProducts {
     template <int R, int together>
     void pack_rows(const S* from, S* to) {
         const long whole = size_ / R, row = rows_.da_row;
-        for (long block = 0; block < whole; ++block, from += R, to += kRowsAtOnce * R)
+        for (long block = 0; block < whole; ++block, from += R, to += depth_ * R)
 #pragma GCC unroll 8
             for (int i = 0; i < together; ++i) std::memcpy(to + i * R, from + i * row, R * sizeof(S));
         if (whole == blocks_) return;
@@ -236,9 +244,10 @@ class WeightProducts {
     // Factors that are packed together: 256 bytes of each row of x or of the states. One line of 64 bytes of each row at a
     // time would be waited for.
     static constexpr std::size_t kPackedTogether = std::max(1, 256 / (kBlockVectors * kVectorBytes));
-    static constexpr long kRightSize = kRowsAtOnce * kBlockVectors * kLanes<S>;
 
-    S* packed(std::size_t i) const { return right_ + static_cast<long>(i) * kRightSize; }
+    // The elements of a packed factor.
+    long right_size() const { return depth_ * kBlockVectors * kLanes<S>; }
+    S* packed(std::size_t i) const { return right_ + static_cast<long>(i) * right_size(); }
 
     // Packs a few factors from `begin` on, all of x or all of the states. Returns the one after them.
     std::size_t pack_right(std::size_t begin, long k, long count) const {
@@ -271,18 +280,20 @@ class WeightProducts {
         for (long block = 0; block < blocks_; ++block) {
             for (const long end = count * (block + 1) / blocks_; next_width > 0 && ahead < end; ++ahead)
                 if (const S* row = rows.next(); row != nullptr) prefetch(row, next_width);
-            const S* left = left_ + block * block_ * kRowsAtOnce;
             S* to = sums + block * block_ * width;
-            multiply_one({
-                .left = &left,
-                .panel = right,
-                .K = count,
-                .from = first ? nullptr : to,
-                .from_stride = width,
-                .to = to,
-                .to_stride = width,
-                .ahead = right,
-            });
+            for (long piece = 0; piece < count; piece += kPiece) {
+                const S* left = left_ + block * block_ * depth_ + piece * block_;
+                multiply_one({
+                    .left = &left,
+                    .panel = right + piece * width,
+                    .K = std::min(kPiece, count - piece),
+                    .from = first && piece == 0 ? nullptr : to,
+                    .from_stride = width,
+                    .to = to,
+                    .to_stride = width,
+                    .ahead = right,
+                });
+            }
         }
     }
 
@@ -295,7 +306,7 @@ class WeightProducts {
     }
 
     const ProductRows<S>& rows_;
-    const long I_;
+    const long I_, depth_;
     const WeightBlock which_;
     const long size_;
     const bool with_bias_;
