@@ -109,8 +109,10 @@ def test_the_page_asks_for_nothing_else(analysis: Analysis) -> None:
 
 
 def test_a_page_of_700_cases_fits() -> None:
-    """A committed run of 748 cases, with everything inlined."""
-    assert len(page(Analysis(load_runs(ROOT / "results" / "reference-cpu-zen5"))).encode()) < LARGEST
+    """A committed run of more than 700 cases, with everything inlined."""
+    analysis = Analysis(load_runs(ROOT / "results" / "reference-cpu-zen4"))
+    assert len(analysis.frame) > 700
+    assert len(page(analysis).encode()) < LARGEST
 
 
 def test_the_same_trials_give_the_same_page(analysis: Analysis) -> None:
