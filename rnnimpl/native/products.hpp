@@ -178,11 +178,13 @@ class WeightProducts {
 
     template <int R>
     void pack_blocks(const S* from, long count) {
+        // Blocks of fewer rows are those of small gradients, which the first-level cache holds.
+        constexpr int together = R == kBlockRows ? kLeftTogether : 1;
         const long row = rows_.da_row;
         S* to = left_;
         long begin = 0;
-        for (; begin + kLeftTogether <= count; begin += kLeftTogether, from += kLeftTogether * row, to += kLeftTogether * R)
-            pack_rows<R, kLeftTogether>(from, to);
+        for (; begin + together <= count; begin += together, from += together * row, to += together * R)
+            pack_rows<R, together>(from, to);
         for (; begin < count; ++begin, from += row, to += R) pack_rows<R, 1>(from, to);
     }
 
