@@ -36,10 +36,16 @@ struct Caches {
     }
 };
 
+// Whether so many elements are more than `share` of the second-level cache.
+template <class S>
+bool exceeds_second_cache(long size, double share) {
+    return static_cast<double>(size) * sizeof(S) > share * Caches::here().second;
+}
+
 // Whether arrays of so many elements exceed the caches by so much that prefetching them pays.
 template <class S>
 bool exceeds_caches(long size) {
-    return static_cast<double>(size) * sizeof(S) > 4 * Caches::here().second;
+    return exceeds_second_cache<S>(size, 4);
 }
 
 using Clock = std::chrono::steady_clock;

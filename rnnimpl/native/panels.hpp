@@ -93,7 +93,7 @@ class Panels {
     // Whether prefetching the next panel pays: the panels fill so much of the second-level cache that w_ih, w_hh and
     // the other factors do not fit it together.
     bool exceeds_cache() const {
-        return static_cast<double>(depth_ * padded()) * sizeof(S) > kShareOfSecond * Caches::here().second;
+        return exceeds_second_cache<S>(depth_ * padded(), kShareOfSecond);
     }
 
   private:

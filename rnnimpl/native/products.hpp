@@ -70,8 +70,7 @@ class WeightProducts {
     // depth packed panels and the packed left factor stay in the second-level cache. Where the sums exceed that cache they come
     // from memory each time, and seldom is better.
     static long depth(long sums_size) {
-        const bool exceed = static_cast<double>(sums_size) * sizeof(S) > 1.5 * Caches::here().second;
-        return exceed ? 4 * kLeastDepth : kLeastDepth;
+        return exceeds_second_cache<S>(sums_size, 1.5) ? 4 * kLeastDepth : kLeastDepth;
     }
 
     // The products of a block of rows with the `part`-th of `parts` shares of the panels of x and h, of this depth. `sums` holds

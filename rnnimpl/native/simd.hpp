@@ -96,34 +96,31 @@ template <class V>
 #endif
 }
 
-// `x`, but `limit` where x is below, or above, it. NaN stays NaN: of two numbers of which one is NaN these instructions take the
-// second. Compilers make a comparison and a choice of the same in C++.
+// Lane by lane the limit or x, by one instruction, which takes x where that is NaN. Compilers make a comparison and a choice
+// of the same in C++.
+#define RNN_LIMIT(instruction) \
+    asm(instruction " %2, %1, %0" : "=" RNN_IN_REGISTER(limited) : RNN_IN_REGISTER(broadcast(limit)), RNN_IN_REGISTER(x))
+
+// `x`, but `limit` where x is below it. NaN stays NaN.
 template <class S>
 [[gnu::always_inline]] inline Vector<S> at_least(const Vector<S>& x, S limit) {
+    Vector<S> limited = x < limit ? broadcast(limit) : x;
 #if defined(__AVX__)
-    Vector<S> larger;
-    if constexpr (sizeof(S) == 4)
-        asm("vmaxps %2, %1, %0" : "=" RNN_IN_REGISTER(larger) : RNN_IN_REGISTER(broadcast(limit)), RNN_IN_REGISTER(x));
-    else
-        asm("vmaxpd %2, %1, %0" : "=" RNN_IN_REGISTER(larger) : RNN_IN_REGISTER(broadcast(limit)), RNN_IN_REGISTER(x));
-    return larger;
-#else
-    return x < limit ? broadcast(limit) : x;
+    if constexpr (sizeof(S) == 4) RNN_LIMIT("vmaxps");
+    else RNN_LIMIT("vmaxpd");
 #endif
+    return limited;
 }
 
+// `x`, but `limit` where x is above it. NaN stays NaN.
 template <class S>
 [[gnu::always_inline]] inline Vector<S> at_most(const Vector<S>& x, S limit) {
+    Vector<S> limited = limit < x ? broadcast(limit) : x;
 #if defined(__AVX__)
-    Vector<S> smaller;
-    if constexpr (sizeof(S) == 4)
-        asm("vminps %2, %1, %0" : "=" RNN_IN_REGISTER(smaller) : RNN_IN_REGISTER(broadcast(limit)), RNN_IN_REGISTER(x));
-    else
-        asm("vminpd %2, %1, %0" : "=" RNN_IN_REGISTER(smaller) : RNN_IN_REGISTER(broadcast(limit)), RNN_IN_REGISTER(x));
-    return smaller;
-#else
-    return limit < x ? broadcast(limit) : x;
+    if constexpr (sizeof(S) == 4) RNN_LIMIT("vminps");
+    else RNN_LIMIT("vminpd");
 #endif
+    return limited;
 }
 
 // The first `count` lanes from memory, zeros in the others; nothing beyond `from + count` is touched.
